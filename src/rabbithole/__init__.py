@@ -1,0 +1,1 @@
+"""Rabbithole follows a shopper's clicks and says who will buy."""

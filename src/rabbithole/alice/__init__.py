@@ -1,0 +1,1 @@
+"""The book, learned letter by letter."""

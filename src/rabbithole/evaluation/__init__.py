@@ -1,0 +1,1 @@
+"""Scores meet the truth."""

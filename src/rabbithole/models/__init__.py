@@ -1,0 +1,1 @@
+"""The networks and the baseline, found by name."""

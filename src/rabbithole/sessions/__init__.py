@@ -1,0 +1,1 @@
+"""Events become labelled sessions, cut before the first purchase."""

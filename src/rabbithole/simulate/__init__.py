@@ -1,0 +1,1 @@
+"""Shoppers with known intentions, written in the raw formats."""

@@ -1,0 +1,1 @@
+"""Balancing, batches, the training loop and scoring."""

@@ -1,0 +1,1 @@
+"""Sessions become windows of codes and numbers."""
