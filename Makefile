@@ -1,0 +1,48 @@
+# `make` makes the environment and runs the whole line; `make test` checks it.
+ACCELERATOR ?= cpu
+PYTHON ?= python3.11
+BIN := .venv/bin
+CORES ?= all
+
+.PHONY: run environment test check format lock schema clean
+
+run: environment
+	$(BIN)/snakemake --cores $(CORES)
+
+environment: .venv/$(ACCELERATOR)
+
+# The marker is named after the accelerator, so that changing it installs again.
+.venv/$(ACCELERATOR): requirements/$(ACCELERATOR).txt pyproject.toml
+	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/$(ACCELERATOR).txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	rm -f .venv/cpu .venv/cuda
+	touch $@
+
+test: environment check
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: environment
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: environment
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+# The JSON schema of config.yaml, for editors; a test holds it to the settings.
+schema: environment
+	$(BIN)/rabbithole schema > workflow/schemas/config.schema.json
+
+# Pins everything that requirements/*.in ask for, with hashes (needs uv on the PATH).
+lock:
+	cd requirements && for a in cpu cuda; do \
+	  uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	    --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 $$a.in -o $$a.txt; done
+
+clean:
+	rm -rf results .snakemake

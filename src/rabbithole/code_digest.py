@@ -1,0 +1,85 @@
+"""What a result depends on besides inputs and settings: the code that a step runs, the libraries it calls.
+
+Snakemake sees neither the modules that a step imports nor the versions of libraries, so every rule carries
+this digest as a param: a changed line of code reruns just the steps that can reach it.
+"""
+
+import ast
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+REQUIREMENTS = PACKAGE.parents[1] / "requirements"
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn", "orbax": "orbax-checkpoint"}
+
+
+def code_digest(*modules: str, files: tuple[str, ...] = ()) -> str:
+    """Return a digest of modules, of what they import from this package, and of the pins of libraries.
+
+    Docstrings, comments and layout do not count: the digest is over `ast.unparse` of the syntax tree, which
+    is far steadier between Python versions than `ast.dump`. `files` are further files of the package
+    (templates), relative to it, digested as they are.
+    """
+    found: dict[str, str] = {}
+    libraries: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name], imported = _module(name)
+            waiting += [module for module in imported if module.startswith("rabbithole")]
+            libraries |= {
+                module.partition(".")[0] for module in imported if not module.startswith("rabbithole")
+            }
+    pins = _pins()
+    names = {DISTRIBUTIONS.get(library, library) for library in libraries}
+    parts = [f"{name}\n{text}" for name, text in sorted(found.items())]
+    parts += [f"{name}=={pins[name]}" for name in sorted(names & pins.keys())]
+    parts += [f"{file}\n{(PACKAGE / file).read_text('utf-8')}" for file in sorted(files)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+@cache
+def _module(name: str) -> tuple[str, frozenset[str]]:
+    """Return a module's code without docstrings, and the names of the modules that it imports."""
+    tree = ast.parse(_path(name).read_text("utf-8"))
+    imported = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            # `from package import module` names a module, `from module import function` does not.
+            below = {f"{node.module}.{alias.name}" for alias in node.names}
+            imported |= {module for module in below if module.startswith("rabbithole") and _exists(module)}
+            imported.add(node.module)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            _strip_docstring(node)
+    return ast.unparse(tree), frozenset(imported)
+
+
+def _strip_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    if ast.get_docstring(node, clean=False) is not None:
+        node.body = node.body[1:] or [ast.Pass()]
+
+
+def _path(module: str) -> Path:
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _exists(module: str) -> bool:
+    return _path(module).is_file()
+
+
+@cache
+def _pins() -> dict[str, str]:
+    """Return the exact versions that the project asks for, by import-like name."""
+    pins = {}
+    for file in sorted(REQUIREMENTS.glob("*.in")):
+        for name, version in re.findall(
+            r"^([\w-]+)(?:\[\w+\])?==(\S+)", file.read_text("utf-8"), re.MULTILINE
+        ):
+            pins[name if "-" in name else name.lower()] = version
+    return pins

@@ -1,0 +1,111 @@
+"""The check of config.yaml, and the words for what is wrong in it."""
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from rabbithole.errors import UserError
+from rabbithole.settings import Settings
+
+
+def check(config: dict[str, Any]) -> Settings:
+    """Check a configuration and return it typed.
+
+    Raises `UserError` with one line per mistake: the key's path, what was given, what is allowed, and
+    for an unknown key the nearest right one.
+    """
+    try:
+        settings = Settings.model_validate(config)
+    except ValidationError as error:
+        mistakes: dict[str, list[str]] = {}
+        for mistake in error.errors(include_url=False):
+            start, allowed = _explain(config, mistake)
+            mistakes.setdefault(start, []).append(allowed)
+        raise _refused(
+            [start + " or ".join(dict.fromkeys(ends)) for start, ends in mistakes.items()]
+        ) from None
+    known = known_models()
+    unknown = [name for name in settings.models if name not in known]
+    if unknown:
+        near = {name: get_close_matches(name, known, 1) for name in unknown}
+        raise _refused(
+            [
+                f"models.{name}: there is no src/rabbithole/models/{name}.py with a class Model"
+                + (f"; did you mean {near[name][0]}?" if near[name] else "")
+                + f" Known: {', '.join(known)}."
+                for name in unknown
+            ]
+        )
+    return settings
+
+
+def known_models() -> list[str]:
+    """Return the names of the purchase models: the files of models/ that define a class `Model`, sorted."""
+    folder = Path(__file__).with_name("models")
+    return sorted(path.stem for path in folder.glob("*.py") if "\nclass Model" in path.read_text("utf-8"))
+
+
+def _refused(lines: list[str]) -> UserError:
+    return UserError("the configuration is not right:\n" + "\n".join(f"  {line}" for line in lines))
+
+
+def _explain(config: dict[str, Any], mistake: Any) -> tuple[str, str]:
+    """Return the beginning (key and what was given) and the end (what is allowed) of a mistake's line."""
+    value: Any = config
+    path: list[str] = []
+    kind = mistake["type"]
+    for part in mistake["loc"]:
+        # Pydantic puts the names of union members among the keys; only what the user wrote is shown.
+        if part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int):
+            value = value[part]
+        elif kind != "missing" or part != mistake["loc"][-1]:
+            continue
+        path.append(str(part))
+    key = ".".join(path)
+    message = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if kind == "extra_forbidden":
+        allowed = sorted(_section_at(mistake["loc"][:-1]).model_fields)
+        near = get_close_matches(path[-1], allowed, 1, 0.5)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        return f"{key}: there is no such key (given {value!r}){hint} Allowed: ", ", ".join(allowed)
+    if kind == "missing":
+        return f"{key}: ", "this key is missing"
+    if kind.startswith("union_tag"):
+        given = value.get("kind") if isinstance(value, dict) else value
+        return f"{key}.kind: given {given!r}, allowed: ", "'network' or 'trees'"
+    if mistake["loc"] and mistake["loc"][-1] == "[key]":
+        return f"{key}: the name does not do: ", message.replace("String", "it")
+    if not path:
+        return "", message
+    given = "a section" if isinstance(value, dict) else repr(value)
+    if kind == "value_error":
+        return f"{key}: ", message if isinstance(value, dict) else f"{message} (given {given})"
+    return f"{key}: given {given}, allowed: ", message[0].lower() + message[1:]
+
+
+def _section_at(location: tuple[int | str, ...]) -> type[BaseModel]:
+    """Return the section that a pydantic error location points at."""
+    here: Any = Settings
+    for part in location:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            here = here.model_fields[str(part)].annotation
+        else:
+            # A name in a mapping, or the tag of a union: keep the member that the tag names.
+            sections = _sections_in(here)
+            tagged = [s for s in sections if "kind" in s.model_fields and part in _values(s)]
+            here = tagged[0] if tagged else (sections[0] if len(sections) == 1 else here)
+    return here if isinstance(here, type) else _sections_in(here)[0]
+
+
+def _values(section: type[BaseModel]) -> tuple[Any, ...]:
+    """Return the tags by which a section of a union is known."""
+    return get_args(section.model_fields["kind"].annotation)
+
+
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the sections that a type annotation is made of."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [section for argument in get_args(annotation) for section in _sections_in(argument)]
