@@ -1,0 +1,117 @@
+"""Everything that is said about one set of scores: metrics.json."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import average_precision_score
+
+from rabbithole.errors import UserError
+from rabbithole.evaluation import calibration, curves, lift
+from rabbithole.evaluation.delong import auc_with_interval
+from rabbithole.evaluation.scores import Scores, read_scores
+from rabbithole.files import write_json
+
+FEWEST_BUYERS = 5  # Below that an AUC by steps says nothing but noise.
+DIGITS = 9  # Keeps the file small; far below any interval.
+
+
+def evaluate(*, scores: Path, output: Path) -> None:
+    """Judge one scores.parquet (a model's or the oracle's) on the test split at its natural balance.
+
+    Writes metrics.json at `output`. What can't be computed is null, with a reason beside it.
+    Raises `UserError` when no ended session of the test split is scored.
+    """
+    test = read_scores(scores, "test")
+    ended = test.after(0)
+    if not len(ended.score):
+        raise UserError(
+            f"{scores} scores no ended session of the test split: give the test split more sessions."
+        )
+    valid = read_scores(scores, "valid").after(0)
+    metrics = {
+        "split": "test",
+        **ranking(ended.buyer, ended.score, fewest=2),
+        **probabilities(ended.buyer, ended.score),
+        "lift": lift.lift_table(ended.buyer, ended.score),
+        "gain": lift.gain_curve(ended.buyer, ended.score),
+        **drawn(ended.buyer, ended.score),
+        "by_steps": by_steps(test),
+        "valid": ranking(valid.buyer, valid.score, fewest=2),
+    }
+    write_json(output, rounded(metrics))
+
+
+def ranking(labels: NDArray[np.int8], scores: NDArray[np.float64], *, fewest: int) -> dict[str, Any]:
+    """Return sessions, buyers, their share, AUC with interval, average precision (by chance: the share).
+
+    The last two are None, with a `reason`, when either class has fewer than `fewest` sessions.
+    """
+    sessions, buyers = len(labels), int(labels.sum())
+    facts: dict[str, Any] = {
+        "sessions": sessions,
+        "buyers": buyers,
+        "share": buyers / sessions if sessions else None,
+        "auc": None,
+        "average_precision": None,
+        "reason": None,
+    }
+    if not sessions:
+        return {**facts, "reason": "no session was scored"}
+    if min(buyers, sessions - buyers) < fewest:
+        rarer, number = ("buyers", buyers) if buyers < fewest else ("non-buyers", sessions - buyers)
+        return {
+            **facts,
+            "reason": f"{number or 'no'} {rarer} of {sessions:,} sessions; at least {fewest} are needed",
+        }
+    return {
+        **facts,
+        "auc": auc_with_interval(labels, scores),
+        "average_precision": float(average_precision_score(labels, scores)),
+    }
+
+
+def probabilities(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> dict[str, Any]:
+    """Return log loss (nats) and Brier score beside those of the best constant, and the calibration."""
+    constant = np.full(len(labels), labels.mean())
+    return {
+        "log_loss": calibration.log_loss(labels, scores),
+        "log_loss_constant": calibration.log_loss(labels, constant),
+        "brier": calibration.brier(labels, scores),
+        "brier_constant": calibration.brier(labels, constant),
+        "calibration": {
+            **calibration.slope_and_intercept(labels, scores),
+            "expected_error": calibration.expected_error(labels, scores),
+            "mean_score": float(scores.mean()),
+        },
+        "reliability": calibration.reliability(labels, scores),
+    }
+
+
+def drawn(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> dict[str, Any]:
+    """Return the ROC and the precision-recall curve, None when a class is missing."""
+    if labels.all() or not labels.any():
+        return {"roc": None, "precision_recall": None}
+    return {"roc": curves.roc(labels, scores), "precision_recall": curves.precision_recall(labels, scores)}
+
+
+def by_steps(test: Scores) -> list[dict[str, Any]]:
+    """Return the ranking of sessions still running after their first k events, for each k that was scored."""
+    asked = sorted(int(steps) for steps in np.unique(test.steps) if steps > 0)
+    return [
+        {"steps": steps, **ranking(part.buyer, part.score, fewest=FEWEST_BUYERS)}
+        for steps in asked
+        for part in [test.after(steps)]
+    ]
+
+
+def rounded(value: Any) -> Any:
+    """Round every number within nested lists and dicts to nine significant digits."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    return value
