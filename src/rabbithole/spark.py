@@ -1,0 +1,186 @@
+"""One Spark session for a step: sized from its threads and memory, quiet, and leaving nothing behind."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from rabbithole.errors import UserError
+
+DRIVER_SHARE = 0.6
+"""Share of a step's memory that the JVM gets; the Python workers beside it need the rest."""
+
+PART_BYTES = 64 * 2**20
+"""Raw bytes that one partition is meant to hold: small enough to sort in a worker's memory."""
+
+LOG_SETTINGS = """rootLogger.level = error
+rootLogger.appenderRef.stderr.ref = console
+appender.console.type = Console
+appender.console.name = console
+appender.console.target = SYSTEM_ERR
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
+logger.tasks.name = org.apache.spark
+logger.tasks.level = error
+"""
+
+_current: SparkSession | None = None
+
+
+@dataclass(frozen=True)
+class SparkOptions:
+    """Where Spark runs (`local`, or any master URL), with how many threads and MB, and further conf."""
+
+    master: str = "local"
+    conf: Mapping[str, str] = field(default_factory=dict)
+    threads: int = 2
+    memory_mb: int = 4096
+
+    @property
+    def local(self) -> bool:
+        """Return whether driver and executors are one process on this machine."""
+        return self.master.startswith("local")
+
+    def partitions(self, size: int) -> int:
+        """Return how many partitions to cut `size` raw bytes into: at least one a thread."""
+        return max(self.threads, -(-size // PART_BYTES))
+
+
+@contextmanager
+def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
+    """Yield a Spark session; an inner call in the same process shares the outer one's.
+
+    Raises `UserError` when there is no Java, or when Spark doesn't start.
+    """
+    global _current
+    if _current is not None:
+        yield _current
+        return
+    scratch = Path(tempfile.mkdtemp(prefix="rabbithole-spark-"))
+    log = scratch / "jvm.log"
+    try:
+        _current = _start(options, name, scratch, log)
+        yield _current
+    except UserError:
+        raise
+    except Exception:
+        # The JVM's own words explain what the Python exception may not.
+        print("".join(f"spark: {line}\n" for line in _tail(log)), end="", file=sys.stderr)
+        raise
+    finally:
+        if _current is not None:
+            _current.stop()
+            _current = None
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _start(options: SparkOptions, name: str, scratch: Path, log: Path) -> SparkSession:
+    if options.local:
+        require_java()
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    builder = SparkSession.builder.appName(name)
+    for key, value in configuration(options, scratch).items():
+        builder = builder.config(key, value)
+    try:
+        with _stderr_to(log):
+            spark = builder.getOrCreate()
+    except Exception as error:
+        said = "\n".join(_tail(log)) or str(error)
+        raise UserError(
+            f"Spark did not start (master {options.master}); it needs Java 17 or newer and, for a cluster, "
+            f"a master that answers. It said:\n{said}"
+        ) from error
+    return spark
+
+
+def configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
+    """Return the Spark conf for the options; the user's own entries come last and win."""
+    logging = scratch / "log4j2.properties"
+    logging.write_text(LOG_SETTINGS, "utf-8")
+    conf = {
+        "spark.driver.memory": f"{max(512, int(options.memory_mb * DRIVER_SHARE))}m",
+        "spark.driver.maxResultSize": "0",
+        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging.as_uri()} -XX:+UseParallelGC",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.local.dir": str(scratch / "local"),
+        "spark.jars.ivy": str(scratch / "ivy"),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.sql.catalogImplementation": "in-memory",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(options.threads),
+        "spark.sql.adaptive.enabled": "true",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
+        "spark.io.compression.codec": "lz4",
+    }
+    if options.local:
+        conf |= {
+            "spark.master": f"local[{options.threads}]" if options.master == "local" else options.master,
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+        }
+    elif options.master.startswith("sc://"):
+        # A Connect server has its own JVM: only session conf may be set from here.
+        conf = {key: value for key, value in conf.items() if key.startswith("spark.sql.session")}
+        conf["spark.remote"] = options.master
+    else:
+        conf["spark.master"] = options.master
+    return conf | dict(options.conf)
+
+
+def require_java() -> None:
+    """Raise `UserError` if no `java` is found, where Spark looks for it: JAVA_HOME, then PATH."""
+    home = os.environ.get("JAVA_HOME")
+    if home and not (Path(home) / "bin" / "java").exists():
+        raise UserError(
+            f"JAVA_HOME is {home}, but there is no bin/java in it. Point it to a Java 17 or newer, or unset it."
+        )
+    if not home and shutil.which("java") is None:
+        raise UserError(
+            "No Java found, and Spark needs one. Install Java 17 or newer (Debian, Ubuntu: "
+            "apt-get install openjdk-17-jre-headless; conda: conda install openjdk=17), or set JAVA_HOME."
+        )
+
+
+Rows = Iterator[pa.RecordBatch]
+
+
+def over_indexes(
+    spark: SparkSession, count: int, work: Callable[[int], Iterable[pa.RecordBatch]], schema: str
+) -> DataFrame:
+    """Return the rows that `work(0)` to `work(count - 1)` yield, each call a Spark task of its own."""
+
+    def run(batches: Rows) -> Rows:
+        for batch in batches:
+            for index in batch.column(0).to_pylist():
+                yield from work(index)
+
+    return spark.range(0, count, 1, count).mapInArrow(run, schema)
+
+
+@contextmanager
+def _stderr_to(path: Path) -> Iterator[None]:
+    """Send this process's stderr to a file for a while: a JVM started meanwhile keeps it for life."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    try:
+        with path.open("ab") as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)
+
+
+def _tail(log: Path, lines: int = 30) -> list[str]:
+    return log.read_text("utf-8", "replace").splitlines()[-lines:] if log.exists() else []
