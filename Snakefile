@@ -1,0 +1,31 @@
+"""From raw click logs to a report on who will buy, and from Alice to more Alice."""
+
+from snakemake.utils import min_version
+
+min_version("9.25")
+
+
+configfile: "config.yaml"
+
+
+pathvars:
+    logs="<results>/logs",
+    benchmarks="<results>/benchmarks",
+
+
+include: "rules/common.smk"
+include: "rules/sources.smk"
+include: "rules/sessions.smk"
+include: "rules/classifiers.smk"
+include: "rules/alice.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "<results>/report/index.html",
+
+
+onsuccess:
+    show_summary()

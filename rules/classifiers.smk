@@ -1,0 +1,106 @@
+"""Train, score and judge the purchase models: one rule for all of them."""
+
+
+rule train:
+    input:
+        windows="<results>/{dataset}/windows",
+        manifest="<results>/{dataset}/windows.json",
+    output:
+        checkpoint=directory("<results>/{dataset}/{model}/seed-{seed}/checkpoint"),
+        history="<results>/{dataset}/{model}/seed-{seed}/history.json",
+    log:
+        "<logs>/train/{dataset}-{model}-{seed}.log",
+    benchmark:
+        "<benchmarks>/train/{dataset}-{model}-{seed}.tsv"
+    conda:
+        "../envs/jax.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=600,
+        gpu=0,
+    params:
+        settings=train_settings,
+        code=model_code,
+    message:
+        "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m rabbithole train --settings {params.settings:q} --windows {input.windows:q} "
+        "--output {output.checkpoint:q} --history {output.history:q} --threads {threads} 2>&1 | tee {log:q}"
+
+
+rule score:
+    input:
+        checkpoint="<results>/{dataset}/{model}/seed-{seed}/checkpoint",
+        windows="<results>/{dataset}/windows",
+        manifest="<results>/{dataset}/windows.json",
+    output:
+        scores="<results>/{dataset}/{model}/seed-{seed}/scores.parquet",
+    log:
+        "<logs>/score/{dataset}-{model}-{seed}.log",
+    benchmark:
+        "<benchmarks>/score/{dataset}-{model}-{seed}.tsv"
+    conda:
+        "../envs/jax.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=0,
+    params:
+        settings=as_text({"steps": SETTINGS.evaluation.steps}),
+        code=scoring_code,
+    message:
+        "Scoring {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}"
+    shell:
+        "python -m rabbithole score --settings {params.settings:q} --checkpoint {input.checkpoint:q} "
+        "--windows {input.windows:q} --output {output.scores:q} --threads {threads} > {log:q} 2>&1"
+
+
+rule evaluate:
+    input:
+        scores="<results>/{dataset}/{run}/scores.parquet",
+    output:
+        metrics="<results>/{dataset}/{run}/metrics.json",
+    log:
+        "<logs>/evaluate/{dataset}/{run}.log",
+    benchmark:
+        "<benchmarks>/evaluate/{dataset}/{run}.tsv"
+    wildcard_constraints:
+        run=r"oracle|\w+/seed-\d+",
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        code=code("rabbithole.evaluation.evaluate"),
+    message:
+        "Judging {wildcards.run} on {wildcards.dataset}"
+    shell:
+        "python -m rabbithole evaluate --scores {input.scores:q} --output {output.metrics:q} > {log:q} 2>&1"
+
+
+rule compare:
+    input:
+        scores_of_all,
+    output:
+        comparison="<results>/{dataset}/comparison.json",
+    log:
+        "<logs>/compare/{dataset}.log",
+    benchmark:
+        "<benchmarks>/compare/{dataset}.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        scores=named_scores,
+        code=code("rabbithole.evaluation.compare"),
+    message:
+        "Comparing the models on {wildcards.dataset}"
+    shell:
+        "python -m rabbithole compare --scores {params.scores:q} --output {output.comparison:q} > {log:q} 2>&1"

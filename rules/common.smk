@@ -1,0 +1,252 @@
+"""What the rules share: the checked settings, digests of code, inputs that depend on the settings."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
+
+# The package need not be installed where Snakemake runs, and a later copy of it elsewhere must not win.
+SOURCE = Path(workflow.basedir, "src")
+sys.path.insert(0, str(SOURCE))
+
+from rabbithole.code_digest import code_digest as code
+from rabbithole.errors import UserError
+from rabbithole.fingerprint import fingerprint
+from rabbithole.settings_check import check
+from rabbithole.sources.locate import locate
+
+# Jobs run this package, with the Python that runs Snakemake unless conda brings one.
+PREFIX = f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(SOURCE))}; "
+if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+    PREFIX += f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
+shell.prefix(PREFIX)
+
+
+def refuse(error):
+    """Turn a mistake of the user's into a message without a stack trace."""
+    return WorkflowError(str(error))
+
+
+try:
+    SETTINGS = check(config)
+except UserError as error:
+    raise refuse(error) from None
+
+DATASETS = list(SETTINGS.datasets)
+MODELS = list(SETTINGS.models)
+SEEDS = SETTINGS.seeds
+TEXT_MODELS = ["deck", "char_gru"]
+
+
+wildcard_constraints:
+    dataset="|".join(DATASETS),
+    model="|".join(MODELS),
+    seed="|".join(str(seed) for seed in SEEDS),
+    text_model="|".join(TEXT_MODELS),
+
+
+def as_text(values):
+    """Return settings as JSON with sorted keys: Snakemake compares params as text and tracks only plain ones."""
+    return json.dumps(values, sort_keys=True)
+
+
+def results(path):
+    """Return a path below the results folder."""
+    return f"{workflow.pathvars.apply('<results>')}/{path}"
+
+
+def simulated(wildcards):
+    """Say whether a data set is made by the simulator."""
+    return SETTINGS.datasets[wildcards.dataset].source == "simulate"
+
+
+def raw_files(wildcards):
+    """Return the user's raw files of a data set, by role."""
+    dataset = SETTINGS.datasets[wildcards.dataset]
+    try:
+        return locate(dataset.format, dataset.source)
+    except UserError as error:
+        raise refuse(f"datasets.{wildcards.dataset}.source: {error}") from None
+
+
+def raw_inputs(wildcards):
+    """Return the raw log as a job's input: the simulator's folder, or the user's files whatever their age."""
+    if simulated(wildcards):
+        return [results(f"{wildcards.dataset}/raw")]
+    return [
+        ancient(str(path)) for paths in raw_files(wildcards).values() for path in paths
+    ]
+
+
+def raw_fingerprint(wildcards):
+    """Return a digest of the user's raw files, so that touching one reruns nothing and changing one does."""
+    if simulated(wildcards):
+        return "simulated"
+    paths = [path for paths in raw_files(wildcards).values() for path in paths]
+    try:
+        return fingerprint(paths, Path(results("fingerprints.json")))
+    except OSError as error:
+        raise refuse(
+            f"datasets.{wildcards.dataset}.source: {error.filename}: {error.strerror}"
+        ) from None
+
+
+def simulate_settings(wildcards):
+    """Return what `simulate` reads."""
+    dataset = SETTINGS.datasets[wildcards.dataset]
+    return as_text(
+        {
+            "format": dataset.format,
+            "sessions": dataset.simulate.sessions,
+            "seed": SETTINGS.seed,
+        }
+    )
+
+
+def events_settings(wildcards):
+    """Return what `events` reads, the place of the raw log included."""
+    dataset = SETTINGS.datasets[wildcards.dataset]
+    source = (
+        results(f"{wildcards.dataset}/raw") if simulated(wildcards) else dataset.source
+    )
+    keys = dataset.model_dump(include={"format", "max_rejected", "drop_duplicates"})
+    return as_text(keys | {"source": source})
+
+
+def sessions_settings(wildcards):
+    """Return what `sessions` reads."""
+    dataset = SETTINGS.datasets[wildcards.dataset]
+    keys = dataset.sessions.model_dump(exclude={"keep_open"})
+    seed = SETTINGS.seed if dataset.split.by == "hash" else 0
+    return as_text(keys | {"split": dataset.split.model_dump(), "seed": seed})
+
+
+def windows_settings(wildcards):
+    """Return what `windows` reads."""
+    dataset = SETTINGS.datasets[wildcards.dataset]
+    keys = dataset.windows.model_dump()
+    return as_text(
+        keys | {"timezone": dataset.timezone, "keep_open": dataset.sessions.keep_open}
+    )
+
+
+def oracle_settings(wildcards):
+    """Return what `oracle` reads."""
+    dataset = SETTINGS.datasets[wildcards.dataset]
+    return as_text(
+        {
+            "window": dataset.windows.length,
+            "steps": SETTINGS.evaluation.steps,
+            "keep_open": dataset.sessions.keep_open,
+        }
+    )
+
+
+def train_settings(wildcards):
+    """Return what `train` reads; only a network reads how networks are trained."""
+    dataset = SETTINGS.datasets[wildcards.dataset]
+    model = SETTINGS.models[wildcards.model]
+    training = SETTINGS.training.model_dump()
+    return as_text(
+        {
+            "model": wildcards.model,
+            "settings": model.model_dump(exclude={"kind"}),
+            "training": (
+                training
+                if model.kind == "network"
+                else {"unseen_share": training["unseen_share"]}
+            ),
+            "balance": dataset.balance,
+            "augmentation": dataset.augmentation.model_dump(),
+            "seed": int(wildcards.seed),
+        }
+    )
+
+
+def model_code(wildcards):
+    """Return the digest of the training loop and of one model, whose module is imported by name."""
+    return code("rabbithole.training.train", f"rabbithole.models.{wildcards.model}")
+
+
+def scoring_code(wildcards):
+    """Return the digest of scoring with one model."""
+    return code("rabbithole.training.score", f"rabbithole.models.{wildcards.model}")
+
+
+def text_settings(wildcards):
+    """Return what `train-text` reads."""
+    model = getattr(SETTINGS.alice.models, wildcards.text_model).model_dump()
+    return as_text(
+        {
+            "model": wildcards.text_model,
+            "settings": model,
+            "lower": SETTINGS.alice.lower_case,
+            "seed": SETTINGS.seed,
+        }
+    )
+
+
+def text_input(wildcards):
+    """Return the book as a job's input where it is a file of the user's."""
+    path = SETTINGS.alice.source
+    return [] if "://" in path else [ancient(path)]
+
+
+def text_fingerprint(wildcards):
+    """Return a digest of the user's own book."""
+    path = SETTINGS.alice.source
+    if "://" in path:
+        return "fetched"
+    try:
+        return fingerprint([Path(path)], Path(results("fingerprints.json")))
+    except OSError as error:
+        raise refuse(f"alice.source: {error.filename}: {error.strerror}") from None
+
+
+def spark_memory(wildcards, attempt):
+    """Return the memory of a Spark step, in MB: half as much again on each retry."""
+    return int(SETTINGS.spark.memory_mb * (1 + (attempt - 1) / 2))
+
+
+def spark_options(wildcards, threads, resources):
+    """Return where and how large Spark runs. A function of resources, so Snakemake does not track it."""
+    keys = SETTINGS.spark.model_dump(include={"master", "conf"})
+    return as_text(keys | {"threads": threads, "memory_mb": resources.mem_mb})
+
+
+def scored(dataset):
+    """Return the runs whose scores are judged on a data set: (name in the report, folder below it)."""
+    runs = [
+        (f"{model} seed {seed}", f"{model}/seed-{seed}")
+        for model in MODELS
+        for seed in SEEDS
+    ]
+    return runs + (
+        [("oracle", "oracle")] if SETTINGS.datasets[dataset].has_oracle else []
+    )
+
+
+def named_scores(wildcards):
+    """Return the scores of every run of a data set as JSON, by the run's name."""
+    folder = results(wildcards.dataset)
+    return as_text(
+        {
+            name: f"{folder}/{run}/scores.parquet"
+            for name, run in scored(wildcards.dataset)
+        }
+    )
+
+
+def scores_of_all(wildcards):
+    """Return the scores of every run of a data set."""
+    return list(json.loads(named_scores(wildcards)).values())
+
+
+def show_summary():
+    """Print the last lines of a run: the headline figures and where the report lies."""
+    summary = Path(results("report/summary.txt"))
+    if summary.exists():
+        print(summary.read_text("utf-8"))

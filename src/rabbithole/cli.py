@@ -1,0 +1,158 @@
+"""`rabbithole STEP`: a subcommand per rule; parses, calls one function, nothing else.
+
+Each command imports its step when it runs, so that none pays for the libraries of another.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rabbithole.errors import UserError
+
+app = typer.Typer(
+    help="Rabbithole follows a shopper's clicks and says who will buy. Snakemake runs these steps.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Json = Annotated[Any, typer.Option(parser=json.loads, metavar="JSON")]
+File = Annotated[Path, typer.Option()]
+Threads = Annotated[int, typer.Option(min=1, help="Cores to use.")]
+
+
+def main() -> None:
+    """Run a step; a mistake of the user's ends in a message, not in a stack trace."""
+    try:
+        app()
+    except UserError as error:
+        sys.exit(f"Error: {error}")
+    except OSError as error:
+        if error.filename is None and error.strerror is None:
+            raise
+        sys.exit(f"Error: {error.filename or 'the output'}: {error.strerror}")
+
+
+def use_threads(threads: int) -> None:
+    """Hold the numeric libraries to so many cores; must come before they are imported."""
+    # NPROC sizes XLA's pool on CPU, OMP_NUM_THREADS scikit-learn's.
+    os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = str(threads)
+
+
+@app.command()
+def simulate(settings: Json, output: File) -> None:
+    """Write a raw log of simulated shoppers, with its parameters and the truth."""
+    from rabbithole.simulate.write import simulate
+
+    simulate(**settings, output=output)
+
+
+@app.command()
+def events(settings: Json, spark: Json, output: File, rejected: File) -> None:
+    """Read a raw log into events; set aside the lines that can't be read."""
+    from rabbithole.sources.build import build_events
+    from rabbithole.sources.locate import locate
+    from rabbithole.spark import SparkOptions
+
+    files = locate(settings["format"], settings.pop("source"))
+    build_events(**settings, files=files, output=output, rejected=rejected, spark=SparkOptions(**spark))
+
+
+@app.command()
+def sessions(settings: Json, spark: Json, events: File, output: File) -> None:
+    """Gather events into sessions: labelled, cut before the first purchase, split."""
+    from rabbithole.sessions.build import build_sessions
+    from rabbithole.spark import SparkOptions
+
+    build_sessions(**settings, events=events, output=output, spark=SparkOptions(**spark))
+
+
+@app.command()
+def windows(settings: Json, spark: Json, sessions: File, output: File) -> None:
+    """Fit the encoder on train and write the last steps of each session as codes and numbers."""
+    from rabbithole.spark import SparkOptions
+    from rabbithole.windows.build import build_windows
+
+    build_windows(**settings, sessions=sessions, output=output, spark=SparkOptions(**spark))
+
+
+@app.command()
+def oracle(settings: Json, sessions: File, raw: File, output: File) -> None:
+    """Score sessions of a simulated log as well as its parameters allow."""
+    from rabbithole.simulate.oracle import score_oracle
+
+    score_oracle(**settings, sessions=sessions, parameters=raw / "parameters.json", output=output)
+
+
+@app.command()
+def train(settings: Json, windows: File, output: File, history: File, threads: Threads = 1) -> None:
+    """Train one model on one data set."""
+    use_threads(threads)
+    from rabbithole.training.train import train
+
+    train(**settings, windows=windows, output=output, history=history)
+
+
+@app.command()
+def score(settings: Json, checkpoint: File, windows: File, output: File, threads: Threads = 1) -> None:
+    """Score the valid and test sessions with a trained model."""
+    use_threads(threads)
+    from rabbithole.training.score import score
+
+    score(**settings, checkpoint=checkpoint, windows=windows, output=output)
+
+
+@app.command()
+def evaluate(scores: File, output: File) -> None:
+    """Judge the scores of one model on test."""
+    from rabbithole.evaluation.evaluate import evaluate
+
+    evaluate(scores=scores, output=output)
+
+
+@app.command()
+def compare(scores: Json, output: File) -> None:
+    """Test the models of one data set against each other."""
+    from rabbithole.evaluation.compare import compare
+
+    compare(scores={name: Path(path) for name, path in scores.items()}, output=output)
+
+
+@app.command()
+def book(settings: Json, output: File) -> None:
+    """Fetch the text of Alice's Adventures in Wonderland and check it."""
+    from rabbithole.alice.fetch import fetch
+
+    fetch(**settings, output=output)
+
+
+@app.command()
+def train_text(
+    settings: Json, text: File, output: File, history: File, metrics: File, threads: Threads = 1
+) -> None:
+    """Learn the book with one text model."""
+    use_threads(threads)
+    from rabbithole.alice.train import train_text
+
+    train_text(**settings, text=text, output=output, history=history, metrics=metrics)
+
+
+@app.command()
+def sample_text(settings: Json, checkpoint: File, text: File, output: File, threads: Threads = 1) -> None:
+    """Write on from the book with a trained text model."""
+    use_threads(threads)
+    from rabbithole.alice.sample import sample_text
+
+    sample_text(**settings, checkpoint=checkpoint, text=text, output=output)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of config.yaml."""
+    from rabbithole.settings import Settings
+
+    print(json.dumps(Settings.model_json_schema(), indent=2))

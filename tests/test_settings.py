@@ -1,0 +1,134 @@
+"""config.yaml: what it may say, and what is said back when it is wrong."""
+
+import copy
+import difflib
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rabbithole.errors import UserError
+from rabbithole.settings import Settings
+from rabbithole.settings_check import check
+
+ROOT = Path(__file__).parents[1]
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
+
+
+def changed(path: str, value: object) -> dict:
+    config = copy.deepcopy(CONFIG)
+    *parents, last = path.split(".")
+    section = config
+    for key in parents:
+        section = section[key]
+    section[last] = value
+    return config
+
+
+def merged(base: dict, over: dict) -> dict:
+    return base | {
+        key: merged(base[key], value)
+        if isinstance(value, dict) and isinstance(base.get(key), dict)
+        else value
+        for key, value in over.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("modles", {}, ["modles", "did you mean models?", "Allowed: alice, datasets"]),
+        (
+            "datasets.yoochoose.windows.lenght",
+            5,
+            ["datasets.yoochoose.windows.lenght", "given 5", "mean length?"],
+        ),
+        ("datasets.yoochoose.windows.length", "50", ["windows.length", "given '50'", "valid integer"]),
+        ("datasets.yoochoose.windows.length", 0, ["windows.length", "given 0", "greater than or equal to 1"]),
+        ("datasets.yoochoose.format", "yoochose", ["yoochoose.format", "'yoochose'", "'retailrocket'"]),
+        ("datasets.yoochoose.timezone", "Europe/Berln", ["timezone", "did you mean Europe/Berlin?"]),
+        ("datasets.yoochoose.sessions.gap_minutes", 30, ["yoochoose.sessions", "gap_minutes needs"]),
+        ("datasets.yoochoose.split.shares", [0.8, 0.1, 0.2], ["split.shares", "sum to 1, not 1.1"]),
+        ("datasets.yoochoose.split.shares", [0.8, 0.1], ["split.shares", "at least 3 items"]),
+        ("datasets.alice", CONFIG["datasets"]["yoochoose"], ["datasets.alice", "take another"]),
+        ("datasets.Shop!", CONFIG["datasets"]["yoochoose"], ["datasets.Shop!", "name"]),
+        ("models.gru.widht", 3, ["models.gru.widht", "did you mean width?"]),
+        ("models.gru.leaves", 3, ["models.gru.leaves", "no such key"]),
+        ("models.gru.kind", "net", ["models.gru.kind", "'net'", "'network' or 'trees'"]),
+        ("models.gruu", {"kind": "network"}, ["models.gruu", "did you mean gru?", "models/gruu.py"]),
+        ("evaluation.steps", [1, 500], ["evaluation.steps", "500", "length"]),
+        ("evaluation.steps", [1, 1], ["evaluation.steps", "twice"]),
+        ("training.epochs", True, ["training.epochs", "given True", "integer"]),
+        ("alice.models.char_gru.dropout", 1.0, ["char_gru.dropout", "given 1.0", "less than 1"]),
+        ("spark.memory_mb", 10, ["spark.memory_mb", "given 10", "1000"]),
+        ("datasets", None, ["datasets", "given None"]),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_allowed(path: str, value: object, said: list[str]) -> None:
+    with pytest.raises(UserError) as error:
+        check(changed(path, value))
+    for words in said:
+        assert words in str(error.value)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    config = changed("seed", -1)
+    config["report"]["titel"] = "x"
+    with pytest.raises(UserError) as error:
+        check(config)
+    assert "seed" in str(error.value)
+    assert "report.titel" in str(error.value)
+
+
+def test_a_third_data_set_takes_any_name() -> None:
+    settings = check(changed("datasets.my-shop_2", CONFIG["datasets"]["yoochoose"]))
+    assert list(settings.datasets) == ["yoochoose", "retailrocket", "my-shop_2"]
+
+
+def test_every_overlay_merges_over_the_default() -> None:
+    overlays = sorted((ROOT / "config").glob("*.yaml"))
+    assert overlays
+    for overlay in overlays:
+        check(merged(CONFIG, yaml.safe_load(overlay.read_text("utf-8"))))
+
+
+def test_the_default_names_every_key_and_says_what_it_does() -> None:
+    """config.yaml is where a user looks, so no key may be missing from it."""
+    defaults = check(CONFIG).model_dump()
+
+    def keys(value: object, path: str = "") -> set[str]:
+        if not isinstance(value, dict):
+            return {path}
+        return (
+            set().union(*(keys(below, f"{path}.{key}") for key, below in value.items())) if value else {path}
+        )
+
+    assert keys(defaults) == keys(CONFIG)
+    text = (ROOT / "config.yaml").read_text("utf-8")
+    for name, section in Settings.model_json_schema()["$defs"].items():
+        for key, facts in section["properties"].items():
+            assert re.search(rf"^\s*{key}:", text, re.MULTILINE), f"{name}.{key}"
+            assert (
+                "$ref" in facts or "description" in facts or key == "kind" or key in ("deck", "char_gru")
+            ), key
+
+
+def test_the_schema_is_the_settings() -> None:
+    path = ROOT / "workflow/schemas/config.schema.json"
+    kept, made = path.read_text("utf-8"), json.dumps(Settings.model_json_schema(), indent=2) + "\n"
+    difference = "\n".join(
+        difflib.unified_diff(kept.splitlines(), made.splitlines(), "kept", "made", lineterm="")
+    )
+    assert kept == made, f"run `make schema`:\n{difference}"
+
+
+def test_the_oracle_is_there_for_sessions_as_simulated_alone() -> None:
+    assert check(CONFIG).datasets["retailrocket"].has_oracle
+    assert (
+        not check(changed("datasets.retailrocket.sessions.gap_minutes", 30))
+        .datasets["retailrocket"]
+        .has_oracle
+    )
+    assert not check(changed("datasets.retailrocket.source", "data/x")).datasets["retailrocket"].has_oracle
