@@ -1,0 +1,44 @@
+"""Names of scores, and how the report shows them.
+
+A score is named by its model, or by its model and seed: "gru", "gru seed 1"; the oracle's is "oracle".
+"""
+
+import re
+
+ORACLE = "oracle"
+SHOWN = {
+    "gru": "GRU",
+    "dilated_conv": "Dilated convolution",
+    "gradient_boosting": "Gradient boosting",
+    ORACLE: "Oracle (best possible)",
+    "deck": "The deck's network",
+    "char_gru": "Ours",
+}
+ORDER = tuple(SHOWN)
+
+
+def model_of(name: str) -> str:
+    """Return the model that a score's name speaks of: "gru" for "gru seed 1"."""
+    return re.sub(r" seed \d+$", "", name)
+
+
+def shown(model: str) -> str:
+    """Return a model's name as a reader sees it."""
+    return SHOWN.get(model, model.replace("_", " ").capitalize())
+
+
+def shown_score(name: str, *, with_seed: bool) -> str:
+    """Return a score's name as a reader sees it, with or without its seed."""
+    model = model_of(name)
+    return shown(model) + (name.removeprefix(model).replace(" seed", ", seed") if with_seed else "")
+
+
+def by_model(names: list[str]) -> dict[str, list[str]]:
+    """Group names of scores by model: known models in a set order, then others by name, the oracle last."""
+    models = sorted({model_of(name) for name in names}, key=_rank)
+    return {model: sorted(name for name in names if model_of(name) == model) for model in models}
+
+
+def _rank(model: str) -> tuple[bool, int, str]:
+    place = ORDER.index(model) if model in ORDER else len(ORDER)
+    return model == ORACLE, place, model
