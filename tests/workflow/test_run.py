@@ -1,0 +1,104 @@
+"""The whole line, from nothing to the page, and what is said when something is wrong."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from workflow_runs import ROOT, snakemake, workplace
+
+RUNS = ["gru/seed-0", "dilated_conv/seed-0", "gradient_boosting/seed-0", "oracle"]
+
+
+def test_a_run_leaves_the_page_and_says_so(finished: Path) -> None:
+    results = finished / "results"
+    page = (results / "report/index.html").read_text("utf-8")
+    for words in ("yoochoose", "retailrocket", "GRU", "Dilated convolution", "Gradient boosting", "Oracle"):
+        assert words in page
+    assert not re.search(r"""(src|href)=["']https?:""", page)
+    summary = (results / "report/summary.txt").read_text("utf-8")
+    assert "results/report/index.html" in summary
+    assert "AUC" in summary
+
+
+@pytest.mark.parametrize("dataset", ["yoochoose", "retailrocket"])
+def test_every_model_is_judged_on_the_same_test_sessions(finished: Path, dataset: str) -> None:
+    folder = finished / "results" / dataset
+    judged = [json.loads((folder / run / "metrics.json").read_text()) for run in RUNS]
+    windows = json.loads((folder / "windows.json").read_text())
+    assert {one["sessions"] for one in judged} == {windows["splits"]["test"]["rows"]}
+    assert {one["buyers"] for one in judged} == {windows["splits"]["test"]["buyers"]}
+    scores = pq.read_table(folder / "gru/seed-0/scores.parquet")["score"].to_numpy()
+    assert ((scores > 0) & (scores < 1)).all()
+
+
+def test_nothing_is_lost_between_the_stages(finished: Path) -> None:
+    """Lines of the log are events, set aside or repeated; events are kept, cut or in dropped sessions."""
+    for dataset in ("yoochoose", "retailrocket"):
+        folder = finished / "results" / dataset
+        events = json.loads((folder / "events.json").read_text())
+        sessions = json.loads((folder / "sessions.json").read_text())
+        windows = json.loads((folder / "windows.json").read_text())
+        assert events["rows"] == pq.read_table(folder / "events").num_rows
+        assert sum(events["lines"].values()) >= events["rows"] + events["rejected"] + events["duplicates"]
+        assert sessions["sessions"] == pq.read_table(folder / "sessions").num_rows
+        kept = sum(windows["splits"][split]["rows"] for split in ("train", "valid", "test"))
+        assert kept + windows["open"] == sessions["sessions"]
+
+
+def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
+    again = snakemake(finished, "--dry-run")
+    assert "Nothing to be done" in again.stdout + again.stderr
+
+
+def test_a_wrong_setting_stops_before_any_job(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("training:\n  epoch: 3\n")
+    run = snakemake(workplace(tmp_path / "run"), config=wrong)
+    said = run.stdout + run.stderr
+    assert run.returncode == 1
+    assert "training.epoch: there is no such key (given 3); did you mean epochs?" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "run/results").exists()
+
+
+def test_a_missing_log_is_named_before_any_job(tmp_path: Path) -> None:
+    config = tmp_path / "real.yaml"
+    config.write_text(yaml.safe_dump({"datasets": {"yoochoose": {"source": str(tmp_path / "nowhere")}}}))
+    run = snakemake(workplace(tmp_path / "run"), config=config)
+    said = run.stdout + run.stderr
+    assert run.returncode == 1
+    assert "datasets.yoochoose.source" in said
+    assert "nowhere" in said
+    assert "Traceback" not in said
+
+
+def test_a_bad_log_fails_with_its_first_bad_lines(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.mkdir()
+    good = "".join(f"{n},2014-04-07T10:51:{n % 60:02d}.277Z,{n % 7},0\n" for n in range(50))
+    (log / "yoochoose-clicks.dat").write_text(good + "51,yesterday,5,0\n52,2014-04-07T10:51:09.277Z\n")
+    config = tmp_path / "real.yaml"
+    config.write_text(yaml.safe_dump({"datasets": {"yoochoose": {"source": str(log)}}}))
+    folder = workplace(tmp_path / "run")
+    run = snakemake(folder, "results/yoochoose/events", config=config)
+    said = run.stdout + run.stderr
+    assert run.returncode == 1
+    assert re.search(r"yoochoose-clicks\.dat:51: .*yesterday", said)
+    assert re.search(r"yoochoose-clicks\.dat:52: ", said)
+    assert "Traceback" not in said
+    assert not (folder / "results/yoochoose/events").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["snakemake", "--lint"], ["snakefmt", "--check", "Snakefile", "rules"]],
+    ids=["lint", "format"],
+)
+def test_the_rules_are_clean(command: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,32 @@
+"""Snakemake itself, run on a tiny configuration."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TINY = ROOT / "tests/workflow/tiny.yaml"
+BOOK = (
+    "\ufeffThe Project Gutenberg eBook of a book\r\n\r\n"
+    "*** START OF THE PROJECT GUTENBERG EBOOK A BOOK ***\r\n\r\n"
+    + "'I dare say you never even spoke to Time!' 'Perhaps not,' Alice cautiously replied.\r\n" * 60
+    + "\r\n*** END OF THE PROJECT GUTENBERG EBOOK A BOOK ***\r\n"
+)
+
+
+def snakemake(
+    folder: Path, *arguments: str, config: Path | None = None, root: Path = ROOT, tiny: bool = True
+) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake on the project at `root`, with results below `folder`."""
+    configs = [str(path) for path in ([TINY] if tiny else []) + ([config] if config else [])]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
+    command += ["--directory", str(folder), "--cores", "2", "--nocolor"]
+    command += ["--configfile", *configs] if configs else []
+    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=900)
+
+
+def workplace(folder: Path) -> Path:
+    """Make a folder to run in, with a book in the place of Alice."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "book.txt").write_bytes(BOOK.encode())
+    return folder
