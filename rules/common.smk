@@ -39,6 +39,15 @@ DATASETS = list(SETTINGS.datasets)
 MODELS = list(SETTINGS.models)
 SEEDS = SETTINGS.seeds
 TEXT_MODELS = ["deck", "char_gru"]
+FIGURES = [
+    "roc",
+    "precision_recall",
+    "reliability",
+    "early",
+    "gain",
+    "learning",
+    "lengths",
+]
 
 
 wildcard_constraints:
@@ -46,6 +55,7 @@ wildcard_constraints:
     model="|".join(MODELS),
     seed="|".join(str(seed) for seed in SEEDS),
     text_model="|".join(TEXT_MODELS),
+    figure="|".join(FIGURES),
 
 
 def as_text(values):
@@ -243,6 +253,39 @@ def named_scores(wildcards):
 def scores_of_all(wildcards):
     """Return the scores of every run of a data set."""
     return list(json.loads(named_scores(wildcards)).values())
+
+
+def named_files(dataset, name, runs):
+    """Return a file of each run of a data set by the run's name."""
+    return {run: results(f"{dataset}/{folder}/{name}") for run, folder in runs}
+
+
+def figure_sources(wildcards):
+    """Return what a figure is drawn from, as JSON: argument -> file, or argument -> name -> file."""
+    dataset = wildcards.dataset
+    if wildcards.figure == "lengths":
+        return as_text({"sessions": results(f"{dataset}/sessions")})
+    if wildcards.figure == "learning":
+        trained = [run for run in scored(dataset) if run[0] != "oracle"]
+        return as_text({"histories": named_files(dataset, "history.json", trained)})
+    return as_text({"metrics": named_files(dataset, "metrics.json", scored(dataset))})
+
+
+def figure_inputs(wildcards):
+    """Return the files that a figure is drawn from."""
+    (sources,) = json.loads(figure_sources(wildcards)).values()
+    return list(sources.values()) if isinstance(sources, dict) else [sources]
+
+
+def figure_code(wildcards):
+    """Return the digest of one figure's code."""
+    return code(f"rabbithole.report.{wildcards.figure}")
+
+
+def alice_histories():
+    """Return the text models' histories, as `figure_sources` does."""
+    histories = {model: results(f"alice/{model}/history.json") for model in TEXT_MODELS}
+    return as_text({"histories": histories})
 
 
 def show_summary():

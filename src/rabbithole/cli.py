@@ -123,6 +123,21 @@ def compare(scores: Json, output: File) -> None:
 
 
 @app.command()
+def figure(name: str, sources: Json, style: Json, output: File) -> None:
+    """Draw one figure of the report."""
+    from importlib import import_module
+
+    draw = getattr(import_module(f"rabbithole.report.{name}"), name)
+    paths = {
+        argument: {name: Path(path) for name, path in source.items()}
+        if isinstance(source, dict)
+        else Path(source)
+        for argument, source in sources.items()
+    }
+    draw(**paths, style=style, output=output)
+
+
+@app.command()
 def book(settings: Json, output: File) -> None:
     """Fetch the text of Alice's Adventures in Wonderland and check it."""
     from rabbithole.alice.fetch import fetch

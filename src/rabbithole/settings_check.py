@@ -33,8 +33,8 @@ def check(config: dict[str, Any]) -> Settings:
         raise _refused(
             [
                 f"models.{name}: there is no src/rabbithole/models/{name}.py with a class Model"
-                + (f"; did you mean {near[name][0]}?" if near[name] else "")
-                + f" Known: {', '.join(known)}."
+                + (f"; did you mean {near[name][0]}?" if near[name] else ".")
+                + f" Known: {', '.join(known)}"
                 for name in unknown
             ]
         )

@@ -1,0 +1,65 @@
+"""Figures and the page."""
+
+
+rule figure:
+    input:
+        figure_inputs,
+    output:
+        report(
+            "<results>/report/figures/{dataset}-{figure}.svg",
+            caption="../workflow/report/figure.rst",
+            category="{dataset}",
+            labels={"figure": "{figure}"},
+        ),
+    log:
+        "<logs>/figure/{dataset}-{figure}.log",
+    benchmark:
+        "<benchmarks>/figure/{dataset}-{figure}.tsv"
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        sources=figure_sources,
+        style=as_text(SETTINGS.report.style.model_dump()),
+        code=figure_code,
+    message:
+        "Drawing {wildcards.figure} of {wildcards.dataset}"
+    shell:
+        "python -m rabbithole figure {wildcards.figure} --sources {params.sources:q} "
+        "--style {params.style:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule figure_of_alice:
+    input:
+        expand("<results>/alice/{text_model}/history.json", text_model=TEXT_MODELS),
+    output:
+        report(
+            "<results>/report/figures/alice_learning.svg",
+            caption="../workflow/report/alice.rst",
+            category="alice",
+            labels={"figure": "learning"},
+        ),
+    log:
+        "<logs>/figure_of_alice.log",
+    benchmark:
+        "<benchmarks>/figure_of_alice.tsv"
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        sources=alice_histories(),
+        style=as_text(SETTINGS.report.style.model_dump()),
+        code=code("rabbithole.report.alice_learning"),
+    message:
+        "Drawing how Alice was learned"
+    shell:
+        "python -m rabbithole figure alice_learning --sources {params.sources:q} "
+        "--style {params.style:q} --output {output:q} > {log:q} 2>&1"
