@@ -13,6 +13,9 @@ pathvars:
     benchmarks="<results>/benchmarks",
 
 
+report: "workflow/report/overview.rst"
+
+
 include: "rules/common.smk"
 include: "rules/sources.smk"
 include: "rules/sessions.smk"
