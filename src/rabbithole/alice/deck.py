@@ -1,0 +1,112 @@
+"""The deck's way: windows of the text in random order, one prediction each."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax import Array, lax
+
+from rabbithole.alice.corpus import Corpus
+from rabbithole.alice.learner import Learner, Step, refuse_short
+from rabbithole.models.char_deck import CharDeck
+
+JUDGED_AT_ONCE = 512
+
+
+class DeckLearner(Learner):
+    """Keras's `fit` with its defaults: shuffled windows, Adam, categorical cross-entropy.
+
+    Windows that do not fill the last batch of an epoch are left out of it (others in each epoch).
+    """
+
+    def __init__(self, corpus: Corpus, settings: dict[str, Any], *, seed: int) -> None:
+        self.window = int(settings["window"])
+        refuse_short(corpus, self.window + settings["batch_size"])
+        super().__init__(corpus, settings, seed=seed)
+        # Keras's epsilon; optax's own is 1e-8.
+        self.optimizer = optax.adam(settings["learning_rate"], eps=1e-7)
+        self.moments = self.optimizer.init(self.parameters)
+
+    @staticmethod
+    def build(settings: dict[str, Any], *, symbols: int, seed: int) -> CharDeck:
+        """Return the untrained network for so many codes."""
+        return CharDeck(
+            symbols=symbols, width=settings["width"], dropout=settings["dropout"], rngs=nnx.Rngs(seed)
+        )
+
+    @staticmethod
+    def writer(network: CharDeck, settings: dict[str, Any], context: np.ndarray) -> tuple[Step, Array, int]:
+        """Return a step whose state is the window without its last code.
+
+        Where the context is shorter than the window, it is repeated in front of itself.
+        """
+        window = np.resize(context[::-1], settings["window"])[::-1]
+
+        def step(state: Array, code: Array) -> tuple[Array, Array]:
+            window = jnp.append(state, code)
+            return window[1:], network(window[:, None])[0]
+
+        return step, jnp.asarray(window[:-1]), int(window[-1])
+
+    def epoch(self) -> float:
+        """Go through all windows once, in random order; return the mean loss in bits per character."""
+        batch = self.settings["batch_size"]
+        places = self.shuffler.permutation(np.arange(self.window, self.corpus.held_out, dtype=np.int32))
+        places = places[: len(places) // batch * batch].reshape(-1, batch)
+        self.parameters, self.moments, loss = _train(
+            self.graph, self.optimizer, self.window, self.parameters, self.moments, self.corpus.codes, places,
+            self.next_key(),
+        )  # fmt: skip
+        return float(loss) / np.log(2)
+
+    def log_probabilities(self) -> np.ndarray:
+        """Return float32[held-out characters]; the first windows reach back into the first part."""
+        places = np.arange(self.corpus.held_out, len(self.corpus.codes), dtype=np.int32)
+        filled = np.resize(places, (-(-len(places) // JUDGED_AT_ONCE), JUDGED_AT_ONCE))
+        judged = _judge(self.graph, self.window, self.parameters, self.corpus.codes, filled)
+        return np.asarray(judged).ravel()[: len(places)]
+
+
+def _windows(codes: Array, places: Array, window: int) -> Array:
+    """Return the codes before each of places, int32[window, batch]."""
+    return codes[places[None, :] + jnp.arange(-window, 0)[:, None]]
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(3, 4))
+def _train(
+    graph: Any, optimizer: Any, window: int, parameters: Any, moments: Any, codes: Array, batches: Array,
+    key: Array,
+) -> tuple[Any, Any, Array]:  # fmt: skip
+    """Take one step for each row of `batches`, int32[steps, batch]: the places to be predicted."""
+    codes = jnp.asarray(codes)
+
+    def loss_of(parameters: Any, places: Array, key: Array) -> Array:
+        logits = nnx.merge(graph, parameters)(_windows(codes, places, window), key)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, codes[places]).mean()
+
+    def step(carry: tuple[Any, Any], given: tuple[Array, Array]) -> tuple[tuple[Any, Any], Array]:
+        parameters, moments = carry
+        loss, slopes = jax.value_and_grad(loss_of)(parameters, *given)
+        updates, moments = optimizer.update(slopes, moments, parameters)
+        return (optax.apply_updates(parameters, updates), moments), loss
+
+    given = (batches, jax.random.split(key, len(batches)))
+    (parameters, moments), losses = lax.scan(step, (parameters, moments), given)
+    return parameters, moments, losses.mean()
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _judge(graph: Any, window: int, parameters: Any, codes: Array, batches: Array) -> Array:
+    """Return the log-probability of the character at each of `batches`, int32[batches, batch]."""
+    codes = jnp.asarray(codes)
+    network = nnx.merge(graph, parameters)
+
+    def judge(places: Array) -> Array:
+        logits = network(_windows(codes, places, window))
+        return -optax.softmax_cross_entropy_with_integer_labels(logits, codes[places])
+
+    return lax.map(judge, batches)

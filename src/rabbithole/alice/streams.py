@@ -1,0 +1,125 @@
+"""Our way: several streams of the text read side by side, a loss at every step, the state carried along."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax import Array, lax
+
+from rabbithole.alice.corpus import Corpus
+from rabbithole.alice.learner import Learner, Step, refuse_short
+from rabbithole.models.char_gru import CharGru, State
+
+WARM_UP = 2000
+"""Characters read before the first that is judged, or written: enough that more change nothing."""
+
+
+class StreamLearner(Learner):
+    """Truncated backpropagation through time with AdamW, clipped gradients, a rate that rises and then falls.
+
+    An epoch begins at a random one of the first characters, so that the cuts fall elsewhere each time. The
+    number of epochs is fixed by the rate's schedule: no epoch is chosen on the held-out part.
+    """
+
+    def __init__(self, corpus: Corpus, settings: dict[str, Any], *, seed: int) -> None:
+        streams, steps = settings["batch_size"], settings["steps"]
+        # One chunk less than there is room for: the start moves within it.
+        self.chunks = (corpus.held_out - 1 - steps) // (streams * steps)
+        refuse_short(corpus, streams * steps + steps + 1)
+        super().__init__(corpus, settings, seed=seed)
+        updates = self.chunks * settings["epochs"]
+        rate = optax.warmup_cosine_decay_schedule(
+            0.0, settings["learning_rate"], min(100, updates // 10), updates, settings["learning_rate"] / 100
+        )
+        self.optimizer = optax.chain(
+            optax.clip_by_global_norm(1.0),
+            optax.adamw(
+                rate, b2=0.99, weight_decay=settings["weight_decay"],
+                mask=jax.tree.map(lambda leaf: leaf.ndim > 1, self.parameters),
+            ),
+        )  # fmt: skip
+        self.moments = self.optimizer.init(self.parameters)
+
+    @staticmethod
+    def build(settings: dict[str, Any], *, symbols: int, seed: int) -> CharGru:
+        """Return the untrained network for so many codes."""
+        return CharGru(
+            symbols=symbols, embedding_width=settings["embedding_width"], width=settings["width"],
+            layers=settings["layers"], dropout=settings["dropout"], rngs=nnx.Rngs(seed),
+        )  # fmt: skip
+
+    @staticmethod
+    def writer(network: CharGru, settings: dict[str, Any], context: np.ndarray) -> tuple[Step, State, int]:
+        """Return a step whose state is the network's, after it read the context but for its last code."""
+        del settings
+        context = context[-WARM_UP:]
+        state = network.initial_state(1)
+        if len(context) > 1:
+            state = network(jnp.asarray(context[:-1, None]), state)[1]
+
+        def step(state: State, code: Array) -> tuple[State, Array]:
+            logits, state = network(code[None, None], state)
+            return state, logits[0, 0]
+
+        return step, state, int(context[-1])
+
+    def epoch(self) -> float:
+        """Read all streams once; return the mean loss in bits per character."""
+        streams, steps = self.settings["batch_size"], self.settings["steps"]
+        length = self.chunks * steps
+        start = int(self.shuffler.integers(self.corpus.held_out - streams * length))
+        taken = self.corpus.codes[start : start + streams * length + 1]
+        inputs, targets = (
+            part.reshape(streams, self.chunks, steps).transpose(1, 2, 0) for part in (taken[:-1], taken[1:])
+        )
+        self.parameters, self.moments, loss = _train(
+            self.graph, self.optimizer, self.parameters, self.moments, inputs, targets, self.next_key()
+        )
+        return float(loss) / np.log(2)
+
+    def log_probabilities(self) -> np.ndarray:
+        """Return float32[held-out characters], read in one stream that begins in the first part."""
+        start = max(self.corpus.held_out - WARM_UP, 1)
+        network = nnx.merge(self.graph, self.parameters)
+        codes = jnp.asarray(self.corpus.codes[start - 1 :])
+        return np.asarray(_judge(network, codes[:-1], codes[1:]))[self.corpus.held_out - start :]
+
+
+def step_losses(
+    network: CharGru, inputs: Array, targets: Array, state: State, key: Array | None = None
+) -> Any:
+    """Return each step's loss in nats, float32[steps, streams], and the state to go on from."""
+    logits, state = network(inputs, state, key)
+    return optax.softmax_cross_entropy_with_integer_labels(logits, targets), state
+
+
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3))
+def _train(
+    graph: Any, optimizer: Any, parameters: Any, moments: Any, inputs: Array, targets: Array, key: Array
+) -> tuple[Any, Any, Array]:
+    """Take one step for each chunk of int32[chunks, steps, streams], carrying the state along."""
+
+    def loss_of(parameters: Any, state: State, inputs: Array, targets: Array, key: Array) -> Any:
+        losses, state = step_losses(nnx.merge(graph, parameters), inputs, targets, state, key)
+        return losses.mean(), state
+
+    def step(carry: Any, given: Any) -> tuple[Any, Array]:
+        parameters, moments, state = carry
+        (loss, state), slopes = jax.value_and_grad(loss_of, has_aux=True)(parameters, state, *given)
+        updates, moments = optimizer.update(slopes, moments, parameters)
+        return (optax.apply_updates(parameters, updates), moments, state), loss
+
+    state = nnx.merge(graph, parameters).initial_state(inputs.shape[2])
+    given = (inputs, targets, jax.random.split(key, len(inputs)))
+    (parameters, moments, _), losses = lax.scan(step, (parameters, moments, state), given)
+    return parameters, moments, losses.mean()
+
+
+@nnx.jit
+def _judge(network: CharGru, inputs: Array, targets: Array) -> Array:
+    """Return the log-probability of each target, float32[characters], in one pass."""
+    return -step_losses(network, inputs[:, None], targets[:, None], network.initial_state(1))[0][:, 0]
