@@ -60,9 +60,7 @@ def _in_folder(format: str, folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _by_role(
-    format: str, source: Mapping[str, str | Path | Sequence[str | Path]]
-) -> dict[str, list[Path]]:
+def _by_role(format: str, source: Mapping[str, str | Path | Sequence[str | Path]]) -> dict[str, list[Path]]:
     found = {}
     for role, given in source.items():
         if role not in PUBLISHED[format]:

@@ -1,0 +1,192 @@
+"""Raw log to events: read every line, set bad ones aside, sort by session and time, write Parquet.
+
+One shuffle: lines are parsed where they are read, sent to the part of their session and sorted there.
+"""
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+
+from rabbithole.errors import UserError
+from rabbithole.files import remove, whole
+from rabbithole.sources import retailrocket, yoochoose
+from rabbithole.sources.gather import FOUND, ROWS, SCHEMA, Gather, merge
+from rabbithole.sources.lines import Piece, RawFile, cut
+from rabbithole.sources.locate import PUBLISHED, REQUIRED
+from rabbithole.sources.reading import Layout, Report, collect, read_piece, reader, require_good
+from rabbithole.sources.retailrocket import PROPERTY_COLUMNS, Properties, tree_facts
+from rabbithole.sources.unpack import unpack
+from rabbithole.spark import SparkOptions, over_indexes, spark_session
+from rabbithole.tables import manifest_path, write_manifest
+
+LAYOUTS: dict[str, dict[str, Layout]] = {"yoochoose": yoochoose.LAYOUTS, "retailrocket": retailrocket.LAYOUTS}
+
+EVENT_ROLES = {"yoochoose": ("clicks", "buys"), "retailrocket": ("events",)}
+"""Roles whose lines are events; a later role's lines come after an earlier one's at an equal time."""
+
+PIECE_BYTES = 64 * 2**20
+"""Raw bytes that one reading task gets at most."""
+
+
+def build_events(
+    *,
+    format: str,
+    files: dict[str, list[Path]],
+    output: Path,
+    rejected: Path,
+    max_rejected: float,
+    drop_duplicates: bool,
+    spark: SparkOptions,
+) -> None:
+    """Read a raw log and write its events to `output`, its bad lines to `rejected`, and both manifests.
+
+    `files`: role to files, as `locate` gives them. `max_rejected`: the share of lines that may be bad, 0
+    to 1. Raises `UserError` when more are, when a file is empty or damaged, or when no event is left.
+    """
+    if not files.get(REQUIRED[format]):
+        raise UserError(f"Format {format} needs a file of role {REQUIRED[format]}.")
+    for folder in (output, rejected):
+        # The manifest goes first, so that a killed run never leaves one beside data that it doesn't describe.
+        remove(manifest_path(folder))
+    with tempfile.TemporaryDirectory(prefix="rabbithole-events-") as scratch, whole(output) as events:
+        with whole(rejected) as bad:
+            raw = _raw_files(format, files, Path(scratch))
+            with spark_session(spark, "events") as session:
+                report, found, facts = _run(
+                    session, spark, format, raw, Path(scratch), events, bad, max_rejected, drop_duplicates
+                )
+            if found.get("rows", 0) == 0:
+                raise UserError(
+                    f"No event in {', '.join(file.name for file in raw)}: {report.total('lines')} lines."
+                )
+    write_manifest(rejected, rows=report.total("rejected"), reasons=report.reasons)
+    write_manifest(output, **_facts(format, files, report, found), **facts)
+
+
+def _raw_files(format: str, files: dict[str, list[Path]], scratch: Path) -> list[RawFile]:
+    raw = []
+    for role in LAYOUTS[format]:
+        for path in files.get(role, []):
+            folder = scratch / f"raw-{len(raw)}"
+            folder.mkdir()
+            plain = unpack(path, PUBLISHED[format][role], folder)
+            raw.append(RawFile(role, str(path), str(plain.absolute()), len(raw)))
+    return raw
+
+
+def _run(
+    session: SparkSession,
+    options: SparkOptions,
+    format: str,
+    raw: list[RawFile],
+    scratch: Path,
+    events: Path,
+    bad: Path,
+    max_rejected: float,
+    drop_duplicates: bool,
+) -> tuple[Report, dict[str, Any], dict[str, Any]]:
+    """Run the Spark jobs; return the report on lines, what the parts hold, and facts of the format."""
+    side = scratch / "side"
+    side.mkdir()
+    events.mkdir()
+    size = sum(Path(file.path).stat().st_size for file in raw)
+    pieces = cut(raw, options.partitions(size))
+    by_role: dict[str, list[Piece]] = {role: [] for role in LAYOUTS[format]}
+    for piece in pieces:
+        by_role[piece.file.role].append(piece)
+    facts: dict[str, Any] = {}
+    properties = None
+    if format == "retailrocket":
+        properties, facts = _properties(session, by_role, side)
+    lines = [piece for role in EVENT_ROLES[format] for piece in by_role[role]]
+    count = options.partitions(
+        sum(Path(file.path).stat().st_size for file in raw if file.role in EVENT_ROLES[format])
+    )
+    gather = Gather(
+        events,
+        visitors=format == "retailrocket",
+        drop_duplicates=drop_duplicates,
+        properties=properties,
+    )
+    found = (
+        over_indexes(session, len(lines), reader(lines, LAYOUTS[format], side), ROWS)
+        .repartition(count, "session_id")
+        .sortWithinPartitions("session_id", "timestamp", "position")
+        .mapInArrow(gather, FOUND)
+        .toArrow()
+    )
+    report = collect(pieces, side, bad)
+    require_good(report, max_rejected)
+    return report, merge(found), facts
+
+
+def _properties(
+    session: SparkSession, pieces: dict[str, list[Piece]], side: Path
+) -> tuple[Properties, dict[str, Any]]:
+    """Read the snapshots of item properties and the category tree, where they are there."""
+    facts: dict[str, Any] = {}
+    found = pa.schema(
+        [
+            ("item", pa.string()),
+            ("time", pa.timestamp("us", "UTC")),
+            ("property", pa.string()),
+            ("value", pa.string()),
+            ("number", pa.float64()),
+            ("position", pa.int64()),
+        ]
+    ).empty_table()
+    if parts := pieces["item_properties"]:
+        work = reader(parts, retailrocket.LAYOUTS, side)
+        found = over_indexes(session, len(parts), work, PROPERTY_COLUMNS).toArrow()
+    tree = None
+    if parts := pieces["category_tree"]:
+        batches = [
+            batch
+            for piece in parts
+            for batch in read_piece(piece, retailrocket.LAYOUTS["category_tree"], side)
+        ]
+        if batches:
+            table = pa.Table.from_batches(batches)
+            tree = table["categoryid"].unique()
+            facts["category_tree"] = tree_facts(table)
+    return Properties.build(found, tree), facts
+
+
+def _facts(
+    format: str, files: dict[str, list[Path]], report: Report, found: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the manifest's facts: where every line went, and what the events are."""
+    roles = EVENT_ROLES[format]
+    visitors = found["sessions"] if format == "retailrocket" else None
+    sums = {name: report.total(name, roles) for name in ("lines", "header", "blank", "rejected")}
+    shares = {
+        f"share_{name}": found[name] / found["rows"]
+        for name in ("with_category", "with_cost", "category_in_tree")
+        if name in found
+    }
+    return {
+        "format": format,
+        "rows": found["rows"],
+        "sessions": found["sessions"],
+        "visitors": visitors,
+        "items": found["items"],
+        "events": found["events"],
+        "first": _moment(found["first"]),
+        "last": _moment(found["last"]),
+        "lines": {**sums, "duplicates": found["duplicates"], "kept": found["rows"]},
+        "files_read": report.files,
+        "files_missing": [role for role in LAYOUTS[format] if not files.get(role)],
+        "rejected": report.total("rejected"),
+        "rejected_reasons": report.reasons,
+        "rejected_examples": report.examples,
+        "schema": {field.name: str(field.type) for field in SCHEMA},
+        **shares,
+    }
+
+
+def _moment(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="milliseconds")
