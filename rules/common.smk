@@ -266,8 +266,9 @@ def figure_sources(wildcards):
     if wildcards.figure == "lengths":
         return as_text({"sessions": results(f"{dataset}/sessions")})
     if wildcards.figure == "learning":
-        trained = [run for run in scored(dataset) if run[0] != "oracle"]
-        return as_text({"histories": named_files(dataset, "history.json", trained)})
+        return as_text(
+            {"histories": named_files(dataset, "history.json", trained(dataset))}
+        )
     return as_text({"metrics": named_files(dataset, "metrics.json", scored(dataset))})
 
 
@@ -286,6 +287,71 @@ def alice_histories():
     """Return the text models' histories, as `figure_sources` does."""
     histories = {model: results(f"alice/{model}/history.json") for model in TEXT_MODELS}
     return as_text({"histories": histories})
+
+
+def trained(dataset):
+    """Return the runs that have learned something: all but the oracle."""
+    return [run for run in scored(dataset) if run[0] != "oracle"]
+
+
+def dataset_sources(dataset):
+    """Return where the page finds what it says of a data set."""
+    manifests = {
+        stage: results(f"{dataset}/{stage}.json")
+        for stage in ("events", "sessions", "windows")
+    }
+    return manifests | {
+        "simulated": SETTINGS.datasets[dataset].source == "simulate",
+        "metrics": named_files(dataset, "metrics.json", scored(dataset)),
+        "histories": named_files(dataset, "history.json", trained(dataset)),
+        "comparison": results(f"{dataset}/comparison.json"),
+        "figures": {
+            name: results(f"report/figures/{dataset}-{name}.svg") for name in FIGURES
+        },
+    }
+
+
+def page_sources():
+    """Return what the page is made of, as JSON; how Spark runs is left out, as it changes no result."""
+    text_files = {
+        name: {model: results(f"alice/{model}/{name}.json") for model in TEXT_MODELS}
+        for name in ("metrics", "samples")
+    }
+    return as_text(
+        {
+            "title": SETTINGS.report.title,
+            "datasets": {dataset: dataset_sources(dataset) for dataset in DATASETS},
+            "alice": text_files
+            | {
+                "figures": {
+                    "alice_learning": results("report/figures/alice_learning.svg")
+                }
+            },
+            "settings": SETTINGS.model_dump(exclude={"spark"}),
+        }
+    )
+
+
+def page_inputs(wildcards):
+    """Return every file that the page is made of."""
+    waiting = [json.loads(page_sources())]
+    files = []
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [below for key, below in value.items() if key != "settings"]
+        elif isinstance(value, str) and Path(value).suffix in (".json", ".svg"):
+            files.append(value)
+    return sorted(files)
+
+
+def page_code():
+    """Return the digest of the page's code and templates."""
+    package = SOURCE / "rabbithole"
+    templates = tuple(
+        str(path.relative_to(package)) for path in package.glob("report/templates/*")
+    )
+    return code("rabbithole.report.page", files=templates)
 
 
 def show_summary():

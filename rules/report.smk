@@ -63,3 +63,35 @@ rule figure_of_alice:
     shell:
         "python -m rabbithole figure alice_learning --sources {params.sources:q} "
         "--style {params.style:q} --output {output:q} > {log:q} 2>&1"
+
+
+rule page:
+    input:
+        page_inputs,
+    output:
+        page=report(
+            "<results>/report/index.html",
+            caption="../workflow/report/page.rst",
+            category="report",
+        ),
+        summary="<results>/report/summary.txt",
+    log:
+        "<logs>/page.log",
+    benchmark:
+        "<benchmarks>/page.tsv"
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        sources=page_sources(),
+        benchmarks=results("benchmarks"),
+        code=page_code(),
+    message:
+        "Writing the report"
+    shell:
+        "python -m rabbithole page --sources {params.sources:q} --benchmarks {params.benchmarks:q} "
+        "--output {output.page:q} --summary {output.summary:q} > {log:q} 2>&1"

@@ -30,7 +30,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def digest() -> str:
     module._module.cache_clear()
-    module._pins.cache_clear()
+    module.pins.cache_clear()
     return module.code_digest("rabbithole.room.step")
 
 
@@ -62,7 +62,7 @@ def test_one_model_is_not_in_the_digest_of_another() -> None:
     root = module.PACKAGE.parents[1]
     assert (root / "requirements/base.in").exists()
     module._module.cache_clear()
-    module._pins.cache_clear()
+    module.pins.cache_clear()
     for name, other in (("gru", "dilated_conv"), ("dilated_conv", "gru")):
         found = closure("rabbithole.training.train", f"rabbithole.models.{name}")
         assert f"rabbithole.models.{name}" in found

@@ -138,6 +138,19 @@ def figure(name: str, sources: Json, style: Json, output: File) -> None:
 
 
 @app.command()
+def page(sources: Json, benchmarks: File, output: File, summary: File) -> None:
+    """Write the report: one self-contained page, and its headline figures as text."""
+    import yaml
+
+    from rabbithole.code_digest import pins
+    from rabbithole.report.page import page
+
+    settings = yaml.safe_dump(sources.pop("settings"), sort_keys=False)
+    made = {"settings": settings, "versions": pins(), "benchmarks": benchmarks}
+    page(**sources, made=made, output=output, summary=summary)
+
+
+@app.command()
 def book(settings: Json, output: File) -> None:
     """Fetch the text of Alice's Adventures in Wonderland and check it."""
     from rabbithole.alice.fetch import fetch

@@ -12,7 +12,12 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 REQUIREMENTS = PACKAGE.parents[1] / "requirements"
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "imblearn": "imbalanced-learn", "orbax": "orbax-checkpoint"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn",
+    "imblearn": "imbalanced-learn",
+    "orbax": "orbax-checkpoint",
+    "yaml": "pyyaml",
+}
 
 
 def code_digest(*modules: str, files: tuple[str, ...] = ()) -> str:
@@ -33,10 +38,10 @@ def code_digest(*modules: str, files: tuple[str, ...] = ()) -> str:
             libraries |= {
                 module.partition(".")[0] for module in imported if not module.startswith("rabbithole")
             }
-    pins = _pins()
+    versions = pins()
     names = {DISTRIBUTIONS.get(library, library) for library in libraries}
     parts = [f"{name}\n{text}" for name, text in sorted(found.items())]
-    parts += [f"{name}=={pins[name]}" for name in sorted(names & pins.keys())]
+    parts += [f"{name}=={versions[name]}" for name in sorted(names & versions.keys())]
     parts += [f"{file}\n{(PACKAGE / file).read_text('utf-8')}" for file in sorted(files)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
@@ -74,12 +79,12 @@ def _exists(module: str) -> bool:
 
 
 @cache
-def _pins() -> dict[str, str]:
-    """Return the exact versions that the project asks for, by import-like name."""
-    pins = {}
+def pins() -> dict[str, str]:
+    """Return the exact versions that the project asks for, by name of distribution."""
+    found = {}
     for file in sorted(REQUIREMENTS.glob("*.in")):
         for name, version in re.findall(
             r"^([\w-]+)(?:\[\w+\])?==(\S+)", file.read_text("utf-8"), re.MULTILINE
         ):
-            pins[name if "-" in name else name.lower()] = version
-    return pins
+            found[name if "-" in name else name.lower()] = version
+    return found

@@ -1,5 +1,6 @@
 """The check of config.yaml, and the words for what is wrong in it."""
 
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -44,7 +45,11 @@ def check(config: dict[str, Any]) -> Settings:
 def known_models() -> list[str]:
     """Return the names of the purchase models: the files of models/ that define a class `Model`, sorted."""
     folder = Path(__file__).with_name("models")
-    return sorted(path.stem for path in folder.glob("*.py") if "\nclass Model" in path.read_text("utf-8"))
+    return sorted(
+        path.stem
+        for path in folder.glob("*.py")
+        if re.search(r"^class Model\b", path.read_text("utf-8"), re.M)
+    )
 
 
 def _refused(lines: list[str]) -> UserError:
