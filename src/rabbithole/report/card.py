@@ -1,0 +1,100 @@
+"""The data card of a data set: where its sessions come from, and what was lost on the way.
+
+All of it comes from the three manifests: events.json, sessions.json, windows.json.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rabbithole.report.wording import listed, minute, number, plural, share
+
+Facts = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the page shows: facts as (what, value) by heading, rejected lines, and what the warnings need."""
+
+    log: Facts
+    sessions: Facts
+    windows: Facts
+    splits: list[dict[str, Any]]
+    vocabularies: list[dict[str, Any]]
+    reasons: list[tuple[str, str]]
+    examples: list[dict[str, Any]]
+    visitors_on_both_sides: int | None
+
+
+def card(*, events: dict[str, Any], sessions: dict[str, Any], windows: dict[str, Any]) -> Card:
+    """Return the data card made from the contents of the three manifests."""
+    return Card(
+        log=log_facts(events),
+        sessions=session_facts(sessions),
+        windows=window_facts(windows),
+        splits=split_rows(sessions),
+        vocabularies=vocabulary_rows(windows),
+        reasons=[(reason, number(count)) for reason, count in events["rejected_reasons"].items()],
+        examples=events["rejected_examples"],
+        visitors_on_both_sides=visitors_on_both_sides(sessions),
+    )
+
+
+def log_facts(events: dict[str, Any]) -> Facts:
+    """Return what is known of the raw log."""
+    lines = events["lines"]
+    kinds = [f"{number(count)} {kind}" for kind, count in events["events"].items()]
+    facts = [
+        ("Format", events["format"]),
+        ("Time", f"{minute(events['first'])} to {minute(events['last'])}"),
+        ("Events", f"{number(events['rows'])} ({listed(kinds)})"),
+        ("Sessions in the log", number(events["sessions"])),
+        ("Items", number(events["items"])),
+    ]
+    if events["visitors"] is not None:
+        facts.append(("Visitors", number(events["visitors"])))
+    for key, label in (("with_category", "Events with a category"), ("with_cost", "Events with a cost")):
+        if f"share_{key}" in events:
+            facts.append((label, share(events[f"share_{key}"])))
+    if "category_tree" in events:
+        tree = events["category_tree"]
+        facts.append(
+            ("Category tree", f"{number(tree['categories'])} categories, {number(tree['roots'])} roots")
+        )
+    facts += [
+        (
+            "Files read",
+            listed([f"{file['file']} ({plural(file['lines'], 'line')})" for file in events["files_read"]]),
+        ),
+        ("Lines set aside", f"{number(events['rejected'])} of {number(lines['lines'])}"),
+        ("Exact duplicates dropped", number(lines["duplicates"])),
+    ]
+    if events["files_missing"]:
+        facts.append(
+            ("Missing optional files", listed([name.replace("_", " ") for name in events["files_missing"]]))
+        )
+    return facts
+
+
+def session_facts(sessions: dict[str, Any]) -> Facts:
+    """Return what is known of the sessions."""
+    return [("Sessions", number(sessions["rows"]))]
+
+
+def window_facts(windows: dict[str, Any]) -> Facts:
+    """Return what is known of the windows."""
+    return [("Files", number(len(windows["files"])))]
+
+
+def split_rows(sessions: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row per split: its sessions, buyers and boundaries."""
+    return []
+
+
+def vocabulary_rows(windows: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row per categorical field: the codes it has, and how many values valid and test bring anew."""
+    return []
+
+
+def visitors_on_both_sides(sessions: dict[str, Any]) -> int | None:
+    """Return how many visitors have sessions both in train and in valid or test; None where it is not known."""
+    return None

@@ -1,0 +1,129 @@
+"""The report: one page that needs nothing else."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from rabbithole.files import read_json, whole
+from rabbithole.report import alice as book
+from rabbithole.report.card import card
+from rabbithole.report.headline import Row, best, rows
+from rabbithole.report.made import rule_times
+from rabbithole.report.names import by_model, shown_score
+from rabbithole.report.style import colour
+from rabbithole.report.summary import summary_lines
+from rabbithole.report.svg import inline
+from rabbithole.report.verdict import tests_in_words, verdict, warnings
+from rabbithole.report.wording import FILTERS
+
+NO_ORACLE_REAL = "no oracle: nobody knows what real shoppers had in mind"
+NO_ORACLE_SIMULATED = "no oracle: these are other sessions than the simulated ones"
+
+
+def page(
+    *,
+    title: str,
+    datasets: dict[str, dict[str, Any]],
+    alice: dict[str, Any] | None,
+    made: dict[str, Any],
+    output: Path,
+    summary: Path,
+) -> None:
+    """Write the report, one self-contained HTML file, and its headline figures as text at `summary`.
+
+    `datasets`, by name, in the order of the page:
+      simulated: bool
+      events, sessions, windows: paths of the three manifests
+      metrics, histories: score name ("gru seed 0", "oracle") to path of its metrics.json, history.json
+      comparison: path of comparison.json, or None
+      figures: figure name ("roc", "lengths", ...) to path of its SVG
+      no_oracle: why there is no oracle, or None for the usual reason
+    `alice`: metrics, histories and samples, each model ("deck", "char_gru") to path; figures ("alice_learning"
+    to path); or None.
+    `made`: settings (text), versions (library to version), benchmarks (Snakemake's folder, or None).
+    Paths may be text. The same inputs give the same bytes; no time of day is written.
+    """
+    environment = Environment(
+        loader=PackageLoader("rabbithole.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters.update(FILTERS)
+    parts = [dataset_part(name, given) for name, given in datasets.items()]
+    text_part = book.alice_part(alice) if alice else None
+    text = environment.get_template("page.html.j2").render(
+        title=title,
+        datasets=parts,
+        alice=text_part,
+        made={
+            "settings": made["settings"],
+            "versions": made["versions"],
+            "rules": rule_times(_path(made.get("benchmarks"))),
+        },
+        axis=auc_axis([row for part in parts for row in part["rows"]]),
+    )
+    with whole(output) as temporary:
+        temporary.write_text(text, "utf-8")
+    with whole(summary) as temporary:
+        temporary.write_text("\n".join(summary_lines(parts, text_part, output)) + "\n", "utf-8")
+
+
+def dataset_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the template shows of one data set."""
+    metrics = {score: read_json(Path(path)) for score, path in given["metrics"].items()}
+    histories = {score: read_json(Path(path)) for score, path in given["histories"].items()}
+    comparison = read_json(Path(given["comparison"])) if given.get("comparison") else None
+    manifests = {stage: read_json(Path(given[stage])) for stage in ("events", "sessions", "windows")}
+    found = rows(metrics, histories, comparison)
+    simulated = bool(given["simulated"])
+    no_oracle = None
+    if not any(row.is_oracle for row in found):
+        no_oracle = given.get("no_oracle") or (NO_ORACLE_SIMULATED if simulated else NO_ORACLE_REAL)
+    facts = card(**manifests)
+    return {
+        "name": name,
+        "anchor": f"data-{name}",
+        "simulated": simulated,
+        "rows": found,
+        "best": best(found),
+        "no_oracle": no_oracle,
+        "verdict": verdict(name, found, simulated=simulated, no_oracle=no_oracle),
+        "warnings": warnings(found, comparison, visitors_on_both_sides=facts.visitors_on_both_sides),
+        "tests": tests_in_words(comparison),
+        "by_steps": steps_table(metrics),
+        "figures": {
+            figure: inline(Path(path), f"{name}-{figure}") for figure, path in given["figures"].items()
+        },
+        "card": facts,
+        "colours": {row.model: colour(row.model) for row in found},
+    }
+
+
+def steps_table(metrics: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return what is known by events seen: names as shown, and lines by number of events and score name."""
+    names = [name for group in by_model(list(metrics)).values() for name in group]
+    with_seed = len(names) > len(by_model(names))
+    lines: dict[int, dict[str, Any]] = {}
+    for name in names:
+        for row in metrics[name]["by_steps"]:
+            line = lines.setdefault(row["steps"], {"sessions": row["sessions"], "buyers": row["buyers"]})
+            line[name] = row
+    return {
+        "names": {name: shown_score(name, with_seed=with_seed) for name in names},
+        "lines": dict(sorted(lines.items())),
+    }
+
+
+def auc_axis(found: list[Row]) -> dict[str, float]:
+    """Return the ends of the small AUC scale in the headline table: all intervals fit, at tenths or so."""
+    low = min((row.low for row in found if row.low is not None), default=0.5)
+    high = max((row.high for row in found if row.high is not None), default=1.0)
+    return {"low": max(0.0, int(low * 20) / 20), "high": min(1.0, (int(high * 20) + 1) / 20)}
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return Path(value) if value else None
