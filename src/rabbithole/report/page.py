@@ -40,8 +40,8 @@ def page(
       comparison: path of comparison.json, or None
       figures: figure name ("roc", "lengths", ...) to path of its SVG
       no_oracle: why there is no oracle, or None for the usual reason
-    `alice`: metrics, histories and samples, each model ("deck", "char_gru") to path; figures ("alice_learning"
-    to path); or None.
+    `alice`: metrics, histories and samples, each model ("deck", "char_gru") to path; figures (name to path);
+      None leaves the section out.
     `made`: settings (text), versions (library to version), benchmarks (Snakemake's folder, or None).
     Paths may be text. The same inputs give the same bytes; no time of day is written.
     """

@@ -35,7 +35,7 @@ def verdict(dataset: str, rows: list[Row], *, simulated: bool, no_oracle: str | 
         parts.append(f"How much better a model could be is not known ({no_oracle}).")
     if top.lift is not None:
         parts.append(
-            ff"The 5{GAP}% of sessions that it ranks highest hold {share(top.reached)} of the buyers, "
+            f"The 5{GAP}% of sessions that it ranks highest hold {share(top.reached)} of the buyers, "
             f"{factor(top.lift)} times as many as chance would put there."
         )
     return " ".join(parts)
