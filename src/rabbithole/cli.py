@@ -178,6 +178,18 @@ def sample_text(settings: Json, checkpoint: File, text: File, output: File, thre
     sample_text(**settings, checkpoint=checkpoint, text=text, output=output)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def why(context: typer.Context) -> None:
+    """Say what `snakemake` would run now and why: which setting, file or code changed, old value and new.
+
+    Arguments are passed on to Snakemake, such as --configfile or a target.
+    """
+    from rabbithole.why import why
+
+    for line in why(context.args):
+        print(line)
+
+
 @app.command()
 def schema() -> None:
     """Print the JSON schema of config.yaml."""

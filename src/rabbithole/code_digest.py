@@ -6,6 +6,7 @@ this digest as a param: a changed line of code reruns just the steps that can re
 
 import ast
 import hashlib
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -21,11 +22,12 @@ DISTRIBUTIONS = {
 
 
 def code_digest(*modules: str, files: tuple[str, ...] = ()) -> str:
-    """Return a digest of modules, of what they import from this package, and of the pins of libraries.
+    """Return what modules are made of: a digest of each, of all that they import, and the pins of libraries.
 
-    Docstrings, comments and layout do not count: the digest is over `ast.unparse` of the syntax tree, which
-    is far steadier between Python versions than `ast.dump`. `files` are further files of the package
-    (templates), relative to it, digested as they are.
+    One JSON object, name to digest or version, so that a change can be traced to a module. Docstrings,
+    comments and layout do not count: a digest is over `ast.unparse` of the syntax tree, which is far steadier
+    between Python versions than `ast.dump`. `files` are further files of the package (templates), relative
+    to it, digested as they are.
     """
     found: dict[str, str] = {}
     libraries: set[str] = set()
@@ -39,16 +41,19 @@ def code_digest(*modules: str, files: tuple[str, ...] = ()) -> str:
                 module.partition(".")[0] for module in imported if not module.startswith("rabbithole")
             }
     versions = pins()
-    names = {DISTRIBUTIONS.get(library, library) for library in libraries}
-    parts = [f"{name}\n{text}" for name, text in sorted(found.items())]
-    parts += [f"{name}=={versions[name]}" for name in sorted(names & versions.keys())]
-    parts += [f"{file}\n{(PACKAGE / file).read_text('utf-8')}" for file in sorted(files)]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    used = {DISTRIBUTIONS.get(library, library) for library in libraries} & versions.keys()
+    found |= {name: versions[name] for name in used}
+    found |= {file: _short((PACKAGE / file).read_text("utf-8")) for file in files}
+    return json.dumps(found, sort_keys=True)
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @cache
 def _module(name: str) -> tuple[str, frozenset[str]]:
-    """Return a module's code without docstrings, and the names of the modules that it imports."""
+    """Return a digest of a module without its docstrings, and the names of the modules that it imports."""
     tree = ast.parse(_path(name).read_text("utf-8"))
     imported = set()
     for node in ast.walk(tree):
@@ -61,7 +66,7 @@ def _module(name: str) -> tuple[str, frozenset[str]]:
             imported.add(node.module)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             _strip_docstring(node)
-    return ast.unparse(tree), frozenset(imported)
+    return _short(ast.unparse(tree)), frozenset(imported)
 
 
 def _strip_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:

@@ -1,0 +1,237 @@
+"""After a change, what it can affect runs again and nothing else: the README's table, row by row."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from workflow_runs import ROOT, snakemake
+
+SHOPS = ("yoochoose", "retailrocket")
+MODELS = ("gru", "dilated_conv", "gradient_boosting")
+FIGURES = ("roc", "precision_recall", "reliability", "early", "gain", "learning", "lengths")
+PAGE = {"Writing the report"}
+JOB = re.compile(r"^Job \d+: (.*)$", re.MULTILINE)
+
+
+@dataclass
+class Copy:
+    """A copy of the project and of its finished run, both free to be changed."""
+
+    project: Path
+    run: Path
+
+    def edit(self, file: str, change: Callable[[str], str]) -> None:
+        """Change a file of the project; a change that changes nothing is a mistake of the test."""
+        path = self.project / file
+        before = path.read_text("utf-8")
+        after = change(before)
+        assert after != before, file
+        path.write_text(after, "utf-8")
+
+    def jobs(self, config: dict[str, Any] | None = None) -> set[str]:
+        """Return the messages of the jobs that would run."""
+        overlay = None
+        if config is not None:
+            overlay = self.run / "overlay.yaml"
+            overlay.write_text(yaml.safe_dump(config))
+        done = snakemake(self.run, "--dry-run", config=overlay, root=self.project)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return set(JOB.findall(done.stdout + done.stderr))
+
+
+@pytest.fixture
+def copy(finished: Path, tmp_path: Path) -> Copy:
+    """Move a finished run and the project elsewhere, with their times."""
+    project, run = tmp_path / "project", tmp_path / "run"
+    project.mkdir()
+    for name in ("src", "rules", "envs", "requirements", "profiles", "workflow", "tests/workflow"):
+        shutil.copytree(
+            ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+        )
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy2(ROOT / name, project / name)
+    shutil.copytree(finished, run, symlinks=True)
+    return Copy(project, run)
+
+
+def trained(shops: tuple[str, ...] = SHOPS, models: tuple[str, ...] = MODELS) -> set[str]:
+    """Return the jobs from training on, but for the page and the figures."""
+    jobs = set()
+    for shop in shops:
+        jobs.add(f"Comparing the models on {shop}")
+        for model in models:
+            jobs |= {f"Training {model} on {shop}, seed 0", f"Scoring {shop} with {model}, seed 0"}
+            jobs.add(f"Judging {model}/seed-0 on {shop}")
+    return jobs
+
+
+def drawn(shops: tuple[str, ...] = SHOPS, figures: tuple[str, ...] = FIGURES) -> set[str]:
+    """Return the drawing of figures, and the page."""
+    return {f"Drawing {figure} of {shop}" for shop in shops for figure in figures} | PAGE
+
+
+def from_windows(shops: tuple[str, ...] = SHOPS) -> set[str]:
+    """Return the jobs from the windows on; what only reads sessions is left out."""
+    figures = tuple(figure for figure in FIGURES if figure != "lengths")
+    return {f"Encoding the windows of {shop}" for shop in shops} | trained(shops) | drawn(shops, figures)
+
+
+def from_sessions(shops: tuple[str, ...] = SHOPS, oracle: bool = True) -> set[str]:
+    """Return the jobs from the sessions on."""
+    jobs = {f"Gathering the sessions of {shop}" for shop in shops} | from_windows(shops) | drawn(shops)
+    if oracle:
+        jobs |= {f"Asking the oracle about {shop}" for shop in shops}
+        jobs |= {f"Judging oracle on {shop}" for shop in shops}
+    return jobs
+
+
+def from_events(shops: tuple[str, ...] = SHOPS) -> set[str]:
+    """Return the jobs from the events on."""
+    return {f"Reading the raw log of {shop}" for shop in shops} | from_sessions(shops)
+
+
+def touch(folder: Path) -> None:
+    """Give everything below a folder the present time."""
+    for path in folder.rglob("*"):
+        if ".snakemake" not in path.parts:
+            os.utime(path)
+
+
+def test_moved_touched_and_recommented_reruns_nothing(copy: Copy) -> None:
+    assert copy.jobs() == set()
+    touch(copy.project)
+    copy.edit("config.yaml", lambda text: yaml.safe_dump(yaml.safe_load(text), sort_keys=True))
+    assert copy.jobs() == set()
+
+
+def test_touched_results_rerun_nothing(copy: Copy) -> None:
+    now = 2_000_000_000
+    for path in (copy.run / "results").rglob("*"):
+        os.utime(path, (now, now))
+    assert copy.jobs() == set()
+
+
+METRIC_FIGURES = tuple(figure for figure in FIGURES if figure not in ("learning", "lengths"))
+YOOCHOOSE = ("yoochoose",)
+ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
+    "title": ({"report": {"title": "Who?"}}, PAGE),
+    "figure style": ({"report": {"style": {"width": 5.0}}}, drawn() | {"Drawing how Alice was learned"}),
+    "learning rate of one model": (
+        {"models": {"gru": {"learning_rate": 0.01}}},
+        trained(models=("gru",)) | drawn(figures=(*METRIC_FIGURES, "learning")),
+    ),
+    "a seed added": (
+        {"seeds": [0, 1]},
+        {job.replace("seed 0", "seed 1").replace("seed-0", "seed-1") for job in trained()}
+        | drawn(figures=(*METRIC_FIGURES, "learning")),
+    ),
+    "balance": (
+        {"datasets": {"yoochoose": {"balance": "class_weight"}}},
+        trained(YOOCHOOSE) | drawn(YOOCHOOSE, (*METRIC_FIGURES, "learning")),
+    ),
+    "augmentation": (
+        {"datasets": {"yoochoose": {"augmentation": {"event_dropout": 0.1}}}},
+        trained(YOOCHOOSE) | drawn(YOOCHOOSE, (*METRIC_FIGURES, "learning")),
+    ),
+    "minimum item count": (
+        {"datasets": {"yoochoose": {"windows": {"minimum_item_count": 2}}}},
+        from_windows(YOOCHOOSE),
+    ),
+    "window length": (
+        {"datasets": {"yoochoose": {"windows": {"length": 60}}}},
+        from_windows(YOOCHOOSE) | {"Asking the oracle about yoochoose", "Judging oracle on yoochoose"},
+    ),
+    "time zone": ({"datasets": {"yoochoose": {"timezone": "Europe/Berlin"}}}, from_windows(YOOCHOOSE)),
+    "split": ({"datasets": {"yoochoose": {"split": {"by": "hash"}}}}, from_sessions(YOOCHOOSE)),
+    "session gap (and with it the oracle goes)": (
+        {"datasets": {"retailrocket": {"sessions": {"gap_minutes": 30.0}}}},
+        from_sessions(("retailrocket",), oracle=False),
+    ),
+    "size of the simulation": (
+        {"datasets": {"yoochoose": {"simulate": {"sessions": 3100}}}},
+        {"Simulating the raw log of yoochoose"} | from_events(YOOCHOOSE),
+    ),
+    "two settings swap their values": (
+        {"models": {"gru": {"width": 8, "embedding_width": 16}}},
+        trained(models=("gru",)) | drawn(figures=(*METRIC_FIGURES, "learning")),
+    ),
+    "temperatures": (
+        {"alice": {"temperatures": [0.3]}},
+        {"Writing on from Alice with deck", "Writing on from Alice with char_gru"} | PAGE,
+    ),
+    "threads, memory, master": (
+        {
+            "spark": {
+                "threads": 2,
+                "memory_mb": 2500,
+                "master": "local",
+                "conf": {"spark.ui.showConsoleProgress": "false"},
+            }
+        },
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_changed_setting_reruns_what_reads_it(copy: Copy, row: str) -> None:
+    config, expected = ROWS[row]
+    # The page tells all settings but Spark's, so it always follows.
+    assert copy.jobs(config) == expected
+
+
+def later(text: str) -> str:
+    """Change a module's code without changing what it does."""
+    return text + "\n\nLATER = 1\n"
+
+
+CODE: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
+    "a page template": ("src/rabbithole/report/templates/page.html.j2", lambda text: text + "<!-- -->", PAGE),
+    "a plot": ("src/rabbithole/report/roc.py", later, drawn(figures=("roc",))),
+    "the evaluation": (
+        "src/rabbithole/evaluation/evaluate.py",
+        later,
+        {f"Judging {model}/seed-0 on {shop}" for model in MODELS for shop in SHOPS}
+        | {f"Judging oracle on {shop}" for shop in SHOPS}
+        | drawn(figures=METRIC_FIGURES),
+    ),
+    "the GRU": (
+        "src/rabbithole/models/gru.py",
+        later,
+        trained(models=("gru",)) | drawn(figures=(*METRIC_FIGURES, "learning")),
+    ),
+    "the sessioniser": ("src/rabbithole/sessions/build.py", later, from_sessions()),
+    "the simulator": (
+        "src/rabbithole/simulate/write.py",
+        later,
+        {f"Simulating the raw log of {shop}" for shop in SHOPS} | from_events(),
+    ),
+    "a docstring and a comment": (
+        "src/rabbithole/models/gru.py",
+        lambda text: text.replace('"""', '"""Also: ', 1) + "\n# A comment.\n\n",
+        set(),
+    ),
+    "a settings description": (
+        "src/rabbithole/settings.py",
+        lambda text: text.replace('description="', 'description="Also: '),
+        set(),
+    ),
+    "the version of matplotlib": (
+        "requirements/base.in",
+        lambda text: re.sub(r"matplotlib==\S+", "matplotlib==9.9.9", text),
+        drawn() | {"Drawing how Alice was learned"},
+    ),
+}
+
+
+@pytest.mark.parametrize("row", CODE)
+def test_changed_code_reruns_what_runs_it(copy: Copy, row: str) -> None:
+    file, change, expected = CODE[row]
+    copy.edit(file, change)
+    assert copy.jobs() == expected
