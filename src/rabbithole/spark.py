@@ -20,6 +20,9 @@ DRIVER_SHARE = 0.6
 PART_BYTES = 64 * 2**20
 """Raw bytes that one partition is meant to hold: small enough to sort in a worker's memory."""
 
+LARGE = 256 * 2**20
+"""Bytes to shuffle from which on the JVM's slow, thorough compiler pays for itself."""
+
 LOG_SETTINGS = """rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = console
 appender.console.type = Console
@@ -54,9 +57,10 @@ class SparkOptions:
 
 
 @contextmanager
-def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
+def spark_session(options: SparkOptions, name: str, *, shuffled: int = 0) -> Iterator[SparkSession]:
     """Yield a Spark session; an inner call in the same process shares the outer one's.
 
+    `shuffled`: about how many bytes the JVM will have to move and sort; little of it starts up faster.
     Raises `UserError` when there is no Java, or when Spark doesn't start.
     """
     global _current
@@ -66,7 +70,7 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
     scratch = Path(tempfile.mkdtemp(prefix="rabbithole-spark-"))
     log = scratch / "jvm.log"
     try:
-        _current = _start(options, name, scratch, log)
+        _current = _start(options, name, scratch, log, shuffled)
         yield _current
     except UserError:
         raise
@@ -81,13 +85,13 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _start(options: SparkOptions, name: str, scratch: Path, log: Path) -> SparkSession:
+def _start(options: SparkOptions, name: str, scratch: Path, log: Path, shuffled: int) -> SparkSession:
     if options.local:
         require_java()
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     builder = SparkSession.builder.appName(name)
-    for key, value in configuration(options, scratch).items():
+    for key, value in configuration(options, scratch, shuffled).items():
         builder = builder.config(key, value)
     try:
         with _stderr_to(log):
@@ -101,14 +105,17 @@ def _start(options: SparkOptions, name: str, scratch: Path, log: Path) -> SparkS
     return spark
 
 
-def configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
+def configuration(options: SparkOptions, scratch: Path, shuffled: int = 0) -> dict[str, str]:
     """Return the Spark conf for the options; the user's own entries come last and win."""
     logging = scratch / "log4j2.properties"
     logging.write_text(LOG_SETTINGS, "utf-8")
+    # Most of a short run is the JVM compiling itself: its quick compiler alone takes half the time.
+    compiler = "" if shuffled >= LARGE else " -XX:TieredStopAtLevel=1"
+    java = f"-Dlog4j2.configurationFile={logging.as_uri()} -XX:+UseParallelGC{compiler}"
     conf = {
         "spark.driver.memory": f"{max(512, int(options.memory_mb * DRIVER_SHARE))}m",
         "spark.driver.maxResultSize": "0",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging.as_uri()} -XX:+UseParallelGC",
+        "spark.driver.extraJavaOptions": java,
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(scratch / "local"),
@@ -142,7 +149,7 @@ def require_java() -> None:
     home = os.environ.get("JAVA_HOME")
     if home and not (Path(home) / "bin" / "java").exists():
         raise UserError(
-            f"JAVA_HOME is {home}, but there is no bin/java in it. Point it to a Java 17 or newer, or unset it."
+            f"JAVA_HOME is {home}, but there is no bin/java in it: point it to a Java 17 or newer, or unset it."
         )
     if not home and shutil.which("java") is None:
         raise UserError(

@@ -28,9 +28,6 @@ LAYOUTS: dict[str, dict[str, Layout]] = {"yoochoose": yoochoose.LAYOUTS, "retail
 EVENT_ROLES = {"yoochoose": ("clicks", "buys"), "retailrocket": ("events",)}
 """Roles whose lines are events; a later role's lines come after an earlier one's at an equal time."""
 
-PIECE_BYTES = 64 * 2**20
-"""Raw bytes that one reading task gets at most."""
-
 
 def build_events(
     *,
@@ -52,17 +49,19 @@ def build_events(
     for folder in (output, rejected):
         # The manifest goes first, so that a killed run never leaves one beside data that it doesn't describe.
         remove(manifest_path(folder))
-    with tempfile.TemporaryDirectory(prefix="rabbithole-events-") as scratch, whole(output) as events:
-        with whole(rejected) as bad:
-            raw = _raw_files(format, files, Path(scratch))
-            with spark_session(spark, "events") as session:
-                report, found, facts = _run(
-                    session, spark, format, raw, Path(scratch), events, bad, max_rejected, drop_duplicates
-                )
-            if found.get("rows", 0) == 0:
-                raise UserError(
-                    f"No event in {', '.join(file.name for file in raw)}: {report.total('lines')} lines."
-                )
+    with (
+        tempfile.TemporaryDirectory(prefix="rabbithole-events-") as scratch,
+        whole(output) as events,
+        whole(rejected) as bad,
+    ):
+        raw = _raw_files(format, files, Path(scratch))
+        with spark_session(spark, "events", shuffled=_bytes(raw)) as session:
+            report, found, facts = _run(
+                session, spark, format, raw, Path(scratch), events, bad, max_rejected, drop_duplicates
+            )
+        if found.get("rows", 0) == 0:
+            names = ", ".join(file.name for file in raw)
+            raise UserError(f"No event in {names}: {report.total('lines')} lines.")
     write_manifest(rejected, rows=report.total("rejected"), reasons=report.reasons)
     write_manifest(output, **_facts(format, files, report, found), **facts)
 
@@ -76,6 +75,11 @@ def _raw_files(format: str, files: dict[str, list[Path]], scratch: Path) -> list
             plain = unpack(path, PUBLISHED[format][role], folder)
             raw.append(RawFile(role, str(path), str(plain.absolute()), len(raw)))
     return raw
+
+
+def _bytes(raw: list[RawFile]) -> int:
+    """Return the size of the files, .gz ones about as they are unpacked."""
+    return sum(Path(file.path).stat().st_size * (6 if file.path.endswith(".gz") else 1) for file in raw)
 
 
 def _run(
@@ -93,8 +97,7 @@ def _run(
     side = scratch / "side"
     side.mkdir()
     events.mkdir()
-    size = sum(Path(file.path).stat().st_size for file in raw)
-    pieces = cut(raw, options.partitions(size))
+    pieces = cut(raw, options.partitions(_bytes(raw)))
     by_role: dict[str, list[Piece]] = {role: [] for role in LAYOUTS[format]}
     for piece in pieces:
         by_role[piece.file.role].append(piece)
@@ -103,9 +106,7 @@ def _run(
     if format == "retailrocket":
         properties, facts = _properties(session, by_role, side)
     lines = [piece for role in EVENT_ROLES[format] for piece in by_role[role]]
-    count = options.partitions(
-        sum(Path(file.path).stat().st_size for file in raw if file.role in EVENT_ROLES[format])
-    )
+    count = options.partitions(_bytes([file for file in raw if file.role in EVENT_ROLES[format]]))
     gather = Gather(
         events,
         visitors=format == "retailrocket",

@@ -6,6 +6,7 @@ except where a line is bad.
 """
 
 import gzip
+import itertools
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class RawFile:
 
 @dataclass(frozen=True)
 class Piece:
-    """The lines of a file that begin at a byte from `start` up to, not including, `end` (None: the file's end)."""
+    """The lines of a file that begin at a byte in [`start`, `end`); None is the file's end."""
 
     index: int
     file: RawFile
@@ -68,7 +69,7 @@ def cut(files: Sequence[RawFile], pieces: int) -> list[Piece]:
             continue
         count = max(1, round(size / step))
         edges = [size * number // count for number in range(count)] + [size]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in itertools.pairwise(edges):
             cuts.append(Piece(len(cuts), file, start, end))
     return cuts
 

@@ -133,7 +133,7 @@ class Report:
     examples: list[dict[str, Any]]
 
     def total(self, name: str, roles: Sequence[str] | None = None) -> int:
-        """Return a count (lines, header, blank, rows, rejected) summed over the files of the roles, or all."""
+        """Return a count (lines, header, blank, rows, rejected) over the files of the roles, or all."""
         return sum(file[name] for file in self.files if roles is None or file["role"] in roles)
 
 
@@ -173,7 +173,7 @@ def collect(pieces: Sequence[Piece], side: Path, rejected: Path) -> Report:
 
 
 def require_good(report: Report, max_rejected: float) -> None:
-    """Raise `UserError` if more than a share of all lines is bad, quoting five, or a file has no good line."""
+    """Raise `UserError`, quoting five, if too large a share of lines is bad or a file has no good one."""
     lines, rejected = report.total("lines"), report.total("rejected")
     quoted = "".join(
         f"\n  {bad['file']}:{bad['line']}: {bad['reason']}: {bad['text']}" for bad in report.examples

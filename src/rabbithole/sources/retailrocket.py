@@ -1,6 +1,7 @@
 """The log of Retailrocket: visitors' events, weekly snapshots of item properties, a tree of categories.
 
-All files have a header; times are milliseconds since 1970 in UTC. The log has no sessions: a visitor stands for one.
+All files have a header; times are milliseconds since 1970 in UTC. The log has no sessions: a visitor
+stands for one.
 """
 
 from dataclasses import dataclass
