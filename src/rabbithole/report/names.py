@@ -14,6 +14,14 @@ SHOWN = {
     "deck": "The deck's network",
     "char_gru": "Ours",
 }
+WITHIN = {
+    "gru": "the GRU",
+    "dilated_conv": "the dilated convolution",
+    "gradient_boosting": "gradient boosting",
+    ORACLE: "the oracle",
+    "deck": "the deck's network",
+    "char_gru": "ours",
+}
 ORDER = tuple(SHOWN)
 
 
@@ -25,6 +33,11 @@ def model_of(name: str) -> str:
 def shown(model: str) -> str:
     """Return a model's name as a reader sees it."""
     return SHOWN.get(model, model.replace("_", " ").capitalize())
+
+
+def within(model: str) -> str:
+    """Return a model's name as it stands within a sentence."""
+    return WITHIN.get(model, model.replace("_", " "))
 
 
 def shown_score(name: str, *, with_seed: bool) -> str:

@@ -89,6 +89,7 @@ def dataset_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "anchor": f"data-{name}",
         "simulated": simulated,
         "rows": found,
+        "seeds": max((row.seeds for row in found), default=0),
         "best": best(found),
         "no_oracle": no_oracle,
         "verdict": verdict(name, found, simulated=simulated, no_oracle=no_oracle),

@@ -34,7 +34,8 @@ def reliability(*, metrics: dict[str, Path], output: Path, style: Style) -> None
                 if model != ORACLE:
                     axes.vlines(x, *ends, color=colour(model), linewidth=1, alpha=0.5)
                 label = ""
-        axes.set(xscale="log", yscale="log", xlim=(low, 1), ylim=(low * 0.5, 1))
+        high = min(1.0, max(scores, default=1.0) * 2)
+        axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low * 0.5, high))
         axes.set(xlabel="Predicted probability of buying", ylabel="Share that bought")
         percent(axes, "x", "y")
         axes.legend(loc="upper left")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rabbithole.report.headline import Row, best
-from rabbithole.report.names import ORACLE, model_of, shown_score
+from rabbithole.report.names import ORACLE, model_of, shown_score, within
 from rabbithole.report.wording import GAP, area, chance, factor, number, plural, share
 
 FEW_BUYERS = 100
@@ -20,7 +20,7 @@ def verdict(dataset: str, rows: list[Row], *, simulated: bool, no_oracle: str | 
         return f"On {dataset} no AUC can be given: {reason}."
     kind = "simulated" if simulated else "real"
     parts = [
-        f"On {dataset} the best model, {_within(top.name)}, ranks a random buyer above a random non-buyer "
+        f"On {dataset} the best model, {within(top.model)}, ranks a random buyer above a random non-buyer "
         f"{share(top.auc)} of the time (AUC {area(top.auc)}, 95{GAP}% interval {area(top.low)} to "
         f"{area(top.high)})."
     ]
@@ -96,7 +96,7 @@ def _beyond_oracle(comparison: dict[str, Any] | None) -> list[str]:
 
 
 def tests_in_words(comparison: dict[str, Any] | None) -> list[str]:
-    """Return a sentence per pair of models (those of the first seed, where there are several)."""
+    """Return a sentence per pair of models; where there are several seeds, those of the first are paired."""
     if not comparison:
         return []
     if comparison["reason"]:
@@ -109,25 +109,21 @@ def tests_in_words(comparison: dict[str, Any] | None) -> list[str]:
         for pair in comparison["pairs"]
         if all(_seed(pair[side]) in ("", *seeds[:1]) for side in ("first", "second"))
     ]
-    return [_in_words(pair, with_seed=len(seeds) > 1) for pair in kept]
+    return [_in_words(pair) for pair in kept]
 
 
-def _in_words(pair: dict[str, Any], *, with_seed: bool) -> str:
+def _in_words(pair: dict[str, Any]) -> str:
     ahead, behind = pair["first"], pair["second"]
     difference, low, high = pair["difference"], pair["low"], pair["high"]
     if difference < 0:
         ahead, behind, difference, low, high = behind, ahead, -difference, -high, -low
-    first, second = (shown_score(name, with_seed=with_seed) for name in (ahead, behind))
+    first, second = within(model_of(ahead)), within(model_of(behind))
+    first = first[0].upper() + first[1:]
     facts = f"{area(difference)} [{area(low)}, {area(high)}], {chance(pair['p'])}"
     if pair["p"] < CERTAIN:
-        return f"{first} ranks better than {_within(second)}: AUC higher by {facts}."
-    return f"{first} and {_within(second)} can't be told apart: difference {facts}."
+        return f"{first} ranks better than {second}: AUC higher by {facts}."
+    return f"{first} and {second} can't be told apart: difference {facts}."
 
 
 def _seed(name: str) -> str:
     return name.removeprefix(model_of(name)).removeprefix(" seed ")
-
-
-def _within(name: str) -> str:
-    """Return a shown name as it stands within a sentence: "GRU" stays, "Gradient boosting" is lowered."""
-    return name if name[1:2].isupper() else name[0].lower() + name[1:]

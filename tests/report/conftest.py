@@ -1,0 +1,151 @@
+"""A small finished run, made by the real evaluation from invented scores."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy.special import expit
+
+from rabbithole.evaluation.compare import compare
+from rabbithole.evaluation.evaluate import evaluate
+from rabbithole.files import write_json
+
+SCRIPT = "<script>alert('rejected')</script>"
+SAMPLE = "<b>ot,</b> said the cat & grinned"
+
+
+def write_scores(path, *, seed, noise, sessions, base):
+    truth = np.random.default_rng(5)
+    x = truth.normal(base, 1.3, sessions)
+    buyer = truth.random(sessions) < expit(x)
+    draw = np.random.default_rng(seed)
+    parts = []
+    for split, steps in [("test", 0), ("test", 1), ("test", 3), ("valid", 0)]:
+        score = expit(x + noise * draw.normal(size=sessions))
+        parts.append(
+            pa.table(
+                {
+                    "session_id": [f"{i:05}" for i in range(sessions)],
+                    "split": [split] * sessions,
+                    "steps": pa.array([steps] * sessions, pa.int32()),
+                    "buyer": pa.array(buyer.astype(np.int8)),
+                    "score": score,
+                }
+            )
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.concat_tables(parts), path)
+    return buyer
+
+
+def write_dataset(folder, *, runs, sessions, base):
+    """Write all that the page reads of a data set but figures; return what it is given."""
+    scores = {}
+    for name, noise in runs.items():
+        scores[name] = folder / name.replace(" ", "-") / "scores.parquet"
+        buyer = write_scores(scores[name], seed=len(name), noise=noise, sessions=sessions, base=base)
+        evaluate(scores=scores[name], output=scores[name].with_name("metrics.json"))
+    compare(scores=scores, output=folder / "comparison.json")
+    histories = {}
+    for name in runs:
+        if name != "oracle":
+            histories[name] = scores[name].with_name("history.json")
+            rows = [
+                {"epoch": epoch, "loss": 1 / epoch, "valid_loss": 1.1 / epoch, "valid_auc": 0.8 - 0.1 / epoch}
+                for epoch in (1, 2, 3)
+            ]
+            write_json(
+                histories[name], {"unit": "epoch", "epochs": rows, "best_epoch": 3, "seconds": [2.0] * 3}
+            )
+    (folder / "sessions").mkdir()
+    lengths = np.random.default_rng(0).geometric(0.2, sessions)
+    pq.write_table(
+        pa.table({"events": pa.array(lengths, pa.int32()), "buyer": buyer}), folder / "sessions" / "a.parquet"
+    )
+    for stage, facts in manifests().items():
+        write_json(folder / f"{stage}.json", facts)
+    return {
+        "simulated": "oracle" in runs,
+        **{stage: folder / f"{stage}.json" for stage in ("events", "sessions", "windows")},
+        "metrics": {name: path.with_name("metrics.json") for name, path in scores.items()},
+        "histories": histories,
+        "comparison": folder / "comparison.json",
+        "figures": {},
+    }
+
+
+def manifests():
+    """The three manifests with the facts that the data card shows."""
+    bad = {"file": "events.csv", "line": 12, "reason": "time is not a time", "text": SCRIPT}
+    events = {
+        "format": "retailrocket",
+        "rows": 5120,
+        "sessions": 1511,
+        "visitors": 1511,
+        "items": 211,
+        "events": {"addtocart": 60, "transaction": 43, "view": 5017},
+        "first": "2015-05-03T03:00:04.384+00:00",
+        "last": "2015-09-18T02:59:47.788+00:00",
+        "lines": {"lines": 5131, "header": 1, "blank": 0, "rejected": 3, "duplicates": 7, "kept": 5120},
+        "files_read": [
+            {
+                "file": "events.csv",
+                "role": "events",
+                "lines": 5131,
+                "header": 1,
+                "blank": 0,
+                "rows": 5127,
+                "rejected": 3,
+            }
+        ],
+        "files_missing": ["item_properties"],
+        "rejected": 3,
+        "rejected_reasons": {"time is not a time": 3},
+        "rejected_examples": [bad],
+        "category_tree": {"categories": 53, "roots": 5},
+        "share_with_category": 0.91,
+        "share_with_cost": 0.0,
+        "files": {"part-00000.parquet": "0" * 64},
+    }
+    sessions = {"rows": 1511, "files": {}}
+    windows = {"rows": 1511, "files": {}}
+    return {"events": events, "sessions": sessions, "windows": windows}
+
+
+def write_alice(folder):
+    """Write what the two text models leave; return what the page is given."""
+    given = {"metrics": {}, "histories": {}, "samples": {}, "figures": {}}
+    for model, bits in (("deck", 2.9), ("char_gru", 2.1)):
+        values = {
+            "metrics": {"bits_per_character": bits, "epochs": 2, "parameters": 23_456},
+            "histories": {
+                "epochs": [{"epoch": e, "loss_bits": 4 / e, "held_out_bits": 4.1 / e} for e in (1, 2)],
+                "seconds": [9.0, 9.5],
+            },
+            "samples": {
+                "seed_text": "'perhaps n",
+                "seed_found": True,
+                "samples": [{"temperature": 0.5, "text": SAMPLE, "word_share": 0.75}],
+            },
+        }
+        for kind, value in values.items():
+            given[kind][model] = folder / model / f"{kind}.json"
+            write_json(given[kind][model], value)
+    return given
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory) -> dict:
+    """What the page is given: `simulated` with two seeds and the oracle, `real` with few buyers."""
+    folder = Path(tmp_path_factory.mktemp("run"))
+    runs = {"oracle": 0.0, "gru seed 0": 0.5, "gru seed 1": 0.6, "gradient_boosting seed 0": 2.0}
+    return {
+        "datasets": {
+            "simulated": write_dataset(folder / "simulated", runs=runs, sessions=1511, base=-2.5),
+            "real": write_dataset(folder / "real", runs={"mine seed 0": 1.0}, sessions=401, base=-4.5),
+        },
+        "alice": write_alice(folder / "alice"),
+        "unsafe": (SCRIPT, SAMPLE),
+    }

@@ -1,0 +1,117 @@
+import html
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from rabbithole.report.early import early
+from rabbithole.report.page import page
+from rabbithole.report.roc import roc
+
+STYLE = {"width": 6.4, "font_size": 10}
+TITLE = "Who <will> buy?"
+
+
+class Page(HTMLParser):
+    """Tags, links, ids and visible text of a page."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.tags, self.links, self.ids, self.text = set(), [], [], ""
+        self.feed(source)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in ("src", "href", "xlink:href", "srcset", "data"):
+                self.links.append(value)
+            if name == "id":
+                self.ids.append(value)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def make(run, folder, **changes):
+    """Draw two figures per data set and write the page of a finished run."""
+    for name, dataset in run["datasets"].items():
+        for draw in (roc, early):
+            path = folder / f"{name}-{draw.__name__}.svg"
+            draw(metrics=dataset["metrics"], output=path, style=STYLE)
+            dataset["figures"][draw.__name__] = str(path)
+    benchmark = folder / "benchmarks" / "train" / "simulated-gru-0.tsv"
+    benchmark.parent.mkdir(parents=True, exist_ok=True)
+    benchmark.write_text("s\th:m:s\tmax_rss\tmax_vms\n72.5\t0:01:12\tNA\t-\n")
+    given = {
+        "title": TITLE,
+        "datasets": run["datasets"],
+        "alice": run["alice"],
+        "made": {
+            "settings": "seed: 0 # <b>",
+            "versions": {"jax": "0.10.2"},
+            "benchmarks": folder / "benchmarks",
+        },
+        "output": folder / "index.html",
+        "summary": folder / "summary.txt",
+    }
+    page(**(given | changes))
+    return (folder / "index.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def source(run, tmp_path_factory):
+    return make(run, tmp_path_factory.mktemp("page"))
+
+
+def test_page_needs_nothing_else(source):
+    found = Page(source)
+    assert found.links
+    assert all(link.startswith("#") for link in found.links)
+    assert not found.tags & {"script", "link", "img", "iframe", "object"}
+    assert not re.findall(r"@import|url\((?!#)", source)
+    targets = {link.removeprefix("#") for link in found.links}
+    assert targets <= set(found.ids)
+    assert len(found.ids) == len(set(found.ids))
+
+
+def test_what_comes_from_logs_and_models_is_escaped(run, source):
+    found = Page(source)
+    for text in (*run["unsafe"], TITLE, "seed: 0 # <b>"):
+        assert text not in source
+        assert text in found.text
+    assert html.escape(TITLE) in source
+
+
+def test_page_says_what_the_figures_mean(source):
+    text = " ".join(Page(source).text.replace("\N{NO-BREAK SPACE}", " ").split())
+    assert re.search(
+        r"On simulated the best model, the GRU, ranks a random buyer above a random non-buyer \d\d % ", text
+    )
+    assert re.search(r"The best that any model could do on these simulated sessions is 0\.\d{3}", text)
+    assert "The GRU ranks better than gradient boosting: AUC higher by 0." in text
+    assert re.search(r"± 0\.\d{3} over 2 seeds", text)
+    assert "nobody knows what real shoppers had in mind" in text
+    assert re.search(r"Only \d+ buyers among 401 test sessions", text)
+    assert "<dt>Missing optional files</dt><dd>item properties</dd>" in source
+    assert "75 % of its words are words of the book" in text
+    assert "1 min 12 s" in text
+
+
+def test_the_same_inputs_give_the_same_bytes(run, source, tmp_path):
+    again = make(run, tmp_path)
+    assert again == source
+
+
+def test_summary_ends_with_the_place_of_the_report(run, tmp_path):
+    make(run, tmp_path)
+    lines = (tmp_path / "summary.txt").read_text().splitlines()
+    assert lines[-1] == f"The report: {tmp_path / 'index.html'}"
+    assert any(re.match(r"  GRU +AUC 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]", line) for line in lines)
+    assert max(map(len, lines[:-1])) <= 120
+
+
+def test_page_of_one_data_set_without_alice_and_timings(run, tmp_path):
+    made = {"settings": "", "versions": {}, "benchmarks": None}
+    source = make(run, tmp_path, datasets={"real": run["datasets"]["real"]}, alice=None, made=made)
+    assert "Time per rule" not in source
+    assert 'id="alice"' not in source
