@@ -1,0 +1,84 @@
+"""Causal convolutions whose dilation doubles until they see the whole window (WaveNet, arXiv:1609.03499)."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from rabbithole.models.embedding import EventEmbedding
+from rabbithole.models.heads import PurchaseHead
+
+
+class Model(nnx.Module):
+    """Rounds of gated, residual convolutions of two taps over the shared event embedding.
+
+    A round has the dilations 1, 2, 4, ... as many as let its receptive field, 1 + their sum, cover the
+    window's `length`.
+    """
+
+    def __init__(
+        self,
+        *,
+        embedding_width: int,
+        width: int,
+        layers: int,
+        dropout: float,
+        sizes: dict[str, int],
+        length: int,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.embedding = EventEmbedding(embedding_width=embedding_width, sizes=sizes, rngs=rngs)
+        self.entry = nnx.Linear(self.embedding.features, width, rngs=rngs)
+        dilations = dilations_for(length) * layers
+        self.blocks = nnx.List([GatedBlock(width, dilation, rngs=rngs) for dilation in dilations])
+        self.dropout = nnx.Dropout(dropout, broadcast_dims=(1,))
+        self.head = PurchaseHead(width * (len(dilations) + 1), width, rngs=rngs)
+
+    def __call__(self, codes: Array, numbers: Array, key: Array | None = None) -> Array:
+        """Read int32 [batch, steps, 7], float32 [batch, steps, 2]; return logits float32 [batch, steps, 2].
+
+        Sessions begin at step 0; padding comes after them. With a `key`, units are dropped, the same ones at
+        all steps of a session.
+        """
+        keys = jax.random.split(key, 2) if key is not None else None
+
+        def drop(values: Array, n: int) -> Array:
+            return values if keys is None else self.dropout(values, deterministic=False, rngs=keys[n])
+
+        values = self.entry(drop(self.embedding(codes, numbers, time_axis=1), 0))
+        skips = [values]
+        for block in self.blocks:
+            values, skip = block(values)
+            skips.append(skip)
+        # The skips are summed after a matrix each; one product of all of them does the same in less time.
+        return self.head(drop(jnp.concatenate(skips, axis=-1), 1))
+
+
+class GatedBlock(nnx.Module):
+    """Two causal taps, tanh times sigmoid, and a residual path."""
+
+    def __init__(self, width: int, dilation: int, *, rngs: nnx.Rngs) -> None:
+        self.dilation = dilation
+        self.now = nnx.Linear(width, 2 * width, rngs=rngs)
+        self.past = nnx.Linear(width, 2 * width, use_bias=False, rngs=rngs)
+        self.residual = nnx.Linear(width, width, rngs=rngs)
+
+    def __call__(self, values: Array) -> tuple[Array, Array]:
+        """Read float32 [batch, steps, width]; return the next block's input and this block's skip, alike."""
+        steps = values.shape[1]
+        gates = self.now(values)
+        if self.dilation < steps:
+            # Shifted after the product, over the steps that have a past: a short batch pays for no zeros.
+            past = self.past(values[:, : steps - self.dilation])
+            gates = gates + jnp.pad(past, ((0, 0), (self.dilation, 0), (0, 0)))
+        signal, gate = jnp.split(gates, 2, axis=-1)
+        skip = jnp.tanh(signal) * jax.nn.sigmoid(gate)
+        return values + self.residual(skip), skip
+
+
+def dilations_for(length: int) -> list[int]:
+    """Return 1, 2, 4, ... with 1 + their sum at least `length`."""
+    dilations = [1]
+    while 1 + sum(dilations) < length:
+        dilations.append(2 * dilations[-1])
+    return dilations

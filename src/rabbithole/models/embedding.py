@@ -1,0 +1,76 @@
+"""The shared event embedding: a step's nine fields become one vector."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+from jax.scipy.linalg import block_diag
+
+from rabbithole.windows.fields import CATEGORICAL, NUMERIC
+
+ITEM = CATEGORICAL.index("item")
+
+SMALL = 128
+"""Fields with at most so many codes are looked up by a product with one-hot rows."""
+
+
+class RowTable(nnx.Param):
+    """A table of which a step touches few rows; the training loop updates just those."""
+
+
+class EventEmbedding(nnx.Module):
+    """One table per categorical field, the numeric fields beside, and whether the item is the step before's.
+
+    The item takes `embedding_width` numbers; another field of n codes about sqrt(n), at most half of that.
+    A missing number is 0 with an indicator of 1.
+    """
+
+    def __init__(self, *, embedding_width: int, sizes: dict[str, int], rngs: nnx.Rngs) -> None:
+        self.sizes = tuple(sizes[field] for field in CATEGORICAL)
+        self.small = tuple(index for index, size in enumerate(self.sizes) if size <= SMALL and index != ITEM)
+        self.large = tuple(
+            index for index in range(len(self.sizes)) if index not in self.small and index != ITEM
+        )
+        widths = [
+            embedding_width if index == ITEM else min(max(1, embedding_width // 2), round(size**0.5) + 1)
+            for index, size in enumerate(self.sizes)
+        ]
+        # Tables of unit scale: a field's numbers then weigh as much as a normalised numeric field.
+        tables = [
+            (RowTable if index == ITEM else nnx.Param)(
+                jax.random.normal(rngs.params(), (size, width), jnp.float32) * (0.1 if index == ITEM else 0.5)
+            )
+            for index, (size, width) in enumerate(zip(self.sizes, widths, strict=True))
+        ]
+        self.tables = nnx.Dict(dict(zip(CATEGORICAL, tables, strict=True)))
+        self.features = sum(widths) + 2 * len(NUMERIC) + 1
+
+    def __call__(self, codes: Array, numbers: Array, *, time_axis: int) -> Array:
+        """Read int32 [.., .., 7] and float32 [.., .., 2]; return float32 [.., .., features].
+
+        `time_axis` (0 or 1) is the axis of the steps. Steps of padding give vectors like any other: the
+        networks are causal and padding comes last, so that nothing reads them.
+        """
+        # A product with one-hot rows has a product for derivative, where a gather has a slow scatter; and
+        # all small tables in one product, as narrow ones use a processor badly.
+        tables = [self.tables[field][...] for field in CATEGORICAL]
+        hot = jnp.concatenate([jax.nn.one_hot(codes[..., i], self.sizes[i]) for i in self.small], axis=-1)
+        known = jnp.isfinite(numbers)
+        item = codes[..., ITEM]
+        before = _shift(item, time_axis)
+        parts = [
+            hot @ block_diag(*[tables[i] for i in self.small]),
+            *[tables[i][codes[..., i]] for i in self.large],
+            tables[ITEM][item],
+            jnp.where(known, numbers, 0.0),
+            (~known).astype(jnp.float32),
+            (item == before)[..., None].astype(jnp.float32),
+        ]
+        return jnp.concatenate(parts, axis=-1)
+
+
+def _shift(item: Array, axis: int) -> Array:
+    """Return the item of the step before, -1 at the first."""
+    pad = [(0, 0), (0, 0)]
+    pad[axis] = (1, 0)
+    return jax.lax.slice_in_dim(jnp.pad(item, pad, constant_values=-1), 0, item.shape[axis], axis=axis)
