@@ -1,0 +1,63 @@
+"""What makes more of train's sessions, batch by batch; valid and test never pass here."""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rabbithole.training.batches import Batch
+from rabbithole.windows.arrays import Windows
+from rabbithole.windows.fields import PADDING, UNSEEN
+
+
+def augment(batch: Batch, rng: np.random.Generator, *, unseen_share: float, event_dropout: float) -> Batch:
+    """Return a batch with some codes replaced by "unseen" and some events dropped.
+
+    unseen_share: share of codes replaced, each field of each step by itself, so that the embedding of
+    "unseen" learns. event_dropout: chance of each event to be dropped; the last event of a session stays, as
+    it is where the session ended. The times between the events that remain are left as they were.
+    """
+    if event_dropout > 0:
+        batch = _drop_events(batch, rng, event_dropout)
+    return dataclasses.replace(batch, codes=_hide(batch.codes, rng, unseen_share))
+
+
+def augment_windows(
+    windows: Windows, rng: np.random.Generator, *, unseen_share: float, event_dropout: float
+) -> Windows:
+    """Do the same to all sessions of a split at once, for models that go through them as they are."""
+    if event_dropout > 0:
+        kept = rng.random(len(windows.codes)) >= event_dropout
+        kept[windows.offsets[1:] - 1] = True
+        offsets = np.concatenate(
+            [[0], np.cumsum(np.add.reduceat(kept.astype(np.int64), windows.offsets[:-1]))]
+        )
+        windows = dataclasses.replace(
+            windows, offsets=offsets, codes=windows.codes[kept], numbers=windows.numbers[kept]
+        )
+    return dataclasses.replace(windows, codes=_hide(windows.codes, rng, unseen_share))
+
+
+def _hide(codes: NDArray[np.int32], rng: np.random.Generator, share: float) -> NDArray[np.int32]:
+    """Return codes of which a share is replaced; padding stays."""
+    # As many places as the share makes, drawn with repeats: far fewer draws than one a code.
+    codes = codes.copy()
+    flat = codes.reshape(-1)
+    places = rng.integers(0, flat.size, rng.binomial(flat.size, share))
+    flat[places[flat[places] != PADDING]] = UNSEEN
+    return codes
+
+
+def _drop_events(batch: Batch, rng: np.random.Generator, share: float) -> Batch:
+    steps = np.arange(batch.codes.shape[1])
+    inside = steps < batch.lengths[:, None]
+    kept = inside & ((rng.random(inside.shape) >= share) | (steps == batch.lengths[:, None] - 1))
+    # A stable sort moves what is dropped behind what is kept, in order.
+    order = np.argsort(~kept, axis=1, kind="stable")[..., None]
+    lengths = kept.sum(1).astype(np.int32)
+    beyond = steps >= lengths[:, None]
+    codes = np.take_along_axis(batch.codes, order, 1)
+    numbers = np.take_along_axis(batch.numbers, order, 1)
+    codes[beyond] = PADDING
+    numbers[beyond] = 0.0
+    return Batch(batch.rows, lengths, codes, numbers)

@@ -1,0 +1,112 @@
+"""Batches of sessions of like length: few static shapes, little padding, all fixed by seed and epoch."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rabbithole.windows.arrays import Windows
+from rabbithole.windows.fields import PADDING
+
+FULL = 8
+"""Up to so many steps a batch holds `batch_size` sessions; above, as many steps as that makes."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sessions side by side, padded at the end to one length.
+
+    rows: int64 [batch], the sessions' numbers, -1 for a place that is empty; lengths: int32 [batch], 0 there;
+    codes: int32 [batch, steps, 7]; numbers: float32 [batch, steps, 2], NaN where there is none.
+    """
+
+    rows: NDArray[np.int64]
+    lengths: NDArray[np.int32]
+    codes: NDArray[np.int32]
+    numbers: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A static shape: so many sessions of at most so many steps."""
+
+    sessions: int
+    steps: int
+
+
+def shapes(*, length: int, batch_size: int) -> list[Shape]:
+    """Return the shapes of all batches, shortest first: 1, 2, 4, 8, ... steps, last the window's `length`.
+
+    Each costs a compilation, so a power of two less than twice the one before the last is left to the last.
+    """
+    steps = [1]
+    while steps[-1] * 3 < length:
+        steps.append(steps[-1] * 2)
+    if steps[-1] < length:
+        steps.append(length)
+    return [Shape(max(1, batch_size * min(FULL, count) // count), count) for count in steps]
+
+
+def plan(
+    lengths: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    shapes: list[Shape],
+    rng: np.random.Generator | None = None,
+) -> list[tuple[Shape, NDArray[np.int64]]]:
+    """Divide sessions into batches: each its shape and the numbers of its sessions, int64 [at most sessions].
+
+    lengths: int64 [n] of all sessions; rows: those to use, a session as often as it is named. With `rng`,
+    which sessions share a batch and the order of the batches are drawn; without, they follow `rows`.
+    """
+    if rng is not None:
+        rows = rng.permutation(rows)
+    # A stable sort by shape keeps the order of `rows` within each.
+    kind = np.searchsorted([shape.steps for shape in shapes], lengths[rows]).astype(np.uint8)
+    rows = rows[np.argsort(kind, kind="stable")]
+    counts = np.bincount(kind, minlength=len(shapes))
+    batches = []
+    for shape, group in zip(shapes, np.split(rows, np.cumsum(counts)[:-1]), strict=True):
+        batches += [
+            (shape, group[start : start + shape.sessions]) for start in range(0, len(group), shape.sessions)
+        ]
+    if rng is not None:
+        batches = [batches[index] for index in rng.permutation(len(batches))]
+    return batches
+
+
+def gather(windows: Windows, rows: NDArray[np.int64], shape: Shape) -> Batch:
+    """Copy sessions into a batch of the given shape."""
+    filled = np.full(shape.sessions, -1, np.int64)
+    filled[: len(rows)] = rows
+    starts, lengths = np.zeros(shape.sessions, np.int64), np.zeros(shape.sessions, np.int64)
+    starts[: len(rows)] = windows.offsets[rows]
+    lengths[: len(rows)] = windows.offsets[rows + 1] - windows.offsets[rows]
+    step = np.arange(shape.steps)
+    beyond = step >= lengths[:, None]
+    index = np.where(beyond, 0, starts[:, None] + step)
+    codes, numbers = windows.codes[index], windows.numbers[index]
+    codes[beyond] = PADDING
+    numbers[beyond] = 0.0
+    return Batch(filled, lengths.astype(np.int32), codes, numbers)
+
+
+def random(*numbers: int) -> np.random.Generator:
+    """Return a generator that depends on these numbers alone (seed, epoch, batch, ...)."""
+    return np.random.default_rng(list(numbers))
+
+
+def distinct(codes: NDArray[np.int32], size: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
+    """Return the distinct codes, and each code as its place among them.
+
+    codes: int32 [..], below `size`. The first value has the static length min(number of codes, size) and is
+    filled up with `size`, which is no code.
+    """
+    present = np.zeros(size, bool)
+    present[codes] = True
+    found = np.flatnonzero(present)
+    place = np.empty(size, np.int32)
+    place[found] = np.arange(len(found), dtype=np.int32)
+    padded = np.full(min(codes.size, size), size, np.int32)
+    padded[: len(found)] = found
+    return padded, place[codes]

@@ -1,0 +1,65 @@
+"""A trained model in a folder: all that scoring needs, and nothing that runs code when it is read.
+
+model.json       which model, its settings, the sizes of the vocabularies, the window's length, what to add to
+                 the log odds, whether running sessions were learned
+encoder.json     as the windows had it; prices.parquet too where costs come from purchases
+weights/         a network's weights (orbax) ...
+model.skops      ... or an estimator
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from jax import Array
+
+from rabbithole.errors import UserError
+from rabbithole.files import read_json, write_json
+
+WEIGHTS = "weights"
+CARRIED = ("encoder.json", "prices.parquet")
+
+
+def write_description(folder: Path, windows: Path, description: dict[str, Any]) -> None:
+    """Write model.json and copy what encodes new sessions; the folder is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "model.json", description)
+    for name in CARRIED:
+        source = windows / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name)
+        elif source.exists():
+            shutil.copyfile(source, folder / name)
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read model.json; `UserError` when it is not there."""
+    if not (folder / "model.json").exists():
+        raise UserError(
+            f"{folder} holds no trained model (model.json is missing). Delete it and train again."
+        )
+    description: dict[str, Any] = read_json(folder / "model.json")
+    return description
+
+
+def save_weights(folder: Path, weights: Any, table: Array) -> None:
+    """Write a network's weights as one flat mapping from a name to an array."""
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save((folder / WEIGHTS).absolute(), _flat((weights, table)))
+        checkpointer.wait_until_finished()
+
+
+def load_weights(folder: Path, weights: Any, table: Array) -> tuple[Any, Array]:
+    """Read what `save_weights` wrote; the arguments give structure, shapes and types."""
+    target = (weights, table)
+    with ocp.StandardCheckpointer() as checkpointer:
+        found = checkpointer.restore((folder / WEIGHTS).absolute(), _flat(target))
+    leaves = [found[name] for name in _flat(target)]
+    restored: tuple[Any, Array] = jax.tree.unflatten(jax.tree.structure(target), leaves)
+    return restored
+
+
+def _flat(tree: Any) -> dict[str, Array]:
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}

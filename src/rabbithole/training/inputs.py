@@ -1,0 +1,50 @@
+"""What training and scoring read of a windows folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rabbithole.errors import UserError
+from rabbithole.files import read_json
+from rabbithole.tables import read_manifest
+from rabbithole.windows.arrays import Windows, read_windows
+from rabbithole.windows.fields import CATEGORICAL
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How steps were encoded: sizes, the number of codes of each field; length, the window's steps."""
+
+    sizes: dict[str, int]
+    length: int
+
+
+def read_encoding(windows: Path) -> Encoding:
+    """Check a windows folder's manifest and read how it was encoded."""
+    read_manifest(windows)
+    encoder = read_json(windows / "encoder.json")
+    return Encoding({field: int(encoder["sizes"][field]) for field in CATEGORICAL}, int(encoder["length"]))
+
+
+def read_split(windows: Path, split: str, encoding: Encoding) -> Windows:
+    """Read one split; `UserError` when a code or a length is beyond what the encoder says."""
+    found = read_windows(windows / split)
+    if len(found) == 0:
+        return found
+    if found.lengths.min() < 1 or found.lengths.max() > encoding.length:
+        raise UserError(f"{windows / split}: a session has no step or more than {encoding.length}.")
+    for index, field in enumerate(CATEGORICAL):
+        if found.codes[:, index].max() >= encoding.sizes[field]:
+            raise UserError(f"{windows / split}: a code of {field!r} is beyond its vocabulary's size.")
+    return found
+
+
+def refuse_one_class(windows: Windows, split: str) -> None:
+    """Raise `UserError` for a split that holds no buyer, or nobody else."""
+    buyers = int(windows.buyer.sum())
+    if 0 < buyers < len(windows):
+        return
+    lack = "no buyer" if buyers == 0 else "nobody but buyers"
+    need = "train needs both to learn from" if split == "train" else f"AUC on {split} needs both"
+    raise UserError(
+        f"{split} has {len(windows):,} sessions and {lack}; {need}. Take more sessions, or other shares."
+    )

@@ -1,0 +1,160 @@
+"""One step of a network: its loss, its derivatives, its weights after."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import Array
+
+from rabbithole.models.embedding import RowTable
+from rabbithole.models.heads import ENDED, RUNNING
+from rabbithole.training.rows import take_rows, update_rows
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Learned:
+    """All that a step changes, a tree of arrays.
+
+    table: float32 [items, width], the item embedding, updated by row; weights: the other parameters;
+    step: int32 [], steps done; sums: float32 [2], over the epoch so far, of the loss of ended sessions and of
+    the weights.
+    """
+
+    weights: Any
+    table: Array
+    optimiser: Any
+    table_optimiser: Any
+    step: Array
+    sums: Array
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network's structure, apart from its weights."""
+
+    graph: Any
+    table_at: Any
+
+    def forward(
+        self, weights: Any, table: Array, codes: Array, numbers: Array, key: Array | None = None
+    ) -> Array:
+        """Return logits, float32 [batch, steps, 2]."""
+        tables = jax.tree.unflatten(self.table_at, [table])
+        return nnx.merge(self.graph, tables, weights)(codes, numbers, key)
+
+
+def split(model: nnx.Module) -> tuple[Network, Any, Array]:
+    """Return a model's structure, its weights, and its table of rows."""
+    graph, tables, weights = nnx.split(model, RowTable, nnx.Param)
+    leaves, table_at = jax.tree.flatten(tables)
+    return Network(graph, table_at), weights, leaves[0]
+
+
+def begin(model: nnx.Module, optimiser: Any, table_optimiser: Any) -> tuple[Network, Learned]:
+    """Return a model's structure and its state before the first step."""
+    network, weights, table = split(model)
+    learned = Learned(
+        weights,
+        table,
+        optimiser.init(weights),
+        table_optimiser.init(table),
+        jnp.zeros((), jnp.int32),
+        jnp.zeros(2, jnp.float32),
+    )
+    return network, learned
+
+
+def optimisers(settings: dict[str, Any], steps: int) -> tuple[Any, Any]:
+    """Return AdamW for the weights and for the item table: warmed up, then a cosine down to 0 after `steps`.
+
+    Biases do not decay; of the table, only rows that are touched do.
+    """
+    warm = max(1, min(200, steps // 10))
+    schedule = optax.warmup_cosine_decay_schedule(0.0, settings["learning_rate"], warm, max(steps, warm + 1))
+
+    def matrices(weights: Any) -> Any:
+        return jax.tree.map(lambda leaf: leaf.ndim > 1, weights)
+
+    decay = settings["weight_decay"]
+    return (
+        optax.adamw(schedule, weight_decay=decay, mask=matrices),
+        optax.adamw(schedule, weight_decay=decay),
+    )
+
+
+def losses(
+    logits: Array, buyer: Array, lengths: Array, weights: Array, *, prefixes: bool
+) -> tuple[Array, Array]:
+    """Return the sums over a batch of the loss to learn from and of that of ended sessions, float32 [] each.
+
+    logits: float32 [batch, steps, 2]; buyer, weights: float32 [batch]; lengths: int32 [batch].
+    With `prefixes` half of a session's weight is that of its end; the other half goes to its prefixes as
+    running sessions, 1/k of it to the one of k steps. A prefix's weight may not depend on how much follows
+    (an equal share of each session's weight would count the prefixes of long sessions, thus of buyers, too
+    little), else the probabilities of running sessions were biased.
+    """
+    steps = logits.shape[1]
+    last = jnp.maximum(lengths - 1, 0)
+    ended = jnp.take_along_axis(logits[..., ENDED], last[:, None], axis=1)[:, 0]
+    end = jnp.sum(weights * optax.sigmoid_binary_cross_entropy(ended, buyer))
+    if not prefixes:
+        return end, end
+    number = jnp.arange(1, steps + 1)
+    share = jnp.where(number <= lengths[:, None], 1 / number, 0.0)
+    each = optax.sigmoid_binary_cross_entropy(logits[..., RUNNING], buyer[:, None])
+    return 0.5 * end + 0.5 * jnp.sum(weights[:, None] * share * each), end
+
+
+def make_step(
+    network: Network, optimiser: Any, table_optimiser: Any, *, batch_size: int, prefixes: bool
+) -> Callable[..., Learned]:
+    """Return the compiled step: (learned, key, batch's arrays) to learned, whose memory is taken over.
+
+    The sum of losses is divided by `batch_size` for every shape of batch, so that each session counts the
+    same wherever it lands.
+    """
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(
+        learned: Learned,
+        key: Array,
+        codes: Array,
+        numbers: Array,
+        lengths: Array,
+        buyer: Array,
+        weights: Array,
+        rows: Array,
+    ) -> Learned:
+        def loss_fn(at: tuple[Any, Array]) -> tuple[Array, Array]:
+            # The network sees a table of the batch's own items; codes count from its first row.
+            logits = network.forward(*at, codes, numbers, jax.random.fold_in(key, learned.step))
+            total, ended = losses(logits, buyer, lengths, weights, prefixes=prefixes)
+            return total / batch_size, ended
+
+        at = (learned.weights, take_rows(learned.table, rows))
+        (slopes, row_slopes), ended = jax.grad(loss_fn, has_aux=True)(at)
+        changes, state = optimiser.update(slopes, learned.optimiser, learned.weights)
+        table, table_state = update_rows(
+            table_optimiser, learned.table_optimiser, learned.table, rows, row_slopes
+        )
+        return Learned(
+            optax.apply_updates(learned.weights, changes),
+            table,
+            state,
+            table_state,
+            learned.step + 1,
+            learned.sums + jnp.stack([ended, jnp.sum(weights)]),
+        )
+
+    return step
+
+
+def make_forward(network: Network) -> Callable[..., Array]:
+    """Return the compiled forward pass: (weights, table, codes, numbers) to logits [batch, steps, 2]."""
+    return jax.jit(network.forward)

@@ -1,0 +1,127 @@
+"""Score the valid and test sessions of a data set with a trained model."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from rabbithole.errors import UserError
+from rabbithole.files import whole
+from rabbithole.models.estimator import Estimator
+from rabbithole.models.heads import ENDED, RUNNING
+from rabbithole.models.registry import model_class
+from rabbithole.training.batches import shapes
+from rabbithole.training.checkpoint import load_weights, read_description
+from rabbithole.training.inputs import Encoding, read_encoding, read_split
+from rabbithole.training.loop import build, network_logits
+from rabbithole.training.network import make_forward, split
+from rabbithole.windows.arrays import Windows
+
+Logits = Callable[[Windows, list[int]], NDArray[np.float64]]
+
+SCHEMA = pa.schema(
+    [
+        ("session_id", pa.string()),
+        ("split", pa.string()),
+        ("steps", pa.int32()),
+        ("buyer", pa.int8()),
+        ("score", pa.float64()),
+    ]
+)
+
+
+def score(*, checkpoint: Path, windows: Path, steps: list[int], output: Path) -> None:
+    """Write scores.parquet: the probability of a purchase, at the natural balance.
+
+    Valid is scored as ended sessions (steps 0); test so, and as running sessions after each of `steps`, those
+    that are so long. Sessions longer than the window are judged on their own beginnings then
+    (test_beginnings/). Sorted by split, steps and session id. Raises `UserError` when the model was trained
+    for other windows or a step is beyond them.
+    """
+    description = read_description(checkpoint)
+    encoding = read_encoding(windows)
+    if (description["sizes"], description["length"]) != (encoding.sizes, encoding.length):
+        raise UserError(f"{checkpoint} was trained for other windows than {windows}: train it again.")
+    wrong = [step for step in steps if not 1 <= step <= encoding.length]
+    if wrong:
+        raise UserError(f"evaluation.steps: {wrong[0]} is not within 1 and the window's {encoding.length}.")
+    logits = load_model(checkpoint, description)
+    with whole(output) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
+        test = read_split(windows, "test", encoding)
+        _write(
+            writer,
+            "test",
+            [0, *sorted(set(steps))],
+            test,
+            _test_logits(logits, windows, encoding, test, steps),
+        )
+        valid = read_split(windows, "valid", encoding)
+        _write(writer, "valid", [0], valid, logits(valid, [0]))
+
+
+def load_model(checkpoint: Path, description: dict[str, Any]) -> Logits:
+    """Return a trained model as a function: (windows, steps) to natural log odds, float64 [len(steps), n]."""
+    found = model_class(description["model"])
+    shift, length = description["shift"], description["length"]
+    if issubclass(found, Estimator):
+        estimator = found.load(checkpoint)
+        return lambda windows, steps: estimator.logits(windows, steps) + shift
+    model = build(found, description["settings"], sizes=description["sizes"], length=length, seed=0)
+    network, weights, table = split(model)
+    weights, table = load_weights(checkpoint, weights, table)
+    forward = make_forward(network)
+    kinds = shapes(length=length, batch_size=description["batch_size"])
+    running = RUNNING if description["prefixes"] else ENDED
+
+    def logits(windows: Windows, steps: list[int]) -> NDArray[np.float64]:
+        found = network_logits(
+            lambda codes, numbers: forward(weights, table, codes, numbers),
+            windows,
+            steps,
+            shapes=kinds,
+            running=running,
+        )
+        return found + shift
+
+    return logits
+
+
+def _test_logits(
+    logits: Logits, windows: Path, encoding: Encoding, test: Windows, steps: list[int]
+) -> NDArray[np.float64]:
+    """Return the log odds of test sessions, float64 [1 + len(steps), n], steps sorted after the 0."""
+    ordered = sorted(set(steps))
+    found = logits(test, [0, *ordered])
+    beginnings = read_split(windows, "test_beginnings", encoding)
+    if len(beginnings) and ordered:
+        places = np.searchsorted(test.session_id.astype(str), beginnings.session_id.astype(str))
+        if not np.array_equal(test.session_id[np.minimum(places, len(test) - 1)], beginnings.session_id):
+            raise UserError(f"{windows / 'test_beginnings'} has a session that test does not have.")
+        found[1:, places] = logits(beginnings, ordered)
+    return found
+
+
+def _write(
+    writer: pq.ParquetWriter, split: str, steps: list[int], windows: Windows, logits: NDArray[np.float64]
+) -> None:
+    """Write the sessions that have a score, step by step."""
+    for step, values in zip(steps, logits, strict=True):
+        there = ~np.isnan(values)
+        count = int(there.sum())
+        writer.write_table(
+            pa.table(
+                [
+                    pa.array(windows.session_id[there], pa.string()),
+                    pa.array([split] * count, pa.string()),
+                    pa.array(np.full(count, step, np.int32)),
+                    pa.array(windows.buyer[there], pa.int8()),
+                    pa.array(expit(values[there])),
+                ],
+                schema=SCHEMA,
+            )
+        )

@@ -1,0 +1,150 @@
+"""Train one purchase model on one data set; which, and how, the settings say."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from rabbithole.files import whole, write_json
+from rabbithole.models.estimator import Estimator
+from rabbithole.models.registry import model_class
+from rabbithole.training.augment import augment_windows
+from rabbithole.training.balance import balanced_rows, class_weights, prior_shift
+from rabbithole.training.batches import random
+from rabbithole.training.checkpoint import save_weights, write_description
+from rabbithole.training.inputs import Encoding, read_encoding, read_split, refuse_one_class
+from rabbithole.training.loop import Trainer, build
+from rabbithole.windows.arrays import Windows
+
+
+def train(
+    *,
+    model: str,
+    windows: Path,
+    output: Path,
+    history: Path,
+    settings: dict[str, Any],
+    training: dict[str, Any],
+    balance: str,
+    augmentation: dict[str, Any],
+    seed: int,
+) -> None:
+    """Train `model` and write it to the folder `output`, and how it went to `history`.
+
+    settings: the model's own; training: `unseen_share`, for a network also `batch_size` (sessions),
+    `epochs` and `patience`; balance: none, undersample, oversample or class_weight; augmentation:
+    `prefixes` and `event_dropout`. `history` is JSON: `epochs` (a list of `epoch`, `loss`, `valid_loss`,
+    `valid_auc`), `best_epoch`, `unit`, and `seconds` (how long each epoch took; all else depends on the
+    arguments alone). Raises `UserError` when train or valid lacks buyers or others.
+    """
+    encoding = read_encoding(windows)
+    data = {split: read_split(windows, split, encoding) for split in ("train", "valid")}
+    for split, found in data.items():
+        refuse_one_class(found, split)
+    found_class = model_class(model)
+    description = {
+        "model": model,
+        "settings": settings,
+        "sizes": encoding.sizes,
+        "length": encoding.length,
+        "shift": prior_shift(data["train"].buyer, balance),
+        "prefixes": augmentation["prefixes"],
+        "batch_size": training.get("batch_size"),
+    }
+    fit = _fit_estimator if issubclass(found_class, Estimator) else _fit_network
+    with whole(output) as folder:
+        write_description(folder, windows, description)
+        record = fit(
+            found_class,
+            folder,
+            encoding,
+            **data,
+            settings=settings,
+            training=training,
+            balance=balance,
+            augmentation=augmentation,
+            seed=seed,
+        )
+    write_json(history, record)
+
+
+def _fit_network(
+    found_class: Any,
+    folder: Path,
+    encoding: Encoding,
+    *,
+    train: Windows,
+    valid: Windows,
+    settings: dict[str, Any],
+    training: dict[str, Any],
+    balance: str,
+    augmentation: dict[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    trainer = Trainer(
+        build(found_class, settings, sizes=encoding.sizes, length=encoding.length, seed=seed),
+        train=train,
+        valid=valid,
+        length=encoding.length,
+        settings=settings,
+        training=training,
+        balance=balance,
+        augmentation=augmentation,
+        seed=seed,
+    )
+    trainer.run(_tell)
+    state = trainer.state
+    save_weights(folder, *state.best)
+    return {
+        "unit": "epoch",
+        "epochs": state.rows,
+        "best_epoch": state.best_epoch,
+        "seconds": state.seconds,
+    }
+
+
+def _fit_estimator(
+    found_class: type[Estimator],
+    folder: Path,
+    _: Encoding,
+    *,
+    train: Windows,
+    valid: Windows,
+    settings: dict[str, Any],
+    training: dict[str, Any],
+    balance: str,
+    augmentation: dict[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    began = time.perf_counter()
+    # Drawn once: an estimator goes through its sessions as they are. A session drawn twice weighs double.
+    drawn = balanced_rows(train.buyer, balance, seed=seed, epoch=0)
+    weights = np.bincount(drawn, minlength=len(train)) * class_weights(train.buyer, balance).astype(float)
+    estimator = found_class.build(settings=settings, seed=seed)
+    rows = estimator.fit(
+        augment_windows(
+            train,
+            random(seed),
+            unseen_share=training["unseen_share"],
+            event_dropout=augmentation["event_dropout"],
+        ),
+        weights,
+        valid,
+        prefixes=augmentation["prefixes"],
+        shift=prior_shift(train.buyer, balance),
+    )
+    estimator.save(folder)
+    best = max(rows, key=lambda row: row["valid_auc"])
+    seconds = time.perf_counter() - began
+    _tell(best, len(train) / seconds)
+    return {"unit": "tree", "epochs": rows, "best_epoch": best["epoch"], "seconds": [seconds]}
+
+
+def _tell(row: dict[str, Any], speed: float) -> None:
+    """Print a line that reads well in a terminal and in a log."""
+    Console(highlight=False, soft_wrap=True).print(
+        f"epoch {row['epoch']:3d}  loss {row['loss']:.5f}  valid loss {row['valid_loss']:.5f}  "
+        f"valid AUC {row['valid_auc']:.4f}  {speed:,.0f} sessions/s"
+    )
