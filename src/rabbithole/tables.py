@@ -32,11 +32,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """
     path = manifest_path(folder)
     if not path.exists():
-        raise UserError(f"{folder} has no manifest ({path.name}): it was not finished. Delete it and run again.")
+        raise UserError(
+            f"{folder} has no manifest ({path.name}): it was not finished. Delete it and run again."
+        )
     manifest: dict[str, Any] = read_json(path)
     present = {str(file.relative_to(folder)) for file in data_files(folder)}
     expected = set(manifest["files"])
     if present != expected:
         wrong = sorted(present ^ expected)
-        raise UserError(f"{folder} does not hold what {path.name} says ({wrong[0]}). Delete it and run again.")
+        raise UserError(
+            f"{folder} does not hold what {path.name} says ({wrong[0]}). Delete it and run again."
+        )
     return manifest

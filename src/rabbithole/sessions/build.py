@@ -1,0 +1,159 @@
+"""Events to sessions: labelled, cut before the first transaction, given to train, valid or test.
+
+Events lie sorted in parts that hold whole sessions, so there is no shuffle: each Spark task turns one part
+of events into one part of sessions. What a task must know of the other parts (split boundaries, prices) is
+gathered by a first pass over the columns concerned.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rabbithole.errors import UserError
+from rabbithole.files import remove, whole
+from rabbithole.sessions.cutting import TRANSACTION, cut_sessions
+from rabbithole.sessions.facts import manifest_facts
+from rabbithole.sessions.splitting import boundaries
+from rabbithole.sessions.work import SCHEMA, Plan, Work
+from rabbithole.sources.asof import AsOf
+from rabbithole.sources.parts import part_files, read_part, whole_keys
+from rabbithole.spark import SparkOptions, over_indexes, spark_session
+from rabbithole.tables import manifest_path, read_manifest, write_manifest
+
+PRICES = "_prices.parquet"
+"""The table of prices by item and time, beside the parts of sessions; readers of the folder pass it by."""
+
+PASS = "start long, item string, time timestamp, value double, order long"
+"""What the first pass finds: starts of sessions that keep an event, and prices paid."""
+
+
+def build_sessions(
+    *,
+    events: Path,
+    output: Path,
+    by: str,
+    gap_minutes: float | None,
+    cost: str,
+    split: Mapping[str, Any],
+    open_horizon_hours: float,
+    seed: int,
+    spark: SparkOptions,
+) -> None:
+    """Write sessions, one row each, and their manifest.
+
+    `by`: "session" (the log's own) or "visitor", either with a gap in minutes after which a new session
+    begins. `cost`: "event" (the event's own) or "purchases" (the item's last known price in purchases
+    before the session began). `split`: {"by": "time" | "hash", "shares": [train, valid, test]}. A session is
+    `open` if its last event is within the gap (without one: `open_horizon_hours`) of the log's last, whether
+    it has bought or not: to set aside only those that have not would raise the share of buyers. Raises `UserError` when there are no visitors, no session is left or a split is empty.
+    """
+    facts = read_manifest(events)
+    if by == "visitor" and not facts["visitors"]:
+        raise UserError(
+            f"Sessions by visitor, but the log of format {facts['format']} names no visitors: "
+            'set sessions.by to "session".'
+        )
+    parts = part_files(events)
+    plan = Plan(
+        gap_minutes=gap_minutes,
+        horizon=int((gap_minutes * 60 if gap_minutes is not None else open_horizon_hours * 3600) * 1e6),
+        log_end=facts["last_microseconds"],
+        shares=tuple(split["shares"]),
+        seed=seed,
+    )
+    remove(manifest_path(output))
+    with whole(output) as folder:
+        folder.mkdir()
+        with spark_session(spark, "sessions") as session:
+            by_time = split["by"] == "time"
+            if by_time or cost == "purchases":
+                first = FirstPass(parts, gap_minutes, starts=by_time, prices=cost == "purchases")
+                found = over_indexes(session, len(parts), first, PASS).toArrow()
+                plan = _planned(plan, found, by_time=by_time, prices=cost == "purchases", folder=folder)
+            done = over_indexes(session, len(parts), Work(parts, folder, plan), "facts string").toArrow()
+        found_facts = manifest_facts(
+            [json.loads(row) for row in done["facts"].to_pylist()],
+            split=split,
+            bounds=plan.bounds,
+            visitors=bool(facts["visitors"]),
+            events_in=facts["rows"],
+        )
+    write_manifest(
+        output,
+        **found_facts,
+        by=by,
+        gap_minutes=gap_minutes,
+        cost=cost,
+        prices=None if plan.prices is None else len(plan.prices.keys),
+        schema={field.name: str(field.type) for field in SCHEMA},
+    )
+
+
+class FirstPass:
+    """The work of a first-pass task: starts of the sessions of one part, and its prices."""
+
+    def __init__(
+        self, parts: Sequence[Path], gap_minutes: float | None, *, starts: bool, prices: bool
+    ) -> None:
+        self.parts = parts
+        self.gap_minutes = gap_minutes
+        self.starts = starts
+        self.prices = prices
+
+    def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
+        """Yield rows of `PASS`: a start or a price each, the other columns null."""
+        columns = ["session_id", "timestamp", "event"]
+        if self.prices:
+            columns += ["item", "cost", "position"]
+        for events in whole_keys(read_part(self.parts[index], columns), "session_id"):
+            if self.starts:
+                cut = cut_sessions(events, self.gap_minutes)
+                starts = cut.first[cut.kept > 0]
+                yield _pass_rows(len(starts), start=pa.array(starts))
+            if self.prices:
+                paid = pc.and_(pc.equal(events["event"], TRANSACTION), events["cost"].is_valid())
+                rows = events.filter(paid).combine_chunks()
+                for batch in rows.to_batches():
+                    yield _pass_rows(
+                        len(batch),
+                        item=batch["item"],
+                        time=batch["timestamp"],
+                        value=batch["cost"],
+                        order=batch["position"],
+                    )
+
+
+def _pass_rows(rows: int, **columns: pa.Array) -> pa.RecordBatch:
+    kinds = {
+        "start": pa.int64(),
+        "item": pa.string(),
+        "time": pa.timestamp("us", "UTC"),
+        "value": pa.float64(),
+        "order": pa.int64(),
+    }
+    return pa.record_batch({name: columns.get(name, pa.nulls(rows, kind)) for name, kind in kinds.items()})
+
+
+def _planned(plan: Plan, found: pa.Table, *, by_time: bool, prices: bool, folder: Path) -> Plan:
+    """Return the plan with split boundaries and the table of prices, which is also written."""
+    bounds: NDArray[np.int64] | None = None
+    table: AsOf | None = None
+    if by_time:
+        starts = found["start"].drop_null().to_numpy()
+        if len(starts) == 0:
+            raise UserError(
+                "No session has an event before its first transaction: there is nothing to learn from."
+            )
+        bounds = boundaries(starts, plan.shares)
+    if prices:
+        paid = found.filter(found["item"].is_valid())
+        table = AsOf.build(paid.select(["item", "time", "order", "value"]))
+        pq.write_table(table.table().rename_columns(["item", "time", "price"]), folder / PRICES)
+    return plan.with_(bounds=bounds, prices=table)

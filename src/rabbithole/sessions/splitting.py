@@ -1,0 +1,50 @@
+"""Which of train, valid and test a session belongs to."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+SPLITS = ("train", "valid", "test")
+
+
+def boundaries(starts: NDArray[np.int64], shares: Sequence[float]) -> NDArray[np.int64]:
+    """Return the times at which valid and test begin, int64 [2], so that the shares of sessions hold.
+
+    `starts`: int64 [sessions], any order. A session is on the later side of a boundary if it starts at
+    that time or after it, so sessions that start together are never parted.
+    """
+    ends = np.cumsum(shares)[:2]
+    places = np.minimum(np.round(ends * len(starts)).astype(np.int64), len(starts) - 1)
+    return np.partition(starts, places)[places]
+
+
+def split_by_time(starts: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return 0, 1 or 2 (train, valid, test) for each start, by the boundaries."""
+    return np.searchsorted(bounds, starts, side="right")
+
+
+def split_by_hash(keys: pa.Array, shares: Sequence[float], seed: int) -> NDArray[np.int64]:
+    """Return 0, 1 or 2 (train, valid, test) for each key (string) by its hash under a seed."""
+    hash_key = f"{seed % 10**16:016d}"
+    hashes = pd.util.hash_array(
+        keys.to_numpy(zero_copy_only=False), encoding="utf8", hash_key=hash_key, categorize=False
+    )
+    return np.searchsorted(np.cumsum(shares)[:2], hashes / 2.0**64, side="right")
+
+
+def crossings(
+    keys_begin: NDArray[np.bool_], starts: NDArray[np.int64], bounds: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return how many visitors have sessions on both sides of each boundary, int64 [2].
+
+    `keys_begin`: bool [sessions], the session is its visitor's first here; `starts`: int64 [sessions], rising
+    within a visitor.
+    """
+    begins = np.flatnonzero(keys_begin)
+    if len(begins) == 0:
+        return np.zeros(len(bounds), dtype=np.int64)
+    earliest, latest = starts[begins], starts[np.append(begins[1:], len(starts)) - 1]
+    return np.array([int(np.sum((earliest < bound) & (latest >= bound))) for bound in bounds], dtype=np.int64)
