@@ -149,7 +149,7 @@ def require_java() -> None:
     home = os.environ.get("JAVA_HOME")
     if home and not (Path(home) / "bin" / "java").exists():
         raise UserError(
-            f"JAVA_HOME is {home}, but there is no bin/java in it: point it to a Java 17 or newer, or unset it."
+            f"JAVA_HOME is {home}, but it holds no bin/java: point it to a Java 17 or newer, or unset it."
         )
     if not home and shutil.which("java") is None:
         raise UserError(

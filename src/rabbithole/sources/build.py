@@ -67,7 +67,7 @@ def build_events(
 
 
 def _raw_files(format: str, files: dict[str, list[Path]], scratch: Path) -> list[RawFile]:
-    raw = []
+    raw: list[RawFile] = []
     for role in LAYOUTS[format]:
         for path in files.get(role, []):
             folder = scratch / f"raw-{len(raw)}"
@@ -178,6 +178,7 @@ def _facts(
         "events": found["events"],
         "first": _moment(found["first"]),
         "last": _moment(found["last"]),
+        "last_microseconds": found["last"],
         "lines": {**sums, "duplicates": found["duplicates"], "kept": found["rows"]},
         "files_read": report.files,
         "files_missing": [role for role in LAYOUTS[format] if not files.get(role)],

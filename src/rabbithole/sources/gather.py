@@ -64,7 +64,7 @@ class Gather:
             "last": [],
         }
         items = pa.array([], pa.string())
-        with PartWriter(self.folder, TaskContext.get().partitionId(), SCHEMA) as part:
+        with PartWriter(self.folder, part_index(), SCHEMA) as part:
             for rows in whole_keys(batches, "session_id"):
                 events = self._events(rows, facts)
                 part.write(events)
@@ -99,6 +99,13 @@ class Gather:
         facts["first"] = [min([*facts["first"], bounds["min"]])]
         facts["last"] = [max([*facts["last"], bounds["max"]])]
         return events
+
+
+def part_index() -> int:
+    """Return the index of the partition that the running Spark task works on."""
+    context = TaskContext.get()
+    assert context is not None, "only a Spark task has a partition"
+    return context.partitionId()
 
 
 def duplicates(rows: pa.Table) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -86,11 +86,12 @@ def blocks(piece: Piece) -> Iterator[tuple[int, bytes]]:
         raise UserError(f"{piece.file.name} can't be unpacked ({error}): fetch it again.") from error
 
 
-def _open(path: str) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.endswith(".gz") else Path(path).open("rb")
+def _open(path: str) -> BinaryIO:
+    file = gzip.open(path, "rb") if path.endswith(".gz") else Path(path).open("rb")
+    return cast(BinaryIO, file)
 
 
-def _blocks(piece: Piece, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+def _blocks(piece: Piece, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     offset = piece.start
     if offset > 0:
         # The line that holds the byte before the piece belongs to the piece before.
@@ -106,7 +107,7 @@ def _blocks(piece: Piece, file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         offset += len(block)
 
 
-def _rest_of_line(piece: Piece, file: IO[bytes]) -> bytes:
+def _rest_of_line(piece: Piece, file: BinaryIO) -> bytes:
     rest = file.readline(LINE_BYTES)
     if len(rest) == LINE_BYTES and not rest.endswith(b"\n"):
         raise UserError(

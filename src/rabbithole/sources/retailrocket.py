@@ -87,7 +87,7 @@ class Properties:
             rows = properties.filter(pc.equal(properties["property"], kind))
             chosen = {"item": "item", "time": "time", "order": "position", "value": column}
             by_kind.append(AsOf.build(pa.table({new: rows[old] for new, old in chosen.items()})))
-        return cls(*by_kind, tree)
+        return cls(category=by_kind[0], price=by_kind[1], tree=tree)
 
     def add(self, events: pa.Table) -> tuple[pa.Table, dict[str, int]]:
         """Return the events with category and cost as of their own time, and counts of what was found."""
