@@ -62,7 +62,7 @@ def test_metrics_say_what_scikit_learn_says(tmp_path):
     first, fifth = metrics["by_steps"]
     assert (first["steps"], first["sessions"], first["reason"]) == (1, 2003, None)
     assert fifth["auc"] is None
-    assert "no buyers of 40" in fifth["reason"]
+    assert "no buyers in 40" in fifth["reason"]
 
 
 def test_the_same_scores_in_any_order_give_the_same_bytes(tmp_path):

@@ -109,7 +109,37 @@ def manifests():
         "share_with_cost": 0.0,
         "files": {"part-00000.parquet": "0" * 64},
     }
-    sessions = {"rows": 1511, "files": {}}
+    sessions = {
+        "rows": 1511,
+        "sessions": 1511,
+        "buyers": 41,
+        "open": 12,
+        "dropped": 3,
+        "splits": {
+            "test": {"sessions": 151, "buyers": 4, "open": 12},
+            "train": {"sessions": 1209, "buyers": 33, "open": 0},
+            "valid": {"sessions": 151, "buyers": 4, "open": 0},
+        },
+        "split_by": "time",
+        "shares": [0.8, 0.1, 0.1],
+        "events": {"in": 5120, "kept": 5011, "cut": 103, "dropped": 6},
+        "lengths": {
+            "mean": 3.32,
+            "median": 2,
+            "longest": 211,
+            "quantiles": {"0.5": 2, "0.9": 7, "0.99": 31},
+            "histogram": [{"from": 1, "to": 1, "sessions": 604}, {"from": 2, "to": None, "sessions": 907}],
+        },
+        "boundaries": [
+            {"begins": "valid", "time": "2015-08-20T03:11:04.384+00:00", "visitors_on_both_sides": 0},
+            {"begins": "test", "time": "2015-09-03T13:00:00.000+00:00", "visitors_on_both_sides": 17},
+        ],
+        "by": "visitor",
+        "gap_minutes": 30.0,
+        "cost": "event",
+        "prices": None,
+        "files": {},
+    }
     windows = {"rows": 1511, "files": {}}
     return {"events": events, "sessions": sessions, "windows": windows}
 

@@ -12,7 +12,7 @@ def metrics(auc, *, buyers=500, slope=1.0):
         "buyers": buyers,
         "share": buyers / 10_000,
         "auc": auc and {"value": auc, "low": auc - 0.01, "high": auc + 0.01, "error": 0.005},
-        "reason": None if auc else "no buyers of 10,000 sessions; at least 2 are needed",
+        "reason": None if auc else "no buyers in 10,000 sessions; at least 2 are needed",
         "average_precision": auc and 0.2,
         "log_loss": 0.18,
         "log_loss_constant": 0.2,
@@ -40,9 +40,12 @@ def test_a_difference_is_told_from_the_better_side():
     ]
     first, second = in_words({"reason": None, "pairs": pairs})
     assert first == (
-        "The dilated convolution ranks better than the GRU: AUC higher by 0.021 [0.011, 0.031], p < 0.0001."
+        "The dilated convolution ranks better than the GRU: AUC higher by 0.021 [0.011, 0.031], p\N{NO-BREAK SPACE}<\N{NO-BREAK SPACE}0.0001."
     )
-    assert second == "The oracle and the GRU can't be told apart: difference 0.004 [−0.006, 0.014], p = 0.40."  # noqa: RUF001
+    assert (
+        second
+        == "The oracle and the GRU can't be told apart: difference 0.004 [−0.006, 0.014], p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0.40."
+    )  # noqa: RUF001
 
 
 def test_gap_to_the_oracle_has_its_sign_whichever_comes_first():
@@ -95,5 +98,5 @@ def test_wording():
     ]
     assert [duration(x) for x in (0.42, 25, 200, 7500)] == ["0.4 s", "25 s", "3 min 20 s", "2 h 05 min"]
     assert listed(["a", "b", "c"]) == "a, b and c"
-    assert chance(0.00055) == "p = 0.00055"
+    assert chance(0.00055) == f"p{gap}={gap}0.00055"
     assert minute("2014-04-07T10:51:09.277+00:00") == "7 April 2014, 10:51 UTC"

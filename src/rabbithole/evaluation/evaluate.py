@@ -60,10 +60,11 @@ def ranking(labels: NDArray[np.int8], scores: NDArray[np.float64], *, fewest: in
     if not sessions:
         return {**facts, "reason": "no session was scored"}
     if min(buyers, sessions - buyers) < fewest:
-        rarer, number = ("buyers", buyers) if buyers < fewest else ("non-buyers", sessions - buyers)
+        rarer, number = ("buyer", buyers) if buyers < fewest else ("non-buyer", sessions - buyers)
+        found = f"{number or 'no'} {rarer}{'' if number == 1 else 's'}"
         return {
             **facts,
-            "reason": f"{number or 'no'} {rarer} of {sessions:,} sessions; at least {fewest} are needed",
+            "reason": f"{found} in {sessions:,} sessions; at least {fewest} are needed",
         }
     return {
         **facts,

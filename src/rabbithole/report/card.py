@@ -6,9 +6,10 @@ All of it comes from the three manifests: events.json, sessions.json, windows.js
 from dataclasses import dataclass
 from typing import Any
 
-from rabbithole.report.wording import listed, minute, number, plural, share
+from rabbithole.report.wording import GAP, listed, minute, number, plural, share
 
 Facts = list[tuple[str, str]]
+SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,46 @@ def log_facts(events: dict[str, Any]) -> Facts:
 
 def session_facts(sessions: dict[str, Any]) -> Facts:
     """Return what is known of the sessions."""
-    return [("Sessions", number(sessions["rows"]))]
+    gap = sessions["gap_minutes"]
+    unit = {"session": "the log's own session", "visitor": "visitor"}[sessions["by"]]
+    events, lengths = sessions["events"], sessions["lengths"]
+    single = lengths["histogram"][0]["sessions"]
+    facts = [
+        (
+            "One session is",
+            f"one {unit}" + (f", parted by gaps of {gap:g} minutes" if gap is not None else ""),
+        ),
+        (
+            "Sessions",
+            f"{number(sessions['sessions'])}, {share(single / sessions['sessions'])} of a single event",
+        ),
+        ("Buyers", f"{number(sessions['buyers'])} ({share(sessions['buyers'] / sessions['sessions'])})"),
+        (
+            "Length in events",
+            f"median {number(lengths['median'])}, mean {number(lengths['mean'])}, "
+            f"99{GAP}% up to {number(lengths['quantiles']['0.99'])}, longest {number(lengths['longest'])}",
+        ),
+        ("Dropped", f"{plural(sessions['dropped'], 'session')} without an event before the first purchase"),
+        ("Still open at the log's end", number(sessions["open"])),
+        (
+            "Events",
+            f"{number(events['kept'])} kept; {number(events['cut'])} at or after a first purchase left out",
+        ),
+    ]
+    if sessions["cost"] == "purchases":
+        facts.append(
+            ("Cost", f"last price paid before the session began, from {plural(sessions['prices'], 'price')}")
+        )
+    shares = listed([share(value) for value in sessions["shares"]])
+    how = {"time": "by the time that a session began", "hash": "by a hash of the visitor, or of the session"}
+    facts.append(("Split", f"{how[sessions['split_by']]}, {shares}"))
+    for boundary in sessions.get("boundaries", []):
+        both = boundary["visitors_on_both_sides"]
+        known = (
+            f"; {plural(both, 'visitor')} on both sides" if both is not None else "; visitors are not known"
+        )
+        facts.append((f"{boundary['begins'].capitalize()} begins", minute(boundary["time"]) + known))
+    return facts
 
 
 def window_facts(windows: dict[str, Any]) -> Facts:
@@ -86,8 +126,11 @@ def window_facts(windows: dict[str, Any]) -> Facts:
 
 
 def split_rows(sessions: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a row per split: its sessions, buyers and boundaries."""
-    return []
+    """Return a row per split: its sessions, buyers, their share, and sessions still open at the log's end."""
+    return [
+        {"split": split, **counts, "share": counts["buyers"] / counts["sessions"]}
+        for split, counts in sorted(sessions["splits"].items(), key=lambda pair: SPLITS.index(pair[0]))
+    ]
 
 
 def vocabulary_rows(windows: dict[str, Any]) -> list[dict[str, Any]]:
@@ -96,5 +139,8 @@ def vocabulary_rows(windows: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def visitors_on_both_sides(sessions: dict[str, Any]) -> int | None:
-    """Return how many visitors have sessions both in train and in valid or test; None where it is not known."""
-    return None
+    """Return how many visitors of the test split also stand in train or valid; None where it is not known."""
+    known = [
+        one["visitors_on_both_sides"] for one in sessions.get("boundaries", []) if one["begins"] == "test"
+    ]
+    return known[0] if known else None

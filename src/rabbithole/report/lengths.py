@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rabbithole.report.style import QUIET, Style, colour, drawing, percent
+from rabbithole.report.style import QUIET, Style, colour, drawing, few_ticks, percent
 
 POINTS = 300
 
@@ -27,6 +27,7 @@ def lengths(*, sessions: Path, output: Path, style: Style) -> None:
             axes.step(values[some], at_least[some], where="pre", color=shade, linewidth=1.8, label=label)
         axes.set(xscale="log", yscale="log", xlabel="Events before the first purchase")
         axes.set(ylabel="Sessions with at least so many")
+        few_ticks(axes, "x", "y")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         percent(axes, "y")
         axes.legend(loc="upper right")

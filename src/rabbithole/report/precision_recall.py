@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rabbithole.report.figure_data import mean, read_by_model, with_curve
 from rabbithole.report.names import shown
-from rabbithole.report.style import QUIET, Style, drawing, line, percent
+from rabbithole.report.style import QUIET, Style, drawing, few_ticks, line, percent
 
 
 def precision_recall(*, metrics: dict[str, Path], output: Path, style: Style) -> None:
@@ -26,5 +26,6 @@ def precision_recall(*, metrics: dict[str, Path], output: Path, style: Style) ->
         axes.set_yscale("log")
         axes.set(xlim=(0, 1), ylim=(share * 0.7, 1.1))
         axes.set(xlabel="Buyers found", ylabel="Buyers among those picked")
+        few_ticks(axes, "y")
         percent(axes, "x", "y")
         axes.legend(loc="upper right", title="Average precision", alignment="left")

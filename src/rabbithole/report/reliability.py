@@ -6,7 +6,7 @@ import numpy as np
 
 from rabbithole.report.figure_data import read_by_model, with_curve
 from rabbithole.report.names import ORACLE, shown
-from rabbithole.report.style import QUIET, Style, colour, drawing, line, percent
+from rabbithole.report.style import QUIET, Style, colour, drawing, few_ticks, line, percent
 
 
 def reliability(*, metrics: dict[str, Path], output: Path, style: Style) -> None:
@@ -37,5 +37,6 @@ def reliability(*, metrics: dict[str, Path], output: Path, style: Style) -> None
         high = min(1.0, max(scores, default=1.0) * 2)
         axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low * 0.5, high))
         axes.set(xlabel="Predicted probability of buying", ylabel="Share that bought")
+        few_ticks(axes, "x", "y")
         percent(axes, "x", "y")
         axes.legend(loc="upper left")

@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from rabbithole.files import whole
 from rabbithole.report.names import ORACLE
@@ -110,6 +111,15 @@ def adapted(svg: str, title: str) -> str:
 def _rounded(attribute: re.Match[str]) -> str:
     """Return coordinates with two digits behind the point: hundredths of 1/72 inch."""
     return re.sub(r"(\.\d\d)\d+", r"\1", attribute[0])
+
+
+def few_ticks(axes: Axes, *sides: str) -> None:
+    """Label log axes at powers of ten, also at 2 and 5 where they span little, and never between."""
+    for side in sides:
+        axis = getattr(axes, f"{side}axis")
+        low, high = axis.get_view_interval()
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 50 * low else (1.0,)))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def percent(axes: Axes, *sides: str) -> None:

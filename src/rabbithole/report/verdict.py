@@ -72,8 +72,8 @@ def warnings(
         found.append("No network is ahead of the baseline, gradient boosting on aggregates of a session.")
     if visitors_on_both_sides:
         found.append(
-            f"{plural(visitors_on_both_sides, 'visitor')} of the training sessions also stand in valid or "
-            "test: a model may know them."
+            f"{plural(visitors_on_both_sides, 'visitor')} of the test sessions also stand in train or valid: "
+            "a model may know them."
         )
     return found
 

@@ -44,7 +44,8 @@ def signed(value: float | None) -> str:
 
 def chance(p: float) -> str:
     """Write a p-value."""
-    return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}" if p < 0.1 else f"p = {p:.2f}"
+    written = "< 0.0001" if p < 0.0001 else f"= {p:.2g}" if p < 0.1 else f"= {p:.2f}"
+    return f"p {written}".replace(" ", GAP)
 
 
 def duration(seconds: float | None) -> str:
