@@ -140,7 +140,20 @@ def manifests():
         "prices": None,
         "files": {},
     }
-    windows = {"rows": 1511, "files": {}}
+    none = dict.fromkeys(("event", "item", "category", "hour", "weekday", "month", "week"), 0)
+    split = {"buyers": 4, "cut_short": 1, "missing": none, "rows": 150, "steps": 500, "unseen": none}
+    windows = {
+        "rows": 450,
+        "splits": dict.fromkeys(("train", "valid", "test"), split),
+        "open": 12,
+        "keep_open": False,
+        "sizes": dict.fromkeys(none, 9),
+        "rare_items": 7,
+        "length": 100,
+        "minimum_item_count": 5,
+        "timezone": "UTC",
+        "files": {},
+    }
     return {"events": events, "sessions": sessions, "windows": windows}
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rabbithole.report.wording import GAP, listed, minute, number, plural, share
+from rabbithole.windows.fields import FIRST_VALUE
 
 Facts = list[tuple[str, str]]
 SPLITS = ("train", "valid", "test")
@@ -122,7 +123,16 @@ def session_facts(sessions: dict[str, Any]) -> Facts:
 
 def window_facts(windows: dict[str, Any]) -> Facts:
     """Return what is known of the windows."""
-    return [("Files", number(len(windows["files"])))]
+    splits = windows["splits"].values()
+    cut_short = sum(split["cut_short"] for split in splits)
+    still_open = "keep their label" if windows["keep_open"] else f"{number(windows['open'])} left out"
+    return [
+        ("Windows", f"{number(windows['rows'])} of {number(sum(split['steps'] for split in splits))} steps"),
+        ("Longest", f"the last {number(windows['length'])} events; {plural(cut_short, 'session')} cut short"),
+        ("Sessions still open", still_open),
+        ("Rare items", f"{number(windows['rare_items'])} seen under {windows['minimum_item_count']} times"),
+        ("Time zone", windows["timezone"]),
+    ]
 
 
 def split_rows(sessions: dict[str, Any]) -> list[dict[str, Any]]:
@@ -134,8 +144,16 @@ def split_rows(sessions: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def vocabulary_rows(windows: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a row per categorical field: the codes it has, and how many values valid and test bring anew."""
-    return []
+    """Return a row per categorical field: its values in train, the share of later steps without one."""
+    splits = windows["splits"]
+    return [
+        {
+            "field": field,
+            "values": size - FIRST_VALUE,
+            **{split: splits[split]["unseen"][field] / splits[split]["steps"] for split in ("valid", "test")},
+        }
+        for field, size in windows["sizes"].items()
+    ]
 
 
 def visitors_on_both_sides(sessions: dict[str, Any]) -> int | None:

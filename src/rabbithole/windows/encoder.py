@@ -1,0 +1,114 @@
+"""The encoder: vocabularies and normalisers, fitted on train, that turn steps into codes and numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from rabbithole.files import read_json, write_json
+from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, NUMERIC, RARE, UNSEEN
+from rabbithole.windows.steps import CALENDAR, Steps, first_steps, last_steps
+
+NAME = "encoder.json"
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Mean and deviation of log1p of a number on train."""
+
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """What train taught about fields.
+
+    `vocabularies`: each categorical field's values in the order of their codes, from FIRST_VALUE on;
+    `rare`: items seen in train fewer than `minimum_item_count` times; `numeric`: normalisers by field.
+    """
+
+    vocabularies: Mapping[str, Sequence[Any]]
+    rare: Sequence[str]
+    numeric: Mapping[str, Normaliser]
+    length: int
+    minimum_item_count: int
+    timezone: str
+    _sets: dict[str, pa.Array] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Return how many codes each categorical field has, the special ones included."""
+        return {name: FIRST_VALUE + len(self.vocabularies[name]) for name in CATEGORICAL}
+
+    def last(self, sessions: pa.Table) -> pa.Table:
+        """Return the windows of sessions: the nine fields of each one's last `length` steps, as lists."""
+        return self._encode(last_steps(sessions, self.length, self.timezone))
+
+    def first(self, sessions: pa.Table) -> pa.Table:
+        """Return the same of each session's first `length` steps."""
+        return self._encode(first_steps(sessions, self.length, self.timezone))
+
+    def _encode(self, steps: Steps) -> pa.Table:
+        offsets = pa.array(steps.offsets.astype(np.int32))
+        flat: dict[str, pa.Array] = {name: self._codes(name, steps.fields[name]) for name in CATEGORICAL}
+        flat |= {
+            name: self._numbers(name, values)
+            for name, values in zip(NUMERIC, (steps.dwell, steps.cost), strict=True)
+        }
+        return pa.table({name: pa.ListArray.from_arrays(offsets, values) for name, values in flat.items()})
+
+    def _codes(self, name: str, values: pa.Array) -> pa.Array:
+        codes = pc.index_in(values, value_set=self._set(name)).to_numpy(zero_copy_only=False)
+        found = np.where(np.isnan(codes), UNSEEN, codes + FIRST_VALUE).astype(np.int32)
+        if name == "item" and len(self.rare):
+            found[pc.is_in(values, value_set=self._set("rare")).to_numpy(zero_copy_only=False)] = RARE
+        found[values.is_null().to_numpy(zero_copy_only=False)] = MISSING
+        return pa.array(found)
+
+    def _set(self, name: str) -> pa.Array:
+        if name not in self._sets:
+            values = self.rare if name == "rare" else self.vocabularies[name]
+            self._sets[name] = pa.array(values, pa.int32() if name in CALENDAR else pa.string())
+        return self._sets[name]
+
+    def _numbers(self, name: str, values: NDArray[np.float64]) -> pa.Array:
+        norm = self.numeric[name]
+        normal = (np.log1p(values) - norm.mean) / norm.deviation
+        return pa.array(normal.astype(np.float32), mask=np.isnan(values))
+
+    def save(self, folder: Path) -> None:
+        """Write encoder.json into a folder."""
+        write_json(
+            folder / NAME,
+            {
+                "vocabularies": {name: list(values) for name, values in self.vocabularies.items()},
+                "rare": list(self.rare),
+                "sizes": self.sizes,
+                "numeric": {
+                    name: {"transform": "log1p", "mean": norm.mean, "deviation": norm.deviation}
+                    for name, norm in self.numeric.items()
+                },
+                "length": self.length,
+                "minimum_item_count": self.minimum_item_count,
+                "timezone": self.timezone,
+            },
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> "Encoder":
+        """Read encoder.json from a folder of windows or of a trained model."""
+        told = read_json(folder / NAME)
+        return cls(
+            told["vocabularies"],
+            told["rare"],
+            {name: Normaliser(one["mean"], one["deviation"]) for name, one in told["numeric"].items()},
+            told["length"],
+            told["minimum_item_count"],
+            told["timezone"],
+        )
