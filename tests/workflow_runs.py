@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TINY = ROOT / "tests/workflow/tiny.yaml"
+TINY = "tests/workflow/tiny.yaml"
 BOOK = (
     "\ufeffThe Project Gutenberg eBook of a book\r\n\r\n"
     "*** START OF THE PROJECT GUTENBERG EBOOK A BOOK ***\r\n\r\n"
@@ -18,7 +18,8 @@ def snakemake(
     folder: Path, *arguments: str, config: Path | None = None, root: Path = ROOT, tiny: bool = True
 ) -> subprocess.CompletedProcess[str]:
     """Run Snakemake on the project at `root`, with results below `folder`."""
-    configs = [str(path) for path in ([TINY] if tiny else []) + ([config] if config else [])]
+    paths = [root / TINY] * tiny + [config] * (config is not None)
+    configs = [str(path) for path in paths]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
     command += ["--directory", str(folder), "--cores", "2", "--nocolor"]
     command += ["--configfile", *configs] if configs else []

@@ -3,6 +3,8 @@
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
-from workflow_runs import ROOT, snakemake
+from workflow_runs import ROOT, TINY, snakemake
 
 SHOPS = ("yoochoose", "retailrocket")
 MODELS = ("gru", "dilated_conv", "gradient_boosting")
 FIGURES = ("roc", "precision_recall", "reliability", "early", "gain", "learning", "lengths")
+METRIC_FIGURES = tuple(figure for figure in FIGURES if figure not in ("learning", "lengths"))
+YOOCHOOSE = ("yoochoose",)
 PAGE = {"Writing the report"}
 JOB = re.compile(r"^Job \d+: (.*)$", re.MULTILINE)
 
@@ -34,13 +38,13 @@ class Copy:
         assert after != before, file
         path.write_text(after, "utf-8")
 
-    def jobs(self, config: dict[str, Any] | None = None) -> set[str]:
+    def jobs(self, config: dict[str, Any] | None = None, *targets: str) -> set[str]:
         """Return the messages of the jobs that would run."""
         overlay = None
         if config is not None:
             overlay = self.run / "overlay.yaml"
             overlay.write_text(yaml.safe_dump(config))
-        done = snakemake(self.run, "--dry-run", config=overlay, root=self.project)
+        done = snakemake(self.run, "--dry-run", *targets, config=overlay, root=self.project)
         assert done.returncode == 0, done.stdout + done.stderr
         return set(JOB.findall(done.stdout + done.stderr))
 
@@ -96,6 +100,11 @@ def from_events(shops: tuple[str, ...] = SHOPS) -> set[str]:
     return {f"Reading the raw log of {shop}" for shop in shops} | from_sessions(shops)
 
 
+def later(text: str) -> str:
+    """Change a module's code without changing what it does."""
+    return text + "\n\nLATER = 1\n"
+
+
 def touch(folder: Path) -> None:
     """Give everything below a folder the present time."""
     for path in folder.rglob("*"):
@@ -117,8 +126,70 @@ def test_touched_results_rerun_nothing(copy: Copy) -> None:
     assert copy.jobs() == set()
 
 
-METRIC_FIGURES = tuple(figure for figure in FIGURES if figure not in ("learning", "lengths"))
-YOOCHOOSE = ("yoochoose",)
+def test_a_data_set_with_files_follows_their_content(copy: Copy, tmp_path: Path) -> None:
+    """A log that is touched or moved in time reruns nothing; one more line reruns all from the events on."""
+    log = tmp_path / "log"
+    shutil.copytree(copy.run / "results/yoochoose/raw", log)
+    config = {"datasets": {"yoochoose": {"source": str(log)}}}
+    no_oracle = from_events(YOOCHOOSE) - {"Asking the oracle about yoochoose", "Judging oracle on yoochoose"}
+    assert copy.jobs(config) == no_oracle
+    target = "results/yoochoose/events"
+    done = snakemake(copy.run, target, config=copy.run / "overlay.yaml", root=copy.project)
+    assert done.returncode == 0, done.stderr
+    assert copy.jobs(config, target) == set()
+    touch(log)
+    assert copy.jobs(config, target) == set()
+    with (log / "yoochoose-clicks.dat").open("a") as clicks:
+        clicks.write("99999999,2014-09-29T10:00:00.000Z,214536502,0\n")
+    assert copy.jobs(config, target) == {"Reading the raw log of yoochoose"}
+
+
+def without(section: str, name: str) -> Callable[[str], str]:
+    """Return an edit that takes one entry out of a section of a YAML file."""
+
+    def edit(text: str) -> str:
+        values = yaml.safe_load(text)
+        del values[section][name]
+        return yaml.safe_dump(values)
+
+    return edit
+
+
+def test_a_model_or_data_set_removed_reruns_no_other(copy: Copy) -> None:
+    for file in ("config.yaml", "tests/workflow/tiny.yaml"):
+        copy.edit(file, without("models", "gradient_boosting"))
+    compared = {f"Comparing the models on {shop}" for shop in SHOPS}
+    assert copy.jobs() == compared | drawn(figures=(*METRIC_FIGURES, "learning"))
+    for file in ("config.yaml", "tests/workflow/tiny.yaml"):
+        copy.edit(file, without("datasets", "yoochoose"))
+    rest = ("retailrocket",)
+    assert copy.jobs() == {"Comparing the models on retailrocket"} | drawn(
+        rest, figures=(*METRIC_FIGURES, "learning")
+    )
+
+
+def test_a_data_set_added_runs_its_own_chain(copy: Copy) -> None:
+    third = yaml.safe_load((copy.project / "config.yaml").read_text())["datasets"]["yoochoose"]
+    expected = {"Simulating the raw log of third"} | from_events(("third",))
+    assert copy.jobs({"datasets": {"third": third}}) == expected
+
+
+def test_why_tells_old_and_new(copy: Copy) -> None:
+    config = copy.run / "overlay.yaml"
+    config.write_text(yaml.safe_dump({"models": {"gru": {"learning_rate": 0.01}}}))
+    copy.edit("src/rabbithole/report/roc.py", later)
+    arguments = ["--snakefile", str(copy.project / "Snakefile"), "--directory", str(copy.run)]
+    arguments += ["--configfile", str(copy.project / TINY), str(config)]
+    done = subprocess.run(
+        [sys.executable, "-m", "rabbithole", "why", *arguments], capture_output=True, text=True, cwd=copy.run
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout
+    assert re.search(r"Training gru on yoochoose, seed 0\n +settings\.learning_rate: 0\.002 -> 0\.01\n", said)
+    assert re.search(r"Drawing roc of yoochoose\n +rabbithole\.report\.roc: ", said)
+    assert "Gathering the sessions" not in said
+
+
 ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "title": ({"report": {"title": "Who?"}}, PAGE),
     "figure style": ({"report": {"style": {"width": 5.0}}}, drawn() | {"Drawing how Alice was learned"}),
@@ -184,11 +255,6 @@ def test_a_changed_setting_reruns_what_reads_it(copy: Copy, row: str) -> None:
     config, expected = ROWS[row]
     # The page tells all settings but Spark's, so it always follows.
     assert copy.jobs(config) == expected
-
-
-def later(text: str) -> str:
-    """Change a module's code without changing what it does."""
-    return text + "\n\nLATER = 1\n"
 
 
 CODE: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
