@@ -48,7 +48,7 @@ rule score:
         runtime=120,
         gpu=0,
     params:
-        settings=as_text({"steps": SETTINGS.evaluation.steps}),
+        settings=score_settings,
         code=scoring_code,
     message:
         "Scoring {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}"

@@ -143,13 +143,23 @@ def windows_settings(wildcards):
     )
 
 
+def judged_steps(dataset):
+    """Return after how many events running sessions are judged: none beyond what a window holds."""
+    return [k for k in SETTINGS.evaluation.steps if k <= dataset.windows.length]
+
+
+def score_settings(wildcards):
+    """Return what `score` reads."""
+    return as_text({"steps": judged_steps(SETTINGS.datasets[wildcards.dataset])})
+
+
 def oracle_settings(wildcards):
     """Return what `oracle` reads."""
     dataset = SETTINGS.datasets[wildcards.dataset]
     return as_text(
         {
             "window": dataset.windows.length,
-            "steps": SETTINGS.evaluation.steps,
+            "steps": judged_steps(dataset),
             "keep_open": dataset.sessions.keep_open,
         }
     )

@@ -58,7 +58,6 @@ def merged(base: dict, over: dict) -> dict:
         ("models.gru.leaves", 3, ["models.gru.leaves", "no such key"]),
         ("models.gru.kind", "net", ["models.gru.kind", "'net'", "'network' or 'trees'"]),
         ("models.gruu", {"kind": "network"}, ["models.gruu", "did you mean gru?", "models/gruu.py"]),
-        ("evaluation.steps", [1, 500], ["evaluation.steps", "500", "length"]),
         ("evaluation.steps", [1, 1], ["evaluation.steps", "twice"]),
         ("training.epochs", True, ["training.epochs", "given True", "integer"]),
         ("alice.models.char_gru.dropout", 1.0, ["char_gru.dropout", "given 1.0", "less than 1"]),

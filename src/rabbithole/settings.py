@@ -190,7 +190,8 @@ class Evaluation(Section):
     steps: list[Positive] = Field(
         default=[1, 2, 3, 5, 10, 20, 50],
         min_length=1,
-        description="Events seen: for each k, sessions of at least k events are judged after their first k.",
+        description="Events seen: for each k, sessions of at least k events are judged after their first k; "
+        "k beyond windows.length is passed over.",
     )
 
 
@@ -311,12 +312,6 @@ class Settings(Section):
                 raise ValueError(f"datasets.{name}: this name is a folder of results/ already; take another")
             if name in self.models:
                 raise ValueError(f"datasets.{name}: a model has the same name; take another")
-            too_long = [k for k in self.evaluation.steps if k > dataset.windows.length]
-            if too_long:
-                raise ValueError(
-                    f"evaluation.steps: {too_long[0]} is longer than datasets.{name}.windows.length "
-                    f"({dataset.windows.length})"
-                )
         for key, values in (("seeds", self.seeds), ("evaluation.steps", self.evaluation.steps)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{key}: a value stands there twice")

@@ -52,7 +52,9 @@ def build_sessions(
     begins. `cost`: "event" (the event's own) or "purchases" (the item's last known price in purchases
     before the session began). `split`: {"by": "time" | "hash", "shares": [train, valid, test]}. A session is
     `open` if its last event is within the gap (without one: `open_horizon_hours`) of the log's last, whether
-    it has bought or not: to set aside only those that have not would raise the share of buyers. Raises `UserError` when there are no visitors, no session is left or a split is empty.
+    it has bought or not: to set aside only those that have not would raise the share of buyers.
+
+    Raises `UserError` when there are no visitors, no session is left or a split is empty.
     """
     facts = read_manifest(events)
     if by == "visitor" and not facts["visitors"]:
