@@ -39,8 +39,11 @@ def main() -> None:
 
 def use_threads(threads: int) -> None:
     """Hold the numeric libraries to so many cores; must come before they are imported."""
+    from rabbithole.compiled import keep_compiled
+
     # NPROC sizes XLA's pool on CPU, OMP_NUM_THREADS scikit-learn's.
     os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = str(threads)
+    keep_compiled()
 
 
 @app.command()

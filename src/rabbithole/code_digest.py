@@ -19,6 +19,8 @@ DISTRIBUTIONS = {
     "orbax": "orbax-checkpoint",
     "yaml": "pyyaml",
 }
+PINNED = ("base.in", "cpu.in", "cuda.in", "cpu.txt", "cuda.txt")
+"""What is asked for, and what that was resolved to."""
 
 
 def code_digest(*modules: str, files: tuple[str, ...] = ()) -> str:
@@ -41,6 +43,8 @@ def code_digest(*modules: str, files: tuple[str, ...] = ()) -> str:
                 module.partition(".")[0] for module in imported if not module.startswith("rabbithole")
             }
     versions = pins()
+    if "jax" in libraries:
+        libraries.add("jaxlib")
     used = {DISTRIBUTIONS.get(library, library) for library in libraries} & versions.keys()
     found |= {name: versions[name] for name in used}
     found |= {file: _short((PACKAGE / file).read_text("utf-8")) for file in files}
@@ -65,13 +69,22 @@ def _module(name: str) -> tuple[str, frozenset[str]]:
             imported |= {module for module in below if module.startswith("rabbithole") and _exists(module)}
             imported.add(node.module)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            _strip_docstring(node)
+            _strip_docstrings(node)
     return _short(ast.unparse(tree)), frozenset(imported)
 
 
-def _strip_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    if ast.get_docstring(node, clean=False) is not None:
-        node.body = node.body[1:] or [ast.Pass()]
+def _strip_docstrings(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    """Drop the docstring, and the strings that describe the name above them."""
+    kept = [
+        line
+        for line in node.body
+        if not (
+            isinstance(line, ast.Expr)
+            and isinstance(line.value, ast.Constant)
+            and isinstance(line.value.value, str)
+        )
+    ]
+    node.body = kept or [ast.Pass()]
 
 
 def _path(module: str) -> Path:
@@ -85,11 +98,10 @@ def _exists(module: str) -> bool:
 
 @cache
 def pins() -> dict[str, str]:
-    """Return the exact versions that the project asks for, by name of distribution."""
-    found = {}
-    for file in sorted(REQUIREMENTS.glob("*.in")):
-        for name, version in re.findall(
-            r"^([\w-]+)(?:\[\w+\])?==(\S+)", file.read_text("utf-8"), re.MULTILINE
-        ):
-            found[name if "-" in name else name.lower()] = version
-    return found
+    """Return the exact versions that the project pins, by name of distribution; of several, all."""
+    found: dict[str, set[str]] = {}
+    for path in (REQUIREMENTS / name for name in PINNED):
+        text = path.read_text("utf-8") if path.exists() else ""
+        for name, version in re.findall(r"^([\w.-]+)(?:\[\w+\])?==([^\s;\\]+)", text, re.MULTILINE):
+            found.setdefault(name.lower(), set()).add(version)
+    return {name: ", ".join(sorted(versions)) for name, versions in found.items()}

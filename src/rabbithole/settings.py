@@ -307,7 +307,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def fits_together(self) -> "Settings":
         """Refuse what is right by itself but not together."""
-        for name, dataset in self.datasets.items():
+        for name in self.datasets:
             if name in FOLDERS_OF_RESULTS:
                 raise ValueError(f"datasets.{name}: this name is a folder of results/ already; take another")
             if name in self.models:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 from jax import Array
 
@@ -56,7 +58,8 @@ def load_weights(folder: Path, weights: Any, table: Array) -> tuple[Any, Array]:
     target = (weights, table)
     with ocp.StandardCheckpointer() as checkpointer:
         found = checkpointer.restore((folder / WEIGHTS).absolute(), _flat(target))
-    leaves = [found[name] for name in _flat(target)]
+    # As plain arrays: what orbax has placed on a device compiles anew, and what training compiled is not found.
+    leaves = [jnp.asarray(np.asarray(found[name])) for name in _flat(target)]
     restored: tuple[Any, Array] = jax.tree.unflatten(jax.tree.structure(target), leaves)
     return restored
 
