@@ -38,10 +38,10 @@ class Shape:
 def shapes(*, length: int, batch_size: int) -> list[Shape]:
     """Return the shapes of all batches, shortest first: 1, 2, 4, 8, ... steps, last the window's `length`.
 
-    Each costs a compilation, so a power of two less than twice the one before the last is left to the last.
+    Each costs a compilation, and few sessions are long: a power of two above a quarter of `length` is left out.
     """
     steps = [1]
-    while steps[-1] * 3 < length:
+    while steps[-1] * 8 <= length:
         steps.append(steps[-1] * 2)
     if steps[-1] < length:
         steps.append(length)

@@ -120,25 +120,29 @@ def make_step(
     same wherever it lands.
     """
 
-    @partial(jax.jit, donate_argnums=0)
-    def step(
-        learned: Learned,
+    @jax.jit
+    def slopes_of(
+        weights: Any,
+        table: Array,
+        number: Array,
         key: Array,
         codes: Array,
         numbers: Array,
         lengths: Array,
         buyer: Array,
-        weights: Array,
+        shares: Array,
         rows: Array,
-    ) -> Learned:
+    ) -> Any:
         def loss_fn(at: tuple[Any, Array]) -> tuple[Array, Array]:
             # The network sees a table of the batch's own items; codes count from its first row.
-            logits = network.forward(*at, codes, numbers, jax.random.fold_in(key, learned.step))
-            total, ended = losses(logits, buyer, lengths, weights, prefixes=prefixes)
-            return total / batch_size, ended
+            logits = network.forward(*at, codes, numbers, jax.random.fold_in(key, number))
+            total, ended = losses(logits, buyer, lengths, shares, prefixes=prefixes)
+            return total / batch_size, jnp.stack([ended, jnp.sum(shares)])
 
-        at = (learned.weights, take_rows(learned.table, rows))
-        (slopes, row_slopes), ended = jax.grad(loss_fn, has_aux=True)(at)
+        return jax.grad(loss_fn, has_aux=True)((weights, take_rows(table, rows)))
+
+    @partial(jax.jit, donate_argnums=0)
+    def update(learned: Learned, slopes: Any, row_slopes: Array, rows: Array, sums: Array) -> Learned:
         changes, state = optimiser.update(slopes, learned.optimiser, learned.weights)
         table, table_state = update_rows(
             table_optimiser, learned.table_optimiser, learned.table, rows, row_slopes
@@ -149,8 +153,14 @@ def make_step(
             state,
             table_state,
             learned.step + 1,
-            learned.sums + jnp.stack([ended, jnp.sum(weights)]),
+            learned.sums + sums,
         )
+
+    def step(learned: Learned, key: Array, *batch: Array) -> Learned:
+        # Two programs: the second is the same for batches of every shape, and is compiled once.
+        rows = batch[-1]
+        (slopes, row_slopes), sums = slopes_of(learned.weights, learned.table, learned.step, key, *batch)
+        return update(learned, slopes, row_slopes, rows, sums)
 
     return step
 
