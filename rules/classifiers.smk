@@ -22,10 +22,11 @@ rule train:
     params:
         settings=train_settings,
         code=model_code,
+        launcher=launcher,
     message:
         "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m rabbithole train --settings {params.settings:q} --windows {input.windows:q} "
+        "{params.launcher} python -m rabbithole train --settings {params.settings:q} --windows {input.windows:q} "
         "--output {output.checkpoint:q} --history {output.history:q} --threads {threads} 2>&1 | tee {log:q}"
 
 

@@ -237,6 +237,16 @@ def spark_options(wildcards, threads, resources):
     return as_text(keys | {"threads": threads, "memory_mb": resources.mem_mb})
 
 
+def launcher(wildcards, resources):
+    """Return what starts a step, as a profile's `mpi` says: nothing, `srun`, or a script beside that profile."""
+    if "mpi" not in resources.keys():
+        return ""
+    program, *arguments = shlex.split(resources.mpi)
+    script = Path(workflow.basedir, "profiles/slurm", program)
+    program = str(script) if script.exists() else program
+    return shlex.join([program, *arguments, "-n", str(resources.tasks)])
+
+
 def scored(dataset):
     """Return the runs whose scores are judged on a data set: (name in the report, folder below it)."""
     runs = [

@@ -22,10 +22,11 @@ rule sessions:
         settings=sessions_settings,
         code=code("rabbithole.sessions.build"),
         spark=spark_options,
+        launcher=launcher,
     message:
         "Gathering the sessions of {wildcards.dataset}"
     shell:
-        "python -m rabbithole sessions --settings {params.settings:q} --spark {params.spark:q} "
+        "{params.launcher} python -m rabbithole sessions --settings {params.settings:q} --spark {params.spark:q} "
         "--events {input.events:q} --output {output.folder:q} > {log:q} 2>&1"
 
 
@@ -50,10 +51,11 @@ rule windows:
         settings=windows_settings,
         code=code("rabbithole.windows.build"),
         spark=spark_options,
+        launcher=launcher,
     message:
         "Encoding the windows of {wildcards.dataset}"
     shell:
-        "python -m rabbithole windows --settings {params.settings:q} --spark {params.spark:q} "
+        "{params.launcher} python -m rabbithole windows --settings {params.settings:q} --spark {params.spark:q} "
         "--sessions {input.sessions:q} --output {output.folder:q} > {log:q} 2>&1"
 
 

@@ -45,8 +45,9 @@ rule events:
         content=raw_fingerprint,
         code=code("rabbithole.sources.build"),
         spark=spark_options,
+        launcher=launcher,
     message:
         "Reading the raw log of {wildcards.dataset}"
     shell:
-        "python -m rabbithole events --settings {params.settings:q} --spark {params.spark:q} "
+        "{params.launcher} python -m rabbithole events --settings {params.settings:q} --spark {params.spark:q} "
         "--output {output.folder:q} --rejected {output.rejected:q} > {log:q} 2>&1"

@@ -59,28 +59,28 @@ def events(settings: Json, spark: Json, output: File, rejected: File) -> None:
     """Read a raw log into events; set aside the lines that can't be read."""
     from rabbithole.sources.build import build_events
     from rabbithole.sources.locate import locate
-    from rabbithole.spark import SparkOptions
+    from rabbithole.spark import options_of
 
     files = locate(settings["format"], settings.pop("source"))
-    build_events(**settings, files=files, output=output, rejected=rejected, spark=SparkOptions(**spark))
+    build_events(**settings, files=files, output=output, rejected=rejected, spark=options_of(spark))
 
 
 @app.command()
 def sessions(settings: Json, spark: Json, events: File, output: File) -> None:
     """Gather events into sessions: labelled, cut before the first purchase, split."""
     from rabbithole.sessions.build import build_sessions
-    from rabbithole.spark import SparkOptions
+    from rabbithole.spark import options_of
 
-    build_sessions(**settings, events=events, output=output, spark=SparkOptions(**spark))
+    build_sessions(**settings, events=events, output=output, spark=options_of(spark))
 
 
 @app.command()
 def windows(settings: Json, spark: Json, sessions: File, output: File) -> None:
     """Fit the encoder on train and write the last steps of each session as codes and numbers."""
-    from rabbithole.spark import SparkOptions
+    from rabbithole.spark import options_of
     from rabbithole.windows.build import build_windows
 
-    build_windows(**settings, sessions=sessions, output=output, spark=SparkOptions(**spark))
+    build_windows(**settings, sessions=sessions, output=output, spark=options_of(spark))
 
 
 @app.command()

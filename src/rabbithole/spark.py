@@ -1,5 +1,6 @@
 """One Spark session for a step: sized from its threads and memory, quiet, and leaving nothing behind."""
 
+import json
 import os
 import shutil
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -22,6 +24,9 @@ PART_BYTES = 64 * 2**20
 
 LARGE = 256 * 2**20
 """Bytes to shuffle from which on the JVM's slow, thorough compiler pays for itself."""
+
+STARTED = "RABBITHOLE_SPARK"
+"""Environment variable with the options that lead to a cluster started for this step, as JSON."""
 
 LOG_SETTINGS = """rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = console
@@ -54,6 +59,14 @@ class SparkOptions:
     def partitions(self, size: int) -> int:
         """Return how many partitions to cut `size` raw bytes into: at least one a thread."""
         return max(self.threads, -(-size // PART_BYTES))
+
+
+def options_of(values: Mapping[str, Any]) -> SparkOptions:
+    """Return a step's options, given those of its settings.
+
+    A cluster that was started for this step (profiles/slurm/spark-cluster.sh) comes before the settings.
+    """
+    return SparkOptions(**{**values, **json.loads(os.environ.get(STARTED, "{}"))})
 
 
 @contextmanager
@@ -141,6 +154,8 @@ def configuration(options: SparkOptions, scratch: Path, shuffled: int = 0) -> di
         conf["spark.remote"] = options.master
     else:
         conf["spark.master"] = options.master
+        # Tasks call this package's functions by name.
+        conf["spark.executorEnv.PYTHONPATH"] = str(Path(__file__).parents[1])
     return conf | dict(options.conf)
 
 

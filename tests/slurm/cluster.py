@@ -1,0 +1,287 @@
+"""A real Slurm on this machine: munged, a controller and two node daemons, in a temporary folder.
+
+`with cluster() as slurm:` gives a running cluster; what is started with the environment `slurm.environment`
+talks to it and to no other. As a script, `python tests/slurm/cluster.py COMMAND ...` runs one command inside
+such a cluster. Needs Debian's packages slurm-wlm and munge; no file of theirs below /etc is read or written.
+"""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+# Slurm's names of the nodes. JAX connects to the first by its name, which therefore is the machine's own.
+NODES = (socket.gethostname().split(".")[0], "second")
+CPUS = 8
+MEMORY_MB = 32000
+PARTITION = "main"
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+# What `proctrack/linuxproc` and `task/none` leave out is cgroups, which containers often refuse. Memory
+# limits are enforced by looking every two seconds. `config_overrides` lets a node have more cores and memory
+# than the machine.
+CONFIGURATION = """\
+ClusterName=rabbithole
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ports[0]}
+SlurmUser={user}
+SlurmdUser={user}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool-%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+ReturnToService=2
+KillWait=5
+PlugStackConfig={folder}/plugstack.conf
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SlurmdParameters=config_overrides
+SchedulerParameters=sched_interval=2,bf_interval=2
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=2
+JobAcctGatherParams=OverMemoryKill
+AccountingStorageType=accounting_storage/none
+MinJobAge=300
+GresTypes=gpu
+NodeName=DEFAULT CPUs={cpus} RealMemory={memory} Gres=gpu:1
+NodeName={nodes[0]} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]}
+NodeName={nodes[1]} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]}
+PartitionName={partition} Nodes={nodes[0]},{nodes[1]} Default=YES MaxTime=INFINITE State=UP
+"""
+
+# The executor's job steps forget SLURM_CONF: a real site has its configuration where all programs look. Here
+# wrappers remember it.
+PROGRAMS = ("sacct", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
+WRAPPER = """\
+#!/bin/sh
+SLURM_CONF={folder}/slurm.conf exec {program} "$@"
+"""
+
+MUNGE_FILES = {
+    "key-file": "munge.key",
+    "socket": "munge.socket",
+    "pid-file": "munged.pid",
+    "log-file": "munged.log",
+    "seed-file": "munged.seed",
+}
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """A running cluster: its folder, and the environment of whatever shall talk to it."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def ask(self, *command: str) -> str:
+        """Return what one of Slurm's commands prints; raises CalledProcessError if it fails."""
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, timeout=60, check=True
+        )
+        return done.stdout.strip()
+
+
+def missing() -> str | None:
+    """Return why no cluster can be started here, or None where one can."""
+    absent = [
+        program
+        for program in ("munged", "slurmctld", "slurmd", "sbatch", "srun", "setpriv")
+        if shutil.which(program, path=search_path()) is None
+    ]
+    if absent:
+        return f"Slurm is not installed ({', '.join(absent)} not found): apt-get install slurm-wlm munge"
+    return None
+
+
+def search_path() -> str:
+    """Return the PATH with the folders of system daemons, which a plain user's often lacks."""
+    return f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nothing listens on just now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
+def write_configuration(folder: Path) -> None:
+    """Write the files that the daemons read: Slurm's configuration and munge's key."""
+    text = CONFIGURATION.format(
+        folder=folder,
+        host=socket.gethostname(),
+        user=psutil.Process().username(),
+        ports=free_ports(3),
+        nodes=NODES,
+        cpus=CPUS,
+        memory=MEMORY_MB,
+        partition=PARTITION,
+    )
+    (folder / "state").mkdir()
+    (folder / "slurm.conf").write_text(text)
+    # A GPU must have a device file; any will do where no job opens it.
+    (folder / "gres.conf").write_text(f"NodeName={NODES[0]},{NODES[1]} Name=gpu File=/dev/null\n")
+    for name in ("cgroup.conf", "plugstack.conf"):
+        (folder / name).touch()
+    (folder / "bin").mkdir()
+    for name in PROGRAMS:
+        wrapper = folder / "bin" / name
+        wrapper.write_text(WRAPPER.format(folder=folder, program=shutil.which(name, path=search_path())))
+        wrapper.chmod(0o755)
+    key = folder / "munge.key"
+    key.touch(mode=0o600)
+    key.write_bytes(secrets.token_bytes(128))
+
+
+def munge_command(folder: Path) -> list[str]:
+    """Return the command that starts the authentication daemon."""
+    # munged refuses a socket in a folder that others can't enter unless forced: here nobody else shall.
+    files = [f"--{name}={folder / file}" for name, file in MUNGE_FILES.items()]
+    return ["munged", "--foreground", "--force", "--num-threads=2", *files]
+
+
+def wait_until(ready: Callable[[], bool], missed: str, seconds: float, folder: Path) -> None:
+    """Wait for something to come true; raise TimeoutError with the ends of the daemons' logs if not."""
+    end = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > end:
+            raise TimeoutError("\n".join([f"{missed} after {seconds:.0f} s", *last_words(folder)]))
+        time.sleep(0.2)
+
+
+def last_words(folder: Path) -> list[str]:
+    """Return the ends of the daemons' logs."""
+    return [f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}" for log in folder.glob("*.log")]
+
+
+def leftovers(folder: Path) -> list[psutil.Process]:
+    """Return the processes that belong to the cluster: daemons, steps of jobs and what these started.
+
+    A step's daemon overwrites its arguments and environment, but holds the node's log open.
+    """
+    found = []
+    for process in psutil.process_iter():
+        if process.pid == os.getpid():
+            continue
+        try:
+            signs = [*process.cmdline(), process.environ().get("SLURM_CONF", "")]
+            signs += [file.path for file in process.open_files()]
+        except psutil.Error:
+            continue
+        if any(str(folder) in sign for sign in signs):
+            found.append(process)
+    return found
+
+
+def end(processes: list[psutil.Process], seconds: float) -> None:
+    """Ask processes to stop, and kill those that have not after some seconds."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=seconds)
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(alive, timeout=5)
+
+
+def stop(slurm: Slurm, daemons: list[subprocess.Popen[bytes]]) -> None:
+    """Cancel the jobs, stop the daemons and whatever is left, and remove the folder."""
+    with suppress(subprocess.SubprocessError, TimeoutError):
+        slurm.ask("scancel", "--partition", PARTITION)
+        wait_until(lambda: not slurm.ask("squeue", "--noheader"), "jobs remain", STOP_SECONDS, slurm.folder)
+    # The controller stops before munged, which it asks once more; the nodes' daemons in between.
+    for daemon in reversed(daemons):
+        end([psutil.Process(daemon.pid)] if daemon.poll() is None else [], STOP_SECONDS)
+        daemon.wait()
+    end(leftovers(slurm.folder), 5)
+    shutil.rmtree(slurm.folder, ignore_errors=True)
+
+
+@contextmanager
+def cluster() -> Iterator[Slurm]:
+    """Start a cluster of two nodes and give it away; stop it, and all that runs on it, at the end.
+
+    Raises:
+        RuntimeError: where Slurm isn't installed (see `missing`), or if a daemon stops.
+        TimeoutError: if the nodes don't come up; the message holds the daemons' logs.
+    """
+    if reason := missing():
+        raise RuntimeError(reason)
+    # Not pytest's folder: the path of a socket may have no more than 107 letters.
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+    environment = {
+        **os.environ,
+        "PATH": f"{folder / 'bin'}:{search_path()}",
+        "SLURM_CONF": str(folder / "slurm.conf"),
+    }
+    slurm = Slurm(folder, environment)
+    daemons: list[subprocess.Popen[bytes]] = []
+
+    def start(*command: str) -> None:
+        # The daemons die with this process even if it is killed.
+        with (folder / f"{len(daemons)}-{command[0]}.out.log").open("wb") as log:
+            daemons.append(
+                subprocess.Popen(
+                    ["setpriv", "--pdeathsig", "TERM", *command],
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+            )
+
+    def idle() -> bool:
+        if any(daemon.poll() is not None for daemon in daemons):
+            raise RuntimeError("\n".join(["a daemon of Slurm stopped", *last_words(folder)]))
+        try:
+            return slurm.ask("sinfo", "--noheader", "--Node", "--format=%t").split() == ["idle", "idle"]
+        except subprocess.SubprocessError:
+            return False
+
+    try:
+        write_configuration(folder)
+        start(*munge_command(folder))
+        wait_until((folder / "munge.socket").exists, "munged is not there", 15, folder)
+        for node in NODES:
+            start("slurmd", "-D", "-N", node)
+        start("slurmctld", "-D", "-i")
+        wait_until(idle, "the nodes are not there", START_SECONDS, folder)
+        yield slurm
+    finally:
+        stop(slurm, daemons)
+
+
+def main() -> int:
+    """Run the command on the command line inside a cluster and return its exit status."""
+    if len(sys.argv) < 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    with cluster() as slurm:
+        return subprocess.run(sys.argv[1:], env=slurm.environment).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
