@@ -20,7 +20,7 @@ environment: .venv/$(ACCELERATOR)
 	touch $@
 
 test: environment check
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: environment
 	$(BIN)/ruff check .

@@ -35,8 +35,34 @@ try:
 except UserError as error:
     raise refuse(error) from None
 
+
+def results(path):
+    """Return a path below the results folder."""
+    return f"{workflow.pathvars.apply('<results>')}/{path}"
+
+
+def find_raw_files(name, dataset):
+    """Return a data set's raw files by role, and a digest of what they hold; none for a simulated one.
+
+    Found before any job, so that a missing or unreadable log stops the run at once.
+    """
+    if dataset.source == "simulate":
+        return {}, "simulated"
+    try:
+        files = locate(dataset.format, dataset.source)
+        paths = [path for role in files.values() for path in role]
+        return files, fingerprint(paths, Path(results("fingerprints.json")))
+    except UserError as error:
+        raise refuse(f"datasets.{name}.source: {error}") from None
+    except OSError as error:
+        raise refuse(
+            f"datasets.{name}.source: {error.filename}: {error.strerror}"
+        ) from None
+
+
 DATASETS = list(SETTINGS.datasets)
 MODELS = list(SETTINGS.models)
+RAW = {name: find_raw_files(name, found) for name, found in SETTINGS.datasets.items()}
 SEEDS = SETTINGS.seeds
 TEXT_MODELS = ["deck", "char_gru"]
 FIGURES = [
@@ -63,45 +89,22 @@ def as_text(values):
     return json.dumps(values, sort_keys=True)
 
 
-def results(path):
-    """Return a path below the results folder."""
-    return f"{workflow.pathvars.apply('<results>')}/{path}"
-
-
 def simulated(wildcards):
     """Say whether a data set is made by the simulator."""
     return SETTINGS.datasets[wildcards.dataset].source == "simulate"
-
-
-def raw_files(wildcards):
-    """Return the user's raw files of a data set, by role."""
-    dataset = SETTINGS.datasets[wildcards.dataset]
-    try:
-        return locate(dataset.format, dataset.source)
-    except UserError as error:
-        raise refuse(f"datasets.{wildcards.dataset}.source: {error}") from None
 
 
 def raw_inputs(wildcards):
     """Return the raw log as a job's input: the simulator's folder, or the user's files whatever their age."""
     if simulated(wildcards):
         return [results(f"{wildcards.dataset}/raw")]
-    return [
-        ancient(str(path)) for paths in raw_files(wildcards).values() for path in paths
-    ]
+    files, _ = RAW[wildcards.dataset]
+    return [ancient(str(path)) for paths in files.values() for path in paths]
 
 
-def raw_fingerprint(wildcards):
+def raw_content(wildcards):
     """Return a digest of the user's raw files, so that touching one reruns nothing and changing one does."""
-    if simulated(wildcards):
-        return "simulated"
-    paths = [path for paths in raw_files(wildcards).values() for path in paths]
-    try:
-        return fingerprint(paths, Path(results("fingerprints.json")))
-    except OSError as error:
-        raise refuse(
-            f"datasets.{wildcards.dataset}.source: {error.filename}: {error.strerror}"
-        ) from None
+    return RAW[wildcards.dataset][1]
 
 
 def simulate_settings(wildcards):

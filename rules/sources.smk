@@ -42,7 +42,7 @@ rule events:
         runtime=240,
     params:
         settings=events_settings,
-        content=raw_fingerprint,
+        content=raw_content,
         code=code("rabbithole.sources.build"),
         spark=spark_options,
         launcher=launcher,

@@ -22,8 +22,8 @@ def snakemake(
     configs = [str(path) for path in paths]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
     command += ["--directory", str(folder), "--cores", "2", "--nocolor"]
-    command += ["--configfile", *configs] if configs else []
-    return subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=900)
+    command += [*arguments, *(["--configfile", *configs] if configs else [])]
+    return subprocess.run(command, capture_output=True, text=True, timeout=900)
 
 
 def workplace(folder: Path) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from workflow_runs import ROOT, TINY, snakemake
+from workflow_runs import TINY, snakemake
 
 SHOPS = ("yoochoose", "retailrocket")
 MODELS = ("gru", "dilated_conv", "gradient_boosting")
@@ -50,18 +50,11 @@ class Copy:
 
 
 @pytest.fixture
-def copy(finished: Path, tmp_path: Path) -> Copy:
+def copy(project: Path, finished: Path, tmp_path: Path) -> Copy:
     """Move a finished run and the project elsewhere, with their times."""
-    project, run = tmp_path / "project", tmp_path / "run"
-    project.mkdir()
-    for name in ("src", "rules", "envs", "requirements", "profiles", "workflow", "tests/workflow"):
-        shutil.copytree(
-            ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-        )
-    for name in ("Snakefile", "config.yaml"):
-        shutil.copy2(ROOT / name, project / name)
-    shutil.copytree(finished, run, symlinks=True)
-    return Copy(project, run)
+    shutil.copytree(project, tmp_path / "project")
+    shutil.copytree(finished, tmp_path / "run", symlinks=True)
+    return Copy(tmp_path / "project", tmp_path / "run")
 
 
 def trained(shops: tuple[str, ...] = SHOPS, models: tuple[str, ...] = MODELS) -> set[str]:
@@ -174,20 +167,26 @@ def test_a_data_set_added_runs_its_own_chain(copy: Copy) -> None:
     assert copy.jobs({"datasets": {"third": third}}) == expected
 
 
-def test_why_tells_old_and_new(copy: Copy) -> None:
-    config = copy.run / "overlay.yaml"
-    config.write_text(yaml.safe_dump({"models": {"gru": {"learning_rate": 0.01}}}))
-    copy.edit("src/rabbithole/report/roc.py", later)
+def why(copy: Copy, config: dict[str, Any]) -> str:
+    """Return what `rabbithole why` says."""
+    overlay = copy.run / "overlay.yaml"
+    overlay.write_text(yaml.safe_dump(config))
     arguments = ["--snakefile", str(copy.project / "Snakefile"), "--directory", str(copy.run)]
-    arguments += ["--configfile", str(copy.project / TINY), str(config)]
-    done = subprocess.run(
-        [sys.executable, "-m", "rabbithole", "why", *arguments], capture_output=True, text=True, cwd=copy.run
-    )
+    arguments += ["--configfile", str(copy.project / TINY), str(overlay)]
+    command = [sys.executable, "-m", "rabbithole", "why", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=copy.run)
     assert done.returncode == 0, done.stderr
-    said = done.stdout
-    assert re.search(r"Training gru on yoochoose, seed 0\n +settings\.learning_rate: 0\.002 -> 0\.01\n", said)
-    assert re.search(r"Drawing roc of yoochoose\n +rabbithole\.report\.roc: ", said)
+    return done.stdout
+
+
+def test_why_tells_old_and_new(copy: Copy) -> None:
+    assert why(copy, {}) == "Nothing would run.\n"
+    said = why(copy, {"models": {"gru": {"learning_rate": 0.01}}})
+    assert "Training gru on yoochoose, seed 0\n    settings.learning_rate: 0.002 -> 0.01\n" in said
     assert "Gathering the sessions" not in said
+    copy.edit("src/rabbithole/report/roc.py", later)
+    changed = r'Drawing roc of yoochoose\n    rabbithole\.report\.roc: "\w+" -> "\w+"\n'
+    assert re.search(changed, why(copy, {}))
 
 
 ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {

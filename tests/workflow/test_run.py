@@ -44,7 +44,13 @@ def test_nothing_is_lost_between_the_stages(finished: Path) -> None:
         sessions = json.loads((folder / "sessions.json").read_text())
         windows = json.loads((folder / "windows.json").read_text())
         assert events["rows"] == pq.read_table(folder / "events").num_rows
-        assert sum(events["lines"].values()) >= events["rows"] + events["rejected"] + events["duplicates"]
+        lines = events["lines"]
+        parts = ("header", "blank", "rejected", "duplicates", "kept")
+        assert lines["lines"] == sum(lines[part] for part in parts)
+        assert lines["kept"] == events["rows"] == sessions["events"]["in"]
+        assert sessions["events"]["in"] == sum(
+            sessions["events"][part] for part in ("kept", "cut", "dropped")
+        )
         assert sessions["sessions"] == pq.read_table(folder / "sessions").num_rows
         kept = sum(windows["splits"][split]["rows"] for split in ("train", "valid", "test"))
         assert kept + windows["open"] == sessions["sessions"]

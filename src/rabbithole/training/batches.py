@@ -38,7 +38,7 @@ class Shape:
 def shapes(*, length: int, batch_size: int) -> list[Shape]:
     """Return the shapes of all batches, shortest first: 1, 2, 4, 8, ... steps, last the window's `length`.
 
-    Each costs a compilation, and few sessions are long: a power of two above a quarter of `length` is left out.
+    Each costs a compilation, and few sessions are long: there is none between a quarter of `length` and it.
     """
     steps = [1]
     while steps[-1] * 8 <= length:

@@ -58,7 +58,7 @@ def load_weights(folder: Path, weights: Any, table: Array) -> tuple[Any, Array]:
     target = (weights, table)
     with ocp.StandardCheckpointer() as checkpointer:
         found = checkpointer.restore((folder / WEIGHTS).absolute(), _flat(target))
-    # As plain arrays: what orbax has placed on a device compiles anew, and what training compiled is not found.
+    # As plain arrays: for arrays that orbax has placed, XLA would not find what training compiled.
     leaves = [jnp.asarray(np.asarray(found[name])) for name in _flat(target)]
     restored: tuple[Any, Array] = jax.tree.unflatten(jax.tree.structure(target), leaves)
     return restored
