@@ -1,0 +1,202 @@
+"""Raw logs by hand: what becomes an event, what is set aside, what is refused."""
+
+import gzip
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import py7zr
+import pyarrow.parquet as pq
+import pytest
+
+from rabbithole.errors import UserError
+from rabbithole.sources.build import build_events
+from rabbithole.sources.locate import locate
+from rabbithole.spark import SparkOptions
+
+CLICKS = "".join(f"{n // 4},2014-04-07T10:5{n % 4}:09.277Z,{100 + n},0\n" for n in range(40))
+EVENTS = "timestamp,visitorid,event,itemid,transactionid\n"
+
+
+def read(
+    folder: Path, format: str, files: dict[str, str | bytes], spark: SparkOptions, **settings: Any
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Write raw files, read them; return events by session, time and position, and the manifest."""
+    raw = folder / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (raw / name).write_bytes(text.encode() if isinstance(text, str) else text)
+    options = {"max_rejected": 0.5, "drop_duplicates": True} | settings
+    output, rejected = folder / "events", folder / "rejected"
+    build_events(
+        format=format, files=locate(format, raw), output=output, rejected=rejected, spark=spark, **options
+    )
+    rows = pq.read_table(output).to_pylist()
+    rows.sort(key=lambda row: (row["session_id"], row["timestamp"], row["position"]))
+    return rows, json.loads((folder / "events.json").read_text())
+
+
+def set_aside(folder: Path) -> list[tuple[int, str]]:
+    """Return line and reason of what was set aside."""
+    return [(row["line"], row["reason"]) for row in pq.read_table(folder / "rejected").to_pylist()]
+
+
+def test_clicks_and_buys_become_events_in_the_log_s_order(tmp_path: Path, spark: SparkOptions) -> None:
+    clicks = (
+        "1,2014-04-07T10:51:09.277Z,214536502,0\n1,2014-04-07T10:54:09.868Z,214536500,S\n"
+        "1,2014-04-07T10:54:09.868Z,214536506,7\n2,2014-04-07T13:56:37.614Z,214662742,0\n"
+    )
+    buys = "1,2014-04-07T10:54:09.868Z,214536506,523,1\n1,2014-04-07T10:54:09.868Z,214536500,0,2\n"
+    files = {"yoochoose-clicks.dat": clicks, "yoochoose-buys.dat": buys}
+    rows, manifest = read(tmp_path, "yoochoose", files, spark)
+    found = [(row["session_id"], row["event"], row["item"], row["category"], row["cost"]) for row in rows]
+    assert found == [
+        ("1", "view", "214536502", None, None),
+        ("1", "view", "214536500", "S", None),
+        ("1", "view", "214536506", "7", None),
+        ("1", "transaction", "214536506", None, 523.0),
+        ("1", "transaction", "214536500", None, None),
+        ("2", "view", "214662742", None, None),
+    ]
+    assert rows[0]["timestamp"].isoformat() == "2014-04-07T10:51:09.277000+00:00"
+    assert manifest["events"] == {"transaction": 2, "view": 4}
+
+
+def test_category_and_price_are_those_known_at_the_event(tmp_path: Path, spark: SparkOptions) -> None:
+    """The last snapshot at or before the event, never a later one."""
+    files = {
+        "events.csv": EVENTS + "1000000000000,7,view,5,\n1000000002000,7,addtocart,5,\n"
+        "1000000003000,7,transaction,5,99\n1000000003000,8,view,6,\n",
+        "item_properties_part1.csv": "timestamp,itemid,property,value\n"
+        "1000000000001,5,categoryid,11\n1000000002000,5,790,n24.500\n1000000002001,5,790,n99.000\n",
+        "item_properties_part2.csv": "timestamp,itemid,property,value\n"
+        "1000000002500,5,categoryid,12\n1000000002500,5,888,n1.000 7\n",
+        "category_tree.csv": "categoryid,parentid\n11,\n12,11\n",
+    }
+    rows, manifest = read(tmp_path, "retailrocket", files, spark)
+    assert [(row["visitor"], row["event"], row["category"], row["cost"]) for row in rows] == [
+        ("7", "view", None, None),
+        ("7", "addtocart", "11", 24.5),
+        ("7", "transaction", "12", 99.0),
+        ("8", "view", None, None),
+    ]
+    assert manifest["visitors"] == 2
+    assert manifest["files_missing"] == []
+
+
+def test_optional_files_may_be_missing_and_are_named(tmp_path: Path, spark: SparkOptions) -> None:
+    rows, manifest = read(
+        tmp_path, "retailrocket", {"events.csv": EVENTS + "1000000000000,7,view,5,\n"}, spark
+    )
+    assert (rows[0]["category"], rows[0]["cost"]) == (None, None)
+    assert manifest["files_missing"] == ["item_properties", "category_tree"]
+    with pytest.raises(UserError, match=r"No events file .*events\.csv"):
+        locate("retailrocket", tmp_path)
+
+
+BAD = [
+    ("x,2014-04-07T10:51:09.277Z,5,0", "session is not a number"),
+    ("51,yesterday,5,0", "timestamp is not a time"),
+    ("52,1970-01-01T00:00:00.000Z,5,0", "timestamp is in the year 1970"),
+    ("53,2014-04-07T10:51:09.277Z,,0", "item is empty"),
+    ("54,2014-04-07T10:51:09.277Z", "2 fields"),
+    ("55,2014-04-07T10:51:09.277Z,5,0,9", "5 fields"),
+    ('56,2014-04-07T10:51:09.277Z,"5,0', None),
+    ("57,2014-04-07T10:51:09.277Z,5,\N{SNOWMAN}\N{SNOWMAN}", "category"),
+]
+
+
+def test_bad_lines_are_set_aside_with_line_and_reason(tmp_path: Path, spark: SparkOptions) -> None:
+    text = CLICKS + "".join(line + "\n" for line, _ in BAD)
+    rows, manifest = read(tmp_path, "yoochoose", {"yoochoose-clicks.dat": text}, spark)
+    assert len(rows) == 40
+    found = set_aside(tmp_path)
+    assert [line for line, _ in found] == list(range(41, 49))
+    for (_, expected), (_, reason) in zip(BAD, found, strict=True):
+        assert expected is None or expected in reason
+    assert manifest["rejected"] == len(BAD) == sum(manifest["rejected_reasons"].values())
+    assert manifest["lines"]["lines"] == 40 + len(BAD)
+    assert manifest["rejected_examples"][1]["text"] == "51,yesterday,5,0"
+
+
+def test_too_many_bad_lines_fail_with_the_first_five(tmp_path: Path, spark: SparkOptions) -> None:
+    text = CLICKS + "".join(line + "\n" for line, _ in BAD)
+    with pytest.raises(UserError) as error:
+        read(tmp_path, "yoochoose", {"yoochoose-clicks.dat": text}, spark, max_rejected=0.1)
+    said = str(error.value)
+    assert "8 of 48 lines" in said
+    assert said.count("yoochoose-clicks.dat:") == 5
+    assert not (tmp_path / "events").exists()
+    assert not (tmp_path / "events.json").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "\ufeff" + text,
+        lambda text: text.rstrip("\n"),
+        lambda text: text.replace("\n", "\n\n"),
+        lambda text: "session,timestamp,item,category\n" + text,
+    ],
+    ids=["carriage returns", "byte order mark", "no last newline", "blank lines", "a header"],
+)
+def test_dirt_that_harms_nothing_changes_nothing(tmp_path: Path, spark: SparkOptions, change: Any) -> None:
+    plain, _ = read(tmp_path / "plain", "yoochoose", {"yoochoose-clicks.dat": CLICKS}, spark)
+    dirty, manifest = read(tmp_path / "dirty", "yoochoose", {"yoochoose-clicks.dat": change(CLICKS)}, spark)
+    assert [row | {"position": 0} for row in dirty] == [row | {"position": 0} for row in plain]
+    assert manifest["rejected"] == 0
+
+
+def test_packed_files_give_the_same_events(tmp_path: Path, spark: SparkOptions) -> None:
+    plain, _ = read(tmp_path / "plain", "yoochoose", {"yoochoose-clicks.dat": CLICKS}, spark)
+    source = tmp_path / "plain/raw/yoochoose-clicks.dat"
+    for ending in (".gz", ".zip", ".7z"):
+        folder = tmp_path / ending
+        packed = folder / "raw" / f"yoochoose-clicks.dat{ending}"
+        packed.parent.mkdir(parents=True)
+        if ending == ".gz":
+            packed.write_bytes(gzip.compress(CLICKS.encode()))
+        elif ending == ".zip":
+            with zipfile.ZipFile(packed, "w") as pack:
+                pack.write(source, "../../outside.dat")
+        else:
+            with py7zr.SevenZipFile(packed, "w") as pack:
+                pack.write(source, "yoochoose-clicks.dat")
+        rows, _ = read(folder, "yoochoose", {}, spark)
+        assert rows == plain
+    assert not list(tmp_path.parent.rglob("outside.dat"))
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zip", ".7z"])
+def test_a_damaged_archive_is_refused_by_name(tmp_path: Path, spark: SparkOptions, ending: str) -> None:
+    name = f"yoochoose-clicks.dat{ending}"
+    with pytest.raises(UserError, match="yoochoose-clicks"):
+        read(tmp_path, "yoochoose", {name: b"\x1f\x8b\x08 this is no archive"}, spark)
+
+
+def test_exact_repeats_are_dropped_and_counted_or_kept(tmp_path: Path, spark: SparkOptions) -> None:
+    files = {"events.csv": EVENTS + "1000000000000,7,view,5,\n" * 3 + "1000000000000,7,view,6,\n"}
+    rows, manifest = read(tmp_path / "dropped", "retailrocket", files, spark)
+    assert [row["item"] for row in rows] == ["5", "6"]
+    assert manifest["lines"]["duplicates"] == 2
+    rows, _ = read(tmp_path / "kept", "retailrocket", files, spark, drop_duplicates=False)
+    assert [row["item"] for row in rows] == ["5", "5", "5", "6"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("", "is empty"), ("timestamp,visitorid,event,itemid,transactionid\n", "has no row")],
+)
+def test_a_log_without_an_event_is_refused(
+    tmp_path: Path, spark: SparkOptions, text: str, words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        read(tmp_path, "retailrocket", {"events.csv": text}, spark)
+
+
+def test_a_header_of_other_columns_is_refused(tmp_path: Path, spark: SparkOptions) -> None:
+    files = {"events.csv": "time,visitor,event,item,transaction\n1000000000000,7,view,5,\n"}
+    with pytest.raises(UserError, match="timestamp,visitorid,event,itemid,transactionid"):
+        read(tmp_path, "retailrocket", files, spark)
