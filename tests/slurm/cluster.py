@@ -8,6 +8,7 @@ such a cluster. Needs Debian's packages slurm-wlm and munge; no file of theirs b
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,8 +21,10 @@ from pathlib import Path
 
 import psutil
 
-# Slurm's names of the nodes. JAX connects to the first by its name, which therefore is the machine's own.
-NODES = (socket.gethostname().split(".")[0], "second")
+# Slurm's names of the nodes. JAX connects to the alphabetically first by its name, which therefore is the
+# machine's own.
+HOST = socket.gethostname().split(".")[0]
+NODES = (HOST, f"{HOST}-second")
 CPUS = 8
 MEMORY_MB = 32000
 PARTITION = "main"
@@ -60,7 +63,7 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=2
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
-MinJobAge=300
+MinJobAge=3600
 GresTypes=gpu
 NodeName=DEFAULT CPUs={cpus} RealMemory={memory} Gres=gpu:1
 NodeName={nodes[0]} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]}
@@ -279,6 +282,8 @@ def main() -> int:
     if len(sys.argv) < 2:
         print(__doc__, file=sys.stderr)
         return 2
+    # A polite end ends what runs on the cluster too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with cluster() as slurm:
         return subprocess.run(sys.argv[1:], env=slurm.environment).returncode
 

@@ -48,8 +48,15 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 def save_weights(folder: Path, weights: Any, table: Array) -> None:
     """Write a network's weights as one flat mapping from a name to an array."""
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save((folder / WEIGHTS).absolute(), _flat((weights, table)))
+    # Where several processes train, the one that writes waits for no other.
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=jax.process_index(),
+        active_processes={jax.process_index()},
+        barrier_sync_key_prefix="weights",
+    )
+    plain = jax.tree.map(np.asarray, _flat((weights, table)))
+    with ocp.StandardCheckpointer(multiprocessing_options=alone) as checkpointer:
+        checkpointer.save((folder / WEIGHTS).absolute(), plain)
         checkpointer.wait_until_finished()
 
 

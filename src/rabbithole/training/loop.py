@@ -20,6 +20,7 @@ from rabbithole.training.balance import balanced_rows, class_weights, natural_lo
 from rabbithole.training.batches import Shape, distinct, gather, plan, random, shapes
 from rabbithole.training.judge import judge
 from rabbithole.training.network import Learned, begin, make_forward, make_step, optimisers
+from rabbithole.training.sharing import Sharing
 from rabbithole.windows.arrays import Windows
 
 KEYS = "rbg"
@@ -72,10 +73,12 @@ class Trainer:
         self.shapes = shapes(length=length, batch_size=training["batch_size"])
         self.shift = prior_shift(train.buyer, balance)
         self.weights = class_weights(train.buyer, balance)
-        self.key = jax.random.key(seed, impl=KEYS)
+        self.sharing = Sharing()
+        self.key = self.sharing.whole(jax.random.key(seed, impl=KEYS))
         model.head.set_prior(natural_log_odds(train.buyer) - self.shift)
         chain = optimisers(settings, training["epochs"] * len(self.batches(0)))
         self.network, learned = begin(model, *chain)
+        learned = self.sharing.whole(learned)
         self.step = make_step(
             self.network,
             *chain,
@@ -121,16 +124,14 @@ class Trainer:
             )
             there = batch.rows >= 0
             items, batch.codes[..., ITEM] = distinct(batch.codes[..., ITEM], len(state.learned.table))
-            state.learned = self.step(
-                state.learned,
-                self.key,
+            dealt = self.sharing.deal(
                 batch.codes,
                 batch.numbers,
                 batch.lengths,
                 (self.train.buyer[batch.rows] * there).astype(np.float32),
                 self.weights[batch.rows] * there.astype(np.float32),
-                items,
             )
+            state.learned = self.sharing.whole(self.step(state.learned, self.key, *dealt, items))
             state.place, sessions = place + 1, sessions + len(rows)
         jax.block_until_ready(state.learned)
         return sessions
@@ -156,7 +157,9 @@ class Trainer:
         """Return natural log odds under the present weights; see `network_logits`."""
         learned = self.state.learned
         return self.shift + network_logits(
-            lambda codes, numbers: self.forward(learned.weights, learned.table, codes, numbers),
+            lambda *batch: self.sharing.whole(
+                self.forward(learned.weights, learned.table, *self.sharing.deal(*batch))
+            ),
             windows,
             steps,
             shapes=self.shapes,

@@ -1,6 +1,7 @@
 """Train one purchase model on one data set; which, and how, the settings say."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,11 @@ from rabbithole.training.batches import random
 from rabbithole.training.checkpoint import save_weights, write_description
 from rabbithole.training.inputs import Encoding, read_encoding, read_split, refuse_one_class
 from rabbithole.training.loop import Trainer, build
+from rabbithole.training.sharing import join_others, writes
 from rabbithole.windows.arrays import Windows
+
+Fitted = tuple[Callable[[Path], None], dict[str, Any]]
+"""What writes the fitted model into a folder, and how the fitting went."""
 
 
 def train(
@@ -38,12 +43,17 @@ def train(
     `prefixes` and `event_dropout`. `history` is JSON: `epochs` (a list of `epoch`, `loss`, `valid_loss`,
     `valid_auc`), `best_epoch`, `unit`, and `seconds` (how long each epoch took; all else depends on the
     arguments alone). Raises `UserError` when train or valid lacks buyers or others.
+    Started as several tasks of a Slurm step, these share the work; the first one writes.
     """
+    join_others()
+    found_class = model_class(model)
+    if not writes() and issubclass(found_class, Estimator):
+        # It has no use for more processes than one.
+        return
     encoding = read_encoding(windows)
     data = {split: read_split(windows, split, encoding) for split in ("train", "valid")}
     for split, found in data.items():
         refuse_one_class(found, split)
-    found_class = model_class(model)
     description = {
         "model": model,
         "settings": settings,
@@ -54,25 +64,25 @@ def train(
         "batch_size": training.get("batch_size"),
     }
     fit = _fit_estimator if issubclass(found_class, Estimator) else _fit_network
-    with whole(output) as folder:
-        write_description(folder, windows, description)
-        record = fit(
-            found_class,
-            folder,
-            encoding,
-            **data,
-            settings=settings,
-            training=training,
-            balance=balance,
-            augmentation=augmentation,
-            seed=seed,
-        )
-    write_json(history, record)
+    save, record = fit(
+        found_class,
+        encoding,
+        **data,
+        settings=settings,
+        training=training,
+        balance=balance,
+        augmentation=augmentation,
+        seed=seed,
+    )
+    if writes():
+        with whole(output) as folder:
+            write_description(folder, windows, description)
+            save(folder)
+        write_json(history, record)
 
 
 def _fit_network(
     found_class: Any,
-    folder: Path,
     encoding: Encoding,
     *,
     train: Windows,
@@ -82,7 +92,7 @@ def _fit_network(
     balance: str,
     augmentation: dict[str, Any],
     seed: int,
-) -> dict[str, Any]:
+) -> Fitted:
     trainer = Trainer(
         build(found_class, settings, sizes=encoding.sizes, length=encoding.length, seed=seed),
         train=train,
@@ -96,8 +106,7 @@ def _fit_network(
     )
     trainer.run(_tell)
     state = trainer.state
-    save_weights(folder, *state.best)
-    return {
+    return lambda folder: save_weights(folder, *state.best), {
         "unit": "epoch",
         "epochs": state.rows,
         "best_epoch": state.best_epoch,
@@ -107,7 +116,6 @@ def _fit_network(
 
 def _fit_estimator(
     found_class: type[Estimator],
-    folder: Path,
     _: Encoding,
     *,
     train: Windows,
@@ -117,7 +125,7 @@ def _fit_estimator(
     balance: str,
     augmentation: dict[str, Any],
     seed: int,
-) -> dict[str, Any]:
+) -> Fitted:
     began = time.perf_counter()
     # Drawn once: an estimator goes through its sessions as they are. A session drawn twice weighs double.
     drawn = balanced_rows(train.buyer, balance, seed=seed, epoch=0)
@@ -135,15 +143,16 @@ def _fit_estimator(
         prefixes=augmentation["prefixes"],
         shift=prior_shift(train.buyer, balance),
     )
-    estimator.save(folder)
     best = max(rows, key=lambda row: row["valid_auc"])
     seconds = time.perf_counter() - began
     _tell(best, len(train) / seconds)
-    return {"unit": "tree", "epochs": rows, "best_epoch": best["epoch"], "seconds": [seconds]}
+    return estimator.save, {"unit": "tree", "epochs": rows, "best_epoch": best["epoch"], "seconds": [seconds]}
 
 
 def _tell(row: dict[str, Any], speed: float) -> None:
     """Print a line that reads well in a terminal and in a log."""
+    if not writes():
+        return
     Console(highlight=False, soft_wrap=True).print(
         f"epoch {row['epoch']:3d}  loss {row['loss']:.5f}  valid loss {row['valid_loss']:.5f}  "
         f"valid AUC {row['valid_auc']:.4f}  {speed:,.0f} sessions/s"

@@ -1,0 +1,51 @@
+"""One network trained by several processes or devices: each takes its share of every batch."""
+
+import os
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from numpy.typing import NDArray
+
+TASKS = "SLURM_STEP_NUM_TASKS"
+
+
+def join_others() -> None:
+    """Join the other tasks of a Slurm step, where there are any; must come before JAX computes anything."""
+    if int(os.environ.get(TASKS, "1")) > 1:
+        jax.distributed.initialize()
+
+
+def writes() -> bool:
+    """Return whether this process is the one of all that writes and tells."""
+    return jax.process_index() == 0
+
+
+class Sharing:
+    """Where arrays lie: batches dealt out by sessions, everything else whole on every device.
+
+    XLA then adds up the derivatives of all shares, so that a step does what one device would have done. With
+    one device nothing is placed at all.
+    """
+
+    def __init__(self) -> None:
+        self.count = jax.device_count()
+        mesh = Mesh(np.array(jax.devices()), ("sessions",), axis_types=(AxisType.Auto,))
+        self._dealt = NamedSharding(mesh, PartitionSpec("sessions"))
+        self._whole = NamedSharding(mesh, PartitionSpec())
+        self._gather = jax.jit(lambda tree: tree, out_shardings=self._whole)
+
+    def deal(self, *arrays: NDArray[Any]) -> tuple[Any, ...]:
+        """Deal out arrays [sessions, ...], padded with zeros to a multiple of the devices."""
+        return arrays if self.count == 1 else tuple(self._deal(array) for array in arrays)
+
+    def _deal(self, array: NDArray[Any]) -> Array:
+        missing = -len(array) % self.count
+        padded = np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1))
+        return jax.make_array_from_callback(padded.shape, self._dealt, lambda index: padded[index])
+
+    def whole(self, tree: Any) -> Any:
+        """Return arrays that all processes have alike, or that are dealt out, as whole on every device."""
+        return tree if self.count == 1 else self._gather(tree)
