@@ -22,6 +22,8 @@ app = typer.Typer(
 
 Json = Annotated[Any, typer.Option(parser=json.loads, metavar="JSON")]
 File = Annotated[Path, typer.Option()]
+# Spark's workers on other nodes run in folders of their own.
+Shared = Annotated[Path, typer.Option(resolve_path=True)]
 Threads = Annotated[int, typer.Option(min=1, help="Cores to use.")]
 
 
@@ -55,7 +57,7 @@ def simulate(settings: Json, output: File) -> None:
 
 
 @app.command()
-def events(settings: Json, spark: Json, output: File, rejected: File) -> None:
+def events(settings: Json, spark: Json, output: Shared, rejected: Shared) -> None:
     """Read a raw log into events; set aside the lines that can't be read."""
     from rabbithole.sources.build import build_events
     from rabbithole.sources.locate import locate
@@ -66,7 +68,7 @@ def events(settings: Json, spark: Json, output: File, rejected: File) -> None:
 
 
 @app.command()
-def sessions(settings: Json, spark: Json, events: File, output: File) -> None:
+def sessions(settings: Json, spark: Json, events: Shared, output: Shared) -> None:
     """Gather events into sessions: labelled, cut before the first purchase, split."""
     from rabbithole.sessions.build import build_sessions
     from rabbithole.spark import options_of
@@ -75,7 +77,7 @@ def sessions(settings: Json, spark: Json, events: File, output: File) -> None:
 
 
 @app.command()
-def windows(settings: Json, spark: Json, sessions: File, output: File) -> None:
+def windows(settings: Json, spark: Json, sessions: Shared, output: Shared) -> None:
     """Fit the encoder on train and write the last steps of each session as codes and numbers."""
     from rabbithole.spark import options_of
     from rabbithole.windows.build import build_windows
