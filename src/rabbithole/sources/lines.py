@@ -87,8 +87,9 @@ def blocks(piece: Piece) -> Iterator[tuple[int, bytes]]:
 
 
 def _open(path: str) -> BinaryIO:
-    file = gzip.open(path, "rb") if path.endswith(".gz") else Path(path).open("rb")
-    return cast(BinaryIO, file)
+    if path.endswith(".gz"):
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    return Path(path).open("rb")
 
 
 def _blocks(piece: Piece, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
