@@ -1,80 +1,15 @@
-"""Sessions by hand, against an independent sessioniser, and what may never leak into them."""
+"""Sessions by hand, and against an independent sessioniser."""
 
 import datetime as dt
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from sessions_by_hand import BEGIN, HASH, Event, event, others, sessions
 
 from rabbithole.errors import UserError
-from rabbithole.sessions.build import build_sessions
-from rabbithole.sources.gather import SCHEMA
 from rabbithole.spark import SparkOptions
-from rabbithole.tables import write_manifest
-
-BEGIN = dt.datetime(2015, 6, 1, tzinfo=dt.UTC)
-Event = dict[str, Any]
-
-
-def event(key: str, minute: float, kind: str = "view", **changes: Any) -> Event:
-    """Return an event so many minutes after the beginning, by a visitor of the same name."""
-    row = {
-        "session_id": key,
-        "visitor": key,
-        "timestamp": BEGIN + dt.timedelta(minutes=minute),
-        "event": kind,
-        "item": "1",
-        "category": None,
-        "cost": None,
-        "position": 0,
-    }
-    return row | changes
-
-
-def sessions(
-    folder: Path, events: list[Event], spark: SparkOptions, parts: int = 2, **changes: Any
-) -> tuple[dict[str, Event], dict[str, Any]]:
-    """Write events in parts of whole keys, build sessions; return them by name, and the manifest."""
-    source, output = folder / "events", folder / "sessions"
-    source.mkdir(parents=True)
-    for number, row in enumerate(events):
-        row["position"] = number
-    keys = sorted({row["session_id"] for row in events})
-    for number in range(parts):
-        mine = [row for row in events if keys.index(row["session_id"]) % parts == number]
-        mine.sort(key=lambda row: (row["session_id"], row["timestamp"], row["position"]))
-        if mine:
-            table = pa.Table.from_pylist(mine, SCHEMA)
-            pq.write_table(table, source / f"part-{number:05}.parquet")
-    last = max(row["timestamp"] for row in events)
-    visitors = len(keys) if events[0]["visitor"] else None
-    write_manifest(
-        source,
-        format="retailrocket",
-        rows=len(events),
-        visitors=visitors,
-        last_microseconds=int(last.timestamp()) * 1_000_000,
-    )
-    settings: dict[str, Any] = {
-        "by": "visitor",
-        "gap_minutes": None,
-        "cost": "event",
-        "split": {"by": "time", "shares": [0.5, 0.25, 0.25]},
-        "open_horizon_hours": 0.5,
-        "seed": 0,
-    }
-    build_sessions(events=source, output=output, spark=spark, **(settings | changes))
-    rows = {row["session_id"]: row for row in pq.read_table(output).to_pylist()}
-    return rows, json.loads((folder / "sessions.json").read_text())
-
-
-def others(*hours: int) -> list[Event]:
-    """Return visitors of one view each, so that no split is empty."""
-    return [event(f"9{hour:04}", 60 * hour) for hour in hours]
 
 
 def test_sessions_are_labelled_and_cut_strictly_before_the_first_purchase(
@@ -101,6 +36,23 @@ def test_sessions_are_labelled_and_cut_strictly_before_the_first_purchase(
     assert (manifest["sessions"], manifest["buyers"]) == (5, 1)
 
 
+def test_a_log_of_sessions_needs_no_visitors(tmp_path: Path, spark: SparkOptions) -> None:
+    """A hash is then that of the session."""
+    events = [event(str(n), n + k, visitor=None) for n in range(60) for k in range(2)]
+    rows, manifest = sessions(tmp_path / "hash", events, spark, by="session", split=HASH)
+    assert {name: row["events"] for name, row in rows.items()} == {str(n): 2 for n in range(60)}
+    assert all(row["visitor"] is None for row in rows.values())
+    assert {name: split["sessions"] > 5 for name, split in manifest["splits"].items()} == {
+        "train": True,
+        "valid": True,
+        "test": True,
+    }
+    _, manifest = sessions(tmp_path / "time", events, spark, by="session")
+    assert [one["visitors_on_both_sides"] for one in manifest["boundaries"]] == [None, None]
+    with pytest.raises(UserError, match=r"sessions\.by"):
+        sessions(tmp_path / "visitor", events, spark, by="visitor")
+
+
 def test_a_gap_cuts_only_when_it_is_longer(tmp_path: Path, spark: SparkOptions) -> None:
     events = [event("1", minute) for minute in (0, 30, 60.1, 61)] + others(10, 20, 30)
     rows, _ = sessions(tmp_path, events, spark, gap_minutes=30.0)
@@ -114,12 +66,23 @@ def test_sessions_near_the_log_s_end_are_open_buyers_or_not(tmp_path: Path, spar
         event("1", 600 - 29),
         event("2", 600 - 28),
         event("2", 600 - 27, "transaction"),
-        event("3", 600 - 31),
-        event("4", 600),
+        event("3", 600 - 30.001),
+        event("4", 600 - 30),
+        event("5", 600),
     ]
-    rows, manifest = sessions(tmp_path, events, spark)
-    assert {name for name, row in rows.items() if row["open"]} == {"1", "2", "4"}
-    assert manifest["open"] == 3
+    rows, manifest = sessions(tmp_path / "horizon", events, spark)
+    assert {name for name, row in rows.items() if row["open"]} == {"1", "2", "4", "5"}
+    assert manifest["open"] == 4
+    rows, _ = sessions(tmp_path / "gap", events, spark, gap_minutes=28.0, open_horizon_hours=100.0)
+    assert {name for name, row in rows.items() if row["open"]} == {"2-0", "5-0"}
+
+
+def test_visitors_on_both_sides_of_a_split_by_time_are_counted(tmp_path: Path, spark: SparkOptions) -> None:
+    """Of 14 sessions the 8th begins valid, at 65 minutes, and the 11th test, at 70."""
+    events = [event(f"1{n}", minute) for n, minute in enumerate(range(0, 100, 10))]
+    events += [event("10", 65), event("10", 95), event("11", 66), event("12", 67)]
+    _, manifest = sessions(tmp_path, events, spark, gap_minutes=1.0)
+    assert [one["visitors_on_both_sides"] for one in manifest["boundaries"]] == [3, 1]
 
 
 def test_a_split_by_time_parts_no_sessions_of_one_time(tmp_path: Path, spark: SparkOptions) -> None:
@@ -137,7 +100,7 @@ def test_a_split_by_time_parts_no_sessions_of_one_time(tmp_path: Path, spark: Sp
 def test_a_split_by_hash_keeps_a_visitor_together_and_stands_when_others_come(
     tmp_path: Path, spark: SparkOptions
 ) -> None:
-    settings = {"split": {"by": "hash", "shares": [0.5, 0.25, 0.25]}, "gap_minutes": 30.0}
+    settings: dict[str, Any] = {"split": HASH, "gap_minutes": 30.0}
     events = [event(str(n), 600 * k + n) for n in range(60) for k in range(3)]
     few, _ = sessions(tmp_path / "few", events, spark, **settings)
     more = events + [event(f"new{n}", n) for n in range(30)]
@@ -146,50 +109,6 @@ def test_a_split_by_hash_keeps_a_visitor_together_and_stands_when_others_come(
         assert row["split"] == many[name]["split"] == few[f"{row['visitor']}-0"]["split"]
     share = np.mean([row["split"] == "train" for row in few.values()])
     assert 0.3 < share < 0.7
-
-
-def test_costs_come_from_purchases_before_the_session_began(tmp_path: Path, spark: SparkOptions) -> None:
-    """Never from the session's own purchase, from one at the very time it began, or from a later one."""
-    events = [
-        event("1", 0, item="a"),
-        event("1", 5, "transaction", item="a", cost=10.0),
-        event("2", 5, item="a"),
-        event("3", 6, item="a"),
-        event("3", 7, item="b"),
-        event("3", 8, "transaction", item="a", cost=30.0),
-        event("4", 7, item="a"),
-        event("4", 60, item="a"),
-        event("5", 9, item="a"),
-        *others(10, 20, 30),
-    ]
-    rows, manifest = sessions(tmp_path, events, spark, cost="purchases")
-    assert {name: rows[name]["cost"] for name in "12345"} == {
-        "1": [None],
-        "2": [None],
-        "3": [10.0, None],
-        "4": [10.0, 10.0],
-        "5": [30.0],
-    }
-    assert manifest["prices"] == 2
-
-
-def test_what_comes_later_changes_no_session(tmp_path: Path, spark: SparkOptions) -> None:
-    """Events after a first purchase, and other visitors' later events, leave every kept session as it was."""
-    events = [
-        event("1", 0, item="a"),
-        event("1", 1, "transaction", item="a", cost=5.0),
-        event("2", 3, item="a"),
-        *others(*range(10, 40)),
-    ]
-    settings = {"cost": "purchases", "split": {"by": "hash", "shares": [0.5, 0.25, 0.25]}}
-    before, _ = sessions(tmp_path / "before", events, spark, **settings)
-    later = [
-        event("1", 2, item="z"),
-        event("1", 4, "transaction", item="a", cost=9.0),
-        event("8", 5, "transaction", item="a", cost=7.0),
-    ]
-    after, _ = sessions(tmp_path / "after", events + later, spark, **settings)
-    assert after == before
 
 
 def independent(events: list[Event], gap: float | None) -> dict[str, tuple[bool, list[str]]]:
@@ -228,16 +147,10 @@ def test_any_log_gives_what_an_independent_sessioniser_gives(
         for _ in range(1500)
     ]
     expected = independent([row | {"position": n} for n, row in enumerate(events)], gap)
-    split = {"by": "hash", "shares": [0.5, 0.25, 0.25]}
-    one, _ = sessions(tmp_path / "1", events, spark, parts=1, gap_minutes=gap, split=split)
-    four, _ = sessions(tmp_path / "4", events, spark, parts=4, gap_minutes=gap, split=split)
+    one, _ = sessions(tmp_path / "1", events, spark, parts=1, gap_minutes=gap, split=HASH)
+    four, _ = sessions(tmp_path / "4", events, spark, parts=4, gap_minutes=gap, split=HASH)
     assert {name: (row["buyer"], row["item"]) for name, row in one.items()} == expected
     assert one == four
-
-
-def test_visitors_are_needed_to_gather_by_them(tmp_path: Path, spark: SparkOptions) -> None:
-    with pytest.raises(UserError, match=r"sessions\.by"):
-        sessions(tmp_path, [event("1", 0, visitor=None)], spark)
 
 
 @pytest.mark.parametrize(

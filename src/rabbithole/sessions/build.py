@@ -51,8 +51,9 @@ def build_sessions(
     `by`: "session" (the log's own) or "visitor", either with a gap in minutes after which a new session
     begins. `cost`: "event" (the event's own) or "purchases" (the item's last known price in purchases
     before the session began). `split`: {"by": "time" | "hash", "shares": [train, valid, test]}. A session is
-    `open` if its last event is within the gap (without one: `open_horizon_hours`) of the log's last, whether
-    it has bought or not: to set aside only those that have not would raise the share of buyers.
+    `open` if its last event before the cut is within the gap (without one: `open_horizon_hours`) of the log's
+    last event, whether it has bought or not: to set aside only those that have not would raise the share of
+    buyers, and to set aside buyers who came back after their purchase would lower it.
 
     Raises `UserError` when there are no visitors, no session is left or a split is empty.
     """

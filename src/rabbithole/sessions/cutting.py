@@ -36,11 +36,6 @@ class Cut:
         """Return the time of each session's first event of any kind."""
         return self.times[self.starts[:-1]]
 
-    @property
-    def last(self) -> NDArray[np.int64]:
-        """Return the time of each session's last event of any kind."""
-        return self.times[self.starts[1:] - 1]
-
 
 def cut_sessions(events: pa.Table, gap_minutes: float | None) -> Cut:
     """Find the sessions in events that are sorted by session_id, time and position; keys must be whole.

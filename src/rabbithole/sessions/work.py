@@ -95,7 +95,8 @@ class Work:
             name = pc.binary_join_element_wise(key, numbers, "-")
         start, length, buyer = cut.first[left], cut.kept[left], cut.buyer[left]
         end = cut.times[cut.starts[:-1][left] + length - 1]
-        still_open = cut.last[left] >= plan.log_end - plan.horizon
+        # By what is kept alone: a later event would tell open buyers from open others, and leak.
+        still_open = end >= plan.log_end - plan.horizon
         if plan.bounds is None:
             split = split_by_hash(pc.coalesce(visitor, key), plan.shares, plan.seed)
         else:
