@@ -42,21 +42,27 @@ def set_aside(folder: Path) -> list[tuple[int, str]]:
     return [(row["line"], row["reason"]) for row in pq.read_table(folder / "rejected").to_pylist()]
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> list[dict[str, Any]]:
+    """Return the events of `CLICKS`, as they are."""
+    return read(tmp_path_factory.mktemp("plain"), "yoochoose", {"yoochoose-clicks.dat": CLICKS}, spark)[0]
+
+
 def test_clicks_and_buys_become_events_in_the_log_s_order(tmp_path: Path, spark: SparkOptions) -> None:
     clicks = (
-        "1,2014-04-07T10:51:09.277Z,214536502,0\n1,2014-04-07T10:54:09.868Z,214536500,S\n"
-        "1,2014-04-07T10:54:09.868Z,214536506,7\n2,2014-04-07T13:56:37.614Z,214662742,0\n"
+        "1,2014-04-07T10:54:09.868Z,214536506,7\n1,2014-04-07T10:54:09.868Z,214536500,S\n"
+        "2,2014-04-07T13:56:37.614Z,214662742,0\n1,2014-04-07T10:51:09.277Z,214536502,0\n"
     )
-    buys = "1,2014-04-07T10:54:09.868Z,214536506,523,1\n1,2014-04-07T10:54:09.868Z,214536500,0,2\n"
+    buys = "1,2014-04-07T10:54:09.868Z,214536500,0,2\n1,2014-04-07T10:54:09.868Z,214536506,523,1\n"
     files = {"yoochoose-clicks.dat": clicks, "yoochoose-buys.dat": buys}
     rows, manifest = read(tmp_path, "yoochoose", files, spark)
     found = [(row["session_id"], row["event"], row["item"], row["category"], row["cost"]) for row in rows]
     assert found == [
         ("1", "view", "214536502", None, None),
-        ("1", "view", "214536500", "S", None),
         ("1", "view", "214536506", "7", None),
-        ("1", "transaction", "214536506", None, 523.0),
+        ("1", "view", "214536500", "S", None),
         ("1", "transaction", "214536500", None, None),
+        ("1", "transaction", "214536506", None, 523.0),
         ("2", "view", "214662742", None, None),
     ]
     assert rows[0]["timestamp"].isoformat() == "2014-04-07T10:51:09.277000+00:00"
@@ -173,16 +179,17 @@ def test_too_many_bad_lines_fail_with_the_first_five(tmp_path: Path, spark: Spar
     ],
     ids=["carriage returns", "byte order mark", "no last newline", "blank lines", "a header"],
 )
-def test_dirt_that_harms_nothing_changes_nothing(tmp_path: Path, spark: SparkOptions, change: Any) -> None:
-    plain, _ = read(tmp_path / "plain", "yoochoose", {"yoochoose-clicks.dat": CLICKS}, spark)
-    dirty, manifest = read(tmp_path / "dirty", "yoochoose", {"yoochoose-clicks.dat": change(CLICKS)}, spark)
+def test_dirt_that_harms_nothing_changes_nothing(
+    tmp_path: Path, spark: SparkOptions, plain: list[dict[str, Any]], change: Any
+) -> None:
+    dirty, manifest = read(tmp_path, "yoochoose", {"yoochoose-clicks.dat": change(CLICKS)}, spark)
     assert [row | {"position": 0} for row in dirty] == [row | {"position": 0} for row in plain]
     assert manifest["rejected"] == 0
 
 
-def test_packed_files_give_the_same_events(tmp_path: Path, spark: SparkOptions) -> None:
-    plain, _ = read(tmp_path / "plain", "yoochoose", {"yoochoose-clicks.dat": CLICKS}, spark)
-    source = tmp_path / "plain/raw/yoochoose-clicks.dat"
+def test_packed_files_give_the_same_events(
+    tmp_path: Path, spark: SparkOptions, plain: list[dict[str, Any]]
+) -> None:
     for ending in (".gz", ".zip", ".7z"):
         folder = tmp_path / ending
         packed = folder / "raw" / f"yoochoose-clicks.dat{ending}"
@@ -191,10 +198,10 @@ def test_packed_files_give_the_same_events(tmp_path: Path, spark: SparkOptions) 
             packed.write_bytes(gzip.compress(CLICKS.encode()))
         elif ending == ".zip":
             with zipfile.ZipFile(packed, "w") as pack:
-                pack.write(source, "any/name.dat")
+                pack.writestr("any/name.dat", CLICKS)
         else:
             with py7zr.SevenZipFile(packed, "w") as pack:
-                pack.write(source, "yoochoose-clicks.dat")
+                pack.writestr(CLICKS, "yoochoose-clicks.dat")
         rows, _ = read(folder, "yoochoose", {}, spark)
         assert rows == plain
 
@@ -214,12 +221,18 @@ def test_a_damaged_archive_is_refused_by_name(tmp_path: Path, spark: SparkOption
 
 
 def test_exact_repeats_are_dropped_and_counted_or_kept(tmp_path: Path, spark: SparkOptions) -> None:
-    files = {"events.csv": EVENTS + "1000000000000,7,view,5,\n" * 3 + "1000000000000,7,view,6,\n"}
+    """Two purchases of an item at one time are none: the raw lines differ in their transaction."""
+    views = "".join(f"1000000000000,7,view,{item},\n" for item in (5, 6, 5, 5))
+    bought = "".join(f"1000000000000,7,transaction,5,{number}\n" for number in (1, 2))
+    files = {"events.csv": EVENTS + views + bought}
     rows, manifest = read(tmp_path / "dropped", "retailrocket", files, spark)
-    assert [row["item"] for row in rows] == ["5", "6"]
-    assert manifest["lines"]["duplicates"] == 2
+    assert [row["item"] for row in rows] == ["5", "6", "5", "5"]
+    assert [row["event"] for row in rows] == ["view"] * 2 + ["transaction"] * 2
+    assert manifest["lines"] == {
+        "lines": 7, "header": 1, "blank": 0, "rejected": 0, "duplicates": 2, "kept": 4
+    }  # fmt: skip
     rows, _ = read(tmp_path / "kept", "retailrocket", files, spark, drop_duplicates=False)
-    assert [row["item"] for row in rows] == ["5", "5", "5", "6"]
+    assert [row["item"] for row in rows] == ["5", "6", "5", "5", "5", "5"]
 
 
 @pytest.mark.parametrize(
