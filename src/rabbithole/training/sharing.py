@@ -6,21 +6,27 @@ from typing import Any
 import jax
 import numpy as np
 from jax import Array
+from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
-TASKS = "SLURM_STEP_NUM_TASKS"
+
+def tasks() -> int:
+    """Return how many tasks the Slurm step has that this process is one of; one where there is no step."""
+    return int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
+
+
+def first() -> bool:
+    """Return whether this process is the one of all tasks that writes and tells."""
+    return tasks() == 1 or os.environ["SLURM_PROCID"] == "0"
 
 
 def join_others() -> None:
-    """Join the other tasks of a Slurm step, where there are any; must come before JAX computes anything."""
-    if int(os.environ.get(TASKS, "1")) > 1:
+    """Join the other tasks of the Slurm step, where there are any; must come before JAX computes anything."""
+    if tasks() > 1:
         jax.distributed.initialize()
-
-
-def writes() -> bool:
-    """Return whether this process is the one of all that writes and tells."""
-    return jax.process_index() == 0
+        # They meet before any has compiled: later, one that compiles longer would be given up by the rest.
+        multihost_utils.sync_global_devices("joined")
 
 
 class Sharing:

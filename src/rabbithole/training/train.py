@@ -17,7 +17,7 @@ from rabbithole.training.batches import random
 from rabbithole.training.checkpoint import save_weights, write_description
 from rabbithole.training.inputs import Encoding, read_encoding, read_split, refuse_one_class
 from rabbithole.training.loop import Trainer, build
-from rabbithole.training.sharing import join_others, writes
+from rabbithole.training.sharing import first, join_others
 from rabbithole.windows.arrays import Windows
 
 Fitted = tuple[Callable[[Path], None], dict[str, Any]]
@@ -45,10 +45,11 @@ def train(
     arguments alone). Raises `UserError` when train or valid lacks buyers or others.
     Started as several tasks of a Slurm step, these share the work; the first one writes.
     """
-    join_others()
     found_class = model_class(model)
-    if not writes() and issubclass(found_class, Estimator):
-        # It has no use for more processes than one.
+    if not issubclass(found_class, Estimator):
+        join_others()
+    elif not first():
+        # It has no use for more tasks than one.
         return
     encoding = read_encoding(windows)
     data = {split: read_split(windows, split, encoding) for split in ("train", "valid")}
@@ -74,7 +75,7 @@ def train(
         augmentation=augmentation,
         seed=seed,
     )
-    if writes():
+    if first():
         with whole(output) as folder:
             write_description(folder, windows, description)
             save(folder)
@@ -151,7 +152,7 @@ def _fit_estimator(
 
 def _tell(row: dict[str, Any], speed: float) -> None:
     """Print a line that reads well in a terminal and in a log."""
-    if not writes():
+    if not first():
         return
     Console(highlight=False, soft_wrap=True).print(
         f"epoch {row['epoch']:3d}  loss {row['loss']:.5f}  valid loss {row['valid_loss']:.5f}  "
