@@ -1,7 +1,7 @@
 """A real Slurm on this machine: munged, a controller and two node daemons, in a temporary folder.
 
 `with cluster() as slurm:` gives a running cluster; what is started with the environment `slurm.environment`
-talks to it and to no other. As a script, `python tests/slurm/cluster.py COMMAND ...` runs one command inside
+talks to it and to no other. As a script, `python tests/slurm_cluster.py COMMAND ...` runs one command inside
 such a cluster. Needs Debian's packages slurm-wlm and munge; no file of theirs below /etc is read or written.
 """
 
@@ -29,6 +29,7 @@ CPUS = 8
 MEMORY_MB = 32000
 PARTITION = "main"
 START_SECONDS = 60.0
+GUARD = "--guard"
 STOP_SECONDS = 30.0
 
 # What `proctrack/linuxproc` and `task/none` leave out is cgroups, which containers often refuse. Memory
@@ -184,8 +185,9 @@ def leftovers(folder: Path) -> list[psutil.Process]:
     A step's daemon overwrites its arguments and environment, but holds the node's log open.
     """
     found = []
+    ours = {os.getpid(), os.getppid()}
     for process in psutil.process_iter():
-        if process.pid == os.getpid():
+        if process.pid in ours:
             continue
         try:
             signs = [*process.cmdline(), process.environ().get("SLURM_CONF", "")]
@@ -264,6 +266,9 @@ def cluster() -> Iterator[Slurm]:
         except subprocess.SubprocessError:
             return False
 
+    guard = subprocess.Popen(
+        [sys.executable, __file__, GUARD, str(folder)], stdin=subprocess.PIPE, start_new_session=True
+    )
     try:
         write_configuration(folder)
         start(*munge_command(folder))
@@ -275,10 +280,21 @@ def cluster() -> Iterator[Slurm]:
         yield slurm
     finally:
         stop(slurm, daemons)
+        guard.communicate()
+
+
+def watch(folder: Path) -> None:
+    """Clear up after a process that was killed: when it is gone, so is the other end of this one's input."""
+    sys.stdin.read()
+    end(leftovers(folder), 5)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> int:
     """Run the command on the command line inside a cluster and return its exit status."""
+    if sys.argv[1:2] == [GUARD]:
+        watch(Path(sys.argv[2]))
+        return 0
     if len(sys.argv) < 2:
         print(__doc__, file=sys.stderr)
         return 2
