@@ -17,6 +17,7 @@ from rabbithole.spark import SparkOptions
 from rabbithole.tables import read_manifest
 
 CLICKS = 90_000
+ORDER = ("session_id", "timestamp", "position")
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,9 @@ def test_the_same_log_gives_the_same_bytes(tmp_path: Path, spark: SparkOptions, 
     for many_threads, one_thread in zip(first, one, strict=True):
         assert len(many_threads.pop("files")) >= len(one_thread.pop("files"))
         assert many_threads == one_thread
+    (part,) = (tmp_path / "one" / "events").glob("*.parquet")
+    written = pq.read_table(part)
+    assert written.equals(written.sort_by([(name, "ascending") for name in ORDER]))
     assert one[0]["lines"]["duplicates"] > 400
     assert one[0]["rejected"] > 80
     for name, order in [

@@ -80,13 +80,15 @@ def test_sessions_near_the_log_s_end_are_open_buyers_or_not(tmp_path: Path, spar
 def test_visitors_on_both_sides_of_a_split_by_time_are_counted(tmp_path: Path, spark: SparkOptions) -> None:
     """Of 14 sessions the 8th begins valid, at 65 minutes, and the 11th test, at 70."""
     events = [event(f"1{n}", minute) for n, minute in enumerate(range(0, 100, 10))]
-    events += [event("10", 65), event("10", 95), event("11", 66), event("12", 67)]
+    events += [event("10", 65), event("11", 66), event("12", 67), event("13", 95)]
     _, manifest = sessions(tmp_path, events, spark, gap_minutes=1.0)
-    assert [one["visitors_on_both_sides"] for one in manifest["boundaries"]] == [3, 1]
+    assert [one["visitors_on_both_sides"] for one in manifest["boundaries"]] == [4, 1]
 
 
 def test_a_split_by_time_parts_no_sessions_of_one_time(tmp_path: Path, spark: SparkOptions) -> None:
+    """Shares are those of the sessions that are left."""
     events = [event(str(n), 60 * (n // 3)) for n in range(40)]
+    events += [event(f"dropped {n}", 0, "transaction") for n in range(20)]
     rows, manifest = sessions(tmp_path, events, spark, split={"by": "time", "shares": [0.6, 0.2, 0.2]})
     starts = {
         split: [row["start"] for row in rows.values() if row["split"] == split]

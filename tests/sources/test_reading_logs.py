@@ -22,7 +22,7 @@ EVENTS = "timestamp,visitorid,event,itemid,transactionid\n"
 def read(
     folder: Path, format: str, files: dict[str, str | bytes], spark: SparkOptions, **settings: Any
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Write raw files, read them; return events by session, time and position, and the manifest."""
+    """Write raw files, read them; return events in the order in which they were written, and the manifest."""
     raw = folder / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -32,9 +32,7 @@ def read(
     build_events(
         format=format, files=locate(format, raw), output=output, rejected=rejected, spark=spark, **options
     )
-    rows = pq.read_table(output).to_pylist()
-    rows.sort(key=lambda row: (row["session_id"], row["timestamp"], row["position"]))
-    return rows, json.loads((folder / "events.json").read_text())
+    return pq.read_table(output).to_pylist(), json.loads((folder / "events.json").read_text())
 
 
 def set_aside(folder: Path) -> list[tuple[int, str]]:
