@@ -62,7 +62,8 @@ spark.ui.enabled false
 spark.ui.killEnabled false
 spark.master.rest.enabled false
 CONF
-export SPARK_CONF_DIR="$shared/conf" SPARK_DAEMON_MEMORY=512m SPARK_NO_DAEMONIZE=1
+# The daemons do little: the quick compiler alone starts them faster.
+export SPARK_CONF_DIR="$shared/conf" SPARK_DAEMON_MEMORY=512m SPARK_DAEMON_JAVA_OPTS=-XX:TieredStopAtLevel=1
 export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$(command -v python)}
 
 "$spark/bin/spark-class" org.apache.spark.deploy.master.Master \
