@@ -9,15 +9,6 @@ from workflow_runs import ROOT, snakemake, workplace
 NEEDED = ("src", "rules", "envs", "requirements", "profiles", "workflow", "tests/workflow")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share the run in one process."""
-    here = str(Path(__file__).parent)
-    for item in items:
-        if str(item.path).startswith(here):
-            item.add_marker(pytest.mark.xdist_group("workflow"))
-
-
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the project, which stays as it is while the tests run."""

@@ -27,4 +27,5 @@ class PurchaseHead(nnx.Module):
 
     def set_prior(self, log_odds: float) -> None:
         """Let the first guess be the share of buyers, given as log odds."""
+        assert self.logits.bias is not None
         self.logits.bias[...] = jnp.full(2, log_odds, jnp.float32)

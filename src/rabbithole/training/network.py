@@ -51,7 +51,7 @@ class Network:
 
 def split(model: nnx.Module) -> tuple[Network, Any, Array]:
     """Return a model's structure, its weights, and its table of rows."""
-    graph, tables, weights = nnx.split(model, RowTable, nnx.Param)
+    graph, tables, weights = nnx.split(model, RowTable, nnx.Param)  # type: ignore[misc]
     leaves, table_at = jax.tree.flatten(tables)
     return Network(graph, table_at), weights, leaves[0]
 
@@ -135,7 +135,7 @@ def make_step(
     ) -> Any:
         def loss_fn(at: tuple[Any, Array]) -> tuple[Array, Array]:
             # The network sees a table of the batch's own items; codes count from its first row.
-            logits = network.forward(*at, codes, numbers, jax.random.fold_in(key, number))
+            logits = network.forward(at[0], at[1], codes, numbers, jax.random.fold_in(key, number))
             total, ended = losses(logits, buyer, lengths, shares, prefixes=prefixes)
             return total / batch_size, jnp.stack([ended, jnp.sum(shares)])
 

@@ -33,7 +33,7 @@ def update_rows(
 
     small = jax.tree.map(lambda leaf: take_rows(leaf, rows) if is_table(leaf) else leaf, state)
     changes, small = optimiser.update(slopes, small, take_rows(table, rows))
-    put = {"mode": "drop", "unique_indices": True}
+    put: dict[str, Any] = {"mode": "drop", "unique_indices": True}
     state = jax.tree.map(
         lambda leaf, new: leaf.at[rows].set(new, **put) if is_table(leaf) else new, state, small
     )

@@ -1,0 +1,124 @@
+"""What holds for every network: no look ahead, padding that does nothing, a field wide enough."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from window_fixtures import SIZES
+
+from rabbithole.models.char_recurrence import GruLayer, recurrence
+from rabbithole.models.dilated_conv import dilations_for
+from rabbithole.models.registry import model_class
+from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
+
+LENGTH = 12
+NETWORKS = ("gru", "dilated_conv")
+SETTINGS = {"embedding_width": 6, "width": 8, "layers": 1, "dropout": 0.3}
+
+
+def network(name: str, length: int = LENGTH):
+    return model_class(name)(**SETTINGS, sizes=SIZES, length=length, rngs=nnx.Rngs(0))
+
+
+def steps(count: int, length: int = LENGTH):
+    """Return random codes and numbers, [count, length, 7] and [count, length, 2]."""
+    rng = np.random.default_rng(1)
+    codes = np.stack([rng.integers(FIRST_VALUE, SIZES[field], (count, length)) for field in CATEGORICAL], -1)
+    return codes.astype(np.int32), rng.normal(size=(count, length, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_step_is_judged_by_itself_and_what_came_before(name):
+    model, (codes, numbers) = network(name), steps(3)
+    before = model(jnp.array(codes), jnp.array(numbers))
+    for changed in (4, LENGTH - 1):
+        other_codes, other_numbers = codes.copy(), numbers.copy()
+        other_codes[:, changed:] = FIRST_VALUE
+        other_numbers[:, changed:] = 9.0
+        after = model(jnp.array(other_codes), jnp.array(other_numbers))
+        np.testing.assert_allclose(after[:, :changed], before[:, :changed], atol=1e-6)
+        assert np.abs(after[:, changed] - before[:, changed]).min() > 1e-6
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_padding_changes_nothing(name):
+    model, (codes, numbers) = network(name), steps(3)
+    padded_codes = np.pad(codes[:, :5], ((0, 0), (0, LENGTH - 5), (0, 0)))
+    padded_numbers = np.pad(numbers[:, :5], ((0, 0), (0, LENGTH - 5), (0, 0)))
+    short = model(jnp.array(codes[:, :5]), jnp.array(numbers[:, :5]))
+    padded = model(jnp.array(padded_codes), jnp.array(padded_numbers))
+    np.testing.assert_allclose(padded[:, :5], short, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_first_step_of_a_window_reaches_the_last(name):
+    model, (codes, numbers) = network(name), steps(2)
+    changed = codes.copy()
+    changed[:, 0] = FIRST_VALUE + 1
+    difference = model(jnp.array(changed), jnp.array(numbers)) - model(jnp.array(codes), jnp.array(numbers))
+    assert np.abs(difference[:, -1]).min() > 1e-9
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 64, 100, 128, 129])
+def test_dilations_cover_the_window_and_no_doubling_more(length):
+    dilations = dilations_for(length)
+    assert dilations == [2**n for n in range(len(dilations))]
+    assert 1 + sum(dilations) >= length
+    assert len(dilations) == 1 or 1 + sum(dilations[:-1]) < length
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_units_are_dropped_only_with_a_key(name):
+    model, (codes, numbers) = network(name), steps(2)
+    plain = model(jnp.array(codes), jnp.array(numbers))
+    np.testing.assert_array_equal(plain, model(jnp.array(codes), jnp.array(numbers)))
+    dropped = model(jnp.array(codes), jnp.array(numbers), jax.random.key(0))
+    assert np.abs(dropped - plain).max() > 1e-3
+
+
+def test_the_recurrent_layer_is_a_gated_recurrent_unit():
+    """Against the equations of Cho et al. (2014) in numpy, in the form with the reset after the product."""
+    layer = GruLayer(3, 4, rngs=nnx.Rngs(0))
+    layer.state_bias[...] = jnp.linspace(-1.0, 1.0, 12)
+    inputs = np.random.default_rng(2).normal(size=(5, 2, 3)).astype(np.float32)
+    state = np.full((2, 4), 0.3, np.float32)
+    found, last = layer(jnp.array(inputs), jnp.array(state))
+
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    kernel, bias = np.asarray(layer.input_gates.kernel[...]), np.asarray(layer.input_gates.bias[...])
+    state_kernel, state_bias = np.asarray(layer.state_kernel[...]), np.asarray(layer.state_bias[...])
+    expected = state
+    for step in range(5):
+        from_input = np.split(inputs[step] @ kernel + bias, 3, axis=-1)
+        from_state = np.split(expected @ state_kernel + state_bias, 3, axis=-1)
+        reset, update = (sigmoid(from_input[n] + from_state[n]) for n in range(2))
+        new = np.tanh(from_input[2] + reset * from_state[2])
+        expected = (1 - update) * new + update * expected
+        np.testing.assert_allclose(found[step], expected, atol=1e-5)
+    np.testing.assert_allclose(last, expected, atol=1e-5)
+
+
+def test_the_recurrence_s_own_derivative_is_jax_s():
+    rng = np.random.default_rng(3)
+    gates = tuple(jnp.array(rng.normal(size=(5, 2, 4)), jnp.float32) for _ in range(3))
+    kernel, bias, state = (jnp.array(rng.normal(size=s), jnp.float32) for s in ((4, 12), (12,), (2, 4)))
+
+    def plainly(gates, kernel, bias, state):
+        states = []
+        for step in range(5):
+            part = jnp.split(state @ kernel + bias, 3, -1)
+            reset, update = (jax.nn.sigmoid(gates[n][step] + part[n]) for n in range(2))
+            state = (1 - update) * jnp.tanh(gates[2][step] + reset * part[2]) + update * state
+            states.append(state)
+        return jnp.sum(jnp.stack(states) ** 2)
+
+    def ours(*arguments):
+        return jnp.sum(recurrence(*arguments) ** 2)
+
+    expected = jax.grad(plainly, argnums=(0, 1, 2, 3))(gates, kernel, bias, state)
+    found = jax.grad(ours, argnums=(0, 1, 2, 3))(gates, kernel, bias, state)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
