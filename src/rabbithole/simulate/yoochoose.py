@@ -14,7 +14,7 @@ from rabbithole.simulate.shoppers import Events
 from rabbithole.simulate.text import Lines, stamps, words
 
 NUMBERS = [str(number) for number in range(1, 13)]
-BRANDS = [str(number) for number in np.random.default_rng(2014).integers(10**7, 2**31, 60)]
+BRANDS = [str(number) for number in np.random.default_rng(2014).integers(10**7, 2**31, 20)]
 POOL = ["0", "S", *NUMBERS, *BRANDS]
 FIRST = np.array([0, 1, 2, 2 + len(NUMBERS)])
 SIZE = np.array([1, 1, len(NUMBERS), len(BRANDS)])
