@@ -1,0 +1,68 @@
+"""Two devices that share each batch learn what one alone does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from window_fixtures import random_sessions, write_windows
+
+from rabbithole.training.train import train
+
+PROGRAM = """
+import json, sys
+from pathlib import Path
+from rabbithole.training.train import train
+
+settings, windows, output = json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+train(**settings, windows=windows, output=output, history=output.with_suffix(".json"))
+"""
+SETTINGS: dict[str, Any] = {
+    "model": "gru",
+    "settings": {
+        "embedding_width": 4,
+        "width": 4,
+        "layers": 1,
+        "dropout": 0.0,
+        "learning_rate": 0.01,
+        "weight_decay": 0.0001,
+    },
+    # Odd numbers of sessions in a batch, so that the devices' shares differ.
+    "training": {"batch_size": 33, "epochs": 1, "patience": 1, "unseen_share": 0.01},
+    "balance": "none",
+    "augmentation": {"prefixes": True, "event_dropout": 0.1},
+    "seed": 0,
+}
+
+
+def shared(windows: Path, output: Path) -> None:
+    """Train on two devices, in a process of its own: JAX counts them once."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(SETTINGS), str(windows), str(output)],
+        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def history(output: Path) -> list[dict[str, Any]]:
+    """Return the history of a training's epochs."""
+    epochs: list[dict[str, Any]] = json.loads(output.with_suffix(".json").read_text())["epochs"]
+    return epochs
+
+
+def test_two_devices_learn_what_one_does(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    train_rows, valid_rows = (random_sessions(150, rng, prefix=name, longest=1) for name in "tv")
+    windows = write_windows(tmp_path / "windows", length=1, train=train_rows, valid=valid_rows)
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(**SETTINGS, windows=windows, output=one, history=one.with_suffix(".json"))
+    shared(windows, two)
+    for alone, together in zip(history(one), history(two), strict=True):
+        assert together == pytest.approx(alone, rel=1e-5)
