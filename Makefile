@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: run environment test check format lock schema clean
+.PHONY: run environment test check format lock schema slurm slurm-plugin clean
 
 run: environment
 	$(BIN)/snakemake --cores $(CORES)
@@ -28,6 +28,15 @@ check: environment
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+
+# Snakemake's Slurm plugin, for `snakemake --workflow-profile slurm`; with it every snakemake command starts
+# seconds later, so the tests keep theirs beside the environment.
+slurm: environment
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/slurm.txt
+
+slurm-plugin: environment
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .venv/slurm-plugin \
+	  -r requirements/slurm.txt
 
 format: environment
 	$(BIN)/ruff check --fix .
