@@ -40,7 +40,7 @@ def write_properties(shop: Shop, catalogue: Catalogue, folder: Path, random: np.
     owned = category_numbers(shop, random)
     write_tree(owned, folder, random)
     # Some hundred hashed properties, the first far more often than the last; 888 is the commonest.
-    hashed = [str(number) for number in random.choice(1_100, 900, replace=False) if number not in (790,)]
+    hashed = [str(number) for number in random.choice(1_100, 900, replace=False) if number not in (790, 888)]
     pool = ["888", *hashed, "categoryid", "790", "available"]
     values = value_pool(random)
     names = ["timestamp", "itemid", "property", "value"]
