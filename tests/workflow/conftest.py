@@ -1,31 +1,50 @@
 """One finished run for all tests of the workflow, and the project as it was then."""
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from workflow_runs import ROOT, snakemake, workplace
 
 NEEDED = ("src", "rules", "envs", "requirements", "profiles", "workflow", "tests/workflow")
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Return a folder that one of the test processes makes and the others wait for."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, ready = shared / name, shared / f"{name}.ready"
+    with FileLock(shared / f"{name}.lock"):
+        if not ready.exists():
+            folder.mkdir(exist_ok=True)
+            make(folder)
+            ready.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the project, which stays as it is while the tests run."""
-    folder = tmp_path_factory.mktemp("project")
-    for name in NEEDED:
-        shutil.copytree(
-            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
-        )
-    for name in ("Snakefile", "config.yaml"):
-        shutil.copy2(ROOT / name, folder / name)
-    return folder
+
+    def copy(folder: Path) -> None:
+        for name in NEEDED:
+            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        for name in ("Snakefile", "config.yaml"):
+            shutil.copy2(ROOT / name, folder / name)
+
+    return made_once(tmp_path_factory, "project", copy)
 
 
 @pytest.fixture(scope="session")
 def finished(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished tiny run."""
-    folder = workplace(tmp_path_factory.mktemp("run"))
-    done = snakemake(folder, root=project)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    return folder
+
+    def run(folder: Path) -> None:
+        done = snakemake(workplace(folder), root=project)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+
+    return made_once(tmp_path_factory, "finished", run)

@@ -14,9 +14,6 @@ import pytest
 import yaml
 from workflow_runs import TINY, snakemake
 
-# One process, so that all share one finished run.
-pytestmark = pytest.mark.xdist_group("workflow")
-
 SHOPS = ("yoochoose", "retailrocket")
 MODELS = ("gru", "dilated_conv", "gradient_boosting")
 FIGURES = ("roc", "precision_recall", "reliability", "early", "gain", "learning", "lengths")

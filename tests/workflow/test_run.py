@@ -11,9 +11,6 @@ import pytest
 import yaml
 from workflow_runs import ROOT, snakemake, workplace
 
-# One process, so that all share one finished run.
-pytestmark = pytest.mark.xdist_group("workflow")
-
 RUNS = ["gru/seed-0", "dilated_conv/seed-0", "gradient_boosting/seed-0", "oracle"]
 
 
