@@ -42,8 +42,8 @@ class Sessions(Section):
     open_horizon_hours: float = Field(
         1.0,
         ge=0,
-        description="Without a gap: a session is still open if its last event is this close, in hours, to "
-        "the end of the log.",
+        description="Without a gap: a session is open if its last event before a purchase is this close, in "
+        "hours, to the end of the log.",
     )
     keep_open: bool = Field(
         False,
