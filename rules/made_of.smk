@@ -1,0 +1,135 @@
+"""What comparisons, figures and the page are made of, depending on the settings."""
+
+
+def scored(dataset):
+    """Return the runs whose scores are judged on a data set: (name in the report, folder below it)."""
+    runs = [
+        (f"{model} seed {seed}", f"{model}/seed-{seed}")
+        for model in MODELS
+        for seed in SEEDS
+    ]
+    return runs + (
+        [("oracle", "oracle")] if SETTINGS.datasets[dataset].has_oracle else []
+    )
+
+
+def named_scores(wildcards):
+    """Return the scores of every run of a data set as JSON, by the run's name."""
+    folder = results(wildcards.dataset)
+    return as_text(
+        {
+            name: f"{folder}/{run}/scores.parquet"
+            for name, run in scored(wildcards.dataset)
+        }
+    )
+
+
+def scores_of_all(wildcards):
+    """Return the scores of every run of a data set."""
+    return list(json.loads(named_scores(wildcards)).values())
+
+
+def named_files(dataset, name, runs):
+    """Return a file of each run of a data set by the run's name."""
+    return {run: results(f"{dataset}/{folder}/{name}") for run, folder in runs}
+
+
+def figure_sources(wildcards):
+    """Return what a figure is drawn from, as JSON: argument -> file, or argument -> name -> file."""
+    dataset = wildcards.dataset
+    if wildcards.figure == "lengths":
+        return as_text({"sessions": results(f"{dataset}/sessions")})
+    if wildcards.figure == "learning":
+        return as_text(
+            {"histories": named_files(dataset, "history.json", trained(dataset))}
+        )
+    return as_text({"metrics": named_files(dataset, "metrics.json", scored(dataset))})
+
+
+def figure_inputs(wildcards):
+    """Return the files that a figure is drawn from."""
+    (sources,) = json.loads(figure_sources(wildcards)).values()
+    return list(sources.values()) if isinstance(sources, dict) else [sources]
+
+
+def figure_code(wildcards):
+    """Return the digest of one figure's code."""
+    return code(f"rabbithole.report.{wildcards.figure}")
+
+
+def alice_histories():
+    """Return the text models' histories, as `figure_sources` does."""
+    histories = {model: results(f"alice/{model}/history.json") for model in TEXT_MODELS}
+    return as_text({"histories": histories})
+
+
+def trained(dataset):
+    """Return the runs that have learned something: all but the oracle."""
+    return [run for run in scored(dataset) if run[0] != "oracle"]
+
+
+def dataset_sources(dataset):
+    """Return where the page finds what it says of a data set."""
+    manifests = {
+        stage: results(f"{dataset}/{stage}.json")
+        for stage in ("events", "sessions", "windows")
+    }
+    return manifests | {
+        "simulated": SETTINGS.datasets[dataset].source == "simulate",
+        "metrics": named_files(dataset, "metrics.json", scored(dataset)),
+        "histories": named_files(dataset, "history.json", trained(dataset)),
+        "comparison": results(f"{dataset}/comparison.json"),
+        "figures": {
+            name: results(f"report/figures/{dataset}-{name}.svg") for name in FIGURES
+        },
+    }
+
+
+def page_sources():
+    """Return what the page is made of, as JSON; how Spark runs is left out, as it changes no result."""
+    text_files = {
+        name: {model: results(f"alice/{model}/{name}.json") for model in TEXT_MODELS}
+        for name in ("metrics", "samples")
+    }
+    return as_text(
+        {
+            "title": SETTINGS.report.title,
+            "datasets": {dataset: dataset_sources(dataset) for dataset in DATASETS},
+            "alice": text_files
+            | {
+                "figures": {
+                    "alice_learning": results("report/figures/alice_learning.svg")
+                }
+            },
+            "settings": SETTINGS.model_dump(exclude={"spark"}),
+        }
+    )
+
+
+def page_inputs(wildcards):
+    """Return every file that the page is made of."""
+    waiting = [json.loads(page_sources())]
+    files = []
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [below for key, below in value.items() if key != "settings"]
+        elif isinstance(value, str) and Path(value).suffix in (".json", ".svg"):
+            files.append(value)
+    return sorted(files)
+
+
+def page_code():
+    """Return the digest of the page's code and templates."""
+    package = SOURCE / "rabbithole"
+    templates = tuple(
+        str(path.relative_to(package)) for path in package.glob("report/templates/*")
+    )
+    return code("rabbithole.report.page", files=templates)
+
+
+def show_summary():
+    """Print the last lines of a run: the headline figures and where the report lies."""
+    summary = Path(results("report/summary.txt"))
+    if summary.exists():
+        print(summary.read_text("utf-8"))
