@@ -1,6 +1,7 @@
 """The digest of a step's code: changed by what can change a result, and by nothing else."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ from rabbithole import code_digest as module
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a small package in the place of the real one."""
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give a small package in the place of the real one, and forget it afterwards."""
     folder = tmp_path / "src/rabbithole"
     (folder / "room").mkdir(parents=True)
     (folder / "__init__.py").write_text("")
@@ -25,12 +26,18 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "requirements/base.in").write_text("numpy==1.0\nscipy==1.0\n")
     monkeypatch.setattr(module, "PACKAGE", folder)
     monkeypatch.setattr(module, "REQUIREMENTS", tmp_path / "requirements")
-    return folder
+    forget()
+    yield folder
+    forget()
+
+
+def forget() -> None:
+    module._module.cache_clear()
+    module.pins.cache_clear()
 
 
 def digest() -> str:
-    module._module.cache_clear()
-    module.pins.cache_clear()
+    forget()
     return module.code_digest("rabbithole.room.step")
 
 
@@ -61,8 +68,6 @@ def test_what_is_imported_counts_and_nothing_else(package: Path, file: str, text
 def test_one_model_is_not_in_the_digest_of_another() -> None:
     root = module.PACKAGE.parents[1]
     assert (root / "requirements/base.in").exists()
-    module._module.cache_clear()
-    module.pins.cache_clear()
     for name, other in (("gru", "dilated_conv"), ("dilated_conv", "gru")):
         found = closure("rabbithole.training.train", f"rabbithole.models.{name}")
         assert f"rabbithole.models.{name}" in found
