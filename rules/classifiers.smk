@@ -12,6 +12,8 @@ rule train:
         "<logs>/train/{dataset}-{model}-{seed}.log",
     benchmark:
         "<benchmarks>/train/{dataset}-{model}-{seed}.tsv"
+    # The longest jobs begin first.
+    priority: 1
     conda:
         "../envs/jax.yaml"
     threads: 1
