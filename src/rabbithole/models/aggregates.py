@@ -11,6 +11,9 @@ from rabbithole.windows.fields import CATEGORICAL, MISSING, NUMERIC, RARE, UNSEE
 CALENDAR = ("hour", "weekday", "month", "week")
 """Fields of which the smallest and largest code are taken: a session seldom has more than one or two."""
 
+COUNTED_FIELDS = ("event", "category")
+"""Fields whose frequent codes are counted, in the order of the features."""
+
 COUNTED = 16
 """A field's most frequent codes that are counted each; most logs have fewer events, and more categories."""
 
@@ -29,7 +32,7 @@ class Beginnings:
 def frequent_codes(windows: Windows) -> dict[str, list[int]]:
     """Return the codes of event and category that are worth a count each, by field, most frequent first."""
     chosen = {}
-    for field in ("event", "category"):
+    for field in COUNTED_FIELDS:
         counts = np.bincount(windows.codes[:, CATEGORICAL.index(field)])
         order = np.argsort(-counts, kind="stable")[:COUNTED]
         chosen[field] = [int(code) for code in order if counts[code]]
@@ -54,8 +57,8 @@ def aggregates(windows: Windows, beginnings: Beginnings, codes: dict[str, list[i
     pairs = np.unique(owner * (int(item.max(initial=0)) + 1) + item)
     distinct = np.bincount(pairs // (int(item.max(initial=0)) + 1), minlength=m)
     features: list[NDArray[np.generic]] = [steps, distinct, steps - distinct]
-    for field, values in codes.items():
-        features += [np.bincount(owner[column[field] == value], minlength=m) for value in values]
+    for field in COUNTED_FIELDS:
+        features += [np.bincount(owner[column[field] == value], minlength=m) for value in codes[field]]
     features += [np.bincount(owner[item == code], minlength=m) for code in (MISSING, UNSEEN, RARE)]
     for field in CALENDAR:
         features += [np.minimum.reduceat(column[field], starts), np.maximum.reduceat(column[field], starts)]

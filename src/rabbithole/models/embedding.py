@@ -1,5 +1,7 @@
 """The shared event embedding: a step's nine fields become one vector."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -74,3 +76,10 @@ def _shift(item: Array, axis: int) -> Array:
     pad = [(0, 0), (0, 0)]
     pad[axis] = (1, 0)
     return jax.lax.slice_in_dim(jnp.pad(item, pad, constant_values=-1), 0, item.shape[axis], axis=axis)
+
+
+def large_tables(weights: Any) -> Any:
+    """Return a tree like `weights`, true where a leaf is the table of a field with many codes."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: "tables" in jax.tree_util.keystr(path) and leaf.shape[0] > SMALL, weights
+    )

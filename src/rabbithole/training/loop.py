@@ -100,7 +100,7 @@ class Trainer:
         `report` is told of each epoch: its row and the sessions a second.
         """
         state, patience = self.state, self.training["patience"]
-        while state.epoch < self.training["epochs"] and state.epoch - state.best_epoch <= patience:
+        while state.epoch < self.training["epochs"] and state.epoch - state.best_epoch < patience:
             began = time.perf_counter()
             sessions = self.one_epoch()
             trained = time.perf_counter() - began

@@ -1,0 +1,110 @@
+"""What a network is taught with: balance, weights of prefixes, augmentation, batches of like length."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.special import expit
+from window_fixtures import random_sessions, session, write_windows
+
+from rabbithole.training.augment import augment, augment_windows
+from rabbithole.training.balance import balanced_rows, class_weights, prior_shift
+from rabbithole.training.batches import gather, plan, random, shapes
+from rabbithole.training.inputs import read_encoding, read_split
+from rabbithole.training.network import losses
+from rabbithole.windows.fields import CATEGORICAL, PADDING, UNSEEN
+
+BUYER = np.array([1] * 20 + [0] * 180, np.int8)
+
+
+def windows_of(folder, rows, length=10):
+    path = write_windows(folder / "windows", length=length, train=rows)
+    return read_split(path, "train", read_encoding(path))
+
+
+def test_undersampling_keeps_all_buyers_and_as_many_others_anew_each_epoch():
+    first, second = (balanced_rows(BUYER, "undersample", seed=0, epoch=epoch) for epoch in (0, 1))
+    assert BUYER[first].sum() == 20 and len(first) == len(set(first.tolist())) == 40
+    assert set(first.tolist()) != set(second.tolist())
+
+
+def test_oversampling_keeps_everyone_and_draws_buyers_again():
+    rows = balanced_rows(BUYER, "oversample", seed=0, epoch=0)
+    assert set(rows.tolist()) == set(range(200))
+    assert BUYER[rows].sum() == 180 and len(rows) == 360
+
+
+def test_class_weights_give_both_classes_half_of_all_weight():
+    weights = class_weights(BUYER, "class_weight")
+    assert weights[BUYER == 1].sum() == pytest.approx(weights[BUYER == 0].sum())
+    assert weights.mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("balance", ["undersample", "oversample", "class_weight"])
+def test_the_shift_undoes_a_balance(balance):
+    """Sessions alike of which 30 % buy: in the balanced set their odds are 180 / 20 times as high."""
+    balanced_odds = 0.3 / 0.7 * 180 / 20
+    assert expit(np.log(balanced_odds) + prior_shift(BUYER, balance)) == pytest.approx(0.3)
+
+
+def test_a_session_s_prefixes_share_its_weight_by_one_over_k():
+    """Against the sum written out: logits differ by step and column, two sessions, one of weight 3."""
+    logits = jnp.array(np.random.default_rng(0).normal(size=(2, 3, 2)), jnp.float32)
+    buyer, lengths, weights = (np.array(values) for values in ([1.0, 0.0], [3, 2], [1.0, 3.0]))
+
+    def cost(logit, label):
+        return -np.log(expit(logit)) if label else -np.log(1 - expit(logit))
+
+    expected = ended = 0.0
+    for n in range(2):
+        end = cost(float(logits[n, lengths[n] - 1, 1]), buyer[n])
+        ended += weights[n] * end
+        prefixes = sum(cost(float(logits[n, k - 1, 0]), buyer[n]) / k for k in range(1, lengths[n] + 1))
+        expected += weights[n] * (0.5 * end + 0.5 * prefixes)
+    arguments = (logits, jnp.array(buyer), jnp.array(lengths), jnp.array(weights))
+    assert np.allclose(losses(*arguments, prefixes=True), (expected, ended), rtol=1e-5)
+    assert np.allclose(losses(*arguments, prefixes=False), (ended, ended), rtol=1e-5)
+
+
+def test_dropping_events_keeps_the_last_and_the_order(tmp_path):
+    rows = [session(f"s{n}", n % 2, list(range(4, 4 + 8))) for n in range(200)]
+    windows = windows_of(tmp_path, rows)
+    shape = shapes(length=10, batch_size=250)[-1]
+    batch = gather(windows, np.arange(shape.sessions), shape)
+    dropped = augment(batch, random(0), unseen_share=0.0, event_dropout=0.5)
+    assert 3.5 < dropped.lengths.mean() < 5.5
+    item = CATEGORICAL.index("item")
+    for length, codes in zip(dropped.lengths, dropped.codes[..., item], strict=True):
+        kept = codes[:length]
+        assert kept[-1] == 11 and (np.diff(kept) > 0).all() and (codes[length:] == PADDING).all()
+    whole = augment_windows(windows, random(0), unseen_share=0.0, event_dropout=0.5)
+    for start, end in zip(whole.offsets[:-1], whole.offsets[1:], strict=True):
+        kept = whole.codes[start:end, item]
+        assert kept[-1] == 11 and (np.diff(kept) > 0).all()
+    assert 3.5 < whole.lengths.mean() < 5.5
+
+
+def test_a_share_of_codes_becomes_unseen_and_padding_stays(tmp_path):
+    windows = windows_of(tmp_path, random_sessions(300, np.random.default_rng(0), prefix="s"))
+    shape = shapes(length=10, batch_size=300)[-1]
+    batch = gather(windows, np.arange(shape.sessions), shape)
+    hidden = augment(batch, random(0), unseen_share=0.2, event_dropout=0.0)
+    inside = np.arange(shape.steps) < batch.lengths[:, None]
+    share = (hidden.codes[inside] == UNSEEN).mean(axis=0)
+    # Places are drawn with repeats: a little fewer than 20 %, in every field alike.
+    assert (share > 0.14).all() and (share < 0.22).all()
+    assert (hidden.codes[~inside] == PADDING).all()
+    changed = hidden.codes != batch.codes
+    assert (hidden.codes[changed] == UNSEEN).all()
+
+
+def test_every_session_comes_once_an_epoch_in_a_shape_that_holds_it():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 101, 5000)
+    kinds = shapes(length=100, batch_size=256)
+    assert kinds[-1].steps == 100 and len(kinds) <= 7
+    first, again, other = (plan(lengths, np.arange(5000), kinds, random(0, epoch)) for epoch in (0, 0, 1))
+    assert sorted(np.concatenate([rows for _, rows in first]).tolist()) == list(range(5000))
+    for shape, rows in first:
+        assert len(rows) <= shape.sessions and lengths[rows].max() <= shape.steps
+    assert all(np.array_equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
+    assert any(not np.array_equal(a[1], b[1]) for a, b in zip(first, other, strict=True))
