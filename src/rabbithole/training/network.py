@@ -19,6 +19,7 @@ TABLE_RATE = 0.03
 """Share of the step size for tables of many rows: Adam moves a row that is seen seldom as far as one that is
 seen always, so that at the full size the networks learn train's items by heart before they learn anything."""
 
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Learned:
@@ -87,7 +88,9 @@ def optimisers(settings: dict[str, Any], steps: int) -> tuple[Any, Any]:
 
     decay, slower = settings["weight_decay"], optax.scale(TABLE_RATE)
     return (
-        optax.chain(optax.adamw(schedule, weight_decay=decay, mask=matrices), optax.masked(slower, large_tables)),
+        optax.chain(
+            optax.adamw(schedule, weight_decay=decay, mask=matrices), optax.masked(slower, large_tables)
+        ),
         optax.chain(optax.adamw(schedule, weight_decay=decay), slower),
     )
 
