@@ -11,6 +11,7 @@ rule book:
         "<logs>/book.log",
     benchmark:
         "<benchmarks>/book.tsv"
+    priority: 2
     retries: 2
     localrule: True
     conda:
@@ -42,6 +43,7 @@ rule train_text:
         "<logs>/train_text/{text_model}.log",
     benchmark:
         "<benchmarks>/train_text/{text_model}.tsv"
+    priority: 1
     conda:
         "../envs/jax.yaml"
     threads: 1

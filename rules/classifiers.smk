@@ -12,7 +12,7 @@ rule train:
         "<logs>/train/{dataset}-{model}-{seed}.log",
     benchmark:
         "<benchmarks>/train/{dataset}-{model}-{seed}.tsv"
-    # The longest jobs begin first.
+    # Next after what the long jobs wait for (2), before all the rest (0): no core stays idle at the end.
     priority: 1
     conda:
         "../envs/jax.yaml"

@@ -12,6 +12,7 @@ rule sessions:
         "<logs>/sessions/{dataset}.log",
     benchmark:
         "<benchmarks>/sessions/{dataset}.tsv"
+    priority: 2
     conda:
         "../envs/spark.yaml"
     threads: SETTINGS.spark.threads
@@ -41,6 +42,7 @@ rule windows:
         "<logs>/windows/{dataset}.log",
     benchmark:
         "<benchmarks>/windows/{dataset}.tsv"
+    priority: 2
     conda:
         "../envs/spark.yaml"
     threads: SETTINGS.spark.threads

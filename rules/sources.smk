@@ -8,6 +8,7 @@ rule simulate:
         "<logs>/simulate/{dataset}.log",
     benchmark:
         "<benchmarks>/simulate/{dataset}.tsv"
+    priority: 2
     conda:
         "../envs/spark.yaml"
     threads: 1
@@ -34,6 +35,7 @@ rule events:
         "<logs>/events/{dataset}.log",
     benchmark:
         "<benchmarks>/events/{dataset}.tsv"
+    priority: 2
     conda:
         "../envs/spark.yaml"
     threads: SETTINGS.spark.threads

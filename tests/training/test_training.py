@@ -90,7 +90,7 @@ def signed_windows(folder: Path, *, signs: float, chances: tuple[float, float]) 
     rng = np.random.default_rng(0)
     rows = {
         split: signed(count, rng, split, signs=signs, chances=chances)
-        for split, count in (("train", 4000), ("valid", 800), ("test", 3000))
+        for split, count in (("train", 12000), ("valid", 1000), ("test", 3000))
     }
     return write_windows(folder / "windows", length=LENGTH, **rows)
 
@@ -123,7 +123,7 @@ def test_a_planted_sign_is_found_and_told_in_true_probabilities(model, planted, 
 @pytest.mark.parametrize("balance", ["undersample", "oversample", "class_weight"])
 @pytest.mark.parametrize("model", ["gru", "gradient_boosting"])
 def test_balancing_is_taken_back_in_the_scores(model, balance, rare, tmp_path):
-    fit(rare, tmp_path, model, balance=balance)
+    fit(rare, tmp_path, model, balance=balance, epochs=12, patience=12)
     labels, scores = ended(tmp_path)
     assert 0.7 * labels.mean() < scores.mean() < 1.4 * labels.mean()
     assert roc_auc_score(labels, scores) > 0.7

@@ -24,7 +24,8 @@ from rabbithole.training.sharing import Sharing
 from rabbithole.windows.arrays import Windows
 
 KEYS = "rbg"
-"""Random bits for dropout come from the processor's own generator: threefry takes as long as the network."""
+"""Random bits come from the processor's own generator: threefry takes as long to compute (for dropout) and to
+compile (for the first weights) as the network."""
 
 Report = Callable[[dict[str, Any], float], None]
 
@@ -151,7 +152,7 @@ class Trainer:
     def keep(self) -> None:
         """Copy the weights aside: the step takes over the memory of its own."""
         learned = self.state.learned
-        self.state.best = jax.tree.map(jnp.copy, (learned.weights, learned.table))
+        self.state.best = copy_of((learned.weights, learned.table))
 
     def logits(self, windows: Windows, steps: list[int]) -> NDArray[np.float64]:
         """Return natural log odds under the present weights; see `network_logits`."""
@@ -165,6 +166,12 @@ class Trainer:
             shapes=self.shapes,
             running=RUNNING if self.augmentation["prefixes"] else ENDED,
         )
+
+
+@jax.jit
+def copy_of(tree: Any) -> Any:
+    """Return the same arrays in memory of their own."""
+    return jax.tree.map(jnp.copy, tree)
 
 
 def network_logits(
@@ -198,5 +205,20 @@ def build(
     model_class: Any, settings: dict[str, Any], *, sizes: dict[str, int], length: int, seed: int
 ) -> Any:
     """Return an untrained network; how it is optimised is none of its settings."""
+    # Drawn in one compiled program: compiled number by number, this takes longer than an epoch.
+    return nnx.jit(maker(model_class, settings, sizes=sizes, length=length, seed=seed))()
+
+
+def outline(model_class: Any, settings: dict[str, Any], *, sizes: dict[str, int], length: int) -> Any:
+    """Return a network in which shapes and types stand in the place of numbers."""
+    return nnx.eval_shape(maker(model_class, settings, sizes=sizes, length=length, seed=0))
+
+
+def maker(
+    model_class: Any, settings: dict[str, Any], *, sizes: dict[str, int], length: int, seed: int
+) -> Callable[[], Any]:
+    """Return what makes the network."""
     shape = {key: settings[key] for key in settings if key not in ("learning_rate", "weight_decay")}
-    return model_class(**shape, sizes=sizes, length=length, rngs=nnx.Rngs(seed))
+    return lambda: model_class(
+        **shape, sizes=sizes, length=length, rngs=nnx.Rngs(jax.random.key(seed, impl=KEYS))
+    )

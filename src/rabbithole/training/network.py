@@ -66,8 +66,8 @@ def begin(model: nnx.Module, optimiser: Any, table_optimiser: Any) -> tuple[Netw
     learned = Learned(
         weights,
         table,
-        optimiser.init(weights),
-        table_optimiser.init(table),
+        jax.jit(optimiser.init)(weights),
+        jax.jit(table_optimiser.init)(table),
         jnp.zeros((), jnp.int32),
         jnp.zeros(2, jnp.float32),
     )

@@ -18,7 +18,7 @@ from rabbithole.models.registry import model_class
 from rabbithole.training.batches import shapes
 from rabbithole.training.checkpoint import load_weights, read_description
 from rabbithole.training.inputs import Encoding, read_encoding, read_split
-from rabbithole.training.loop import build, network_logits
+from rabbithole.training.loop import network_logits, outline
 from rabbithole.training.network import make_forward, split
 from rabbithole.windows.arrays import Windows
 
@@ -71,8 +71,9 @@ def load_model(checkpoint: Path, description: dict[str, Any]) -> Logits:
     if issubclass(found, Estimator):
         estimator = found.load(checkpoint)
         return lambda windows, steps: estimator.logits(windows, steps) + shift
-    model = build(found, description["settings"], sizes=description["sizes"], length=length, seed=0)
-    network, weights, table = split(model)
+    network, weights, table = split(
+        outline(found, description["settings"], sizes=description["sizes"], length=length)
+    )
     weights, table = load_weights(checkpoint, weights, table)
     forward = make_forward(network)
     kinds = shapes(length=length, batch_size=description["batch_size"])
