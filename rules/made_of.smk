@@ -88,8 +88,12 @@ def dataset_sources(dataset):
 def page_sources():
     """Return what the page is made of, as JSON; how Spark runs is left out, as it changes no result."""
     text_files = {
-        name: {model: results(f"alice/{model}/{name}.json") for model in TEXT_MODELS}
-        for name in ("metrics", "samples")
+        name: {model: results(f"alice/{model}/{file}.json") for model in TEXT_MODELS}
+        for name, file in (
+            ("metrics", "metrics"),
+            ("histories", "history"),
+            ("samples", "samples"),
+        )
     }
     return as_text(
         {

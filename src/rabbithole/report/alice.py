@@ -20,7 +20,7 @@ DECK_WROTE = (
 def alice_part(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the template shows of Alice: models and figures, samples by temperature, the curve."""
     metrics = {model: read_json(Path(path)) for model, path in given["metrics"].items()}
-    histories = {model: read_json(Path(path)) for model, path in given.get("histories", {}).items()}
+    histories = {model: read_json(Path(path)) for model, path in given["histories"].items()}
     samples = {model: read_json(Path(path)) for model, path in given["samples"].items()}
     temperatures = sorted({one["temperature"] for group in samples.values() for one in group["samples"]})
     texts = {model: {one["temperature"]: one for one in group["samples"]} for model, group in samples.items()}
@@ -34,7 +34,7 @@ def alice_part(given: Mapping[str, Any]) -> dict[str, Any]:
                 "name": shown(model),
                 "within": within(model),
                 "colour": colour(model),
-                "seconds": sum(histories[model]["seconds"]) if model in histories else None,
+                "seconds": sum(histories[model]["seconds"]),
             }
             for model in metrics
         ],
