@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from rabbithole.errors import UserError
-from rabbithole.settings import Settings
+from rabbithole.settings import CharGru, DeckText, Evaluation, Network, Settings, Training, Trees
 from rabbithole.settings_check import check
 
 ROOT = Path(__file__).parents[1]
@@ -130,4 +130,16 @@ def test_the_oracle_is_there_for_sessions_as_simulated_alone() -> None:
         .datasets["retailrocket"]
         .has_oracle
     )
-    assert not check(changed("datasets.retailrocket.source", "data/x")).datasets["retailrocket"].has_oracle
+    for key, value in (("source", "data/x"), ("drop_duplicates", False)):
+        other = check(changed(f"datasets.retailrocket.{key}", value))
+        assert not other.datasets["retailrocket"].has_oracle
+
+
+def test_a_key_left_out_means_what_config_yaml_says() -> None:
+    found = check(CONFIG)
+    assert found.training == Training()
+    assert found.evaluation == Evaluation()
+    assert found.models["gru"] == Network(kind="network")
+    assert found.models["gradient_boosting"] == Trees(kind="trees")
+    assert found.alice.models.deck == DeckText()
+    assert found.alice.models.char_gru == CharGru()

@@ -139,12 +139,13 @@ class Dataset(Section):
 
     @property
     def has_oracle(self) -> bool:
-        """Whether the best possible score is known: a simulated log, with sessions as simulated."""
+        """Whether the best possible score is known: simulated, with sessions and events as they were."""
         simulated_by = {"yoochoose": "session", "retailrocket": "visitor"}[self.format]
         return (
             self.source == "simulate"
             and self.sessions.by == simulated_by
             and self.sessions.gap_minutes is None
+            and self.drop_duplicates
         )
 
 
@@ -158,7 +159,7 @@ class Network(Section):
         1, description="Stacked recurrent layers, or rounds of dilations of a convolution."
     )
     dropout: float = Field(0.1, ge=0, lt=1, description="Share of units dropped while training.")
-    learning_rate: float = Field(0.002, gt=0, description="Peak step size of AdamW.")
+    learning_rate: float = Field(0.003, gt=0, description="Peak step size of AdamW.")
     weight_decay: float = Field(0.0001, ge=0, description="Weight decay of AdamW.")
 
 
@@ -166,18 +167,18 @@ class Trees(Section):
     """A gradient-boosting baseline on session aggregates."""
 
     kind: Literal["trees"]
-    learning_rate: float = Field(0.1, gt=0, description="Shrinkage of each tree.")
+    learning_rate: float = Field(0.05, gt=0, description="Shrinkage of each tree.")
     iterations: Positive = Field(300, description="Trees at most; early stopping on valid may end before.")
-    leaves: int = Field(31, ge=2, description="Leaves of each tree at most.")
+    leaves: int = Field(15, ge=2, description="Leaves of each tree at most.")
 
 
 class Training(Section):
     """How the networks are trained."""
 
     batch_size: Positive = Field(1024, description="Sessions a step.")
-    epochs: Positive = Field(8, description="Passes over train at most.")
+    epochs: Positive = Field(5, description="Passes over train at most.")
     patience: Positive = Field(
-        2, description="Stop after so many epochs without a better valid AUC; the best epoch is kept."
+        3, description="Stop after so many epochs without a better valid AUC; the best epoch is kept."
     )
     unseen_share: Share = Field(
         0.01, description="Share of train's codes replaced by `unseen`, so that it is learned too."
@@ -212,7 +213,7 @@ class DeckText(Section):
     dropout: float = Field(0.2, ge=0, lt=1, description="Share of units dropped while training.")
     learning_rate: float = Field(0.001, gt=0, description="Step size of Adam.")
     batch_size: Positive = Field(128, description="Windows a step.")
-    epochs: Positive = Field(3, description="Passes over the text.")
+    epochs: Positive = Field(2, description="Passes over the text.")
 
 
 class CharGru(Section):

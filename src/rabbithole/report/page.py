@@ -19,7 +19,7 @@ from rabbithole.report.verdict import tests_in_words, verdict, warnings
 from rabbithole.report.wording import FILTERS
 
 NO_ORACLE_REAL = "no oracle: nobody knows what real shoppers had in mind"
-NO_ORACLE_SIMULATED = "no oracle: these are other sessions than the simulated ones"
+NO_ORACLE_SIMULATED = "no oracle: these sessions or events are not as simulated"
 
 
 def page(

@@ -46,5 +46,6 @@ def refuse_one_class(windows: Windows, split: str) -> None:
     lack = "no buyer" if buyers == 0 else "nobody but buyers"
     need = "train needs both to learn from" if split == "train" else f"AUC on {split} needs both"
     raise UserError(
-        f"{split} has {len(windows):,} sessions and {lack}; {need}. Take more sessions, or other shares."
+        f"{split} has {len(windows):,} sessions and {lack}; {need}. Take more sessions, or other shares; "
+        "and see that the log holds purchases."
     )
