@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: run environment test check format lock schema slurm slurm-plugin clean
+.PHONY: run environment test torture check format lock schema slurm slurm-plugin clean
 
 run: environment
 	$(BIN)/snakemake --cores $(CORES)
@@ -21,6 +21,10 @@ environment: .venv/$(ACCELERATOR)
 
 test: environment check
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+# Kills runs at random moments, fifty times (about half an hour).
+torture: environment
+	$(BIN)/python tests/torture.py
 
 check: environment
 	$(BIN)/ruff check .

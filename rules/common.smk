@@ -12,6 +12,7 @@ from snakemake.settings.types import DeploymentMethod
 SOURCE = Path(workflow.basedir, "src")
 sys.path.insert(0, str(SOURCE))
 
+from rabbithole import parent
 from rabbithole.code_digest import code_digest as code
 from rabbithole.errors import UserError
 from rabbithole.fingerprint import fingerprint
@@ -20,6 +21,7 @@ from rabbithole.sources.locate import locate
 
 # Jobs run this package, with the Python that runs Snakemake unless conda brings one.
 PREFIX = f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(SOURCE))}; "
+PREFIX += f"export {parent.PARENT}={shlex.quote(parent.name())}; "
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     PREFIX += f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
 shell.prefix(PREFIX)

@@ -14,16 +14,23 @@ BOOK = (
 )
 
 
+def command(
+    folder: Path, *arguments: str, config: Path | None = None, root: Path = ROOT, tiny: bool = True
+) -> list[str]:
+    """Return the command that runs Snakemake on the project at `root`, with results below `folder`."""
+    paths = [root / TINY] * tiny + [config] * (config is not None)
+    configs = [str(path) for path in paths]
+    words = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
+    words += ["--directory", str(folder), "--cores", "2", "--nocolor"]
+    return [*words, *arguments, *(["--configfile", *configs] if configs else [])]
+
+
 def snakemake(
     folder: Path, *arguments: str, config: Path | None = None, root: Path = ROOT, tiny: bool = True
 ) -> subprocess.CompletedProcess[str]:
-    """Run Snakemake on the project at `root`, with results below `folder`."""
-    paths = [root / TINY] * tiny + [config] * (config is not None)
-    configs = [str(path) for path in paths]
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
-    command += ["--directory", str(folder), "--cores", "2", "--nocolor"]
-    command += [*arguments, *(["--configfile", *configs] if configs else [])]
-    return subprocess.run(command, capture_output=True, text=True, timeout=900)
+    """Run that command and wait for it."""
+    words = command(folder, *arguments, config=config, root=root, tiny=tiny)
+    return subprocess.run(words, capture_output=True, text=True, timeout=900)
 
 
 def workplace(folder: Path) -> Path:

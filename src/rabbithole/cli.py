@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from rabbithole.errors import UserError
+from rabbithole.parent import die_with_parent
 
 app = typer.Typer(
     help="Rabbithole follows a shopper's clicks and says who will buy. Snakemake runs these steps.",
@@ -29,6 +30,7 @@ Threads = Annotated[int, typer.Option(min=1, help="Cores to use.")]
 
 def main() -> None:
     """Run a step; a mistake of the user's ends in a message, not in a stack trace."""
+    die_with_parent()
     try:
         app()
     except UserError as error:

@@ -182,7 +182,7 @@ def why(copy: Copy, config: dict[str, Any]) -> str:
 def test_why_tells_old_and_new(copy: Copy) -> None:
     assert why(copy, {}) == "Nothing would run.\n"
     said = why(copy, {"models": {"gru": {"learning_rate": 0.01}}})
-    assert "Training gru on yoochoose, seed 0\n    settings.learning_rate: 0.002 -> 0.01\n" in said
+    assert "Training gru on yoochoose, seed 0\n    settings.learning_rate: 0.003 -> 0.01\n" in said
     assert "Gathering the sessions" not in said
     copy.edit("src/rabbithole/report/roc.py", later)
     changed = r'Drawing roc of yoochoose\n    rabbithole\.report\.roc: "\w+" -> "\w+"\n'
