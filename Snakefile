@@ -5,7 +5,7 @@ from snakemake.utils import min_version
 min_version("9.25")
 
 
-configfile: f"{workflow.basedir}/config.yaml"
+configfile: str(Path(workflow.current_basedir, "config.yaml"))
 
 
 pathvars:

@@ -9,7 +9,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 # The package need not be installed where Snakemake runs, and a later copy of it elsewhere must not win.
-SOURCE = Path(workflow.basedir, "src")
+HOME = Path(workflow.current_basedir).parent
+SOURCE = HOME / "src"
 sys.path.insert(0, str(SOURCE))
 
 from rabbithole import parent
@@ -38,9 +39,13 @@ except UserError as error:
     raise refuse(error) from None
 
 
+# Found while the rules are read: another workflow that imports these as a module may say where results lie.
+RESULTS = workflow.pathvars.apply("<results>")
+
+
 def results(path):
     """Return a path below the results folder."""
-    return f"{workflow.pathvars.apply('<results>')}/{path}"
+    return f"{RESULTS}/{path}"
 
 
 def find_raw_files(name, dataset):
@@ -247,6 +252,6 @@ def launcher(wildcards, resources):
     if "mpi" not in resources.keys():
         return ""
     program, *arguments = shlex.split(resources.mpi)
-    script = Path(workflow.basedir, "profiles/slurm", program)
+    script = HOME / "profiles/slurm" / program
     program = str(script) if script.exists() else program
     return shlex.join([program, *arguments, "-n", str(resources.tasks)])

@@ -37,6 +37,8 @@ def run_and_kill(folder: Path, root: Path, target: str, how: signal.Signals, sec
 
     Waits until nothing of the run is left, and fails when a job outlives its Snakemake.
     """
+    # Started in the background, this process may have been told to pass over SIGINT, and would hand that on.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with (folder / "killed.log").open("ab") as log:
         process = subprocess.Popen(command(folder, root=root), stdout=log, stderr=log, start_new_session=True)
         try:

@@ -19,7 +19,7 @@ def main(
     seed: Annotated[int, typer.Option(help="seed of targets, signals and moments")] = 0,
     longest: Annotated[
         float, typer.Option(help="seconds after its start at which a run is killed, at most")
-    ] = 30,
+    ] = 20,
 ) -> None:
     """Run, kill, go on, until so many kills are survived; print a line for each, and how runs ended."""
     random = np.random.default_rng(seed)

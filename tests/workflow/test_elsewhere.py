@@ -1,0 +1,57 @@
+"""The workflow runs from a checkout that nobody may write to, and as a module of another workflow."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from workflow_runs import TINY, workplace
+
+OUTER = """
+configfile: "{checkout}/config.yaml"
+
+
+module rabbithole:
+    snakefile:
+        "{checkout}/Snakefile"
+    config:
+        config
+    pathvars:
+        results="out/shop",
+
+
+use rule * from rabbithole as shop_*
+
+
+rule mine:
+    input:
+        "out/shop/yoochoose/gradient_boosting/seed-0/metrics.json",
+    output:
+        "mine.json",
+    shell:
+        "cp {{input}} {{output}}"
+"""
+
+# Root may write anywhere, unless it gives up that right.
+AS_OTHERS = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+
+
+@pytest.mark.xdist_group("elsewhere")
+def test_a_read_only_checkout_works_as_a_module_of_another_workflow(project: Path, tmp_path: Path) -> None:
+    checkout, folder = tmp_path / "checkout", workplace(tmp_path / "run")
+    shutil.copytree(project, checkout)
+    subprocess.run(["chmod", "-R", "a-w", str(checkout)], check=True)
+    (folder / "Snakefile").write_text(OUTER.format(checkout=checkout))
+    arguments = ["--cores", "2", "--configfile", str(checkout / TINY), "--", "mine.json"]
+    done = subprocess.run(
+        [*AS_OTHERS, sys.executable, "-m", "snakemake", *arguments],
+        cwd=folder, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    subprocess.run(["chmod", "-R", "u+w", str(checkout)], check=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert 0 <= json.loads((folder / "mine.json").read_text())["auc"]["value"] <= 1
+    assert not (folder / "results").exists()
+    assert not list(checkout.rglob("__pycache__")) and not (checkout / ".snakemake").exists()
