@@ -1,5 +1,6 @@
 """Outputs appear whole or not at all; a raw log is known by its content."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -23,6 +24,12 @@ def test_a_step_that_fails_leaves_the_old_output_and_no_rubbish(tmp_path: Path) 
         raise RuntimeError
     assert (target / "a").read_text() == "old"
     assert [child.name for child in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_full_disk_is_told_with_the_output_that_did_not_fit(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as told, whole(tmp_path / "out"):
+        raise OSError(errno.ENOSPC, "written by a library that does not say where")
+    assert told.value.filename == str(tmp_path / "out")
 
 
 def test_a_manifest_tells_a_missing_and_a_foreign_file(tmp_path: Path) -> None:

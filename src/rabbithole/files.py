@@ -1,5 +1,6 @@
 """Outputs that appear whole or not at all."""
 
+import errno
 import hashlib
 import json
 import os
@@ -8,6 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of errors that say that nothing more can be written, but not where."""
 
 
 @contextmanager
@@ -25,6 +29,10 @@ def whole(path: Path) -> Iterator[Path]:
         yield temporary
         remove(path)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
     finally:
         remove(temporary)
 

@@ -87,7 +87,11 @@ def spark_session(options: SparkOptions, name: str, *, shuffled: int = 0) -> Ite
         yield _current
     except UserError:
         raise
-    except Exception:
+    except Exception as error:
+        if "No space left on device" in str(error):
+            raise UserError(
+                f"{name}: no space left on the disk of the results, or of {scratch.parent}"
+            ) from error
         # The JVM's own words explain what the Python exception may not.
         print("".join(f"spark: {line}\n" for line in _tail(log)), end="", file=sys.stderr)
         raise
