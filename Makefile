@@ -8,6 +8,7 @@ CORES ?= all
 
 run: environment
 	$(BIN)/snakemake --cores $(CORES)
+	@cat results/report/summary.txt
 
 environment: .venv/$(ACCELERATOR)
 

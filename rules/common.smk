@@ -67,6 +67,10 @@ def find_raw_files(name, dataset):
         ) from None
 
 
+if "://" not in SETTINGS.alice.source and not Path(SETTINGS.alice.source).is_file():
+    raise refuse(f"alice.source: there is no file {SETTINGS.alice.source}")
+
+
 DATASETS = list(SETTINGS.datasets)
 MODELS = list(SETTINGS.models)
 RAW = {name: find_raw_files(name, found) for name, found in SETTINGS.datasets.items()}

@@ -1,5 +1,7 @@
 """What comparisons, figures and the page are made of, depending on the settings."""
 
+import os
+
 
 def scored(dataset):
     """Return the runs whose scores are judged on a data set: (name in the report, folder below it)."""
@@ -133,7 +135,7 @@ def page_code():
 
 
 def show_summary():
-    """Print the last lines of a run: the headline figures and where the report lies."""
+    """Print the headline figures and where the report lies; `make` does so itself, as its last lines."""
     summary = Path(results("report/summary.txt"))
-    if summary.exists():
+    if summary.exists() and "MAKELEVEL" not in os.environ:
         print(summary.read_text("utf-8"))

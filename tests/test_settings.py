@@ -58,6 +58,12 @@ def merged(base: dict, over: dict) -> dict:
         ("models.gru.leaves", 3, ["models.gru.leaves", "no such key"]),
         ("models.gru.kind", "net", ["models.gru.kind", "'net'", "'network' or 'trees'"]),
         ("models.gruu", {"kind": "network"}, ["models.gruu", "did you mean gru?", "models/gruu.py"]),
+        ("models.gru", {"kind": "trees"}, ["models.gru.kind: gru is of kind 'network'"]),
+        ("seeds", [2**32], ["seeds.0", "4294967296"]),
+        ("datasets.yoochoose.sessions.by", "visitor", ["sessions.by", "names no visitors"]),
+        ("datasets.yoochoose.timezone", "utc", ["timezone", "did you mean UTC?"]),
+        ("datasets.yoochoose.simulate", 5, ["simulate", "given 5", "a section of keys"]),
+        ("spark.master", "lokal", ["spark.master", "given 'lokal'"]),
         ("evaluation.steps", [1, 1], ["evaluation.steps", "twice"]),
         ("training.epochs", True, ["training.epochs", "given True", "integer"]),
         ("alice.models.char_gru.dropout", 1.0, ["char_gru.dropout", "given 1.0", "less than 1"]),
@@ -121,6 +127,11 @@ def test_the_schema_is_the_settings() -> None:
         difflib.unified_diff(kept.splitlines(), made.splitlines(), "kept", "made", lineterm="")
     )
     assert kept == made, f"run `make schema`:\n{difference}"
+
+
+def test_a_data_set_or_model_that_is_null_is_left_out() -> None:
+    assert list(check(changed("datasets.yoochoose", None)).datasets) == ["retailrocket"]
+    assert "gru" not in check(changed("models.gru", None)).models
 
 
 def test_the_oracle_is_there_for_sessions_as_simulated_alone() -> None:

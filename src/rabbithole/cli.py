@@ -186,14 +186,15 @@ def sample_text(settings: Json, checkpoint: File, text: File, output: File, thre
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def why(context: typer.Context) -> None:
+def why() -> None:
     """Say what `snakemake` would run now and why: which setting, file or code changed, old value and new.
 
     Arguments are passed on to Snakemake, such as --configfile or a target.
     """
     from rabbithole.why import why
 
-    for line in why(context.args):
+    # As given: typer would take a `--` out, which Snakemake needs before a target.
+    for line in why(sys.argv[sys.argv.index("why") + 1 :]):
         print(line)
 
 

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
 FOLDERS_OF_RESULTS = ("alice", "benchmarks", "logs", "report")
 
 
@@ -133,9 +135,17 @@ class Dataset(Section):
     def timezone_exists(cls, name: str) -> str:
         """Refuse a name that the time zone database does not have."""
         if name not in available_timezones():
-            near = get_close_matches(name, available_timezones(), 1)
+            near = [zone for zone in sorted(available_timezones()) if zone.lower() == name.lower()]
+            near = near or get_close_matches(name, available_timezones(), 1)
             raise ValueError("not a time zone" + (f"; did you mean {near[0]}?" if near else ""))
         return name
+
+    @model_validator(mode="after")
+    def log_has_visitors(self) -> "Dataset":
+        """Refuse sessions by visitor where the log's format names none."""
+        if self.format == "yoochoose" and self.sessions.by == "visitor":
+            raise ValueError("sessions.by: a yoochoose log names no visitors, so it must be `session`")
+        return self
 
     @property
     def has_oracle(self) -> bool:
@@ -180,8 +190,11 @@ class Training(Section):
     patience: Positive = Field(
         3, description="Stop after so many epochs without a better valid AUC; the best epoch is kept."
     )
-    unseen_share: Share = Field(
-        0.01, description="Share of train's codes replaced by `unseen`, so that it is learned too."
+    unseen_share: float = Field(
+        0.01,
+        ge=0,
+        lt=1,
+        description="Share of train's codes replaced by `unseen`, so that it is learned too.",
     )
 
 
@@ -275,6 +288,7 @@ class Spark(Section):
 
     master: str = Field(
         "local",
+        pattern=r"^(local|yarn|(spark|k8s|sc)://.+)$",
         description="`local` (the rule's threads), or the address of a cluster.",
     )
     conf: dict[str, str] = Field(default={}, description="Further Spark settings, passed through.")
@@ -285,8 +299,8 @@ class Spark(Section):
 class Settings(Section):
     """All of config.yaml."""
 
-    seed: int = Field(0, ge=0, description="Seed of the simulator, the random split, the samples of text.")
-    seeds: list[Annotated[int, Field(ge=0)]] = Field(
+    seed: Seed = Field(0, description="Seed of the simulator, the random split, the samples of text.")
+    seeds: list[Seed] = Field(
         default=[0], min_length=1, description="Seeds of training: each model is trained once with each."
     )
     datasets: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")], Dataset] = Field(

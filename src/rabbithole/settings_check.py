@@ -10,13 +10,26 @@ from pydantic import BaseModel, ValidationError
 from rabbithole.errors import UserError
 from rabbithole.settings import Settings
 
+PLAIN = {
+    "dict_type": "a section of keys",
+    "model_type": "a section of keys",
+    "model_attributes_type": "a section of keys",
+    "too_short": "at least {min_length} items",
+}
+"""Words of our own for some of pydantic's kinds of mistake."""
+
 
 def check(config: dict[str, Any]) -> Settings:
     """Check a configuration and return it typed.
 
+    A data set or model that is null is left out, so that a file that merges over another can take it away.
     Raises `UserError` with one line per mistake: the key's path, what was given, what is allowed, and
     for an unknown key the nearest right one.
     """
+    for part in ("datasets", "models"):
+        if isinstance(config.get(part), dict):
+            kept = {name: section for name, section in config[part].items() if section is not None}
+            config = {**config, part: kept}
     try:
         settings = Settings.model_validate(config)
     except ValidationError as error:
@@ -39,7 +52,16 @@ def check(config: dict[str, Any]) -> Settings:
                 for name in unknown
             ]
         )
+    wrong = [(name, kind_of(name)) for name, model in settings.models.items() if model.kind != kind_of(name)]
+    if wrong:
+        raise _refused([f"models.{name}.kind: {name} is of kind {kind!r}" for name, kind in wrong])
     return settings
+
+
+def kind_of(model: str) -> str:
+    """Return which kind of settings a purchase model takes, by the class that its `Model` is made of."""
+    source = Path(__file__).with_name("models").joinpath(f"{model}.py").read_text("utf-8")
+    return "trees" if re.search(r"^class Model\(Estimator\)", source, re.M) else "network"
 
 
 def known_models() -> list[str]:
@@ -76,14 +98,16 @@ def _explain(config: dict[str, Any], mistake: Any) -> tuple[str, str]:
         hint = f"; did you mean {near[0]}?" if near else "."
         return f"{key}: there is no such key (given {value!r}){hint} Allowed: ", ", ".join(allowed)
     if kind == "missing":
-        return f"{key}: ", "this key is missing"
+        return f"{key}: ", f"this key is missing{_description(mistake['loc'])}"
     if kind.startswith("union_tag"):
         given = value.get("kind") if isinstance(value, dict) else value
         return f"{key}.kind: given {given!r}, allowed: ", "'network' or 'trees'"
     if mistake["loc"] and mistake["loc"][-1] == "[key]":
-        return f"{key}: the name does not do: ", message.replace("String", "it")
+        return f"{key}: ", "a name is lower-case letters, digits and _ (of a data set - too), first a letter"
     if not path:
         return "", message
+    if kind in PLAIN:
+        message = PLAIN[kind].format(**mistake.get("ctx", {}))
     given = "a section" if isinstance(value, dict) else repr(value)
     if kind == "value_error":
         return f"{key}: ", message if isinstance(value, dict) else f"{message} (given {given})"
@@ -102,6 +126,12 @@ def _section_at(location: tuple[int | str, ...]) -> type[BaseModel]:
             tagged = [s for s in sections if "kind" in s.model_fields and part in _values(s)]
             here = tagged[0] if tagged else (sections[0] if len(sections) == 1 else here)
     return here if isinstance(here, type) else _sections_in(here)[0]
+
+
+def _description(location: tuple[int | str, ...]) -> str:
+    """Return what a missing key is for, to follow its name."""
+    field = _section_at(location[:-1]).model_fields.get(str(location[-1]))
+    return f": {field.description}" if field and field.description else ""
 
 
 def _values(section: type[BaseModel]) -> tuple[Any, ...]:

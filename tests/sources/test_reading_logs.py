@@ -124,6 +124,22 @@ def test_bad_lines_are_set_aside_with_line_and_reason(tmp_path: Path, spark: Spa
     assert manifest["rejected_examples"][1]["text"] == "51,yesterday,5,0"
 
 
+def test_a_first_line_that_is_no_header_is_set_aside(tmp_path: Path, spark: SparkOptions) -> None:
+    text = "a broken line,without,figures\n" + CLICKS
+    _, manifest = read(tmp_path, "yoochoose", {"yoochoose-clicks.dat": text}, spark)
+    assert set_aside(tmp_path)[0][0] == 1
+    assert (manifest["lines"]["header"], manifest["rejected"]) == (0, 1)
+
+
+def test_many_good_properties_do_not_make_up_for_bad_events(tmp_path: Path, spark: SparkOptions) -> None:
+    files = {
+        "events.csv": EVENTS + "1000000000000,7,view,5,\n" * 9 + "yesterday,7,view,5,\n",
+        "item_properties_part1.csv": "timestamp,itemid,property,value\n" + "1000000000001,5,790,n1.0\n" * 900,
+    }
+    with pytest.raises(UserError, match=r"1 of 11 lines can't be read"):
+        read(tmp_path, "retailrocket", files, spark, max_rejected=0.01)
+
+
 def test_bad_lines_of_every_file_are_set_aside_with_the_file_s_name(
     tmp_path: Path, spark: SparkOptions
 ) -> None:

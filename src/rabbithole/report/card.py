@@ -67,7 +67,10 @@ def log_facts(events: dict[str, Any]) -> Facts:
             "Files read",
             listed([f"{file['file']} ({plural(file['lines'], 'line')})" for file in events["files_read"]]),
         ),
-        ("Lines set aside", f"{number(events['rejected'])} of {number(lines['lines'])}"),
+        (
+            "Lines set aside",
+            f"{number(events['rejected'])} of {number(sum(file['lines'] for file in events['files_read']))}",
+        ),
         ("Exact duplicates dropped", number(lines["duplicates"])),
     ]
     if events["files_missing"]:

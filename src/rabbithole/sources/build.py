@@ -121,7 +121,7 @@ def _run(
         .toArrow()
     )
     report = collect(pieces, side, bad)
-    require_good(report, max_rejected)
+    require_good(report, max_rejected, EVENT_ROLES[format])
     return report, merge(found), facts
 
 

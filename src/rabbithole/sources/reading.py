@@ -89,8 +89,8 @@ def read_piece(piece: Piece, layout: Layout, side: Path) -> Iterator[pa.RecordBa
 def _header(text: bytes, layout: Layout, piece: Piece) -> int:
     """Return how many bytes of a file's beginning are a header: 0 if its first line is data.
 
-    Where none belongs, a first line that holds no digit is taken for one. Raises `UserError` when a
-    header names other columns than the format has.
+    Where none belongs, a first line of as many fields as the format has is taken for one when it holds no
+    digit. Raises `UserError` when a header names other columns than the format has.
     """
     line = text[: text.find(b"\n") + 1] or text
     fields = [
@@ -103,7 +103,7 @@ def _header(text: bytes, layout: Layout, piece: Piece) -> int:
             f"{piece.file.name} has the columns {','.join(fields)}, where {','.join(layout.names)} belong: "
             "bring the file to these columns."
         )
-    return len(line) if named or wordy else 0
+    return len(line) if named or (wordy and len(fields) == len(layout.names)) else 0
 
 
 def _bad_lines(block: Block, checks: Checks, piece: Piece, before: int) -> pa.Table:
@@ -172,20 +172,28 @@ def collect(pieces: Sequence[Piece], side: Path, rejected: Path) -> Report:
     return Report(list(files.values()), dict(sorted(reasons.items())), examples)
 
 
-def require_good(report: Report, max_rejected: float) -> None:
-    """Raise `UserError`, quoting five, if too large a share of lines is bad or a file has no good one."""
-    lines, rejected = report.total("lines"), report.total("rejected")
+def require_good(report: Report, max_rejected: float, event_roles: tuple[str, ...]) -> None:
+    """Raise `UserError`, quoting five, if too large a share of lines is bad or a file has no good one.
+
+    The share is that of the lines of events, and of those of all further files: a log's many properties of
+    items don't make up for bad events.
+    """
     quoted = "".join(
         f"\n  {bad['file']}:{bad['line']}: {bad['reason']}: {bad['text']}" for bad in report.examples
     )
-    if rejected > max_rejected * lines:
-        raise UserError(
-            f"{rejected:,} of {lines:,} lines can't be read ({rejected / lines:.2%}), more than max_rejected "
-            f"allows ({max_rejected:.2%}). The first of them:{quoted}\nMend the files, or raise max_rejected."
-        )
+    for further in (False, True):
+        files = [file for file in report.files if (file["role"] not in event_roles) == further]
+        lines, rejected = (sum(file[key] for file in files) for key in ("lines", "rejected"))
+        if rejected > max_rejected * lines:
+            raise UserError(
+                f"{rejected:,} of {lines:,} lines can't be read ({rejected / lines:.2%}), more than "
+                f"max_rejected allows ({max_rejected:.2%}). The first of them:{quoted}\n"
+                "Mend the files, or raise max_rejected."
+            )
     for file in report.files:
         if file["rows"] == 0:
             raise UserError(
-                f"{file['file']} has no row: {file['lines']:,} lines, {file['rejected']:,} of them bad."
+                f"{file['file']} has no row: of {file['lines']:,} lines {file['header']} is a header, "
+                f"{file['blank']:,} are blank and {file['rejected']:,} can't be read."
                 f"{quoted if file['rejected'] else ''}"
             )

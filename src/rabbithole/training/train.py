@@ -16,7 +16,7 @@ from rabbithole.training.balance import balanced_rows, class_weights, prior_shif
 from rabbithole.training.batches import random
 from rabbithole.training.checkpoint import save_weights, write_description
 from rabbithole.training.inputs import Encoding, read_encoding, read_split, refuse_one_class
-from rabbithole.training.loop import Trainer, build
+from rabbithole.training.loop import Report, Trainer, build
 from rabbithole.training.sharing import first, join_others
 from rabbithole.windows.arrays import Windows
 
@@ -65,7 +65,12 @@ def train(
         "batch_size": training.get("batch_size"),
     }
     fit = _fit_estimator if issubclass(found_class, Estimator) else _fit_network
+
+    def tell(row: dict[str, Any], speed: float) -> None:
+        _tell(f"{windows.parent.name} {model}", row, speed)
+
     save, record = fit(
+        tell,
         found_class,
         encoding,
         **data,
@@ -83,6 +88,7 @@ def train(
 
 
 def _fit_network(
+    tell: Report,
     found_class: Any,
     encoding: Encoding,
     *,
@@ -105,7 +111,7 @@ def _fit_network(
         augmentation=augmentation,
         seed=seed,
     )
-    trainer.run(_tell)
+    trainer.run(tell)
     state = trainer.state
     return lambda folder: save_weights(folder, *state.best), {
         "unit": "epoch",
@@ -116,6 +122,7 @@ def _fit_network(
 
 
 def _fit_estimator(
+    tell: Report,
     found_class: type[Estimator],
     _: Encoding,
     *,
@@ -146,15 +153,15 @@ def _fit_estimator(
     )
     best = max(rows, key=lambda row: row["valid_auc"])
     seconds = time.perf_counter() - began
-    _tell(best, len(train) / seconds)
+    tell(best, len(train) / seconds)
     return estimator.save, {"unit": "tree", "epochs": rows, "best_epoch": best["epoch"], "seconds": [seconds]}
 
 
-def _tell(row: dict[str, Any], speed: float) -> None:
+def _tell(what: str, row: dict[str, Any], speed: float) -> None:
     """Print a line that reads well in a terminal and in a log."""
     if not first():
         return
     Console(highlight=False, soft_wrap=True).print(
-        f"epoch {row['epoch']:3d}  loss {row['loss']:.5f}  valid loss {row['valid_loss']:.5f}  "
+        f"{what}: epoch {row['epoch']:3d}  loss {row['loss']:.5f}  valid loss {row['valid_loss']:.5f}  "
         f"valid AUC {row['valid_auc']:.4f}  {speed:,.0f} sessions/s"
     )
