@@ -5,7 +5,6 @@ import shlex
 import sys
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
 
 # The package need not be installed where Snakemake runs, and a later copy of it elsewhere must not win.
@@ -29,14 +28,14 @@ shell.prefix(PREFIX)
 
 
 def refuse(error):
-    """Turn a mistake of the user's into a message without a stack trace."""
-    return WorkflowError(str(error))
+    """End with a mistake of the user's as a plain message, without the places in these files that it passed."""
+    sys.exit(f"Error: {error}")
 
 
 try:
     SETTINGS = check(config)
 except UserError as error:
-    raise refuse(error) from None
+    refuse(error)
 
 
 # Found while the rules are read: another workflow that imports these as a module may say where results lie.
@@ -60,15 +59,13 @@ def find_raw_files(name, dataset):
         paths = [path for role in files.values() for path in role]
         return files, fingerprint(paths, Path(results("fingerprints.json")))
     except UserError as error:
-        raise refuse(f"datasets.{name}.source: {error}") from None
+        refuse(f"datasets.{name}.source: {error}")
     except OSError as error:
-        raise refuse(
-            f"datasets.{name}.source: {error.filename}: {error.strerror}"
-        ) from None
+        refuse(f"datasets.{name}.source: {error.filename}: {error.strerror}")
 
 
 if "://" not in SETTINGS.alice.source and not Path(SETTINGS.alice.source).is_file():
-    raise refuse(f"alice.source: there is no file {SETTINGS.alice.source}")
+    refuse(f"alice.source: there is no file {SETTINGS.alice.source}")
 
 
 DATASETS = list(SETTINGS.datasets)
@@ -237,7 +234,7 @@ def text_fingerprint(wildcards):
     try:
         return fingerprint([Path(path)], Path(results("fingerprints.json")))
     except OSError as error:
-        raise refuse(f"alice.source: {error.filename}: {error.strerror}") from None
+        refuse(f"alice.source: {error.filename}: {error.strerror}")
 
 
 def spark_memory(wildcards, attempt):

@@ -50,7 +50,10 @@ def locate(
 def _in_folder(format: str, folder: Path) -> dict[str, list[Path]]:
     if not folder.is_dir():
         kind = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise UserError(f"The source {folder} {kind}: give the folder that holds the log's files.")
+        raise UserError(
+            f"The source {folder} {kind}: give the folder that holds the log's files, "
+            "a mapping from role to file, or `simulate`."
+        )
     found = {}
     for role, names in PUBLISHED[format].items():
         candidates = ([folder / (name + ending) for ending in PACKED] for name in names)
