@@ -17,9 +17,6 @@ from rabbithole.alice.train import train_text
 from rabbithole.models.char_deck import CharDeck
 from rabbithole.models.char_gru import CharGru
 
-# The models are learned once, so all their tests run in one process.
-pytestmark = pytest.mark.xdist_group("alice")
-
 LINE = "the cat sat on the mat; the dog ran to the log. "
 SETTINGS: dict[str, dict[str, Any]] = {
     "deck": {

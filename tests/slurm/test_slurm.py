@@ -17,8 +17,6 @@ import yaml
 from slurm_cluster import Slurm, cluster, leftovers, missing
 from workflow_runs import ROOT, TINY, workplace
 
-pytestmark = pytest.mark.xdist_group("slurm")
-
 # Snakemake's plugin lies beside the environment for the tests: its import slows all that Snakemake does.
 PLUGIN = ROOT / ".venv/slurm-plugin"
 CANCELLED = "rule_train_wildcards_yoochoose_gradient_boosting_0"

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from workflow_runs import TINY, workplace
 
 OUTER = """
@@ -39,7 +38,6 @@ rule mine:
 AS_OTHERS = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
 
 
-@pytest.mark.xdist_group("elsewhere")
 def test_a_read_only_checkout_works_as_a_module_of_another_workflow(project: Path, tmp_path: Path) -> None:
     checkout, folder = tmp_path / "checkout", workplace(tmp_path / "run")
     shutil.copytree(project, checkout)

@@ -4,7 +4,6 @@ import signal
 from pathlib import Path
 
 import numpy as np
-import pytest
 from killing import leftovers, outcomes, run_and_kill
 from workflow_runs import snakemake, workplace
 
@@ -15,7 +14,6 @@ KILLS = (
 )
 
 
-@pytest.mark.xdist_group("kills")
 def test_a_run_killed_three_times_comes_to_the_same_bytes(
     finished: Path, project: Path, tmp_path: Path
 ) -> None:
