@@ -7,7 +7,7 @@ CORES ?= all
 .PHONY: run environment test torture check format lock schema slurm slurm-plugin clean
 
 run: environment
-	$(BIN)/snakemake --cores $(CORES)
+	RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
 	@cat results/report/summary.txt
 
 environment: .venv/$(ACCELERATOR)

@@ -135,7 +135,7 @@ def page_code():
 
 
 def show_summary():
-    """Print the headline figures and where the report lies; `make` does so itself, as its last lines."""
+    """Print the headline figures and where the report lies; `make run` does so itself, as its last lines."""
     summary = Path(results("report/summary.txt"))
-    if summary.exists() and "MAKELEVEL" not in os.environ:
+    if summary.exists() and "RABBITHOLE_MAKE" not in os.environ:
         print(summary.read_text("utf-8"))
