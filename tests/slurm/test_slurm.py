@@ -216,4 +216,4 @@ def test_training_is_shared_by_two_tasks(run: Run) -> None:
     assert (job["NumTasks"], job["JobState"]) == ("2", "COMPLETED")
     log = (run.folder / "results/logs/train/yoochoose-gru-0.log").read_text()
     assert "connected to 1 peer ranks" in log
-    assert len(re.findall(rr"^\S+ \S+: epoch +1 ", log, re.MULTILINE)) == 1
+    assert len(re.findall(r"^\S+ \S+: epoch +1 ", log, re.MULTILINE)) == 1
