@@ -117,14 +117,8 @@ def _mended(archive: Path) -> Iterator[None]:
     """Turn what zipfile and py7zr raise on a bad archive into one sentence."""
     try:
         yield
-    except (
-        zipfile.BadZipFile,
-        ArchiveError,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
+    # zipfile's RuntimeError: encrypted, or compressed in a way that it doesn't know.
+    except (zipfile.BadZipFile, ArchiveError, zlib.error, EOFError, RuntimeError) as error:
         raise UserError(
             f"{archive} can't be unpacked ({error or type(error).__name__}): it is damaged, encrypted or "
             "no such archive. Fetch it again, or unpack it yourself and give the plain file."
