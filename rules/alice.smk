@@ -3,7 +3,7 @@
 
 rule book:
     input:
-        text_input,
+        BOOK,
     output:
         text="<results>/alice/book.txt",
         origin="<results>/alice/book.json",
@@ -24,7 +24,7 @@ rule book:
         settings=as_text(
             SETTINGS.alice.model_dump(include={"source", "sha256", "package"})
         ),
-        content=text_fingerprint,
+        content=BOOK_CONTENT,
         code=code("rabbithole.alice.fetch"),
     message:
         "Fetching Alice's Adventures in Wonderland"

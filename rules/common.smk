@@ -64,12 +64,23 @@ def find_raw_files(name, dataset):
         refuse(f"datasets.{name}.source: {error.filename}: {error.strerror}")
 
 
-if "://" not in SETTINGS.alice.source and not Path(SETTINGS.alice.source).is_file():
-    refuse(f"alice.source: there is no file {SETTINGS.alice.source}")
+def find_book(source):
+    """Return the user's own book as a job's input, and a digest of it; none where it comes from an address.
+
+    Found before any job, as the raw logs are.
+    """
+    if "://" in source:
+        return [], "fetched"
+    try:
+        digest = fingerprint([Path(source)], Path(results("fingerprints.json")))
+        return [ancient(source)], digest
+    except OSError as error:
+        refuse(f"alice.source: {error.filename}: {error.strerror}")
 
 
 DATASETS = list(SETTINGS.datasets)
 MODELS = list(SETTINGS.models)
+BOOK, BOOK_CONTENT = find_book(SETTINGS.alice.source)
 RAW = {name: find_raw_files(name, found) for name, found in SETTINGS.datasets.items()}
 SEEDS = SETTINGS.seeds
 TEXT_MODELS = ["deck", "char_gru"]
@@ -218,23 +229,6 @@ def text_settings(wildcards):
             "seed": SETTINGS.seed,
         }
     )
-
-
-def text_input(wildcards):
-    """Return the book as a job's input where it is a file of the user's."""
-    path = SETTINGS.alice.source
-    return [] if "://" in path else [ancient(path)]
-
-
-def text_fingerprint(wildcards):
-    """Return a digest of the user's own book."""
-    path = SETTINGS.alice.source
-    if "://" in path:
-        return "fetched"
-    try:
-        return fingerprint([Path(path)], Path(results("fingerprints.json")))
-    except OSError as error:
-        refuse(f"alice.source: {error.filename}: {error.strerror}")
 
 
 def spark_memory(wildcards, attempt):

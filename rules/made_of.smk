@@ -59,10 +59,14 @@ def figure_code(wildcards):
     return code(f"rabbithole.report.{wildcards.figure}")
 
 
+def text_model_files(name):
+    """Return a file of each text model by the model's name."""
+    return {model: results(f"alice/{model}/{name}") for model in TEXT_MODELS}
+
+
 def alice_histories():
     """Return the text models' histories, as `figure_sources` does."""
-    histories = {model: results(f"alice/{model}/history.json") for model in TEXT_MODELS}
-    return as_text({"histories": histories})
+    return as_text({"histories": text_model_files("history.json")})
 
 
 def trained(dataset):
@@ -89,23 +93,17 @@ def dataset_sources(dataset):
 
 def page_sources():
     """Return what the page is made of, as JSON; how Spark runs is left out, as it changes no result."""
-    text_files = {
-        name: {model: results(f"alice/{model}/{file}.json") for model in TEXT_MODELS}
-        for name, file in (
-            ("metrics", "metrics"),
-            ("histories", "history"),
-            ("samples", "samples"),
-        )
-    }
     return as_text(
         {
             "title": SETTINGS.report.title,
             "datasets": {dataset: dataset_sources(dataset) for dataset in DATASETS},
-            "alice": text_files
-            | {
+            "alice": {
+                "metrics": text_model_files("metrics.json"),
+                "histories": text_model_files("history.json"),
+                "samples": text_model_files("samples.json"),
                 "figures": {
                     "alice_learning": results("report/figures/alice_learning.svg")
-                }
+                },
             },
             "settings": SETTINGS.model_dump(exclude={"spark"}),
         }
