@@ -152,7 +152,7 @@ class Trainer:
     def keep(self) -> None:
         """Copy the weights aside: the step takes over the memory of its own."""
         learned = self.state.learned
-        self.state.best = copy_of((learned.weights, learned.table))
+        self.state.best = _copy_of((learned.weights, learned.table))
 
     def logits(self, windows: Windows, steps: list[int]) -> NDArray[np.float64]:
         """Return natural log odds under the present weights; see `network_logits`."""
@@ -169,7 +169,7 @@ class Trainer:
 
 
 @jax.jit
-def copy_of(tree: Any) -> Any:
+def _copy_of(tree: Any) -> Any:
     """Return the same arrays in memory of their own."""
     return jax.tree.map(jnp.copy, tree)
 
@@ -206,15 +206,15 @@ def build(
 ) -> Any:
     """Return an untrained network; how it is optimised is none of its settings."""
     # Drawn in one compiled program: compiled number by number, this takes longer than an epoch.
-    return nnx.jit(maker(model_class, settings, sizes=sizes, length=length, seed=seed))()
+    return nnx.jit(_maker(model_class, settings, sizes=sizes, length=length, seed=seed))()
 
 
 def outline(model_class: Any, settings: dict[str, Any], *, sizes: dict[str, int], length: int) -> Any:
     """Return a network in which shapes and types stand in the place of numbers."""
-    return nnx.eval_shape(maker(model_class, settings, sizes=sizes, length=length, seed=0))
+    return nnx.eval_shape(_maker(model_class, settings, sizes=sizes, length=length, seed=0))
 
 
-def maker(
+def _maker(
     model_class: Any, settings: dict[str, Any], *, sizes: dict[str, int], length: int, seed: int
 ) -> Callable[[], Any]:
     """Return what makes the network."""

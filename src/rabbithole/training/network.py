@@ -17,7 +17,7 @@ from rabbithole.training.rows import take_rows, update_rows
 
 TABLE_RATE = 0.03
 """Share of the step size for tables of many rows: Adam moves a row that is seen seldom as far as one that is
-seen always, so that at the full size the networks learn train's items by heart before they learn anything."""
+seen always, so that at the full rate the networks learn train's items by heart."""
 
 
 @jax.tree_util.register_dataclass

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,12 +66,8 @@ def train(
         "batch_size": training.get("batch_size"),
     }
     fit = _fit_estimator if issubclass(found_class, Estimator) else _fit_network
-
-    def tell(row: dict[str, Any], speed: float) -> None:
-        _tell(f"{windows.parent.name} {model}", row, speed)
-
     save, record = fit(
-        tell,
+        partial(_tell, f"{windows.parent.name} {model}"),
         found_class,
         encoding,
         **data,
