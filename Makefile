@@ -18,6 +18,7 @@ environment: .venv/$(ACCELERATOR)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/$(ACCELERATOR).txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
+	-$(BIN)/rabbithole archive-spark
 	rm -f .venv/cpu .venv/cuda
 	touch $@
 

@@ -1,10 +1,14 @@
 """How Spark is set up, and what a user reads when it can't be."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pytest
+from numpy.typing import NDArray
 
 from rabbithole.spark import (
     PART_BYTES,
@@ -12,9 +16,9 @@ from rabbithole.spark import (
     SparkOptions,
     configuration,
     options_of,
-    over_indexes,
     spark_session,
 )
+from rabbithole.spark_tasks import exchange, over_indexes
 
 
 def test_a_user_s_conf_comes_last(tmp_path: Path) -> None:
@@ -49,6 +53,29 @@ def test_an_inner_session_is_the_outer_one_and_each_index_is_worked_on_once(spar
 
     with spark_session(spark, "outer") as outer, spark_session(SparkOptions(threads=9), "inner") as inner:
         assert inner is outer
-        found = over_indexes(inner, 4, work, "index long, process long").toArrow()
-    assert sorted(found["index"].to_pylist()) == [1, 2, 2, 3, 3, 3]
+        schema = pa.schema([("index", pa.int64()), ("process", pa.int64())])
+        found = over_indexes(inner, 4, work, schema)
+    assert list(found["index"].to_pylist()) == [1, 2, 2, 3, 3, 3]
     assert os.getpid() not in found["process"].to_pylist()
+
+
+def test_an_exchange_gives_each_part_its_rows_in_the_log_s_order(spark: SparkOptions) -> None:
+    schema = pa.schema([("part", pa.int32()), ("place", pa.int64())])
+
+    def read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
+        for block in range(3):
+            place = np.arange(10) + 10 * block + 100 * index
+            part = (place * 7 % 5).astype(np.int32)
+            yield pa.table({"place": place, "part": part}), part
+
+    def gather(part: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:
+        assert set(rows["part"].to_pylist()) == {part}
+        yield from rows.to_batches()
+
+    with spark_session(spark, "exchange") as session:
+        # More parts than are sent any rows.
+        found = exchange(session, 3, read, 8, gather, sent=schema, found=schema)
+    assert found["part"].to_pylist() == sorted(found["part"].to_pylist())
+    for part in range(5):
+        expected = [place for place in range(300) if place % 100 < 30 and place * 7 % 5 == part]
+        assert found.filter(pa.compute.equal(found["part"], part))["place"].to_pylist() == expected

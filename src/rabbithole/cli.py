@@ -212,6 +212,14 @@ def java() -> None:
 
 
 @app.command()
+def archive_spark() -> None:
+    """Keep in the environment what Spark loads when it starts, so that every step starts sooner."""
+    from rabbithole.spark_archive import archive_spark
+
+    archive_spark()
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON schema of config.yaml."""
     from rabbithole.settings import Settings

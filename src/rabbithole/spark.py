@@ -5,14 +5,13 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from rabbithole.errors import UserError
 from rabbithole.java import java_home
@@ -23,8 +22,16 @@ DRIVER_SHARE = 0.6
 PART_BYTES = 64 * 2**20
 """Raw bytes that one partition is meant to hold: small enough to sort in a worker's memory."""
 
-LARGE = 256 * 2**20
-"""Bytes to shuffle from which on the JVM's slow, thorough compiler pays for itself."""
+ARCHIVE = Path(sys.prefix) / "spark.jsa"
+"""Where an environment keeps the classes that Spark loads (spark_archive), so that the JVM starts sooner."""
+
+KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": "536870912",
+    "MALLOC_TRIM_THRESHOLD_": "1073741824",
+    "MIMALLOC_PURGE_DELAY": "-1",
+}
+"""Environment of the Python workers (of glibc's and Arrow's allocators): freed memory is kept for the next
+block. To give it back and fetch it anew took a tenth of a step's time."""
 
 STARTED = "RABBITHOLE_SPARK"
 """Environment variable with the options that lead to a cluster started for this step, as JSON."""
@@ -71,10 +78,9 @@ def options_of(values: Mapping[str, Any]) -> SparkOptions:
 
 
 @contextmanager
-def spark_session(options: SparkOptions, name: str, *, shuffled: int = 0) -> Iterator[SparkSession]:
+def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
     """Yield a Spark session; an inner call in the same process shares the outer one's.
 
-    `shuffled`: about how many bytes the JVM will have to move and sort; little of it starts up faster.
     Raises `UserError` when there is no Java, or when Spark doesn't start.
     """
     global _current
@@ -84,7 +90,7 @@ def spark_session(options: SparkOptions, name: str, *, shuffled: int = 0) -> Ite
     scratch = Path(tempfile.mkdtemp(prefix="rabbithole-spark-"))
     log = scratch / "jvm.log"
     try:
-        _current = _start(options, name, scratch, log, shuffled)
+        _current = _start(options, name, scratch, log)
         yield _current
     except UserError:
         raise
@@ -103,7 +109,7 @@ def spark_session(options: SparkOptions, name: str, *, shuffled: int = 0) -> Ite
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _start(options: SparkOptions, name: str, scratch: Path, log: Path, shuffled: int) -> SparkSession:
+def _start(options: SparkOptions, name: str, scratch: Path, log: Path) -> SparkSession:
     if not options.master.startswith("sc://"):
         home = java_home(scratch)
         os.environ.pop("JAVA_HOME", None)
@@ -111,8 +117,9 @@ def _start(options: SparkOptions, name: str, scratch: Path, log: Path, shuffled:
             os.environ["JAVA_HOME"] = home
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    os.environ.update(KEEP_MEMORY)
     builder = SparkSession.builder.appName(name)
-    for key, value in configuration(options, scratch, shuffled).items():
+    for key, value in configuration(options, scratch).items():
         builder = builder.config(key, value)
     try:
         with _stderr_to(log):
@@ -126,13 +133,14 @@ def _start(options: SparkOptions, name: str, scratch: Path, log: Path, shuffled:
     return spark
 
 
-def configuration(options: SparkOptions, scratch: Path, shuffled: int = 0) -> dict[str, str]:
+def configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
     """Return the Spark conf for the options; the user's own entries come last and win."""
     logging = scratch / "log4j2.properties"
     logging.write_text(LOG_SETTINGS, "utf-8")
-    # Most of a short run is the JVM compiling itself: its quick compiler alone takes half the time.
-    compiler = "" if shuffled >= LARGE else " -XX:TieredStopAtLevel=1"
-    java = f"-Dlog4j2.configurationFile={logging.as_uri()} -XX:+UseParallelGC{compiler}"
+    # The JVM moves bytes and does little else, so its quick compiler alone starts up faster.
+    java = f"-Dlog4j2.configurationFile={logging.as_uri()} -XX:+UseParallelGC -XX:TieredStopAtLevel=1"
+    if ARCHIVE.exists():
+        java += f' -XX:SharedArchiveFile="{ARCHIVE}" -Xlog:disable'
     conf = {
         "spark.driver.memory": f"{max(512, int(options.memory_mb * DRIVER_SHARE))}m",
         "spark.driver.maxResultSize": "0",
@@ -147,8 +155,11 @@ def configuration(options: SparkOptions, scratch: Path, shuffled: int = 0) -> di
         "spark.sql.shuffle.partitions": str(options.threads),
         "spark.sql.adaptive.enabled": "true",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
-        "spark.io.compression.codec": "lz4",
+        # Few rows, and large ones (spark_tasks).
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
+        # What is shuffled is compressed already (spark_tasks).
+        "spark.shuffle.compress": "false",
+        "spark.shuffle.spill.compress": "false",
     }
     if options.local:
         conf |= {
@@ -164,23 +175,8 @@ def configuration(options: SparkOptions, scratch: Path, shuffled: int = 0) -> di
         conf["spark.master"] = options.master
         # Tasks call this package's functions by name.
         conf["spark.executorEnv.PYTHONPATH"] = str(Path(__file__).parents[1])
+        conf |= {f"spark.executorEnv.{name}": value for name, value in KEEP_MEMORY.items()}
     return conf | dict(options.conf)
-
-
-Rows = Iterator[pa.RecordBatch]
-
-
-def over_indexes(
-    spark: SparkSession, count: int, work: Callable[[int], Iterable[pa.RecordBatch]], schema: str
-) -> DataFrame:
-    """Return the rows that `work(0)` to `work(count - 1)` yield, each call a Spark task of its own."""
-
-    def run(batches: Rows) -> Rows:
-        for batch in batches:
-            for index in batch.column(0).to_pylist():
-                yield from work(index)
-
-    return spark.range(0, count, 1, count).mapInArrow(run, schema)
 
 
 @contextmanager

@@ -24,14 +24,23 @@ from rabbithole.sessions.splitting import boundaries
 from rabbithole.sessions.work import SCHEMA, Plan, Work
 from rabbithole.sources.asof import AsOf
 from rabbithole.sources.parts import part_files, read_part, whole_keys
-from rabbithole.spark import SparkOptions, over_indexes, spark_session
+from rabbithole.spark import SparkOptions, spark_session
+from rabbithole.spark_tasks import FACTS, over_indexes
 from rabbithole.tables import manifest_path, read_manifest, write_manifest
 
 PRICES = "_prices.parquet"
 """The table of prices by item and time, beside the parts of sessions; readers of the folder pass it by."""
 
-PASS = "start long, item string, time timestamp, value double, order long"
-"""What the first pass finds: starts of sessions that keep an event, and prices paid."""
+PASS = pa.schema(
+    [
+        ("starts", pa.binary()),
+        ("item", pa.string()),
+        ("time", pa.timestamp("us", "UTC")),
+        ("value", pa.float64()),
+        ("order", pa.int64()),
+    ]
+)
+"""What the first pass finds: starts of sessions that keep an event (int64s as bytes), and prices paid."""
 
 
 def build_sessions(
@@ -78,9 +87,9 @@ def build_sessions(
             by_time = split["by"] == "time"
             if by_time or cost == "purchases":
                 first = FirstPass(parts, gap_minutes, starts=by_time, prices=cost == "purchases")
-                found = over_indexes(session, len(parts), first, PASS).toArrow()
+                found = over_indexes(session, len(parts), first, PASS)
                 plan = _planned(plan, found, by_time=by_time, prices=cost == "purchases", folder=folder)
-            done = over_indexes(session, len(parts), Work(parts, folder, plan), "facts string").toArrow()
+            done = over_indexes(session, len(parts), Work(parts, folder, plan), FACTS)
         found_facts = manifest_facts(
             [json.loads(row) for row in done["facts"].to_pylist()],
             split=split,
@@ -111,7 +120,7 @@ class FirstPass:
         self.prices = prices
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
-        """Yield rows of `PASS`: a start or a price each, the other columns null."""
+        """Yield rows of `PASS`: many starts, or a price; the other columns are null."""
         columns = ["session_id", "timestamp", "event"]
         if self.prices:
             columns += ["item", "cost", "position"]
@@ -119,7 +128,7 @@ class FirstPass:
             if self.starts:
                 cut = cut_sessions(events, self.gap_minutes)
                 starts = cut.first[cut.kept > 0]
-                yield _pass_rows(len(starts), start=pa.array(starts))
+                yield _pass_rows(1, starts=pa.array([starts.tobytes()], pa.binary()))
             if self.prices:
                 paid = pc.and_(pc.equal(events["event"], TRANSACTION), events["cost"].is_valid())
                 rows = events.filter(paid).combine_chunks()
@@ -134,14 +143,8 @@ class FirstPass:
 
 
 def _pass_rows(rows: int, **columns: pa.Array) -> pa.RecordBatch:
-    kinds = {
-        "start": pa.int64(),
-        "item": pa.string(),
-        "time": pa.timestamp("us", "UTC"),
-        "value": pa.float64(),
-        "order": pa.int64(),
-    }
-    return pa.record_batch({name: columns.get(name, pa.nulls(rows, kind)) for name, kind in kinds.items()})
+    arrays = [columns.get(field.name, pa.nulls(rows, field.type)) for field in PASS]
+    return pa.record_batch(arrays, schema=PASS)
 
 
 def _planned(plan: Plan, found: pa.Table, *, by_time: bool, prices: bool, folder: Path) -> Plan:
@@ -149,7 +152,8 @@ def _planned(plan: Plan, found: pa.Table, *, by_time: bool, prices: bool, folder
     bounds: NDArray[np.int64] | None = None
     table: AsOf | None = None
     if by_time:
-        starts = found["start"].drop_null().to_numpy()
+        pieces = found["starts"].drop_null().to_pylist()
+        starts = np.concatenate([np.frombuffer(piece, np.int64) for piece in pieces])
         if len(starts) == 0:
             raise UserError(
                 "No session has an event before its first transaction: there is nothing to learn from."

@@ -149,6 +149,8 @@ def _count(
     facts["events_cut"] += int((all_events - cut.kept)[left].sum())
     facts["events_dropped"] += int(all_events[cut.kept == 0].sum())
     facts["dropped"] += int((cut.kept == 0).sum())
-    groups = np.stack([split, cut.buyer[left], still_open, cut.kept[left]], axis=1)
-    found, counts = np.unique(groups, axis=0, return_counts=True)
-    facts["lengths"] += np.concatenate([found, counts[:, None]], axis=1).tolist()
+    # One number a group: whole rows would take ten times longer to sort.
+    groups = cut.kept[left] * 12 + split * 4 + cut.buyer[left] * 2 + still_open
+    found, counts = np.unique(groups, return_counts=True)
+    parts = [found % 12 // 4, found % 4 // 2, found % 2, found // 12, counts]
+    facts["lengths"] += np.stack(parts, axis=1).tolist()

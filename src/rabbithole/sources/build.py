@@ -4,23 +4,27 @@ One shuffle: lines are parsed where they are read, sent to the part of their ses
 """
 
 import tempfile
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
 from rabbithole.errors import UserError
 from rabbithole.files import remove, whole
 from rabbithole.sources import retailrocket, yoochoose
-from rabbithole.sources.gather import FOUND, ROWS, SCHEMA, Gather, merge
+from rabbithole.sources.gather import FOUND, ROWS, SCHEMA, Gather, merge, part_of
 from rabbithole.sources.lines import Piece, RawFile, cut
 from rabbithole.sources.locate import PUBLISHED, REQUIRED
-from rabbithole.sources.reading import Layout, Report, collect, read_piece, reader, require_good
-from rabbithole.sources.retailrocket import PROPERTY_COLUMNS, Properties, tree_facts
+from rabbithole.sources.reading import Layout, Report, collect, read_piece, require_good
+from rabbithole.sources.retailrocket import PROPERTIES, Properties, tree_facts
 from rabbithole.sources.unpack import unpack
-from rabbithole.spark import SparkOptions, over_indexes, spark_session
+from rabbithole.spark import SparkOptions, spark_session
+from rabbithole.spark_tasks import exchange, over_indexes
 from rabbithole.tables import manifest_path, write_manifest
 
 LAYOUTS: dict[str, dict[str, Layout]] = {"yoochoose": yoochoose.LAYOUTS, "retailrocket": retailrocket.LAYOUTS}
@@ -55,7 +59,7 @@ def build_events(
         whole(rejected) as bad,
     ):
         raw = _raw_files(format, files, Path(scratch))
-        with spark_session(spark, "events", shuffled=_bytes(raw)) as session:
+        with spark_session(spark, "events") as session:
             report, found, facts = _run(
                 session, spark, format, raw, Path(scratch), events, bad, max_rejected, drop_duplicates
             )
@@ -107,19 +111,19 @@ def _run(
         properties, facts = _properties(session, by_role, side)
     lines = [piece for role in EVENT_ROLES[format] for piece in by_role[role]]
     count = options.partitions(_bytes([file for file in raw if file.role in EVENT_ROLES[format]]))
+    layouts = LAYOUTS[format]
+
+    def read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
+        for table in read_piece(lines[index], layouts[lines[index].file.role], side):
+            yield table, part_of(table["session_id"], count)
+
     gather = Gather(
         events,
         visitors=format == "retailrocket",
         drop_duplicates=drop_duplicates,
         properties=properties,
     )
-    found = (
-        over_indexes(session, len(lines), reader(lines, LAYOUTS[format], side), ROWS)
-        .repartition(count, "session_id")
-        .sortWithinPartitions("session_id", "timestamp", "position")
-        .mapInArrow(gather, FOUND)
-        .toArrow()
-    )
+    found = exchange(session, len(lines), read, count, gather, sent=ROWS, found=FOUND)
     report = collect(pieces, side, bad)
     require_good(report, max_rejected, EVENT_ROLES[format])
     return report, merge(found), facts
@@ -130,28 +134,21 @@ def _properties(
 ) -> tuple[Properties, dict[str, Any]]:
     """Read the snapshots of item properties and the category tree, where they are there."""
     facts: dict[str, Any] = {}
-    found = pa.schema(
-        [
-            ("item", pa.string()),
-            ("time", pa.timestamp("us", "UTC")),
-            ("property", pa.string()),
-            ("value", pa.string()),
-            ("number", pa.float64()),
-            ("position", pa.int64()),
-        ]
-    ).empty_table()
+    found = PROPERTIES.empty_table()
     if parts := pieces["item_properties"]:
-        work = reader(parts, retailrocket.LAYOUTS, side)
-        found = over_indexes(session, len(parts), work, PROPERTY_COLUMNS).toArrow()
+        layout = retailrocket.LAYOUTS["item_properties"]
+
+        def read(index: int) -> Iterator[pa.RecordBatch]:
+            for table in read_piece(parts[index], layout, side):
+                yield from table.select(PROPERTIES.names).to_batches()
+
+        found = over_indexes(session, len(parts), read, PROPERTIES)
     tree = None
     if parts := pieces["category_tree"]:
-        batches = [
-            batch
-            for piece in parts
-            for batch in read_piece(piece, retailrocket.LAYOUTS["category_tree"], side)
-        ]
-        if batches:
-            table = pa.Table.from_batches(batches)
+        layout = retailrocket.LAYOUTS["category_tree"]
+        tables = [table for piece in parts for table in read_piece(piece, layout, side)]
+        if tables:
+            table = pa.concat_tables(tables)
             tree = table["categoryid"].unique()
             facts["category_tree"] = tree_facts(table)
     return Properties.build(found, tree), facts

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-ROWS = 2**18
+ROWS = 2**20
 """Rows that are worked on at once, more where one key holds more."""
 
 
@@ -79,7 +79,8 @@ def part_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("part-*.parquet"))
 
 
-def read_part(path: Path, columns: list[str] | None = None, rows: int = ROWS) -> Iterator[pa.RecordBatch]:
-    """Yield a part's batches in order."""
+def read_part(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield a part's batches in order, as they were written: at most so much is in memory at once."""
     with pq.ParquetFile(path) as file:
-        yield from file.iter_batches(batch_size=rows, columns=columns)
+        for group in range(file.num_row_groups):
+            yield from file.read_row_group(group, columns, use_threads=False).combine_chunks().to_batches()

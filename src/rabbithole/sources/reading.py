@@ -7,7 +7,7 @@ of counts and one Parquet file of bad lines a piece. A task that runs twice writ
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,20 +37,8 @@ class Layout:
     parse: Parse
 
 
-def reader(
-    pieces: Sequence[Piece], layouts: Mapping[str, Layout], side: Path
-) -> Callable[[int], Iterator[pa.RecordBatch]]:
-    """Return the work of a task: from a piece's index to batches of its good rows and their position."""
-
-    def work(index: int) -> Iterator[pa.RecordBatch]:
-        piece = pieces[index]
-        yield from read_piece(piece, layouts[piece.file.role], side)
-
-    return work
-
-
-def read_piece(piece: Piece, layout: Layout, side: Path) -> Iterator[pa.RecordBatch]:
-    """Yield a piece's good rows: the parser's columns and `position`, int64; write its facts to `side`."""
+def read_piece(piece: Piece, layout: Layout, side: Path) -> Iterator[pa.Table]:
+    """Yield a piece's good rows by block, with their `position`, int64; write its facts to `side`."""
     facts: dict[str, Any] = dict.fromkeys(("lines", "header", "blank", "rows", "rejected"), 0)
     bad = REJECTED.empty_table()
     try:
@@ -74,7 +62,7 @@ def read_piece(piece: Piece, layout: Layout, side: Path) -> Iterator[pa.RecordBa
                 good &= wanted.to_numpy(zero_copy_only=False)
             if not good.all():
                 table = table.filter(pa.array(good))
-            yield from table.combine_chunks().to_batches(max_chunksize=2**16)
+            yield table.combine_chunks()
     except UserError as error:
         # An exception would reach the user wrapped in Spark's and Java's traces.
         facts["error"] = str(error)

@@ -21,7 +21,17 @@ CATEGORY_PROPERTY = "categoryid"
 PRICE_PROPERTY = "790"
 """The property that is commonly taken for the price: the owner hashed its name."""
 
-PROPERTY_COLUMNS = "item string, time timestamp, property string, value string, number double, position long"
+PROPERTIES = pa.schema(
+    [
+        ("item", pa.string()),
+        ("time", pa.timestamp("us", "UTC")),
+        ("property", pa.string()),
+        ("value", pa.string()),
+        ("number", pa.float64()),
+        ("position", pa.int64()),
+    ]
+)
+"""Rows of item properties as they are read."""
 
 
 def parse_events(fields: pa.Table, checks: Checks) -> tuple[pa.Table, None]:

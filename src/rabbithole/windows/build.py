@@ -19,7 +19,8 @@ from rabbithole.files import remove, whole
 from rabbithole.sessions.build import PRICES
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.sources.parts import PartWriter, part_files, read_part
-from rabbithole.spark import SparkOptions, over_indexes, spark_session
+from rabbithole.spark import SparkOptions, spark_session
+from rabbithole.spark_tasks import FACTS, over_indexes
 from rabbithole.tables import manifest_path, read_manifest, write_manifest
 from rabbithole.windows.encoder import Encoder
 from rabbithole.windows.fields import CATEGORICAL, MISSING, NUMERIC, UNSEEN
@@ -64,12 +65,12 @@ def build_windows(
             (folder / name).mkdir(parents=True)
         with spark_session(spark, "windows") as session:
             count = Count(parts, length=length, timezone=timezone, keep_open=keep_open)
-            counts = over_indexes(session, len(parts), count, COUNTS).toArrow()
+            counts = over_indexes(session, len(parts), count, COUNTS)
             if len(counts) == 0:
                 raise UserError(_why_empty("train"))
             encoder = fit(counts, length=length, minimum_item_count=minimum_item_count, timezone=timezone)
             work = Encode(parts, folder, encoder, keep_open=keep_open)
-            done = over_indexes(session, len(parts), work, "facts string").toArrow()
+            done = over_indexes(session, len(parts), work, FACTS)
         facts = [json.loads(row) for row in done["facts"].to_pylist()]
         splits = {split: _total(facts, split) for split in SPLITS}
         for split, total in splits.items():
@@ -109,7 +110,7 @@ class Encode:
             writers = {
                 name: stack.enter_context(PartWriter(self.folder / name, index, SCHEMA)) for name in FOLDERS
             }
-            for batch in read_part(self.parts[index], READ, rows=2**16):
+            for batch in read_part(self.parts[index], READ):
                 sessions = pa.Table.from_batches([batch])
                 if not self.keep_open:
                     facts["open"] += pc.sum(sessions["open"]).as_py() or 0

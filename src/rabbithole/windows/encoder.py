@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rabbithole.files import read_json, write_json
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, NUMERIC, RARE, UNSEEN
-from rabbithole.windows.steps import CALENDAR, Steps, first_steps, last_steps
+from rabbithole.windows.steps import CALENDAR, LAST_WEEK, Steps, first_steps, last_steps
 
 NAME = "encoder.json"
 
@@ -64,6 +64,9 @@ class Encoder:
         return pa.table({name: pa.ListArray.from_arrays(offsets, values) for name, values in flat.items()})
 
     def _codes(self, name: str, values: pa.Array) -> pa.Array:
+        if name in CALENDAR:
+            # Never missing, and few: a table by value is faster than a search.
+            return pa.array(self._table(name)[values.to_numpy()])
         codes = pc.index_in(values, value_set=self._set(name)).to_numpy(zero_copy_only=False)
         found = np.where(np.isnan(codes), UNSEEN, codes + FIRST_VALUE).astype(np.int32)
         if name == "item" and len(self.rare):
@@ -71,10 +74,17 @@ class Encoder:
         found[values.is_null().to_numpy(zero_copy_only=False)] = MISSING
         return pa.array(found)
 
+    def _table(self, name: str) -> NDArray[np.int32]:
+        """Return the codes of a calendar field by value, int32 [LAST_WEEK + 1]."""
+        codes = np.full(LAST_WEEK + 1, UNSEEN, np.int32)
+        values = np.array(self.vocabularies[name], np.int64)
+        codes[values] = FIRST_VALUE + np.arange(len(values))
+        return codes
+
     def _set(self, name: str) -> pa.Array:
         if name not in self._sets:
             values = self.rare if name == "rare" else self.vocabularies[name]
-            self._sets[name] = pa.array(values, pa.int32() if name in CALENDAR else pa.string())
+            self._sets[name] = pa.array(values, pa.string())
         return self._sets[name]
 
     def _numbers(self, name: str, values: NDArray[np.float64]) -> pa.Array:

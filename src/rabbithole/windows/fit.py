@@ -13,7 +13,10 @@ from rabbithole.windows.encoder import Encoder, Normaliser
 from rabbithole.windows.fields import CATEGORICAL, NUMERIC
 from rabbithole.windows.steps import CALENDAR, COLUMNS, last_steps
 
-COUNTS = "field string, value string, count long, total long, squares long"
+COUNTS = pa.schema(
+    [("field", pa.string()), ("value", pa.string())]
+    + [(name, pa.int64()) for name in ("count", "total", "squares")]
+)
 """What a task returns: a row for each value of a categorical field, and one for each numeric field."""
 
 SCALE = 2**24
@@ -31,7 +34,7 @@ class Count:
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
         """Yield rows of `COUNTS`, several for one value where the part is read in several pieces."""
-        for batch in read_part(self.parts[index], ["split", "open", *COLUMNS], rows=2**16):
+        for batch in read_part(self.parts[index], ["split", "open", *COLUMNS]):
             sessions = pa.Table.from_batches([batch])
             chosen = pc.equal(sessions["split"], "train")
             if not self.keep_open:

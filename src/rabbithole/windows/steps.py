@@ -9,6 +9,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 CALENDAR = ("hour", "weekday", "month", "week")
+LAST_WEEK = 53
+"""The largest value that a field of the calendar has."""
+
 QUARTER = 15 * 60 * 1_000_000
 """Microseconds of a quarter of an hour, of which every offset from UTC in use is a multiple."""
 
