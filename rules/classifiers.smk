@@ -24,12 +24,14 @@ rule train:
     params:
         settings=train_settings,
         code=model_code,
+        resume=resume_options,
         launcher=launcher,
     message:
         "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "{params.launcher} python -m rabbithole train --settings {params.settings:q} --windows {input.windows:q} "
-        "--output {output.checkpoint:q} --history {output.history:q} --threads {threads} 2>&1 | tee {log:q}"
+        "{params.launcher} python -m rabbithole train --settings {params.settings:q} --code {params.code:q} "
+        "--resume {params.resume:q} --windows {input.windows:q} --output {output.checkpoint:q} "
+        "--history {output.history:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule score:

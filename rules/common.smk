@@ -191,7 +191,7 @@ def train_settings(wildcards):
     """Return what `train` reads; only a network reads how networks are trained."""
     dataset = SETTINGS.datasets[wildcards.dataset]
     model = SETTINGS.models[wildcards.model]
-    training = SETTINGS.training.model_dump()
+    training = SETTINGS.training.model_dump(exclude={"checkpoint_minutes"})
     return as_text(
         {
             "model": wildcards.model,
@@ -206,6 +206,15 @@ def train_settings(wildcards):
             "seed": int(wildcards.seed),
         }
     )
+
+
+def resume_options(wildcards, resources):
+    """Return where and how often a training keeps its state, which changes no result.
+
+    A function of resources, so Snakemake does not track it.
+    """
+    folder = results(f"{wildcards.dataset}/{wildcards.model}/resume")
+    return as_text({"folder": folder, "minutes": SETTINGS.training.checkpoint_minutes})
 
 
 def model_code(wildcards):

@@ -92,7 +92,7 @@ def dataset_sources(dataset):
 
 
 def page_sources():
-    """Return what the page is made of, as JSON; how Spark runs is left out, as it changes no result."""
+    """Return what the page is made of, as JSON; settings that change no result are left out."""
     return as_text(
         {
             "title": SETTINGS.report.title,
@@ -105,7 +105,9 @@ def page_sources():
                     "alice_learning": results("report/figures/alice_learning.svg")
                 },
             },
-            "settings": SETTINGS.model_dump(exclude={"spark"}),
+            "settings": SETTINGS.model_dump(
+                exclude={"spark": True, "training": {"checkpoint_minutes"}}
+            ),
         }
     )
 

@@ -99,8 +99,8 @@ def outcomes(folder: Path) -> dict[str, bytes]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Return what half-written outputs still lie about."""
-    return [str(path) for path in (folder / "results").rglob(".*.partial")]
+    """Return what half-written outputs and states of trainings still lie about."""
+    return [str(path) for name in (".*.partial", "resume") for path in (folder / "results").rglob(name)]
 
 
 def explain(kill: Kill | None) -> str:

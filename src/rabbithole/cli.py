@@ -96,12 +96,28 @@ def oracle(settings: Json, sessions: File, raw: File, output: File) -> None:
 
 
 @app.command()
-def train(settings: Json, windows: File, output: File, history: File, threads: Threads = 1) -> None:
+def train(
+    settings: Json,
+    resume: Json,
+    code: Annotated[str, typer.Option()],
+    windows: File,
+    output: File,
+    history: File,
+    threads: Threads = 1,
+) -> None:
     """Train one model on one data set."""
     use_threads(threads)
     from rabbithole.training.train import train
 
-    train(**settings, windows=windows, output=output, history=history)
+    train(
+        **settings,
+        windows=windows,
+        output=output,
+        history=history,
+        code=code,
+        resume=Path(resume["folder"]),
+        checkpoint_minutes=resume["minutes"],
+    )
 
 
 @app.command()

@@ -196,6 +196,13 @@ class Training(Section):
         lt=1,
         description="Share of train's codes replaced by `unseen`, so that it is learned too.",
     )
+    checkpoint_minutes: float = Field(
+        5.0,
+        ge=0,
+        description="A network's state is saved after so many minutes as well as after each epoch, and "
+        "training that was killed goes on from there. Changes no result, so it reruns nothing. 0: after "
+        "every batch.",
+    )
 
 
 class Evaluation(Section):

@@ -19,7 +19,13 @@ from pathlib import Path
 from rabbithole.training.train import train
 
 settings, windows, output = json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-train(**settings, windows=windows, output=output, history=output.with_suffix(".json"))
+train(
+    **settings,
+    windows=windows,
+    output=output,
+    history=output.with_suffix(".json"),
+    resume=output.with_name("resume"),
+)
 """
 SETTINGS: dict[str, Any] = {
     "model": "gru",
@@ -36,6 +42,8 @@ SETTINGS: dict[str, Any] = {
     "balance": "none",
     "augmentation": {"prefixes": True, "event_dropout": 0.1},
     "seed": 0,
+    "code": "",
+    "checkpoint_minutes": 5,
 }
 
 
@@ -62,7 +70,13 @@ def test_two_devices_learn_what_one_does(tmp_path: Path) -> None:
     train_rows, valid_rows = (random_sessions(150, rng, prefix=name, longest=1) for name in "tv")
     windows = write_windows(tmp_path / "windows", length=1, train=train_rows, valid=valid_rows)
     one, two = tmp_path / "one", tmp_path / "two"
-    train(**SETTINGS, windows=windows, output=one, history=one.with_suffix(".json"))
+    train(
+        **SETTINGS,
+        windows=windows,
+        output=one,
+        history=one.with_suffix(".json"),
+        resume=tmp_path / "resume",
+    )
     shared(windows, two)
     for alone, together in zip(history(one), history(two), strict=True):
         assert together == pytest.approx(alone, rel=1e-5)

@@ -52,6 +52,9 @@ def fit(
         balance=balance,
         augmentation={"prefixes": True, "event_dropout": 0.0},
         seed=0,
+        code="",
+        resume=folder / "resume",
+        checkpoint_minutes=5,
     )
     score(
         checkpoint=folder / "model",
@@ -205,6 +208,9 @@ def test_an_unknown_model_is_named_with_the_file_that_is_missing(planted, tmp_pa
             balance="none",
             augmentation={},
             seed=0,
+            code="",
+            resume=tmp_path / "resume",
+            checkpoint_minutes=5,
         )
 
 

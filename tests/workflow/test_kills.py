@@ -1,11 +1,14 @@
 """A run that is killed goes on as if nothing had been; `make torture` does so fifty times."""
 
+import shutil
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
-from killing import leftovers, outcomes, run_and_kill
-from workflow_runs import snakemake, workplace
+from killing import jobs_of, leftovers, outcomes, run_and_kill, step_of
+from workflow_runs import command, snakemake, workplace
 
 KILLS = (
     ("snakemake", signal.SIGKILL),
@@ -26,4 +29,27 @@ def test_a_run_killed_three_times_comes_to_the_same_bytes(
     found, expected = outcomes(folder), outcomes(finished)
     assert len(expected) > 15
     assert found == expected
+    assert leftovers(folder) == []
+
+
+def test_a_killed_training_goes_on_where_it_was(finished: Path, project: Path, tmp_path: Path) -> None:
+    """Snakemake removes what a killed job had to make, but not the state that it goes on from."""
+    folder, overlay = tmp_path / "run", tmp_path / "overlay.yaml"
+    shutil.copytree(finished, folder, symlinks=True)
+    shutil.rmtree(folder / "results/yoochoose/gru")
+    overlay.write_text("training: {checkpoint_minutes: 0.0}")
+    target = "results/yoochoose/gru/seed-0/scores.parquet"
+    with (tmp_path / "killed.log").open("wb") as log:
+        words = command(folder, target, config=overlay, root=project)
+        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+        while not list(folder.glob("results/yoochoose/gru/resume/*/0*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        (training,) = (job for job in jobs_of(process.pid) if step_of(job) == "train")
+        training.kill()
+        assert process.wait(300) != 0
+    done = snakemake(folder, target, root=project)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert "continues from epoch" in (folder / "results/logs/train/yoochoose-gru-0.log").read_text()
+    assert (folder / target).read_bytes() == (finished / target).read_bytes()
     assert leftovers(folder) == []

@@ -235,14 +235,15 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"alice": {"temperatures": [0.3]}},
         {"Writing on from Alice with deck", "Writing on from Alice with char_gru"} | PAGE,
     ),
-    "threads, memory, master": (
+    "threads, memory, master, checkpoints": (
         {
+            "training": {"checkpoint_minutes": 7.0},
             "spark": {
                 "threads": 2,
                 "memory_mb": 2500,
                 "master": "local",
                 "conf": {"spark.ui.showConsoleProgress": "false"},
-            }
+            },
         },
         set(),
     ),
@@ -252,7 +253,7 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
 @pytest.mark.parametrize("row", ROWS)
 def test_a_changed_setting_reruns_what_reads_it(copy: Copy, row: str) -> None:
     config, expected = ROWS[row]
-    # The page tells all settings but Spark's, so it always follows.
+    # The page tells all settings that can change a result, so it always follows.
     assert copy.jobs(config) == expected
 
 

@@ -47,28 +47,40 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def save_weights(folder: Path, weights: Any, table: Array) -> None:
-    """Write a network's weights as one flat mapping from a name to an array."""
-    # Where several processes train, the one that writes waits for no other.
-    alone = ocp.options.MultiprocessingOptions(
-        primary_host=jax.process_index(),
-        active_processes={jax.process_index()},
-        barrier_sync_key_prefix="weights",
-    )
-    plain = jax.tree.map(np.asarray, _flat((weights, table)))
-    with ocp.StandardCheckpointer(multiprocessing_options=alone) as checkpointer:
-        checkpointer.save((folder / WEIGHTS).absolute(), plain)
-        checkpointer.wait_until_finished()
+    """Write a network's weights."""
+    save_arrays(folder / WEIGHTS, (weights, table))
 
 
 def load_weights(folder: Path, weights: Any, table: Array) -> tuple[Any, Array]:
     """Read what `save_weights` wrote; the arguments give structure, shapes and types."""
-    target = (weights, table)
-    with ocp.StandardCheckpointer() as checkpointer:
-        found = checkpointer.restore((folder / WEIGHTS).absolute(), _flat(target))
-    # As plain arrays: for arrays that orbax has placed, XLA would not find what training compiled.
-    leaves = [jnp.asarray(np.asarray(found[name])) for name in _flat(target)]
-    restored: tuple[Any, Array] = jax.tree.unflatten(jax.tree.structure(target), leaves)
+    restored: tuple[Any, Array] = load_arrays(folder / WEIGHTS, (weights, table))
     return restored
+
+
+def save_arrays(folder: Path, tree: Any) -> None:
+    """Write a tree of arrays as one flat mapping from a name to an array."""
+    with _checkpointer() as checkpointer:
+        checkpointer.save(folder.absolute(), jax.tree.map(np.asarray, _flat(tree)))
+        checkpointer.wait_until_finished()
+
+
+def load_arrays(folder: Path, tree: Any) -> Any:
+    """Read what `save_arrays` wrote; `tree` gives structure, shapes and types."""
+    # As plain arrays: for arrays that orbax has placed, XLA would not find what training compiled.
+    target = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in _flat(tree).items()}
+    with _checkpointer() as checkpointer:
+        found = checkpointer.restore(folder.absolute(), target)
+    return jax.tree.unflatten(jax.tree.structure(tree), [jnp.array(found[name]) for name in target])
+
+
+def _checkpointer() -> ocp.StandardCheckpointer:
+    """Return a checkpointer that waits for no other process, where several train."""
+    alone = ocp.options.MultiprocessingOptions(
+        primary_host=jax.process_index(),
+        active_processes={jax.process_index()},
+        barrier_sync_key_prefix="alone",
+    )
+    return ocp.StandardCheckpointer(multiprocessing_options=alone)
 
 
 def _flat(tree: Any) -> dict[str, Array]:

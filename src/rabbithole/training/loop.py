@@ -29,6 +29,9 @@ compile (for the first weights) as the network."""
 
 Report = Callable[[dict[str, Any], float], None]
 
+Keep = Callable[["TrainingState"], None]
+"""What is told of the state after each batch and each epoch, and may save it."""
+
 
 @dataclass
 class TrainingState:
@@ -36,7 +39,7 @@ class TrainingState:
 
     learned: weights, optimiser and count of steps (dropout's keys follow from it); best: the weights and
     table of the best epoch; epoch: those done; place: batches done in the one under way; rows: one dict an
-    epoch; seconds: one number an epoch.
+    epoch; seconds: how long each epoch took, of one that was broken off since it went on.
     """
 
     learned: Learned
@@ -95,7 +98,13 @@ class Trainer:
         rows = balanced_rows(self.train.buyer, self.balance, seed=self.seed, epoch=epoch)
         return plan(self.train.lengths, rows, self.shapes, random(self.seed, epoch))
 
-    def run(self, report: Report) -> None:
+    def go_on(self, state: TrainingState) -> None:
+        """Take up the state of an earlier run of the same training."""
+        self.state = dataclasses.replace(
+            state, learned=self.sharing.whole(state.learned), best=self.sharing.whole(state.best)
+        )
+
+    def run(self, report: Report, keep: Keep) -> None:
         """Train until `epochs` are done or `patience` of them brought no better valid AUC.
 
         `report` is told of each epoch: its row and the sessions a second.
@@ -103,15 +112,16 @@ class Trainer:
         state, patience = self.state, self.training["patience"]
         while state.epoch < self.training["epochs"] and state.epoch - state.best_epoch < patience:
             began = time.perf_counter()
-            sessions = self.one_epoch()
+            sessions = self.one_epoch(keep)
             trained = time.perf_counter() - began
             loss = float(state.learned.sums[0] / state.learned.sums[1])
             valid = judge(self.valid.buyer, self.logits(self.valid, [0])[0])
             row = {"epoch": state.epoch + 1, "loss": loss, **valid}
             self.end_epoch(row, time.perf_counter() - began)
             report(row, sessions / trained)
+            keep(state)
 
-    def one_epoch(self) -> int:
+    def one_epoch(self, keep: Keep) -> int:
         """Go once through train, from where the state stands; return the number of sessions."""
         state, sessions = self.state, 0
         batches = self.batches(state.epoch)
@@ -134,6 +144,7 @@ class Trainer:
             )
             state.learned = self.sharing.whole(self.step(state.learned, self.key, *dealt, items))
             state.place, sessions = place + 1, sessions + len(rows)
+            keep(state)
         jax.block_until_ready(state.learned)
         return sessions
 

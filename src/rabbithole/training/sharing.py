@@ -1,5 +1,6 @@
 """One network trained by several processes or devices: each takes its share of every batch."""
 
+import hashlib
 import os
 from typing import Any
 
@@ -27,6 +28,12 @@ def join_others() -> None:
         jax.distributed.initialize()
         # They meet before any has compiled: later, one that compiles longer would be given up by the rest.
         multihost_utils.sync_global_devices("joined")
+
+
+def same_for_all(text: str) -> None:
+    """Raise AssertionError where the tasks do not all give the same text."""
+    if tasks() > 1:
+        multihost_utils.assert_equal(np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8))
 
 
 class Sharing:

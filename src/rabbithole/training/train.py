@@ -12,17 +12,21 @@ from rich.console import Console
 from rabbithole.files import whole, write_json
 from rabbithole.models.estimator import Estimator
 from rabbithole.models.registry import model_class
+from rabbithole.tables import read_manifest
 from rabbithole.training.augment import augment_windows
 from rabbithole.training.balance import balanced_rows, class_weights, prior_shift
 from rabbithole.training.batches import random
 from rabbithole.training.checkpoint import save_weights, write_description
 from rabbithole.training.inputs import Encoding, read_encoding, read_split, refuse_one_class
-from rabbithole.training.loop import Report, Trainer, build
+from rabbithole.training.loop import Trainer, build
+from rabbithole.training.resume import Checkpoints, digest_of
 from rabbithole.training.sharing import first, join_others
 from rabbithole.windows.arrays import Windows
 
 Fitted = tuple[Callable[[Path], None], dict[str, Any]]
 """What writes the fitted model into a folder, and how the fitting went."""
+
+Tell = Callable[[str], None]
 
 
 def train(
@@ -36,6 +40,9 @@ def train(
     balance: str,
     augmentation: dict[str, Any],
     seed: int,
+    code: str,
+    resume: Path,
+    checkpoint_minutes: float,
 ) -> None:
     """Train `model` and write it to the folder `output`, and how it went to `history`.
 
@@ -45,6 +52,9 @@ def train(
     `valid_auc`), `best_epoch`, `unit`, and `seconds` (how long each epoch took; all else depends on the
     arguments alone). Raises `UserError` when train or valid lacks buyers or others.
     Started as several tasks of a Slurm step, these share the work; the first one writes.
+    A network keeps its state below the folder `resume`, every `checkpoint_minutes` and after each epoch,
+    until all is written. Killed and started again with the same arguments, windows and `code` (any text
+    that tells one code from another), it goes on from there.
     """
     found_class = model_class(model)
     if not issubclass(found_class, Estimator):
@@ -65,6 +75,8 @@ def train(
         "prefixes": augmentation["prefixes"],
         "batch_size": training.get("batch_size"),
     }
+    made_of = (model, settings, training, balance, augmentation, seed, code, read_manifest(windows))
+    checkpoints = Checkpoints(resume / digest_of(*made_of), minutes=checkpoint_minutes)
     fit = _fit_estimator if issubclass(found_class, Estimator) else _fit_network
     save, record = fit(
         partial(_tell, f"{windows.parent.name} {model}"),
@@ -76,16 +88,18 @@ def train(
         balance=balance,
         augmentation=augmentation,
         seed=seed,
+        checkpoints=checkpoints,
     )
     if first():
         with whole(output) as folder:
             write_description(folder, windows, description)
             save(folder)
         write_json(history, record)
+        checkpoints.remove()
 
 
 def _fit_network(
-    tell: Report,
+    tell: Tell,
     found_class: Any,
     encoding: Encoding,
     *,
@@ -96,6 +110,7 @@ def _fit_network(
     balance: str,
     augmentation: dict[str, Any],
     seed: int,
+    checkpoints: Checkpoints,
 ) -> Fitted:
     trainer = Trainer(
         build(found_class, settings, sizes=encoding.sizes, length=encoding.length, seed=seed),
@@ -108,7 +123,10 @@ def _fit_network(
         augmentation=augmentation,
         seed=seed,
     )
-    trainer.run(tell)
+    if (kept := checkpoints.load(trainer.state)) is not None:
+        trainer.go_on(kept)
+        tell(f"continues from epoch {kept.epoch + 1}, batch {kept.place + 1}")
+    trainer.run(partial(_tell_epoch, tell), checkpoints.keep)
     state = trainer.state
     return lambda folder: save_weights(folder, *state.best), {
         "unit": "epoch",
@@ -119,7 +137,7 @@ def _fit_network(
 
 
 def _fit_estimator(
-    tell: Report,
+    tell: Tell,
     found_class: type[Estimator],
     _: Encoding,
     *,
@@ -130,6 +148,7 @@ def _fit_estimator(
     balance: str,
     augmentation: dict[str, Any],
     seed: int,
+    checkpoints: Checkpoints,  # noqa: ARG001 - it trains in seconds
 ) -> Fitted:
     began = time.perf_counter()
     # Drawn once: an estimator goes through its sessions as they are. A session drawn twice weighs double.
@@ -150,15 +169,19 @@ def _fit_estimator(
     )
     best = max(rows, key=lambda row: row["valid_auc"])
     seconds = time.perf_counter() - began
-    tell(best, len(train) / seconds)
+    _tell_epoch(tell, best, len(train) / seconds)
     return estimator.save, {"unit": "tree", "epochs": rows, "best_epoch": best["epoch"], "seconds": [seconds]}
 
 
-def _tell(what: str, row: dict[str, Any], speed: float) -> None:
+def _tell(what: str, news: str) -> None:
     """Print a line that reads well in a terminal and in a log."""
-    if not first():
-        return
-    Console(highlight=False, soft_wrap=True).print(
-        f"{what}: epoch {row['epoch']:3d}  loss {row['loss']:.5f}  valid loss {row['valid_loss']:.5f}  "
+    if first():
+        Console(highlight=False, soft_wrap=True).print(f"{what}: {news}")
+
+
+def _tell_epoch(tell: Tell, row: dict[str, Any], speed: float) -> None:
+    """Tell how an epoch went."""
+    tell(
+        f"epoch {row['epoch']:3d}  loss {row['loss']:.5f}  valid loss {row['valid_loss']:.5f}  "
         f"valid AUC {row['valid_auc']:.4f}  {speed:,.0f} sessions/s"
     )
