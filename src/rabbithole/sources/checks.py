@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-FIRST_YEAR, LAST_YEAR = 1990, 2100
+FIRST_YEAR, LAST_YEAR = 1990, 2099
+"""The years that a log may be of. Broken clocks say others, and one such event would move the log's end."""
 HIGHEST_COST = 1e9
 ISO_TIME = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}(:\d{2}(:\d{2}(\.\d{1,6})?)?)?(Z|[+-]\d{2}(:?\d{2})?)$"
 """Every shape of time that Arrow can cast to a time with a zone: a line's verdict must not hang on others."""

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from rabbithole.errors import UserError
 from rabbithole.sources.checks import Checks
-from rabbithole.sources.lines import BYTE_ORDER_MARK, RANK_BITS, Block, Piece, blocks, parse
+from rabbithole.sources.lines import BYTE_ORDER_MARK, RANK_BITS, TEXT_LENGTH, Block, Piece, blocks, parse
 
 REJECTED = pa.schema(
     [("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("text", pa.string())]
@@ -62,7 +62,8 @@ def read_piece(piece: Piece, layout: Layout, side: Path) -> Iterator[pa.Table]:
                 good &= wanted.to_numpy(zero_copy_only=False)
             if not good.all():
                 table = table.filter(pa.array(good))
-            yield table.combine_chunks()
+            if len(table):
+                yield table.combine_chunks()
     except UserError as error:
         # An exception would reach the user wrapped in Spark's and Java's traces.
         facts["error"] = str(error)
@@ -74,21 +75,22 @@ def read_piece(piece: Piece, layout: Layout, side: Path) -> Iterator[pa.Table]:
     partial.replace(side / f"{piece.index:06}.json")
 
 
-def _header(text: bytes, layout: Layout, piece: Piece) -> int:
+def _header(block: bytes, layout: Layout, piece: Piece) -> int:
     """Return how many bytes of a file's beginning are a header: 0 if its first line is data.
 
-    Where none belongs, a first line of as many fields as the format has is taken for one when it holds no
-    digit. Raises `UserError` when a header names other columns than the format has.
+    Where none belongs, a first line of as many fields as the format has is taken for one when it holds
+    letters and no digit. Raises `UserError` when a header names other columns than the format has.
     """
-    line = text[: text.find(b"\n") + 1] or text
+    line = block[: block.find(b"\n") + 1] or block
     fields = [
         field.strip() for field in line.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").split(",")
     ]
     named = [field.lower() for field in fields] == list(layout.names)
-    wordy = bool("".join(fields)) and not any(character.isdigit() for field in fields for character in field)
+    text = ",".join(fields)
+    wordy = any(map(str.isalpha, text)) and not any(map(str.isdigit, text))
     if layout.header and wordy and not named:
         raise UserError(
-            f"{piece.file.name} has the columns {','.join(fields)}, where {','.join(layout.names)} belong: "
+            f"{piece.file.name} has the columns {text[:TEXT_LENGTH]}, where {','.join(layout.names)} belong: "
             "bring the file to these columns."
         )
     return len(line) if named or (wordy and len(fields) == len(layout.names)) else 0
