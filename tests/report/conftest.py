@@ -146,6 +146,7 @@ def manifests():
         "rows": 450,
         "splits": dict.fromkeys(("train", "valid", "test"), split),
         "open": 12,
+        "events": {"in": 5011, "kept": 1500, "open": 120, "beyond": 3391},
         "keep_open": False,
         "sizes": dict.fromkeys(none, 9),
         "rare_items": 7,

@@ -94,6 +94,8 @@ def test_page_says_what_the_figures_mean(source):
     assert re.search(r"Only \d+ buyers among 401 test sessions", text)
     assert "<dt>Missing optional files</dt><dd>item properties</dd>" in source
     assert "3 sessions without an event before the first purchase" in text
+    assert "5,011 kept; 109 at or after a first purchase left out" in text
+    assert "1,500 kept; left out: 120 of sessions still open, 3,391 before a session's last 100" in text
     assert "17 visitors of the test sessions also stand in train or valid" in text
     assert "75 % of its words are words of the book" in text
     assert "1 min 12 s" in text

@@ -49,7 +49,7 @@ def build(folder: Path, rows: list[Session], spark: SparkOptions, **changes: Any
     sessions.mkdir(parents=True)
     for number in range(2):
         pq.write_table(pa.Table.from_pylist(rows[number::2], SCHEMA), sessions / f"part-{number:05}.parquet")
-    write_manifest(sessions)
+    write_manifest(sessions, events={"kept": sum(row["events"] for row in rows)})
     settings = {"length": 4, "minimum_item_count": 2, "timezone": "UTC", "keep_open": False}
     build_windows(sessions=sessions, output=output, spark=spark, **(settings | changes))
     return output
@@ -133,13 +133,16 @@ def test_sessions_open_at_the_end_are_left_out_or_kept(tmp_path: Path, spark: Sp
     rows = [
         session("1", "train", ["a"]),
         *LATER,
-        session("8", "test", ["a"], open=True),
+        session("8", "test", ["a", "b"], open=True),
         session("9", "test", ["a"], open=True, buyer=True),
     ]
     out = build(tmp_path / "out", rows, spark)
     assert read(out, "test").keys() == {"t1"}
-    assert json.loads((tmp_path / "out/windows.json").read_text())["open"] == 2
+    manifest = json.loads((tmp_path / "out/windows.json").read_text())
+    assert (manifest["open"], manifest["events"]["open"]) == (2, 3)
     assert read(build(tmp_path / "in", rows, spark, keep_open=True), "test").keys() == {"t1", "8", "9"}
+    manifest = json.loads((tmp_path / "in/windows.json").read_text())
+    assert (manifest["open"], manifest["events"]["open"]) == (0, 0)
 
 
 def test_a_split_with_nothing_but_open_sessions_is_refused(tmp_path: Path, spark: SparkOptions) -> None:

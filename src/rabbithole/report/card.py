@@ -105,7 +105,8 @@ def session_facts(sessions: dict[str, Any]) -> Facts:
         ("Still open at the log's end", number(sessions["open"])),
         (
             "Events",
-            f"{number(events['kept'])} kept; {number(events['cut'])} at or after a first purchase left out",
+            f"{number(events['kept'])} kept; {number(events['cut'] + events['dropped'])} "
+            "at or after a first purchase left out",
         ),
     ]
     if sessions["cost"] == "purchases":
@@ -126,13 +127,18 @@ def session_facts(sessions: dict[str, Any]) -> Facts:
 
 def window_facts(windows: dict[str, Any]) -> Facts:
     """Return what is known of the windows."""
-    splits = windows["splits"].values()
+    splits, events = windows["splits"].values(), windows["events"]
     cut_short = sum(split["cut_short"] for split in splits)
     still_open = "keep their label" if windows["keep_open"] else f"{number(windows['open'])} left out"
     return [
         ("Windows", f"{number(windows['rows'])} of {number(sum(split['steps'] for split in splits))} steps"),
         ("Longest", f"the last {number(windows['length'])} events; {plural(cut_short, 'session')} cut short"),
         ("Sessions still open", still_open),
+        (
+            "Events",
+            f"{number(events['kept'])} kept; left out: {number(events['open'])} of sessions still open, "
+            f"{number(events['beyond'])} before a session's last {number(windows['length'])}",
+        ),
         ("Rare items", f"{number(windows['rare_items'])} seen under {windows['minimum_item_count']} times"),
         ("Time zone", windows["timezone"]),
     ]

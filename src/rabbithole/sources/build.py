@@ -161,6 +161,8 @@ def _facts(
     roles = EVENT_ROLES[format]
     visitors = found["sessions"] if format == "retailrocket" else None
     sums = {name: report.total(name, roles) for name in ("lines", "header", "blank", "rejected")}
+    lines = {**sums, "duplicates": found["duplicates"], "kept": found["rows"]}
+    assert lines["lines"] == sum(count for name, count in lines.items() if name != "lines"), lines
     shares = {
         f"share_{name}": found[name] / found["rows"]
         for name in ("with_category", "with_cost", "category_in_tree")
@@ -176,7 +178,7 @@ def _facts(
         "first": _moment(found["first"]),
         "last": _moment(found["last"]),
         "last_microseconds": found["last"],
-        "lines": {**sums, "duplicates": found["duplicates"], "kept": found["rows"]},
+        "lines": lines,
         "files_read": report.files,
         "files_missing": [role for role in LAYOUTS[format] if not files.get(role)],
         "rejected": report.total("rejected"),

@@ -58,7 +58,7 @@ def build_windows(
     holds no session.
     """
     parts = part_files(sessions)
-    read_manifest(sessions)
+    events_in = read_manifest(sessions)["events"]["kept"]
     remove(manifest_path(output))
     with whole(output) as folder:
         for name in FOLDERS:
@@ -76,6 +76,7 @@ def build_windows(
         for split, total in splits.items():
             if total["rows"] == 0:
                 raise UserError(_why_empty(split))
+        events = _events(facts, splits, events_in)
         encoder.save(folder)
         if (sessions / PRICES).exists():
             shutil.copyfile(sessions / PRICES, folder / "prices.parquet")
@@ -84,6 +85,7 @@ def build_windows(
         rows=sum(total["rows"] for total in splits.values()),
         splits=splits,
         open=sum(part["open"] for part in facts),
+        events=events,
         keep_open=keep_open,
         sizes=encoder.sizes,
         rare_items=len(encoder.rare),
@@ -105,16 +107,24 @@ class Encode:
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
         """Write the part of each split and yield what was found, as JSON."""
-        facts: dict[str, Any] = {"open": 0, "splits": {split: _nothing() for split in SPLITS}}
+        facts: dict[str, Any] = {
+            **dict.fromkeys(("open", "events_in", "events_open", "events_beyond"), 0),
+            "splits": {split: _nothing() for split in SPLITS},
+        }
         with ExitStack() as stack:
             writers = {
                 name: stack.enter_context(PartWriter(self.folder / name, index, SCHEMA)) for name in FOLDERS
             }
             for batch in read_part(self.parts[index], READ):
                 sessions = pa.Table.from_batches([batch])
+                facts["events_in"] += _sum(sessions["events"])
                 if not self.keep_open:
-                    facts["open"] += pc.sum(sessions["open"]).as_py() or 0
+                    facts["open"] += _sum(sessions["open"])
+                    facts["events_open"] += _sum(sessions.filter(sessions["open"])["events"])
                     sessions = sessions.filter(pc.invert(sessions["open"]))
+                facts["events_beyond"] += _sum(
+                    pc.max_element_wise(pc.subtract(sessions["events"], self.encoder.length), 0)
+                )
                 for split in SPLITS:
                     chosen = sessions.filter(pc.equal(sessions["split"], split)).combine_chunks()
                     if len(chosen):
@@ -142,6 +152,11 @@ def _nothing() -> dict[str, Any]:
     return counts | {kind: dict.fromkeys(CATEGORICAL, 0) for kind in ("missing", "unseen")}
 
 
+def _sum(values: pa.ChunkedArray) -> int:
+    total: int = pc.sum(values, min_count=0).as_py()
+    return total
+
+
 def _count(counts: dict[str, Any], windows: pa.Table, cut_short: int) -> None:
     counts["rows"] += len(windows)
     counts["buyers"] += pc.sum(windows["buyer"].cast(pa.int64())).as_py()
@@ -161,6 +176,14 @@ def _total(facts: list[dict[str, Any]], split: str) -> dict[str, Any]:
         kind: {name: sum(part[kind][name] for part in parts) for name in CATEGORICAL}
         for kind in ("missing", "unseen")
     }
+
+
+def _events(facts: list[dict[str, Any]], splits: dict[str, dict[str, Any]], events_in: int) -> dict[str, int]:
+    """Return where the events went: kept as steps, in sessions left out as open, before the last `length`."""
+    sums = {name: sum(part[f"events_{name}"] for part in facts) for name in ("in", "open", "beyond")}
+    sums["kept"] = sum(total["steps"] for total in splits.values())
+    assert sums["in"] == events_in == sums["kept"] + sums["open"] + sums["beyond"], sums
+    return sums
 
 
 def _why_empty(split: str) -> str:
