@@ -17,7 +17,7 @@ from rabbithole.code_digest import code_digest as code
 from rabbithole.errors import UserError
 from rabbithole.fingerprint import fingerprint
 from rabbithole.settings_check import check
-from rabbithole.sources.locate import locate
+from rabbithole.sources.locate import is_remote, locate
 
 # Jobs run this package, with the Python that runs Snakemake unless conda brings one.
 PREFIX = f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(SOURCE))}; "
@@ -50,10 +50,13 @@ def results(path):
 def find_raw_files(name, dataset):
     """Return a data set's raw files by role, and a digest of what they hold; none for a simulated one.
 
-    Found before any job, so that a missing or unreadable log stops the run at once.
+    Found before any job, so that a missing or unreadable log stops the run at once; what lies at an address
+    is found by the job, and taken to stay as it is.
     """
     if dataset.source == "simulate":
         return {}, "simulated"
+    if is_remote(dataset.source):
+        return {}, "fetched"
     try:
         files = locate(dataset.format, dataset.source)
         paths = [path for role in files.values() for path in role]

@@ -1,8 +1,9 @@
-"""A real standalone Spark cluster on loopback, from the pip package: a master and two workers."""
+"""Real Spark daemons on loopback, from the pip package: a standalone cluster, and a Connect server."""
 
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,12 +13,14 @@ import pyspark
 
 SPARK = Path(pyspark.__file__).parent
 SECONDS = 60
+ADDRESS = {"address": "127.0.0.1", "port": "0"}
 
 
 @contextmanager
 def daemon(log: Path, *arguments: str) -> Iterator[None]:
     """Run one of Spark's classes until the block ends."""
     environment = os.environ | {"SPARK_DAEMON_MEMORY": "512m", "SPARK_LOCAL_IP": "127.0.0.1"}
+    environment["PYSPARK_PYTHON"] = sys.executable
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(SPARK / "bin/spark-class"), *arguments], stdout=output, stderr=output, env=environment
@@ -52,3 +55,17 @@ def standalone_cluster(folder: Path) -> Iterator[str]:
             stack.enter_context(daemon(folder / f"worker-{number}.log", *worker))
         told(master, "Registering worker", times=2)
         yield address
+
+
+@contextmanager
+def connect_server(folder: Path) -> Iterator[str]:
+    """Yield the address of a Spark Connect server that runs on two threads of its own."""
+    log = folder / "server.log"
+    conf = {"spark.driver.host": "127.0.0.1", "spark.ui.enabled": "false"}
+    conf |= {f"spark.connect.grpc.binding.{key}": value for key, value in ADDRESS.items()}
+    options = [option for key, value in conf.items() for option in ("--conf", f"{key}={value}")]
+    server = ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
+    with daemon(log, "org.apache.spark.deploy.SparkSubmit", "--master", "local[2]", *options, *server):
+        port = told(log, r"SparkConnectService' on port (\d+)")
+        told(log, "Spark Connect server started")
+        yield f"sc://127.0.0.1:{port}"

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from spark_cluster import standalone_cluster
+from spark_cluster import connect_server, standalone_cluster
 
 from rabbithole.sessions.build import build_sessions
 from rabbithole.simulate.write import simulate
@@ -56,30 +56,42 @@ def rows(folder: Path, order: str) -> pa.Table:
     return pq.read_table(folder).sort_by(order).combine_chunks()
 
 
-def test_a_standalone_cluster_gives_what_local_mode_gives(
-    raw: Path, tmp_path: Path, spark: SparkOptions
-) -> None:
-    local, cluster, daemons = (tmp_path / name for name in ("local", "cluster", "daemons"))
-    build(raw, local, spark)
-    daemons.mkdir()
-    with standalone_cluster(daemons) as address:
-        # Conf is passed through: without this, the driver would be sought under this machine's name.
-        conf = {"spark.driver.host": "127.0.0.1", "spark.executor.memory": "800m"}
-        options = SparkOptions(address, conf, threads=2, memory_mb=1000)
-        # In a process of its own, as the one of the tests has a session already.
-        process = multiprocessing.get_context("spawn").Process(target=build, args=(raw, cluster, options))
-        process.start()
-        process.join()
+@pytest.fixture(scope="module")
+def local(raw: Path, tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> Path:
+    """Return what local mode makes of the log."""
+    folder = tmp_path_factory.mktemp("local")
+    build(raw, folder, spark)
+    return folder
+
+
+def assert_same_from(address: str, conf: dict[str, str], raw: Path, local: Path, folder: Path) -> None:
+    """Build with a master in a process of its own, as the one of the tests has a session already."""
+    options = SparkOptions(address, conf, threads=2, memory_mb=1000)
+    process = multiprocessing.get_context("spawn").Process(target=build, args=(raw, folder, options))
+    process.start()
+    process.join()
     assert process.exitcode == 0
-    assert all(list((daemons / f"work-{number}").iterdir()) for number in range(2))
     for name, order in (
         ("events", "position"),
         ("sessions", "session_id"),
         *[(f"windows/{split}", "session_id") for split in ("train", "valid", "test")],
     ):
-        assert rows(cluster / name, order).equals(rows(local / name, order)), name
+        assert rows(folder / name, order).equals(rows(local / name, order)), name
     for step in SETTINGS:
-        one, two = read_manifest(local / step), read_manifest(cluster / step)
+        one, two = read_manifest(local / step), read_manifest(folder / step)
         assert len(two.pop("files")) > len(one.pop("files"))
         assert one == two
-    assert (local / "windows/encoder.json").read_bytes() == (cluster / "windows/encoder.json").read_bytes()
+    assert (local / "windows/encoder.json").read_bytes() == (folder / "windows/encoder.json").read_bytes()
+
+
+def test_a_standalone_cluster_gives_what_local_mode_gives(raw: Path, local: Path, tmp_path: Path) -> None:
+    # Conf is passed through: without this, the driver would be sought under this machine's name.
+    conf = {"spark.driver.host": "127.0.0.1", "spark.executor.memory": "800m"}
+    with standalone_cluster(tmp_path) as address:
+        assert_same_from(address, conf, raw, local, tmp_path / "cluster")
+    assert all(list((tmp_path / f"work-{number}").iterdir()) for number in range(2))
+
+
+def test_a_connect_server_gives_what_local_mode_gives(raw: Path, local: Path, tmp_path: Path) -> None:
+    with connect_server(tmp_path) as address:
+        assert_same_from(address, {}, raw, local, tmp_path / "connect")

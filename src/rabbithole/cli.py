@@ -62,11 +62,12 @@ def simulate(settings: Json, output: File) -> None:
 def events(settings: Json, spark: Json, output: Shared, rejected: Shared) -> None:
     """Read a raw log into events; set aside the lines that can't be read."""
     from rabbithole.sources.build import build_events
-    from rabbithole.sources.locate import locate
+    from rabbithole.sources.remote import files_of
     from rabbithole.spark import options_of
 
-    files = locate(settings["format"], settings.pop("source"))
-    build_events(**settings, files=files, output=output, rejected=rejected, spark=options_of(spark))
+    options, fetched = options_of(spark), output.with_name("fetched")
+    with files_of(settings["format"], settings.pop("source"), fetched, options) as files:
+        build_events(**settings, files=files, output=output, rejected=rejected, spark=options)
 
 
 @app.command()

@@ -130,6 +130,11 @@ def _start(options: SparkOptions, name: str, scratch: Path, log: Path) -> SparkS
             f"Spark did not start (master {options.master}); it needs Java 17 or newer and, for a cluster, "
             f"a master that answers. It said:\n{said}"
         ) from error
+    if not options.local:
+        # Tasks call this package's functions by name.
+        package = Path(__file__).parent
+        pack = shutil.make_archive(str(scratch / package.name), "zip", package.parent, package.name)
+        spark.addArtifacts(pack, pyfile=True)
     return spark
 
 
@@ -173,8 +178,6 @@ def configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
         conf["spark.remote"] = options.master
     else:
         conf["spark.master"] = options.master
-        # Tasks call this package's functions by name.
-        conf["spark.executorEnv.PYTHONPATH"] = str(Path(__file__).parents[1])
         conf |= {f"spark.executorEnv.{name}": value for name, value in KEEP_MEMORY.items()}
     return conf | dict(options.conf)
 

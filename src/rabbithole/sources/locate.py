@@ -25,9 +25,21 @@ REQUIRED = {"yoochoose": "clicks", "retailrocket": "events"}
 """The one role of each format without which there is no log; the others are optional."""
 
 
-def locate(
-    format: str, source: str | Path | Mapping[str, str | Path | Sequence[str | Path]]
-) -> dict[str, list[Path]]:
+Files = Mapping[str, str | Path | Sequence[str | Path]]
+"""Role -> file or files."""
+
+Source = str | Path | Files
+"""A folder, or files by role; each a path or an address."""
+
+
+def is_remote(source: Source) -> bool:
+    """Say whether any of a log's files is at an address (s3a://...) that only Spark can read."""
+    given = source.values() if isinstance(source, Mapping) else [source]
+    each = [[one] if isinstance(one, str | Path) else one for one in given]
+    return any("://" in str(one) for several in each for one in several)
+
+
+def locate(format: str, source: Source) -> dict[str, list[Path]]:
     """Return role -> files of a log; roles without a file are left out.
 
     `source` is a folder that holds the files under their published names, plain or with .gz, .zip or
@@ -63,7 +75,7 @@ def _in_folder(format: str, folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _by_role(format: str, source: Mapping[str, str | Path | Sequence[str | Path]]) -> dict[str, list[Path]]:
+def _by_role(format: str, source: Files) -> dict[str, list[Path]]:
     found = {}
     for role, given in source.items():
         if role not in PUBLISHED[format]:
