@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: run environment java test torture check format lock schema slurm slurm-plugin clean
+.PHONY: run environment java test torture bench-etl check format lock schema slurm slurm-plugin clean
 
 run: environment
 	RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
@@ -34,6 +34,16 @@ test: environment java check
 torture: environment
 	$(BIN)/python tests/torture.py
 
+# Times the Spark stages at full size beside Polars and DuckDB (about a quarter of an hour, 6 GB of disk).
+SESSIONS ?= 9249729
+bench-etl: .venv/benchmarks
+	$(BIN)/python benchmarks/bench_etl.py --sessions $(SESSIONS)
+
+# What the benchmarks compare with stands beside the environment, not in it.
+.venv/benchmarks: requirements/benchmarks.txt | environment
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $@ -r $<
+	touch $@
+
 check: environment
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -61,7 +71,7 @@ schema: environment
 
 # Pins everything that requirements/*.in ask for, with hashes (needs uv on the PATH).
 lock:
-	cd requirements && for a in cpu cuda java; do \
+	cd requirements && for a in cpu cuda java benchmarks; do \
 	  uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 $$a.in -o $$a.txt; done
 

@@ -1,0 +1,105 @@
+"""Raw YOOCHOOSE log to lists of steps with our own parts: `python spark_etl.py RAW OUTPUT`.
+
+The work of the peers beside it and no more: no cost, no split, no encoding. Prints how long Spark took to
+start.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from rabbithole.sessions.cutting import cut_sessions
+from rabbithole.sources.build import LAYOUTS
+from rabbithole.sources.gather import ROWS, part_of, sort_rows
+from rabbithole.sources.lines import RawFile, cut
+from rabbithole.sources.parts import PartWriter
+from rabbithole.sources.reading import collect, read_piece
+from rabbithole.spark import SparkOptions, spark_session
+from rabbithole.spark_tasks import FACTS, exchange
+from rabbithole.windows.steps import CALENDAR, calendar
+
+LENGTH = 100
+COLUMNS = {
+    "time": pa.timestamp("us", "UTC"),
+    "item": pa.string(),
+    "category": pa.string(),
+    "dwell": pa.float64(),
+}
+LISTS = COLUMNS | {name: pa.int32() for name in CALENDAR}
+SCHEMA = pa.schema(
+    [
+        ("session", pa.string()),
+        ("buyer", pa.bool_()),
+        *((name, pa.list_(kind)) for name, kind in LISTS.items()),
+    ]
+)
+
+
+class Steps:
+    """The work of a task: from the rows of one part to the sessions in it, written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, part: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:
+        """Write the part; there is nothing to tell."""
+        rows = sort_rows(rows)
+        cut = cut_sessions(rows, None)
+        left = cut.kept > 0
+        kept, times = cut.kept[left], cut.times[cut.keep]
+        ends = np.cumsum(kept)
+        dwell = np.diff(times, prepend=0) / 1e6
+        dwell[ends - kept] = np.nan
+        lengths = np.minimum(kept, LENGTH)
+        offsets = np.append(0, np.cumsum(lengths))
+        last = np.arange(offsets[-1]) + np.repeat(ends - lengths - offsets[:-1], lengths)
+        chosen = rows.take(pa.array(np.flatnonzero(cut.keep)[last]))
+        flat = {
+            "time": chosen["timestamp"].combine_chunks(),
+            "item": chosen["item"].combine_chunks(),
+            "category": chosen["category"].combine_chunks(),
+            "dwell": pa.array(dwell[last], from_pandas=True),
+            **calendar(times[last], "UTC"),
+        }
+        bounds = pa.array(offsets.astype(np.int32))
+        table = {
+            "session": rows["session_id"].take(pa.array(cut.starts[:-1][left])),
+            "buyer": pa.array(cut.buyer[left]),
+            **{name: pa.ListArray.from_arrays(bounds, values) for name, values in flat.items()},
+        }
+        with PartWriter(self.folder, part, SCHEMA) as writer:
+            writer.write(pa.table(table))
+        yield pa.record_batch({"facts": ["{}"]})
+
+
+def run(raw: Path, output: Path) -> None:
+    """Write session, buyer and the lists of the last 100 steps before the first purchase."""
+    options = SparkOptions(threads=int(os.environ["THREADS"]), memory_mb=10_000)
+    names = {"clicks": "yoochoose-clicks.dat", "buys": "yoochoose-buys.dat"}
+    files = [RawFile(role, name, str(raw / name), rank) for rank, (role, name) in enumerate(names.items())]
+    count = options.partitions(sum((raw / name).stat().st_size for name in names.values()))
+    pieces = cut(files, count)
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as scratch, spark_session(options, "benchmark") as spark:
+        print(f"start-up {time.perf_counter() - began:.2f}")
+        side = Path(scratch)
+
+        def read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
+            piece = pieces[index]
+            for table in read_piece(piece, LAYOUTS["yoochoose"][piece.file.role], side):
+                yield table, part_of(table["session_id"], count)
+
+        exchange(spark, len(pieces), read, count, Steps(output), sent=ROWS, found=FACTS)
+        report = collect(pieces, side, output / "_rejected")
+        assert report.total("rejected") == 0
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), Path(sys.argv[2]))
