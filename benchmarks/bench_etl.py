@@ -84,10 +84,11 @@ def measure(times: Times, command: list[str], environment: dict[str, str]) -> No
     watcher = threading.Thread(target=watch)
     watcher.start()
     said = process.communicate()[0]
+    seconds = time.perf_counter() - began
     watcher.join()
     if process.returncode:
         sys.exit(f"{command} ended with {process.returncode}")
-    times.seconds.append(time.perf_counter() - began)
+    times.seconds.append(seconds)
     times.memory.append(peak[0])
     times.start += [float(line.split()[1]) for line in said.splitlines() if line.startswith("start-up")]
 

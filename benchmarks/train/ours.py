@@ -1,0 +1,49 @@
+"""Trains one of our networks with everything on: `python ours.py MODEL WINDOWS EPOCHS BATCH`; prints JSON."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = os.environ["THREADS"]
+
+from rabbithole.compiled import keep_compiled
+from rabbithole.models.registry import model_class
+from rabbithole.training.inputs import read_encoding, read_split
+from rabbithole.training.loop import Trainer, build
+
+
+def main(model: str, windows: Path, epochs: int, batch_size: int) -> None:
+    """Train and print seconds, sessions and AUC of each epoch."""
+    keep_compiled()
+    encoding = read_encoding(windows)
+    train, valid = (read_split(windows, split, encoding) for split in ("train", "valid"))
+    width = {"gru": 64, "dilated_conv": 32}[model]
+    settings = {"embedding_width": 32, "width": width, "layers": 1, "dropout": 0.1}
+    settings |= {"learning_rate": 0.003, "weight_decay": 0.0001}
+    trainer = Trainer(
+        build(model_class(model), settings, sizes=encoding.sizes, length=encoding.length, seed=0),
+        train=train,
+        valid=valid,
+        length=encoding.length,
+        settings=settings,
+        training={"batch_size": batch_size, "epochs": epochs, "patience": epochs, "unseen_share": 0.01},
+        balance="none",
+        augmentation={"prefixes": True, "event_dropout": 0.0},
+        seed=0,
+    )
+    found: list[dict[str, Any]] = []
+
+    def note(row: dict[str, Any], speed: float) -> None:
+        found.append({"seconds": len(train) / speed, "sessions": len(train), "auc": row["valid_auc"]})
+
+    began = time.perf_counter()
+    trainer.run(note)
+    print(json.dumps(found), file=sys.stdout)
+    print(f"{time.perf_counter() - began:.1f} s with validation and compiling", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

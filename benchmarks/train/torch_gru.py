@@ -1,0 +1,149 @@
+"""Trains our GRU in PyTorch: `python torch_gru.py VARIANT WINDOWS EPOCHS BATCH SESSIONS`; prints JSON.
+
+VARIANT: padded (every window to its full length, the deck's way), packed (packed sequences), bucketed
+(batches of like length), sparse (bucketed, the item's derivatives by row). The same nine fields, layers,
+losses and step sizes as ours; the windows are read before the clock starts. Of train, so many SESSIONS are
+learned from in each epoch.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from rabbithole.training.batches import Batch, Shape, gather, plan, random, shapes
+from rabbithole.training.inputs import read_encoding, read_split
+from rabbithole.windows.arrays import Windows
+from rabbithole.windows.fields import CATEGORICAL, NUMERIC
+
+ITEM = CATEGORICAL.index("item")
+EMBEDDING, WIDTH, RATE = 32, 64, 0.003
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class Gru(nn.Module):
+    """The nine fields, a GRU of 64, a hidden layer, two logits a step."""
+
+    def __init__(self, sizes: list[int], *, sparse: bool, prior: float) -> None:
+        super().__init__()
+        half = EMBEDDING // 2
+        widths = [
+            EMBEDDING if index == ITEM else min(half, round(size**0.5) + 1)
+            for index, size in enumerate(sizes)
+        ]
+        self.tables = nn.ModuleList(
+            nn.Embedding(size, width, sparse=sparse and index == ITEM)
+            for index, (size, width) in enumerate(zip(sizes, widths, strict=True))
+        )
+        for index, table in enumerate(self.tables):
+            nn.init.normal_(table.weight, std=0.1 if index == ITEM else 0.5)
+        self.gru = nn.GRU(sum(widths) + 2 * len(NUMERIC) + 1, WIDTH, batch_first=True)
+        self.dropout = nn.Dropout(0.1)
+        self.hidden, self.logits = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 2)
+        nn.init.normal_(self.logits.weight, std=0.02)
+        nn.init.constant_(self.logits.bias, prior)
+
+    def forward(self, codes: Tensor, numbers: Tensor, lengths: Tensor, *, packed: bool) -> Tensor:
+        """Return logits [batch, steps, 2]."""
+        known = torch.isfinite(numbers)
+        item = codes[..., ITEM]
+        before = functional.pad(item, (1, 0), value=-1)[:, :-1]
+        parts = [table(codes[..., index]) for index, table in enumerate(self.tables)]
+        parts += [torch.where(known, numbers, 0.0), (~known).float(), (item == before).float()[..., None]]
+        values = self.dropout(torch.cat(parts, -1))
+        if packed:
+            packs = pack_padded_sequence(values, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            values, _ = pad_packed_sequence(self.gru(packs)[0], batch_first=True, total_length=codes.shape[1])
+        else:
+            values, _ = self.gru(values)
+        return self.logits(functional.gelu(self.hidden(self.dropout(values)), approximate="tanh"))
+
+
+def tensors(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    """Return codes, numbers and lengths on the device; an empty place counts as a session of one step."""
+    lengths = torch.from_numpy(np.maximum(batch.lengths, 1)).long()
+    arrays = (torch.from_numpy(batch.codes).long(), torch.from_numpy(batch.numbers), lengths)
+    return tuple(array.to(DEVICE, non_blocking=True) for array in arrays)  # type: ignore[return-value]
+
+
+def loss_of(logits: Tensor, buyer: Tensor, lengths: Tensor, there: Tensor, size: int) -> Tensor:
+    """Return ours: half of it the ended sessions', half that of their prefixes, the k-th by 1/k."""
+    cross = functional.binary_cross_entropy_with_logits
+    ended = logits[torch.arange(len(logits), device=DEVICE), lengths - 1, 1]
+    number = torch.arange(1, logits.shape[1] + 1, device=DEVICE)
+    share = torch.where(number <= lengths[:, None], 1 / number, 0.0)
+    labels = buyer[:, None].expand(-1, logits.shape[1])
+    each = (share * cross(logits[..., 0], labels, reduction="none")).sum(1)
+    return (there * (cross(ended, buyer, reduction="none") + each)).sum() / (2 * size)
+
+
+def auc(model: Gru, valid: Windows, kinds: list[Shape], *, packed: bool) -> float:
+    """Return the AUC on valid."""
+    scores: NDArray[np.float64] = np.empty(len(valid))
+    model.eval()
+    with torch.no_grad():
+        for shape, rows in plan(valid.lengths, np.arange(len(valid)), kinds):
+            codes, numbers, lengths = tensors(gather(valid, rows, shape))
+            logits = model(codes, numbers, lengths, packed=packed)
+            ended = logits[torch.arange(len(logits), device=DEVICE), lengths - 1, 1]
+            scores[rows] = ended[: len(rows)].double().cpu().numpy()
+    model.train()
+    return float(roc_auc_score(valid.buyer, scores))
+
+
+def main(variant: str, windows: Path, epochs: int, batch_size: int, sessions: int) -> None:
+    """Train and print seconds, sessions and AUC of each epoch."""
+    torch.set_num_threads(int(os.environ["THREADS"]))
+    torch.manual_seed(0)
+    encoding = read_encoding(windows)
+    train, valid = (read_split(windows, split, encoding) for split in ("train", "valid"))
+    bucketed = variant in ("bucketed", "sparse")
+    kinds = (
+        shapes(length=encoding.length, batch_size=batch_size)
+        if bucketed
+        else [Shape(batch_size, encoding.length)]
+    )
+    share = train.buyer.mean()
+    sizes = [encoding.sizes[field] for field in CATEGORICAL]
+    model = Gru(sizes, sparse=variant == "sparse", prior=float(np.log(share / (1 - share)))).to(DEVICE)
+    item = model.tables[ITEM].weight
+    rest = [weight for weight in model.parameters() if weight is not item]
+    optimisers = [torch.optim.AdamW(rest, RATE, weight_decay=1e-4, fused=True)]
+    if variant == "sparse":
+        optimisers.append(torch.optim.SparseAdam([item], RATE * 0.03))
+    else:
+        optimisers.append(torch.optim.AdamW([item], RATE * 0.03, weight_decay=1e-4, fused=True))
+    found = []
+    used = np.arange(min(sessions, len(train)))
+    for epoch in range(epochs):
+        began = time.perf_counter()
+        for shape, rows in plan(train.lengths, used, kinds, random(0, epoch)):
+            batch = gather(train, rows, shape)
+            codes, numbers, lengths = tensors(batch)
+            there = torch.from_numpy(batch.rows >= 0).float().to(DEVICE)
+            buyer = torch.from_numpy(train.buyer[batch.rows].astype(np.float32)).to(DEVICE)
+            logits = model(codes, numbers, lengths, packed=variant == "packed")
+            for optimiser in optimisers:
+                optimiser.zero_grad(set_to_none=True)
+            loss_of(logits, buyer, lengths, there, batch_size).backward()
+            for optimiser in optimisers:
+                optimiser.step()
+        if DEVICE == "cuda":
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - began
+        judged = auc(model, valid, kinds, packed=variant == "packed")
+        found.append({"seconds": seconds, "sessions": len(used), "auc": judged})
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:]))
