@@ -1,0 +1,129 @@
+"""Times the training of our networks beside PyTorch's and Keras's ways, in turn, on the same windows.
+
+    make bench-train
+
+Prints for each the sessions a second (the median of the epochs after the first, which compiles) and the valid
+AUC reached by minute. The slow ways learn from few sessions: their speed is told, not their AUC. With a GPU
+at hand (`make ACCELERATOR=cuda`) all run on it.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+HERE = Path(__file__).parent
+ALL = 10**9
+FEW = {"torch padded": 8_192, "keras": 8_192}
+"""Sessions an epoch for those that would take an hour."""
+
+CONTESTANTS = (
+    "gru",
+    "dilated_conv",
+    "torch padded",
+    "torch packed",
+    "torch bucketed",
+    "torch sparse",
+    "keras",
+)
+STEPS: dict[str, dict[str, Any]] = {
+    "events": {"format": "yoochoose", "max_rejected": 0.001, "drop_duplicates": True},
+    "sessions": {
+        "by": "session",
+        "gap_minutes": None,
+        "cost": "purchases",
+        "open_horizon_hours": 1,
+        "split": {"by": "time", "shares": [0.8, 0.1, 0.1]},
+        "seed": 0,
+    },
+    "windows": {"length": 100, "minimum_item_count": 5, "timezone": "UTC", "keep_open": False},
+}
+
+
+def windows_of(folder: Path, sessions: int) -> Path:
+    """Return the windows of a simulated log, made if they are not there."""
+    place = folder / f"train-{sessions}"
+    if not (place / "windows.json").exists():
+        settings = json.dumps({"format": "yoochoose", "sessions": sessions, "seed": 0})
+        step(["simulate", "--settings", settings, "--output", str(place / "raw")])
+        spark = ["--spark", json.dumps({"master": "local", "conf": {}, "threads": 2, "memory_mb": 6000})]
+        paths = {
+            "events": ["--output", str(place / "events"), "--rejected", str(place / "rejected")],
+            "sessions": ["--events", str(place / "events"), "--output", str(place / "sessions")],
+            "windows": ["--sessions", str(place / "sessions"), "--output", str(place / "windows")],
+        }
+        for name, given in STEPS.items():
+            values = given | ({"source": str(place / "raw")} if name == "events" else {})
+            step([name, "--settings", json.dumps(values), *spark, *paths[name]])
+    return place / "windows"
+
+
+def step(arguments: list[str]) -> None:
+    """Run a step of ours."""
+    subprocess.run([sys.executable, "-m", "rabbithole", *arguments], check=True)
+
+
+def epochs_of(name: str, windows: Path, epochs: int, batch_size: int, threads: int) -> list[dict[str, float]]:
+    """Train one contestant in a process of its own; return its epochs."""
+    sessions = str(FEW.get(name, ALL))
+    numbers = [str(windows), str(epochs), str(batch_size)]
+    peers = {"PYTHONPATH": str(Path(sys.prefix) / "benchmarks"), "KERAS_BACKEND": "torch"}
+    if name == "keras":
+        command = ["keras_gru.py", *numbers, sessions]
+    elif name.startswith("torch"):
+        command = ["torch_gru.py", name.split()[1], *numbers, sessions]
+    else:
+        command, peers = ["ours.py", name, *numbers], {}
+    limits = {"THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(
+        [sys.executable, str(HERE / "train" / command[0]), *command[1:]],
+        env=os.environ | limits | peers,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        sys.exit(f"{name}: {done.stderr}")
+    found: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main(
+    sessions: Annotated[int, typer.Option(help="Sessions of the simulated YOOCHOOSE log.")] = 600_000,
+    epochs: int = 3,
+    batch_size: int = 1024,
+    threads: int = 2,
+    folder: Annotated[Path, typer.Option(help="Where the log and its windows lie.")] = Path("bench"),
+) -> None:
+    """Train each in turn and print the table."""
+    windows = windows_of(folder, sessions)
+    table = Table(title=f"Training, {sessions:,} sessions, batches of {batch_size:,}, {threads} cores")
+    table.add_column("")
+    for column in ("sessions a second", "of the best PyTorch", "minutes", "valid AUC by epoch"):
+        table.add_column(column, justify="right")
+    found = {name: epochs_of(name, windows, epochs, batch_size, threads) for name in CONTESTANTS}
+    speeds = {
+        name: statistics.median(epoch["sessions"] / epoch["seconds"] for epoch in rows[1:] or rows)
+        for name, rows in found.items()
+    }
+    best = max(speed for name, speed in speeds.items() if name.startswith("torch"))
+    for name, rows in found.items():
+        learned = name not in FEW
+        table.add_row(
+            name,
+            f"{speeds[name]:,.0f}",
+            f"{speeds[name] / best:.2f}",
+            f"{sum(epoch['seconds'] for epoch in rows) / 60:.1f}" if learned else "",
+            ", ".join(f"{epoch['auc']:.4f}" for epoch in rows) if learned else "",
+        )
+    Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
