@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: run environment java test torture bench-etl check format lock schema slurm slurm-plugin clean
+.PHONY: run environment java test torture bench-etl bench-train check format lock schema slurm slurm-plugin clean
 
 run: environment
 	RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
@@ -39,8 +39,12 @@ SESSIONS ?= 9249729
 bench-etl: .venv/benchmarks
 	$(BIN)/python benchmarks/bench_etl.py --sessions $(SESSIONS)
 
+# Times the training of the networks beside PyTorch and Keras.
+bench-train: .venv/benchmarks-train
+	$(BIN)/python benchmarks/bench_train.py
+
 # What the benchmarks compare with stands beside the environment, not in it.
-.venv/benchmarks: requirements/benchmarks.txt | environment
+.venv/benchmarks .venv/benchmarks-train: .venv/%: requirements/%.txt | environment
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $@ -r $<
 	touch $@
 
@@ -71,7 +75,7 @@ schema: environment
 
 # Pins everything that requirements/*.in ask for, with hashes (needs uv on the PATH).
 lock:
-	cd requirements && for a in cpu cuda java benchmarks; do \
+	cd requirements && for a in cpu cuda java benchmarks benchmarks-train; do \
 	  uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 $$a.in -o $$a.txt; done
 

@@ -1,6 +1,6 @@
 """Times the training of our networks beside PyTorch's and Keras's ways, in turn, on the same windows.
 
-    make bench-train
+    make bench-train                    # installs 3 GB of PyTorch first
 
 Prints for each the sessions a second (the median of the epochs after the first, which compiles) and the valid
 AUC reached by minute. The slow ways learn from few sessions: their speed is told, not their AUC. With a GPU
@@ -13,9 +13,10 @@ import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from bench_etl import simulated, stages
 from rich.console import Console
 from rich.table import Table
 
@@ -33,48 +34,22 @@ CONTESTANTS = (
     "torch sparse",
     "keras",
 )
-STEPS: dict[str, dict[str, Any]] = {
-    "events": {"format": "yoochoose", "max_rejected": 0.001, "drop_duplicates": True},
-    "sessions": {
-        "by": "session",
-        "gap_minutes": None,
-        "cost": "purchases",
-        "open_horizon_hours": 1,
-        "split": {"by": "time", "shares": [0.8, 0.1, 0.1]},
-        "seed": 0,
-    },
-    "windows": {"length": 100, "minimum_item_count": 5, "timezone": "UTC", "keep_open": False},
-}
 
 
-def windows_of(folder: Path, sessions: int) -> Path:
+def windows_of(folder: Path, sessions: int, threads: int) -> Path:
     """Return the windows of a simulated log, made if they are not there."""
     place = folder / f"train-{sessions}"
     if not (place / "windows.json").exists():
-        settings = json.dumps({"format": "yoochoose", "sessions": sessions, "seed": 0})
-        step(["simulate", "--settings", settings, "--output", str(place / "raw")])
-        spark = ["--spark", json.dumps({"master": "local", "conf": {}, "threads": 2, "memory_mb": 6000})]
-        paths = {
-            "events": ["--output", str(place / "events"), "--rejected", str(place / "rejected")],
-            "sessions": ["--events", str(place / "events"), "--output", str(place / "sessions")],
-            "windows": ["--sessions", str(place / "sessions"), "--output", str(place / "windows")],
-        }
-        for name, given in STEPS.items():
-            values = given | ({"source": str(place / "raw")} if name == "events" else {})
-            step([name, "--settings", json.dumps(values), *spark, *paths[name]])
+        place.mkdir(parents=True, exist_ok=True)
+        stages({}, simulated(folder, "yoochoose", sessions), "yoochoose", place, threads)
     return place / "windows"
-
-
-def step(arguments: list[str]) -> None:
-    """Run a step of ours."""
-    subprocess.run([sys.executable, "-m", "rabbithole", *arguments], check=True)
 
 
 def epochs_of(name: str, windows: Path, epochs: int, batch_size: int, threads: int) -> list[dict[str, float]]:
     """Train one contestant in a process of its own; return its epochs."""
     sessions = str(FEW.get(name, ALL))
     numbers = [str(windows), str(epochs), str(batch_size)]
-    peers = {"PYTHONPATH": str(Path(sys.prefix) / "benchmarks"), "KERAS_BACKEND": "torch"}
+    peers = {"PYTHONPATH": str(Path(sys.prefix) / "benchmarks-train"), "KERAS_BACKEND": "torch"}
     if name == "keras":
         command = ["keras_gru.py", *numbers, sessions]
     elif name.startswith("torch"):
@@ -102,7 +77,7 @@ def main(
     folder: Annotated[Path, typer.Option(help="Where the log and its windows lie.")] = Path("bench"),
 ) -> None:
     """Train each in turn and print the table."""
-    windows = windows_of(folder, sessions)
+    windows = windows_of(folder, sessions, threads)
     table = Table(title=f"Training, {sessions:,} sessions, batches of {batch_size:,}, {threads} cores")
     table.add_column("")
     for column in ("sessions a second", "of the best PyTorch", "minutes", "valid AUC by epoch"):
