@@ -73,7 +73,8 @@ format: environment
 schema: environment
 	$(BIN)/rabbithole schema > workflow/schemas/config.schema.json
 
-# Pins everything that requirements/*.in ask for, with hashes (needs uv on the PATH).
+# Pins what requirements/*.in ask for, with hashes (needs uv on the PATH); slurm.txt is kept by hand, as it holds
+# only what the others lack.
 lock:
 	cd requirements && for a in cpu cuda java benchmarks benchmarks-train; do \
 	  uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \

@@ -176,6 +176,8 @@ def main(
         command = [sys.executable, str(HERE / "etl/compare.py"), str(folder / "spark"), str(folder / name)]
         done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
         print(f"spark and {name}: {done.stdout.strip() or done.stderr}")
+        if done.returncode:
+            sys.exit(1)
     peer = statistics.median(same["polars"].seconds)
     show(f"The same work, {sessions:,} sessions, {threads} cores", same, peer)
     ours = [name for name in whole if name.startswith("yoochoose")]

@@ -50,8 +50,8 @@ def results(path):
 def find_raw_files(name, dataset):
     """Return a data set's raw files by role, and a digest of what they hold; none for a simulated one.
 
-    Found before any job, so that a missing or unreadable log stops the run at once; what lies at an address
-    is found by the job, and taken to stay as it is.
+    Found before any job, so that a missing or unreadable log stops the run at once; a log of which any
+    file lies at an address is found by the job, and taken to stay as it is.
     """
     if dataset.source == "simulate":
         return {}, "simulated"

@@ -9,11 +9,11 @@ import duckdb
 QUERY = """
 COPY (
   WITH buys AS (
-    SELECT session, min(time) AS bought FROM read_csv($buys, header = false, columns =
+    SELECT session, min(time) AS bought FROM read_csv(getvariable('buys'), header = false, columns =
       {'session': 'BIGINT', 'time': 'TIMESTAMP', 'item': 'BIGINT', 'price': 'BIGINT', 'quantity': 'BIGINT'})
     GROUP BY session),
   clicks AS (
-    SELECT clicks.*, bought FROM read_csv($clicks, header = false, columns =
+    SELECT clicks.*, bought FROM read_csv(getvariable('clicks'), header = false, columns =
       {'session': 'BIGINT', 'time': 'TIMESTAMP', 'item': 'BIGINT', 'category': 'VARCHAR'}) AS clicks
     LEFT JOIN buys USING (session) WHERE bought IS NULL OR clicks.time < bought),
   lists AS (
@@ -44,10 +44,10 @@ def run(raw: str, output: str) -> None:
         "preserve_insertion_order": False,
     }
     connection = duckdb.connect(config=limits)
-    connection.execute(f"SET VARIABLE clicks = '{raw}/yoochoose-clicks.dat'")
-    connection.execute(f"SET VARIABLE buys = '{raw}/yoochoose-buys.dat'")
-    query = QUERY.replace("$clicks", "getvariable('clicks')").replace("$buys", "getvariable('buys')")
-    connection.execute(query.replace("{output}", output))
+    connection.execute("SET VARIABLE clicks = $1", [f"{raw}/yoochoose-clicks.dat"])
+    connection.execute("SET VARIABLE buys = $1", [f"{raw}/yoochoose-buys.dat"])
+    # Where a COPY writes to must stand in its text.
+    connection.execute(QUERY.replace("{output}", output.replace("'", "''")))
 
 
 if __name__ == "__main__":

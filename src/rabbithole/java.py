@@ -30,11 +30,10 @@ def java_home(scratch: Path) -> str | None:
     while Spark runs. Raises `UserError` that tells what was found, if nothing will do.
     """
     home = os.environ.get("JAVA_HOME")
+    named = shutil.which("java", path=str(Path(home) / "bin")) if home else None
+    label = f"JAVA_HOME={home}" if home else "JAVA_HOME"
     found = []
-    for place, java in (
-        (f"JAVA_HOME={home}", shutil.which("java", path=str(Path(home) / "bin")) if home else None),
-        ("PATH", shutil.which("java")),
-    ):
+    for place, java in ((label, named), ("PATH", shutil.which("java"))):
         version = _version(java) if java else None
         if version is not None and version >= OLDEST:
             return None if place == "PATH" else home

@@ -199,9 +199,9 @@ class Training(Section):
     checkpoint_minutes: float = Field(
         5.0,
         ge=0,
-        description="A network's state is saved after so many minutes as well as after each epoch, and "
-        "training that was killed goes on from there. Changes no result, so it reruns nothing. 0: after "
-        "every batch.",
+        description="A network's state is saved after so many minutes, and after epochs that end ten "
+        "seconds or more after the last save; training that was killed goes on from there. Changes no "
+        "result, so it reruns nothing. 0: after every batch.",
     )
 
 

@@ -80,10 +80,10 @@ def _indexes(batches: Batches) -> Iterator[int]:
 
 
 def _dealt(table: pa.Table, part: NDArray[np.int32], place: int) -> pa.RecordBatch:
-    """Return a row for each part that gets rows of the table: part, place, and the rows' bytes."""
+    """Return a row for each part that gets rows of the table (it has some): part, place, the rows' bytes."""
     order = np.argsort(part, kind="stable")
     dealt = part[order]
-    begins = np.append(0, np.flatnonzero(np.diff(dealt)) + 1)[: len(part)]
+    begins = np.append(0, np.flatnonzero(np.diff(dealt)) + 1)
     ends = np.append(begins[1:], len(part))
     table = table.take(pa.array(order))
     rows = [

@@ -54,7 +54,9 @@ def test_a_folder_at_an_address_is_searched_for_the_published_names(
         }
 
 
-@pytest.mark.parametrize("source", ["s3a://bucket/log", "nothing://there", "http://127.0.0.1:9/log"])
+@pytest.mark.parametrize(
+    "source", ["s3a://bucket/log", "nothing://there", "http://127.0.0.1:9/log", "hdfs://nowhere.invalid/log"]
+)
 def test_an_address_that_can_t_be_read_is_refused_by_name(
     source: str, tmp_path: Path, spark: SparkOptions
 ) -> None:
@@ -64,3 +66,18 @@ def test_an_address_that_can_t_be_read_is_refused_by_name(
     ):
         pass
     assert not (tmp_path / "fetched").exists()
+
+
+def test_a_folder_without_the_log_or_in_the_place_of_a_file_is_refused_by_its_address(
+    tmp_path: Path, spark: SparkOptions
+) -> None:
+    for source, words in (
+        (f"file://{tmp_path}", "holds no yoochoose-clicks"),
+        ({"clicks": f"file://{tmp_path}"}, "is a folder"),
+        ({"../clicks": f"file://{tmp_path}"}, "has no file of role"),
+    ):
+        with (
+            pytest.raises(UserError, match=words),
+            files_of("yoochoose", source, tmp_path / "fetched", spark),
+        ):
+            pass

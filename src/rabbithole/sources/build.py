@@ -19,7 +19,7 @@ from rabbithole.files import remove, whole
 from rabbithole.sources import retailrocket, yoochoose
 from rabbithole.sources.gather import FOUND, ROWS, SCHEMA, Gather, merge, part_of
 from rabbithole.sources.lines import Piece, RawFile, cut
-from rabbithole.sources.locate import PUBLISHED, REQUIRED
+from rabbithole.sources.locate import PUBLISHED
 from rabbithole.sources.reading import Layout, Report, collect, read_piece, require_good
 from rabbithole.sources.retailrocket import PROPERTIES, Properties, tree_facts
 from rabbithole.sources.unpack import unpack
@@ -48,8 +48,6 @@ def build_events(
     `files`: role to files, as `locate` gives them. `max_rejected`: the share of lines that may be bad, 0
     to 1. Raises `UserError` when more are, when a file is empty or damaged, or when no event is left.
     """
-    if not files.get(REQUIRED[format]):
-        raise UserError(f"Format {format} needs a file of role {REQUIRED[format]}.")
     for folder in (output, rejected):
         # The manifest goes first, so that a killed run never leaves one beside data that it doesn't describe.
         remove(manifest_path(folder))

@@ -34,9 +34,8 @@ Source = str | Path | Files
 
 def is_remote(source: Source) -> bool:
     """Say whether any of a log's files is at an address (s3a://...) that only Spark can read."""
-    given = source.values() if isinstance(source, Mapping) else [source]
-    each = [[one] if isinstance(one, str | Path) else one for one in given]
-    return any("://" in str(one) for several in each for one in several)
+    given = _lists(source).values() if isinstance(source, Mapping) else [[source]]
+    return any("://" in str(one) for several in given for one in several)
 
 
 def locate(format: str, source: Source) -> dict[str, list[Path]]:
@@ -47,7 +46,7 @@ def locate(format: str, source: Source) -> dict[str, list[Path]]:
     """
     if format not in PUBLISHED:
         raise UserError(f"Unknown format {format!r}: use one of {', '.join(PUBLISHED)}.")
-    files = _by_role(format, source) if isinstance(source, Mapping) else _in_folder(format, Path(source))
+    files = _given(format, source) if isinstance(source, Mapping) else _in_folder(format, Path(source))
     required = REQUIRED[format]
     if not files.get(required):
         names = " or ".join(PUBLISHED[format][required])
@@ -75,13 +74,24 @@ def _in_folder(format: str, folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _by_role(format: str, source: Files) -> dict[str, list[Path]]:
-    found = {}
-    for role, given in source.items():
+def _lists(source: Files) -> dict[str, list[str | Path]]:
+    """Return role -> list of files, also where one stands alone."""
+    return {role: [one] if isinstance(one, str | Path) else list(one) for role, one in source.items()}
+
+
+def by_role(format: str, source: Files) -> dict[str, list[str | Path]]:
+    """Return role -> list of files; raise `UserError` for a role that the format does not have."""
+    for role in source:
         if role not in PUBLISHED[format]:
             known = ", ".join(PUBLISHED[format])
             raise UserError(f"Format {format} has no file of role {role!r}: its roles are {known}.")
-        paths = [Path(given)] if isinstance(given, str | Path) else [Path(path) for path in given]
+    return _lists(source)
+
+
+def _given(format: str, source: Files) -> dict[str, list[Path]]:
+    found = {}
+    for role, given in by_role(format, source).items():
+        paths = [Path(path) for path in given]
         for path in paths:
             if not path.is_file():
                 raise UserError(f"The {role} file {path} does not exist or is no file.")

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
+from pyspark.errors.exceptions.captured import CapturedException
 from pyspark.sql import SparkSession
 
 from rabbithole.errors import UserError
 from rabbithole.files import remove
-from rabbithole.sources.locate import PACKED, PUBLISHED, Source, is_remote, locate
+from rabbithole.sources.locate import PACKED, PUBLISHED, REQUIRED, Source, by_role, is_remote, locate
 from rabbithole.spark import SparkOptions, spark_session
+
+FAILURES = (Py4JJavaError, CapturedException)
+"""How an exception of the JVM reaches Python: as it is, or as PySpark's own."""
 
 
 @contextmanager
@@ -30,11 +34,10 @@ def files_of(
         with spark_session(options, "events") as spark:
             given = source if isinstance(source, Mapping) else _listed(spark, format, str(source))
             copies: dict[str, list[str | Path]] = {}
-            for role, addresses in given.items():
-                one = [addresses] if isinstance(addresses, str | Path) else addresses
+            for role, addresses in by_role(format, given).items():
                 copies[role] = [
                     _copied(spark, str(address), folder / f"{role}-{number}")
-                    for number, address in enumerate(one)
+                    for number, address in enumerate(addresses)
                 ]
             yield locate(format, copies)
     finally:
@@ -49,6 +52,9 @@ def _listed(spark: SparkSession, format: str, address: str) -> dict[str, Sequenc
         there = [next((one for one in choices if _exists(spark, one)), None) for choices in packed]
         if any(there):
             found[role] = [one for one in there if one is not None]
+    if REQUIRED[format] not in found:
+        missing = " or ".join(PUBLISHED[format][REQUIRED[format]])
+        raise UserError(f"{address} holds no {missing} (plain, .gz, .zip or .7z).")
     return found
 
 
@@ -56,7 +62,7 @@ def _exists(spark: SparkSession, address: str) -> bool:
     path, system = _opened(spark, address)
     try:
         return bool(system.exists(path))
-    except Py4JJavaError as error:
+    except FAILURES as error:
         raise _refusal(address, error) from error
 
 
@@ -67,9 +73,11 @@ def _copied(spark: SparkSession, address: str, folder: Path) -> str | Path:
     folder.mkdir(parents=True)
     copy = folder / path.getName()
     try:
+        if system.exists(path) and not system.getFileStatus(path).isFile():
+            raise UserError(f"{address} is a folder: give its files, or it alone as `source`.")
         # Without the file of checksums that Hadoop would write beside it.
         system.copyToLocalFile(False, path, _path(spark, str(copy.absolute())), True)
-    except Py4JJavaError as error:
+    except FAILURES as error:
         raise _refusal(address, error) from error
     return copy
 
@@ -84,15 +92,16 @@ def _opened(spark: SparkSession, address: str) -> tuple[Any, Any]:
         raise UserError(
             f"{address} can't be read through Spark Connect: copy the log to a disk that all share."
         )
-    path = _path(spark, address)
     try:
+        path = _path(spark, address)
         return path, path.getFileSystem(spark._jsc.hadoopConfiguration())
-    except Py4JJavaError as error:
+    except FAILURES as error:
         raise _refusal(address, error) from error
 
 
-def _refusal(address: str, error: Py4JJavaError) -> UserError:
-    said = str(error.java_exception.toString()).splitlines()[0]
+def _refusal(address: str, error: Exception) -> UserError:
+    said = error.java_exception.toString() if isinstance(error, Py4JJavaError) else str(error)
+    said = said.strip().splitlines()[0]
     return UserError(
         f"{address} can't be read ({said}). Is the address right, and does Spark have its connector "
         "(spark.conf: {spark.jars.packages: ...}) and your credentials?"
