@@ -29,11 +29,8 @@ def write_description(folder: Path, windows: Path, description: dict[str, Any]) 
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "model.json", description)
     for name in CARRIED:
-        source = windows / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name)
-        elif source.exists():
-            shutil.copyfile(source, folder / name)
+        if (windows / name).exists():
+            shutil.copyfile(windows / name, folder / name)
 
 
 def read_description(folder: Path) -> dict[str, Any]:

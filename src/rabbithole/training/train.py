@@ -52,9 +52,9 @@ def train(
     `valid_auc`), `best_epoch`, `unit`, and `seconds` (how long each epoch took; all else depends on the
     arguments alone). Raises `UserError` when train or valid lacks buyers or others.
     Started as several tasks of a Slurm step, these share the work; the first one writes.
-    A network keeps its state below the folder `resume`, every `checkpoint_minutes` and after each epoch,
-    until all is written. Killed and started again with the same arguments, windows and `code` (any text
-    that tells one code from another), it goes on from there.
+    A network keeps its state below the folder `resume`, every `checkpoint_minutes` and after epochs (see
+    `Checkpoints.keep`), until all is written. Killed and started again with the same arguments, windows and
+    `code` (any text that tells one code from another), it goes on from there.
     """
     found_class = model_class(model)
     if not issubclass(found_class, Estimator):
