@@ -130,6 +130,9 @@ def _start(options: SparkOptions, name: str, scratch: Path, log: Path) -> SparkS
             f"Spark did not start (master {options.master}); it needs Java 17 or newer and, for a cluster, "
             f"a master that answers. It said:\n{said}"
         ) from error
+    if not options.master.startswith("sc://"):
+        # PySpark polls for accumulators once a second, and to stop would wait for that; none is used here.
+        spark.sparkContext._accumulatorServer = None  # type: ignore[assignment]
     if not options.local:
         # Tasks call this package's functions by name.
         package = Path(__file__).parent

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
 from rabbithole.files import remove, whole
-from rabbithole.sessions.cutting import TRANSACTION, cut_sessions
+from rabbithole.sessions.cutting import cut_sessions, is_transaction
 from rabbithole.sessions.facts import manifest_facts
 from rabbithole.sessions.splitting import boundaries
 from rabbithole.sessions.work import SCHEMA, Plan, Work
 from rabbithole.sources.asof import AsOf
-from rabbithole.sources.parts import part_files, read_part, whole_keys
+from rabbithole.sources.parts import by_value, part_files, read_part, whole_keys
 from rabbithole.spark import SparkOptions, spark_session
 from rabbithole.spark_tasks import FACTS, over_indexes
 from rabbithole.tables import manifest_path, read_manifest, write_manifest
@@ -130,12 +130,12 @@ class FirstPass:
                 starts = cut.first[cut.kept > 0]
                 yield _pass_rows(1, starts=pa.array([starts.tobytes()], pa.binary()))
             if self.prices:
-                paid = pc.and_(pc.equal(events["event"], TRANSACTION), events["cost"].is_valid())
+                paid = pc.and_(by_value(is_transaction, events["event"]), events["cost"].is_valid())
                 rows = events.filter(paid).combine_chunks()
                 for batch in rows.to_batches():
                     yield _pass_rows(
                         len(batch),
-                        item=batch["item"],
+                        item=batch["item"].cast(pa.string()),
                         time=batch["timestamp"],
                         value=batch["cost"],
                         order=batch["position"],

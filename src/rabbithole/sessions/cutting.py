@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rabbithole.sources.parts import by_value
+
 TRANSACTION = "transaction"
 NEVER = np.iinfo(np.int64).max
 
@@ -37,6 +39,11 @@ class Cut:
         return self.times[self.starts[:-1]]
 
 
+def is_transaction(events: pa.Array) -> pa.Array:
+    """Return which events (strings) are purchases."""
+    return pc.equal(events, TRANSACTION)
+
+
 def cut_sessions(events: pa.Table, gap_minutes: float | None) -> Cut:
     """Find the sessions in events that are sorted by session_id, time and position; keys must be whole.
 
@@ -53,7 +60,7 @@ def cut_sessions(events: pa.Table, gap_minutes: float | None) -> Cut:
     begins = np.flatnonzero(new)
     starts = np.append(begins, len(events)).astype(np.int64)
     lengths = np.diff(starts)
-    transaction = pc.equal(events["event"], TRANSACTION).to_numpy()
+    transaction = by_value(is_transaction, events["event"]).to_numpy(zero_copy_only=False)
     first_bought = np.minimum.reduceat(np.where(transaction, times, NEVER), begins)
     keep = times < np.repeat(first_bought, lengths)
     kept = np.add.reduceat(keep.astype(np.int64), begins)

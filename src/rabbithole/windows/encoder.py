@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rabbithole.files import read_json, write_json
+from rabbithole.sources.parts import by_value
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, NUMERIC, RARE, UNSEEN
 from rabbithole.windows.steps import CALENDAR, LAST_WEEK, Steps, first_steps, last_steps
 
@@ -67,12 +69,17 @@ class Encoder:
         if name in CALENDAR:
             # Never missing, and few: a table by value is faster than a search.
             return pa.array(self._table(name)[values.to_numpy()])
-        codes = pc.index_in(values, value_set=self._set(name)).to_numpy(zero_copy_only=False)
-        found = np.where(np.isnan(codes), UNSEEN, codes + FIRST_VALUE).astype(np.int32)
+        return pc.fill_null(by_value(partial(self._known, name), values), MISSING)
+
+    def _known(self, name: str, values: pa.Array) -> pa.Array:
+        """Return the codes of strings, int32; null stays null."""
+        places = pc.index_in(values, value_set=self._set(name))
+        codes = pc.fill_null(pc.add(places, pa.scalar(FIRST_VALUE, pa.int32())), UNSEEN)
         if name == "item" and len(self.rare):
-            found[pc.is_in(values, value_set=self._set("rare")).to_numpy(zero_copy_only=False)] = RARE
-        found[values.is_null().to_numpy(zero_copy_only=False)] = MISSING
-        return pa.array(found)
+            codes = pc.if_else(
+                pc.is_in(values, value_set=self._set("rare")), pa.scalar(RARE, pa.int32()), codes
+            )
+        return pc.if_else(values.is_valid(), codes, pa.scalar(None, pa.int32()))
 
     def _table(self, name: str) -> NDArray[np.int32]:
         """Return the codes of a calendar field by value, int32 [LAST_WEEK + 1]."""

@@ -24,8 +24,9 @@ class Steps:
     """Steps of sessions, one session after the other.
 
     `offsets`: int64 [sessions + 1]; `fields`: each categorical field [steps], strings for event, item and
-    category (null: missing), int32 for the calendar's; `dwell`: float64 [steps], seconds since the event
-    before, NaN at a session's first; `cost`: float64 [steps], NaN where it is not known.
+    category, or dictionaries and codes of them (null: missing), int32 for the calendar's; `dwell`: float64
+    [steps], seconds since the event before, NaN at a session's first; `cost`: float64 [steps], NaN where it
+    is not known.
     """
 
     offsets: NDArray[np.int64]
