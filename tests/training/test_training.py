@@ -181,8 +181,29 @@ def test_scores_hold_every_session_once_a_step(planted, tmp_path):
     for step in (0, 1, 2):
         rows = table.filter(pc.and_(pc.equal(table["split"], "test"), pc.equal(table["steps"], step)))
         expected = sorted(name for name, length in lengths.items() if length >= step)
-        assert rows["session_id"].to_pylist() == expected
+        assert sorted(rows["session_id"].to_pylist()) == expected
     assert table.filter(pc.equal(table["split"], "valid"))["steps"].unique().to_pylist() == [0]
+
+
+def test_a_long_session_is_judged_on_its_own_beginning(tmp_path):
+    """Its window shows its end alone; after two steps it scores as a session that began in the same way."""
+    rng = np.random.default_rng(6)
+    rows = {
+        split: random_sessions(200, rng, prefix=split, longest=LENGTH) for split in ("train", "valid", "test")
+    }
+    short = session("short", 0, [5, 6, 7])
+    long, begun = (session("long", 0, items) | {"events": 9} for items in ([20, 8, 25, 11], [5, 6, 30, 30]))
+    rows["test"] += [short, long]
+    windows = write_windows(tmp_path / "windows", length=LENGTH, test_beginnings=[begun], **rows)
+    fit(windows, tmp_path, "gru", epochs=8, patience=8)
+    found = {
+        (row["session_id"], row["steps"]): row["score"]
+        for row in pq.read_table(tmp_path / "scores.parquet").to_pylist()
+        if row["session_id"] in ("short", "long")
+    }
+    assert sorted(found) == [(name, step) for name in ("long", "short") for step in (0, 1, 2)]
+    assert found["long", 2] == pytest.approx(found["short", 2], abs=1e-6)
+    assert found["long", 0] != pytest.approx(found["short", 0], abs=1e-4)
 
 
 def test_a_split_without_a_buyer_is_refused(tmp_path):

@@ -1,11 +1,12 @@
 """What training and scoring read of a windows folder."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rabbithole.errors import UserError
 from rabbithole.files import read_json
-from rabbithole.tables import read_manifest
+from rabbithole.tables import data_files, read_manifest
 from rabbithole.windows.arrays import Windows, read_windows
 from rabbithole.windows.fields import CATEGORICAL
 
@@ -27,14 +28,23 @@ def read_encoding(windows: Path) -> Encoding:
 
 def read_split(windows: Path, split: str, encoding: Encoding) -> Windows:
     """Read one split; `UserError` when a code or a length is beyond what the encoder says."""
-    found = read_windows(windows / split)
+    return _checked(read_windows(data_files(windows / split)), windows / split, encoding)
+
+
+def read_parts(windows: Path, split: str, encoding: Encoding) -> Iterator[Windows]:
+    """Read one split part by part, in constant memory."""
+    for file in data_files(windows / split):
+        yield _checked(read_windows([file]), file, encoding)
+
+
+def _checked(found: Windows, place: Path, encoding: Encoding) -> Windows:
     if len(found) == 0:
         return found
     if found.lengths.min() < 1 or found.lengths.max() > encoding.length:
-        raise UserError(f"{windows / split}: a session has no step or more than {encoding.length}.")
+        raise UserError(f"{place}: a session has no step or more than {encoding.length}.")
     for index, field in enumerate(CATEGORICAL):
         if found.codes[:, index].max() >= encoding.sizes[field]:
-            raise UserError(f"{windows / split}: a code of {field!r} is beyond its vocabulary's size.")
+            raise UserError(f"{place}: a code of {field!r} is beyond its vocabulary's size.")
     return found
 
 

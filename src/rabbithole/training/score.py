@@ -17,7 +17,7 @@ from rabbithole.models.heads import ENDED, RUNNING
 from rabbithole.models.registry import model_class
 from rabbithole.training.batches import shapes
 from rabbithole.training.checkpoint import load_weights, read_description
-from rabbithole.training.inputs import Encoding, read_encoding, read_split
+from rabbithole.training.inputs import read_encoding, read_parts
 from rabbithole.training.loop import network_logits, outline
 from rabbithole.training.network import make_forward, split
 from rabbithole.windows.arrays import Windows
@@ -40,8 +40,9 @@ def score(*, checkpoint: Path, windows: Path, steps: list[int], output: Path) ->
 
     Valid is scored as ended sessions (steps 0); test so, and as running sessions after each of `steps`, those
     that are so long. Sessions longer than the window are judged on their own beginnings then
-    (test_beginnings/). Sorted by split, steps and session id. Raises `UserError` when the model was trained
-    for other windows or a step is beyond them.
+    (test_beginnings/). The windows are read part by part, in constant memory, and written so: by split, part,
+    steps and session id. Raises `UserError` when the model was trained for other windows or a step is beyond
+    them.
     """
     description = read_description(checkpoint)
     encoding = read_encoding(windows)
@@ -51,17 +52,23 @@ def score(*, checkpoint: Path, windows: Path, steps: list[int], output: Path) ->
     if wrong:
         raise UserError(f"evaluation.steps: {wrong[0]} is not within 1 and the window's {encoding.length}.")
     logits = load_model(checkpoint, description)
+    running = sorted(set(steps))
     with whole(output) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
-        test = read_split(windows, "test", encoding)
-        _write(
-            writer,
-            "test",
-            [0, *sorted(set(steps))],
-            test,
-            _test_logits(logits, windows, encoding, test, steps),
-        )
-        valid = read_split(windows, "valid", encoding)
-        _write(writer, "valid", [0], valid, logits(valid, [0]))
+        cut_short = 0
+        for test in read_parts(windows, "test", encoding):
+            found = logits(test, [0, *running])
+            long = test.events > encoding.length
+            cut_short += int(long.sum())
+            found[1:, long] = np.nan
+            _write(writer, "test", [0, *running], test, found)
+        for begun in read_parts(windows, "test_beginnings", encoding):
+            cut_short -= len(begun)
+            if running:
+                _write(writer, "test", running, begun, logits(begun, running))
+        if cut_short:
+            raise UserError(f"{windows}: test and test_beginnings do not hold the same long sessions.")
+        for valid in read_parts(windows, "valid", encoding):
+            _write(writer, "valid", [0], valid, logits(valid, [0]))
 
 
 def load_model(checkpoint: Path, description: dict[str, Any]) -> Logits:
@@ -90,21 +97,6 @@ def load_model(checkpoint: Path, description: dict[str, Any]) -> Logits:
         return found + shift
 
     return logits
-
-
-def _test_logits(
-    logits: Logits, windows: Path, encoding: Encoding, test: Windows, steps: list[int]
-) -> NDArray[np.float64]:
-    """Return the log odds of test sessions, float64 [1 + len(steps), n], steps sorted after the 0."""
-    ordered = sorted(set(steps))
-    found = logits(test, [0, *ordered])
-    beginnings = read_split(windows, "test_beginnings", encoding)
-    if len(beginnings) and ordered:
-        places = np.searchsorted(test.session_id.astype(str), beginnings.session_id.astype(str))
-        if not np.array_equal(test.session_id[np.minimum(places, len(test) - 1)], beginnings.session_id):
-            raise UserError(f"{windows / 'test_beginnings'} has a session that test does not have.")
-        found[1:, places] = logits(beginnings, ordered)
-    return found
 
 
 def _write(

@@ -1,5 +1,6 @@
 """Windows as flat arrays: what training and scoring read, with no padding and no Python per session."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,21 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
-from rabbithole.tables import data_files
 from rabbithole.windows.fields import CATEGORICAL, NUMERIC
 
 
 @dataclass(frozen=True)
 class Windows:
-    """The sessions of one split, by session id; the steps of session i are offsets[i] : offsets[i + 1].
+    """Sessions by session id; the steps of session i are offsets[i] : offsets[i + 1].
 
-    session_id: str [n]; buyer: int8 [n]; offsets: int64 [n + 1];
+    session_id: str [n]; buyer: int8 [n]; events: int32 [n], of the whole session; offsets: int64 [n + 1];
     codes: int32 [total, 7] in the order of CATEGORICAL;
     numbers: float32 [total, 2] in the order of NUMERIC, NaN where there is none.
     """
 
     session_id: NDArray[Any]
     buyer: NDArray[np.int8]
+    events: NDArray[np.int32]
     offsets: NDArray[np.int64]
     codes: NDArray[np.int32]
     numbers: NDArray[np.float32]
@@ -39,15 +40,15 @@ class Windows:
         return np.diff(self.offsets)
 
 
-def read_windows(folder: Path) -> Windows:
-    """Read one split's Parquet folder; a folder without a row gives empty arrays.
+def read_windows(files: Sequence[Path]) -> Windows:
+    """Read Parquet files of windows; none of them gives empty arrays.
 
     Columns are read one by one, so that the peak of memory is the arrays and one column. Raises `UserError`
     when the lists of a session are of unlike length.
     """
-    if not data_files(folder):
+    if not files:
         return _empty()
-    labels = pq.read_table(folder, columns=["session_id", "buyer"])
+    labels = _read(files, ["session_id", "buyer", "events"])
     ids = labels["session_id"].combine_chunks()
     order = pc.array_sort_indices(ids)
     in_order = bool(pc.all(pc.equal(order, pa.array(np.arange(len(order)), order.type))).as_py())
@@ -56,13 +57,15 @@ def read_windows(folder: Path) -> Windows:
     offsets: NDArray[np.int64] | None = None
     codes = numbers = None
     for number, field in enumerate(CATEGORICAL + NUMERIC):
-        values, found = _flat(folder, field, picked)
+        values, found = _flat(files, field, picked)
         if offsets is None:
             offsets = found
             codes = np.empty((len(values), len(CATEGORICAL)), np.int32)
             numbers = np.empty((len(values), len(NUMERIC)), np.float32)
         elif not np.array_equal(offsets, found):
-            raise UserError(f"{folder}: a session has fewer steps of {field!r} than of the field before it.")
+            raise UserError(
+                f"{files[0].parent}: a session has fewer steps of {field!r} than of the field before it."
+            )
         assert codes is not None and numbers is not None
         if field in CATEGORICAL:
             codes[:, number] = values
@@ -70,19 +73,29 @@ def read_windows(folder: Path) -> Windows:
             numbers[:, number - len(CATEGORICAL)] = values
     assert offsets is not None and codes is not None and numbers is not None
     sorted_ids = ids if picked is None else ids.take(picked)
-    buyer = labels["buyer"].combine_chunks().to_numpy(zero_copy_only=False).astype(np.int8)
+    buyer, events = (
+        (labels[name] if picked is None else labels[name].take(picked)).to_numpy()
+        for name in ("buyer", "events")
+    )
     return Windows(
         sorted_ids.to_numpy(zero_copy_only=False),
-        buyer if picked is None else buyer[picked.to_numpy()],
+        buyer.astype(np.int8),
+        events.astype(np.int32),
         offsets,
         codes,
         numbers,
     )
 
 
-def _flat(folder: Path, field: str, order: pa.Array | None) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _read(files: Sequence[Path], columns: list[str]) -> pa.Table:
+    return pa.concat_tables(pq.read_table(file, columns=columns) for file in files)
+
+
+def _flat(
+    files: Sequence[Path], field: str, order: pa.Array | None
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return all values of a column of lists, one session after the other, and where each session begins."""
-    column = pq.read_table(folder, columns=[field])[field]
+    column = _read(files, [field])[field]
     if order is not None:
         column = column.take(order)
     lengths = pc.list_value_length(column).combine_chunks().to_numpy(zero_copy_only=False)
@@ -96,6 +109,7 @@ def _empty() -> Windows:
     return Windows(
         np.empty(0, object),
         np.empty(0, np.int8),
+        np.empty(0, np.int32),
         np.zeros(1, np.int64),
         np.empty((0, len(CATEGORICAL)), np.int32),
         np.empty((0, len(NUMERIC)), np.float32),
