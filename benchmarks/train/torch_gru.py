@@ -52,20 +52,31 @@ class Gru(nn.Module):
         nn.init.normal_(self.logits.weight, std=0.02)
         nn.init.constant_(self.logits.bias, prior)
 
+    def embed(self, codes: Tensor, numbers: Tensor, before: Tensor) -> Tensor:
+        """Return the vectors of steps, [.., features]; before: the item of the step before, [..]."""
+        known = torch.isfinite(numbers)
+        parts = [table(codes[..., index]) for index, table in enumerate(self.tables)]
+        same = (codes[..., ITEM] == before).float()[..., None]
+        parts += [torch.where(known, numbers, 0.0), (~known).float(), same]
+        return self.dropout(torch.cat(parts, -1))
+
+    def head(self, values: Tensor) -> Tensor:
+        """Return two logits for each step."""
+        return self.logits(functional.gelu(self.hidden(self.dropout(values)), approximate="tanh"))
+
     def forward(self, codes: Tensor, numbers: Tensor, lengths: Tensor, *, packed: bool) -> Tensor:
         """Return logits [batch, steps, 2]."""
-        known = torch.isfinite(numbers)
-        item = codes[..., ITEM]
-        before = functional.pad(item, (1, 0), value=-1)[:, :-1]
-        parts = [table(codes[..., index]) for index, table in enumerate(self.tables)]
-        parts += [torch.where(known, numbers, 0.0), (~known).float(), (item == before).float()[..., None]]
-        values = self.dropout(torch.cat(parts, -1))
-        if packed:
-            packs = pack_padded_sequence(values, lengths.cpu(), batch_first=True, enforce_sorted=False)
-            values, _ = pad_packed_sequence(self.gru(packs)[0], batch_first=True, total_length=codes.shape[1])
-        else:
-            values, _ = self.gru(values)
-        return self.logits(functional.gelu(self.hidden(self.dropout(values)), approximate="tanh"))
+        before = functional.pad(codes[..., ITEM], (1, 0), value=-1)[:, :-1]
+        if not packed:
+            return self.head(self.gru(self.embed(codes, numbers, before))[0])
+        # Packed before anything is computed, so that no step of padding costs more than its copy.
+        many = [
+            pack_padded_sequence(values, lengths.cpu(), batch_first=True, enforce_sorted=False)
+            for values in (codes, numbers, before)
+        ]
+        values = many[0]._replace(data=self.embed(*(one.data for one in many)))
+        logits = many[0]._replace(data=self.head(self.gru(values)[0].data))
+        return pad_packed_sequence(logits, batch_first=True, total_length=codes.shape[1])[0]
 
 
 def tensors(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,7 +8,7 @@ from flax import nnx
 from window_fixtures import SIZES
 
 from rabbithole.models.char_recurrence import GruLayer, recurrence
-from rabbithole.models.dilated_conv import dilations_for
+from rabbithole.models.dilated_conv import TAPS, GatedBlock, dilations_for
 from rabbithole.models.registry import model_class
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
 
@@ -61,11 +61,32 @@ def test_the_first_step_of_a_window_reaches_the_last(name):
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 64, 100, 128, 129])
-def test_dilations_cover_the_window_and_no_doubling_more(length):
+def test_dilations_cover_the_window_and_no_layer_more(length):
     dilations = dilations_for(length)
-    assert dilations == [2**n for n in range(len(dilations))]
-    assert 1 + sum(dilations) >= length
-    assert len(dilations) == 1 or 1 + sum(dilations[:-1]) < length
+    assert dilations == [TAPS**n for n in range(len(dilations))]
+
+    def reach(dilations):
+        return 1 + sum((TAPS - 1) * dilation for dilation in dilations)
+
+    assert reach(dilations) >= length
+    assert len(dilations) == 1 or reach(dilations[:-1]) < length
+
+
+@pytest.mark.parametrize("steps", [1, 3, 8, 30])
+def test_a_block_is_a_causal_convolution(steps):
+    """Against the sum over taps in numpy, however short the session."""
+    block = GatedBlock(4, 5, rngs=nnx.Rngs(0))
+    values = np.random.default_rng(4).normal(size=(2, steps, 4)).astype(np.float32)
+    kernel = np.asarray(block.taps.kernel[...]).reshape(TAPS, 4, 8)
+    gates = np.zeros((2, steps, 8)) + np.asarray(block.taps.bias[...])
+    for step in range(steps):
+        for tap in range(TAPS):
+            if step >= 5 * tap:
+                gates[:, step] += values[:, step - 5 * tap] @ kernel[tap]
+    expected = np.tanh(gates[..., :4]) / (1 + np.exp(-gates[..., 4:]))
+    after, skip = block(jnp.array(values))
+    np.testing.assert_allclose(skip, expected, atol=1e-5)
+    np.testing.assert_allclose(after, values + np.asarray(block.residual(skip)), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
