@@ -63,6 +63,15 @@ def test_metrics_say_what_scikit_learn_says(tmp_path):
     assert (first["steps"], first["sessions"], first["reason"]) == (1, 2003, None)
     assert fifth["auc"] is None
     assert "no buyers in 40" in fifth["reason"]
+    # As running sessions all were scored after one event, forty of them after five.
+    running = frame[(frame.split == "test") & (frame.steps == 1)]
+    assert first["mean_score"] == pytest.approx(running.score.mean(), abs=1e-8)
+    assert first["slope"]["high"] < 1.0
+    short, long = metrics["by_length"]
+    assert (short["from"], short["to"], short["sessions"]) == (1, 4, 1963)
+    assert (long["from"], long["to"], long["sessions"]) == (5, None, 40)
+    few = ended[~ended.session_id.isin(frame[frame.steps == 5].session_id)]
+    assert short["auc"]["value"] == pytest.approx(roc_auc_score(few.buyer, few.score), abs=1e-8)
 
 
 def test_the_same_scores_in_any_order_give_the_same_bytes(tmp_path):

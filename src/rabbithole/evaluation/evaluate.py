@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
@@ -38,6 +40,7 @@ def evaluate(*, scores: Path, output: Path) -> None:
         "gain": lift.gain_curve(ended.buyer, ended.score),
         **drawn(ended.buyer, ended.score),
         "by_steps": by_steps(test),
+        "by_length": by_length(test),
         "valid": ranking(valid.buyer, valid.score, fewest=2),
     }
     write_json(output, rounded(metrics))
@@ -98,13 +101,49 @@ def drawn(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> dict[str, An
 
 
 def by_steps(test: Scores) -> list[dict[str, Any]]:
-    """Return the ranking of sessions still running after their first k events, for each k that was scored."""
-    asked = sorted(int(steps) for steps in np.unique(test.steps) if steps > 0)
+    """Return what is known of sessions still running after their first k events, for each k that was scored.
+
+    Will they still buy? Their ranking, log loss (nats) and calibration.
+    """
     return [
-        {"steps": steps, **ranking(part.buyer, part.score, fewest=FEWEST_BUYERS)}
-        for steps in asked
+        {
+            "steps": steps,
+            **ranking(part.buyer, part.score, fewest=FEWEST_BUYERS),
+            "log_loss": calibration.log_loss(part.buyer, part.score),
+            "mean_score": float(part.score.mean()),
+            "slope": calibration.slope_and_intercept(part.buyer, part.score)["slope"],
+        }
+        for steps in _asked(test)
         for part in [test.after(steps)]
     ]
+
+
+def by_length(test: Scores) -> list[dict[str, Any]]:
+    """Return the ranking of ended sessions by their number of events: from each k scored to the next.
+
+    Did they hold a buyer? `to` is None in the last group, which has no end.
+    """
+    ended, asked = test.after(0), _asked(test)
+    names = pa.array(ended.session_id, pa.string())
+    # A session has a score after k events exactly if it is that long.
+    reached = [
+        pc.is_in(names, value_set=pa.array(test.after(steps).session_id, pa.string())).to_numpy(False)
+        for steps in asked
+    ]
+    groups = np.sum(reached, axis=0) if asked else np.zeros(len(names), np.int64)
+    edges = [0, *asked]
+    return [
+        {
+            "from": edges[group] or 1,
+            "to": asked[group] - 1 if group < len(asked) else None,
+            **ranking(ended.buyer[groups == group], ended.score[groups == group], fewest=FEWEST_BUYERS),
+        }
+        for group in np.unique(groups).tolist()
+    ]
+
+
+def _asked(test: Scores) -> list[int]:
+    return sorted(int(steps) for steps in np.unique(test.steps) if steps > 0)
 
 
 def rounded(value: Any) -> Any:

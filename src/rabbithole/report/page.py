@@ -95,7 +95,8 @@ def dataset_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": verdict(name, found, simulated=simulated, no_oracle=no_oracle),
         "warnings": warnings(found, comparison, visitors_on_both_sides=facts.visitors_on_both_sides),
         "tests": tests_in_words(comparison),
-        "by_steps": steps_table(metrics),
+        "by_steps": groups_table(metrics, "by_steps"),
+        "by_length": groups_table(metrics, "by_length"),
         "figures": {
             figure: inline(Path(path), f"{name}-{figure}") for figure, path in given["figures"].items()
         },
@@ -104,19 +105,30 @@ def dataset_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def steps_table(metrics: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return what is known by events seen: names as shown, and lines by number of events and score name."""
+def groups_table(metrics: dict[str, dict[str, Any]], key: str) -> dict[str, Any]:
+    """Return what is known by events seen: names as shown, and lines by number of events and score name.
+
+    `key`: "by_steps" (sessions still running after so many) or "by_length" (ended sessions of so many).
+    """
     names = [name for group in by_model(list(metrics)).values() for name in group]
     with_seed = len(names) > len(by_model(names))
     lines: dict[int, dict[str, Any]] = {}
     for name in names:
-        for row in metrics[name]["by_steps"]:
-            line = lines.setdefault(row["steps"], {"sessions": row["sessions"], "buyers": row["buyers"]})
+        for row in metrics[name][key]:
+            begin = row["steps"] if key == "by_steps" else row["from"]
+            line = lines.setdefault(begin, {"sessions": row["sessions"], "buyers": row["buyers"]})
+            line["events"] = str(begin) if key == "by_steps" else _span(begin, row["to"])
             line[name] = row
     return {
         "names": {name: shown_score(name, with_seed=with_seed) for name in names},
         "lines": dict(sorted(lines.items())),
     }
+
+
+def _span(begin: int, end: int | None) -> str:
+    if end is None:
+        return f"{begin} or more"
+    return str(begin) if begin == end else f"{begin} to {end}"
 
 
 def auc_axis(found: list[Row]) -> dict[str, float]:
