@@ -62,6 +62,30 @@ rule score:
         "--windows {input.windows:q} --output {output.scores:q} --threads {threads} > {log:q} 2>&1"
 
 
+rule ensemble:
+    input:
+        scores=scores_of_seeds,
+    output:
+        scores="<results>/{dataset}/{model}/ensemble/scores.parquet",
+    log:
+        "<logs>/ensemble/{dataset}-{model}.log",
+    benchmark:
+        "<benchmarks>/ensemble/{dataset}-{model}.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        scores=lambda wildcards: as_text(scores_of_seeds(wildcards)),
+        code=code("rabbithole.evaluation.ensemble"),
+    message:
+        "Asking all seeds of {wildcards.model} on {wildcards.dataset}"
+    shell:
+        "python -m rabbithole ensemble --scores {params.scores:q} --output {output.scores:q} > {log:q} 2>&1"
+
+
 rule evaluate:
     input:
         scores="<results>/{dataset}/{run}/scores.parquet",
@@ -72,7 +96,7 @@ rule evaluate:
     benchmark:
         "<benchmarks>/evaluate/{dataset}/{run}.tsv"
     wildcard_constraints:
-        run=r"oracle|\w+/seed-\d+",
+        run=r"oracle|\w+/(seed-\d+|ensemble)",
     conda:
         "../envs/report.yaml"
     threads: 1

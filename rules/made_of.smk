@@ -10,6 +10,8 @@ def scored(dataset):
         for model in MODELS
         for seed in SEEDS
     ]
+    if len(SEEDS) > 1:
+        runs += [(f"{model} ensemble", f"{model}/ensemble") for model in MODELS]
     return runs + (
         [("oracle", "oracle")] if SETTINGS.datasets[dataset].has_oracle else []
     )
@@ -29,6 +31,12 @@ def named_scores(wildcards):
 def scores_of_all(wildcards):
     """Return the scores of every run of a data set."""
     return list(json.loads(named_scores(wildcards)).values())
+
+
+def scores_of_seeds(wildcards):
+    """Return the scores of every seed of one model."""
+    folder = results(f"{wildcards.dataset}/{wildcards.model}")
+    return [f"{folder}/seed-{seed}/scores.parquet" for seed in SEEDS]
 
 
 def named_files(dataset, name, runs):
@@ -70,8 +78,8 @@ def alice_histories():
 
 
 def trained(dataset):
-    """Return the runs that have learned something: all but the oracle."""
-    return [run for run in scored(dataset) if run[0] != "oracle"]
+    """Return the runs that were trained: neither the oracle nor ensembles of others."""
+    return [run for run in scored(dataset) if "seed-" in run[1]]
 
 
 def dataset_sources(dataset):

@@ -131,6 +131,14 @@ def score(settings: Json, checkpoint: File, windows: File, output: File, threads
 
 
 @app.command()
+def ensemble(scores: Json, output: File) -> None:
+    """Join the scores of one model's seeds."""
+    from rabbithole.evaluation.ensemble import ensemble
+
+    ensemble(scores=[Path(path) for path in scores], output=output)
+
+
+@app.command()
 def evaluate(scores: File, output: File) -> None:
     """Judge the scores of one model on test."""
     from rabbithole.evaluation.evaluate import evaluate

@@ -4,12 +4,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.metrics import auc, average_precision_score, roc_auc_score
 
 from rabbithole.errors import UserError
 from rabbithole.evaluation.compare import compare
 from rabbithole.evaluation.curves import roc, thin
+from rabbithole.evaluation.ensemble import ensemble
 from rabbithole.evaluation.evaluate import evaluate
 
 
@@ -139,3 +140,17 @@ def test_comparison_of_different_sessions_is_refused(tmp_path):
     write_scores(tmp_path / "b", sessions=2002)
     with pytest.raises(UserError, match=r"different test sessions \(1 stand in one alone, such as s02002\)"):
         compare(scores={"a": tmp_path / "a", "b": tmp_path / "b"}, output=tmp_path / "c.json")
+
+
+def test_an_ensemble_is_the_mean_of_log_odds(tmp_path):
+    write_scores(tmp_path / "a", seed=0)
+    write_scores(tmp_path / "b", seed=1, shuffle=True)
+    ensemble(scores=[tmp_path / "a", tmp_path / "b"], output=tmp_path / "both")
+    keys = ["split", "steps", "session_id"]
+    a, b, both = (pq.read_table(tmp_path / name).to_pandas().set_index(keys) for name in ("a", "b", "both"))
+    assert len(both) == len(a)
+    expected = expit((logit(a.score) + logit(b.score.reindex(a.index))) / 2).reindex(both.index)
+    np.testing.assert_allclose(both.score, expected, atol=1e-12)
+    write_scores(tmp_path / "c", sessions=2002)
+    with pytest.raises(UserError, match="score different sessions"):
+        ensemble(scores=[tmp_path / "a", tmp_path / "c"], output=tmp_path / "d")

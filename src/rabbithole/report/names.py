@@ -1,11 +1,13 @@
 """Names of scores, and how the report shows them.
 
-A score is named by its model, or by its model and seed: "gru", "gru seed 1"; the oracle's is "oracle".
+A score is named by its model, or by its model and seed: "gru", "gru seed 1"; the oracle's is "oracle". An
+ensemble of a model's seeds counts as a model of its own: "gru ensemble".
 """
 
 import re
 
 ORACLE = "oracle"
+ENSEMBLE = " ensemble"
 SHOWN = {
     "gru": "GRU",
     "dilated_conv": "Dilated convolution",
@@ -32,11 +34,15 @@ def model_of(name: str) -> str:
 
 def shown(model: str) -> str:
     """Return a model's name as a reader sees it."""
+    if model.endswith(ENSEMBLE):
+        return f"{shown(model.removesuffix(ENSEMBLE))}, all seeds together"
     return SHOWN.get(model, model.replace("_", " ").capitalize())
 
 
 def within(model: str) -> str:
     """Return a model's name as it stands within a sentence."""
+    if model.endswith(ENSEMBLE):
+        return f"{within(model.removesuffix(ENSEMBLE))} of all seeds together"
     return WITHIN.get(model, model.replace("_", " "))
 
 
@@ -53,5 +59,6 @@ def by_model(names: list[str]) -> dict[str, list[str]]:
 
 
 def _rank(model: str) -> tuple[bool, int, str]:
-    place = ORDER.index(model) if model in ORDER else len(ORDER)
+    single = model.removesuffix(ENSEMBLE)
+    place = ORDER.index(single) if single in ORDER else len(ORDER)
     return model == ORACLE, place, model

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from rabbithole.files import whole
-from rabbithole.report.names import ORACLE
+from rabbithole.report.names import ENSEMBLE, ORACLE
 
 # Mid tones that can be told apart on white and on black, and by the colour-blind.
 COLOURS = {
@@ -35,11 +35,14 @@ Style = dict[str, float]  # {"width": inches, "font_size": points}
 
 def colour(model: str) -> str:
     """Return the colour of a model, the same in every figure."""
+    model = model.removesuffix(ENSEMBLE)
     return COLOURS.get(model) or SPARE[sha256(model.encode()).digest()[0] % len(SPARE)]
 
 
 def line(model: str) -> dict[str, Any]:
-    """Return how a model's line is drawn; the oracle's is dashed and stands behind the others."""
+    """Return how a model's line is drawn: the oracle's dashed and behind the others, an ensemble's dotted."""
+    if model.endswith(ENSEMBLE):
+        return {"color": colour(model), "linestyle": (0, (1, 1.5)), "linewidth": 1.8}
     if model == ORACLE:
         return {"color": colour(model), "linestyle": (0, (5, 2)), "linewidth": 1.6, "zorder": 1.9}
     return {"color": colour(model), "linewidth": 1.8}
