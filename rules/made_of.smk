@@ -93,6 +93,7 @@ def dataset_sources(dataset):
         "metrics": named_files(dataset, "metrics.json", scored(dataset)),
         "histories": named_files(dataset, "history.json", trained(dataset)),
         "comparison": results(f"{dataset}/comparison.json"),
+        "checks": results(f"{dataset}/checks.json"),
         "figures": {
             name: results(f"report/figures/{dataset}-{name}.svg") for name in FIGURES
         },

@@ -61,6 +61,35 @@ rule windows:
         "--sessions {input.sessions:q} --output {output.folder:q} > {log:q} 2>&1"
 
 
+rule check:
+    input:
+        events="<results>/{dataset}/events",
+        events_manifest="<results>/{dataset}/events.json",
+        sessions="<results>/{dataset}/sessions",
+        sessions_manifest="<results>/{dataset}/sessions.json",
+        windows="<results>/{dataset}/windows",
+        windows_manifest="<results>/{dataset}/windows.json",
+    output:
+        checks="<results>/{dataset}/checks.json",
+    log:
+        "<logs>/check/{dataset}.log",
+    benchmark:
+        "<benchmarks>/check/{dataset}.tsv"
+    conda:
+        "../envs/spark.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code("rabbithole.evaluation.checks"),
+    message:
+        "Checking {wildcards.dataset} for leaks"
+    shell:
+        "python -m rabbithole check --events {input.events:q} --sessions {input.sessions:q} "
+        "--windows {input.windows:q} --output {output.checks:q} > {log:q} 2>&1"
+
+
 rule oracle:
     input:
         sessions="<results>/{dataset}/sessions",

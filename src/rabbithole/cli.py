@@ -89,6 +89,14 @@ def windows(settings: Json, spark: Json, sessions: Shared, output: Shared) -> No
 
 
 @app.command()
+def check(events: File, sessions: File, windows: File, output: File) -> None:
+    """Check what was made of a log for leaks into train."""
+    from rabbithole.evaluation.checks import check
+
+    check(events=events, sessions=sessions, windows=windows, output=output)
+
+
+@app.command()
 def oracle(settings: Json, sessions: File, raw: File, output: File) -> None:
     """Score sessions of a simulated log as well as its parameters allow."""
     from rabbithole.simulate.oracle import score_oracle

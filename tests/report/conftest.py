@@ -66,12 +66,16 @@ def write_dataset(folder, *, runs, sessions, base):
     )
     for stage, facts in manifests().items():
         write_json(folder / f"{stage}.json", facts)
+    checks = [{"name": "One holds", "holds": True, "found": "none"}]
+    checks += [{"name": "Another fails", "holds": False, "found": SCRIPT}] if "oracle" not in runs else []
+    write_json(folder / "checks.json", {"checks": checks})
     return {
         "simulated": "oracle" in runs,
         **{stage: folder / f"{stage}.json" for stage in ("events", "sessions", "windows")},
         "metrics": {name: path.with_name("metrics.json") for name, path in scores.items()},
         "histories": histories,
         "comparison": folder / "comparison.json",
+        "checks": folder / "checks.json",
         "figures": {},
     }
 

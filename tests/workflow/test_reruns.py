@@ -76,7 +76,9 @@ def drawn(shops: tuple[str, ...] = SHOPS, figures: tuple[str, ...] = FIGURES) ->
 def from_windows(shops: tuple[str, ...] = SHOPS) -> set[str]:
     """Return the jobs from the windows on; what only reads sessions is left out."""
     figures = tuple(figure for figure in FIGURES if figure != "lengths")
-    return {f"Encoding the windows of {shop}" for shop in shops} | trained(shops) | drawn(shops, figures)
+    encoded = {f"Encoding the windows of {shop}" for shop in shops}
+    checked = {f"Checking {shop} for leaks" for shop in shops}
+    return encoded | checked | trained(shops) | drawn(shops, figures)
 
 
 def from_sessions(shops: tuple[str, ...] = SHOPS, oracle: bool = True) -> set[str]:
@@ -199,6 +201,8 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "a seed added": (
         {"seeds": [0, 1]},
         {job.replace("seed 0", "seed 1").replace("seed-0", "seed-1") for job in trained()}
+        | {f"Asking all seeds of {model} on {shop}" for model in MODELS for shop in SHOPS}
+        | {f"Judging {model}/ensemble on {shop}" for model in MODELS for shop in SHOPS}
         | drawn(figures=(*METRIC_FIGURES, "learning")),
     ),
     "balance": (

@@ -38,6 +38,7 @@ def page(
       events, sessions, windows: paths of the three manifests
       metrics, histories: score name ("gru seed 0", "oracle") to path of its metrics.json, history.json
       comparison: path of comparison.json, or None
+      checks: path of checks.json
       figures: figure name ("roc", "lengths", ...) to path of its SVG
       no_oracle: why there is no oracle, or None for the usual reason
     `alice`: metrics, histories and samples, each model ("deck", "char_gru") to path; figures (name to path);
@@ -84,6 +85,10 @@ def dataset_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     if not any(row.is_oracle for row in found):
         no_oracle = given.get("no_oracle") or (NO_ORACLE_SIMULATED if simulated else NO_ORACLE_REAL)
     facts = card(**manifests)
+    checks = read_json(Path(given["checks"]))["checks"]
+    leaks = [
+        f"A check against leaks fails. {one['name']}: {one['found']}." for one in checks if not one["holds"]
+    ]
     return {
         "name": name,
         "anchor": f"data-{name}",
@@ -93,7 +98,8 @@ def dataset_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "best": best(found),
         "no_oracle": no_oracle,
         "verdict": verdict(name, found, simulated=simulated, no_oracle=no_oracle),
-        "warnings": warnings(found, comparison, visitors_on_both_sides=facts.visitors_on_both_sides),
+        "warnings": leaks + warnings(found, comparison, visitors_on_both_sides=facts.visitors_on_both_sides),
+        "checks": checks,
         "tests": tests_in_words(comparison),
         "by_steps": groups_table(metrics, "by_steps"),
         "by_length": groups_table(metrics, "by_length"),

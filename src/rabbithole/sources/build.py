@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
@@ -107,6 +108,9 @@ def _run(
     properties = None
     if format == "retailrocket":
         properties, facts = _properties(session, by_role, side)
+        for name, known in (("category", properties.category), ("cost", properties.price)):
+            # What was known of items when, for the checks; readers of the folder pass it by.
+            pq.write_table(known.table(), events / f"_{name}.parquet")
     lines = [piece for role in EVENT_ROLES[format] for piece in by_role[role]]
     count = options.partitions(_bytes([file for file in raw if file.role in EVENT_ROLES[format]]))
     layouts = LAYOUTS[format]

@@ -1,0 +1,168 @@
+"""Cheap checks for leaks, made in every run: has anything of valid, of test or of the future reached train?
+
+Each reads what the steps before wrote, and none shares code with them.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from rabbithole.files import read_json, write_json
+from rabbithole.tables import data_files, read_manifest
+from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
+
+SPLITS = ("train", "valid", "test")
+SAMPLE = 20_000
+"""Sessions whose costs and categories are looked up again."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was asked, whether it holds, and what was found, in words."""
+
+    name: str
+    holds: bool
+    found: str
+
+
+def check(*, events: Path, sessions: Path, windows: Path, output: Path) -> None:
+    """Write checks.json: {"checks": [{"name", "holds", "found"}]}. Nothing is stopped: the report says it."""
+    facts = {folder.name: read_manifest(folder) for folder in (events, sessions, windows)}
+    table = _read(sessions, ["session_id", "visitor", "split", "buyer", "open", "start"])
+    found = [
+        _each_session_once(table),
+        _visitors_apart(table, facts["sessions"]["split_by"]),
+        *_in_time_order(table, facts["sessions"]["split_by"]),
+        _windows_are_the_sessions(table, windows, keep_open=facts["windows"]["keep_open"]),
+        _vocabulary_of_train(windows),
+        _no_purchase(windows),
+        *_as_known_then(events, sessions, facts["sessions"]["cost"]),
+    ]
+    write_json(output, {"checks": [asdict(one) for one in found]})
+
+
+def _read(folder: Path, columns: list[str]) -> pa.Table:
+    return pa.concat_tables(pq.read_table(path, columns=columns) for path in data_files(folder))
+
+
+def _each_session_once(sessions: pa.Table) -> Check:
+    repeated = len(sessions) - pc.count_distinct(sessions["session_id"]).as_py()
+    return Check("Each session stands in one split, once", repeated == 0, f"{repeated:,} stand there again")
+
+
+def _visitors_apart(sessions: pa.Table, split_by: str) -> Check:
+    known = sessions.filter(sessions["visitor"].is_valid())
+    splits = known.group_by("visitor").aggregate([("split", "count_distinct")])["split_count_distinct"]
+    both = int(pc.sum(pc.greater(splits, 1), min_count=0).as_py())
+    name = "No visitor stands in two splits"
+    if len(known) == 0:
+        return Check(name, True, "the log names no visitors")
+    by_time = " (the split is by time: who comes back does)" if split_by == "time" and both else ""
+    return Check(name, both == 0 or split_by == "time", f"{both:,} of {len(splits):,} do{by_time}")
+
+
+def _in_time_order(sessions: pa.Table, split_by: str) -> Iterator[Check]:
+    if split_by != "time":
+        return
+    ends = [
+        pc.min_max(sessions.filter(pc.equal(sessions["split"], split))["start"]).as_py() for split in SPLITS
+    ]
+    late = [
+        f"{after} begins {second['min']:%Y-%m-%d %H:%M}, {before} ends {first['max']:%Y-%m-%d %H:%M}"
+        for (before, after), (first, second) in zip(
+            itertools.pairwise(SPLITS), itertools.pairwise(ends), strict=True
+        )
+    ]
+    holds = all(first["max"] < second["min"] for first, second in itertools.pairwise(ends))
+    yield Check("Train comes before valid, and valid before test", holds, "; ".join(late))
+
+
+def _windows_are_the_sessions(sessions: pa.Table, windows: Path, *, keep_open: bool) -> Check:
+    """Labels too: then no split was balanced, as a balanced one lacks sessions or repeats some."""
+    wanted = sessions if keep_open else sessions.filter(pc.invert(sessions["open"]))
+    wrong, shares = 0, []
+    for split in SPLITS:
+        mine = wanted.filter(pc.equal(wanted["split"], split)).select(["session_id", "buyer"])
+        mine = mine.set_column(1, "buyer", mine["buyer"].cast(pa.int8())).sort_by("session_id")
+        theirs = _read(windows / split, ["session_id", "buyer"]).sort_by("session_id")
+        if not mine.equals(theirs.cast(mine.schema)):
+            joined = mine.append_column("n", pa.repeat(1, len(mine))).join(
+                theirs.append_column("m", pa.repeat(1, len(theirs))),
+                ["session_id", "buyer"],
+                join_type="full outer",
+            )
+            wrong += joined["n"].null_count + joined["m"].null_count + abs(len(theirs) - len(mine))
+        shares.append(f"{split} {pc.mean(theirs['buyer']).as_py():.2%}")
+    found = f"{wrong:,} differ; share of buyers: {', '.join(shares)}"
+    return Check(
+        "Every split holds its own sessions, all of them, at their natural balance", wrong == 0, found
+    )
+
+
+def _vocabulary_of_train(windows: Path) -> Check:
+    sizes, lost = read_json(windows / "encoder.json")["sizes"], []
+    for field in CATEGORICAL:
+        codes = pc.list_flatten(_read(windows / "train", [field])[field]).combine_chunks().to_numpy()
+        seen = np.bincount(codes, minlength=sizes[field])[FIRST_VALUE:] > 0
+        if not seen.all():
+            lost.append(f"{int(np.sum(~seen)):,} of {field}")
+    found = f"{', '.join(lost) or 'none'} of its values does train lack"
+    return Check("The vocabulary was fitted on train alone", not lost, found)
+
+
+def _no_purchase(windows: Path) -> Check:
+    told = "transaction" in read_json(windows / "encoder.json")["vocabularies"]["event"]
+    return Check("No purchase is in a window", not told, "the vocabulary has one" if told else "none")
+
+
+def _as_known_then(events: Path, sessions: Path, cost: str) -> Iterator[Check]:
+    """Look up what a sample of sessions says of its items, in the tables of what was known when."""
+    tables = {"category": events / "_category.parquet", "cost": events / "_cost.parquet"}
+    exact = {"category": True, "cost": True}
+    if cost == "purchases":
+        tables["cost"], exact["cost"] = sessions / "_prices.parquet", False
+    if not any(table.exists() for table in tables.values()):
+        return
+    steps = _steps(sessions)
+    for field, path in tables.items():
+        if not path.exists():
+            continue
+        known = pq.read_table(path).rename_columns(["item", "time", "known"]).to_pandas()
+        # Strictly before the session where costs come from purchases, else up to the event's own time.
+        steps["time"] = steps["timestamp"] if exact[field] else steps["start"]
+        then = pd.merge_asof(
+            steps.sort_values("time", kind="stable"),
+            known.sort_values("time", kind="stable"),
+            on="time",
+            by="item",
+            allow_exact_matches=exact[field],
+        )
+        same = (then[field] == then["known"]) | (then[field].isna() & then["known"].isna())
+        wrong = int((~same).sum())
+        moment = "when the event happened" if exact[field] else "before the session began"
+        yield Check(
+            f"An item's {field} is the one known {moment}", wrong == 0, f"{wrong:,} of {len(then):,} are not"
+        )
+
+
+def _steps(sessions: Path) -> pd.DataFrame:
+    """Return the events of the first `SAMPLE` sessions, one row each."""
+    columns = ["start", "timestamp", "item", "category", "cost"]
+    batches = (
+        batch
+        for path in data_files(sessions)
+        for batch in pq.ParquetFile(path).iter_batches(SAMPLE, columns=columns)
+    )
+    table: pd.DataFrame = next(batches).to_pandas()
+    steps = table.explode(["timestamp", "item", "category", "cost"], ignore_index=True)
+    moments = {
+        name: pd.to_datetime(steps[name], utc=True).dt.as_unit("us") for name in ("start", "timestamp")
+    }
+    return steps.assign(**moments).astype({"cost": float})

@@ -1,0 +1,178 @@
+"""Every leak of the house, planted in turn: a check must name it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from rabbithole.evaluation.checks import check
+from rabbithole.files import read_json, write_json
+from rabbithole.sessions.build import build_sessions
+from rabbithole.simulate.write import simulate
+from rabbithole.sources.build import build_events
+from rabbithole.sources.locate import locate
+from rabbithole.spark import SparkOptions
+from rabbithole.tables import data_files
+from rabbithole.windows.build import build_windows
+
+SHOPS = {
+    "yoochoose": {"by": "session", "cost": "purchases", "split": "time"},
+    "retailrocket": {"by": "visitor", "cost": "event", "split": "hash"},
+}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> Path:
+    """Return a folder with events, sessions and windows of both shops."""
+    folder = tmp_path_factory.mktemp("made")
+    for shop, told in SHOPS.items():
+        raw, place = folder / f"raw-{shop}", folder / shop
+        place.mkdir()
+        simulate(format=shop, sessions=3000, seed=0, output=raw)
+        build_events(
+            format=shop,
+            files=locate(shop, str(raw)),
+            output=place / "events",
+            rejected=place / "rejected",
+            max_rejected=0.0,
+            drop_duplicates=True,
+            spark=spark,
+        )
+        build_sessions(
+            events=place / "events",
+            output=place / "sessions",
+            by=told["by"],
+            gap_minutes=None,
+            cost=told["cost"],
+            split={"by": told["split"], "shares": [0.6, 0.2, 0.2]},
+            open_horizon_hours=1.0,
+            seed=0,
+            spark=spark,
+        )
+        build_windows(
+            sessions=place / "sessions",
+            output=place / "windows",
+            length=100,
+            minimum_item_count=2,
+            timezone="UTC",
+            keep_open=False,
+            spark=spark,
+        )
+    return folder
+
+
+def failing(folder: Path) -> list[str]:
+    """Return the names of the checks that do not hold."""
+    output = folder / "checks.json"
+    check(events=folder / "events", sessions=folder / "sessions", windows=folder / "windows", output=output)
+    return [one["name"] for one in json.loads(output.read_text())["checks"] if not one["holds"]]
+
+
+def edit(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Rewrite the first file of a folder."""
+    path = data_files(folder)[0]
+    pq.write_table(change(pq.read_table(path)), path)
+
+
+def replaced(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    """Return a table with other values in a column."""
+    return table.set_column(table.schema.get_field_index(name), table.schema.field(name), values)
+
+
+def a_test_session_in_train(folder: Path) -> None:
+    stolen = pq.read_table(data_files(folder / "windows/test")[0]).slice(0, 3)
+    edit(folder / "windows/train", lambda table: pa.concat_tables([table, stolen]))
+
+
+def a_balanced_test_split(folder: Path) -> None:
+    edit(folder / "windows/test", lambda table: table.filter(pc.equal(table["buyer"], 1)))
+
+
+def a_session_twice(folder: Path) -> None:
+    edit(folder / "sessions", lambda table: pa.concat_tables([table, table.slice(0, 1)]))
+
+
+def a_visitor_on_both_sides(folder: Path) -> None:
+    def change(table: pa.Table) -> pa.Table:
+        other = "test" if table["split"][0].as_py() == "train" else "train"
+        again = replaced(table.slice(0, 1), "split", pa.array([other]))
+        return pa.concat_tables([table, replaced(again, "session_id", pa.array(["again"]))])
+
+    edit(folder / "sessions", change)
+
+
+def a_late_session_in_train(folder: Path) -> None:
+    def change(table: pa.Table) -> pa.Table:
+        split = pc.if_else(pc.equal(table["start"], pc.max(table["start"])), "train", table["split"])
+        return replaced(table, "split", split)
+
+    edit(folder / "sessions", change)
+
+
+def a_vocabulary_of_everything(folder: Path) -> None:
+    told = read_json(folder / "windows/encoder.json")
+    told["vocabularies"]["item"].append("1234567")
+    told["sizes"]["item"] += 1
+    write_json(folder / "windows/encoder.json", told)
+
+
+def a_purchase_in_the_windows(folder: Path) -> None:
+    told = read_json(folder / "windows/encoder.json")
+    told["vocabularies"]["event"][0] = "transaction"
+    write_json(folder / "windows/encoder.json", told)
+
+
+def costs_of_the_future(folder: Path) -> None:
+    def change(table: pa.Table) -> pa.Table:
+        later = pc.add(pc.list_flatten(table["cost"]).combine_chunks(), 1.0)
+        offsets = table["cost"].combine_chunks().offsets
+        return replaced(table, "cost", pa.ListArray.from_arrays(offsets, later))
+
+    edit(folder / "sessions", change)
+
+
+OWN = "Every split holds its own sessions, all of them, at their natural balance"
+LEAKS: dict[str, tuple[str, Callable[[Path], None], str]] = {
+    "a test session in train": ("yoochoose", a_test_session_in_train, OWN),
+    "a balanced test split": ("retailrocket", a_balanced_test_split, OWN),
+    "a session twice": ("yoochoose", a_session_twice, "Each session stands in one split, once"),
+    "a visitor on both sides": ("retailrocket", a_visitor_on_both_sides, "No visitor stands in two splits"),
+    "a late session in train": (
+        "yoochoose",
+        a_late_session_in_train,
+        "Train comes before valid, and valid before test",
+    ),
+    "a vocabulary of everything": (
+        "yoochoose",
+        a_vocabulary_of_everything,
+        "The vocabulary was fitted on train alone",
+    ),
+    "a purchase in the windows": (
+        "retailrocket",
+        a_purchase_in_the_windows,
+        "No purchase is in a window",
+    ),
+    "costs of the future": (
+        "yoochoose",
+        costs_of_the_future,
+        "An item's cost is the one known before the session began",
+    ),
+}
+
+
+@pytest.mark.parametrize("shop", SHOPS)
+def test_what_was_made_as_it_should_be_passes(shop: str, made: Path) -> None:
+    assert failing(made / shop) == []
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_a_planted_leak_is_named(leak: str, made: Path, tmp_path: Path) -> None:
+    shop, plant, name = LEAKS[leak]
+    shutil.copytree(made / shop, tmp_path / "made")
+    plant(tmp_path / "made")
+    assert name in failing(tmp_path / "made")
