@@ -23,6 +23,7 @@ include: "rules/sessions.smk"
 include: "rules/classifiers.smk"
 include: "rules/alice.smk"
 include: "rules/report.smk"
+include: "rules/audit.smk"
 
 
 rule all:

@@ -16,6 +16,7 @@ from rabbithole import parent
 from rabbithole.code_digest import code_digest as code
 from rabbithole.errors import UserError
 from rabbithole.fingerprint import fingerprint
+from rabbithole.settings import Network, Training
 from rabbithole.settings_check import check
 from rabbithole.sources.locate import is_remote, locate
 
@@ -207,6 +208,21 @@ def train_settings(wildcards):
             "balance": dataset.balance,
             "augmentation": dataset.augmentation.model_dump(),
             "seed": int(wildcards.seed),
+        }
+    )
+
+
+def probe_settings(wildcards):
+    """Return what `probe` reads: a GRU of the default size, whatever models are configured."""
+    network = Network(kind="network").model_dump(exclude={"kind"})
+    training = Training(epochs=2).model_dump(exclude={"checkpoint_minutes"})
+    return as_text(
+        {
+            "model": "gru",
+            "settings": network,
+            "training": training,
+            "sessions": 100_000,
+            "seed": SETTINGS.seed,
         }
     )
 

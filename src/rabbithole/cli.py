@@ -178,6 +178,24 @@ def figure(name: str, sources: Json, style: Json, output: File) -> None:
 
 
 @app.command()
+def probe(settings: Json, windows: File, output: File, threads: Threads = 1) -> None:
+    """Hunt for leaks: train briefly on parts of the data."""
+    use_threads(threads)
+    from rabbithole.evaluation.audit import audit
+
+    audit(**settings, windows=windows, output=output)
+
+
+@app.command()
+def audit(audits: Json, output: File) -> None:
+    """Write what the hunt for leaks found as tables, and print it."""
+    from rabbithole.report.audit import audit_tables
+
+    audit_tables(audits={name: Path(path) for name, path in audits.items()}, output=output)
+    print(output.read_text("utf-8"))
+
+
+@app.command()
 def page(sources: Json, benchmarks: File, output: File, summary: File) -> None:
     """Write the report: one self-contained page, and its headline figures as text."""
     import yaml

@@ -40,6 +40,22 @@ class Windows:
         return np.diff(self.offsets)
 
 
+def take(windows: Windows, rows: NDArray[np.int64]) -> Windows:
+    """Return some sessions of many, in the order of `rows`."""
+    lengths = windows.lengths[rows]
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    steps = np.arange(offsets[-1]) + np.repeat(windows.offsets[rows] - offsets[:-1], lengths)
+    return Windows(
+        windows.session_id[rows],
+        windows.buyer[rows],
+        windows.events[rows],
+        offsets,
+        windows.codes[steps],
+        windows.numbers[steps],
+    )
+
+
 def read_windows(files: Sequence[Path]) -> Windows:
     """Read Parquet files of windows; none of them gives empty arrays.
 

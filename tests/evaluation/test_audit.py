@@ -1,0 +1,69 @@
+"""The audit on leaks planted in windows: it must name the field or the step, and nothing where nothing is."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from window_fixtures import Session, random_sessions, write_windows
+
+from rabbithole.evaluation.audit import audit
+
+SETTINGS = {
+    "embedding_width": 4,
+    "width": 8,
+    "layers": 1,
+    "dropout": 0.0,
+    "learning_rate": 0.02,
+    "weight_decay": 0.0,
+}
+TRAINING = {"batch_size": 64, "epochs": 3, "patience": 3, "unseen_share": 0.0}
+
+
+def nothing(row: Session) -> None:
+    """Leave a session as it is."""
+
+
+def the_purchase_and_the_time_up_to_it(row: Session) -> None:
+    """The last event of a buyer is of a kind of its own, and comes after a longer time."""
+    row["event"] = [4] * (row["events"] - 1) + [6 if row["buyer"] else 4]
+    row["dwell"] = [0.3] * (row["events"] - 1) + [2.0 if row["buyer"] else 0.3]
+
+
+PLANTED = {
+    "nothing": (nothing, []),
+    "the purchase": (
+        the_purchase_and_the_time_up_to_it,
+        ["field event alone", "field dwell alone", "last event"],
+    ),
+}
+
+
+@pytest.mark.parametrize("leak", PLANTED)
+def test_a_planted_leak_is_named(leak: str, tmp_path: Path) -> None:
+    plant, expected = PLANTED[leak]
+    rng = np.random.default_rng(0)
+    rows = {}
+    for split, count in (("train", 1200), ("valid", 300), ("test", 600)):
+        rows[split] = random_sessions(count, rng, prefix=split, longest=5)
+        for row in rows[split]:
+            plant(row)
+    windows = write_windows(tmp_path / "windows", **rows)
+    output = tmp_path / "audit.json"
+    audit(
+        model="gru",
+        settings=SETTINGS,
+        training=TRAINING,
+        windows=windows,
+        sessions=10_000,
+        seed=0,
+        output=output,
+    )
+    told = json.loads(output.read_text())
+    assert len(told["probes"]) == 3 + 2 * 9 + 2
+    for phrase in expected:
+        assert any(phrase in finding for finding in told["findings"]), told
+    fields = [finding for finding in told["findings"] if "alone" in finding]
+    assert len(fields) == sum("alone" in phrase for phrase in expected), told
+    if not expected:
+        assert told["findings"] == []
