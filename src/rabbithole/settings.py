@@ -129,6 +129,9 @@ class Dataset(Section):
         description="How train's few buyers are balanced (T3). Scores are corrected to the natural share.",
     )
     augmentation: Augmentation = Augmentation()
+    published: str | None = Field(
+        None, description="A published figure under the same protocol, shown beside ours for a real log."
+    )
 
     @field_validator("timezone")
     @classmethod

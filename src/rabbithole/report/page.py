@@ -39,6 +39,7 @@ def page(
       metrics, histories: score name ("gru seed 0", "oracle") to path of its metrics.json, history.json
       comparison: path of comparison.json, or None
       checks: path of checks.json
+      published: a published figure under the same protocol, or None
       figures: figure name ("roc", "lengths", ...) to path of its SVG
       no_oracle: why there is no oracle, or None for the usual reason
     `alice`: metrics, histories and samples, each model ("deck", "char_gru") to path; figures (name to path);
@@ -100,6 +101,7 @@ def dataset_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "verdict": verdict(name, found, simulated=simulated, no_oracle=no_oracle),
         "warnings": leaks + warnings(found, comparison, visitors_on_both_sides=facts.visitors_on_both_sides),
         "checks": checks,
+        "published": given.get("published"),
         "tests": tests_in_words(comparison),
         "by_steps": groups_table(metrics, "by_steps"),
         "by_length": groups_table(metrics, "by_length"),
