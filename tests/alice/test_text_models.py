@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from rabbithole.alice.adapting import adapting_log_probabilities
 from rabbithole.alice.checkpoint import load
 from rabbithole.alice.corpus import code_lengths, read_book, split
 from rabbithole.alice.sample import context_of, sample_text, word_share, words_of
@@ -66,6 +67,24 @@ def test_bits_are_those_of_the_held_out_part_read_from_the_book_s_start(learned)
     metrics = json.loads((learned / "char_gru.json").read_text())
     assert metrics["bits_per_character"] == pytest.approx(bits.mean(), rel=1e-3)
     assert metrics["held_out_characters"] == len(bits)
+
+
+def test_who_learns_on_is_judged_before_it_learns_and_forgets_nothing_of_the_book():
+    network = CharGru(symbols=9, embedding_width=4, width=6, layers=1, dropout=0.5, rngs=nnx.Rngs(0))
+    graph, parameters = nnx.split(network, nnx.Param)
+    codes = jnp.array(np.random.default_rng(0).integers(0, 4, 203))
+
+    def judged(codes: jax.Array, rate: float) -> np.ndarray:
+        return adapting_log_probabilities(graph, parameters, codes, rate=rate, pull=0.0)
+
+    logits, _ = network(codes[:-1, None], network.initial_state(1))
+    plain = jax.nn.log_softmax(logits[:, 0])[jnp.arange(202), codes[1:]]
+    np.testing.assert_allclose(judged(codes, 0.0), plain, atol=1e-5)
+    learning = judged(codes, 0.01)
+    # Only four of nine characters ever come: who learns on finds out.
+    assert learning[100:].mean() > plain[100:].mean() + 0.2
+    other = judged(codes.at[120:].set(8), 0.01)
+    np.testing.assert_allclose(other[:119], learning[:119], atol=1e-5)
 
 
 def test_the_gru_reads_no_character_ahead_and_goes_on_from_its_state():

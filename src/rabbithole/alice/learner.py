@@ -55,10 +55,14 @@ class Learner(ABC):
     def log_probabilities(self) -> np.ndarray:
         """Return the natural logarithm of each held-out character's probability, given those before it."""
 
-    def held_out_bits(self) -> float:
+    def adapting_log_probabilities(self) -> np.ndarray | None:
+        """Return the same of a reader that goes on learning as it reads; None where there is none."""
+        return None
+
+    def bits(self, log_probabilities: np.ndarray) -> float:
         """Return the mean cost of a held-out character, in bits."""
         codes = self.corpus.codes[self.corpus.held_out :]
-        return float(code_lengths(self.log_probabilities(), codes, self.corpus.vocabulary).mean())
+        return float(code_lengths(log_probabilities, codes, self.corpus.vocabulary).mean())
 
     def next_key(self) -> Array:
         """Return a random key that was not used before."""

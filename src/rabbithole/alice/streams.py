@@ -10,6 +10,7 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
+from rabbithole.alice.adapting import adapting_log_probabilities
 from rabbithole.alice.corpus import Corpus
 from rabbithole.alice.learner import Learner, Step, refuse_short
 from rabbithole.models.char_gru import CharGru, State
@@ -83,10 +84,22 @@ class StreamLearner(Learner):
 
     def log_probabilities(self) -> np.ndarray:
         """Return float32[held-out characters], read in one stream that begins in the first part."""
-        start = max(self.corpus.held_out - WARM_UP, 1)
         network = nnx.merge(self.graph, self.parameters)
-        codes = jnp.asarray(self.corpus.codes[start - 1 :])
-        return np.asarray(_judge(network, codes[:-1], codes[1:]))[self.corpus.held_out - start :]
+        codes = self._judged()
+        return np.asarray(_judge(network, codes[:-1], codes[1:]))[-self._held_out() :]
+
+    def adapting_log_probabilities(self) -> np.ndarray:
+        """Return the same of a reader that goes on learning as it reads."""
+        found = adapting_log_probabilities(self.graph, self.parameters, self._judged())
+        return found[-self._held_out() :]
+
+    def _judged(self) -> Array:
+        """Return the held-out characters, those that warm up before them, and one more."""
+        start = max(self.corpus.held_out - WARM_UP, 1)
+        return jnp.asarray(self.corpus.codes[start - 1 :])
+
+    def _held_out(self) -> int:
+        return len(self.corpus.codes) - self.corpus.held_out
 
 
 def step_losses(

@@ -28,7 +28,8 @@ def train_text(
     history only show the way there.
     output: a folder (see `checkpoint.save`). history: {"epochs": [{"epoch", "loss_bits", "held_out_bits"}],
     "seconds": [per epoch]}; `loss_bits` is the mean on the way, with dropout. metrics:
-    {"bits_per_character", "epochs", "parameters", "characters", "held_out_characters"}.
+    {"bits_per_character", "adapting_bits_per_character" (of a reader that goes on learning as it is judged;
+    None for the deck's), "epochs", "parameters", "characters", "held_out_characters"}.
     """
     corpus = split(read_book(text, lower=lower))
     learner = learner_of(model)(corpus, settings, seed=seed)
@@ -36,7 +37,7 @@ def train_text(
     for number in range(1, settings["epochs"] + 1):
         begun = time.monotonic()
         loss = learner.epoch()
-        bits = learner.held_out_bits()
+        bits = learner.bits(learner.log_probabilities())
         seconds.append(round(time.monotonic() - begun, 3))
         epochs.append({"epoch": number, "loss_bits": loss, "held_out_bits": bits})
         print(
@@ -53,11 +54,13 @@ def train_text(
             vocabulary=corpus.vocabulary,
             lower=lower,
         )
+    adapting = learner.adapting_log_probabilities()
     write_json(history, {"epochs": epochs, "seconds": seconds})
     write_json(
         metrics,
         {
             "bits_per_character": epochs[-1]["held_out_bits"],
+            "adapting_bits_per_character": None if adapting is None else learner.bits(adapting),
             "epochs": len(epochs),
             "parameters": parameter_count(learner.parameters),
             "characters": len(corpus.codes),
