@@ -24,11 +24,12 @@ LEVEL = 0.99
 """Of the intervals: a hunt of twenty shots would hit something by chance at 95 %."""
 
 HIGH_ALONE = 0.9
-"""An AUC above this is suspicious for a single field, as none of a shop's alone says who buys."""
+"""An AUC above this is suspicious for a single field or event: none of a shop's alone says who buys."""
 
 HIGH = 0.95
 FALL = 0.1
-"""So much less AUC without the last step is suspicious: it tells the answer."""
+"""So much less AUC without the last event is suspicious where the AUC with it is that high. (Where it is not,
+the last event may well tell much: it is where the shopper stood in the end.)"""
 
 SHUFFLED, AS_IT_IS, NOTHING = "labels shuffled", "as it is", "no field, only how many events"
 TWO_OR_MORE, NO_LAST = "sessions of two events or more", "the same, without their last event"
@@ -98,11 +99,12 @@ def findings(rows: list[dict[str, Any]]) -> list[str]:
         alone = by_name[f"only {field}"]["auc"]
         if alone > HIGH_ALONE:
             found.append(f"The field {field} alone has an AUC of {alone:.3f}: it seems to tell the answer.")
-    fall = by_name[TWO_OR_MORE]["auc"] - by_name[NO_LAST]["auc"]
-    if fall > FALL:
+    with_last = by_name[TWO_OR_MORE]["auc"]
+    fall = with_last - by_name[NO_LAST]["auc"]
+    if with_last > HIGH_ALONE and fall > FALL:
         found.append(
-            f"Without the last event of each session the AUC falls by {fall:.3f}: that event seems to tell "
-            "the answer."
+            f"Without the last event of each session the AUC falls from {with_last:.3f} by {fall:.3f}: that "
+            "event seems to tell the answer."
         )
     return found
 
