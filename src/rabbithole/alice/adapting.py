@@ -14,6 +14,8 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
+from rabbithole.models.char_gru import CharGru, State
+
 CHUNK = 8
 """Characters between two steps."""
 
@@ -35,19 +37,18 @@ def adapting_log_probabilities(
     found, adapted, state = _adapt(graph, parameters, inputs, targets, rate, pull)
     logs = [np.asarray(found).reshape(-1)]
     if cut < len(codes) - 1:
-        rest = _judge(graph, adapted, codes[cut:-1, None], codes[cut + 1 :, None], state)
-        logs.append(np.asarray(rest).reshape(-1))
+        network = nnx.merge(graph, adapted)
+        losses, _ = step_losses(network, codes[cut:-1, None], codes[cut + 1 :, None], state)
+        logs.append(-np.asarray(losses).reshape(-1))
     return np.concatenate(logs)
 
 
-def _losses(graph: Any, parameters: Any, inputs: Array, targets: Array, state: Any) -> Any:
-    logits, state = nnx.merge(graph, parameters)(inputs, state)
+def step_losses(
+    network: CharGru, inputs: Array, targets: Array, state: State, key: Array | None = None
+) -> Any:
+    """Return each step's loss in nats, float32[steps, streams], and the state to go on from."""
+    logits, state = network(inputs, state, key)
     return optax.softmax_cross_entropy_with_integer_labels(logits, targets), state
-
-
-@partial(jax.jit, static_argnums=0)
-def _judge(graph: Any, parameters: Any, inputs: Array, targets: Array, state: Any) -> Array:
-    return -_losses(graph, parameters, inputs, targets, state)[0]
 
 
 @partial(jax.jit, static_argnums=0)
@@ -55,7 +56,7 @@ def _adapt(
     graph: Any, trained: Any, inputs: Array, targets: Array, rate: float, pull: float
 ) -> tuple[Array, Any, Any]:
     def loss_of(parameters: Any, state: Any, inputs: Array, targets: Array) -> Any:
-        losses, state = _losses(graph, parameters, inputs, targets, state)
+        losses, state = step_losses(nnx.merge(graph, parameters), inputs, targets, state)
         return losses.sum(), (losses, state)
 
     def step(carry: Any, given: Any) -> tuple[Any, Array]:

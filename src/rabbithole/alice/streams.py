@@ -10,7 +10,7 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
-from rabbithole.alice.adapting import adapting_log_probabilities
+from rabbithole.alice.adapting import adapting_log_probabilities, step_losses
 from rabbithole.alice.corpus import Corpus
 from rabbithole.alice.learner import Learner, Step, refuse_short
 from rabbithole.models.char_gru import CharGru, State
@@ -100,14 +100,6 @@ class StreamLearner(Learner):
 
     def _held_out(self) -> int:
         return len(self.corpus.codes) - self.corpus.held_out
-
-
-def step_losses(
-    network: CharGru, inputs: Array, targets: Array, state: State, key: Array | None = None
-) -> Any:
-    """Return each step's loss in nats, float32[steps, streams], and the state to go on from."""
-    logits, state = network(inputs, state, key)
-    return optax.softmax_cross_entropy_with_integer_labels(logits, targets), state
 
 
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3))

@@ -55,7 +55,10 @@ def audit(
     """
     encoding = read_encoding(windows)
     draw = np.random.default_rng(seed)
-    data = {split: _some(read_split(windows, split, encoding), sessions, draw) for split in _SPLITS}
+    data = {
+        split: _some(read_split(windows, split, encoding), sessions, draw)
+        for split in ("train", "valid", "test")
+    }
     subject = Subject(model, settings, training, data, encoding, seed=seed)
     rows = []
     for name, changed in probes(data, seed=seed):
@@ -65,9 +68,6 @@ def audit(
         rows.append(facts | {"auc": auc, "low": low, "high": high})
         print(f"{name}: AUC {auc:.3f} [{low:.3f}, {high:.3f}]", flush=True)
     write_json(output, {"probes": rows, "findings": findings(rows)})
-
-
-_SPLITS = ("train", "valid", "test")
 
 
 def probes(data: Data, *, seed: int) -> Iterator[tuple[str, Data]]:

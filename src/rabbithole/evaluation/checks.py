@@ -15,10 +15,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rabbithole.files import read_json, write_json
+from rabbithole.sessions.splitting import SPLITS
 from rabbithole.tables import data_files, read_manifest
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
 
-SPLITS = ("train", "valid", "test")
 SAMPLE = 20_000
 """Sessions whose costs and categories are looked up again."""
 
