@@ -19,7 +19,7 @@ from window_fixtures import random_sessions, write_windows
 
 from rabbithole.training.loop import TrainingState
 from rabbithole.training.network import Learned
-from rabbithole.training.resume import Checkpoints
+from rabbithole.training.resume import FILES, Checkpoints
 from rabbithole.training.score import score
 from rabbithole.training.train import train
 
@@ -201,8 +201,9 @@ def test_a_damaged_state_is_passed_over(damage: str, tmp_path: Path) -> None:
 
 
 def spoil(folder: Path, damage: str) -> None:
-    """Damage the largest file of a state."""
-    file = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    """Damage the largest of a state's files; their list without its last line end would say the same."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path != folder / FILES)
+    file = max(files, key=lambda path: path.stat().st_size)
     content = file.read_bytes()
     if damage == "a byte":
         file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
