@@ -16,8 +16,8 @@ from rabbithole import parent
 from rabbithole.code_digest import code_digest as code
 from rabbithole.errors import UserError
 from rabbithole.fingerprint import fingerprint
-from rabbithole.settings import Network, Training
-from rabbithole.settings_check import check
+from rabbithole.settings.check import check
+from rabbithole.settings.models import Network, Training
 from rabbithole.sources.locate import is_remote, locate
 
 # Jobs run this package, with the Python that runs Snakemake unless conda brings one.

@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from rabbithole.errors import UserError
-from rabbithole.settings import CharGru, DeckText, Evaluation, Network, Settings, Training, Trees
-from rabbithole.settings_check import check
+from rabbithole.settings.alice import CharGru, DeckText
+from rabbithole.settings.check import check
+from rabbithole.settings.models import Evaluation, Network, Training, Trees
+from rabbithole.settings.whole import Settings
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))

@@ -273,6 +273,6 @@ def archive_spark() -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON schema of config.yaml."""
-    from rabbithole.settings import Settings
+    from rabbithole.settings.whole import Settings
 
     print(json.dumps(Settings.model_json_schema(), indent=2))

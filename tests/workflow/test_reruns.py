@@ -288,7 +288,7 @@ CODE: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
         set(),
     ),
     "a settings description": (
-        "src/rabbithole/settings.py",
+        "src/rabbithole/settings/datasets.py",
         lambda text: text.replace('description="', 'description="Also: '),
         set(),
     ),

@@ -8,7 +8,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from rabbithole.errors import UserError
-from rabbithole.settings import Settings
+from rabbithole.settings.whole import Settings
+
+MODELS = Path(__file__).parents[1] / "models"
 
 PLAIN = {
     "dict_type": "a section of keys",
@@ -60,16 +62,15 @@ def check(config: dict[str, Any]) -> Settings:
 
 def kind_of(model: str) -> str:
     """Return which kind of settings a purchase model takes, by the class that its `Model` is made of."""
-    source = Path(__file__).with_name("models").joinpath(f"{model}.py").read_text("utf-8")
+    source = (MODELS / f"{model}.py").read_text("utf-8")
     return "trees" if re.search(r"^class Model\(Estimator\)", source, re.M) else "network"
 
 
 def known_models() -> list[str]:
     """Return the names of the purchase models: the files of models/ that define a class `Model`, sorted."""
-    folder = Path(__file__).with_name("models")
     return sorted(
         path.stem
-        for path in folder.glob("*.py")
+        for path in MODELS.glob("*.py")
         if re.search(r"^class Model\b", path.read_text("utf-8"), re.M)
     )
 

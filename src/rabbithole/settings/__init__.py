@@ -1,0 +1,1 @@
+"""One closed, typed, described model per section of config.yaml."""

@@ -1,0 +1,151 @@
+"""The section `datasets`: each click log and what is made of it."""
+
+from difflib import get_close_matches
+from typing import Literal
+from zoneinfo import available_timezones
+
+from pydantic import Field, field_validator, model_validator
+
+from rabbithole.settings.section import Section, Share
+
+
+class Simulation(Section):
+    """How much the simulator makes where `source` is `simulate`."""
+
+    sessions: int = Field(60_000, ge=100, description="Sessions (Retailrocket: visitors) to simulate.")
+
+
+class Sessions(Section):
+    """What a session is."""
+
+    by: Literal["session", "visitor"] = Field(
+        description="Gather events by the log's own session id, or by visitor (one session a visitor)."
+    )
+    gap_minutes: float | None = Field(
+        None,
+        gt=0,
+        description="With `by: visitor`: a longer pause, in minutes, begins a new session. null: never.",
+    )
+    cost: Literal["event", "purchases"] = Field(
+        description="An event's cost: its own (`event`), or its item's last price in a purchase made before "
+        "the session began (`purchases`)."
+    )
+    open_horizon_hours: float = Field(
+        1.0,
+        ge=0,
+        description="Without a gap: a session is open if its last event before a purchase is this close, in "
+        "hours, to the end of the log.",
+    )
+    keep_open: bool = Field(
+        False,
+        description="Sessions open at the end of the log keep their label (true) or are left out (false).",
+    )
+
+    @model_validator(mode="after")
+    def gap_needs_visitor(self) -> "Sessions":
+        """Refuse a gap where the log's own sessions are used."""
+        if self.gap_minutes is not None and self.by != "visitor":
+            raise ValueError("gap_minutes needs `by: visitor`: the log's own sessions are not cut again")
+        return self
+
+
+class Split(Section):
+    """Which sessions train, which choose the epoch, which judge."""
+
+    by: Literal["time", "hash"] = Field(
+        "time",
+        description="`time`: by start of session, oldest to train; `hash`: at random by visitor (by session "
+        "id where the log has no visitor).",
+    )
+    shares: list[Share] = Field(
+        default=[0.8, 0.1, 0.1],
+        min_length=3,
+        max_length=3,
+        description="Shares of train, valid and test; sum 1.",
+    )
+
+    @field_validator("shares")
+    @classmethod
+    def shares_sum_to_one(cls, shares: list[float]) -> list[float]:
+        """Refuse shares that do not sum to 1, or an empty part."""
+        if abs(sum(shares) - 1) > 1e-9 or min(shares) == 0:
+            raise ValueError(f"the three shares must be above 0 and sum to 1, not {sum(shares):g}")
+        return shares
+
+
+class Windows(Section):
+    """What of a session the models see."""
+
+    length: int = Field(100, ge=1, le=10_000, description="Steps: the last so many events of a session (T1).")
+    minimum_item_count: int = Field(
+        5, ge=1, description="Items seen less often in train share one code, `rare`."
+    )
+
+
+class Augmentation(Section):
+    """More training examples from the same sessions (T2); touches train alone."""
+
+    prefixes: bool = Field(
+        True, description="Learn from every prefix of a session too, as a session still running."
+    )
+    event_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of events dropped at random from training sessions in each epoch."
+    )
+
+
+class Dataset(Section):
+    """One click log and what is made of it."""
+
+    format: Literal["yoochoose", "retailrocket"] = Field(description="The raw format of the log.")
+    source: str | dict[str, str | list[str]] = Field(
+        "simulate",
+        description="`simulate`; or the folder that holds the files under their published names; or a "
+        "mapping from role to file. Files may be plain, .gz, .zip or .7z.",
+    )
+    simulate: Simulation = Field(Simulation(), description="Used where source is `simulate`.")
+    timezone: str = Field(
+        "UTC", description="The shop's time zone (IANA name): hour and weekday are read in it."
+    )
+    max_rejected: Share = Field(
+        0.001, description="Share of lines that may be unreadable; above it the run stops."
+    )
+    drop_duplicates: bool = Field(True, description="Drop (and count) rows that repeat another exactly.")
+    sessions: Sessions
+    split: Split = Split()
+    windows: Windows = Windows()
+    balance: Literal["none", "undersample", "oversample", "class_weight"] = Field(
+        "none",
+        description="How train's few buyers are balanced (T3). Scores are corrected to the natural share.",
+    )
+    augmentation: Augmentation = Augmentation()
+    published: str | None = Field(
+        None, description="A published figure under the same protocol, shown beside ours for a real log."
+    )
+
+    @field_validator("timezone")
+    @classmethod
+    def timezone_exists(cls, name: str) -> str:
+        """Refuse a name that the time zone database does not have."""
+        if name not in available_timezones():
+            near = [zone for zone in sorted(available_timezones()) if zone.lower() == name.lower()]
+            near = near or get_close_matches(name, available_timezones(), 1)
+            raise ValueError("not a time zone" + (f"; did you mean {near[0]}?" if near else ""))
+        return name
+
+    @model_validator(mode="after")
+    def log_has_visitors(self) -> "Dataset":
+        """Refuse sessions by visitor where the log's format names none."""
+        if self.format == "yoochoose" and self.sessions.by == "visitor":
+            raise ValueError("sessions.by: a yoochoose log names no visitors, so it must be `session`")
+        return self
+
+    @property
+    def has_oracle(self) -> bool:
+        """Whether the best possible score is known: simulated, with sessions and events as they were."""
+        simulated_by = {"yoochoose": "session", "retailrocket": "visitor"}[self.format]
+        return (
+            self.source == "simulate"
+            and self.sessions.by == simulated_by
+            and self.sessions.gap_minutes is None
+            and self.drop_duplicates
+        )
