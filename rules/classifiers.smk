@@ -111,15 +111,15 @@ rule evaluate:
         "python -m rabbithole evaluate --scores {input.scores:q} --output {output.metrics:q} > {log:q} 2>&1"
 
 
-rule compare:
+rule rank:
     input:
         scores_of_all,
     output:
         comparison="<results>/{dataset}/comparison.json",
     log:
-        "<logs>/compare/{dataset}.log",
+        "<logs>/rank/{dataset}.log",
     benchmark:
-        "<benchmarks>/compare/{dataset}.tsv"
+        "<benchmarks>/rank/{dataset}.tsv"
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -128,8 +128,8 @@ rule compare:
         runtime=60,
     params:
         scores=named_scores,
-        code=code("rabbithole.evaluation.compare"),
+        code=code("rabbithole.evaluation.rank"),
     message:
-        "Comparing the models on {wildcards.dataset}"
+        "Ranking the models on {wildcards.dataset}"
     shell:
-        "python -m rabbithole compare --scores {params.scores:q} --output {output.comparison:q} > {log:q} 2>&1"
+        "python -m rabbithole rank --scores {params.scores:q} --output {output.comparison:q} > {log:q} 2>&1"

@@ -28,7 +28,7 @@ STEPS = {
     ],
     "report": [
         "evaluation.evaluate",
-        "evaluation.compare",
+        "evaluation.rank",
         "report.page",
         *[
             f"report.{name}"

@@ -155,11 +155,11 @@ def evaluate(scores: File, output: File) -> None:
 
 
 @app.command()
-def compare(scores: Json, output: File) -> None:
+def rank(scores: Json, output: File) -> None:
     """Test the models of one data set against each other."""
-    from rabbithole.evaluation.compare import compare
+    from rabbithole.evaluation.rank import rank
 
-    compare(scores={name: Path(path) for name, path in scores.items()}, output=output)
+    rank(scores={name: Path(path) for name, path in scores.items()}, output=output)
 
 
 @app.command()

@@ -8,10 +8,10 @@ from scipy.special import expit, logit
 from sklearn.metrics import auc, average_precision_score, roc_auc_score
 
 from rabbithole.errors import UserError
-from rabbithole.evaluation.compare import compare
 from rabbithole.evaluation.curves import roc, thin
 from rabbithole.evaluation.ensemble import ensemble
 from rabbithole.evaluation.evaluate import evaluate
+from rabbithole.evaluation.rank import rank
 
 
 def write_scores(path, seed=0, sessions=2003, noise=1.0, share_of_buyers=True, steps=(1, 5), shuffle=False):
@@ -126,7 +126,7 @@ def test_comparison_pairs_sessions_by_their_id(tmp_path):
     write_scores(tmp_path / "bad", noise=3.0, shuffle=True)
     write_scores(tmp_path / "twin", noise=0.1, shuffle=True)
     scores = {"oracle": tmp_path / "good", "gru seed 0": tmp_path / "bad", "gru seed 1": tmp_path / "twin"}
-    compare(scores=scores, output=tmp_path / "comparison.json")
+    rank(scores=scores, output=tmp_path / "comparison.json")
     found = json.loads((tmp_path / "comparison.json").read_text())
     pairs = {(pair["first"], pair["second"]): pair for pair in found["pairs"]}
     assert len(pairs) == 3
@@ -139,7 +139,7 @@ def test_comparison_of_different_sessions_is_refused(tmp_path):
     write_scores(tmp_path / "a")
     write_scores(tmp_path / "b", sessions=2002)
     with pytest.raises(UserError, match=r"different test sessions \(1 stand in one alone, such as s02002\)"):
-        compare(scores={"a": tmp_path / "a", "b": tmp_path / "b"}, output=tmp_path / "c.json")
+        rank(scores={"a": tmp_path / "a", "b": tmp_path / "b"}, output=tmp_path / "c.json")
 
 
 def test_an_ensemble_is_the_mean_of_log_odds(tmp_path):

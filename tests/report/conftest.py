@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.special import expit
 
-from rabbithole.evaluation.compare import compare
 from rabbithole.evaluation.evaluate import evaluate
+from rabbithole.evaluation.rank import rank
 from rabbithole.files import write_json
 
 SCRIPT = "<script>alert('rejected')</script>"
@@ -47,7 +47,7 @@ def write_dataset(folder, *, runs, sessions, base):
         scores[name] = folder / name.replace(" ", "-") / "scores.parquet"
         buyer = write_scores(scores[name], seed=len(name), noise=noise, sessions=sessions, base=base)
         evaluate(scores=scores[name], output=scores[name].with_name("metrics.json"))
-    compare(scores=scores, output=folder / "comparison.json")
+    rank(scores=scores, output=folder / "comparison.json")
     histories = {}
     for name in runs:
         if name != "oracle":

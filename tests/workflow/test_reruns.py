@@ -61,7 +61,7 @@ def trained(shops: tuple[str, ...] = SHOPS, models: tuple[str, ...] = MODELS) ->
     """Return the jobs from training on, but for the page and the figures."""
     jobs = set()
     for shop in shops:
-        jobs.add(f"Comparing the models on {shop}")
+        jobs.add(f"Ranking the models on {shop}")
         for model in models:
             jobs |= {f"Training {model} on {shop}, seed 0", f"Scoring {shop} with {model}, seed 0"}
             jobs.add(f"Judging {model}/seed-0 on {shop}")
@@ -153,12 +153,12 @@ def without(section: str, name: str) -> Callable[[str], str]:
 def test_a_model_or_data_set_removed_reruns_no_other(copy: Copy) -> None:
     for file in ("config.yaml", "tests/workflow/tiny.yaml"):
         copy.edit(file, without("models", "gradient_boosting"))
-    compared = {f"Comparing the models on {shop}" for shop in SHOPS}
+    compared = {f"Ranking the models on {shop}" for shop in SHOPS}
     assert copy.jobs() == compared | drawn(figures=(*METRIC_FIGURES, "learning"))
     for file in ("config.yaml", "tests/workflow/tiny.yaml"):
         copy.edit(file, without("datasets", "yoochoose"))
     rest = ("retailrocket",)
-    assert copy.jobs() == {"Comparing the models on retailrocket"} | drawn(
+    assert copy.jobs() == {"Ranking the models on retailrocket"} | drawn(
         rest, figures=(*METRIC_FIGURES, "learning")
     )
 
