@@ -24,6 +24,7 @@ include: "rules/classifiers.smk"
 include: "rules/alice.smk"
 include: "rules/report.smk"
 include: "rules/audit.smk"
+include: "rules/quality.smk"
 
 
 rule all:

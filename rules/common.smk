@@ -84,6 +84,7 @@ def find_book(source):
 
 DATASETS = list(SETTINGS.datasets)
 MODELS = list(SETTINGS.models)
+NETWORKS = [name for name, model in SETTINGS.models.items() if model.kind == "network"]
 BOOK, BOOK_CONTENT = find_book(SETTINGS.alice.source)
 RAW = {name: find_raw_files(name, found) for name, found in SETTINGS.datasets.items()}
 SEEDS = SETTINGS.seeds
@@ -225,6 +226,25 @@ def probe_settings(wildcards):
             "seed": SETTINGS.seed,
         }
     )
+
+
+def trial_settings(wildcards):
+    """Return what `trial` reads."""
+    network = SETTINGS.models[wildcards.model].model_dump(exclude={"kind"})
+    return as_text(
+        {
+            "model": wildcards.model,
+            "settings": network,
+            "training": SETTINGS.training.model_dump(exclude={"checkpoint_minutes"}),
+            "seeds": SEEDS,
+            "steps": judged_steps(SETTINGS.datasets[wildcards.dataset]),
+        }
+    )
+
+
+def trial_code(wildcards):
+    """Return the digest of the trials and of one network."""
+    return code("rabbithole.evaluation.trials", f"rabbithole.models.{wildcards.model}")
 
 
 def resume_options(wildcards, resources):

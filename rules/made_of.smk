@@ -107,6 +107,54 @@ def dataset_sources(dataset):
     }
 
 
+def limit_sources():
+    """Return what the table of the limit is made of, as JSON."""
+    return as_text(
+        {
+            dataset: {
+                "windows": results(f"{dataset}/windows.json"),
+                "comparison": results(f"{dataset}/comparison.json"),
+                "metrics": named_files(dataset, "metrics.json", scored(dataset)),
+            }
+            for dataset in DATASETS
+        }
+    )
+
+
+def limit_inputs(wildcards):
+    """Return every file that the table of the limit is made of."""
+    return [
+        path
+        for files in json.loads(limit_sources()).values()
+        for part in files.values()
+        for path in (part.values() if isinstance(part, dict) else [part])
+    ]
+
+
+def oracle_of_trial(wildcards):
+    """Return the oracle's scores, where there is an oracle."""
+    there = SETTINGS.datasets[wildcards.dataset].has_oracle
+    return [results(f"{wildcards.dataset}/oracle/scores.parquet")] if there else []
+
+
+def oracle_argument(wildcards, input):
+    """Return the oracle's scores as an argument, where there is an oracle."""
+    return ["--oracle", *input.oracle] if input.oracle else []
+
+
+def trials():
+    """Return the trials of every network on every data set, as JSON."""
+    return as_text(
+        {
+            dataset: {
+                network: results(f"{dataset}/{network}/trials.json")
+                for network in NETWORKS
+            }
+            for dataset in DATASETS
+        }
+    )
+
+
 def page_sources():
     """Return what the page is made of, as JSON; settings that change no result are left out."""
     return as_text(

@@ -196,6 +196,41 @@ def audit(audits: Json, output: File) -> None:
 
 
 @app.command()
+def trial(
+    settings: Json, windows: File, output: File, oracle: Path | None = None, threads: Threads = 1
+) -> None:
+    """Train a network in several ways, to compare them."""
+    use_threads(threads)
+    from rabbithole.evaluation.trials import trial
+
+    trial(**settings, windows=windows, oracle=oracle, output=output)
+
+
+@app.command()
+def compare(trials: Json, output: File) -> None:
+    """Write how the ways to train compare as tables, and print it."""
+    from rabbithole.report.compare import comparison_tables
+
+    comparison_tables(
+        trials={
+            dataset: {network: Path(path) for network, path in networks.items()}
+            for dataset, networks in trials.items()
+        },
+        output=output,
+    )
+    print(output.read_text("utf-8"))
+
+
+@app.command()
+def limit(datasets: Json, output: File) -> None:
+    """Write how near the models come to the best possible score as a table, and print it."""
+    from rabbithole.report.limit import limit_tables
+
+    limit_tables(datasets=datasets, output=output)
+    print(output.read_text("utf-8"))
+
+
+@app.command()
 def page(sources: Json, benchmarks: File, output: File, summary: File) -> None:
     """Write the report: one self-contained page, and its headline figures as text."""
     import yaml

@@ -1,0 +1,57 @@
+"""How near the models come to the best possible score, as Markdown."""
+
+from pathlib import Path
+from typing import Any
+
+from rabbithole.files import read_json, whole
+from rabbithole.report.headline import Row, rows
+from rabbithole.report.names import model_of
+
+BASELINE = "gradient_boosting"
+
+
+def limit_tables(*, datasets: dict[str, dict[str, Any]], output: Path) -> None:
+    """Write one row a data set and model: AUC, how far the oracle is ahead, how far the baseline is behind.
+
+    `datasets`: data set -> {"windows": windows.json, "comparison": comparison.json, "metrics": name ->
+    metrics.json}. Data sets of fewer sessions to learn from come first.
+    """
+    told = {name: _read(files) for name, files in datasets.items()}
+    lines = ["# How near to the best possible score", ""]
+    lines += [
+        "| data set | train | test | buyers | model | AUC | 95 % interval | behind the oracle "
+        "| 95 % interval | ahead of gradient boosting | p |",
+        "|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, (train, found, comparison) in sorted(told.items(), key=lambda item: item[1][0]):
+        for row in found:
+            facts = [name, f"{train:,}", f"{row.sessions:,}", f"{row.buyers:,}", row.name]
+            lines.append("| " + " | ".join([*facts, *_figures(row, comparison)]) + " |")
+    with whole(output) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _read(files: dict[str, Any]) -> tuple[int, list[Row], dict[str, Any]]:
+    comparison = read_json(files["comparison"])
+    metrics = {name: read_json(path) for name, path in files["metrics"].items()}
+    train = int(read_json(files["windows"])["splits"]["train"]["rows"])
+    return train, rows(metrics, {}, comparison), comparison
+
+
+def _figures(row: Row, comparison: dict[str, Any]) -> list[str]:
+    if row.auc is None or row.low is None or row.high is None:
+        return [row.reason or "", *[""] * 5]
+    found = [f"{row.auc:.4f}", f"{row.low:.4f} to {row.high:.4f}"]
+    if row.to_oracle is None or row.to_oracle_low is None or row.to_oracle_high is None:
+        found += ["", ""]
+    else:
+        found += [f"{-row.to_oracle:.4f}", f"{-row.to_oracle_high:.4f} to {-row.to_oracle_low:.4f}"]
+    pairs = [
+        (sign * pair["difference"], pair["p"])
+        for pair in comparison["pairs"]
+        for one, other, sign in ((pair["first"], pair["second"], 1), (pair["second"], pair["first"], -1))
+        if (model_of(one), model_of(other)) == (row.model, BASELINE)
+    ]
+    if row.is_oracle or not pairs:
+        return [*found, "", ""]
+    return [*found, f"{pairs[0][0]:+.4f}", f"{pairs[0][1]:.2g}"]
