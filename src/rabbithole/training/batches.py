@@ -39,10 +39,10 @@ class Shape:
 def shapes(*, length: int, batch_size: int) -> list[Shape]:
     """Return the shapes of all batches, shortest first: 1, 2, 4, 8, ... steps, last the window's `length`.
 
-    Each costs a compilation, and few sessions are long: there is none between a quarter of `length` and it.
+    Each costs a compilation, and few sessions are long: there is none between half of `length` and it.
     """
     steps = [1]
-    while steps[-1] * 8 <= length:
+    while steps[-1] * 4 <= length:
         steps.append(steps[-1] * 2)
     if steps[-1] < length:
         steps.append(length)

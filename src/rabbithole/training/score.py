@@ -34,6 +34,9 @@ SCHEMA = pa.schema(
     ]
 )
 
+REPEATED = ["split", "steps", "buyer"]
+"""Columns worth a dictionary: hardly two sessions share an id or a score."""
+
 
 def score(*, checkpoint: Path, windows: Path, steps: list[int], output: Path) -> None:
     """Write scores.parquet: the probability of a purchase, at the natural balance.
@@ -53,7 +56,7 @@ def score(*, checkpoint: Path, windows: Path, steps: list[int], output: Path) ->
         raise UserError(f"evaluation.steps: {wrong[0]} is not within 1 and the window's {encoding.length}.")
     logits = load_model(checkpoint, description)
     running = sorted(set(steps))
-    with whole(output) as temporary, pq.ParquetWriter(temporary, SCHEMA) as writer:
+    with whole(output) as temporary, pq.ParquetWriter(temporary, SCHEMA, use_dictionary=REPEATED) as writer:
         cut_short = 0
         for test in read_parts(windows, "test", encoding):
             found = logits(test, [0, *running])
@@ -103,18 +106,14 @@ def _write(
     writer: pq.ParquetWriter, split: str, steps: list[int], windows: Windows, logits: NDArray[np.float64]
 ) -> None:
     """Write the sessions that have a score, step by step."""
+    names, buyers = pa.array(windows.session_id, pa.string()), pa.array(windows.buyer)
     for step, values in zip(steps, logits, strict=True):
-        there = ~np.isnan(values)
-        count = int(there.sum())
-        writer.write_table(
-            pa.table(
-                [
-                    pa.array(windows.session_id[there], pa.string()),
-                    pa.array([split] * count, pa.string()),
-                    pa.array(np.full(count, step, np.int32)),
-                    pa.array(windows.buyer[there], pa.int8()),
-                    pa.array(expit(values[there])),
-                ],
-                schema=SCHEMA,
-            )
-        )
+        there = np.flatnonzero(~np.isnan(values))
+        columns = [
+            names.take(there),
+            pa.repeat(split, len(there)),
+            pa.repeat(pa.scalar(step, pa.int32()), len(there)),
+            buyers.take(there),
+            pa.array(expit(values[there])),
+        ]
+        writer.write_table(pa.table(columns, schema=SCHEMA))
