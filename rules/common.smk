@@ -157,7 +157,8 @@ def sessions_settings(wildcards):
     """Return what `sessions` reads."""
     dataset = SETTINGS.datasets[wildcards.dataset]
     keys = dataset.sessions.model_dump(exclude={"keep_open"})
-    seed = SETTINGS.seed if dataset.split.by == "hash" else 0
+    hashed = dataset.split.by == "hash" or dataset.sessions.sample < 1
+    seed = SETTINGS.seed if hashed else 0
     return as_text(keys | {"split": dataset.split.model_dump(), "seed": seed})
 
 

@@ -63,6 +63,9 @@ def merged(base: dict, over: dict) -> dict:
         ("models.gru", {"kind": "trees"}, ["models.gru.kind: gru is of kind 'network'"]),
         ("seeds", [2**32], ["seeds.0", "4294967296"]),
         ("datasets.yoochoose.sessions.by", "visitor", ["sessions.by", "names no visitors"]),
+        ("datasets.yoochoose.sessions.until", "first_cart", ["sessions.until", "holds no carts"]),
+        ("datasets.yoochoose.windows.fields", ["price"], ["windows.fields.0", "'price'", "'cost'"]),
+        ("datasets.yoochoose.windows.fields", ["item", "item"], ["windows.fields", "twice"]),
         ("datasets.yoochoose.timezone", "utc", ["timezone", "did you mean UTC?"]),
         ("datasets.yoochoose.simulate", 5, ["simulate", "given 5", "a section of keys"]),
         ("spark.master", "lokal", ["spark.master", "given 'lokal'"]),
@@ -143,6 +146,9 @@ def test_the_oracle_is_there_for_sessions_as_simulated_alone() -> None:
         .datasets["retailrocket"]
         .has_oracle
     )
+    for key, value in (("until", "first_cart"), ("minimum_events", 2)):
+        other = check(changed(f"datasets.retailrocket.sessions.{key}", value))
+        assert not other.datasets["retailrocket"].has_oracle
     for key, value in (("source", "data/x"), ("drop_duplicates", False)):
         other = check(changed(f"datasets.retailrocket.{key}", value))
         assert not other.datasets["retailrocket"].has_oracle

@@ -19,11 +19,14 @@ from rabbithole.sources.locate import locate
 from rabbithole.spark import SparkOptions
 from rabbithole.tables import data_files
 from rabbithole.windows.build import build_windows
+from rabbithole.windows.fields import FIRST_VALUE
 
 SHOPS = {
     "yoochoose": {"by": "session", "cost": "purchases", "split": "time"},
     "retailrocket": {"by": "visitor", "cost": "event", "split": "hash"},
 }
+CARTS = "carts"
+"""Retailrocket again, judged at the first cart, of two events or more, by the event and the item alone."""
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +66,32 @@ def made(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> Path:
             keep_open=False,
             spark=spark,
         )
+    carts, log = folder / CARTS, folder / "retailrocket"
+    shutil.copytree(log / "events", carts / "events")
+    shutil.copy(log / "events.json", carts)
+    build_sessions(
+        events=carts / "events",
+        output=carts / "sessions",
+        by="visitor",
+        gap_minutes=30.0,
+        cost="event",
+        split={"by": "hash", "shares": [0.6, 0.2, 0.2]},
+        open_horizon_hours=1.0,
+        seed=0,
+        spark=spark,
+        until="first_cart",
+        minimum_events=2,
+    )
+    build_windows(
+        sessions=carts / "sessions",
+        output=carts / "windows",
+        length=100,
+        minimum_item_count=2,
+        timezone="UTC",
+        keep_open=False,
+        spark=spark,
+        fields=["event", "item"],
+    )
     return folder
 
 
@@ -136,7 +165,39 @@ def costs_of_the_future(folder: Path) -> None:
     edit(folder / "sessions", change)
 
 
+def lengthened(table: pa.Table, name: str, last: int | str) -> pa.Table:
+    """Return a table in which each list of a column has one more value at its end."""
+    lists = [[*values, last] for values in table[name].to_pylist()]
+    return replaced(table, name, pa.array(lists, table.schema.field(name).type))
+
+
+def an_event_after_the_cart(folder: Path) -> None:
+    edit(folder / "windows/test", lambda table: lengthened(table, "event", FIRST_VALUE))
+
+
+def a_second_cart(folder: Path) -> None:
+    edit(folder / "sessions", lambda table: lengthened(table, "event", "addtocart"))
+
+
+def a_short_session(folder: Path) -> None:
+    edit(folder / "sessions", lambda table: replaced(table, "events", pa.array([1] * len(table), pa.int32())))
+
+
+def a_cost_that_is_left_out(folder: Path) -> None:
+    def change(table: pa.Table) -> pa.Table:
+        costs = [[None] * (len(values) - 1) + [0.5] for values in table["cost"].to_pylist()]
+        return replaced(table, "cost", pa.array(costs, table.schema.field("cost").type))
+
+    edit(folder / "windows/valid", change)
+
+
+def an_hour_that_is_left_out(folder: Path) -> None:
+    edit(folder / "windows/train", lambda table: lengthened(table, "hour", FIRST_VALUE))
+
+
 OWN = "Every split holds its own sessions, all of them, at their natural balance"
+AT_CART = "Every session is judged at its first cart"
+NOT_SEEN = "No field that is left out is in a window"
 LEAKS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "a test session in train": ("yoochoose", a_test_session_in_train, OWN),
     "a balanced test split": ("retailrocket", a_balanced_test_split, OWN),
@@ -162,10 +223,15 @@ LEAKS: dict[str, tuple[str, Callable[[Path], None], str]] = {
         costs_of_the_future,
         "An item's cost is the one known before the session began",
     ),
+    "an event after the cart": (CARTS, an_event_after_the_cart, AT_CART),
+    "a second cart": (CARTS, a_second_cart, AT_CART),
+    "a short session": (CARTS, a_short_session, "No session has fewer than 2 events"),
+    "a cost that is left out": (CARTS, a_cost_that_is_left_out, NOT_SEEN),
+    "an hour that is left out": (CARTS, an_hour_that_is_left_out, NOT_SEEN),
 }
 
 
-@pytest.mark.parametrize("shop", SHOPS)
+@pytest.mark.parametrize("shop", [*SHOPS, CARTS])
 def test_what_was_made_as_it_should_be_passes(shop: str, made: Path) -> None:
     assert failing(made / shop) == []
 

@@ -4,9 +4,11 @@ from html.parser import HTMLParser
 
 import pytest
 
+from rabbithole.report.card import left_out_facts
 from rabbithole.report.early import early
 from rabbithole.report.page import page
 from rabbithole.report.roc import roc
+from rabbithole.report.wording import GAP
 
 STYLE = {"width": 6.4, "font_size": 10}
 TITLE = "Who <will> buy?"
@@ -119,3 +121,31 @@ def test_page_of_one_data_set_without_alice_and_timings(run, tmp_path):
     source = make(run, tmp_path, datasets={"real": run["datasets"]["real"]}, alice=None, made=made)
     assert "Time per rule" not in source
     assert 'id="alice"' not in source
+
+
+def test_the_card_tells_what_the_settings_leave_out_and_the_share_of_buyers_with_it():
+    """15 of 1,000 sessions are buyers; with 1,000 that have no cart, of which 185 buy, 10 % are."""
+    facts = left_out_facts(
+        {
+            "sessions": 1000,
+            "buyers": 15,
+            "minimum_events": 3,
+            "sample": 1.0,
+            "left_out": {
+                "without_cart": {"sessions": 1000, "buyers": 185, "events": 1400},
+                "short": {"sessions": 1, "buyers": 0, "events": 2},
+                "not_drawn": {"sessions": 0, "buyers": 0, "events": 0},
+            },
+        }
+    )
+    assert [(label, said.replace(GAP, " ")) for label, said in facts] == [
+        (
+            "Judged at the first cart",
+            "1,000 sessions without one before a purchase left out (1,400 events); "
+            "with them 10 % would be buyers",
+        ),
+        (
+            "Of 3 events or more",
+            "1 session of fewer than 3 events left out (2 events); with them 1.5 % would be buyers",
+        ),
+    ]

@@ -62,6 +62,8 @@ def read(windows: Path, split: str) -> dict[str, Session]:
 
 LATER = [session("v1", "valid", ["a"]), session("t1", "test", ["a", "b", "new", None])]
 
+SEEN = ("item", "hour", "dwell")
+
 
 def test_codes_by_hand(tmp_path: Path, spark: SparkOptions) -> None:
     train = [session("1", "train", ["a", "b", "a"]), session("2", "train", ["a", "once"])]
@@ -150,6 +152,27 @@ def test_a_split_with_nothing_but_open_sessions_is_refused(tmp_path: Path, spark
     with pytest.raises(UserError, match="test split holds no session"):
         build(tmp_path, rows, spark)
     assert not (tmp_path / "windows").exists()
+
+
+def test_a_field_left_out_is_missing_everywhere_also_for_who_loads_the_encoder(
+    tmp_path: Path, spark: SparkOptions
+) -> None:
+    """The other fields are as if it were there."""
+    told = {"category": list("xyz"), "cost": [1.0, 2.0, 3.0]}
+    rows = [session("1", "train", ["a", "b", "a"], **told), *LATER]
+    rows += [session("9", "test", list("abcdef"), category=list("xyzxyz"), cost=[5.0] * 6)]
+    whole, part = build(tmp_path / "whole", rows, spark), build(tmp_path / "part", rows, spark, fields=SEEN)
+    for split in ("train", "valid", "test", "test_beginnings"):
+        for name, row in read(part, split).items():
+            expected = read(whole, split)[name]
+            for field in set(CATEGORICAL) - set(SEEN):
+                expected[field] = [MISSING] * len(row["item"])
+            expected["cost"] = [None] * len(row["item"])
+            assert row == expected
+    again = Encoder.load(part)
+    found = again.last(pa.Table.from_pylist(rows[-1:], SCHEMA)).to_pylist()[0]
+    assert found == {field: read(part, "test")["9"][field] for field in found}
+    assert again.sizes == Encoder.load(whole).sizes | dict.fromkeys(set(CATEGORICAL) - set(SEEN), FIRST_VALUE)
 
 
 def test_a_loaded_encoder_codes_as_the_windows_were(tmp_path: Path, spark: SparkOptions) -> None:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from rabbithole.files import read_json, write_json
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.tables import data_files, read_manifest
-from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
+from rabbithole.windows.fields import CATEGORICAL, FIELDS, FIRST_VALUE, MISSING
 
 SAMPLE = 20_000
 """Sessions whose costs and categories are looked up again."""
@@ -35,7 +35,7 @@ class Check:
 def check(*, events: Path, sessions: Path, windows: Path, output: Path) -> None:
     """Write checks.json: {"checks": [{"name", "holds", "found"}]}. Nothing is stopped: the report says it."""
     facts = {folder.name: read_manifest(folder) for folder in (events, sessions, windows)}
-    table = _read(sessions, ["session_id", "visitor", "split", "buyer", "open", "start"])
+    table = _read(sessions, ["session_id", "visitor", "split", "buyer", "open", "start", "events"])
     found = [
         _each_session_once(table),
         _visitors_apart(table, facts["sessions"]["split_by"]),
@@ -43,6 +43,9 @@ def check(*, events: Path, sessions: Path, windows: Path, output: Path) -> None:
         _windows_are_the_sessions(table, windows, keep_open=facts["windows"]["keep_open"]),
         _vocabulary_of_train(windows),
         _no_purchase(windows),
+        *_nothing_left_out_is_told(windows, facts["windows"]["fields"]),
+        *_long_enough(table, facts["sessions"]["minimum_events"]),
+        *_judged_at_the_cart(sessions, windows, facts["sessions"]["until"]),
         *_as_known_then(events, sessions, facts["sessions"]["cost"]),
     ]
     write_json(output, {"checks": [asdict(one) for one in found]})
@@ -118,8 +121,51 @@ def _vocabulary_of_train(windows: Path) -> Check:
 
 
 def _no_purchase(windows: Path) -> Check:
-    told = "transaction" in read_json(windows / "encoder.json")["vocabularies"]["event"]
+    # No vocabulary: the models do not see which event it was.
+    told = "transaction" in read_json(windows / "encoder.json")["vocabularies"].get("event", [])
     return Check("No purchase is in a window", not told, "the vocabulary has one" if told else "none")
+
+
+def _nothing_left_out_is_told(windows: Path, fields: list[str]) -> Iterator[Check]:
+    told = []
+    left_out = [field for field in FIELDS if field not in fields]
+    for field in left_out:
+        for folder in sorted(path for path in windows.iterdir() if data_files(path)):
+            values = pc.list_flatten(_read(folder, [field])[field])
+            missing = pc.equal(values, MISSING) if field in CATEGORICAL else pc.is_null(values)
+            if not pc.all(missing).as_py():
+                told.append(f"{field} in {folder.name}")
+    if left_out:
+        found = ", ".join(told) or f"{', '.join(left_out)}: missing everywhere"
+        yield Check("No field that is left out is in a window", not told, found)
+
+
+def _long_enough(sessions: pa.Table, minimum: int) -> Iterator[Check]:
+    if minimum > 1:
+        short = int(pc.sum(pc.less(sessions["events"], minimum), min_count=0).as_py())
+        yield Check(f"No session has fewer than {minimum} events", short == 0, f"{short:,} have")
+
+
+def _judged_at_the_cart(sessions: Path, windows: Path, until: str) -> Iterator[Check]:
+    """Hold that each list of events has one cart, its last: in the sessions, and in windows that tell it."""
+    if until != "first_cart":
+        return
+    wrong = {"sessions": _not_at_the_cart(_read(sessions, ["event"])["event"], "addtocart")}
+    kinds = read_json(windows / "encoder.json")["vocabularies"].get("event", [])
+    if "addtocart" in kinds:
+        code = FIRST_VALUE + kinds.index("addtocart")
+        for split in SPLITS:
+            wrong[f"windows of {split}"] = _not_at_the_cart(_read(windows / split, ["event"])["event"], code)
+    found = ", ".join(f"{count:,} {place}" for place, count in wrong.items())
+    yield Check("Every session is judged at its first cart", not any(wrong.values()), f"{found} are not")
+
+
+def _not_at_the_cart(events: pa.ChunkedArray, cart: str | int) -> int:
+    """Count lists of events whose last is not a cart, and carts that are not the last of their list."""
+    lists = events.combine_chunks()
+    is_cart = pc.equal(pc.list_flatten(lists), cart).to_numpy(zero_copy_only=False)
+    ends = np.cumsum(pc.list_value_length(lists).to_numpy()) - 1
+    return int((~is_cart[ends]).sum() + is_cart.sum() - is_cart[ends].sum())
 
 
 def _as_known_then(events: Path, sessions: Path, cost: str) -> Iterator[Check]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rabbithole.report.wording import GAP, listed, minute, number, plural, share
-from rabbithole.windows.fields import FIRST_VALUE
+from rabbithole.windows.fields import FIELDS, FIRST_VALUE
 
 Facts = list[tuple[str, str]]
 SPLITS = ("train", "valid", "test")
@@ -86,6 +86,7 @@ def session_facts(sessions: dict[str, Any]) -> Facts:
     unit = {"session": "the log's own session", "visitor": "visitor"}[sessions["by"]]
     events, lengths = sessions["events"], sessions["lengths"]
     single = lengths["histogram"][0]["sessions"]
+    at_cart = sessions["until"] == "first_cart"
     facts = [
         (
             "One session is",
@@ -106,8 +107,9 @@ def session_facts(sessions: dict[str, Any]) -> Facts:
         (
             "Events",
             f"{number(events['kept'])} kept; {number(events['cut'] + events['dropped'])} "
-            "at or after a first purchase left out",
+            f"{'after a first cart, or ' if at_cart else ''}at or after a first purchase left out",
         ),
+        *left_out_facts(sessions),
     ]
     if sessions["cost"] == "purchases":
         facts.append(
@@ -125,12 +127,34 @@ def session_facts(sessions: dict[str, Any]) -> Facts:
     return facts
 
 
+def left_out_facts(sessions: dict[str, Any]) -> Facts:
+    """Return which sessions the settings leave out, and what the share of buyers would be with them."""
+    minimum, drawn = sessions["minimum_events"], share(sessions["sample"])
+    asked = {
+        "without_cart": ("Judged at the first cart", "without one before a purchase"),
+        "short": (f"Of {minimum} events or more", f"of fewer than {minimum} events"),
+        "not_drawn": (f"A sample of {drawn}", "not drawn"),
+    }
+    facts = []
+    for reason, counts in sessions["left_out"].items():
+        if counts["sessions"]:
+            label, words = asked[reason]
+            buyers, left_out = sessions["buyers"] + counts["buyers"], counts["sessions"]
+            natural = share(buyers / (sessions["sessions"] + left_out))
+            found = f"{plural(left_out, 'session')} {words} left out ({plural(counts['events'], 'event')})"
+            facts.append((label, f"{found}; with them {natural} would be buyers"))
+    return facts
+
+
 def window_facts(windows: dict[str, Any]) -> Facts:
     """Return what is known of the windows."""
     splits, events = windows["splits"].values(), windows["events"]
     cut_short = sum(split["cut_short"] for split in splits)
     still_open = "keep their label" if windows["keep_open"] else f"{number(windows['open'])} left out"
+    left_out = [field for field in FIELDS if field not in windows["fields"]]
+    unseen = [("Fields left out", f"{listed(left_out)}: no model sees them")] if left_out else []
     return [
+        *unseen,
         ("Windows", f"{number(windows['rows'])} of {number(sum(split['steps'] for split in splits))} steps"),
         ("Longest", f"the last {number(windows['length'])} events; {plural(cut_short, 'session')} cut short"),
         ("Sessions still open", still_open),

@@ -25,7 +25,7 @@ def lengths(*, sessions: Path, output: Path, style: Style) -> None:
             at_least = np.cumsum(counts[::-1])[::-1] / kept.sum()
             some = _thinned(values)
             axes.step(values[some], at_least[some], where="pre", color=shade, linewidth=1.8, label=label)
-        axes.set(xscale="log", yscale="log", xlabel="Events before the first purchase")
+        axes.set(xscale="log", yscale="log", xlabel="Events that are looked at")
         axes.set(ylabel="Sessions with at least so many")
         few_ticks(axes, "x", "y")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")

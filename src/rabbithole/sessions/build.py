@@ -1,4 +1,4 @@
-"""Events to sessions: labelled, cut before the first transaction, given to train, valid or test.
+"""Events to sessions: labelled, cut before the first transaction or at a cart, given to train, valid or test.
 
 Events lie sorted in parts that hold whole sessions, so there is no shuffle: each Spark task turns one part
 of events into one part of sessions. What a task must know of the other parts (split boundaries, prices) is
@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
 from rabbithole.files import remove, whole
+from rabbithole.sessions.choosing import Choice
 from rabbithole.sessions.cutting import cut_sessions, is_transaction
-from rabbithole.sessions.facts import manifest_facts
+from rabbithole.sessions.facts import NONE_LEFT, manifest_facts
 from rabbithole.sessions.splitting import boundaries
 from rabbithole.sessions.work import SCHEMA, Plan, Work
 from rabbithole.sources.asof import AsOf
@@ -54,6 +55,9 @@ def build_sessions(
     open_horizon_hours: float,
     seed: int,
     spark: SparkOptions,
+    until: str = "purchase",
+    minimum_events: int = 1,
+    sample: float = 1.0,
 ) -> None:
     """Write sessions, one row each, and their manifest.
 
@@ -62,7 +66,10 @@ def build_sessions(
     before the session began). `split`: {"by": "time" | "hash", "shares": [train, valid, test]}. A session is
     `open` if its last event before the cut is within the gap (without one: `open_horizon_hours`) of the log's
     last event, whether it has bought or not: to set aside only those that have not would raise the share of
-    buyers, and to set aside buyers who came back after their purchase would lower it.
+    buyers, and to set aside buyers who came back after their purchase would lower it. `until`,
+    `minimum_events`, `sample`: which sessions are looked at, and up to where (see `Choice`); those left out
+    are counted by reason. With "first_cart" a session may go on after what is kept for longer than a gap, so
+    that the horizon holds with one too.
 
     Raises `UserError` when there are no visitors, no session is left or a split is empty.
     """
@@ -73,9 +80,11 @@ def build_sessions(
             'set sessions.by to "session".'
         )
     parts = part_files(events)
+    minutes = open_horizon_hours * 60 if gap_minutes is None or until == "first_cart" else gap_minutes
     plan = Plan(
         gap_minutes=gap_minutes,
-        horizon=int((gap_minutes * 60 if gap_minutes is not None else open_horizon_hours * 3600) * 1e6),
+        choice=Choice(until, minimum_events, sample, seed),
+        horizon=int(minutes * 60e6),
         log_end=facts["last_microseconds"],
         shares=tuple(split["shares"]),
         seed=seed,
@@ -86,7 +95,7 @@ def build_sessions(
         with spark_session(spark, "sessions") as session:
             by_time = split["by"] == "time"
             if by_time or cost == "purchases":
-                first = FirstPass(parts, gap_minutes, starts=by_time, prices=cost == "purchases")
+                first = FirstPass(parts, gap_minutes, plan.choice, starts=by_time, prices=cost == "purchases")
                 found = over_indexes(session, len(parts), first, PASS)
                 plan = _planned(plan, found, by_time=by_time, prices=cost == "purchases", folder=folder)
             done = over_indexes(session, len(parts), Work(parts, folder, plan), FACTS)
@@ -102,6 +111,9 @@ def build_sessions(
         **found_facts,
         by=by,
         gap_minutes=gap_minutes,
+        until=until,
+        minimum_events=minimum_events,
+        sample=sample,
         cost=cost,
         prices=None if plan.prices is None else len(plan.prices.keys),
         schema={field.name: str(field.type) for field in SCHEMA},
@@ -112,10 +124,11 @@ class FirstPass:
     """The work of a first-pass task: starts of the sessions of one part, and its prices."""
 
     def __init__(
-        self, parts: Sequence[Path], gap_minutes: float | None, *, starts: bool, prices: bool
+        self, parts: Sequence[Path], gap_minutes: float | None, choice: Choice, *, starts: bool, prices: bool
     ) -> None:
         self.parts = parts
         self.gap_minutes = gap_minutes
+        self.choice = choice
         self.starts = starts
         self.prices = prices
 
@@ -124,9 +137,11 @@ class FirstPass:
         columns = ["session_id", "timestamp", "event"]
         if self.prices:
             columns += ["item", "cost", "position"]
+        if self.choice.sample < 1:
+            columns.append("visitor")
         for events in whole_keys(read_part(self.parts[index], columns), "session_id"):
             if self.starts:
-                cut = cut_sessions(events, self.gap_minutes)
+                cut, _ = self.choice(cut_sessions(events, self.gap_minutes), events)
                 starts = cut.first[cut.kept > 0]
                 yield _pass_rows(1, starts=pa.array([starts.tobytes()], pa.binary()))
             if self.prices:
@@ -155,9 +170,7 @@ def _planned(plan: Plan, found: pa.Table, *, by_time: bool, prices: bool, folder
         pieces = found["starts"].drop_null().to_pylist()
         starts = np.concatenate([np.frombuffer(piece, np.int64) for piece in pieces])
         if len(starts) == 0:
-            raise UserError(
-                "No session has an event before its first transaction: there is nothing to learn from."
-            )
+            raise UserError(NONE_LEFT)
         bounds = boundaries(starts, plan.shares)
     if prices:
         paid = found.filter(found["item"].is_valid())

@@ -8,10 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
+from rabbithole.sessions.choosing import REASONS
 from rabbithole.sessions.splitting import SPLITS
 
 LENGTHS = ((1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 200), (201, None))
 """Bins of the histogram of lengths, in events before the cut, both ends included."""
+
+
+NONE_LEFT = (
+    "No session has an event before its first transaction and is as sessions.until, sessions.minimum_events "
+    "and sessions.sample ask: there is nothing to learn from."
+)
 
 
 def manifest_facts(
@@ -25,20 +32,31 @@ def manifest_facts(
     """Add up the tasks' facts; raise `UserError` if no session is left or a split is empty."""
     groups = np.array([row for part in parts for row in part["lengths"]], dtype=np.int64).reshape(-1, 5)
     sessions = int(groups[:, 4].sum())
-    if sessions == 0:
-        raise UserError(
-            "No session has an event before its first transaction: there is nothing to learn from."
+    left_out = {
+        reason: dict(
+            zip(
+                ("sessions", "buyers", "events"),
+                (int(count) for count in np.sum([part["left_out"][reason] for part in parts], axis=0)),
+                strict=True,
+            )
         )
+        for reason in REASONS
+    }
+    if sessions == 0:
+        raise UserError(NONE_LEFT)
     by_split = {name: _counts(groups[groups[:, 0] == number]) for number, name in enumerate(SPLITS)}
     for name, counts in by_split.items():
         if counts["sessions"] == 0:
             raise UserError(_why_empty(name, sessions, split, bounds))
     sums = {name: sum(part[f"events_{name}"] for part in parts) for name in ("in", "kept", "cut", "dropped")}
-    assert sums["in"] == events_in == sums["kept"] + sums["cut"] + sums["dropped"], sums
+    accounted = sums["kept"] + sums["cut"] + sums["dropped"]
+    accounted += sum(counts["events"] for counts in left_out.values())
+    assert sums["in"] == events_in == accounted, (sums, left_out)
     facts: dict[str, Any] = {
         "rows": sessions,
         **_counts(groups),
         "dropped": sum(part["dropped"] for part in parts),
+        "left_out": left_out,
         "splits": by_split,
         "split_by": split["by"],
         "shares": list(split["shares"]),

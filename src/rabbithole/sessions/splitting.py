@@ -28,11 +28,15 @@ def split_by_time(starts: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArr
 
 def split_by_hash(keys: pa.Array, shares: Sequence[float], seed: int) -> NDArray[np.int64]:
     """Return 0, 1 or 2 (train, valid, test) for each key (string) by its hash under a seed."""
-    hash_key = f"{seed % 10**16:016d}"
+    return np.searchsorted(np.cumsum(shares)[:2], hash_shares(keys, f"{seed % 10**16:016d}"), side="right")
+
+
+def hash_shares(keys: pa.Array, hash_key: str) -> NDArray[np.float64]:
+    """Return a number in [0, 1] for each key (string) by its hash; `hash_key`: 16 characters."""
     hashes = pd.util.hash_array(
         keys.to_numpy(zero_copy_only=False), encoding="utf8", hash_key=hash_key, categorize=False
     )
-    return np.searchsorted(np.cumsum(shares)[:2], hashes / 2.0**64, side="right")
+    return hashes / 2.0**64
 
 
 def crossings(

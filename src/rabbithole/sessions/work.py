@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rabbithole.sessions.choosing import REASONS, Choice, LeftOut
 from rabbithole.sessions.cutting import Cut, cut_sessions
 from rabbithole.sessions.splitting import SPLITS, crossings, split_by_hash, split_by_time
 from rabbithole.sources.asof import AsOf
@@ -49,13 +50,14 @@ WRITTEN = pa.schema(
 
 @dataclass(frozen=True)
 class Plan:
-    """What every task must know: gap, `horizon` and `log_end` (microseconds), the split, the prices.
+    """What every task must know: gap, choice, `horizon` and `log_end` (microseconds), the split, the prices.
 
     `bounds`: int64 [2], when valid and test begin, or None for a split by hash; `prices`: None where an
     event's own cost counts.
     """
 
     gap_minutes: float | None
+    choice: Choice
     horizon: int
     log_end: int
     shares: tuple[float, ...]
@@ -81,6 +83,7 @@ class Work:
         facts: dict[str, Any] = {
             **dict.fromkeys(("events_in", "events_kept", "events_cut", "events_dropped"), 0),
             "dropped": 0,
+            "left_out": {reason: [0, 0, 0] for reason in REASONS},
             "crossings": [0, 0],
             "lengths": [],
         }
@@ -91,7 +94,9 @@ class Work:
 
     def _sessions(self, events: pa.Table, facts: dict[str, Any]) -> pa.Table:
         plan = self.plan
-        cut = cut_sessions(events, plan.gap_minutes)
+        found = cut_sessions(events, plan.gap_minutes)
+        cut, left_out = plan.choice(found, events)
+        _count_left_out(facts, found, left_out)
         left = np.flatnonzero(cut.kept > 0)
         heads = pa.array(cut.starts[:-1][left])
         key, visitor = (events[name].take(heads).combine_chunks() for name in ("session_id", "visitor"))
@@ -141,6 +146,18 @@ def _moments(times: NDArray[np.int64]) -> pa.Array:
     return pa.array(times, pa.timestamp("us")).cast(TIME)
 
 
+def _count_left_out(facts: dict[str, Any], found: Cut, left_out: LeftOut) -> None:
+    """Count what is left out for each reason, and what has no event before its first purchase."""
+    lengths, without = np.diff(found.starts), found.kept == 0
+    facts["dropped"] += int(without.sum())
+    facts["events_dropped"] += int(lengths[without].sum())
+    for reason, which in left_out.items():
+        counts = (which.sum(), found.buyer[which].sum(), lengths[which].sum())
+        facts["left_out"][reason] = [
+            old + int(new) for old, new in zip(facts["left_out"][reason], counts, strict=True)
+        ]
+
+
 def _count(
     facts: dict[str, Any],
     cut: Cut,
@@ -153,8 +170,6 @@ def _count(
     facts["events_in"] += int(all_events.sum())
     facts["events_kept"] += int(cut.kept.sum())
     facts["events_cut"] += int((all_events - cut.kept)[left].sum())
-    facts["events_dropped"] += int(all_events[cut.kept == 0].sum())
-    facts["dropped"] += int((cut.kept == 0).sum())
     # One number a group: whole rows would take ten times longer to sort.
     groups = cut.kept[left] * 12 + split * 4 + cut.buyer[left] * 2 + still_open
     found, counts = np.unique(groups, return_counts=True)

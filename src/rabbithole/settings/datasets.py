@@ -1,12 +1,14 @@
 """The section `datasets`: each click log and what is made of it."""
 
 from difflib import get_close_matches
-from typing import Literal
+from typing import Literal, get_args
 from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from rabbithole.settings.section import Section, Share
+from rabbithole.settings.section import Positive, Section, Share
+
+FieldName = Literal["event", "item", "category", "hour", "weekday", "month", "week", "dwell", "cost"]
 
 
 class Simulation(Section):
@@ -33,12 +35,24 @@ class Sessions(Section):
     open_horizon_hours: float = Field(
         1.0,
         ge=0,
-        description="Without a gap: a session is open if its last event before a purchase is this close, in "
-        "hours, to the end of the log.",
+        description="Without a gap, or at a cart: a session is open if its last event of those kept is "
+        "this close, in hours, to the end of the log.",
     )
     keep_open: bool = Field(
         False,
         description="Sessions open at the end of the log keep their label (true) or are left out (false).",
+    )
+
+    until: Literal["purchase", "first_cart"] = Field(
+        "purchase",
+        description="What the models see of a session: all before its first `purchase`; or up to its "
+        "`first_cart` before one, sessions without a cart left out and counted.",
+    )
+    minimum_events: Positive = Field(
+        1, description="Sessions of fewer events before the cut are left out and counted."
+    )
+    sample: float = Field(
+        1.0, gt=0, le=1, description="Share of the sessions that is drawn, by hash of the visitor or session."
     )
 
     @model_validator(mode="after")
@@ -80,6 +94,19 @@ class Windows(Section):
     minimum_item_count: int = Field(
         5, ge=1, description="Items seen less often in train share one code, `rare`."
     )
+    fields: list[FieldName] = Field(
+        default=list(get_args(FieldName)),
+        min_length=1,
+        description="What the models see of an event; a field that is not named is missing everywhere.",
+    )
+
+    @field_validator("fields")
+    @classmethod
+    def fields_differ(cls, fields: list[FieldName]) -> list[FieldName]:
+        """Refuse a field named twice; the order means nothing, so it is always the same."""
+        if len(set(fields)) != len(fields):
+            raise ValueError("a field stands there twice")
+        return [name for name in get_args(FieldName) if name in fields]
 
 
 class Augmentation(Section):
@@ -133,19 +160,27 @@ class Dataset(Section):
         return name
 
     @model_validator(mode="after")
-    def log_has_visitors(self) -> "Dataset":
-        """Refuse sessions by visitor where the log's format names none."""
+    def log_holds_what_is_asked(self) -> "Dataset":
+        """Refuse sessions by visitor or cart where the log's format names none."""
         if self.format == "yoochoose" and self.sessions.by == "visitor":
             raise ValueError("sessions.by: a yoochoose log names no visitors, so it must be `session`")
+        if self.format == "yoochoose" and self.sessions.until == "first_cart":
+            raise ValueError("sessions.until: a yoochoose log holds no carts, so it must be `purchase`")
         return self
 
     @property
     def has_oracle(self) -> bool:
-        """Whether the best possible score is known: simulated, with sessions and events as they were."""
+        """Whether the best possible score is known: simulated, with sessions and events as they were.
+
+        To be judged at a cart, or only if more events follow, changes what a session's beginning tells. A
+        sample changes nothing, and fields left out take nothing from the oracle: it is then a bound still.
+        """
         simulated_by = {"yoochoose": "session", "retailrocket": "visitor"}[self.format]
         return (
             self.source == "simulate"
             and self.sessions.by == simulated_by
             and self.sessions.gap_minutes is None
+            and self.sessions.until == "purchase"
+            and self.sessions.minimum_events == 1
             and self.drop_duplicates
         )

@@ -23,7 +23,7 @@ from rabbithole.spark import SparkOptions, spark_session
 from rabbithole.spark_tasks import FACTS, over_indexes
 from rabbithole.tables import manifest_path, read_manifest, write_manifest
 from rabbithole.windows.encoder import Encoder
-from rabbithole.windows.fields import CATEGORICAL, MISSING, NUMERIC, UNSEEN
+from rabbithole.windows.fields import CATEGORICAL, FIELDS, MISSING, NUMERIC, UNSEEN
 from rabbithole.windows.fit import COUNTS, Count, fit
 from rabbithole.windows.steps import COLUMNS
 
@@ -50,11 +50,13 @@ def build_windows(
     timezone: str,
     keep_open: bool,
     spark: SparkOptions,
+    fields: Sequence[str] = FIELDS,
 ) -> None:
     """Write windows of at most `length` steps, a folder a split, the encoder, and the manifest.
 
-    `keep_open`: whether sessions open at the end of the log are windows too. Where costs come from
-    purchases, their table is carried along (prices.parquet) for scoring. Raises `UserError` when a split
+    `fields`: what models may see of a step; any other is missing at every step, here and wherever the encoder
+    is used again. `keep_open`: whether sessions open at the end of the log are windows too. Where costs come
+    from purchases, their table is carried along (prices.parquet) for scoring. Raises `UserError` when a split
     holds no session.
     """
     parts = part_files(sessions)
@@ -64,11 +66,15 @@ def build_windows(
         for name in FOLDERS:
             (folder / name).mkdir(parents=True)
         with spark_session(spark, "windows") as session:
-            count = Count(parts, length=length, timezone=timezone, keep_open=keep_open)
+            count = Count(parts, length=length, timezone=timezone, keep_open=keep_open, fields=fields)
             counts = over_indexes(session, len(parts), count, COUNTS)
-            if len(counts) == 0:
-                raise UserError(_why_empty("train"))
-            encoder = fit(counts, length=length, minimum_item_count=minimum_item_count, timezone=timezone)
+            encoder = fit(
+                counts,
+                length=length,
+                minimum_item_count=minimum_item_count,
+                timezone=timezone,
+                fields=fields,
+            )
             work = Encode(parts, folder, encoder, keep_open=keep_open)
             done = over_indexes(session, len(parts), work, FACTS)
         facts = [json.loads(row) for row in done["facts"].to_pylist()]
@@ -92,6 +98,7 @@ def build_windows(
         length=length,
         minimum_item_count=minimum_item_count,
         timezone=timezone,
+        fields=list(fields),
         schema={field.name: str(field.type) for field in SCHEMA},
     )
 

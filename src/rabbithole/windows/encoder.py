@@ -29,7 +29,7 @@ class Normaliser:
 
 @dataclass(frozen=True)
 class Encoder:
-    """What train taught about fields.
+    """What train taught about the fields that models see; one it does not hold is missing at every step.
 
     `vocabularies`: each categorical field's values in the order of their codes, from FIRST_VALUE on;
     `rare`: items seen in train fewer than `minimum_item_count` times; `numeric`: normalisers by field.
@@ -46,7 +46,7 @@ class Encoder:
     @property
     def sizes(self) -> dict[str, int]:
         """Return how many codes each categorical field has, the special ones included."""
-        return {name: FIRST_VALUE + len(self.vocabularies[name]) for name in CATEGORICAL}
+        return {name: FIRST_VALUE + len(self.vocabularies.get(name, ())) for name in CATEGORICAL}
 
     def last(self, sessions: pa.Table) -> pa.Table:
         """Return the windows of sessions: the nine fields of each one's last `length` steps, as lists."""
@@ -66,6 +66,8 @@ class Encoder:
         return pa.table({name: pa.ListArray.from_arrays(offsets, values) for name, values in flat.items()})
 
     def _codes(self, name: str, values: pa.Array) -> pa.Array:
+        if name not in self.vocabularies:
+            return pa.array(np.full(len(values), MISSING, np.int32))
         if name in CALENDAR:
             # Never missing, and few: a table by value is faster than a search.
             return pa.array(self._table(name)[values.to_numpy()])
@@ -95,6 +97,8 @@ class Encoder:
         return self._sets[name]
 
     def _numbers(self, name: str, values: NDArray[np.float64]) -> pa.Array:
+        if name not in self.numeric:
+            return pa.nulls(len(values), pa.float32())
         norm = self.numeric[name]
         normal = (np.log1p(values) - norm.mean) / norm.deviation
         return pa.array(normal.astype(np.float32), mask=np.isnan(values))

@@ -9,6 +9,9 @@ CATEGORICAL = ("event", "item", "category", "hour", "weekday", "month", "week")
 NUMERIC = ("dwell", "cost")
 """Fields that are numbers (float32), normalised on train; null where there is none."""
 
+FIELDS = (*CATEGORICAL, *NUMERIC)
+"""All nine."""
+
 PADDING = 0
 """Code of a step that is none: never stored, used where sessions of unlike length share a batch."""
 

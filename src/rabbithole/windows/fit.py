@@ -26,11 +26,14 @@ SCALE = 2**24
 class Count:
     """From a part's index to counts of the values in its train windows."""
 
-    def __init__(self, parts: Sequence[Path], *, length: int, timezone: str, keep_open: bool) -> None:
+    def __init__(
+        self, parts: Sequence[Path], *, length: int, timezone: str, keep_open: bool, fields: Sequence[str]
+    ) -> None:
         self.parts = parts
         self.length = length
         self.timezone = timezone
         self.keep_open = keep_open
+        self.fields = fields
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
         """Yield rows of `COUNTS`, several for one value where the part is read in several pieces."""
@@ -45,11 +48,13 @@ class Count:
 
     def _counts(self, train: pa.Table) -> Iterator[pa.RecordBatch]:
         steps = last_steps(train, self.length, self.timezone)
-        for name in CATEGORICAL:
+        for name in (name for name in CATEGORICAL if name in self.fields):
             counted = pc.value_counts(steps.fields[name].drop_null())
             values, counts = counted.field("values"), counted.field("counts")
             yield _rows(name, values.cast(pa.string()), count=counts)
         for name, numbers in zip(NUMERIC, (steps.dwell, steps.cost), strict=True):
+            if name not in self.fields:
+                continue
             known = np.log1p(numbers[~np.isnan(numbers)])
             yield _rows(
                 name,
@@ -66,14 +71,16 @@ def _rows(field: str, values: pa.Array, **sums: pa.Array) -> pa.RecordBatch:
     return pa.record_batch({"field": pa.array([field] * rows, pa.string()), "value": values, **columns})
 
 
-def fit(counts: pa.Table, *, length: int, minimum_item_count: int, timezone: str) -> Encoder:
+def fit(
+    counts: pa.Table, *, length: int, minimum_item_count: int, timezone: str, fields: Sequence[str]
+) -> Encoder:
     """Return the encoder that the counts make: vocabularies begin with the most frequent value."""
     sums = counts.group_by(["field", "value"]).aggregate(
         [("count", "sum"), ("total", "sum"), ("squares", "sum")]
     )
     vocabularies: dict[str, list[Any]] = {}
     rare: list[str] = []
-    for name in CATEGORICAL:
+    for name in (name for name in CATEGORICAL if name in fields):
         rows = sums.filter(pc.equal(sums["field"], name)).sort_by(
             [("count_sum", "descending"), ("value", "ascending")]
         )
@@ -83,15 +90,18 @@ def fit(counts: pa.Table, *, length: int, minimum_item_count: int, timezone: str
             rows = rows.filter(enough)
         values = rows["value"].cast(pa.int32()) if name in CALENDAR else rows["value"]
         vocabularies[name] = values.to_pylist()
-    numeric = {name: _normaliser(sums.filter(pc.equal(sums["field"], name))) for name in NUMERIC}
+    numeric = {
+        name: _normaliser(sums.filter(pc.equal(sums["field"], name))) for name in NUMERIC if name in fields
+    }
     return Encoder(vocabularies, rare, numeric, length, minimum_item_count, timezone)
 
 
 def _normaliser(sums: pa.Table) -> Normaliser:
     """Return mean and deviation; 0 and 1 where train holds no number, or always the same."""
-    (row,) = sums.to_pylist()
-    if row["count_sum"] == 0:
+    rows = sums.to_pylist()
+    if not rows or rows[0]["count_sum"] == 0:
         return Normaliser(0.0, 1.0)
+    (row,) = rows
     mean = row["total_sum"] / SCALE / row["count_sum"]
     variance = row["squares_sum"] / SCALE / row["count_sum"] - mean**2
     return Normaliser(mean, float(np.sqrt(variance)) if variance > 1e-9 else 1.0)

@@ -1,0 +1,137 @@
+"""Sessions judged at their first cart, of a least number of events, or drawn as a sample: by hand."""
+
+import datetime as dt
+from pathlib import Path
+
+from sessions_by_hand import BEGIN, HASH, event, others, sessions
+
+from rabbithole.spark import SparkOptions
+
+NOBODY = {"sessions": 0, "buyers": 0, "events": 0}
+
+
+def carts(*hours: int) -> list[dict]:
+    """Return visitors of one cart each, so that no split is empty."""
+    return [row | {"event": "addtocart"} for row in others(*hours)]
+
+
+def test_a_session_is_judged_at_its_first_cart_before_a_purchase(tmp_path: Path, spark: SparkOptions) -> None:
+    events = [
+        event("1", 0, item="a"),
+        event("1", 1, "addtocart", item="a"),
+        event("1", 2, item="b"),
+        event("1", 3, "addtocart", item="b"),
+        event("1", 4, "transaction", item="b"),
+        event("2", 5, item="a"),
+        event("3", 6, item="c"),
+        event("3", 7, "transaction", item="c"),
+        event("3", 8, "addtocart", item="d"),
+        event("3", 9, "transaction", item="d"),
+        event("4", 10, "transaction"),
+        event("4", 11, "addtocart"),
+        event("5", 12, "addtocart", item="e"),
+        event("6", 13, "addtocart"),
+        event("6", 13, "transaction"),
+        *carts(10, 20, 30),
+    ]
+    rows, manifest = sessions(tmp_path, events, spark, until="first_cart")
+    assert rows.keys() == {"1", "5", *(row["session_id"] for row in carts(10, 20, 30))}
+    first = rows["1"]
+    assert (first["buyer"], first["item"], first["event"]) == (True, ["a", "a"], ["view", "addtocart"])
+    assert (first["events"], first["end"]) == (2, BEGIN + dt.timedelta(minutes=1))
+    assert (rows["5"]["buyer"], rows["5"]["item"]) == (False, ["e"])
+    # 2 has no cart, and 3 none before its purchase; 4 and 6 have nothing before theirs.
+    assert manifest["left_out"] == {
+        "without_cart": {"sessions": 2, "buyers": 1, "events": 5},
+        "short": NOBODY,
+        "not_drawn": NOBODY,
+    }
+    assert manifest["dropped"] == 2
+    assert manifest["events"] == {"in": 18, "kept": 6, "cut": 3, "dropped": 4}
+    assert (manifest["sessions"], manifest["buyers"]) == (5, 1)
+
+
+def test_of_events_at_the_cart_s_very_time_it_alone_is_kept(tmp_path: Path, spark: SparkOptions) -> None:
+    """Where two are, the first in the log; a session may begin with them."""
+    events = [
+        event("1", 0, item="a"),
+        event("1", 1, item="before it in the log"),
+        event("1", 1, "addtocart", item="b"),
+        event("1", 1, "addtocart", item="c"),
+        event("1", 1, item="after it in the log"),
+        event("2", 2, item="before it in the log"),
+        event("2", 2, "addtocart", item="d"),
+        *carts(10, 20, 30),
+    ]
+    rows, _ = sessions(tmp_path, events, spark, until="first_cart")
+    assert {name: rows[name]["item"] for name in "12"} == {"1": ["a", "b"], "2": ["d"]}
+
+
+def test_extra_events_after_the_first_cart_change_no_session(tmp_path: Path, spark: SparkOptions) -> None:
+    """Not even whether it counts as open; only a purchase changes the label, and that alone."""
+    events = [
+        event("1", 0, item="a"),
+        event("1", 5, "addtocart", item="a", cost=3.0),
+        event("2", 7, "addtocart", item="a"),
+        event("2", 8, "transaction", item="a"),
+        event("3", 2390, "addtocart", item="b"),
+        *carts(*range(10, 41)),
+    ]
+    extra = [
+        event("1", 5, item="z"),
+        event("1", 6, "addtocart", item="z", cost=1.0),
+        event("1", 2399, item="z"),
+        event("2", 9, "addtocart", item="z"),
+        event("3", 2399, "addtocart", item="z"),
+    ]
+    settings = {"until": "first_cart", "gap_minutes": 10_000.0}
+    before, first = sessions(tmp_path / "before", events, spark, **settings)
+    after, second = sessions(tmp_path / "after", events + extra, spark, **settings)
+    assert after == before
+    # The horizon counts, not the gap: all sessions end so close to the log's end.
+    assert (before["1-0"]["open"], before["3-0"]["open"]) == (False, True)
+    assert second["splits"] == first["splits"]
+    bought, _ = sessions(
+        tmp_path / "bought", [*events, *extra, event("1", 6, "transaction")], spark, **settings
+    )
+    assert bought == before | {"1-0": before["1-0"] | {"buyer": True}}
+
+
+def test_shorter_sessions_are_left_out_and_counted(tmp_path: Path, spark: SparkOptions) -> None:
+    """What comes after the purchase makes no session longer."""
+    events = [
+        *(event("1", minute) for minute in (0, 1, 2)),
+        *(event("2", minute) for minute in (3, 4)),
+        *(event("3", minute) for minute in (5, 6)),
+        event("3", 7, "transaction"),
+        event("3", 8),
+        event("4", 9, "transaction"),
+        *(event(f"9{n}", 60 * n + minute) for n in (1, 2, 3) for minute in (0, 1, 2)),
+        event("93", 184, "transaction"),
+    ]
+    rows, manifest = sessions(tmp_path, events, spark, minimum_events=3)
+    assert {name: row["events"] for name, row in rows.items()} == {"1": 3, "91": 3, "92": 3, "93": 3}
+    assert manifest["left_out"]["short"] == {"sessions": 2, "buyers": 1, "events": 6}
+    assert manifest["events"] == {"in": 20, "kept": 12, "cut": 1, "dropped": 1}
+    assert (manifest["sessions"], manifest["buyers"], manifest["dropped"]) == (4, 1, 1)
+
+
+def test_a_sample_is_of_whole_visitors_and_of_every_split_alike(tmp_path: Path, spark: SparkOptions) -> None:
+    events = [event(str(n), 100 * k + n / 10) for n in range(1000) for k in range(2)]
+    settings = {"split": HASH, "gap_minutes": 50.0}
+    every, _ = sessions(tmp_path / "all", events, spark, **settings)
+    some, manifest = sessions(tmp_path / "some", events, spark, sample=0.3, **settings)
+    assert {name: every[name] for name in some} == some
+    visitors = {row["visitor"] for row in some.values()}
+    assert len(some) == 2 * len(visitors)
+    # Three deviations of a share of 0.3 of 1,000 visitors, and of the 500 or 250 of a split.
+    assert abs(len(visitors) - 300) < 44
+    for split, share in zip(("train", "valid", "test"), HASH["shares"], strict=True):
+        drawn = sum(row["split"] == split for row in some.values()) / 2
+        assert abs(drawn - 300 * share) < 3 * (1000 * share * 0.3 * 0.7) ** 0.5, split
+    assert manifest["left_out"]["not_drawn"]["sessions"] == 2000 - len(some)
+    by_time, _ = sessions(tmp_path / "time", events, spark, sample=0.3, gap_minutes=50.0)
+    assert by_time.keys() == some.keys()
+    counts = [sum(row["split"] == split for row in by_time.values()) for split in ("train", "valid", "test")]
+    assert abs(counts[0] - len(some) / 2) <= 1
+    assert abs(counts[1] - len(some) / 4) <= 1
