@@ -82,12 +82,6 @@ def trained(dataset):
     return [run for run in scored(dataset) if "seed-" in run[1]]
 
 
-def published(dataset):
-    """Return the published figure to show beside a data set's: none beside a simulated log's."""
-    told = SETTINGS.datasets[dataset]
-    return None if told.source == "simulate" else told.published
-
-
 def dataset_sources(dataset):
     """Return where the page finds what it says of a data set."""
     manifests = {
@@ -100,7 +94,7 @@ def dataset_sources(dataset):
         "histories": named_files(dataset, "history.json", trained(dataset)),
         "comparison": results(f"{dataset}/comparison.json"),
         "checks": results(f"{dataset}/checks.json"),
-        "published": published(dataset),
+        "published": SETTINGS.datasets[dataset].published_figure,
         "figures": {
             name: results(f"report/figures/{dataset}-{name}.svg") for name in FIGURES
         },

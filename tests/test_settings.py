@@ -63,6 +63,11 @@ def merged(base: dict, over: dict) -> dict:
         ("models.gru", {"kind": "trees"}, ["models.gru.kind: gru is of kind 'network'"]),
         ("seeds", [2**32], ["seeds.0", "4294967296"]),
         ("datasets.yoochoose.sessions.by", "visitor", ["sessions.by", "names no visitors"]),
+        (
+            "datasets.yoochoose.published",
+            {"figure": "x", "split": {}, "sessions": {"by": "session", "cost": "event", "untill": "x"}},
+            ["published.sessions.untill", "did you mean until?"],
+        ),
         ("datasets.yoochoose.sessions.until", "first_cart", ["sessions.until", "holds no carts"]),
         ("datasets.yoochoose.windows.fields", ["price"], ["windows.fields.0", "'price'", "'cost'"]),
         ("datasets.yoochoose.windows.fields", ["item", "item"], ["windows.fields", "twice"]),
@@ -98,10 +103,28 @@ def test_a_third_data_set_takes_any_name() -> None:
 
 
 def test_every_overlay_merges_over_the_default() -> None:
-    overlays = sorted((ROOT / "config").glob("*.yaml"))
+    overlays = sorted((ROOT / "config").glob("**/*.yaml"))
     assert overlays
     for overlay in overlays:
         check(merged(CONFIG, yaml.safe_load(overlay.read_text("utf-8"))))
+
+
+@pytest.mark.parametrize("protocol", ["a", "b", "d", "e", "f", "g"])
+def test_a_published_figure_stands_beside_a_real_log_under_its_own_protocol_alone(protocol: str) -> None:
+    overlay = (ROOT / f"config/protocols/{protocol}.yaml").read_text("utf-8")
+    config = merged(CONFIG, yaml.safe_load(overlay))
+    (dataset,) = check(config).datasets.values()
+    assert dataset.published is not None
+    assert dataset.published_figure == dataset.published.figure
+    (name,) = check(config).datasets
+    for change in (
+        {"source": "simulate"},
+        {"split": {"shares": [0.5, 0.25, 0.25]}},
+        {"sessions": {"minimum_events": 2}},
+        {"windows": {"fields": ["item", "dwell"]}},
+    ):
+        (other,) = check(merged(config, {"datasets": {name: change}})).datasets.values()
+        assert other.published_figure is None
 
 
 def test_the_default_names_every_key_and_says_what_it_does() -> None:
@@ -119,6 +142,9 @@ def test_the_default_names_every_key_and_says_what_it_does() -> None:
     text = (ROOT / "config.yaml").read_text("utf-8")
     for name, section in Settings.model_json_schema()["$defs"].items():
         for key, facts in section["properties"].items():
+            # A section that is null there, and which config/protocols/ shows.
+            if name == "Published":
+                continue
             assert re.search(rf"^\s*{key}:", text, re.MULTILINE), f"{name}.{key}"
             assert (
                 "$ref" in facts or "description" in facts or key == "kind" or key in ("deck", "char_gru")

@@ -119,6 +119,9 @@ def _section_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     """Return the section that a pydantic error location points at."""
     here: Any = Settings
     for part in location:
+        if type(None) in get_args(here):
+            # A section that may be null.
+            (here,) = _sections_in(here) or (here,)
         if isinstance(here, type) and issubclass(here, BaseModel):
             here = here.model_fields[str(part)].annotation
         else:

@@ -109,6 +109,15 @@ class Windows(Section):
         return [name for name in get_args(FieldName) if name in fields]
 
 
+class Published(Section):
+    """A published figure, and the protocol under which it was made, as far as the settings tell it."""
+
+    figure: str = Field(description="The figure, in words: who, what model, how much.")
+    sessions: Sessions
+    split: Split
+    fields: list[FieldName] = Field(default=list(get_args(FieldName)), description="As windows.fields.")
+
+
 class Augmentation(Section):
     """More training examples from the same sessions (T2); touches train alone."""
 
@@ -145,8 +154,10 @@ class Dataset(Section):
         description="How train's few buyers are balanced (T3). Scores are corrected to the natural share.",
     )
     augmentation: Augmentation = Augmentation()
-    published: str | None = Field(
-        None, description="A published figure under the same protocol, shown beside ours for a real log."
+    published: Published | None = Field(
+        None,
+        description="A published figure, which the report of a real log shows beside ours while sessions, "
+        "split and fields are those that it names. null: none.",
     )
 
     @field_validator("timezone")
@@ -167,6 +178,15 @@ class Dataset(Section):
         if self.format == "yoochoose" and self.sessions.until == "first_cart":
             raise ValueError("sessions.until: a yoochoose log holds no carts, so it must be `purchase`")
         return self
+
+    @property
+    def published_figure(self) -> str | None:
+        """The published figure to show beside ours: none for a simulated log, or under another protocol."""
+        told = self.published
+        if told is None or self.source == "simulate":
+            return None
+        theirs = (told.sessions, told.split, set(told.fields))
+        return told.figure if theirs == (self.sessions, self.split, set(self.windows.fields)) else None
 
     @property
     def has_oracle(self) -> bool:
