@@ -152,7 +152,8 @@ def window_facts(windows: dict[str, Any]) -> Facts:
     cut_short = sum(split["cut_short"] for split in splits)
     still_open = "keep their label" if windows["keep_open"] else f"{number(windows['open'])} left out"
     left_out = [field for field in FIELDS if field not in windows["fields"]]
-    unseen = [("Fields left out", f"{listed(left_out)}: no model sees them")] if left_out else []
+    said = f"{listed(left_out)}: no model sees them (an oracle does)"
+    unseen = [("Fields left out", said)] if left_out else []
     return [
         *unseen,
         ("Windows", f"{number(windows['rows'])} of {number(sum(split['steps'] for split in splits))} steps"),
