@@ -227,17 +227,14 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"datasets": {"retailrocket": {"sessions": {"gap_minutes": 30.0}}}},
         from_sessions(("retailrocket",), oracle=False),
     ),
-    "sessions too short (and with it the oracle goes)": (
-        {"datasets": {"yoochoose": {"sessions": {"minimum_events": 2}}}},
-        from_sessions(YOOCHOOSE, oracle=False),
-    ),
-    "judged at the first cart (and with it the oracle goes)": (
-        {"datasets": {"retailrocket": {"sessions": {"until": "first_cart"}}}},
-        from_sessions(("retailrocket",), oracle=False),
-    ),
-    "a sample": (
-        {"datasets": {"yoochoose": {"sessions": {"sample": 0.5}}}},
-        from_sessions(YOOCHOOSE),
+    "a sample; judged at the first cart (and with it the oracle goes)": (
+        {
+            "datasets": {
+                "yoochoose": {"sessions": {"sample": 0.5}},
+                "retailrocket": {"sessions": {"until": "first_cart"}},
+            }
+        },
+        from_sessions(YOOCHOOSE) | from_sessions(("retailrocket",), oracle=False),
     ),
     "fields that models see": (
         {"datasets": {"yoochoose": {"windows": {"fields": ["item"]}}}},
