@@ -104,11 +104,13 @@ rule evaluate:
         mem_mb=3000,
         runtime=60,
     params:
+        settings=evaluate_settings(),
         code=code("rabbithole.evaluation.evaluate"),
     message:
         "Judging {wildcards.run} on {wildcards.dataset}"
     shell:
-        "python -m rabbithole evaluate --scores {input.scores:q} --output {output.metrics:q} > {log:q} 2>&1"
+        "python -m rabbithole evaluate --settings {params.settings:q} --scores {input.scores:q} "
+        "--output {output.metrics:q} > {log:q} 2>&1"
 
 
 rule rank:

@@ -214,6 +214,11 @@ def train_settings(wildcards):
     )
 
 
+def evaluate_settings():
+    """Return what `evaluate` reads."""
+    return as_text(SETTINGS.evaluation.model_dump(exclude={"steps"}))
+
+
 def probe_settings(wildcards):
     """Return what `probe` reads: a GRU of the default size, whatever models are configured."""
     network = Network(kind="network").model_dump(exclude={"kind"})

@@ -147,11 +147,11 @@ def ensemble(scores: Json, output: File) -> None:
 
 
 @app.command()
-def evaluate(scores: File, output: File) -> None:
+def evaluate(settings: Json, scores: File, output: File) -> None:
     """Judge the scores of one model on test."""
     from rabbithole.evaluation.evaluate import evaluate
 
-    evaluate(scores=scores, output=output)
+    evaluate(**settings, scores=scores, output=output)
 
 
 @app.command()

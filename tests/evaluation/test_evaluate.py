@@ -13,6 +13,8 @@ from rabbithole.evaluation.ensemble import ensemble
 from rabbithole.evaluation.evaluate import evaluate
 from rabbithole.evaluation.rank import rank
 
+CAMPAIGN = {"contact_cost": 1.0, "sale_worth": 20.0}
+
 
 def write_scores(path, seed=0, sessions=2003, noise=1.0, share_of_buyers=True, steps=(1, 5), shuffle=False):
     """Scores of valid (ended sessions) and test (ended and running ones), sorted as the contract says."""
@@ -46,7 +48,7 @@ def write_scores(path, seed=0, sessions=2003, noise=1.0, share_of_buyers=True, s
 
 def test_metrics_say_what_scikit_learn_says(tmp_path):
     frame = write_scores(tmp_path / "scores.parquet")
-    evaluate(scores=tmp_path / "scores.parquet", output=tmp_path / "metrics.json")
+    evaluate(**CAMPAIGN, scores=tmp_path / "scores.parquet", output=tmp_path / "metrics.json")
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     ended = frame[(frame.split == "test") & (frame.steps == 0)]
     assert metrics["sessions"] == 2003
@@ -57,6 +59,7 @@ def test_metrics_say_what_scikit_learn_says(tmp_path):
     assert metrics["average_precision"] == pytest.approx(expected, abs=1e-8)
     assert metrics["log_loss"] < metrics["log_loss_constant"]
     assert metrics["valid"]["auc"]["value"] > 0.5
+    assert metrics["campaign"]["expected"]["value"] > metrics["campaign"]["everybody"]["value"]
     assert [row["top"] for row in metrics["lift"]] == [0.01, 0.05, 0.1]
     # Scores with noise are too extreme.
     assert metrics["calibration"]["slope"]["high"] < 1.0
@@ -78,13 +81,13 @@ def test_metrics_say_what_scikit_learn_says(tmp_path):
 def test_the_same_scores_in_any_order_give_the_same_bytes(tmp_path):
     for name, shuffle in [("one", False), ("two", True)]:
         write_scores(tmp_path / name, shuffle=shuffle)
-        evaluate(scores=tmp_path / name, output=tmp_path / f"{name}.json")
+        evaluate(**CAMPAIGN, scores=tmp_path / name, output=tmp_path / f"{name}.json")
     assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
 
 
 def test_a_missing_class_is_null_with_its_reason(tmp_path):
     write_scores(tmp_path / "scores.parquet", share_of_buyers=False)
-    evaluate(scores=tmp_path / "scores.parquet", output=tmp_path / "metrics.json")
+    evaluate(**CAMPAIGN, scores=tmp_path / "scores.parquet", output=tmp_path / "metrics.json")
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     assert metrics["auc"] is metrics["average_precision"] is metrics["roc"] is None
     assert "no buyers" in metrics["reason"]
@@ -96,11 +99,11 @@ def test_no_test_session_and_no_probability_are_named(tmp_path):
     table = pq.read_table(_written(tmp_path))
     pq.write_table(table.slice(table.num_rows - 2003), tmp_path / "valid_only")
     with pytest.raises(UserError, match="no ended session of the test split"):
-        evaluate(scores=tmp_path / "valid_only", output=tmp_path / "metrics.json")
+        evaluate(**CAMPAIGN, scores=tmp_path / "valid_only", output=tmp_path / "metrics.json")
     broken = table.set_column(4, "score", pa.array([float("nan")] * table.num_rows))
     pq.write_table(broken, tmp_path / "nan")
     with pytest.raises(UserError, match=r"session s00000 is nan, no probability"):
-        evaluate(scores=tmp_path / "nan", output=tmp_path / "metrics.json")
+        evaluate(**CAMPAIGN, scores=tmp_path / "nan", output=tmp_path / "metrics.json")
     assert not (tmp_path / "metrics.json").exists()
 
 

@@ -13,6 +13,7 @@ from rabbithole.evaluation.rank import rank
 from rabbithole.files import write_json
 
 SCRIPT = "<script>alert('rejected')</script>"
+CAMPAIGN = {"contact_cost": 1.0, "sale_worth": 20.0}
 SAMPLE = "<b>ot,</b> said the cat & grinned"
 
 
@@ -46,7 +47,7 @@ def write_dataset(folder, *, runs, sessions, base):
     for name, noise in runs.items():
         scores[name] = folder / name.replace(" ", "-") / "scores.parquet"
         buyer = write_scores(scores[name], seed=len(name), noise=noise, sessions=sessions, base=base)
-        evaluate(scores=scores[name], output=scores[name].with_name("metrics.json"))
+        evaluate(**CAMPAIGN, scores=scores[name], output=scores[name].with_name("metrics.json"))
     rank(scores=scores, output=folder / "comparison.json")
     histories = {}
     for name in runs:

@@ -92,6 +92,10 @@ def test_page_says_what_the_figures_mean(source):
     assert re.search(r"The best that any model could do on these simulated sessions is 0\.\d{3}", text)
     assert "The GRU ranks better than gradient boosting: AUC higher by 0." in text
     assert re.search(r"± 0\.\d{3} over 2 seeds", text)
+    assert (
+        "At 1 per contact and 20 per sale, a contact pays where the probability of a sale is above 5.0 %"
+        in text
+    )
     assert "nobody knows what real shoppers had in mind" in text
     assert re.search(r"Only \d+ buyers among 401 test sessions", text)
     assert "<dt>Missing optional files</dt><dd>item properties</dd>" in source

@@ -19,6 +19,7 @@ def metrics(auc, *, buyers=500, slope=1.0):
         "lift": [{"top": 0.05, "lift": 6.0, "reached": 0.3}],
         "valid": {"auc": None},
         "calibration": {"slope": {"value": slope, "low": slope - 0.02, "high": slope + 0.02}},
+        "campaign": {},
     }
 
 

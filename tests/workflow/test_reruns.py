@@ -68,6 +68,13 @@ def trained(shops: tuple[str, ...] = SHOPS, models: tuple[str, ...] = MODELS) ->
     return jobs
 
 
+def judged() -> set[str]:
+    """Return the judging of all scores, the oracle's among them."""
+    return {
+        f"Judging {run} on {shop}" for shop in SHOPS for run in (*(f"{m}/seed-0" for m in MODELS), "oracle")
+    }
+
+
 def drawn(shops: tuple[str, ...] = SHOPS, figures: tuple[str, ...] = FIGURES) -> set[str]:
     """Return the drawing of figures, and the page."""
     return {f"Drawing {figure} of {shop}" for shop in shops for figure in figures} | PAGE
@@ -198,6 +205,7 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"models": {"gru": {"learning_rate": 0.01}}},
         trained(models=("gru",)) | drawn(figures=(*METRIC_FIGURES, "learning")),
     ),
+    "cost of a contact": ({"evaluation": {"contact_cost": 2.0}}, judged() | drawn(figures=METRIC_FIGURES)),
     "a seed added": (
         {"seeds": [0, 1]},
         {job.replace("seed 0", "seed 1").replace("seed-0", "seed-1") for job in trained()}
@@ -280,9 +288,7 @@ CODE: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
     "the evaluation": (
         "src/rabbithole/evaluation/evaluate.py",
         later,
-        {f"Judging {model}/seed-0 on {shop}" for model in MODELS for shop in SHOPS}
-        | {f"Judging oracle on {shop}" for shop in SHOPS}
-        | drawn(figures=METRIC_FIGURES),
+        judged() | drawn(figures=METRIC_FIGURES),
     ),
     "the GRU": (
         "src/rabbithole/models/gru.py",

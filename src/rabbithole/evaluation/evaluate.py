@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from rabbithole.errors import UserError
 from rabbithole.evaluation import calibration, curves, lift
+from rabbithole.evaluation.campaign import campaign
 from rabbithole.evaluation.delong import auc_with_interval
 from rabbithole.evaluation.scores import Scores, read_scores
 from rabbithole.files import write_json
@@ -19,10 +20,11 @@ FEWEST_BUYERS = 5  # Below that an AUC by steps says nothing but noise.
 DIGITS = 9  # Keeps the file small; far below any interval.
 
 
-def evaluate(*, scores: Path, output: Path) -> None:
+def evaluate(*, scores: Path, contact_cost: float, sale_worth: float, output: Path) -> None:
     """Judge one scores.parquet (a model's or the oracle's) on the test split at its natural balance.
 
     Writes metrics.json at `output`. What can't be computed is null, with a reason beside it.
+    `contact_cost` and `sale_worth` are those of a campaign, see `campaign`.
     Raises `UserError` when no ended session of the test split is scored.
     """
     test = read_scores(scores, "test")
@@ -38,6 +40,7 @@ def evaluate(*, scores: Path, output: Path) -> None:
         **probabilities(ended.buyer, ended.score),
         "lift": lift.lift_table(ended.buyer, ended.score),
         "gain": lift.gain_curve(ended.buyer, ended.score),
+        "campaign": campaign(ended, valid, contact_cost=contact_cost, sale_worth=sale_worth),
         **drawn(ended.buyer, ended.score),
         "by_steps": by_steps(test),
         "by_length": by_length(test),

@@ -42,6 +42,7 @@ class Row:
     seconds: float | None
     valid_auc: float | None
     calibration: dict[str, Any]
+    campaign: dict[str, Any]
 
     @property
     def is_oracle(self) -> bool:
@@ -103,6 +104,7 @@ def _row(
         seconds=_mean([sum(one["seconds"]) for one in histories if one and one.get("seconds")]),
         valid_auc=_mean([one["valid"]["auc"]["value"] for one in metrics if one["valid"]["auc"]]),
         calibration=first["calibration"],
+        campaign=first["campaign"],
     )
 
 

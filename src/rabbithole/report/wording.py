@@ -42,6 +42,11 @@ def signed(value: float | None) -> str:
     return NONE if value is None else f"{value:+.3f}".replace("-", MINUS)
 
 
+def amount(value: float) -> str:
+    """Write an amount of money in the user's currency: 1,897, -585 with a minus sign, 2.50."""
+    return f"{value:,.0f}".replace("-", MINUS) if abs(value) >= 10 else f"{value:,.2f}".replace("-", MINUS)
+
+
 def chance(p: float) -> str:
     """Write a p-value."""
     written = "< 0.0001" if p < 0.0001 else f"= {p:.2g}" if p < 0.1 else f"= {p:.2f}"
@@ -98,6 +103,7 @@ FILTERS: dict[str, Any] = {
     "factor": factor,
     "area": area,
     "signed": signed,
+    "amount": amount,
     "chance": chance,
     "duration": duration,
     "day": day,

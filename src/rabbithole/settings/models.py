@@ -62,3 +62,12 @@ class Evaluation(Section):
         description="Events seen: for each k, sessions of at least k events are judged after their first k; "
         "k beyond windows.length is passed over.",
     )
+    contact_cost: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="What it costs to contact one session, in any currency."
+    )
+    sale_worth: float = Field(
+        50.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="What a sale is worth, in the same currency: the report tells whom to contact.",
+    )
