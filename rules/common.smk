@@ -95,6 +95,8 @@ FIGURES = [
     "reliability",
     "early",
     "gain",
+    "importance",
+    "journeys",
     "learning",
     "lengths",
 ]
@@ -270,6 +272,11 @@ def model_code(wildcards):
 def scoring_code(wildcards):
     """Return the digest of scoring with one model."""
     return code("rabbithole.training.score", f"rabbithole.models.{wildcards.model}")
+
+
+def explaining_code(wildcards):
+    """Return the digest of explaining one model."""
+    return code("rabbithole.evaluation.explain", f"rabbithole.models.{wildcards.model}")
 
 
 def text_settings(wildcards):

@@ -53,13 +53,21 @@ def figure_sources(wildcards):
         return as_text(
             {"histories": named_files(dataset, "history.json", trained(dataset))}
         )
+    if wildcards.figure == "importance":
+        return as_text({"explanations": explanations(dataset)})
+    if wildcards.figure == "journeys":
+        oracle = {"oracle": results(f"{dataset}/oracle/scores.parquet")}
+        known = oracle if SETTINGS.datasets[dataset].has_oracle else {}
+        return as_text({"explanations": explanations(dataset)} | known)
     return as_text({"metrics": named_files(dataset, "metrics.json", scored(dataset))})
 
 
 def figure_inputs(wildcards):
     """Return the files that a figure is drawn from."""
-    (sources,) = json.loads(figure_sources(wildcards)).values()
-    return list(sources.values()) if isinstance(sources, dict) else [sources]
+    files = []
+    for source in json.loads(figure_sources(wildcards)).values():
+        files += source.values() if isinstance(source, dict) else [source]
+    return files
 
 
 def figure_code(wildcards):
@@ -82,6 +90,12 @@ def trained(dataset):
     return [run for run in scored(dataset) if "seed-" in run[1]]
 
 
+def explanations(dataset):
+    """Return the explanation of each model by the name of its run: with several seeds of the first alone."""
+    runs = [run for run in trained(dataset) if run[0].endswith(f" seed {SEEDS[0]}")]
+    return named_files(dataset, "explanation.json", runs)
+
+
 def dataset_sources(dataset):
     """Return where the page finds what it says of a data set."""
     manifests = {
@@ -92,6 +106,7 @@ def dataset_sources(dataset):
         "simulated": SETTINGS.datasets[dataset].source == "simulate",
         "metrics": named_files(dataset, "metrics.json", scored(dataset)),
         "histories": named_files(dataset, "history.json", trained(dataset)),
+        "explanations": explanations(dataset),
         "comparison": results(f"{dataset}/comparison.json"),
         "checks": results(f"{dataset}/checks.json"),
         "published": SETTINGS.datasets[dataset].published_figure,

@@ -155,6 +155,17 @@ def evaluate(settings: Json, scores: File, output: File) -> None:
 
 
 @app.command()
+def explain(
+    settings: Json, checkpoint: File, history: File, windows: File, output: File, threads: Threads = 1
+) -> None:
+    """Ask a trained model which fields and steps it leans on, and follow single sessions step by step."""
+    use_threads(threads)
+    from rabbithole.evaluation.explain import explain
+
+    explain(**settings, checkpoint=checkpoint, history=history, windows=windows, output=output)
+
+
+@app.command()
 def rank(scores: Json, output: File) -> None:
     """Test the models of one data set against each other."""
     from rabbithole.evaluation.rank import rank

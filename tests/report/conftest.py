@@ -9,8 +9,12 @@ import pytest
 from scipy.special import expit
 
 from rabbithole.evaluation.evaluate import evaluate
+from rabbithole.evaluation.explain import journeys
+from rabbithole.evaluation.importance import field_importance, step_importance
 from rabbithole.evaluation.rank import rank
 from rabbithole.files import write_json
+from rabbithole.windows.arrays import Windows
+from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
 
 SCRIPT = "<script>alert('rejected')</script>"
 CAMPAIGN = {"contact_cost": 1.0, "sale_worth": 20.0}
@@ -60,6 +64,10 @@ def write_dataset(folder, *, runs, sessions, base):
             write_json(
                 histories[name], {"unit": "epoch", "epochs": rows, "best_epoch": 3, "seconds": [2.0] * 3}
             )
+    explanations = {}
+    for number, name in enumerate(name for name in runs if name.endswith("seed 0")):
+        explanations[name] = scores[name].with_name("explanation.json")
+        write_explanation(explanations[name], buyer, valid_auc=0.8 - number / 10)
     (folder / "sessions").mkdir()
     lengths = np.random.default_rng(0).geometric(0.2, sessions)
     pq.write_table(
@@ -75,10 +83,44 @@ def write_dataset(folder, *, runs, sessions, base):
         **{stage: folder / f"{stage}.json" for stage in ("events", "sessions", "windows")},
         "metrics": {name: path.with_name("metrics.json") for name, path in scores.items()},
         "histories": histories,
+        "explanations": explanations,
         "comparison": folder / "comparison.json",
         "checks": folder / "checks.json",
         "figures": {},
     }
+
+
+def write_explanation(path, buyer, *, valid_auc):
+    """Explain a formula that reads events alone, on sessions in which buyers more often put into the cart."""
+    draw = np.random.default_rng(3)
+    lengths = draw.integers(1, 12, len(buyer))
+    offsets = np.append(0, np.cumsum(lengths))
+    codes = draw.integers(FIRST_VALUE, 9, (offsets[-1], len(CATEGORICAL))).astype(np.int32)
+    cart = draw.random(offsets[-1]) < np.where(np.repeat(buyer, lengths), 0.4, 0.1)
+    codes[:, CATEGORICAL.index("event")] = FIRST_VALUE + cart
+    ids = np.array([f"{i:05}" for i in range(len(buyer))])
+    numbers = draw.normal(size=(offsets[-1], 2)).astype(np.float32)
+    sessions = Windows(ids, buyer.astype(np.int8), lengths.astype(np.int32), offsets, codes, numbers)
+
+    def logits(some, steps):
+        carts = np.append(0, np.cumsum(some.codes[:, CATEGORICAL.index("event")] > FIRST_VALUE))
+        seen = [np.where(some.lengths >= k, k or some.lengths, 0) for k in steps]
+        odds = [carts[some.offsets[:-1] + count] - carts[some.offsets[:-1]] - 3.0 for count in seen]
+        return np.where(np.array(seen) > 0, odds, np.nan)
+
+    def ended(some):
+        return logits(some, [0])[0]
+
+    explanation = {
+        "valid_auc": valid_auc,
+        "test_sessions": len(buyer),
+        "sessions": len(buyer),
+        "buyers": int(buyer.sum()),
+        "fields": field_importance(ended, sessions, draw),
+        "steps": step_importance(ended, sessions, draw),
+        "journeys": journeys(logits, sessions, ["view", "addtocart"]),
+    }
+    write_json(path, explanation)
 
 
 def manifests():

@@ -1,3 +1,4 @@
+import json
 import re
 import xml.etree.ElementTree as ElementTree
 from importlib import import_module
@@ -16,13 +17,28 @@ def draw(name, dataset, output):
         sources = {"sessions": dataset["sessions"].with_suffix("")}
     elif name == "learning":
         sources = {"histories": dataset["histories"]}
+    elif name == "importance":
+        sources = {"explanations": dataset["explanations"]}
+    elif name == "journeys":
+        sources = {"explanations": dataset["explanations"], "oracle": dataset["metrics"].get("oracle")}
+        sources["oracle"] = sources["oracle"] and sources["oracle"].with_name("scores.parquet")
     else:
         sources = {"metrics": dataset["metrics"]}
     getattr(import_module(f"rabbithole.report.{name}"), name)(**sources, output=output, style=STYLE)
     return output.read_text()
 
 
-FIGURES = ["roc", "precision_recall", "reliability", "early", "gain", "learning", "lengths"]
+FIGURES = [
+    "roc",
+    "precision_recall",
+    "reliability",
+    "early",
+    "gain",
+    "importance",
+    "journeys",
+    "learning",
+    "lengths",
+]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -49,6 +65,18 @@ def test_oracle_is_drawn_where_there_is_one(run, tmp_path):
     assert "Mine" in without
     # Two seeds are one entry of the legend.
     assert with_oracle.count(">GRU") == 1
+
+
+def test_journeys_number_a_dozen_sessions_and_name_none(run, tmp_path):
+    dataset = run["datasets"]["simulated"]
+    svg = draw("journeys", dataset, tmp_path / "a.svg")
+    shown = json.loads(dataset["explanations"]["gru seed 0"].read_text())["journeys"]
+    titles = re.findall(r">(\d+)\. (Bought|Did not buy)<", svg)
+    assert sorted(int(number) for number, _ in titles) == list(range(1, 13))
+    assert [kind for _, kind in titles].count("Bought") == 6
+    assert not [one["session_id"] for one in shown if f">{one['session_id']}<" in svg]
+    assert "addtocart" in svg
+    assert "Oracle" in svg
 
 
 def test_a_figure_without_a_buyer_says_so_or_stays_empty(tmp_path):

@@ -6,6 +6,8 @@ import pytest
 
 from rabbithole.report.card import left_out_facts
 from rabbithole.report.early import early
+from rabbithole.report.importance import importance
+from rabbithole.report.journeys import journeys
 from rabbithole.report.page import page
 from rabbithole.report.roc import roc
 from rabbithole.report.wording import GAP
@@ -35,11 +37,15 @@ class Page(HTMLParser):
 
 
 def make(run, folder, **changes):
-    """Draw two figures per data set and write the page of a finished run."""
+    """Draw some figures per data set and write the page of a finished run."""
     for name, dataset in run["datasets"].items():
         for draw in (roc, early):
             path = folder / f"{name}-{draw.__name__}.svg"
             draw(metrics=dataset["metrics"], output=path, style=STYLE)
+            dataset["figures"][draw.__name__] = str(path)
+        for draw in (importance, journeys):
+            path = folder / f"{name}-{draw.__name__}.svg"
+            draw(explanations=dataset["explanations"], output=path, style=STYLE)
             dataset["figures"][draw.__name__] = str(path)
     benchmark = folder / "benchmarks" / "train" / "simulated-gru-0.tsv"
     benchmark.parent.mkdir(parents=True, exist_ok=True)
@@ -96,6 +102,11 @@ def test_page_says_what_the_figures_mean(source):
         "At 1 per contact and 20 per sale, a contact pays where the probability of a sale is above 5.0 %"
         in text
     )
+    assert re.search(
+        r"The GRU leans on event \(0\.\d{3}\)\. Without item, category, .* do about as well", text
+    )
+    assert "the third from the end" in text
+    assert "Single sessions, event by event" in text
     assert "nobody knows what real shoppers had in mind" in text
     assert re.search(r"Only \d+ buyers among 401 test sessions", text)
     assert "<dt>Missing optional files</dt><dd>item properties</dd>" in source

@@ -16,8 +16,10 @@ from workflow_runs import TINY, snakemake
 
 SHOPS = ("yoochoose", "retailrocket")
 MODELS = ("gru", "dilated_conv", "gradient_boosting")
-FIGURES = ("roc", "precision_recall", "reliability", "early", "gain", "learning", "lengths")
-METRIC_FIGURES = tuple(figure for figure in FIGURES if figure not in ("learning", "lengths"))
+METRIC_FIGURES = ("roc", "precision_recall", "reliability", "early", "gain")
+EXPLAINED = ("importance", "journeys")
+MODEL_FIGURES = (*METRIC_FIGURES, *EXPLAINED, "learning")
+FIGURES = (*MODEL_FIGURES, "lengths")
 YOOCHOOSE = ("yoochoose",)
 PAGE = {"Writing the report"}
 JOB = re.compile(r"^Job \d+: (.*)$", re.MULTILINE)
@@ -65,6 +67,7 @@ def trained(shops: tuple[str, ...] = SHOPS, models: tuple[str, ...] = MODELS) ->
         for model in models:
             jobs |= {f"Training {model} on {shop}, seed 0", f"Scoring {shop} with {model}, seed 0"}
             jobs.add(f"Judging {model}/seed-0 on {shop}")
+            jobs.add(f"Explaining {model} on {shop}, seed 0")
     return jobs
 
 
@@ -82,10 +85,9 @@ def drawn(shops: tuple[str, ...] = SHOPS, figures: tuple[str, ...] = FIGURES) ->
 
 def from_windows(shops: tuple[str, ...] = SHOPS) -> set[str]:
     """Return the jobs from the windows on; what only reads sessions is left out."""
-    figures = tuple(figure for figure in FIGURES if figure != "lengths")
     encoded = {f"Encoding the windows of {shop}" for shop in shops}
     checked = {f"Checking {shop} for leaks" for shop in shops}
-    return encoded | checked | trained(shops) | drawn(shops, figures)
+    return encoded | checked | trained(shops) | drawn(shops, MODEL_FIGURES)
 
 
 def from_sessions(shops: tuple[str, ...] = SHOPS, oracle: bool = True) -> set[str]:
@@ -161,13 +163,11 @@ def test_a_model_or_data_set_removed_reruns_no_other(copy: Copy) -> None:
     for file in ("config.yaml", "tests/workflow/tiny.yaml"):
         copy.edit(file, without("models", "gradient_boosting"))
     compared = {f"Ranking the models on {shop}" for shop in SHOPS}
-    assert copy.jobs() == compared | drawn(figures=(*METRIC_FIGURES, "learning"))
+    assert copy.jobs() == compared | drawn(figures=MODEL_FIGURES)
     for file in ("config.yaml", "tests/workflow/tiny.yaml"):
         copy.edit(file, without("datasets", "yoochoose"))
     rest = ("retailrocket",)
-    assert copy.jobs() == {"Ranking the models on retailrocket"} | drawn(
-        rest, figures=(*METRIC_FIGURES, "learning")
-    )
+    assert copy.jobs() == {"Ranking the models on retailrocket"} | drawn(rest, figures=MODEL_FIGURES)
 
 
 def test_a_data_set_added_runs_its_own_chain(copy: Copy) -> None:
@@ -203,23 +203,27 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "figure style": ({"report": {"style": {"width": 5.0}}}, drawn() | {"Drawing how Alice was learned"}),
     "learning rate of one model": (
         {"models": {"gru": {"learning_rate": 0.01}}},
-        trained(models=("gru",)) | drawn(figures=(*METRIC_FIGURES, "learning")),
+        trained(models=("gru",)) | drawn(figures=MODEL_FIGURES),
     ),
     "cost of a contact": ({"evaluation": {"contact_cost": 2.0}}, judged() | drawn(figures=METRIC_FIGURES)),
     "a seed added": (
         {"seeds": [0, 1]},
-        {job.replace("seed 0", "seed 1").replace("seed-0", "seed-1") for job in trained()}
+        {
+            job.replace("seed 0", "seed 1").replace("seed-0", "seed-1")
+            for job in trained()
+            if "Explaining" not in job
+        }
         | {f"Asking all seeds of {model} on {shop}" for model in MODELS for shop in SHOPS}
         | {f"Judging {model}/ensemble on {shop}" for model in MODELS for shop in SHOPS}
         | drawn(figures=(*METRIC_FIGURES, "learning")),
     ),
     "balance": (
         {"datasets": {"yoochoose": {"balance": "class_weight"}}},
-        trained(YOOCHOOSE) | drawn(YOOCHOOSE, (*METRIC_FIGURES, "learning")),
+        trained(YOOCHOOSE) | drawn(YOOCHOOSE, MODEL_FIGURES),
     ),
     "augmentation": (
         {"datasets": {"yoochoose": {"augmentation": {"event_dropout": 0.1}}}},
-        trained(YOOCHOOSE) | drawn(YOOCHOOSE, (*METRIC_FIGURES, "learning")),
+        trained(YOOCHOOSE) | drawn(YOOCHOOSE, MODEL_FIGURES),
     ),
     "minimum item count": (
         {"datasets": {"yoochoose": {"windows": {"minimum_item_count": 2}}}},
@@ -254,7 +258,7 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "two settings swap their values": (
         {"models": {"gru": {"width": 8, "embedding_width": 16}}},
-        trained(models=("gru",)) | drawn(figures=(*METRIC_FIGURES, "learning")),
+        trained(models=("gru",)) | drawn(figures=MODEL_FIGURES),
     ),
     "temperatures": (
         {"alice": {"temperatures": [0.3]}},
@@ -290,10 +294,16 @@ CODE: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
         later,
         judged() | drawn(figures=METRIC_FIGURES),
     ),
+    "how fields are weighed": (
+        "src/rabbithole/evaluation/importance.py",
+        later,
+        {f"Explaining {model} on {shop}, seed 0" for model in MODELS for shop in SHOPS}
+        | drawn(figures=EXPLAINED),
+    ),
     "the GRU": (
         "src/rabbithole/models/gru.py",
         later,
-        trained(models=("gru",)) | drawn(figures=(*METRIC_FIGURES, "learning")),
+        trained(models=("gru",)) | drawn(figures=MODEL_FIGURES),
     ),
     "the sessioniser": ("src/rabbithole/sessions/build.py", later, from_sessions()),
     "the simulator": (

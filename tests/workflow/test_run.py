@@ -36,6 +36,19 @@ def test_every_model_is_judged_on_the_same_test_sessions(finished: Path, dataset
     assert ((scores > 0) & (scores < 1)).all()
 
 
+@pytest.mark.parametrize("model", ["gru", "dilated_conv", "gradient_boosting"])
+def test_an_explained_session_has_the_scores_of_its_beginnings(finished: Path, model: str) -> None:
+    folder = finished / "results/yoochoose" / model / "seed-0"
+    told = json.loads((folder / "explanation.json").read_text())
+    assert len(told["fields"]) == 9
+    assert len(told["journeys"]) >= 4
+    scores = pq.read_table(folder / "scores.parquet").to_pylist()
+    known = {(row["session_id"], row["steps"]): row["score"] for row in scores if row["split"] == "test"}
+    for one in told["journeys"]:
+        for seen in (1, 2, 3, 5):
+            assert one["probability"][seen - 1] == pytest.approx(known[one["session_id"], seen], rel=1e-5)
+
+
 def test_nothing_is_lost_between_the_stages(finished: Path) -> None:
     """Lines of the log are events, set aside or repeated; events are kept, cut or in dropped sessions."""
     for dataset in ("yoochoose", "retailrocket"):

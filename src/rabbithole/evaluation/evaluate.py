@@ -13,11 +13,11 @@ from rabbithole.errors import UserError
 from rabbithole.evaluation import calibration, curves, lift
 from rabbithole.evaluation.campaign import campaign
 from rabbithole.evaluation.delong import auc_with_interval
+from rabbithole.evaluation.rounding import rounded
 from rabbithole.evaluation.scores import Scores, read_scores
 from rabbithole.files import write_json
 
 FEWEST_BUYERS = 5  # Below that an AUC by steps says nothing but noise.
-DIGITS = 9  # Keeps the file small; far below any interval.
 
 
 def evaluate(*, scores: Path, contact_cost: float, sale_worth: float, output: Path) -> None:
@@ -147,14 +147,3 @@ def by_length(test: Scores) -> list[dict[str, Any]]:
 
 def _asked(test: Scores) -> list[int]:
     return sorted(int(steps) for steps in np.unique(test.steps) if steps > 0)
-
-
-def rounded(value: Any) -> Any:
-    """Round every number within nested lists and dicts to nine significant digits."""
-    if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
-    return value

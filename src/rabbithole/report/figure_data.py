@@ -26,6 +26,11 @@ def with_curve(
             yield model, kept
 
 
+def best_on_valid(explanations: dict[str, dict[str, Any]]) -> str:
+    """Return the name of the score of the best valid AUC; given: name -> explanation.json, as read."""
+    return max(explanations, key=lambda name: float(explanations[name]["valid_auc"]))
+
+
 def mean(values: Iterable[float]) -> float:
     """Return the mean of some numbers."""
     return float(np.mean(list(values)))

@@ -25,6 +25,7 @@ WITHIN = {
     "char_gru": "ours",
 }
 ORDER = tuple(SHOWN)
+FIELDS = {"dwell": "dwell time", "weekday": "day of week", "week": "week of year"}
 
 
 def model_of(name: str) -> str:
@@ -44,6 +45,11 @@ def within(model: str) -> str:
     if model.endswith(ENSEMBLE):
         return f"{within(model.removesuffix(ENSEMBLE))} of all seeds together"
     return WITHIN.get(model, model.replace("_", " "))
+
+
+def shown_field(field: str) -> str:
+    """Return a field's name as a reader sees it."""
+    return FIELDS.get(field, field)
 
 
 def shown_score(name: str, *, with_seed: bool) -> str:

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rabbithole.files import read_json, whole
 from rabbithole.report import alice as book
 from rabbithole.report.card import card
+from rabbithole.report.explained import explained
 from rabbithole.report.headline import Row, best, rows
 from rabbithole.report.made import rule_times
 from rabbithole.report.names import by_model, shown_score
@@ -37,6 +38,7 @@ def page(
       simulated: bool
       events, sessions, windows: paths of the three manifests
       metrics, histories: score name ("gru seed 0", "oracle") to path of its metrics.json, history.json
+      explanations: score name to path of explanation.json, of one seed a model
       comparison: path of comparison.json, or None
       checks: path of checks.json
       published: a published figure under the same protocol, or None
@@ -102,6 +104,9 @@ def dataset_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
         "warnings": leaks + warnings(found, comparison, visitors_on_both_sides=facts.visitors_on_both_sides),
         "checks": checks,
         "published": given.get("published"),
+        "explained": explained(
+            {score: read_json(Path(path)) for score, path in given["explanations"].items()}
+        ),
         "tests": tests_in_words(comparison),
         "by_steps": groups_table(metrics, "by_steps"),
         "by_length": groups_table(metrics, "by_length"),

@@ -1,0 +1,64 @@
+"""What the page says of the fields and steps that the models lean on."""
+
+from typing import Any
+
+from rabbithole.report.figure_data import best_on_valid
+from rabbithole.report.names import by_model, model_of, shown, shown_field, within
+from rabbithole.report.wording import area, listed, number
+
+STEPS = {1: "the last", 2: "the one before", 3: "the third from the end"}
+
+
+def explained(explanations: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return what the template shows of some models' explanation.json, by score name.
+
+    names: as shown, by score name; fields and steps: lines with a cell per score name; best: the model, of
+    the best valid AUC, of which the sentences and the pictures of sessions tell; sessions, buyers and
+    test_sessions.
+    """
+    names = [name for group in by_model(list(explanations)).values() for name in group]
+    best = best_on_valid(explanations)
+    fields: dict[str, dict[str, Any]] = {}
+    steps: dict[str, dict[str, Any]] = {}
+    for name in names:
+        for row in explanations[name]["fields"]:
+            fields.setdefault(shown_field(row["field"]), {})[name] = row
+        for row in explanations[name]["steps"]:
+            line = steps.setdefault(_which(row["from"], row["to"]), {})
+            line |= {"sessions": row["sessions"], "buyers": row["buyers"], name: row}
+    order = sorted(fields, key=lambda field: -fields[field][best]["log_loss_gained"]["value"])
+    facts = {key: explanations[best][key] for key in ("sessions", "buyers", "test_sessions")}
+    return facts | {
+        "names": {name: shown(model_of(name)) for name in names},
+        "fields": {field: fields[field] for field in order},
+        "steps": steps,
+        "best": within(model_of(best)),
+        "sentence": in_words(within(model_of(best)), explanations[best]["fields"]),
+        "journeys": len(explanations[best]["journeys"]),
+    }
+
+
+def in_words(model: str, fields: list[dict[str, Any]]) -> str:
+    """Return a sentence on the fields that matter: those whose interval of the AUC lost lies above 0."""
+    judged = [row for row in fields if row["auc_lost"]]
+    if not judged:
+        return "Too few buyers to tell by the AUC what the models lean on."
+    name = model[0].upper() + model[1:]
+    telling = sorted(
+        (row for row in judged if row["auc_lost"]["low"] > 0), key=lambda row: -row["auc_lost"]["value"]
+    )
+    if not telling:
+        return f"{name} leans on no field so much that it shows."
+    parts = [f"{shown_field(row['field'])} ({area(row['auc_lost']['value'])})" for row in telling]
+    others = [shown_field(row["field"]) for row in judged if row not in telling]
+    rest = f" Without {listed(others)} it would do about as well." if others else ""
+    return f"{name} leans on {listed(parts)}.{rest}"
+
+
+def _which(begin: int | None, end: int | None) -> str:
+    """Name steps counted from the end."""
+    if begin is None:
+        return "the first (of two or more)"
+    if end is None:
+        return f"the {number(begin)}th from the end and all before"
+    return STEPS[begin] if begin == end else f"the {begin}th to the {end}th from the end"
