@@ -4,9 +4,9 @@ from typing import Any
 
 from rabbithole.report.figure_data import best_on_valid
 from rabbithole.report.names import by_model, model_of, shown, shown_field, within
-from rabbithole.report.wording import area, listed, number
+from rabbithole.report.wording import area, listed
 
-STEPS = {1: "the last", 2: "the one before", 3: "the third from the end"}
+LAST = {1: "last", 2: "2nd", 3: "3rd"}
 
 
 def explained(explanations: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def explained(explanations: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def in_words(model: str, fields: list[dict[str, Any]]) -> str:
-    """Return a sentence on the fields that matter: those whose interval of the AUC lost lies above 0."""
+    """Return what to say of the fields that matter: those whose interval of the AUC lost lies above 0."""
     judged = [row for row in fields if row["auc_lost"]]
     if not judged:
         return "Too few buyers to tell by the AUC what the models lean on."
@@ -50,15 +50,15 @@ def in_words(model: str, fields: list[dict[str, Any]]) -> str:
     if not telling:
         return f"{name} leans on no field so much that it shows."
     parts = [f"{shown_field(row['field'])} ({area(row['auc_lost']['value'])})" for row in telling]
-    others = [shown_field(row["field"]) for row in judged if row not in telling]
-    rest = f" Without {listed(others)} it would do about as well." if others else ""
-    return f"{name} leans on {listed(parts)}.{rest}"
+    rest = " No other field shows by itself." if len(telling) < len(judged) else ""
+    meaning = "so much AUC is lost when the field comes from another session"
+    return f"{name} leans on {listed(parts)}: {meaning}.{rest}"
 
 
 def _which(begin: int | None, end: int | None) -> str:
     """Name steps counted from the end."""
     if begin is None:
-        return "the first (of two or more)"
+        return "first"
     if end is None:
-        return f"the {number(begin)}th from the end and all before"
-    return STEPS[begin] if begin == end else f"the {begin}th to the {end}th from the end"
+        return f"{begin}th and before"
+    return LAST[begin] if begin == end else f"{begin}th to {end}th"
