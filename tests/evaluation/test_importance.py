@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from rabbithole.evaluation.importance import (
-    FIELDS,
     GROUP,
     exchanged,
     field_importance,
@@ -15,7 +14,7 @@ from rabbithole.evaluation.importance import (
     step_importance,
 )
 from rabbithole.windows.arrays import Windows
-from rabbithole.windows.fields import CATEGORICAL, NUMERIC
+from rabbithole.windows.fields import CATEGORICAL, FIELDS, NUMERIC
 
 EVENT, ITEM = CATEGORICAL.index("event"), CATEGORICAL.index("item")
 

@@ -18,12 +18,10 @@ from numpy.typing import NDArray
 from rabbithole.evaluation.delong import Placements, paired_test, placements
 from rabbithole.evaluation.intervals import LEVEL, normal_quantile
 from rabbithole.windows.arrays import Windows, take
-from rabbithole.windows.fields import CATEGORICAL, NUMERIC
+from rabbithole.windows.fields import CATEGORICAL, FIELDS, NUMERIC
 
 Ended = Callable[[Windows], NDArray[np.float64]]
 """A trained model: sessions that ended to natural log odds of a purchase, float64 [n]."""
-
-FIELDS = (*CATEGORICAL, *NUMERIC)
 
 FROM_THE_END = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, None))
 """Steps counted from a session's last: from, to (None: to its first)."""
