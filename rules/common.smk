@@ -211,6 +211,7 @@ def train_settings(wildcards):
             ),
             "balance": dataset.balance,
             "augmentation": dataset.augmentation.model_dump(),
+            "target": dataset.target,
             "seed": int(wildcards.seed),
         }
     )
@@ -265,8 +266,13 @@ def resume_options(wildcards, resources):
 
 
 def model_code(wildcards):
-    """Return the digest of the training loop and of one model, whose module is imported by name."""
-    return code("rabbithole.training.train", f"rabbithole.models.{wildcards.model}")
+    """Return the digest of the training loop, of the target and of one model, which are imported by name."""
+    target = SETTINGS.datasets[wildcards.dataset].target
+    return code(
+        "rabbithole.training.train",
+        f"rabbithole.training.{target}",
+        f"rabbithole.models.{wildcards.model}",
+    )
 
 
 def scoring_code(wildcards):
@@ -277,6 +283,13 @@ def scoring_code(wildcards):
 def explaining_code(wildcards):
     """Return the digest of explaining one model."""
     return code("rabbithole.evaluation.explain", f"rabbithole.models.{wildcards.model}")
+
+
+def next_event_code(wildcards):
+    """Return the digest of judging one network's next events."""
+    return code(
+        "rabbithole.evaluation.next_network", f"rabbithole.models.{wildcards.model}"
+    )
 
 
 def text_settings(wildcards):

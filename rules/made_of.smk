@@ -3,6 +3,11 @@
 import os
 
 
+def aiming_at(target):
+    """Return the data sets of a target."""
+    return [name for name in DATASETS if SETTINGS.datasets[name].target == target]
+
+
 def scored(dataset):
     """Return the runs whose scores are judged on a data set: (name in the report, folder below it)."""
     runs = [
@@ -96,6 +101,31 @@ def explanations(dataset):
     return named_files(dataset, "explanation.json", runs)
 
 
+def foretold(dataset):
+    """Return who foretells the next events of a data set: (name in the report, folder below it)."""
+    runs = [
+        (f"{model} seed {seed}", f"{model}/seed-{seed}")
+        for model in NETWORKS
+        for seed in SEEDS
+    ]
+    runs += [("most_frequent", "most_frequent"), ("markov", "markov")]
+    return runs + (
+        [("oracle", "oracle")] if SETTINGS.datasets[dataset].has_oracle else []
+    )
+
+
+def next_event_sources(dataset):
+    """Return where the page finds what it says of the next events of a data set."""
+    networks = [run for run in foretold(dataset) if "seed-" in run[1]]
+    return {
+        "simulated": SETTINGS.datasets[dataset].source == "simulate",
+        "windows": results(f"{dataset}/windows.json"),
+        "metrics": named_files(dataset, "next_event.json", foretold(dataset)),
+        "histories": named_files(dataset, "history.json", networks),
+        "checks": results(f"{dataset}/checks.json"),
+    }
+
+
 def dataset_sources(dataset):
     """Return where the page finds what it says of a data set."""
     manifests = {
@@ -125,7 +155,7 @@ def limit_sources():
                 "comparison": results(f"{dataset}/comparison.json"),
                 "metrics": named_files(dataset, "metrics.json", scored(dataset)),
             }
-            for dataset in DATASETS
+            for dataset in aiming_at("buyer")
         }
     )
 
@@ -159,7 +189,7 @@ def trials():
                 network: results(f"{dataset}/{network}/trials.json")
                 for network in NETWORKS
             }
-            for dataset in DATASETS
+            for dataset in aiming_at("buyer")
         }
     )
 
@@ -169,7 +199,13 @@ def page_sources():
     return as_text(
         {
             "title": SETTINGS.report.title,
-            "datasets": {dataset: dataset_sources(dataset) for dataset in DATASETS},
+            "datasets": {
+                dataset: dataset_sources(dataset) for dataset in aiming_at("buyer")
+            },
+            "next_events": {
+                dataset: next_event_sources(dataset)
+                for dataset in aiming_at("next_event")
+            },
             "alice": {
                 "metrics": text_model_files("metrics.json"),
                 "histories": text_model_files("history.json"),

@@ -30,7 +30,7 @@ rule compare:
     input:
         expand(
             "<results>/{dataset}/{network}/trials.json",
-            dataset=DATASETS,
+            dataset=aiming_at("buyer"),
             network=NETWORKS,
         ),
     output:

@@ -20,6 +20,9 @@ STEPS = {
     "jax": [
         "training.train",
         "training.score",
+        "training.buyer",
+        "training.next_event",
+        "evaluation.next_network",
         *[f"models.{name}" for name in ("gru", "dilated_conv", "gradient_boosting", "char_deck", "char_gru")],
         "alice.fetch",
         "alice.train",
@@ -29,6 +32,8 @@ STEPS = {
     "report": [
         "evaluation.evaluate",
         "evaluation.rank",
+        "evaluation.next_baselines",
+        "evaluation.next_oracle",
         "report.page",
         *[
             f"report.{name}"

@@ -49,7 +49,12 @@ def random_sessions(
 
 
 def write_windows(
-    folder: Path, *, length: int = 10, sizes: dict[str, int] = SIZES, **splits: list[Session]
+    folder: Path,
+    *,
+    length: int = 10,
+    sizes: dict[str, int] = SIZES,
+    vocabularies: dict[str, list[str]] | None = None,
+    **splits: list[Session],
 ) -> Path:
     """Write a windows folder with the given splits (train, valid, test, test_beginnings, ...)."""
     for split in {
@@ -70,7 +75,7 @@ def write_windows(
         {
             "sizes": sizes,
             "length": length,
-            "vocabularies": {},
+            "vocabularies": vocabularies or {},
             "numeric": {field: {"mean": 0.0, "deviation": 1.0} for field in NUMERIC},
             "minimum_item_count": 1,
             "timezone": "UTC",

@@ -10,6 +10,7 @@ os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = os.environ["THREADS"]
 
 from rabbithole.compiled import keep_compiled
 from rabbithole.models.registry import model_class
+from rabbithole.training.buyer import Buyer
 from rabbithole.training.inputs import read_encoding, read_split
 from rabbithole.training.loop import Trainer, build
 
@@ -23,14 +24,19 @@ def main(model: str, windows: Path, epochs: int, batch_size: int) -> None:
     settings = {"embedding_width": 32, "width": width, "layers": 1, "dropout": 0.1}
     settings |= {"learning_rate": 0.003, "weight_decay": 0.0001}
     trainer = Trainer(
-        build(model_class(model), settings, sizes=encoding.sizes, length=encoding.length, seed=0),
-        train=train,
-        valid=valid,
+        build(
+            model_class(model),
+            settings,
+            sizes=encoding.sizes,
+            length=encoding.length,
+            outputs=Buyer.outputs,
+            seed=0,
+        ),
+        Buyer(train, valid, balance="none", prefixes=True),
         length=encoding.length,
         settings=settings,
         training={"batch_size": batch_size, "epochs": epochs, "patience": epochs, "unseen_share": 0.01},
-        balance="none",
-        augmentation={"prefixes": True, "event_dropout": 0.0},
+        event_dropout=0.0,
         seed=0,
     )
     found: list[dict[str, Any]] = []

@@ -139,6 +139,32 @@ def score(settings: Json, checkpoint: File, windows: File, output: File, threads
 
 
 @app.command()
+def next_event(settings: Json, checkpoint: File, windows: File, output: File, threads: Threads = 1) -> None:
+    """Judge how well a trained network foretells the next event."""
+    use_threads(threads)
+    from rabbithole.evaluation.next_network import judge_network
+
+    judge_network(**settings, checkpoint=checkpoint, windows=windows, output=output)
+
+
+@app.command()
+def next_event_baselines(settings: Json, windows: File, most_frequent: File, markov: File) -> None:
+    """Judge how well counts of train foretell the next event."""
+    from rabbithole.evaluation.next_baselines import judge_baselines
+
+    judge_baselines(**settings, windows=windows, most_frequent=most_frequent, markov=markov)
+
+
+@app.command()
+def next_event_oracle(settings: Json, sessions: File, raw: File, windows: File, output: File) -> None:
+    """Judge how well the next event of a simulated log could be foretold."""
+    from rabbithole.evaluation.next_oracle import judge_oracle
+
+    parameters = raw / "parameters.json"
+    judge_oracle(**settings, sessions=sessions, parameters=parameters, windows=windows, output=output)
+
+
+@app.command()
 def ensemble(scores: Json, output: File) -> None:
     """Join the scores of one model's seeds."""
     from rabbithole.evaluation.ensemble import ensemble

@@ -17,8 +17,8 @@ NETWORKS = ("gru", "dilated_conv")
 SETTINGS = {"embedding_width": 6, "width": 8, "layers": 1, "dropout": 0.3}
 
 
-def network(name: str, length: int = LENGTH):
-    return model_class(name)(**SETTINGS, sizes=SIZES, length=length, rngs=nnx.Rngs(0))
+def network(name: str, length: int = LENGTH, outputs: int = 3):
+    return model_class(name)(**SETTINGS, sizes=SIZES, length=length, outputs=outputs, rngs=nnx.Rngs(0))
 
 
 def steps(count: int, length: int = LENGTH):

@@ -9,8 +9,8 @@ from window_fixtures import random_sessions, session, write_windows
 from rabbithole.training.augment import augment, augment_windows
 from rabbithole.training.balance import balanced_rows, class_weights, prior_shift
 from rabbithole.training.batches import gather, plan, random, shapes
+from rabbithole.training.buyer import losses
 from rabbithole.training.inputs import read_encoding, read_split
-from rabbithole.training.network import losses
 from rabbithole.windows.fields import CATEGORICAL, PADDING, UNSEEN
 
 BUYER = np.array([1] * 20 + [0] * 180, np.int8)

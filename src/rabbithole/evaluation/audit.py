@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from rabbithole.evaluation.delong import interval, placements
 from rabbithole.files import write_json
 from rabbithole.models.registry import model_class
+from rabbithole.training.buyer import Buyer
 from rabbithole.training.inputs import Encoding, read_encoding, read_split
 from rabbithole.training.loop import Trainer, TrainingState, build
 from rabbithole.windows.arrays import Windows, take
@@ -122,15 +123,21 @@ class Subject:
         *,
         seed: int,
     ) -> None:
+        self.task = Buyer(data["train"], data["valid"], balance="none", prefixes=False)
         self.trainer = Trainer(
-            build(model_class(model), settings, sizes=encoding.sizes, length=encoding.length, seed=seed),
-            train=data["train"],
-            valid=data["valid"],
+            build(
+                model_class(model),
+                settings,
+                sizes=encoding.sizes,
+                length=encoding.length,
+                outputs=Buyer.outputs,
+                seed=seed,
+            ),
+            self.task,
             length=encoding.length,
             settings=settings,
             training=training,
-            balance="none",
-            augmentation={"prefixes": False, "event_dropout": 0.0},
+            event_dropout=0.0,
             seed=seed,
         )
         self.untrained = jax.tree.map(np.asarray, self.trainer.state.learned)
@@ -138,12 +145,12 @@ class Subject:
     def auc(self, data: Data) -> tuple[float, float, float]:
         """Train, and return the AUC on test and the ends of its interval."""
         trainer = self.trainer
-        trainer.train, trainer.valid = data["train"], data["valid"]
+        self.task.train, self.task.valid = data["train"], data["valid"]
         learned = jax.tree.map(jnp.array, self.untrained)
         trainer.go_on(TrainingState(learned, best=(learned.weights, learned.table)))
         trainer.run(lambda _row, _speed: None, lambda _state: None)
         test = data["test"]
-        parts = placements(test.buyer, trainer.logits(test, [0])[0])
+        parts = placements(test.buyer, self.task.logits(trainer.forward, test, [0], trainer.shapes)[0])
         return parts.auc, *interval(parts, LEVEL)
 
 

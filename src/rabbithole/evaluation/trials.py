@@ -14,6 +14,7 @@ from rabbithole.evaluation.evaluate import probabilities, ranking
 from rabbithole.evaluation.scores import read_scores
 from rabbithole.files import write_json
 from rabbithole.models.registry import model_class
+from rabbithole.training.buyer import Buyer
 from rabbithole.training.inputs import Encoding, read_encoding, read_split
 from rabbithole.training.loop import Trainer, build
 from rabbithole.windows.arrays import Windows, take
@@ -111,27 +112,27 @@ class Trials:
         if more > 1:
             epochs = round(training["epochs"] * more)
             training = training | {"epochs": epochs, "patience": epochs}
+        task = Buyer(data["train"], data["valid"], balance=balance, prefixes=augmentation["prefixes"])
         trainer = Trainer(
             build(
                 model_class(self.model),
                 self.settings,
                 sizes=encoding.sizes,
                 length=encoding.length,
+                outputs=Buyer.outputs,
                 seed=seed,
             ),
-            train=data["train"],
-            valid=data["valid"],
+            task,
             length=encoding.length,
             settings=self.settings,
             training=training,
-            balance=balance,
-            augmentation=augmentation,
+            event_dropout=augmentation["event_dropout"],
             seed=seed,
         )
         trainer.run(lambda _row, _speed: None, lambda _state: None)
         weights, table = trainer.state.best
         trainer.state.learned = dataclasses.replace(trainer.state.learned, weights=weights, table=table)
-        return trainer.logits(data["test"], steps)
+        return task.logits(trainer.forward, data["test"], steps, trainer.shapes)
 
 
 def _moments(

@@ -6,7 +6,7 @@ from flax import nnx
 from jax import Array
 
 from rabbithole.models.embedding import EventEmbedding
-from rabbithole.models.heads import PurchaseHead
+from rabbithole.models.heads import StepHead
 
 TAPS = 5
 """Steps that a convolution looks at. With two, as in WaveNet, it takes seven layers, not three, to cover 100
@@ -27,6 +27,7 @@ class Model(nnx.Module):
         layers: int,
         dropout: float,
         sizes: dict[str, int],
+        outputs: int,
         length: int,
         rngs: nnx.Rngs,
     ) -> None:
@@ -35,10 +36,10 @@ class Model(nnx.Module):
         dilations = dilations_for(length) * layers
         self.blocks = nnx.List([GatedBlock(width, dilation, rngs=rngs) for dilation in dilations])
         self.dropout = nnx.Dropout(dropout, broadcast_dims=(1,))
-        self.head = PurchaseHead(width * (len(dilations) + 1), width, rngs=rngs)
+        self.head = StepHead(width * (len(dilations) + 1), width, outputs, rngs=rngs)
 
     def __call__(self, codes: Array, numbers: Array, key: Array | None = None) -> Array:
-        """Read int32 [batch, steps, 7], float32 [batch, steps, 2]; return logits float32 [batch, steps, 2].
+        """Read int32 [batch, steps, 7], float32 [batch, steps, 2]; return float32 [batch, steps, outputs].
 
         Sessions begin at step 0; padding comes after them. With a `key`, units are dropped, the same ones at
         all steps of a session.

@@ -7,7 +7,7 @@ from jax import Array
 
 from rabbithole.models.char_recurrence import GruLayer
 from rabbithole.models.embedding import EventEmbedding
-from rabbithole.models.heads import PurchaseHead
+from rabbithole.models.heads import StepHead
 
 
 class Model(nnx.Module):
@@ -25,6 +25,7 @@ class Model(nnx.Module):
         layers: int,
         dropout: float,
         sizes: dict[str, int],
+        outputs: int,
         length: int,  # noqa: ARG002 - every network is told the window's length; a recurrence needs none
         rngs: nnx.Rngs,
     ) -> None:
@@ -33,10 +34,10 @@ class Model(nnx.Module):
             [GruLayer(width if n else self.embedding.features, width, rngs=rngs) for n in range(layers)]
         )
         self.dropout = nnx.Dropout(dropout, broadcast_dims=(0,))
-        self.head = PurchaseHead(width, width, rngs=rngs)
+        self.head = StepHead(width, width, outputs, rngs=rngs)
 
     def __call__(self, codes: Array, numbers: Array, key: Array | None = None) -> Array:
-        """Read int32 [batch, steps, 7], float32 [batch, steps, 2]; return logits float32 [batch, steps, 2].
+        """Read int32 [batch, steps, 7], float32 [batch, steps, 2]; return float32 [batch, steps, outputs].
 
         Sessions begin at step 0; padding comes after them. With a `key`, units are dropped, the same ones at
         all steps of a session.

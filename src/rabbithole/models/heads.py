@@ -1,8 +1,10 @@
-"""What every network ends in: two questions, answered after each step."""
+"""What every network ends in: a few numbers after each step, two of them where it is asked who will buy."""
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import Array
+from numpy.typing import NDArray
 
 RUNNING = 0
 """Column of the logit that a session still running after this step will buy."""
@@ -11,21 +13,22 @@ ENDED = 1
 """Column of the logit that a session which ended at this step holds a purchase."""
 
 
-class PurchaseHead(nnx.Module):
-    """A hidden layer and two logits a step, so that one pass judges every prefix, running and ended.
+class StepHead(nnx.Module):
+    """A hidden layer and the logits of each step, so that one pass judges every prefix.
 
-    Which column is read tells a running session from an ended one.
+    Asked who will buy, it has two outputs: which is read tells a running session from an ended one. Asked
+    what comes next, it has one for each class.
     """
 
-    def __init__(self, features: int, width: int, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, features: int, width: int, outputs: int, *, rngs: nnx.Rngs) -> None:
         self.hidden = nnx.Linear(features, width, rngs=rngs)
-        self.logits = nnx.Linear(width, 2, kernel_init=nnx.initializers.normal(0.02), rngs=rngs)
+        self.logits = nnx.Linear(width, outputs, kernel_init=nnx.initializers.normal(0.02), rngs=rngs)
 
     def __call__(self, values: Array) -> Array:
-        """Read float32 [.., features]; return float32 [.., 2] (RUNNING, ENDED)."""
+        """Read float32 [.., features]; return float32 [.., outputs]."""
         return self.logits(nnx.gelu(self.hidden(values)))
 
-    def set_prior(self, log_odds: float) -> None:
-        """Let the first guess be the share of buyers, given as log odds."""
+    def set_prior(self, logits: NDArray[np.float32]) -> None:
+        """Let the first guess be these logits, float32 [outputs], whatever was seen."""
         assert self.logits.bias is not None
-        self.logits.bias[...] = jnp.full(2, log_odds, jnp.float32)
+        self.logits.bias[...] = jnp.asarray(logits)

@@ -13,6 +13,7 @@ from rabbithole.report.explained import explained
 from rabbithole.report.headline import Row, best, rows
 from rabbithole.report.made import rule_times
 from rabbithole.report.names import by_model, shown_score
+from rabbithole.report.next_event import next_event_part
 from rabbithole.report.style import colour
 from rabbithole.report.summary import summary_lines
 from rabbithole.report.svg import inline
@@ -31,6 +32,7 @@ def page(
     made: dict[str, Any],
     output: Path,
     summary: Path,
+    next_events: dict[str, dict[str, Any]] | None = None,
 ) -> None:
     """Write the report, one self-contained HTML file, and its headline figures as text at `summary`.
 
@@ -44,6 +46,7 @@ def page(
       published: a published figure under the same protocol, or None
       figures: figure name ("roc", "lengths", ...) to path of its SVG
       no_oracle: why there is no oracle, or None for the usual reason
+    `next_events`: data sets of the other target, by name, as `next_event_part` takes them.
     `alice`: metrics, histories and samples, each model ("deck", "char_gru") to path; figures (name to path);
       None leaves the section out.
     `made`: settings (text), versions (library to version), benchmarks (Snakemake's folder, or None).
@@ -58,10 +61,12 @@ def page(
     )
     environment.filters.update(FILTERS)
     parts = [dataset_part(name, given) for name, given in datasets.items()]
+    next_parts = [next_event_part(name, given) for name, given in (next_events or {}).items()]
     text_part = book.alice_part(alice) if alice else None
     text = environment.get_template("page.html.j2").render(
         title=title,
         datasets=parts,
+        next_events=next_parts,
         alice=text_part,
         made={
             "settings": made["settings"],
@@ -73,7 +78,7 @@ def page(
     with whole(output) as temporary:
         temporary.write_text(text, "utf-8")
     with whole(summary) as temporary:
-        temporary.write_text("\n".join(summary_lines(parts, text_part, output)) + "\n", "utf-8")
+        temporary.write_text("\n".join(summary_lines(parts, next_parts, text_part, output)) + "\n", "utf-8")
 
 
 def dataset_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -149,6 +149,11 @@ class Dataset(Section):
     sessions: Sessions
     split: Split = Split()
     windows: Windows = Windows()
+    target: Literal["buyer", "next_event"] = Field(
+        "buyer",
+        description="What the models learn to foretell: whether a session buys, or which event comes next "
+        "(networks alone, beside counted baselines).",
+    )
     balance: Literal["none", "undersample", "oversample", "class_weight"] = Field(
         "none",
         description="How train's few buyers are balanced (T3). Scores are corrected to the natural share.",
@@ -177,6 +182,19 @@ class Dataset(Section):
             raise ValueError("sessions.by: a yoochoose log names no visitors, so it must be `session`")
         if self.format == "yoochoose" and self.sessions.until == "first_cart":
             raise ValueError("sessions.until: a yoochoose log holds no carts, so it must be `purchase`")
+        return self
+
+    @model_validator(mode="after")
+    def next_events_as_they_came(self) -> "Dataset":
+        """Refuse what changes which event comes next, where that is the target."""
+        if self.target == "next_event" and self.balance != "none":
+            raise ValueError("balance: must be none with `target: next_event`; there are no two classes")
+        if self.target == "next_event" and self.augmentation.event_dropout:
+            raise ValueError("augmentation.event_dropout: must be 0 with `target: next_event`")
+        if self.target == "next_event" and self.sessions.until != "purchase":
+            raise ValueError("sessions.until: must be `purchase` with `target: next_event`")
+        if self.target == "next_event" and "event" not in self.windows.fields:
+            raise ValueError("windows.fields: must name `event` with `target: next_event`")
         return self
 
     @property

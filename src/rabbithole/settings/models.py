@@ -36,7 +36,9 @@ class Training(Section):
     batch_size: Positive = Field(1024, description="Sessions a step.")
     epochs: Positive = Field(5, description="Passes over train at most.")
     patience: Positive = Field(
-        3, description="Stop after so many epochs without a better valid AUC; the best epoch is kept."
+        3,
+        description="Stop after so many epochs without a better valid AUC (of next events: cross-entropy); "
+        "the best epoch is kept.",
     )
     unseen_share: float = Field(
         0.01,

@@ -71,15 +71,7 @@ def scores_of(
     shop: Shop, catalogue: Catalogue, items: pa.Array, table: pa.Table, window: int, steps: list[int]
 ) -> pa.Table:
     """Return the scores of one table of sessions: session_id, split, steps, buyer, score."""
-    if not pc.all(pc.match_substring_regex(table["session_id"], "^[0-9]+$")).as_py():
-        raise UserError(
-            "no oracle: the sessions are not those that were simulated. Build them by the log's own session, "
-            "or by visitor without a gap, or leave the oracle out."
-        )
-    offsets = np.zeros(len(table) + 1, np.int64)
-    np.cumsum(pc.list_value_length(table["item"]).to_numpy(), out=offsets[1:])
-    time = flat(table["timestamp"]).cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() // 1000
-    seen = read_events(shop, items, table, offsets[:-1], time)
+    seen, offsets, time = read_sessions(shop, items, table)
     best = best_scores(shop, catalogue, seen, offsets, time[offsets[:-1]], window, steps)
     asked = [(0, np.arange(len(table)), best.ended)]
     asked += [(k, *best.running[k]) for k in sorted(best.running)]
@@ -95,6 +87,21 @@ def scores_of(
         )
         for k, which, score in asked
     )
+
+
+def read_sessions(
+    shop: Shop, items: pa.Array, table: pa.Table
+) -> tuple[Seen, NDArray[np.int64], NDArray[np.int64]]:
+    """Bring sessions back: their events, where each one's begin, int64 [n + 1], and all times (ms)."""
+    if not pc.all(pc.match_substring_regex(table["session_id"], "^[0-9]+$")).as_py():
+        raise UserError(
+            "no oracle: the sessions are not those that were simulated. Build them by the log's own session, "
+            "or by visitor without a gap, or leave the oracle out."
+        )
+    offsets = np.zeros(len(table) + 1, np.int64)
+    np.cumsum(pc.list_value_length(table["item"]).to_numpy(), out=offsets[1:])
+    time = flat(table["timestamp"]).cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() // 1000
+    return read_events(shop, items, table, offsets[:-1], time), offsets, time
 
 
 def read_events(

@@ -19,6 +19,9 @@ POOL = ["0", "S", *NUMBERS, *BRANDS]
 FIRST = np.array([0, 1, 2, 2 + len(NUMBERS)])
 SIZE = np.array([1, 1, len(NUMBERS), len(BRANDS)])
 
+SKEW = (1.0, 1.0, 1.5, 2.0)
+"""A context of n categories shows the one at n u ** skew, u even between 0 and 1."""
+
 FREE = 0.53
 """Share of purchases whose price and quantity are given as 0."""
 
@@ -35,6 +38,14 @@ def numbers_of(first: int, count: int) -> NDArray[np.int64]:
 def test_numbers(first: int, count: int) -> NDArray[np.int64]:
     """Return the numbers of sessions of the test file."""
     return (np.arange(first, first + count) + 1) * (TEST_PART + 1)
+
+
+def category_shares() -> tuple[list[str], NDArray[np.float64]]:
+    """Return the log's words for categories, and the share of each in each context; [contexts, words]."""
+    shares = np.zeros((len(SIZE), len(POOL)))
+    for context, (first, size, skew) in enumerate(zip(FIRST, SIZE, SKEW, strict=True)):
+        shares[context, first : first + size] = np.diff((np.arange(size + 1) / size) ** (1 / skew))
+    return POOL, shares
 
 
 class Yoochoose:
@@ -79,10 +90,10 @@ class Yoochoose:
             context = np.concatenate([context, after.context])[order]
         context = np.where(time < self.context_from, 0, context)
         code = FIRST[context]
-        code[context == 2] += (len(NUMBERS) * random.random(int((context == 2).sum())) ** 1.5).astype(
-            np.int64
-        )
-        code[context == 3] += (len(BRANDS) * random.random(int((context == 3).sum())) ** 2).astype(np.int64)
+        for several in (2, 3):
+            shown = context == several
+            places = SIZE[several] * random.random(int(shown.sum())) ** SKEW[several]
+            code[shown] += places.astype(np.int64)
         split = int(np.searchsorted(session, labelled))
         for file, part in ((self.clicks, slice(0, split)), (self.test, slice(split, None))):
             file.write(

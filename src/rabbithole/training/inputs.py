@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from rabbithole.errors import UserError
 from rabbithole.files import read_json
 from rabbithole.tables import data_files, read_manifest
-from rabbithole.windows.arrays import Windows, read_windows
+from rabbithole.windows.arrays import Windows, read_windows, take
 from rabbithole.windows.fields import CATEGORICAL
 
 
@@ -35,6 +37,16 @@ def read_parts(windows: Path, split: str, encoding: Encoding) -> Iterator[Window
     """Read one split part by part, in constant memory."""
     for file in data_files(windows / split):
         yield _checked(read_windows([file]), file, encoding)
+
+
+def read_begun(windows: Path, split: str, encoding: Encoding) -> Iterator[Windows]:
+    """Read each session of valid or test from its first event on, part by part.
+
+    Of sessions longer than the window these are the first `length` events, not the last.
+    """
+    for part in read_parts(windows, split, encoding):
+        yield take(part, np.flatnonzero(part.events <= encoding.length))
+    yield from read_parts(windows, f"{split}_beginnings", encoding)
 
 
 def _checked(found: Windows, place: Path, encoding: Encoding) -> Windows:

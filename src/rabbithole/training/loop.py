@@ -14,14 +14,11 @@ from jax import Array
 from numpy.typing import NDArray
 
 from rabbithole.models.embedding import ITEM
-from rabbithole.models.heads import ENDED, RUNNING
 from rabbithole.training.augment import augment
-from rabbithole.training.balance import balanced_rows, class_weights, natural_log_odds, prior_shift
 from rabbithole.training.batches import Shape, distinct, gather, plan, random, shapes
-from rabbithole.training.judge import judge
 from rabbithole.training.network import Learned, begin, make_forward, make_step, optimisers
 from rabbithole.training.sharing import Sharing
-from rabbithole.windows.arrays import Windows
+from rabbithole.training.task import Task
 
 KEYS = "rbg"
 """Random bits come from the processor's own generator: threefry takes as long to compute (for dropout) and to
@@ -61,25 +58,21 @@ class Trainer:
     def __init__(
         self,
         model: Any,
+        task: Task,
         *,
-        train: Windows,
-        valid: Windows,
         length: int,
         settings: dict[str, Any],
         training: dict[str, Any],
-        balance: str,
-        augmentation: dict[str, Any],
+        event_dropout: float,
         seed: int,
     ) -> None:
-        self.train, self.valid = train, valid
-        self.training, self.balance, self.augmentation = training, balance, augmentation
+        self.task = task
+        self.training, self.event_dropout = training, event_dropout
         self.seed = seed
         self.shapes = shapes(length=length, batch_size=training["batch_size"])
-        self.shift = prior_shift(train.buyer, balance)
-        self.weights = class_weights(train.buyer, balance)
         self.sharing = Sharing()
         self.key = self.sharing.whole(jax.random.key(seed, impl=KEYS))
-        model.head.set_prior(natural_log_odds(train.buyer) - self.shift)
+        model.head.set_prior(task.first_guess())
         chain = optimisers(settings, training["epochs"] * len(self.batches(0)))
         self.network, learned = begin(model, *chain)
         learned = self.sharing.whole(learned)
@@ -87,16 +80,16 @@ class Trainer:
             self.network,
             *chain,
             batch_size=training["batch_size"],
-            prefixes=augmentation["prefixes"],
+            loss=task.loss,
         )
-        self.forward = make_forward(self.network)
+        self.compiled = make_forward(self.network)
         self.state = TrainingState(learned, best=(learned.weights, learned.table))
         self.keep()
 
     def batches(self, epoch: int) -> list[tuple[Shape, NDArray[np.int64]]]:
         """Return the batches of an epoch."""
-        rows = balanced_rows(self.train.buyer, self.balance, seed=self.seed, epoch=epoch)
-        return plan(self.train.lengths, rows, self.shapes, random(self.seed, epoch))
+        rows = self.task.rows(seed=self.seed, epoch=epoch)
+        return plan(self.task.train.lengths, rows, self.shapes, random(self.seed, epoch))
 
     def go_on(self, state: TrainingState) -> None:
         """Take up the state of an earlier run of the same training."""
@@ -105,7 +98,7 @@ class Trainer:
         )
 
     def run(self, report: Report, keep: Keep) -> None:
-        """Train until `epochs` are done or `patience` of them brought no better valid AUC.
+        """Train until `epochs` are done or `patience` of them brought nothing better on valid.
 
         `report` is told of each epoch: its row and the sessions a second.
         """
@@ -115,7 +108,7 @@ class Trainer:
             sessions = self.one_epoch(keep)
             trained = time.perf_counter() - began
             loss = float(state.learned.sums[0] / state.learned.sums[1])
-            valid = judge(self.valid.buyer, self.logits(self.valid, [0])[0])
+            valid = self.task.judge(self.forward, self.shapes)
             row = {"epoch": state.epoch + 1, "loss": loss, **valid}
             self.end_epoch(row, time.perf_counter() - began)
             report(row, sessions / trained)
@@ -128,20 +121,13 @@ class Trainer:
         for place in range(state.place, len(batches)):
             shape, rows = batches[place]
             batch = augment(
-                gather(self.train, rows, shape),
+                gather(self.task.train, rows, shape),
                 random(self.seed, state.epoch, place),
                 unseen_share=self.training["unseen_share"],
-                event_dropout=self.augmentation["event_dropout"],
+                event_dropout=self.event_dropout,
             )
-            there = batch.rows >= 0
             items, batch.codes[..., ITEM] = distinct(batch.codes[..., ITEM], len(state.learned.table))
-            dealt = self.sharing.deal(
-                batch.codes,
-                batch.numbers,
-                batch.lengths,
-                (self.train.buyer[batch.rows] * there).astype(np.float32),
-                self.weights[batch.rows] * there.astype(np.float32),
-            )
+            dealt = self.sharing.deal(batch.codes, batch.numbers, *self.task.answers(batch))
             state.learned = self.sharing.whole(self.step(state.learned, self.key, *dealt, items))
             state.place, sessions = place + 1, sessions + len(rows)
             keep(state)
@@ -151,11 +137,11 @@ class Trainer:
     def end_epoch(self, row: dict[str, Any], seconds: float) -> None:
         """Note an epoch's figures, keep its weights if they are the best, make ready for the next."""
         state = self.state
-        best = max((earlier["valid_auc"] for earlier in state.rows), default=-1.0)
+        best = max((self.task.merit(earlier) for earlier in state.rows), default=-np.inf)
         state.rows.append(row)
         state.seconds.append(seconds)
         state.epoch, state.place = state.epoch + 1, 0
-        if row["valid_auc"] > best:
+        if self.task.merit(row) > best:
             state.best_epoch = state.epoch
             self.keep()
         state.learned = dataclasses.replace(state.learned, sums=jnp.zeros(2, jnp.float32))
@@ -165,18 +151,11 @@ class Trainer:
         learned = self.state.learned
         self.state.best = _copy_of((learned.weights, learned.table))
 
-    def logits(self, windows: Windows, steps: list[int]) -> NDArray[np.float64]:
-        """Return natural log odds under the present weights; see `network_logits`."""
+    def forward(self, codes: NDArray[np.int32], numbers: NDArray[np.float32]) -> Array:
+        """Return the logits of a batch under the present weights."""
         learned = self.state.learned
-        return self.shift + network_logits(
-            lambda *batch: self.sharing.whole(
-                self.forward(learned.weights, learned.table, *self.sharing.deal(*batch))
-            ),
-            windows,
-            steps,
-            shapes=self.shapes,
-            running=RUNNING if self.augmentation["prefixes"] else ENDED,
-        )
+        dealt = self.sharing.deal(codes, numbers)
+        return self.sharing.whole(self.compiled(learned.weights, learned.table, *dealt))
 
 
 @jax.jit
@@ -185,51 +164,22 @@ def _copy_of(tree: Any) -> Any:
     return jax.tree.map(jnp.copy, tree)
 
 
-def network_logits(
-    forward: Callable[[NDArray[np.int32], NDArray[np.float32]], Array],
-    windows: Windows,
-    steps: list[int],
-    *,
-    shapes: list[Shape],
-    running: int,
-) -> NDArray[np.float64]:
-    """Return the log odds that a network gives, float64 [len(steps), n]; one pass judges all steps.
-
-    Step 0 is the ended session; k the session still running after its first k steps, NaN where it is
-    shorter. running: the column of the logits read for running sessions.
-    """
-    out = np.full((len(steps), len(windows)), np.nan)
-    for shape, rows in plan(windows.lengths, np.arange(len(windows)), shapes):
-        batch = gather(windows, rows, shape)
-        logits = np.asarray(forward(batch.codes, batch.numbers))[: len(rows)]
-        lengths = batch.lengths[: len(rows)]
-        for index, step in enumerate(steps):
-            if step == 0:
-                out[index, rows] = logits[np.arange(len(rows)), lengths - 1, ENDED]
-            elif step <= shape.steps:
-                long = lengths >= step
-                out[index, rows[long]] = logits[long, step - 1, running]
-    return out
-
-
 def build(
-    model_class: Any, settings: dict[str, Any], *, sizes: dict[str, int], length: int, seed: int
+    model_class: Any, settings: dict[str, Any], *, sizes: dict[str, int], length: int, outputs: int, seed: int
 ) -> Any:
     """Return an untrained network; how it is optimised is none of its settings."""
     # Drawn in one compiled program: compiled number by number, this takes longer than an epoch.
-    return nnx.jit(_maker(model_class, settings, sizes=sizes, length=length, seed=seed))()
+    return nnx.jit(_maker(model_class, settings, sizes=sizes, length=length, outputs=outputs, seed=seed))()
 
 
-def outline(model_class: Any, settings: dict[str, Any], *, sizes: dict[str, int], length: int) -> Any:
+def outline(
+    model_class: Any, settings: dict[str, Any], *, sizes: dict[str, int], length: int, outputs: int
+) -> Any:
     """Return a network in which shapes and types stand in the place of numbers."""
-    return nnx.eval_shape(_maker(model_class, settings, sizes=sizes, length=length, seed=0))
+    return nnx.eval_shape(_maker(model_class, settings, sizes=sizes, length=length, outputs=outputs, seed=0))
 
 
-def _maker(
-    model_class: Any, settings: dict[str, Any], *, sizes: dict[str, int], length: int, seed: int
-) -> Callable[[], Any]:
+def _maker(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any) -> Callable[[], Any]:
     """Return what makes the network."""
-    shape = {key: settings[key] for key in settings if key not in ("learning_rate", "weight_decay")}
-    return lambda: model_class(
-        **shape, sizes=sizes, length=length, rngs=nnx.Rngs(jax.random.key(seed, impl=KEYS))
-    )
+    shape |= {key: settings[key] for key in settings if key not in ("learning_rate", "weight_decay")}
+    return lambda: model_class(**shape, rngs=nnx.Rngs(jax.random.key(seed, impl=KEYS)))

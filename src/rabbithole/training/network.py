@@ -12,12 +12,14 @@ from flax import nnx
 from jax import Array
 
 from rabbithole.models.embedding import RowTable, large_tables
-from rabbithole.models.heads import ENDED, RUNNING
 from rabbithole.training.rows import take_rows, update_rows
 
 TABLE_RATE = 0.03
 """Share of the step size for tables of many rows: Adam moves a row that is seen seldom as far as one that is
 seen always, so that at the full rate the networks learn train's items by heart."""
+
+Loss = Callable[..., tuple[Array, Array]]
+"""From a batch's logits and answers to the sum to learn from, and two sums to tell; see `Task.loss`."""
 
 
 @jax.tree_util.register_dataclass
@@ -26,8 +28,7 @@ class Learned:
     """All that a step changes, a tree of arrays.
 
     table: float32 [items, width], the item embedding, updated by row; weights: the other parameters;
-    step: int32 [], steps done; sums: float32 [2], over the epoch so far, of the loss of ended sessions and of
-    the weights.
+    step: int32 [], steps done; sums: float32 [2], over the epoch so far, whose ratio is the loss to tell.
     """
 
     weights: Any
@@ -48,7 +49,7 @@ class Network:
     def forward(
         self, weights: Any, table: Array, codes: Array, numbers: Array, key: Array | None = None
     ) -> Array:
-        """Return logits, float32 [batch, steps, 2]."""
+        """Return logits, float32 [batch, steps, outputs]."""
         tables = jax.tree.unflatten(self.table_at, [table])
         return nnx.merge(self.graph, tables, weights)(codes, numbers, key)
 
@@ -95,34 +96,12 @@ def optimisers(settings: dict[str, Any], steps: int) -> tuple[Any, Any]:
     )
 
 
-def losses(
-    logits: Array, buyer: Array, lengths: Array, weights: Array, *, prefixes: bool
-) -> tuple[Array, Array]:
-    """Return the sums over a batch of the loss to learn from and of that of ended sessions, float32 [] each.
-
-    logits: float32 [batch, steps, 2]; buyer, weights: float32 [batch]; lengths: int32 [batch].
-    With `prefixes` half of a session's weight is that of its end; the other half goes to its prefixes as
-    running sessions, 1/k of it to the one of k steps. A prefix's weight may not depend on how much follows
-    (an equal share of each session's weight would count the prefixes of long sessions, thus of buyers, too
-    little), else the probabilities of running sessions were biased.
-    """
-    steps = logits.shape[1]
-    last = jnp.maximum(lengths - 1, 0)
-    ended = jnp.take_along_axis(logits[..., ENDED], last[:, None], axis=1)[:, 0]
-    end = jnp.sum(weights * optax.sigmoid_binary_cross_entropy(ended, buyer))
-    if not prefixes:
-        return end, end
-    number = jnp.arange(1, steps + 1)
-    share = jnp.where(number <= lengths[:, None], 1 / number, 0.0)
-    each = optax.sigmoid_binary_cross_entropy(logits[..., RUNNING], buyer[:, None])
-    return 0.5 * end + 0.5 * jnp.sum(weights[:, None] * share * each), end
-
-
 def make_step(
-    network: Network, optimiser: Any, table_optimiser: Any, *, batch_size: int, prefixes: bool
+    network: Network, optimiser: Any, table_optimiser: Any, *, batch_size: int, loss: Loss
 ) -> Callable[..., Learned]:
     """Return the compiled step: (learned, key, batch's arrays) to learned, whose memory is taken over.
 
+    The arrays: codes, numbers, what `loss` takes besides the logits, and last the rows of the item table.
     The sum of losses is divided by `batch_size` for every shape of batch, so that each session counts the
     same wherever it lands.
     """
@@ -135,16 +114,15 @@ def make_step(
         key: Array,
         codes: Array,
         numbers: Array,
-        lengths: Array,
-        buyer: Array,
-        shares: Array,
-        rows: Array,
+        *answers_and_rows: Array,
     ) -> Any:
+        *answers, rows = answers_and_rows
+
         def loss_fn(at: tuple[Any, Array]) -> tuple[Array, Array]:
             # The network sees a table of the batch's own items; codes count from its first row.
             logits = network.forward(at[0], at[1], codes, numbers, jax.random.fold_in(key, number))
-            total, ended = losses(logits, buyer, lengths, shares, prefixes=prefixes)
-            return total / batch_size, jnp.stack([ended, jnp.sum(shares)])
+            total, sums = loss(logits, *answers)
+            return total / batch_size, sums
 
         return jax.grad(loss_fn, has_aux=True)((weights, take_rows(table, rows)))
 
@@ -173,5 +151,5 @@ def make_step(
 
 
 def make_forward(network: Network) -> Callable[..., Array]:
-    """Return the compiled forward pass: (weights, table, codes, numbers) to logits [batch, steps, 2]."""
+    """Return the compiled forward pass: (weights, table, codes, numbers) to [batch, steps, outputs]."""
     return jax.jit(network.forward)

@@ -16,9 +16,10 @@ from rabbithole.models.estimator import Estimator
 from rabbithole.models.heads import ENDED, RUNNING
 from rabbithole.models.registry import model_class
 from rabbithole.training.batches import shapes
+from rabbithole.training.buyer import Buyer, network_logits
 from rabbithole.training.checkpoint import load_weights, read_description
 from rabbithole.training.inputs import read_encoding, read_parts
-from rabbithole.training.loop import network_logits, outline
+from rabbithole.training.loop import outline
 from rabbithole.training.network import make_forward, split
 from rabbithole.windows.arrays import Windows
 
@@ -51,6 +52,8 @@ def score(*, checkpoint: Path, windows: Path, steps: list[int], output: Path) ->
     encoding = read_encoding(windows)
     if (description["sizes"], description["length"]) != (encoding.sizes, encoding.length):
         raise UserError(f"{checkpoint} was trained for other windows than {windows}: train it again.")
+    if "target" in description:
+        raise UserError(f"{checkpoint} foretells next events, not buyers: train it again.")
     wrong = [step for step in steps if not 1 <= step <= encoding.length]
     if wrong:
         raise UserError(f"evaluation.steps: {wrong[0]} is not within 1 and the window's {encoding.length}.")
@@ -82,7 +85,13 @@ def load_model(checkpoint: Path, description: dict[str, Any]) -> Logits:
         estimator = found.load(checkpoint)
         return lambda windows, steps: estimator.logits(windows, steps) + shift
     network, weights, table = split(
-        outline(found, description["settings"], sizes=description["sizes"], length=length)
+        outline(
+            found,
+            description["settings"],
+            sizes=description["sizes"],
+            length=length,
+            outputs=Buyer.outputs,
+        )
     )
     weights, table = load_weights(checkpoint, weights, table)
     forward = make_forward(network)

@@ -17,11 +17,11 @@ from rabbithole.training.augment import augment_windows
 from rabbithole.training.balance import balanced_rows, class_weights, prior_shift
 from rabbithole.training.batches import random
 from rabbithole.training.checkpoint import save_weights, write_description
-from rabbithole.training.inputs import Encoding, read_encoding, read_split, refuse_one_class
+from rabbithole.training.inputs import Encoding, read_encoding
 from rabbithole.training.loop import Trainer, build
 from rabbithole.training.resume import Checkpoints, digest_of
 from rabbithole.training.sharing import first, join_others
-from rabbithole.windows.arrays import Windows
+from rabbithole.training.task import Task, task_class
 
 Fitted = tuple[Callable[[Path], None], dict[str, Any]]
 """What writes the fitted model into a folder, and how the fitting went."""
@@ -43,14 +43,16 @@ def train(
     code: str,
     resume: Path,
     checkpoint_minutes: float,
+    target: str = "buyer",
 ) -> None:
     """Train `model` and write it to the folder `output`, and how it went to `history`.
 
     settings: the model's own; training: `unseen_share`, for a network also `batch_size` (sessions),
     `epochs` and `patience`; balance: none, undersample, oversample or class_weight; augmentation:
-    `prefixes` and `event_dropout`. `history` is JSON: `epochs` (a list of `epoch`, `loss`, `valid_loss`,
-    `valid_auc`), `best_epoch`, `unit`, and `seconds` (how long each epoch took; all else depends on the
-    arguments alone). Raises `UserError` when train or valid lacks buyers or others.
+    `prefixes` and `event_dropout`; target: `buyer`, or for a network `next_event`. `history` is JSON:
+    `epochs` (a list of `epoch`, `loss`, `valid_loss` and, of buyers, `valid_auc`), `best_epoch`, `unit`, and
+    `seconds` (how long each epoch took; all else depends on the arguments alone). Raises `UserError` when
+    train or valid lacks what is to be told apart.
     Started as several tasks of a Slurm step, these share the work; the first one writes.
     A network keeps its state below the folder `resume`, every `checkpoint_minutes` and after epochs (see
     `Checkpoints.keep`), until all is written. Killed and started again with the same arguments, windows and
@@ -63,26 +65,23 @@ def train(
         # It has no use for more tasks than one.
         return
     encoding = read_encoding(windows)
-    data = {split: read_split(windows, split, encoding) for split in ("train", "valid")}
-    for split, found in data.items():
-        refuse_one_class(found, split)
+    task = task_class(target).read(windows, encoding, balance=balance, augmentation=augmentation)
     description = {
         "model": model,
         "settings": settings,
         "sizes": encoding.sizes,
         "length": encoding.length,
-        "shift": prior_shift(data["train"].buyer, balance),
-        "prefixes": augmentation["prefixes"],
         "batch_size": training.get("batch_size"),
+        **task.description(),
     }
-    made_of = (model, settings, training, balance, augmentation, seed, code, read_manifest(windows))
+    made_of = (target, model, settings, training, balance, augmentation, seed, code, read_manifest(windows))
     checkpoints = Checkpoints(resume / digest_of(*made_of), minutes=checkpoint_minutes)
     fit = _fit_estimator if issubclass(found_class, Estimator) else _fit_network
     save, record = fit(
         partial(_tell, f"{windows.parent.name} {model}"),
         found_class,
         encoding,
-        **data,
+        task,
         settings=settings,
         training=training,
         balance=balance,
@@ -102,25 +101,29 @@ def _fit_network(
     tell: Tell,
     found_class: Any,
     encoding: Encoding,
+    task: Task,
     *,
-    train: Windows,
-    valid: Windows,
     settings: dict[str, Any],
     training: dict[str, Any],
-    balance: str,
+    balance: str,  # noqa: ARG001 - the task knows it
     augmentation: dict[str, Any],
     seed: int,
     checkpoints: Checkpoints,
 ) -> Fitted:
     trainer = Trainer(
-        build(found_class, settings, sizes=encoding.sizes, length=encoding.length, seed=seed),
-        train=train,
-        valid=valid,
+        build(
+            found_class,
+            settings,
+            sizes=encoding.sizes,
+            length=encoding.length,
+            outputs=task.outputs,
+            seed=seed,
+        ),
+        task,
         length=encoding.length,
         settings=settings,
         training=training,
-        balance=balance,
-        augmentation=augmentation,
+        event_dropout=augmentation["event_dropout"],
         seed=seed,
     )
     if (kept := checkpoints.load(trainer.state)) is not None:
@@ -140,9 +143,8 @@ def _fit_estimator(
     tell: Tell,
     found_class: type[Estimator],
     _: Encoding,
+    task: Task,
     *,
-    train: Windows,
-    valid: Windows,
     settings: dict[str, Any],
     training: dict[str, Any],
     balance: str,
@@ -151,6 +153,7 @@ def _fit_estimator(
     checkpoints: Checkpoints,  # noqa: ARG001 - it trains in seconds
 ) -> Fitted:
     began = time.perf_counter()
+    train, valid = task.train, task.valid
     # Drawn once: an estimator goes through its sessions as they are. A session drawn twice weighs double.
     drawn = balanced_rows(train.buyer, balance, seed=seed, epoch=0)
     weights = np.bincount(drawn, minlength=len(train)) * class_weights(train.buyer, balance).astype(float)
@@ -183,5 +186,6 @@ def _tell_epoch(tell: Tell, row: dict[str, Any], speed: float) -> None:
     """Tell how an epoch went."""
     tell(
         f"epoch {row['epoch']:3d}  loss {row['loss']:.5f}  valid loss {row['valid_loss']:.5f}  "
-        f"valid AUC {row['valid_auc']:.4f}  {speed:,.0f} sessions/s"
+        + (f"valid AUC {row['valid_auc']:.4f}  " if "valid_auc" in row else "")
+        + f"{speed:,.0f} sessions/s"
     )

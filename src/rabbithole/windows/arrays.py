@@ -56,6 +56,17 @@ def take(windows: Windows, rows: NDArray[np.int64]) -> Windows:
     )
 
 
+def joined(parts: Sequence[Windows]) -> Windows:
+    """Return the sessions of several parts, one part after the other."""
+    lengths = np.concatenate([part.lengths for part in parts])
+    arrays = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("session_id", "buyer", "events", "codes", "numbers")
+    )
+    session_id, buyer, events, codes, numbers = arrays
+    return Windows(session_id, buyer, events, np.append(0, np.cumsum(lengths)), codes, numbers)
+
+
 def read_windows(files: Sequence[Path]) -> Windows:
     """Read Parquet files of windows; none of them gives empty arrays.
 

@@ -1,0 +1,85 @@
+"""Judge who foretells the next event: the networks, counted baselines, and the oracle of a simulated log."""
+
+
+rule next_event:
+    input:
+        checkpoint="<results>/{dataset}/{model}/seed-{seed}/checkpoint",
+        windows="<results>/{dataset}/windows",
+        manifest="<results>/{dataset}/windows.json",
+    output:
+        metrics="<results>/{dataset}/{model}/seed-{seed}/next_event.json",
+    log:
+        "<logs>/next_event/{dataset}-{model}-{seed}.log",
+    benchmark:
+        "<benchmarks>/next_event/{dataset}-{model}-{seed}.tsv"
+    conda:
+        "../envs/jax.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=0,
+    params:
+        settings=score_settings,
+        code=next_event_code,
+    message:
+        "Judging the next events of {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m rabbithole next-event --settings {params.settings:q} --checkpoint {input.checkpoint:q} "
+        "--windows {input.windows:q} --output {output.metrics:q} --threads {threads} > {log:q} 2>&1"
+
+
+rule next_event_baselines:
+    input:
+        windows="<results>/{dataset}/windows",
+        manifest="<results>/{dataset}/windows.json",
+    output:
+        most_frequent="<results>/{dataset}/most_frequent/next_event.json",
+        markov="<results>/{dataset}/markov/next_event.json",
+    log:
+        "<logs>/next_event_baselines/{dataset}.log",
+    benchmark:
+        "<benchmarks>/next_event_baselines/{dataset}.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        settings=score_settings,
+        code=code("rabbithole.evaluation.next_baselines"),
+    message:
+        "Counting the next events of {wildcards.dataset}"
+    shell:
+        "python -m rabbithole next-event-baselines --settings {params.settings:q} --windows {input.windows:q} "
+        "--most-frequent {output.most_frequent:q} --markov {output.markov:q} > {log:q} 2>&1"
+
+
+rule next_event_oracle:
+    input:
+        sessions="<results>/{dataset}/sessions",
+        manifest="<results>/{dataset}/sessions.json",
+        raw="<results>/{dataset}/raw",
+        windows="<results>/{dataset}/windows",
+        windows_manifest="<results>/{dataset}/windows.json",
+    output:
+        metrics="<results>/{dataset}/oracle/next_event.json",
+    log:
+        "<logs>/next_event_oracle/{dataset}.log",
+    benchmark:
+        "<benchmarks>/next_event_oracle/{dataset}.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        settings=oracle_settings,
+        code=code("rabbithole.evaluation.next_oracle"),
+    message:
+        "Asking the oracle for the next events of {wildcards.dataset}"
+    shell:
+        "python -m rabbithole next-event-oracle --settings {params.settings:q} --sessions {input.sessions:q} "
+        "--raw {input.raw:q} --windows {input.windows:q} --output {output.metrics:q} > {log:q} 2>&1"

@@ -1,0 +1,132 @@
+"""The task of the deck's other question: which event comes next, and of which category?"""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+from rabbithole.errors import UserError
+from rabbithole.training.batches import Batch, Shape, gather, plan
+from rabbithole.training.inputs import Encoding, read_begun, read_split
+from rabbithole.training.task import Forward, Task
+from rabbithole.windows.arrays import Windows, joined
+from rabbithole.windows.fields import NUMERIC
+from rabbithole.windows.next_events import NOT_ASKED, Classes, answers, read_classes
+
+DWELL = NUMERIC.index("dwell")
+
+Logs = NDArray[np.float64]
+
+
+class NextEvent(Task):
+    """Logits of the next event's classes, then of its category's, after each step."""
+
+    def __init__(self, train: Windows, valid: Windows, classes: Classes, length: int) -> None:
+        self.train, self.valid = train, valid
+        self.classes, self.length = classes, length
+        self.outputs = len(classes.events) + len(classes.categories)
+        self.asked = answers(train, classes, length)
+
+    @classmethod
+    def read(
+        cls,
+        windows: Path,
+        encoding: Encoding,
+        *,
+        balance: str,  # noqa: ARG003 - the settings allow none
+        augmentation: dict[str, Any],  # noqa: ARG003 - all steps are asked about, and no event is dropped
+    ) -> "NextEvent":
+        """Read train and valid; `UserError` where valid holds no session."""
+        train = as_if_begun(read_split(windows, "train", encoding), encoding.length)
+        valid = joined(list(read_begun(windows, "valid", encoding)))
+        if not len(train) or not len(valid):
+            raise UserError(f"{windows}: train or valid holds no session to learn the next event from.")
+        return cls(train, valid, read_classes(windows), encoding.length)
+
+    def description(self) -> dict[str, Any]:
+        """Return what tells this model from one of buyers."""
+        return {"target": "next_event", "outputs": self.outputs}
+
+    def first_guess(self) -> NDArray[np.float32]:
+        """Return the logarithms of the classes' shares in train, each counted once more."""
+        sizes = len(self.classes.events), len(self.classes.categories)
+        return np.concatenate(
+            [log_shares(asked, size) for asked, size in zip(self.asked, sizes, strict=True)]
+        ).astype(np.float32)
+
+    def rows(self, *, seed: int, epoch: int) -> NDArray[np.int64]:  # noqa: ARG002 - nothing is drawn
+        """Return all sessions."""
+        return np.arange(len(self.train))
+
+    def answers(self, batch: Batch) -> tuple[NDArray[Any], ...]:
+        """Return the classes of next events and of their categories, int32 [batch, steps] each."""
+        index = steps_of(self.train, batch)
+        return tuple(np.where(index >= 0, asked[index], NOT_ASKED) for asked in self.asked)
+
+    def loss(self, logits: Array, *answers: Array) -> tuple[Array, Array]:
+        """Return the cross-entropy of event and category together, and that and the events asked for."""
+        cut = len(self.classes.events)
+        total = jnp.zeros(())
+        for part, asked in zip((logits[..., :cut], logits[..., cut:]), answers, strict=True):
+            if part.shape[-1]:
+                each = optax.softmax_cross_entropy_with_integer_labels(part, jnp.maximum(asked, 0))
+                total += jnp.sum(jnp.where(asked >= 0, each, 0.0))
+        return total, jnp.stack([total, jnp.sum(answers[0] >= 0).astype(jnp.float32)])
+
+    def judge(self, forward: Forward, shapes: list[Shape]) -> dict[str, float]:
+        """Return `valid_loss`: nats for each next event, its category included."""
+        asked = answers(self.valid, self.classes, self.length)
+        total = 0.0
+        for index, *parts in each_batch(forward, self.valid, shapes, self.classes):
+            for logs, truth in zip(parts, asked, strict=True):
+                rows = np.flatnonzero(truth[index] >= 0)
+                total -= float(logs[rows, truth[index][rows]].sum())
+        return {"valid_loss": total / int(np.sum(asked[0] >= 0))}
+
+    def merit(self, row: dict[str, Any]) -> float:
+        """Return the cross-entropy on valid with its sign changed."""
+        return -float(row["valid_loss"])
+
+
+def as_if_begun(windows: Windows, length: int) -> Windows:
+    """Return windows of which none tells that its session began before it.
+
+    A window holds its session's last events, so that one of a longer session would tell by the time before
+    its first step that the session goes on to the window's end. `answers` asks for no such end either.
+    """
+    numbers = windows.numbers.copy()
+    numbers[windows.offsets[:-1][windows.events > length], DWELL] = np.nan
+    return dataclasses.replace(windows, numbers=numbers)
+
+
+def log_shares(classes: NDArray[np.int32], size: int) -> Logs:
+    """Return the logarithms of the shares of classes, each counted once more, float64 [size]."""
+    counts = np.bincount(classes[classes >= 0], minlength=size) + 1
+    return np.asarray(np.log(counts / counts.sum()))
+
+
+def steps_of(windows: Windows, batch: Batch) -> NDArray[np.int64]:
+    """Return which of all the windows' steps each of a batch is, int64 [batch, steps]; -1: none."""
+    step = np.arange(batch.codes.shape[1])
+    return np.where(step < batch.lengths[:, None], windows.offsets[batch.rows][:, None] + step, -1)
+
+
+def each_batch(
+    forward: Forward, windows: Windows, shapes: list[Shape], classes: Classes
+) -> Iterator[tuple[NDArray[np.int64], Logs, Logs]]:
+    """Yield steps of windows, int64 [m], and log probabilities of event and category, float64 [m, ..]."""
+    cut = len(classes.events)
+    for shape, rows in plan(windows.lengths, np.arange(len(windows)), shapes):
+        batch = gather(windows, rows, shape)
+        index = steps_of(windows, batch)
+        there = index >= 0
+        logits = np.asarray(forward(batch.codes, batch.numbers))[: len(there)][there].astype(np.float64)
+        category = log_softmax(logits[:, cut:], axis=1) if classes.categories else logits[:, cut:]
+        yield index[there], log_softmax(logits[:, :cut], axis=1), category
