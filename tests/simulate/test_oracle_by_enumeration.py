@@ -12,11 +12,15 @@ import pytest
 from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
+from rabbithole.evaluation.next_oracle import judge_oracle
+from rabbithole.files import read_json, write_json
 from rabbithole.sessions.build import build_sessions
+from rabbithole.simulate.next_event import waits_at_least
 from rabbithole.simulate.oracle import score_oracle
 from rabbithole.simulate.shop import Shop
 from rabbithole.simulate.shops import SHOPS
 from rabbithole.simulate.write import simulate
+from rabbithole.simulate.yoochoose import BRANDS, NUMBERS
 from rabbithole.sources.build import build_events
 from rabbithole.sources.locate import locate
 from rabbithole.spark import SparkOptions
@@ -24,6 +28,7 @@ from rabbithole.spark import SparkOptions
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
 LONGEST = 6
+LISTS = ("item", "timestamp", "event", "category")
 ENDLESS = 600
 """Steps after which a sum over lengths has long converged."""
 
@@ -153,14 +158,22 @@ def sessions_of(folder: Path, format: str, spark: SparkOptions, **settings: Any)
     return folder / "sessions"
 
 
-@pytest.mark.parametrize("format", ["yoochoose", "retailrocket"])
-def test_scores_are_sums_over_all_hidden_paths(format: str, tmp_path: Path, spark: SparkOptions) -> None:
-    sessions, shop = sessions_of(tmp_path, format, spark), SHOPS[format]
+@pytest.fixture(scope="module", params=["yoochoose", "retailrocket"])
+def built(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions
+) -> tuple[Path, Shop]:
+    """Return the folder of a small log's sessions, its raw files beside, and the shop."""
+    folder = tmp_path_factory.mktemp(request.param)
+    return sessions_of(folder, request.param, spark), SHOPS[request.param]
+
+
+def test_scores_are_sums_over_all_hidden_paths(built: tuple[Path, Shop], tmp_path: Path) -> None:
+    (sessions, shop), raw = built, built[0].with_name("raw")
     scores: dict[int, dict[tuple[int, str], float]] = {}
     for window in (100, 3):
         score_oracle(
             sessions=sessions,
-            parameters=tmp_path / "raw" / "parameters.json",
+            parameters=raw / "parameters.json",
             output=tmp_path / "scores.parquet",
             window=window,
             steps=[1, 2, 4, 100],
@@ -169,7 +182,7 @@ def test_scores_are_sums_over_all_hidden_paths(format: str, tmp_path: Path, spar
         rows = pq.read_table(tmp_path / "scores.parquet").to_pylist()
         scores[window] = {(row["steps"], row["session_id"]): row["score"] for row in rows}
 
-    items, going = Items(shop, tmp_path / "raw" / "items.parquet"), going_on(shop)
+    items, going = Items(shop, raw / "items.parquet"), going_on(shop)
     buy, leave = np.array(shop.buy), np.array(shop.leave)
     powers = [np.eye(len(buy))]
     for _ in range(ENDLESS):
@@ -200,6 +213,78 @@ def test_scores_are_sums_over_all_hidden_paths(format: str, tmp_path: Path, spar
             checked += 1
     assert checked >= 40
     assert not any(k == 100 for k, _ in scores[100])
+
+
+def category_chances(shop: Shop) -> dict[str, Floats]:
+    """Return P(category | state) of every category that the log may show."""
+    context = dict(zip(shop.contexts, np.array(shop.context).T, strict=True))
+    found = {"no category": context["0"], "S": context["S"]}
+    for name, words, power in (("number", NUMBERS, 1.5), ("brand", BRANDS, 2)):
+        for place, word in enumerate(words):
+            share = ((place + 1) / len(words)) ** (1 / power) - (place / len(words)) ** (1 / power)
+            found[word] = context[name] * share
+    return found
+
+
+def test_next_events_are_sums_over_all_hidden_paths(built: tuple[Path, Shop], tmp_path: Path) -> None:
+    """Every cross-entropy of the first three events of all test sessions, added up path by path."""
+    (sessions, shop), raw = built, built[0].with_name("raw")
+    rows = pq.read_table(sessions).to_pylist()
+    test = [row for row in rows if row["split"] == "test"]
+    # One category is held back, as if train had never seen it.
+    known = sorted({word for row in rows for word in row["category"] if word})[1:]
+    vocabularies = {"event": list(shop.kinds), "category": known if shop.contexts else []}
+    write_json(tmp_path / "windows" / "encoder.json", {"vocabularies": vocabularies})
+    judge_oracle(
+        sessions=sessions,
+        parameters=raw / "parameters.json",
+        windows=tmp_path / "windows",
+        window=3,
+        steps=[1],
+        keep_open=True,
+        output=tmp_path / "next_event.json",
+    )
+    items, going = Items(shop, raw / "items.parquet"), going_on(shop)
+    kind, categories = np.array(shop.kind).T, category_chances(shop) if shop.contexts else {}
+    allowed = [*known, "no category"]
+    nats: dict[str, list[float]] = {"event": [], "category": []}
+    for row in test:
+        emission = emissions(shop, items, {key: row[key][:3] if key in LISTS else row[key] for key in row})
+        for seen in range(1, min(3, len(row["item"])) + 1):
+            now = last_states(first_state(shop, row["timestamp"][0]), going, emission[:seen])
+            now /= now.sum()
+            if seen == len(row["item"]):
+                nats["event"].append(-log(now @ np.array(shop.buy if row["buyer"] else shop.leave)))
+            elif seen < 3:
+                ahead = now @ going
+                nats["event"].append(-log(ahead @ kind[shop.kinds.index(row["event"][seen])]))
+                came = row["category"][seen] or "no category"
+                if shop.contexts and came in allowed:
+                    total = sum(ahead @ categories[word] for word in allowed)
+                    nats["category"].append(-log(ahead @ categories[came] / total))
+    found = read_json(tmp_path / "next_event.json")
+    for question, values in nats.items():
+        if not values:
+            assert found[question] is None
+            continue
+        assert found[question]["predictions"] == len(values)
+        assert found[question]["cross_entropy"]["value"] == pytest.approx(np.mean(values), rel=1e-3)
+        assert found["event"]["by_steps"][0]["predictions"] == len(test)
+
+
+@pytest.mark.parametrize("format", ["yoochoose", "retailrocket"])
+def test_the_next_event_waits_as_long_as_the_states_say(format: str) -> None:
+    """Of whole milliseconds: at least so long, less at least one more, is exactly so long."""
+    shop = SHOPS[format]
+    cap = int(shop.dwell_cap * 1000)
+    for wait in (1000, 60_000, 3_600_000):
+        here, later = waits_at_least(shop, np.array([wait, wait + 1]))
+        exactly = [wait_probability(shop, state, wait) for state in range(len(shop.states))]
+        assert here - later == pytest.approx(exactly, rel=1e-6)
+    before, at, beyond = waits_at_least(shop, np.array([-5, cap, cap + 1]))
+    assert before == pytest.approx(1)
+    assert at == pytest.approx([wait_probability(shop, state, cap) for state in range(len(shop.states))])
+    assert beyond == pytest.approx(0)
 
 
 def test_there_is_no_oracle_for_other_sessions_than_the_simulated(
