@@ -72,6 +72,12 @@ def merged(base: dict, over: dict) -> dict:
         ("datasets.yoochoose.windows.fields", ["price"], ["windows.fields.0", "'price'", "'cost'"]),
         ("datasets.yoochoose.windows.fields", ["item", "item"], ["windows.fields", "twice"]),
         ("datasets.yoochoose.timezone", "utc", ["timezone", "did you mean UTC?"]),
+        ("datasets.yoochoose.target", "next", ["yoochoose.target", "'buyer' or 'next_event'"]),
+        (
+            "datasets.yoochoose",
+            CONFIG["datasets"]["yoochoose"] | {"target": "next_event", "balance": "undersample"},
+            ["yoochoose", "balance: must be none"],
+        ),
         ("datasets.yoochoose.simulate", 5, ["simulate", "given 5", "a section of keys"]),
         ("spark.master", "lokal", ["spark.master", "given 'lokal'"]),
         ("evaluation.steps", [1, 1], ["evaluation.steps", "twice"]),

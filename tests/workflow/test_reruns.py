@@ -16,6 +16,7 @@ from workflow_runs import TINY, snakemake
 
 SHOPS = ("yoochoose", "retailrocket")
 MODELS = ("gru", "dilated_conv", "gradient_boosting")
+NETWORKS = ("gru", "dilated_conv")
 METRIC_FIGURES = ("roc", "precision_recall", "reliability", "early", "gain")
 EXPLAINED = ("importance", "journeys")
 MODEL_FIGURES = (*METRIC_FIGURES, *EXPLAINED, "learning")
@@ -224,6 +225,13 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "augmentation": (
         {"datasets": {"yoochoose": {"augmentation": {"event_dropout": 0.1}}}},
         trained(YOOCHOOSE) | drawn(YOOCHOOSE, MODEL_FIGURES),
+    ),
+    "target": (
+        {"datasets": {"yoochoose": {"target": "next_event"}}},
+        {f"Training {model} on yoochoose, seed 0" for model in NETWORKS}
+        | {f"Judging the next events of {model} on yoochoose, seed 0" for model in NETWORKS}
+        | {"Counting the next events of yoochoose", "Asking the oracle for the next events of yoochoose"}
+        | PAGE,
     ),
     "minimum item count": (
         {"datasets": {"yoochoose": {"windows": {"minimum_item_count": 2}}}},

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,30 @@ def test_an_explained_session_has_the_scores_of_its_beginnings(finished: Path, m
     for one in told["journeys"]:
         for seen in (1, 2, 3, 5):
             assert one["probability"][seen - 1] == pytest.approx(known[one["session_id"], seen], rel=1e-5)
+
+
+def test_the_next_event_is_foretold_from_the_same_windows(
+    finished: Path, project: Path, tmp_path: Path
+) -> None:
+    """With the other target a finished run trains anew, judges all on the same answers, and tells it."""
+    shutil.copytree(finished, tmp_path / "run", symlinks=True)
+    config, results = tmp_path / "next.yaml", tmp_path / "run/results"
+    datasets = {"yoochoose": {"target": "next_event"}, "retailrocket": None}
+    config.write_text(yaml.safe_dump({"datasets": datasets, "models": {"dilated_conv": None}}))
+    made = (results / "yoochoose/windows.json").stat().st_mtime_ns
+    done = snakemake(tmp_path / "run", config=config, root=project)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    assert (results / "yoochoose/windows.json").stat().st_mtime_ns == made
+    runs = ("gru/seed-0", "most_frequent", "markov", "oracle")
+    judged = [json.loads((results / "yoochoose" / run / "next_event.json").read_text()) for run in runs]
+    for question in ("event", "category"):
+        answers = [{row["name"]: row["came"] for row in one[question]["classes"]} for one in judged]
+        came = [{name: count for name, count in one.items() if count} for one in answers]
+        assert came == [came[0]] * len(runs)
+        assert judged[-1][question]["cross_entropy"]["value"] < judged[1][question]["cross_entropy"]["value"]
+    page = (results / "report/index.html").read_text("utf-8")
+    assert "what comes next?" in page
+    assert "Markov, first order" in page
 
 
 def test_nothing_is_lost_between_the_stages(finished: Path) -> None:
