@@ -113,13 +113,13 @@ def in_words(name: str, rows: list[dict[str, Any]], question: str) -> str | None
     )
     if MOST_FREQUENT in found:
         text += f", that of shares alone {area(found[MOST_FREQUENT]['value'])}"
-    if ORACLE not in found:
-        return text + "."
-    least, gained = found[ORACLE]["value"], markov["value"] - ours["value"]
-    text += f"; no model could come below {area(least)}."
-    possible = markov["value"] - least
-    if gained > 0 and possible > 0:
-        text += f" So it gains {share(min(gained / possible, 1))} of what can be gained over the chain."
+    text += f"; no model could come below {area(found[ORACLE]['value'])}." if ORACLE in found else "."
+    counted = min(found[model]["value"] for model in (MARKOV, MOST_FREQUENT) if model in found)
+    if ours["value"] >= counted:
+        return text + " Counting train does no worse than the network."
+    if ORACLE in found and found[ORACLE]["value"] < counted:
+        gained = (counted - ours["value"]) / (counted - found[ORACLE]["value"])
+        text += f" So it gains {share(min(gained, 1))} of what can be gained over counting."
     return text
 
 
