@@ -24,8 +24,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "window": 20, "width": 12, "dropout": 0.0, "learning_rate": 0.02, "batch_size": 32, "epochs": 2,
     },
     "char_gru": {
-        "embedding_width": 8, "width": 32, "layers": 1, "dropout": 0.0, "learning_rate": 0.02,
-        "weight_decay": 0.0, "batch_size": 4, "steps": 16, "epochs": 6,
+        "embedding_width": 8, "width": 32, "layers": 1, "embedding_dropout": 0.0, "dropout": 0.0,
+        "kernel_dropout": 0.0, "learning_rate": 0.02, "weight_decay": 0.0, "batch_size": 4, "steps": 16,
+        "epochs": 6,
     },
 }  # fmt: skip
 
@@ -42,6 +43,14 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
             lower=True, seed=0,
         )  # fmt: skip
     return folder
+
+
+def small_gru(*, layers: int) -> CharGru:
+    """Return an untrained network of nine symbols that drops half of all while it learns."""
+    return CharGru(
+        symbols=9, embedding_width=4, width=6, layers=layers, embedding_dropout=0.5, dropout=0.5,
+        kernel_dropout=0.5, rngs=nnx.Rngs(0),
+    )  # fmt: skip
 
 
 def test_the_gru_learns_a_text_that_repeats(learned):
@@ -70,12 +79,13 @@ def test_bits_are_those_of_the_held_out_part_read_from_the_book_s_start(learned)
 
 
 def test_who_learns_on_is_judged_before_it_learns_and_forgets_nothing_of_the_book():
-    network = CharGru(symbols=9, embedding_width=4, width=6, layers=1, dropout=0.5, rngs=nnx.Rngs(0))
+    network = small_gru(layers=1)
     graph, parameters = nnx.split(network, nnx.Param)
-    codes = jnp.array(np.random.default_rng(0).integers(0, 4, 203))
+    random = np.random.default_rng(0)
+    learned, codes = jnp.array(random.integers(0, 9, 400)), jnp.array(random.integers(0, 4, 203))
 
     def judged(codes: jax.Array, rate: float) -> np.ndarray:
-        return adapting_log_probabilities(graph, parameters, codes, rate=rate, pull=0.0)
+        return adapting_log_probabilities(graph, parameters, learned, codes, rate=rate, pull=0.0)
 
     logits, _ = network(codes[:-1, None], network.initial_state(1))
     plain = jax.nn.log_softmax(logits[:, 0])[jnp.arange(202), codes[1:]]
@@ -88,7 +98,7 @@ def test_who_learns_on_is_judged_before_it_learns_and_forgets_nothing_of_the_boo
 
 
 def test_the_gru_reads_no_character_ahead_and_goes_on_from_its_state():
-    network = CharGru(symbols=9, embedding_width=4, width=6, layers=2, dropout=0.5, rngs=nnx.Rngs(0))
+    network = small_gru(layers=2)
     codes = jnp.array(np.random.default_rng(0).integers(0, 9, (10, 3)))
     whole, last = network(codes, network.initial_state(3))
     first, state = network(codes[:6], network.initial_state(3))

@@ -18,6 +18,9 @@ from rabbithole.models.char_gru import CharGru, State
 WARM_UP = 2000
 """Characters read before the first that is judged, or written: enough that more change nothing."""
 
+MEASURED = 16000
+"""Characters at the end of the first part on which the slopes' scale is measured."""
+
 
 class StreamLearner(Learner):
     """Truncated backpropagation through time with AdamW, clipped gradients, a rate that rises and then falls.
@@ -50,7 +53,8 @@ class StreamLearner(Learner):
         """Return the untrained network for so many codes."""
         return CharGru(
             symbols=symbols, embedding_width=settings["embedding_width"], width=settings["width"],
-            layers=settings["layers"], dropout=settings["dropout"], rngs=nnx.Rngs(seed),
+            layers=settings["layers"], embedding_dropout=settings["embedding_dropout"],
+            dropout=settings["dropout"], kernel_dropout=settings["kernel_dropout"], rngs=nnx.Rngs(seed),
         )  # fmt: skip
 
     @staticmethod
@@ -90,7 +94,8 @@ class StreamLearner(Learner):
 
     def adapting_log_probabilities(self) -> np.ndarray:
         """Return the same of a reader that goes on learning as it reads."""
-        found = adapting_log_probabilities(self.graph, self.parameters, self._judged())
+        learned = jnp.asarray(self.corpus.codes[: self.corpus.held_out][-MEASURED:])
+        found = adapting_log_probabilities(self.graph, self.parameters, learned, self._judged())
         return found[-self._held_out() :]
 
     def _judged(self) -> Array:

@@ -26,15 +26,15 @@ class GruLayer(nnx.Module):
         self.state_kernel = nnx.Param(orthogonal(rngs.params(), (width, 3 * width), jnp.float32))
         self.state_bias = nnx.Param(jnp.zeros(3 * width))
 
-    def __call__(self, inputs: Array, state: Array) -> tuple[Array, Array]:
+    def __call__(self, inputs: Array, state: Array, kernel: Array | None = None) -> tuple[Array, Array]:
         """Return the states over time, float32[steps, batch, width], and the last of them.
 
-        inputs: float32[steps, batch, features]; state: float32[batch, width], before the first step.
+        inputs: float32[steps, batch, features]; state: float32[batch, width], before the first step;
+        kernel: what takes the place of the state's own kernel, of the same shape.
         """
+        kernel = self.state_kernel[...] if kernel is None else kernel
         gates = jnp.split(self.input_gates(inputs), 3, axis=-1)
-        outputs = recurrence(
-            lax.optimization_barrier(tuple(gates)), self.state_kernel[...], self.state_bias[...], state
-        )
+        outputs = recurrence(lax.optimization_barrier(tuple(gates)), kernel, self.state_bias[...], state)
         return outputs, outputs[-1]
 
 

@@ -33,7 +33,13 @@ class CharGru(Section):
     embedding_width: Positive = Field(32, description="Numbers per character.")
     width: Positive = Field(256, description="Units of each GRU layer.")
     layers: Positive = Field(1, description="Stacked GRU layers.")
-    dropout: float = Field(0.2, ge=0, lt=1, description="Share of units dropped while training.")
+    embedding_dropout: float = Field(
+        0.2, ge=0, lt=1, description="Share of a character's numbers dropped while training."
+    )
+    dropout: float = Field(0.2, ge=0, lt=1, description="Share of each layer's units dropped while training.")
+    kernel_dropout: float = Field(
+        0.0, ge=0, lt=1, description="Share of the weights between a layer's steps dropped while training."
+    )
     learning_rate: float = Field(0.003, gt=0, description="Peak step size of AdamW.")
     weight_decay: float = Field(0.0001, ge=0, description="Weight decay of AdamW.")
     batch_size: Positive = Field(16, description="Parallel streams of text.")
