@@ -54,12 +54,13 @@ rule train_text:
     params:
         settings=text_settings,
         code=code("rabbithole.alice.train"),
+        resume=text_resume_options,
     message:
         "Learning Alice with {wildcards.text_model}"
     shell:
-        "python -m rabbithole train-text --settings {params.settings:q} --text {input.text:q} "
-        "--output {output.checkpoint:q} --history {output.history:q} --metrics {output.metrics:q} "
-        "--threads {threads} 2>&1 | tee {log:q}"
+        "python -m rabbithole train-text --settings {params.settings:q} --code {params.code:q} "
+        "--resume {params.resume:q} --text {input.text:q} --output {output.checkpoint:q} "
+        "--history {output.history:q} --metrics {output.metrics:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule sample_text:

@@ -261,7 +261,16 @@ def resume_options(wildcards, resources):
 
     A function of resources, so Snakemake does not track it.
     """
-    folder = results(f"{wildcards.dataset}/{wildcards.model}/resume")
+    return _resume(f"{wildcards.dataset}/{wildcards.model}")
+
+
+def text_resume_options(wildcards, resources):
+    """Return the same of a text network."""
+    return _resume(f"alice/{wildcards.text_model}")
+
+
+def _resume(model):
+    folder = results(f"{model}/resume")
     return as_text({"folder": folder, "minutes": SETTINGS.training.checkpoint_minutes})
 
 

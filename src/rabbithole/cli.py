@@ -290,13 +290,29 @@ def book(settings: Json, output: File) -> None:
 
 @app.command()
 def train_text(
-    settings: Json, text: File, output: File, history: File, metrics: File, threads: Threads = 1
+    settings: Json,
+    resume: Json,
+    code: Annotated[str, typer.Option()],
+    text: File,
+    output: File,
+    history: File,
+    metrics: File,
+    threads: Threads = 1,
 ) -> None:
     """Learn the book with one text model."""
     use_threads(threads)
     from rabbithole.alice.train import train_text
 
-    train_text(**settings, text=text, output=output, history=history, metrics=metrics)
+    train_text(
+        **settings,
+        text=text,
+        output=output,
+        history=history,
+        metrics=metrics,
+        code=code,
+        resume=Path(resume["folder"]),
+        checkpoint_minutes=resume["minutes"],
+    )
 
 
 @app.command()

@@ -40,7 +40,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
         train_text(
             model=model, text=folder / "book.txt", output=folder / model,
             history=folder / f"{model}-history.json", metrics=folder / f"{model}.json", settings=settings,
-            lower=True, seed=0,
+            lower=True, seed=0, code="", resume=folder / "resume", checkpoint_minutes=60.0,
         )  # fmt: skip
     return folder
 

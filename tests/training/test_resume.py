@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from window_fixtures import random_sessions, write_windows
 
-from rabbithole.training.loop import TrainingState
 from rabbithole.training.network import Learned
 from rabbithole.training.resume import FILES, Checkpoints
 from rabbithole.training.score import score
+from rabbithole.training.state import TrainingState
 from rabbithole.training.train import train
 
 PROGRAM = """

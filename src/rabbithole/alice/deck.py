@@ -52,14 +52,15 @@ class DeckLearner(Learner):
 
         return step, jnp.asarray(window[:-1]), int(window[-1])
 
-    def epoch(self) -> float:
+    def epoch(self, number: int) -> float:
         """Go through all windows once, in random order; return the mean loss in bits per character."""
         batch = self.settings["batch_size"]
-        places = self.shuffler.permutation(np.arange(self.window, self.corpus.held_out, dtype=np.int32))
+        random, key = self.draws(number)
+        places = random.permutation(np.arange(self.window, self.corpus.held_out, dtype=np.int32))
         places = places[: len(places) // batch * batch].reshape(-1, batch)
         self.parameters, self.moments, loss = _train(
             self.graph, self.optimizer, self.window, self.parameters, self.moments, self.corpus.codes, places,
-            self.next_key(),
+            key,
         )  # fmt: skip
         return float(loss) / np.log(2)
 

@@ -12,23 +12,27 @@ from jax import Array
 from rabbithole.alice.corpus import Corpus, code_lengths
 from rabbithole.errors import UserError
 
+KEYS = "rbg"
+"""Random bits come from the processor's own generator: threefry would take a good part of the time."""
+
 Step = Callable[[Any, Array], tuple[Any, Array]]
 
 
 class Learner(ABC):
     """A text network and the way it is taught, one `epoch` after the other.
 
-    graph, parameters: the network, as `flax.nnx.split` returns it; `parameters` are those to judge.
+    graph, parameters: the network, as `flax.nnx.split` returns it; moments: the optimiser's state. The seed
+    and an epoch's number fix all that is drawn in it.
     """
 
     graph: Any
     parameters: Any
+    moments: Any
 
     def __init__(self, corpus: Corpus, settings: dict[str, Any], *, seed: int) -> None:
         self.corpus = corpus
         self.settings = settings
-        self.key = jax.random.key(seed)
-        self.shuffler = np.random.default_rng(seed)
+        self.seed = seed
         self.graph, self.parameters = nnx.split(
             self.build(settings, symbols=corpus.vocabulary.symbols, seed=seed), nnx.Param
         )
@@ -48,7 +52,7 @@ class Learner(ABC):
         """
 
     @abstractmethod
-    def epoch(self) -> float:
+    def epoch(self, number: int) -> float:
         """Go through the first part of the text once; return the mean loss on the way, in bits."""
 
     @abstractmethod
@@ -64,10 +68,10 @@ class Learner(ABC):
         codes = self.corpus.codes[self.corpus.held_out :]
         return float(code_lengths(log_probabilities, codes, self.corpus.vocabulary).mean())
 
-    def next_key(self) -> Array:
-        """Return a random key that was not used before."""
-        self.key, key = jax.random.split(self.key)
-        return key
+    def draws(self, number: int) -> tuple[np.random.Generator, Array]:
+        """Return what an epoch's places are drawn with, and its key for dropout."""
+        key = jax.random.fold_in(jax.random.key(self.seed, impl=KEYS), number)
+        return np.random.default_rng((self.seed, number)), key
 
 
 def parameter_count(parameters: Any) -> int:

@@ -72,17 +72,18 @@ class StreamLearner(Learner):
 
         return step, state, int(context[-1])
 
-    def epoch(self) -> float:
+    def epoch(self, number: int) -> float:
         """Read all streams once; return the mean loss in bits per character."""
         streams, steps = self.settings["batch_size"], self.settings["steps"]
         length = self.chunks * steps
-        start = int(self.shuffler.integers(self.corpus.held_out - streams * length))
+        random, key = self.draws(number)
+        start = int(random.integers(self.corpus.held_out - streams * length))
         taken = self.corpus.codes[start : start + streams * length + 1]
         inputs, targets = (
             part.reshape(streams, self.chunks, steps).transpose(1, 2, 0) for part in (taken[:-1], taken[1:])
         )
         self.parameters, self.moments, loss = _train(
-            self.graph, self.optimizer, self.parameters, self.moments, inputs, targets, self.next_key()
+            self.graph, self.optimizer, self.parameters, self.moments, inputs, targets, key
         )
         return float(loss) / np.log(2)
 

@@ -7,7 +7,9 @@ from typing import Any
 from rabbithole.alice.checkpoint import learner_of, save
 from rabbithole.alice.corpus import read_book, split
 from rabbithole.alice.learner import parameter_count
-from rabbithole.files import whole, write_json
+from rabbithole.files import digest, whole, write_json
+from rabbithole.training.resume import Checkpoints, digest_of
+from rabbithole.training.state import TrainingState
 
 
 def train_text(
@@ -20,6 +22,9 @@ def train_text(
     settings: dict[str, Any],
     lower: bool,
     seed: int,
+    code: str,
+    resume: Path,
+    checkpoint_minutes: float,
 ) -> None:
     """Train a text model (`deck` or `char_gru`) and write its checkpoint, its history and its metrics.
 
@@ -30,21 +35,33 @@ def train_text(
     "seconds": [per epoch]}; `loss_bits` is the mean on the way, with dropout. metrics:
     {"bits_per_character", "adapting_bits_per_character" (of a reader that goes on learning as it is judged;
     None for the deck's), "epochs", "parameters", "characters", "held_out_characters"}.
+    The state is kept below the folder `resume` after epochs (see `Checkpoints.keep`), until all is written.
+    Killed and started again with the same arguments, text and `code` (any text that tells one code from
+    another), the training goes on from there.
     """
     corpus = split(read_book(text, lower=lower))
     learner = learner_of(model)(corpus, settings, seed=seed)
-    epochs, seconds = [], []
-    for number in range(1, settings["epochs"] + 1):
+    made_of = (model, settings, lower, seed, code, digest(text))
+    checkpoints = Checkpoints(resume / digest_of(*made_of), minutes=checkpoint_minutes)
+    state = TrainingState((learner.parameters, learner.moments), best=())
+    if (kept := checkpoints.load(state)) is not None:
+        state = kept
+        learner.parameters, learner.moments = state.learned
+        print(f"alice {model}: continues from epoch {state.epoch + 1}", flush=True)
+    while state.epoch < settings["epochs"]:
         begun = time.monotonic()
-        loss = learner.epoch()
+        state.epoch += 1
+        loss = learner.epoch(state.epoch)
         bits = learner.bits(learner.log_probabilities())
-        seconds.append(round(time.monotonic() - begun, 3))
-        epochs.append({"epoch": number, "loss_bits": loss, "held_out_bits": bits})
+        state.learned = learner.parameters, learner.moments
+        state.seconds.append(round(time.monotonic() - begun, 3))
+        state.rows.append({"epoch": state.epoch, "loss_bits": loss, "held_out_bits": bits})
         print(
-            f"alice {model}: epoch {number:>3}/{settings['epochs']}  loss {loss:.3f}  held out {bits:.3f} "
-            f"bits per character  {seconds[-1]:.1f} s",
+            f"alice {model}: epoch {state.epoch:>3}/{settings['epochs']}  loss {loss:.3f}  "
+            f"held out {bits:.3f} bits per character  {state.seconds[-1]:.1f} s",
             flush=True,
         )
+        checkpoints.keep(state)
     with whole(output) as folder:
         save(
             folder,
@@ -55,15 +72,16 @@ def train_text(
             lower=lower,
         )
     adapting = learner.adapting_log_probabilities()
-    write_json(history, {"epochs": epochs, "seconds": seconds})
+    write_json(history, {"epochs": state.rows, "seconds": state.seconds})
     write_json(
         metrics,
         {
-            "bits_per_character": epochs[-1]["held_out_bits"],
+            "bits_per_character": state.rows[-1]["held_out_bits"],
             "adapting_bits_per_character": None if adapting is None else learner.bits(adapting),
-            "epochs": len(epochs),
+            "epochs": state.epoch,
             "parameters": parameter_count(learner.parameters),
             "characters": len(corpus.codes),
             "held_out_characters": len(corpus.codes) - corpus.held_out,
         },
     )
+    checkpoints.remove()

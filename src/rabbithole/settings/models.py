@@ -50,8 +50,8 @@ class Training(Section):
         5.0,
         ge=0,
         description="A network's state is saved after so many minutes, and after epochs that end ten "
-        "seconds or more after the last save; training that was killed goes on from there. Changes no "
-        "result, so it reruns nothing. 0: after every batch.",
+        "seconds or more after the last save (a text network's after epochs alone); training that was "
+        "killed goes on from there. Changes no result, so it reruns nothing. 0: after every batch.",
     )
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 from rabbithole.models.embedding import ITEM
 from rabbithole.training.augment import augment
 from rabbithole.training.batches import Shape, distinct, gather, plan, random, shapes
-from rabbithole.training.network import Learned, begin, make_forward, make_step, optimisers
+from rabbithole.training.network import begin, make_forward, make_step, optimisers
 from rabbithole.training.sharing import Sharing
+from rabbithole.training.state import TrainingState
 from rabbithole.training.task import Task
 
 KEYS = "rbg"
@@ -26,26 +26,8 @@ compile (for the first weights) as the network."""
 
 Report = Callable[[dict[str, Any], float], None]
 
-Keep = Callable[["TrainingState"], None]
+Keep = Callable[[TrainingState], None]
 """What is told of the state after each batch and each epoch, and may save it."""
-
-
-@dataclass
-class TrainingState:
-    """All that training needs to go on from where it stands.
-
-    learned: weights, optimiser and count of steps (dropout's keys follow from it); best: the weights and
-    table of the best epoch; epoch: those done; place: batches done in the one under way; rows: one dict an
-    epoch; seconds: how long each epoch took, of one that was broken off since it went on.
-    """
-
-    learned: Learned
-    best: tuple[Any, Array]
-    best_epoch: int = 0
-    epoch: int = 0
-    place: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
 
 
 class Trainer:

@@ -17,8 +17,8 @@ from typing import Any
 
 from rabbithole.files import digest, read_json, remove, whole, write_json
 from rabbithole.training.checkpoint import load_arrays, save_arrays
-from rabbithole.training.loop import TrainingState
 from rabbithole.training.sharing import first, same_for_all
+from rabbithole.training.state import TrainingState
 
 ARRAYS, PROGRESS, FILES = "arrays", "progress.json", "files.json"
 
