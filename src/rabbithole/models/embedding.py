@@ -16,6 +16,10 @@ SMALL = 128
 """Fields with at most so many codes are looked up by a product with one-hot rows."""
 
 
+KNOTS = tuple(step / 2 for step in range(-4, 5))
+"""Where a normalised number's hat functions have their peaks, half a deviation apart."""
+
+
 class RowTable(nnx.Param):
     """A table of which a step touches few rows; the training loop updates just those."""
 
@@ -24,7 +28,9 @@ class EventEmbedding(nnx.Module):
     """One table per categorical field, the numeric fields beside, and whether the item is the step before's.
 
     The item takes `embedding_width` numbers; another field of n codes about sqrt(n), at most half of that.
-    A missing number is 0 with an indicator of 1.
+    A number comes as it is and as hat functions around `KNOTS` (a piecewise linear encoding: Gorishniy,
+    Rubachev and Babenko 2022, arXiv:2203.05556, section 3.2), as what it says is seldom linear; a missing
+    one is 0, with an indicator of 1.
     """
 
     def __init__(self, *, embedding_width: int, sizes: dict[str, int], rngs: nnx.Rngs) -> None:
@@ -37,15 +43,17 @@ class EventEmbedding(nnx.Module):
             embedding_width if index == ITEM else min(max(1, embedding_width // 2), round(size**0.5) + 1)
             for index, size in enumerate(self.sizes)
         ]
-        # Tables of unit scale: a field's numbers then weigh as much as a normalised numeric field.
+        # Tables of unit scale: a field's numbers then weigh as much as a normalised numeric field. Rows of
+        # large tables begin alike, or the networks would know train's sessions by their random numbers.
         tables = [
             (RowTable if index == ITEM else nnx.Param)(
-                jax.random.normal(rngs.params(), (size, width), jnp.float32) * (0.1 if index == ITEM else 0.5)
+                jax.random.normal(rngs.params(), (size, width), jnp.float32)
+                * (0.5 if size <= SMALL else 0.01)
             )
             for index, (size, width) in enumerate(zip(self.sizes, widths, strict=True))
         ]
         self.tables = nnx.Dict(dict(zip(CATEGORICAL, tables, strict=True)))
-        self.features = sum(widths) + 2 * len(NUMERIC) + 1
+        self.features = sum(widths) + (2 + len(KNOTS)) * len(NUMERIC) + 1
 
     def __call__(self, codes: Array, numbers: Array, *, time_axis: int) -> Array:
         """Read int32 [.., .., 7] and float32 [.., .., 2]; return float32 [.., .., features].
@@ -58,13 +66,16 @@ class EventEmbedding(nnx.Module):
         tables = [self.tables[field][...] for field in CATEGORICAL]
         hot = jnp.concatenate([jax.nn.one_hot(codes[..., i], self.sizes[i]) for i in self.small], axis=-1)
         known = jnp.isfinite(numbers)
+        values = jnp.where(known, numbers, 0.0)
+        hats = jnp.maximum(0.0, 1 - jnp.abs(values[..., None] - jnp.array(KNOTS)) / (KNOTS[1] - KNOTS[0]))
         item = codes[..., ITEM]
         before = _shift(item, time_axis)
         parts = [
             hot @ block_diag(*[tables[i] for i in self.small]),
             *[tables[i][codes[..., i]] for i in self.large],
             tables[ITEM][item],
-            jnp.where(known, numbers, 0.0),
+            values,
+            (hats * known[..., None]).reshape(*numbers.shape[:-1], -1),
             (~known).astype(jnp.float32),
             (item == before)[..., None].astype(jnp.float32),
         ]

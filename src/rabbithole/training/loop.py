@@ -55,7 +55,12 @@ class Trainer:
         self.sharing = Sharing()
         self.key = self.sharing.whole(jax.random.key(seed, impl=KEYS))
         model.head.set_prior(task.first_guess())
-        chain = optimisers(settings, training["epochs"] * len(self.batches(0)))
+        chain = optimisers(
+            settings,
+            steps=training["epochs"] * len(self.batches(0)),
+            batch_size=training["batch_size"],
+            items=model.embedding.sizes[ITEM],
+        )
         self.network, learned = begin(model, *chain)
         learned = self.sharing.whole(learned)
         self.step = make_step(

@@ -11,12 +11,13 @@ import optax
 from flax import nnx
 from jax import Array
 
-from rabbithole.models.embedding import RowTable, large_tables
+from rabbithole.models.embedding import SMALL, RowTable, large_tables
 from rabbithole.training.rows import take_rows, update_rows
 
-TABLE_RATE = 0.03
-"""Share of the step size for tables of many rows: Adam moves a row that is seen seldom as far as one that is
-seen always, so that at the full rate the networks learn train's items by heart."""
+TABLE_RATE = 0.1
+"""How far a session moves a row of a large table, in step sizes times its slope. Such tables learn by plain
+descent: a row moves as far as what was seen of it says. Adam moves a row that is seen seldom as far as one
+that is seen always, and the networks learn train's items by heart."""
 
 Loss = Callable[..., tuple[Array, Array]]
 """From a batch's logits and answers to the sum to learn from, and two sums to tell; see `Task.loss`."""
@@ -75,11 +76,11 @@ def begin(model: nnx.Module, optimiser: Any, table_optimiser: Any) -> tuple[Netw
     return network, learned
 
 
-def optimisers(settings: dict[str, Any], steps: int) -> tuple[Any, Any]:
-    """Return AdamW for the weights and for the item table: warmed up, then a cosine down to 0 after `steps`.
+def optimisers(settings: dict[str, Any], *, steps: int, batch_size: int, items: int) -> tuple[Any, Any]:
+    """Return the optimiser of the weights and that of the item table, which has so many rows.
 
-    Biases do not decay; of the item table, only rows that are touched do. Tables of many rows take steps of
-    `TABLE_RATE` times the size.
+    AdamW, and plain descent for large tables. Both are warmed up, then go down to 0 after `steps` as a
+    cosine. Neither biases nor large tables decay.
     """
     warm = max(1, min(200, steps // 10))
     schedule = optax.warmup_cosine_decay_schedule(0.0, settings["learning_rate"], warm, max(steps, warm + 1))
@@ -87,13 +88,12 @@ def optimisers(settings: dict[str, Any], steps: int) -> tuple[Any, Any]:
     def matrices(weights: Any) -> Any:
         return jax.tree.map(lambda leaf: leaf.ndim > 1, weights)
 
-    decay, slower = settings["weight_decay"], optax.scale(TABLE_RATE)
-    return (
-        optax.chain(
-            optax.adamw(schedule, weight_decay=decay, mask=matrices), optax.masked(slower, large_tables)
-        ),
-        optax.chain(optax.adamw(schedule, weight_decay=decay), slower),
-    )
+    def kinds(weights: Any) -> Any:
+        return jax.tree.map(lambda large: "large" if large else "small", large_tables(weights))
+
+    small = optax.adamw(schedule, weight_decay=settings["weight_decay"], mask=matrices)
+    large = optax.chain(optax.sgd(schedule), optax.scale(TABLE_RATE * batch_size))
+    return optax.partition({"large": large, "small": small}, kinds), large if items > SMALL else small
 
 
 def make_step(
