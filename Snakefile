@@ -17,6 +17,7 @@ report: "workflow/report/overview.rst"
 
 
 include: "rules/common.smk"
+include: "rules/read_by.smk"
 include: "rules/made_of.smk"
 include: "rules/sources.smk"
 include: "rules/sessions.smk"

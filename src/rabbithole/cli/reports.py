@@ -1,0 +1,86 @@
+"""Figures, the page, and what is measured on demand."""
+
+from pathlib import Path
+
+from rabbithole.cli.app import File, Json, Threads, app, use_threads
+
+
+@app.command()
+def figure(name: str, sources: Json, style: Json, output: File) -> None:
+    """Draw one figure of the report."""
+    from importlib import import_module
+
+    draw = getattr(import_module(f"rabbithole.report.{name}"), name)
+    paths = {
+        argument: {name: Path(path) for name, path in source.items()}
+        if isinstance(source, dict)
+        else Path(source)
+        for argument, source in sources.items()
+    }
+    draw(**paths, style=style, output=output)
+
+
+@app.command()
+def page(sources: Json, benchmarks: File, output: File, summary: File) -> None:
+    """Write the report: one self-contained page, and its headline figures as text."""
+    import yaml
+
+    from rabbithole.code_digest import pins
+    from rabbithole.report.page import page
+
+    settings = yaml.safe_dump(sources.pop("settings"), sort_keys=False)
+    made = {"settings": settings, "versions": pins(), "benchmarks": benchmarks}
+    page(**sources, made=made, output=output, summary=summary)
+
+
+@app.command()
+def probe(settings: Json, windows: File, output: File, threads: Threads = 1) -> None:
+    """Hunt for leaks: train briefly on parts of the data."""
+    use_threads(threads)
+    from rabbithole.evaluation.audit import audit
+
+    audit(**settings, windows=windows, output=output)
+
+
+@app.command()
+def audit(audits: Json, output: File) -> None:
+    """Write what the hunt for leaks found as tables, and print it."""
+    from rabbithole.report.audit import audit_tables
+
+    audit_tables(audits={name: Path(path) for name, path in audits.items()}, output=output)
+    print(output.read_text("utf-8"))
+
+
+@app.command()
+def trial(
+    settings: Json, windows: File, output: File, oracle: Path | None = None, threads: Threads = 1
+) -> None:
+    """Train a network in several ways, to compare them."""
+    use_threads(threads)
+    from rabbithole.evaluation.trials import trial
+
+    trial(**settings, windows=windows, oracle=oracle, output=output)
+
+
+@app.command()
+def compare(trials: Json, output: File) -> None:
+    """Write how the ways to train compare as tables, and print it."""
+    from rabbithole.report.compare import comparison_tables
+
+    comparison_tables(
+        trials={
+            dataset: {network: Path(path) for network, path in networks.items()}
+            for dataset, networks in trials.items()
+        },
+        output=output,
+    )
+    print(output.read_text("utf-8"))
+
+
+@app.command()
+def limit(datasets: Json, output: File) -> None:
+    """Write how near the models come to the best possible score as a table, and print it."""
+    from rabbithole.report.limit import limit_tables
+
+    limit_tables(datasets=datasets, output=output)
+    print(output.read_text("utf-8"))
