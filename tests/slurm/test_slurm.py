@@ -184,7 +184,7 @@ def test_a_job_gets_what_the_profile_says(run: Run) -> None:
 def test_small_steps_share_jobs(run: Run) -> None:
     ran = {job["Comment"] for job in run.jobs}
     assert ran >= {"rule_judge_evaluate_oracle", "rule_alice_sample_text_train_text"}
-    assert len(run.of("rule_compare.*")) == 1
+    assert len(run.of("rule_rank.*")) == 1
     assert not run.of(".*(figure|page|book).*")
 
 

@@ -13,6 +13,9 @@ FULL = 4
 """Up to so many steps a batch holds `batch_size` sessions; above, as many steps as that makes: 4,096 with the
 default, whose arrays still fit a core's cache (twice as many take three times as long)."""
 
+MANY = 250_000
+"""Sessions to learn from that make a compilation (some seconds) cheaper than the padding that it saves."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -36,14 +39,16 @@ class Shape:
     steps: int
 
 
-def shapes(*, length: int, batch_size: int) -> list[Shape]:
+def shapes(*, length: int, batch_size: int, sessions: int = MANY) -> list[Shape]:
     """Return the shapes of all batches, shortest first: 1, 2, 4, 8, ... steps, last the window's `length`.
 
-    Each costs a compilation, and few sessions are long: there is none between half of `length` and it.
+    Each costs a compilation, and few sessions are long: there is none between half of `length` and it, and
+    where there are few `sessions` to learn from, only 1, 4, 16, ...
     """
+    factor = 2 if sessions >= MANY else 4
     steps = [1]
-    while steps[-1] * 4 <= length:
-        steps.append(steps[-1] * 2)
+    while steps[-1] * factor * 2 <= length:
+        steps.append(steps[-1] * factor)
     if steps[-1] < length:
         steps.append(length)
     return [Shape(max(1, batch_size * min(FULL, count) // count), count) for count in steps]

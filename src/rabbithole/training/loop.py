@@ -51,7 +51,7 @@ class Trainer:
         self.task = task
         self.training, self.event_dropout = training, event_dropout
         self.seed = seed
-        self.shapes = shapes(length=length, batch_size=training["batch_size"])
+        self.shapes = shapes(length=length, batch_size=training["batch_size"], sessions=len(task.train))
         self.sharing = Sharing()
         self.key = self.sharing.whole(jax.random.key(seed, impl=KEYS))
         model.head.set_prior(task.first_guess())
