@@ -13,8 +13,10 @@ from rabbithole.evaluation.delong import paired_test, placements
 from rabbithole.evaluation.evaluate import probabilities, ranking
 from rabbithole.evaluation.scores import read_scores
 from rabbithole.files import write_json
+from rabbithole.models.heads import ENDED, RUNNING
 from rabbithole.models.registry import model_class
-from rabbithole.training.buyer import Buyer
+from rabbithole.training.buyer import Buyer, network_logits
+from rabbithole.training.calibrate import calibrated
 from rabbithole.training.inputs import Encoding, read_encoding, read_split
 from rabbithole.training.loop import Trainer, build
 from rabbithole.windows.arrays import Windows, take
@@ -130,9 +132,11 @@ class Trials:
             seed=seed,
         )
         trainer.run(lambda _row, _speed: None, lambda _state: None)
-        weights, table = trainer.state.best
-        trainer.state.learned = dataclasses.replace(trainer.state.learned, weights=weights, table=table)
-        return task.logits(trainer.forward, data["test"], steps, trainer.shapes)
+        trainer.take_best()
+        found = task.description(trainer.forward, trainer.shapes)["calibration"]
+        running = RUNNING if augmentation["prefixes"] else ENDED
+        logits = network_logits(trainer.forward, data["test"], steps, shapes=trainer.shapes, running=running)
+        return calibrated(logits, steps, found)
 
 
 def _moments(

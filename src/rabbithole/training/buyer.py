@@ -1,5 +1,6 @@
 """The task that the deck keeps to: will this session buy?"""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from rabbithole.models.heads import ENDED, RUNNING
 from rabbithole.training.balance import balanced_rows, class_weights, natural_log_odds, prior_shift
 from rabbithole.training.batches import Batch, Shape, gather, plan
+from rabbithole.training.calibrate import fit_calibration
 from rabbithole.training.inputs import Encoding, read_split, refuse_one_class
 from rabbithole.training.judge import judge
 from rabbithole.training.task import Forward, Task
@@ -39,9 +41,18 @@ class Buyer(Task):
             refuse_one_class(found, split)
         return cls(**data, balance=balance, prefixes=augmentation["prefixes"])
 
-    def description(self) -> dict[str, Any]:
-        """Return what must be added to log odds, and whether running sessions were learned."""
-        return {"shift": self.shift, "prefixes": self.prefixes}
+    def description(self, forward: Forward, shapes: list[Shape]) -> dict[str, Any]:
+        """Return what makes log odds true, and whether running sessions were learned."""
+        running = RUNNING if self.prefixes else ENDED
+        return self.true_odds(
+            lambda steps: network_logits(forward, self.valid, steps, shapes=shapes, running=running),
+            length=shapes[-1].steps,
+        )
+
+    def true_odds(self, logits: Callable[[list[int]], NDArray[np.float64]], *, length: int) -> dict[str, Any]:
+        """Return the same of any model; logits: from steps to those of valid, as trained."""
+        calibration = fit_calibration(logits, self.valid, shift=self.shift, length=length)
+        return {"calibration": calibration, "prefixes": self.prefixes}
 
     def first_guess(self) -> NDArray[np.float32]:
         """Return the log odds of the share of buyers among the sessions trained on."""
@@ -77,7 +88,7 @@ class Buyer(Task):
     def logits(
         self, forward: Forward, windows: Windows, steps: list[int], shapes: list[Shape]
     ) -> NDArray[np.float64]:
-        """Return natural log odds; see `network_logits`."""
+        """Return natural log odds, not yet calibrated; see `network_logits`."""
         running = RUNNING if self.prefixes else ENDED
         return self.shift + network_logits(forward, windows, steps, shapes=shapes, running=running)
 

@@ -1,7 +1,7 @@
 """A trained model in a folder: all that scoring needs, and nothing that runs code when it is read.
 
-model.json       which model, its settings, the sizes of the vocabularies, the window's length, what to add to
-                 the log odds, whether running sessions were learned
+model.json       which model, its settings, the sizes of the vocabularies, the window's length, what makes
+                 log odds true, whether running sessions were learned
 encoder.json     as the windows had it; prices.parquet too where costs come from purchases
 weights/         a network's weights (orbax) ...
 model.skops      ... or an estimator

@@ -138,6 +138,11 @@ class Trainer:
         learned = self.state.learned
         self.state.best = _copy_of((learned.weights, learned.table))
 
+    def take_best(self) -> None:
+        """Go back to the weights of the best epoch, to judge with them."""
+        weights, table = _copy_of(self.state.best)
+        self.state.learned = dataclasses.replace(self.state.learned, weights=weights, table=table)
+
     def forward(self, codes: NDArray[np.int32], numbers: NDArray[np.float32]) -> Array:
         """Return the logits of a batch under the present weights."""
         learned = self.state.learned

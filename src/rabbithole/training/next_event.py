@@ -50,7 +50,7 @@ class NextEvent(Task):
             raise UserError(f"{windows}: train or valid holds no session to learn the next event from.")
         return cls(train, valid, read_classes(windows), encoding.length)
 
-    def description(self) -> dict[str, Any]:
+    def description(self, forward: Forward, shapes: list[Shape]) -> dict[str, Any]:  # noqa: ARG002
         """Return what tells this model from one of buyers."""
         return {"target": "next_event", "outputs": self.outputs}
 

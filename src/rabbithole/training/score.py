@@ -17,6 +17,7 @@ from rabbithole.models.heads import ENDED, RUNNING
 from rabbithole.models.registry import model_class
 from rabbithole.training.batches import shapes
 from rabbithole.training.buyer import Buyer, network_logits
+from rabbithole.training.calibrate import calibrated
 from rabbithole.training.checkpoint import load_weights, read_description
 from rabbithole.training.inputs import read_encoding, read_parts
 from rabbithole.training.loop import outline
@@ -80,10 +81,10 @@ def score(*, checkpoint: Path, windows: Path, steps: list[int], output: Path) ->
 def load_model(checkpoint: Path, description: dict[str, Any]) -> Logits:
     """Return a trained model as a function: (windows, steps) to natural log odds, float64 [len(steps), n]."""
     found = model_class(description["model"])
-    shift, length = description["shift"], description["length"]
+    calibration, length = description["calibration"], description["length"]
     if issubclass(found, Estimator):
         estimator = found.load(checkpoint)
-        return lambda windows, steps: estimator.logits(windows, steps) + shift
+        return lambda windows, steps: calibrated(estimator.logits(windows, steps), steps, calibration)
     network, weights, table = split(
         outline(
             found,
@@ -106,7 +107,7 @@ def load_model(checkpoint: Path, description: dict[str, Any]) -> Logits:
             shapes=kinds,
             running=running,
         )
-        return found + shift
+        return calibrated(found, steps, calibration)
 
     return logits
 

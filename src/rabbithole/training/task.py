@@ -37,8 +37,8 @@ class Task(ABC):
         """Read train and valid; `UserError` where there is nothing to learn."""
 
     @abstractmethod
-    def description(self) -> dict[str, Any]:
-        """Return what scoring must know besides model and encoding."""
+    def description(self, forward: Forward, shapes: list[Shape]) -> dict[str, Any]:
+        """Return what scoring must know of the trained network besides model and encoding."""
 
     @abstractmethod
     def first_guess(self) -> NDArray[np.float32]:

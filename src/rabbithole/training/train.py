@@ -23,8 +23,8 @@ from rabbithole.training.resume import Checkpoints, digest_of
 from rabbithole.training.sharing import first, join_others
 from rabbithole.training.task import Task, task_class
 
-Fitted = tuple[Callable[[Path], None], dict[str, Any]]
-"""What writes the fitted model into a folder, and how the fitting went."""
+Fitted = tuple[Callable[[Path], None], dict[str, Any], dict[str, Any]]
+"""What writes the fitted model into a folder, what scoring must know of it, and how the fitting went."""
 
 Tell = Callable[[str], None]
 
@@ -72,12 +72,11 @@ def train(
         "sizes": encoding.sizes,
         "length": encoding.length,
         "batch_size": training.get("batch_size"),
-        **task.description(),
     }
     made_of = (target, model, settings, training, balance, augmentation, seed, code, read_manifest(windows))
     checkpoints = Checkpoints(resume / digest_of(*made_of), minutes=checkpoint_minutes)
     fit = _fit_estimator if issubclass(found_class, Estimator) else _fit_network
-    save, record = fit(
+    save, known, record = fit(
         partial(_tell, f"{windows.parent.name} {model}"),
         found_class,
         encoding,
@@ -91,7 +90,7 @@ def train(
     )
     if first():
         with whole(output) as folder:
-            write_description(folder, windows, description)
+            write_description(folder, windows, description | known)
             save(folder)
         write_json(history, record)
         checkpoints.remove()
@@ -130,20 +129,23 @@ def _fit_network(
         trainer.go_on(kept)
         tell(f"continues from epoch {kept.epoch + 1}, batch {kept.place + 1}")
     trainer.run(partial(_tell_epoch, tell), checkpoints.keep)
+    trainer.take_best()
     state = trainer.state
-    return lambda folder: save_weights(folder, *state.best), {
+    record = {
         "unit": "epoch",
         "epochs": state.rows,
         "best_epoch": state.best_epoch,
         "seconds": state.seconds,
     }
+    known = task.description(trainer.forward, trainer.shapes)
+    return lambda folder: save_weights(folder, *state.best), known, record
 
 
 def _fit_estimator(
     tell: Tell,
     found_class: type[Estimator],
-    _: Encoding,
-    task: Task,
+    encoding: Encoding,
+    task: Any,
     *,
     settings: dict[str, Any],
     training: dict[str, Any],
@@ -173,7 +175,9 @@ def _fit_estimator(
     best = max(rows, key=lambda row: row["valid_auc"])
     seconds = time.perf_counter() - began
     _tell_epoch(tell, best, len(train) / seconds)
-    return estimator.save, {"unit": "tree", "epochs": rows, "best_epoch": best["epoch"], "seconds": [seconds]}
+    known = task.true_odds(lambda steps: estimator.logits(valid, steps), length=encoding.length)
+    record = {"unit": "tree", "epochs": rows, "best_epoch": best["epoch"], "seconds": [seconds]}
+    return estimator.save, known, record
 
 
 def _tell(what: str, news: str) -> None:

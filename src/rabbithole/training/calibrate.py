@@ -1,0 +1,72 @@
+"""Log odds made true on valid: what balancing, dropout and few sessions bend is bent back."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from rabbithole.training.balance import natural_log_odds
+from rabbithole.windows.arrays import Windows
+
+SLOPE_DEVIATION = 0.2
+"""How far from 1 a slope lies, by and large, as a logarithm: networks of few sessions had 0.8 to 1.3."""
+
+INTERCEPT_DEVIATION = 1.0
+"""The same of the log odds of an average session, which few buyers tell well enough."""
+
+KINDS = ("ended", "running")
+
+
+def fit_calibration(
+    logits: Callable[[list[int]], NDArray[np.float64]], valid: Windows, *, shift: float, length: int
+) -> dict[str, dict[str, float]]:
+    """Fit slope and intercept of valid's log odds, of ended sessions and of running ones.
+
+    logits: from steps to log odds as trained, float64 [len(steps), n], NaN where a session is shorter; shift:
+    what balancing took from them. As Platt (1999,
+    Probabilistic outputs for support vector machines), but with priors around a slope of 1 and no change on
+    average: valid may hold few buyers. Running sessions are those after 1, 2, 4, ... events; together they
+    weigh as much as all sessions once. Sessions cut to the window's `length` have no beginnings here.
+    """
+    steps = [2**power for power in range(length.bit_length()) if 2**power <= length]
+    found = logits([0, *steps]) + shift
+    found[1:, valid.events > length] = np.nan
+    centre = natural_log_odds(valid.buyer)
+    fitted = {}
+    for kind, rows in zip(KINDS, (found[:1], found[1:]), strict=True):
+        which, sessions = np.nonzero(~np.isnan(rows))
+        slope, intercept = _fit(
+            rows[which, sessions] - centre, valid.buyer[sessions], centre, weight=len(valid) / len(sessions)
+        )
+        fitted[kind] = {"slope": slope, "intercept": intercept + slope * shift}
+    return fitted
+
+
+def calibrated(
+    logits: NDArray[np.float64], steps: list[int], calibration: dict[str, dict[str, float]]
+) -> NDArray[np.float64]:
+    """Return log odds as `fit_calibration` found them true, float64 [len(steps), n]; step 0 is an end."""
+    lines = [calibration["running" if step else "ended"] for step in steps]
+    slope, intercept = (np.array([[line[name]] for line in lines]) for name in ("slope", "intercept"))
+    return slope * logits + intercept
+
+
+def _fit(
+    centred: NDArray[np.float64], buyer: NDArray[np.int8], centre: float, *, weight: float
+) -> tuple[float, float]:
+    """Return slope and intercept of log odds, given less their centre."""
+
+    def loss(at: NDArray[np.float64]) -> tuple[float, Any]:
+        slope = np.exp(at[0])
+        odds = at[1] + centre + slope * centred
+        off = expit(odds) - buyer
+        prior = at / np.square([SLOPE_DEVIATION, INTERCEPT_DEVIATION])
+        slopes = weight * np.array([(off * slope * centred).sum(), off.sum()]) + prior
+        return float(weight * (np.logaddexp(0, odds) - buyer * odds).sum() + (at * prior).sum() / 2), slopes
+
+    power, moved = minimize(loss, np.zeros(2), jac=True, method="BFGS").x
+    slope = float(np.exp(power))
+    return slope, float(moved + centre - slope * centre)
