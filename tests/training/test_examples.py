@@ -6,12 +6,12 @@ import pytest
 from scipy.special import expit
 from window_fixtures import random_sessions, session, write_windows
 
-from rabbithole.training.augment import augment, augment_windows
+from rabbithole.training.augment import ITEM, augment, augment_windows
 from rabbithole.training.balance import balanced_rows, class_weights, prior_shift
-from rabbithole.training.batches import gather, plan, random, shapes
+from rabbithole.training.batches import Shape, gather, plan, random, shapes
 from rabbithole.training.buyer import losses
 from rabbithole.training.inputs import read_encoding, read_split
-from rabbithole.windows.fields import CATEGORICAL, PADDING, UNSEEN
+from rabbithole.windows.fields import CATEGORICAL, PADDING, RARE, UNSEEN
 
 BUYER = np.array([1] * 20 + [0] * 180, np.int8)
 
@@ -95,6 +95,16 @@ def test_a_share_of_codes_becomes_unseen_and_padding_stays(tmp_path):
     assert (hidden.codes[~inside] == PADDING).all()
     changed = hidden.codes != batch.codes
     assert (hidden.codes[changed] == UNSEEN).all()
+
+
+def test_half_of_the_rare_items_become_unseen(tmp_path):
+    rows = [session(f"s{number:04d}", 0, [RARE, 9, RARE, 9]) for number in range(1000)]
+    codes = np.array([[RARE, 9, RARE, 9]] * 1000, np.int32)
+    shape = Shape(1000, 4)
+    batch = gather(windows_of(tmp_path, rows), np.arange(1000), shape)
+    items = augment(batch, random(0), unseen_share=1e-9, event_dropout=0.0).codes[..., ITEM]
+    assert 0.46 < (items == UNSEEN)[codes == RARE].mean() < 0.54
+    assert (items == codes)[items != UNSEEN].all() and (items[codes == 9] == 9).all()
 
 
 def test_every_session_comes_once_an_epoch_in_a_shape_that_holds_it():

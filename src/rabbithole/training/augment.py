@@ -7,15 +7,22 @@ from numpy.typing import NDArray
 
 from rabbithole.training.batches import Batch
 from rabbithole.windows.arrays import Windows
-from rabbithole.windows.fields import PADDING, UNSEEN
+from rabbithole.windows.fields import CATEGORICAL, PADDING, RARE, UNSEEN
+
+ITEM = CATEGORICAL.index("item")
+
+RARE_AS_UNSEEN = 0.5
+"""Share of rare items shown as unseen. An item that train never held is most like one that it held once or
+twice (Good 1953, The population frequencies of species): of test's items, most rare ones are unseen."""
 
 
 def augment(batch: Batch, rng: np.random.Generator, *, unseen_share: float, event_dropout: float) -> Batch:
     """Return a batch with some codes replaced by "unseen" and some events dropped.
 
     unseen_share: share of codes replaced, each field of each step by itself, so that the embedding of
-    "unseen" learns. event_dropout: chance of each event to be dropped; the last event of a session stays, as
-    it is where the session ended. The times between the events that remain are left as they were.
+    "unseen" learns; above 0, half of the rare items are too. event_dropout: chance of each event to be
+    dropped; the last event of a session stays, as it is where the session ended. The times between the events
+    that remain are left as they were.
     """
     if event_dropout > 0:
         batch = _drop_events(batch, rng, event_dropout)
@@ -45,6 +52,9 @@ def _hide(codes: NDArray[np.int32], rng: np.random.Generator, share: float) -> N
     flat = codes.reshape(-1)
     places = rng.integers(0, flat.size, rng.binomial(flat.size, share))
     flat[places[flat[places] != PADDING]] = UNSEEN
+    rare = np.flatnonzero(flat[ITEM :: len(CATEGORICAL)] == RARE)
+    hidden = rare[rng.random(len(rare)) < RARE_AS_UNSEEN] if share > 0 else rare[:0]
+    flat[hidden * len(CATEGORICAL) + ITEM] = UNSEEN
     return codes
 
 
