@@ -74,6 +74,7 @@ def write_windows(
         folder / "encoder.json",
         {
             "sizes": sizes,
+            "roots": [],
             "length": length,
             "vocabularies": vocabularies or {},
             "numeric": {field: {"mean": 0.0, "deviation": 1.0} for field in NUMERIC},

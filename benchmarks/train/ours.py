@@ -29,6 +29,7 @@ def main(model: str, windows: Path, epochs: int, batch_size: int) -> None:
             settings,
             sizes=encoding.sizes,
             length=encoding.length,
+            roots=encoding.roots,
             outputs=Buyer.outputs,
             seed=0,
         ),

@@ -17,8 +17,9 @@ NETWORKS = ("gru", "dilated_conv")
 SETTINGS = {"embedding_width": 6, "width": 8, "layers": 1, "dropout": 0.3}
 
 
-def network(name: str, length: int = LENGTH, outputs: int = 3):
-    return model_class(name)(**SETTINGS, sizes=SIZES, length=length, outputs=outputs, rngs=nnx.Rngs(0))
+def network(name: str, length: int = LENGTH, outputs: int = 3, roots=()):
+    shape = {"sizes": SIZES, "length": length, "roots": roots, "outputs": outputs}
+    return model_class(name)(**SETTINGS, **shape, rngs=nnx.Rngs(0))
 
 
 def steps(count: int, length: int = LENGTH):
@@ -49,6 +50,22 @@ def test_padding_changes_nothing(name):
     short = model(jnp.array(codes[:, :5]), jnp.array(numbers[:, :5]))
     padded = model(jnp.array(padded_codes), jnp.array(padded_numbers))
     np.testing.assert_allclose(padded[:, :5], short, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_categories_of_one_root_share_what_it_says(name):
+    """Of two categories without rows of their own, nothing but their roots is told apart."""
+    (codes, numbers), category = steps(1), CATEGORICAL.index("category")
+    first, second = codes.copy(), codes.copy()
+    first[..., category], second[..., category] = FIRST_VALUE, FIRST_VALUE + 1
+    for own, same in ((1, True), (2, False)):
+        model = network(
+            name, roots=[0] * FIRST_VALUE + [1, own] + [1] * (SIZES["category"] - FIRST_VALUE - 2)
+        )
+        table = model.embedding.tables["category"]
+        table[...] = jnp.zeros_like(table[...])
+        found = [model(jnp.array(each), jnp.array(numbers)) for each in (first, second)]
+        assert np.allclose(*found, atol=1e-7) == same
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import py7zr
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from logs_by_hand import CLICKS, EVENTS, read, set_aside
 
 from rabbithole.errors import UserError
 from rabbithole.sources.locate import locate
+from rabbithole.sources.retailrocket import roots
 from rabbithole.spark import SparkOptions
 
 
@@ -62,6 +64,13 @@ def test_category_and_price_are_those_known_at_the_event(tmp_path: Path, spark: 
     ]
     assert manifest["visitors"] == 2
     assert manifest["files_missing"] == []
+
+
+def test_the_root_above_a_category() -> None:
+    """5 is below 4 below 1; 6 and 7 are each other's ancestors; 8's parent is not there."""
+    above = {"1": "", "4": "1", "5": "4", "6": "7", "7": "6", "8": "99", "9": "9"}
+    found = roots(pa.table({"categoryid": list(above), "parentid": list(above.values())}))
+    assert dict(zip(*found.to_pydict().values(), strict=True)) == {"1": "1", "4": "1", "5": "1"}
 
 
 def test_optional_files_may_be_missing_and_are_named(tmp_path: Path, spark: SparkOptions) -> None:

@@ -13,8 +13,10 @@ import pytest
 
 from rabbithole.errors import UserError
 from rabbithole.sessions.work import SCHEMA
+from rabbithole.sources.retailrocket import ROOTS
 from rabbithole.spark import SparkOptions
 from rabbithole.tables import write_manifest
+from rabbithole.training.inputs import read_encoding
 from rabbithole.windows.build import build_windows
 from rabbithole.windows.encoder import Encoder
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, RARE, UNSEEN
@@ -46,7 +48,7 @@ def session(name: str, split: str, items: list[str | None], **changes: Any) -> S
 def build(folder: Path, rows: list[Session], spark: SparkOptions, **changes: Any) -> Path:
     """Write sessions in two parts and build their windows."""
     sessions, output = folder / "sessions", folder / "windows"
-    sessions.mkdir(parents=True)
+    sessions.mkdir(parents=True, exist_ok=True)
     for number in range(2):
         pq.write_table(pa.Table.from_pylist(rows[number::2], SCHEMA), sessions / f"part-{number:05}.parquet")
     write_manifest(sessions, events={"kept": sum(row["events"] for row in rows)})
@@ -77,6 +79,20 @@ def test_codes_by_hand(tmp_path: Path, spark: SparkOptions) -> None:
     manifest = json.loads((tmp_path / "windows.json").read_text())
     assert manifest["splits"]["test"]["unseen"]["item"] == 1
     assert manifest["sizes"]["item"] == FIRST_VALUE + 1
+
+
+def test_a_category_has_the_root_of_the_shop_s_tree(tmp_path: Path, spark: SparkOptions) -> None:
+    """Train's categories, most frequent first, lie below the second root, none, the first, the second."""
+    shown = ["boots", "boots", "boots", "odd", "odd", "hats", "hats", "shoes"]
+    rows = [session("1", "train", ["a"] * 8, category=shown), *LATER]
+    (tmp_path / "sessions").mkdir()
+    tree = {"category": ["shoes", "boots", "hats", "gloves"], "root": ["9", "9", "10", "11"]}
+    pq.write_table(pa.table(tree), tmp_path / "sessions" / ROOTS)
+    windows = build(tmp_path, rows, spark, length=8)
+    encoder = json.loads((windows / "encoder.json").read_text())
+    assert encoder["vocabularies"]["category"] == ["boots", "hats", "odd", "shoes"]
+    assert encoder["roots"] == [2, 1, 0, 2]
+    assert read_encoding(windows).roots == [0] * FIRST_VALUE + [2, 1, 0, 2]
 
 
 def test_a_window_is_the_last_steps_and_keeps_the_time_before_them(

@@ -131,6 +131,7 @@ class Subject:
                 settings,
                 sizes=encoding.sizes,
                 length=encoding.length,
+                roots=encoding.roots,
                 outputs=Buyer.outputs,
                 seed=seed,
             ),

@@ -42,6 +42,7 @@ def load_network(checkpoint: Path, description: dict[str, Any]) -> Forward:
             description["settings"],
             sizes=description["sizes"],
             length=description["length"],
+            roots=description["roots"],
             outputs=description["outputs"],
         )
     )

@@ -121,6 +121,7 @@ class Trials:
                 self.settings,
                 sizes=encoding.sizes,
                 length=encoding.length,
+                roots=encoding.roots,
                 outputs=Buyer.outputs,
                 seed=seed,
             ),

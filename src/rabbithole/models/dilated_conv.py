@@ -1,5 +1,7 @@
 """Causal convolutions whose dilation grows until they see the whole window (WaveNet, arXiv:1609.03499)."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -27,11 +29,12 @@ class Model(nnx.Module):
         layers: int,
         dropout: float,
         sizes: dict[str, int],
+        roots: Sequence[int],
         outputs: int,
         length: int,
         rngs: nnx.Rngs,
     ) -> None:
-        self.embedding = EventEmbedding(embedding_width=embedding_width, sizes=sizes, rngs=rngs)
+        self.embedding = EventEmbedding(embedding_width=embedding_width, sizes=sizes, roots=roots, rngs=rngs)
         self.entry = nnx.Linear(self.embedding.features, width, rngs=rngs)
         dilations = dilations_for(length) * layers
         self.blocks = nnx.List([GatedBlock(width, dilation, rngs=rngs) for dilation in dilations])

@@ -1,5 +1,6 @@
 """The shared event embedding: a step's nine fields become one vector."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from jax.scipy.linalg import block_diag
 from rabbithole.windows.fields import CATEGORICAL, NUMERIC
 
 ITEM = CATEGORICAL.index("item")
+CATEGORY = CATEGORICAL.index("category")
 
 SMALL = 128
 """Fields with at most so many codes are looked up by a product with one-hot rows."""
@@ -30,11 +32,18 @@ class EventEmbedding(nnx.Module):
     The item takes `embedding_width` numbers; another field of n codes about sqrt(n), at most half of that.
     A number comes as it is and as hat functions around `KNOTS` (a piecewise linear encoding: Gorishniy,
     Rubachev and Babenko 2022, arXiv:2203.05556, section 3.2), as what it says is seldom linear; a missing
-    one is 0, with an indicator of 1.
+    one is 0, with an indicator of 1. Where the shop has a tree of categories, `roots` holds the root above
+    each category code, and a table of roots stands beside that of categories: what few sessions tell of a
+    category, many tell of its root.
     """
 
-    def __init__(self, *, embedding_width: int, sizes: dict[str, int], rngs: nnx.Rngs) -> None:
-        self.sizes = tuple(sizes[field] for field in CATEGORICAL)
+    def __init__(
+        self, *, embedding_width: int, sizes: dict[str, int], roots: Sequence[int], rngs: nnx.Rngs
+    ) -> None:
+        self.roots = tuple(roots)
+        self.fields = (*CATEGORICAL, "root") if roots else CATEGORICAL
+        counts = sizes | {"root": max(roots, default=0) + 1}
+        self.sizes = tuple(counts[field] for field in self.fields)
         self.small = tuple(index for index, size in enumerate(self.sizes) if size <= SMALL and index != ITEM)
         self.large = tuple(
             index for index in range(len(self.sizes)) if index not in self.small and index != ITEM
@@ -52,7 +61,7 @@ class EventEmbedding(nnx.Module):
             )
             for index, (size, width) in enumerate(zip(self.sizes, widths, strict=True))
         ]
-        self.tables = nnx.Dict(dict(zip(CATEGORICAL, tables, strict=True)))
+        self.tables = nnx.Dict(dict(zip(self.fields, tables, strict=True)))
         self.features = sum(widths) + (2 + len(KNOTS)) * len(NUMERIC) + 1
 
     def __call__(self, codes: Array, numbers: Array, *, time_axis: int) -> Array:
@@ -63,7 +72,10 @@ class EventEmbedding(nnx.Module):
         """
         # A product with one-hot rows has a product for derivative, where a gather has a slow scatter; and
         # all small tables in one product, as narrow ones use a processor badly.
-        tables = [self.tables[field][...] for field in CATEGORICAL]
+        tables = [self.tables[field][...] for field in self.fields]
+        if self.roots:
+            roots = jnp.array(self.roots)[codes[..., CATEGORY]]
+            codes = jnp.concatenate([codes, roots[..., None]], axis=-1)
         hot = jnp.concatenate([jax.nn.one_hot(codes[..., i], self.sizes[i]) for i in self.small], axis=-1)
         known = jnp.isfinite(numbers)
         values = jnp.where(known, numbers, 0.0)

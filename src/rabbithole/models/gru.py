@@ -1,5 +1,7 @@
 """A gated recurrent unit that reads a session step by step."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -25,11 +27,12 @@ class Model(nnx.Module):
         layers: int,
         dropout: float,
         sizes: dict[str, int],
+        roots: Sequence[int],
         outputs: int,
         length: int,  # noqa: ARG002 - every network is told the window's length; a recurrence needs none
         rngs: nnx.Rngs,
     ) -> None:
-        self.embedding = EventEmbedding(embedding_width=embedding_width, sizes=sizes, rngs=rngs)
+        self.embedding = EventEmbedding(embedding_width=embedding_width, sizes=sizes, roots=roots, rngs=rngs)
         self.layers = nnx.List(
             [GruLayer(width if n else self.embedding.features, width, rngs=rngs) for n in range(layers)]
         )

@@ -6,6 +6,7 @@ gathered by a first pass over the columns concerned.
 """
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from rabbithole.sessions.splitting import boundaries
 from rabbithole.sessions.work import SCHEMA, Plan, Work
 from rabbithole.sources.asof import AsOf
 from rabbithole.sources.parts import by_value, part_files, read_part, whole_keys
+from rabbithole.sources.retailrocket import ROOTS
 from rabbithole.spark import SparkOptions, spark_session
 from rabbithole.spark_tasks import FACTS, over_indexes
 from rabbithole.tables import manifest_path, read_manifest, write_manifest
@@ -99,6 +101,8 @@ def build_sessions(
                 found = over_indexes(session, len(parts), first, PASS)
                 plan = _planned(plan, found, by_time=by_time, prices=cost == "purchases", folder=folder)
             done = over_indexes(session, len(parts), Work(parts, folder, plan), FACTS)
+        if (events / ROOTS).exists():
+            shutil.copyfile(events / ROOTS, folder / ROOTS)
         found_facts = manifest_facts(
             [json.loads(row) for row in done["facts"].to_pylist()],
             split=split,

@@ -22,7 +22,7 @@ from rabbithole.sources.gather import FOUND, ROWS, SCHEMA, Gather, merge, part_o
 from rabbithole.sources.lines import Piece, RawFile, cut
 from rabbithole.sources.locate import PUBLISHED
 from rabbithole.sources.reading import Layout, Report, collect, read_piece, require_good
-from rabbithole.sources.retailrocket import PROPERTIES, Properties, tree_facts
+from rabbithole.sources.retailrocket import PROPERTIES, ROOTS, Properties, roots, tree_facts
 from rabbithole.sources.unpack import unpack
 from rabbithole.spark import SparkOptions, spark_session
 from rabbithole.spark_tasks import exchange, over_indexes
@@ -107,7 +107,9 @@ def _run(
     facts: dict[str, Any] = {}
     properties = None
     if format == "retailrocket":
-        properties, facts = _properties(session, by_role, side)
+        properties, tree, facts = _properties(session, by_role, side)
+        if tree is not None:
+            pq.write_table(roots(tree), events / ROOTS)
         for name, known in (("category", properties.category), ("cost", properties.price)):
             # What was known of items when, for the checks; readers of the folder pass it by.
             pq.write_table(known.table(), events / f"_{name}.parquet")
@@ -133,7 +135,7 @@ def _run(
 
 def _properties(
     session: SparkSession, pieces: dict[str, list[Piece]], side: Path
-) -> tuple[Properties, dict[str, Any]]:
+) -> tuple[Properties, pa.Table | None, dict[str, Any]]:
     """Read the snapshots of item properties and the category tree, where they are there."""
     facts: dict[str, Any] = {}
     found = PROPERTIES.empty_table()
@@ -150,10 +152,10 @@ def _properties(
         layout = retailrocket.LAYOUTS["category_tree"]
         tables = [table for piece in parts for table in read_piece(piece, layout, side)]
         if tables:
-            table = pa.concat_tables(tables)
-            tree = table["categoryid"].unique()
-            facts["category_tree"] = tree_facts(table)
-    return Properties.build(found, tree), facts
+            tree = pa.concat_tables(tables)
+            facts["category_tree"] = tree_facts(tree)
+    known = None if tree is None else tree["categoryid"].unique()
+    return Properties.build(found, known), tree, facts
 
 
 def _facts(

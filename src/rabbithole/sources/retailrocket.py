@@ -21,6 +21,9 @@ CATEGORY_PROPERTY = "categoryid"
 PRICE_PROPERTY = "790"
 """The property that is commonly taken for the price: the owner hashed its name."""
 
+ROOTS = "_roots.parquet"
+"""Where a folder of events or sessions keeps `roots`; readers of its rows pass it by."""
+
 PROPERTIES = pa.schema(
     [
         ("item", pa.string()),
@@ -113,6 +116,24 @@ class Properties:
         if self.tree is not None:
             counts["category_in_tree"] = int(np.sum(pc.is_in(category, value_set=self.tree).to_numpy(False)))
         return events, counts
+
+
+def roots(tree: pa.Table) -> pa.Table:
+    """Return each category of a tree with the root above it: columns category, root (strings).
+
+    A category whose parents the tree does not hold, or that is its own ancestor, is left out.
+    """
+    above = dict(zip(tree["categoryid"].to_pylist(), tree["parentid"].to_pylist(), strict=True))
+    found: dict[str, str] = {}
+    for category in above:
+        seen, at = {category}, category
+        while above.get(at) and above[at] not in seen:
+            at = above[at]
+            seen.add(at)
+        if above.get(at) == "":
+            found[category] = at
+    columns = {"category": list(found), "root": list(found.values())}
+    return pa.table(columns, schema=pa.schema([("category", pa.string()), ("root", pa.string())]))
 
 
 def tree_facts(tree: pa.Table) -> dict[str, Any]:

@@ -10,22 +10,29 @@ from rabbithole.errors import UserError
 from rabbithole.files import read_json
 from rabbithole.tables import data_files, read_manifest
 from rabbithole.windows.arrays import Windows, read_windows, take
-from rabbithole.windows.fields import CATEGORICAL
+from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How steps were encoded: sizes, the number of codes of each field; length, the window's steps."""
+    """How steps were encoded.
+
+    sizes: the number of codes of each field; length: the window's steps; roots: the root of the category tree
+    above each category code, 0 where there is none, empty where there is no tree.
+    """
 
     sizes: dict[str, int]
     length: int
+    roots: list[int]
 
 
 def read_encoding(windows: Path) -> Encoding:
     """Check a windows folder's manifest and read how it was encoded."""
     read_manifest(windows)
     encoder = read_json(windows / "encoder.json")
-    return Encoding({field: int(encoder["sizes"][field]) for field in CATEGORICAL}, int(encoder["length"]))
+    sizes = {field: int(encoder["sizes"][field]) for field in CATEGORICAL}
+    roots = [0] * FIRST_VALUE * bool(encoder["roots"]) + encoder["roots"]
+    return Encoding(sizes, int(encoder["length"]), roots)
 
 
 def read_split(windows: Path, split: str, encoding: Encoding) -> Windows:

@@ -156,22 +156,18 @@ def _copy_of(tree: Any) -> Any:
     return jax.tree.map(jnp.copy, tree)
 
 
-def build(
-    model_class: Any, settings: dict[str, Any], *, sizes: dict[str, int], length: int, outputs: int, seed: int
-) -> Any:
-    """Return an untrained network; how it is optimised is none of its settings."""
+def build(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any) -> Any:
+    """Return an untrained network. shape: sizes, length, roots and outputs (see `Encoding`)."""
     # Drawn in one compiled program: compiled number by number, this takes longer than an epoch.
-    return nnx.jit(_maker(model_class, settings, sizes=sizes, length=length, outputs=outputs, seed=seed))()
+    return nnx.jit(_maker(model_class, settings, seed=seed, **shape))()
 
 
-def outline(
-    model_class: Any, settings: dict[str, Any], *, sizes: dict[str, int], length: int, outputs: int
-) -> Any:
+def outline(model_class: Any, settings: dict[str, Any], **shape: Any) -> Any:
     """Return a network in which shapes and types stand in the place of numbers."""
-    return nnx.eval_shape(_maker(model_class, settings, sizes=sizes, length=length, outputs=outputs, seed=0))
+    return nnx.eval_shape(_maker(model_class, settings, seed=0, **shape))
 
 
 def _maker(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any) -> Callable[[], Any]:
-    """Return what makes the network."""
+    """Return what makes the network; how it is optimised is none of its own settings."""
     shape |= {key: settings[key] for key in settings if key not in ("learning_rate", "weight_decay")}
     return lambda: model_class(**shape, rngs=nnx.Rngs(jax.random.key(seed, impl=KEYS)))

@@ -91,6 +91,7 @@ def load_model(checkpoint: Path, description: dict[str, Any]) -> Logits:
             description["settings"],
             sizes=description["sizes"],
             length=length,
+            roots=description["roots"],
             outputs=Buyer.outputs,
         )
     )

@@ -71,6 +71,7 @@ def train(
         "settings": settings,
         "sizes": encoding.sizes,
         "length": encoding.length,
+        "roots": encoding.roots,
         "batch_size": training.get("batch_size"),
     }
     made_of = (target, model, settings, training, balance, augmentation, seed, code, read_manifest(windows))
@@ -115,6 +116,7 @@ def _fit_network(
             settings,
             sizes=encoding.sizes,
             length=encoding.length,
+            roots=encoding.roots,
             outputs=task.outputs,
             seed=seed,
         ),

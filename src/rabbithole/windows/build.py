@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from rabbithole.errors import UserError
 from rabbithole.files import remove, whole
 from rabbithole.sessions.build import PRICES
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.sources.parts import PartWriter, part_files, read_part
+from rabbithole.sources.retailrocket import ROOTS
 from rabbithole.spark import SparkOptions, spark_session
 from rabbithole.spark_tasks import FACTS, over_indexes
 from rabbithole.tables import manifest_path, read_manifest, write_manifest
@@ -74,6 +76,7 @@ def build_windows(
                 minimum_item_count=minimum_item_count,
                 timezone=timezone,
                 fields=fields,
+                tree=_tree(sessions),
             )
             work = Encode(parts, folder, encoder, keep_open=keep_open)
             done = over_indexes(session, len(parts), work, FACTS)
@@ -101,6 +104,14 @@ def build_windows(
         fields=list(fields),
         schema={field.name: str(field.type) for field in SCHEMA},
     )
+
+
+def _tree(sessions: Path) -> dict[str, str]:
+    """Return the root above each category, where the log has a tree of them."""
+    if not (sessions / ROOTS).exists():
+        return {}
+    found = pq.read_table(sessions / ROOTS)
+    return dict(zip(found["category"].to_pylist(), found["root"].to_pylist(), strict=True))
 
 
 class Encode:

@@ -32,7 +32,9 @@ class Encoder:
     """What train taught about the fields that models see; one it does not hold is missing at every step.
 
     `vocabularies`: each categorical field's values in the order of their codes, from FIRST_VALUE on;
-    `rare`: items seen in train fewer than `minimum_item_count` times; `numeric`: normalisers by field.
+    `rare`: items seen in train fewer than `minimum_item_count` times; `numeric`: normalisers by field;
+    `roots`: for each category code, from FIRST_VALUE on, the root above it in the shop's category tree,
+    counted from 1, 0 where the tree does not say; empty where there is no tree.
     """
 
     vocabularies: Mapping[str, Sequence[Any]]
@@ -41,6 +43,7 @@ class Encoder:
     length: int
     minimum_item_count: int
     timezone: str
+    roots: Sequence[int] = ()
     _sets: dict[str, pa.Array] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -111,6 +114,7 @@ class Encoder:
                 "vocabularies": {name: list(values) for name, values in self.vocabularies.items()},
                 "rare": list(self.rare),
                 "sizes": self.sizes,
+                "roots": list(self.roots),
                 "numeric": {
                     name: {"transform": "log1p", "mean": norm.mean, "deviation": norm.deviation}
                     for name, norm in self.numeric.items()
@@ -132,4 +136,5 @@ class Encoder:
             told["length"],
             told["minimum_item_count"],
             told["timezone"],
+            told["roots"],
         )

@@ -1,6 +1,6 @@
 """Fitting the encoder: values counted and numbers summed over the windows of train, part by part."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +72,18 @@ def _rows(field: str, values: pa.Array, **sums: pa.Array) -> pa.RecordBatch:
 
 
 def fit(
-    counts: pa.Table, *, length: int, minimum_item_count: int, timezone: str, fields: Sequence[str]
+    counts: pa.Table,
+    *,
+    length: int,
+    minimum_item_count: int,
+    timezone: str,
+    fields: Sequence[str],
+    tree: Mapping[str, str],
 ) -> Encoder:
-    """Return the encoder that the counts make: vocabularies begin with the most frequent value."""
+    """Return the encoder that the counts make: vocabularies begin with the most frequent value.
+
+    tree: the root above each category that has one.
+    """
     sums = counts.group_by(["field", "value"]).aggregate(
         [("count", "sum"), ("total", "sum"), ("squares", "sum")]
     )
@@ -93,7 +102,10 @@ def fit(
     numeric = {
         name: _normaliser(sums.filter(pc.equal(sums["field"], name))) for name in NUMERIC if name in fields
     }
-    return Encoder(vocabularies, rare, numeric, length, minimum_item_count, timezone)
+    above = [tree.get(category, "") for category in vocabularies.get("category", ())]
+    numbers = {root: number for number, root in enumerate(sorted({*above} - {""}), 1)}
+    roots = [numbers.get(root, 0) for root in above] if numbers else []
+    return Encoder(vocabularies, rare, numeric, length, minimum_item_count, timezone, roots)
 
 
 def _normaliser(sums: pa.Table) -> Normaliser:
