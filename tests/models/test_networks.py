@@ -10,7 +10,7 @@ from window_fixtures import SIZES
 from rabbithole.models.char_recurrence import GruLayer, recurrence
 from rabbithole.models.dilated_conv import TAPS, GatedBlock, dilations_for
 from rabbithole.models.registry import model_class
-from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
+from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, RARE, UNSEEN
 
 LENGTH = 12
 NETWORKS = ("gru", "dilated_conv")
@@ -66,6 +66,19 @@ def test_categories_of_one_root_share_what_it_says(name):
         table[...] = jnp.zeros_like(table[...])
         found = [model(jnp.array(each), jnp.array(numbers)) for each in (first, second)]
         assert np.allclose(*found, atol=1e-7) == same
+
+
+@pytest.mark.parametrize("code", [MISSING, UNSEEN, RARE, FIRST_VALUE])
+def test_doubt_concerns_items_without_a_code_alone(code):
+    """With full doubt nothing that such an event says counts, not even its time."""
+    embedding, (codes, numbers) = network("gru").embedding, steps(1)
+    codes[:, 3, CATEGORICAL.index("item")] = code
+    before = embedding(jnp.array(codes), jnp.array(numbers), time_axis=1)
+    embedding.doubt[...] = jnp.full(embedding.features, -1.0)
+    after = embedding(jnp.array(codes), jnp.array(numbers), time_axis=1)
+    expected = np.array(before)
+    expected[:, 3] *= code == FIRST_VALUE
+    np.testing.assert_array_equal(after, expected)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -8,10 +8,11 @@ from window_fixtures import random_sessions, session, write_windows
 
 from rabbithole.training.augment import ITEM, augment, augment_windows
 from rabbithole.training.balance import balanced_rows, class_weights, prior_shift
-from rabbithole.training.batches import Shape, gather, plan, random, shapes
+from rabbithole.training.batches import Shape, distinct, gather, plan, random, shapes
 from rabbithole.training.buyer import losses
 from rabbithole.training.inputs import read_encoding, read_split
-from rabbithole.windows.fields import CATEGORICAL, PADDING, RARE, UNSEEN
+from rabbithole.training.rows import take_rows
+from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, PADDING, RARE, UNSEEN
 
 BUYER = np.array([1] * 20 + [0] * 180, np.int8)
 
@@ -118,3 +119,16 @@ def test_every_session_comes_once_an_epoch_in_a_shape_that_holds_it():
         assert len(rows) <= shape.sessions and lengths[rows].max() <= shape.steps
     assert all(np.array_equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
     assert any(not np.array_equal(a[1], b[1]) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("special", [PADDING, MISSING, UNSEEN, RARE])
+def test_a_batch_s_own_items_are_looked_up_as_in_the_whole_table(special):
+    """A network tells items without a code of their own by their codes: those stay what they are."""
+    table = np.random.default_rng(0).normal(size=(40, 3))
+    codes = np.array([[30, 7, 30], [special, 12, FIRST_VALUE]], np.int32)
+    items, places = distinct(codes, len(table))
+    np.testing.assert_array_equal(
+        np.asarray(take_rows(jnp.array(table), items))[places], np.float32(table)[codes]
+    )
+    np.testing.assert_array_equal(places < FIRST_VALUE, codes < FIRST_VALUE)
+    assert places[1, 0] == special

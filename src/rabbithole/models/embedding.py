@@ -9,7 +9,7 @@ from flax import nnx
 from jax import Array
 from jax.scipy.linalg import block_diag
 
-from rabbithole.windows.fields import CATEGORICAL, NUMERIC
+from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, NUMERIC
 
 ITEM = CATEGORICAL.index("item")
 CATEGORY = CATEGORICAL.index("category")
@@ -52,17 +52,18 @@ class EventEmbedding(nnx.Module):
             embedding_width if index == ITEM else min(max(1, embedding_width // 2), round(size**0.5) + 1)
             for index, size in enumerate(self.sizes)
         ]
-        # Tables of unit scale: a field's numbers then weigh as much as a normalised numeric field. Rows of
-        # large tables begin alike, or the networks would know train's sessions by their random numbers.
+        # All rows of a table begin nearly alike: what tells two values apart is what was learned of them,
+        # not the random numbers that they began with, by which the networks know train's sessions.
         tables = [
             (RowTable if index == ITEM else nnx.Param)(
                 jax.random.normal(rngs.params(), (size, width), jnp.float32)
-                * (0.5 if size <= SMALL else 0.01)
+                * (0.1 if size <= SMALL else 0.01)
             )
             for index, (size, width) in enumerate(zip(self.sizes, widths, strict=True))
         ]
         self.tables = nnx.Dict(dict(zip(self.fields, tables, strict=True)))
         self.features = sum(widths) + (2 + len(KNOTS)) * len(NUMERIC) + 1
+        self.doubt = nnx.Param(jnp.zeros(self.features))
 
     def __call__(self, codes: Array, numbers: Array, *, time_axis: int) -> Array:
         """Read int32 [.., .., 7] and float32 [.., .., 2]; return float32 [.., .., features].
@@ -91,7 +92,8 @@ class EventEmbedding(nnx.Module):
             (~known).astype(jnp.float32),
             (item == before)[..., None].astype(jnp.float32),
         ]
-        return jnp.concatenate(parts, axis=-1)
+        uncoded = (item < FIRST_VALUE)[..., None]
+        return jnp.concatenate(parts, axis=-1) * (1 + uncoded * self.doubt[...])
 
 
 def _shift(item: Array, axis: int) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rabbithole.windows.arrays import Windows
-from rabbithole.windows.fields import PADDING
+from rabbithole.windows.fields import FIRST_VALUE, PADDING
 
 FULL = 4
 """Up to so many steps a batch holds `batch_size` sessions; above, as many steps as that makes: 4,096 with the
@@ -105,14 +105,16 @@ def random(*numbers: int) -> np.random.Generator:
 def distinct(codes: NDArray[np.int32], size: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
     """Return the distinct codes, and each code as its place among them.
 
-    codes: int32 [..], below `size`. The first value has the static length min(number of codes, size) and is
-    filled up with `size`, which is no code.
+    codes: int32 [..], below `size`. Codes below `FIRST_VALUE` stand for no value; they are always among the
+    distinct ones, and so keep their places. The first array's length is fixed by the number of codes and
+    `size`; it is filled up with `size`, which is no code.
     """
     present = np.zeros(size, bool)
     present[codes] = True
+    present[:FIRST_VALUE] = True
     found = np.flatnonzero(present)
     place = np.empty(size, np.int32)
     place[found] = np.arange(len(found), dtype=np.int32)
-    padded = np.full(min(codes.size, size), size, np.int32)
+    padded = np.full(min(codes.size + FIRST_VALUE, size), size, np.int32)
     padded[: len(found)] = found
     return padded, place[codes]
