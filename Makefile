@@ -28,7 +28,7 @@ java:
 
 # A file's tests run in one process, as they share what is made once. (Groups of xdist do nothing under pytest 9.2.)
 test: environment java check
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Kills runs at random moments, fifty times (about half an hour).
 torture: environment

@@ -11,7 +11,7 @@ BASELINE = "gradient_boosting"
 
 
 def limit_tables(*, datasets: dict[str, dict[str, Any]], output: Path) -> None:
-    """Write one row a data set and model: AUC, how far the oracle is ahead, how far the baseline is behind.
+    """Write one row a data set and model: the oracle ahead, the baseline behind, probabilities.
 
     `datasets`: data set -> {"windows": windows.json, "comparison": comparison.json, "metrics": name ->
     metrics.json}. Data sets of fewer sessions to learn from come first.
@@ -20,13 +20,15 @@ def limit_tables(*, datasets: dict[str, dict[str, Any]], output: Path) -> None:
     lines = ["# How near to the best possible score", ""]
     lines += [
         "| data set | train | test | buyers | model | AUC | 95 % interval | behind the oracle "
-        "| 95 % interval | ahead of gradient boosting | p |",
-        "|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|",
+        "| 95 % interval | ahead of gradient boosting | p | log loss over the oracle's | calibration slope |",
+        "|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     for name, (train, found, comparison) in sorted(told.items(), key=lambda item: item[1][0]):
+        best = next((row.log_loss for row in found if row.is_oracle), None)
         for row in found:
             facts = [name, f"{train:,}", f"{row.sessions:,}", f"{row.buyers:,}", row.name]
-            lines.append("| " + " | ".join([*facts, *_figures(row, comparison)]) + " |")
+            told_of = [*facts, *_figures(row, comparison), *_probabilities(row, best)]
+            lines.append("| " + " | ".join(told_of) + " |")
     with whole(output) as temporary:
         temporary.write_text("\n".join(lines) + "\n", "utf-8")
 
@@ -55,3 +57,11 @@ def _figures(row: Row, comparison: dict[str, Any]) -> list[str]:
     if row.is_oracle or not pairs:
         return [*found, "", ""]
     return [*found, f"{pairs[0][0]:+.4f}", f"{pairs[0][1]:.2g}"]
+
+
+def _probabilities(row: Row, best: float | None) -> list[str]:
+    slope = row.calibration["slope"]
+    return [
+        "" if best is None or row.is_oracle else f"{row.log_loss / best - 1:+.1%}",
+        "" if slope is None else f"{slope['value']:.3f}",
+    ]

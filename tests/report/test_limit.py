@@ -1,0 +1,28 @@
+"""The table of how near the models come to the best possible score."""
+
+import numpy as np
+import pytest
+
+from rabbithole.files import read_json
+from rabbithole.report.limit import limit_tables
+
+
+def test_each_row_says_how_far_the_oracle_is_ahead_and_the_baseline_behind(run: dict, tmp_path) -> None:
+    told = run["datasets"]["simulated"]
+    files = {key: told[key] for key in ("windows", "comparison", "metrics")}
+    limit_tables(datasets={"shop": files}, output=tmp_path / "limit.md")
+    lines = (tmp_path / "limit.md").read_text().splitlines()[4:]
+    rows = {cells[5]: cells for cells in ([cell.strip() for cell in line.split("|")] for line in lines)}
+    metrics = {name: read_json(path) for name, path in told["metrics"].items()}
+    oracle, baseline, *seeds = (
+        metrics[name] for name in ("oracle", "gradient_boosting seed 0", "gru seed 0", "gru seed 1")
+    )
+    auc = np.mean([one["auc"]["value"] for one in seeds])
+    over = np.mean([one["log_loss"] for one in seeds]) / oracle["log_loss"] - 1
+    gru = rows["GRU"]
+    assert gru[6] == f"{auc:.4f}"
+    assert float(gru[8]) == pytest.approx(oracle["auc"]["value"] - auc, abs=1e-4)
+    assert float(gru[10]) == pytest.approx(seeds[0]["auc"]["value"] - baseline["auc"]["value"], abs=1e-4)
+    assert gru[12:14] == [f"{over:+.1%}", f"{seeds[0]['calibration']['slope']['value']:.3f}"]
+    (best,) = (cells for name, cells in rows.items() if "oracle" in name.lower())
+    assert best[8:13] == [""] * 5
