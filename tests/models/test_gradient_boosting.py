@@ -7,6 +7,7 @@ import pytest
 from window_fixtures import random_sessions, session, write_windows
 
 from rabbithole.errors import UserError
+from rabbithole.models import gradient_boosting
 from rabbithole.models.aggregates import CALENDAR, Beginnings, aggregates, frequent_codes
 from rabbithole.models.gradient_boosting import Model
 from rabbithole.training.inputs import read_encoding, read_split
@@ -52,6 +53,26 @@ def test_the_order_of_events_tells_it_nothing(tmp_path):
     everyone = Beginnings(np.arange(300), windows.lengths)
     codes = frequent_codes(windows)
     np.testing.assert_array_equal(aggregates(windows, everyone, codes), aggregates(shuffled, everyone, codes))
+
+
+def test_of_a_large_log_it_learns_from_a_draw(tmp_path, monkeypatch):
+    """Nobody outside the draw of 200 is looked at: 200 rows of ended sessions, and fewer of beginnings."""
+    rng = np.random.default_rng(2)
+    train, valid = (windows_of(tmp_path / n, random_sessions(400, rng, prefix=n)) for n in "tv")
+    monkeypatch.setattr(gradient_boosting, "MOST", 200)
+    given = []
+    monkeypatch.setattr(
+        gradient_boosting.HistGradientBoostingClassifier,
+        "fit",
+        lambda _, x, y, **more: given.append((x, y, more)),
+    )
+    monkeypatch.setattr(Model, "_history", lambda *_: [])
+    for seed in (0, 0, 1):
+        Model.build(settings=SETTINGS, seed=seed).fit(train, np.ones(400), valid, prefixes=True, shift=0.0)
+    (first, *_), (again, *_), (other, *_) = given
+    assert (first[:, -1] == 0).sum() == 200 and 200 <= (first[:, -1] == 1).sum() < 200 * 10
+    np.testing.assert_array_equal(first, again)
+    assert first.shape != other.shape or (first != other).any()
 
 
 def test_what_is_saved_scores_as_what_was_fitted(tmp_path):

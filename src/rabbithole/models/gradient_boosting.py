@@ -25,6 +25,9 @@ PREFIXES = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100)
 PATIENCE = 10
 """Rounds without a better valid AUC before boosting stops."""
 
+MOST = 1_000_000
+"""Sessions it learns from at most, for memory: with their beginnings these take some 4 GB."""
+
 CHUNK = 200_000
 """Rows summarised at a time, for memory."""
 
@@ -55,12 +58,15 @@ class Model(Estimator):
     def fit(
         self, train: Windows, weights: NDArray[np.float64], valid: Windows, *, prefixes: bool, shift: float
     ) -> list[dict[str, Any]]:
-        """Fit; see `Estimator.fit`.
+        """Fit; see `Estimator.fit`. Of more than `MOST` sessions it takes so many, drawn with the seed.
 
         Half of a session's weight is that of its end, 1/k of the other half that of its prefix of k steps.
         """
         self.codes, self.blank, self.prefixes = frequent_codes(train), [], prefixes
         chosen = np.flatnonzero(weights)
+        if len(chosen) > MOST:
+            drawn = np.random.default_rng(self.booster.random_state).choice(chosen, MOST, replace=False)
+            chosen = np.sort(drawn)
         features = [self._features(train, chosen, train.lengths[chosen], running=False)]
         labels, shares = [train.buyer[chosen]], [weights[chosen] * (0.5 if prefixes else 1.0)]
         for step in PREFIXES if prefixes else ():
