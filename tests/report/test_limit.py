@@ -1,16 +1,21 @@
 """The table of how near the models come to the best possible score."""
 
+import json
+
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from rabbithole.cli.reports import app
 from rabbithole.files import read_json
-from rabbithole.report.limit import limit_tables
 
 
 def test_each_row_says_how_far_the_oracle_is_ahead_and_the_baseline_behind(run: dict, tmp_path) -> None:
     told = run["datasets"]["simulated"]
     files = {key: told[key] for key in ("windows", "comparison", "metrics")}
-    limit_tables(datasets={"shop": files}, output=tmp_path / "limit.md")
+    settings = json.dumps({"shop": files}, default=str)
+    found = CliRunner().invoke(app, ["limit", "--datasets", settings, "--output", f"{tmp_path / 'limit.md'}"])
+    assert found.exit_code == 0, found.output
     lines = (tmp_path / "limit.md").read_text().splitlines()[4:]
     rows = {cells[5]: cells for cells in ([cell.strip() for cell in line.split("|")] for line in lines)}
     metrics = {name: read_json(path) for name, path in told["metrics"].items()}

@@ -82,5 +82,15 @@ def limit(datasets: Json, output: File) -> None:
     """Write how near the models come to the best possible score as a table, and print it."""
     from rabbithole.report.limit import limit_tables
 
-    limit_tables(datasets=datasets, output=output)
+    limit_tables(
+        datasets={
+            name: {
+                "windows": Path(files["windows"]),
+                "comparison": Path(files["comparison"]),
+                "metrics": {score: Path(path) for score, path in files["metrics"].items()},
+            }
+            for name, files in datasets.items()
+        },
+        output=output,
+    )
     print(output.read_text("utf-8"))

@@ -56,7 +56,8 @@ def _figures(row: Row, comparison: dict[str, Any]) -> list[str]:
     ]
     if row.is_oracle or not pairs:
         return [*found, "", ""]
-    return [*found, f"{pairs[0][0]:+.4f}", f"{pairs[0][1]:.2g}"]
+    difference, p = pairs[0]
+    return [*found, f"{difference:+.4f}", f"{p:.2g}" if p > 1e-99 else "below 1e-99"]
 
 
 def _probabilities(row: Row, best: float | None) -> list[str]:
