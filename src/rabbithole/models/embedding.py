@@ -34,7 +34,9 @@ class EventEmbedding(nnx.Module):
     Rubachev and Babenko 2022, arXiv:2203.05556, section 3.2), as what it says is seldom linear; a missing
     one is 0, with an indicator of 1. Where the shop has a tree of categories, `roots` holds the root above
     each category code, and a table of roots stands beside that of categories: what few sessions tell of a
-    category, many tell of its root.
+    category, many tell of its root. `doubt` is added, number by number, to a scale of 1 where an item has
+    no code of its own (it is rare, unseen or missing): what holds of known items need not hold of these,
+    and there are too few to learn it field by field.
     """
 
     def __init__(
