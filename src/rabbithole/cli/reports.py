@@ -1,8 +1,14 @@
 """Figures, the page, and what is measured on demand."""
 
 from pathlib import Path
+from typing import Any
 
 from rabbithole.cli.app import File, Json, Threads, app, use_threads
+
+
+def as_paths(told: Any) -> Any:
+    """Return what JSON told, however deep, with a path in the place of each text."""
+    return {name: as_paths(one) for name, one in told.items()} if isinstance(told, dict) else Path(told)
 
 
 @app.command()
@@ -11,13 +17,7 @@ def figure(name: str, sources: Json, style: Json, output: File) -> None:
     from importlib import import_module
 
     draw = getattr(import_module(f"rabbithole.report.{name}"), name)
-    paths = {
-        argument: {name: Path(path) for name, path in source.items()}
-        if isinstance(source, dict)
-        else Path(source)
-        for argument, source in sources.items()
-    }
-    draw(**paths, style=style, output=output)
+    draw(**as_paths(sources), style=style, output=output)
 
 
 @app.command()
@@ -47,7 +47,7 @@ def audit(audits: Json, output: File) -> None:
     """Write what the hunt for leaks found as tables, and print it."""
     from rabbithole.report.audit import audit_tables
 
-    audit_tables(audits={name: Path(path) for name, path in audits.items()}, output=output)
+    audit_tables(audits=as_paths(audits), output=output)
     print(output.read_text("utf-8"))
 
 
@@ -67,13 +67,7 @@ def compare(trials: Json, output: File) -> None:
     """Write how the ways to train compare as tables, and print it."""
     from rabbithole.report.compare import comparison_tables
 
-    comparison_tables(
-        trials={
-            dataset: {network: Path(path) for network, path in networks.items()}
-            for dataset, networks in trials.items()
-        },
-        output=output,
-    )
+    comparison_tables(trials=as_paths(trials), output=output)
     print(output.read_text("utf-8"))
 
 
@@ -82,15 +76,5 @@ def limit(datasets: Json, output: File) -> None:
     """Write how near the models come to the best possible score as a table, and print it."""
     from rabbithole.report.limit import limit_tables
 
-    limit_tables(
-        datasets={
-            name: {
-                "windows": Path(files["windows"]),
-                "comparison": Path(files["comparison"]),
-                "metrics": {score: Path(path) for score, path in files["metrics"].items()},
-            }
-            for name, files in datasets.items()
-        },
-        output=output,
-    )
+    limit_tables(datasets=as_paths(datasets), output=output)
     print(output.read_text("utf-8"))
