@@ -1,9 +1,9 @@
 """Trains our GRU in PyTorch: `python torch_gru.py VARIANT WINDOWS EPOCHS BATCH SESSIONS`; prints JSON.
 
 VARIANT: padded (every window to its full length, the deck's way), packed (packed sequences), bucketed
-(batches of like length), sparse (bucketed, the item's derivatives by row). The same nine fields, layers,
-losses and step sizes as ours; the windows are read before the clock starts. Of train, so many SESSIONS are
-learned from in each epoch.
+(batches of like length), sparse (bucketed, the item's derivatives by row). The same network, losses and
+step sizes as ours (but none that changes from step to step); the windows are read before the clock starts.
+Of train, so many SESSIONS are learned from in each epoch.
 """
 
 import json
@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rabbithole.training.batches import Batch, Shape, gather, plan, random, shapes
+from rabbithole.models.embedding import KNOTS, SMALL
+from rabbithole.training.batches import Batch, Shape, arrange, plan, random, shapes
 from rabbithole.training.inputs import read_encoding, read_split
+from rabbithole.training.network import TABLE_RATE
 from rabbithole.windows.arrays import Windows
-from rabbithole.windows.fields import CATEGORICAL, NUMERIC
+from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, NUMERIC, PADDING
 
 ITEM = CATEGORICAL.index("item")
 EMBEDDING, WIDTH, RATE = 32, 64, 0.003
@@ -44,9 +46,13 @@ class Gru(nn.Module):
             nn.Embedding(size, width, sparse=sparse and index == ITEM)
             for index, (size, width) in enumerate(zip(sizes, widths, strict=True))
         )
-        for index, table in enumerate(self.tables):
-            nn.init.normal_(table.weight, std=0.1 if index == ITEM else 0.5)
-        self.gru = nn.GRU(sum(widths) + 2 * len(NUMERIC) + 1, WIDTH, batch_first=True)
+        for table in self.tables:
+            nn.init.normal_(table.weight, std=0.1 if table.num_embeddings <= SMALL else 0.01)
+        self.knots: Tensor
+        self.register_buffer("knots", torch.tensor(KNOTS))
+        features = sum(widths) + (2 + len(KNOTS)) * len(NUMERIC) + 1
+        self.doubt = nn.Parameter(torch.zeros(features))
+        self.gru = nn.GRU(features, WIDTH, batch_first=True)
         self.dropout = nn.Dropout(0.1)
         self.hidden, self.logits = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, 2)
         nn.init.normal_(self.logits.weight, std=0.02)
@@ -55,10 +61,14 @@ class Gru(nn.Module):
     def embed(self, codes: Tensor, numbers: Tensor, before: Tensor) -> Tensor:
         """Return the vectors of steps, [.., features]; before: the item of the step before, [..]."""
         known = torch.isfinite(numbers)
+        values = torch.where(known, numbers, 0.0)
+        far = (values[..., None] - self.knots).abs() / (KNOTS[1] - KNOTS[0])
+        hats = ((1 - far).clamp(min=0) * known[..., None]).flatten(-2)
+        item = codes[..., ITEM]
         parts = [table(codes[..., index]) for index, table in enumerate(self.tables)]
-        same = (codes[..., ITEM] == before).float()[..., None]
-        parts += [torch.where(known, numbers, 0.0), (~known).float(), same]
-        return self.dropout(torch.cat(parts, -1))
+        parts += [values, hats, (~known).float(), (item == before).float()[..., None]]
+        scale = 1 + (item < FIRST_VALUE).float()[..., None] * self.doubt
+        return self.dropout(torch.cat(parts, -1) * scale)
 
     def head(self, values: Tensor) -> Tensor:
         """Return two logits for each step."""
@@ -79,11 +89,26 @@ class Gru(nn.Module):
         return pad_packed_sequence(logits, batch_first=True, total_length=codes.shape[1])[0]
 
 
-def tensors(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Return codes, numbers and lengths on the device; an empty place counts as a session of one step."""
-    lengths = torch.from_numpy(np.maximum(batch.lengths, 1)).long()
-    arrays = (torch.from_numpy(batch.codes).long(), torch.from_numpy(batch.numbers), lengths)
-    return tuple(array.to(DEVICE, non_blocking=True) for array in arrays)  # type: ignore[return-value]
+class Data:
+    """Windows that lie on the device, where a batch is gathered, as ours does on a GPU."""
+
+    def __init__(self, windows: Windows) -> None:
+        self.windows = windows
+        self.codes, self.numbers = (
+            torch.from_numpy(array).to(DEVICE) for array in (windows.codes, windows.numbers)
+        )
+
+    def __call__(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return codes, numbers and lengths; an empty place counts as a session of one step."""
+        lengths = torch.from_numpy(np.maximum(batch.lengths, 1)).long().to(DEVICE)
+        steps = torch.from_numpy(batch.steps).to(DEVICE)
+        padding = (steps < 0)[..., None]
+        steps = steps.clamp(min=0)
+        return (
+            self.codes[steps].masked_fill(padding, PADDING),
+            self.numbers[steps].masked_fill(padding, 0),
+            lengths,
+        )
 
 
 def loss_of(logits: Tensor, buyer: Tensor, lengths: Tensor, there: Tensor, size: int) -> Tensor:
@@ -97,13 +122,14 @@ def loss_of(logits: Tensor, buyer: Tensor, lengths: Tensor, there: Tensor, size:
     return (there * (cross(ended, buyer, reduction="none") + each)).sum() / (2 * size)
 
 
-def auc(model: Gru, valid: Windows, kinds: list[Shape], *, packed: bool) -> float:
+def auc(model: Gru, data: Data, kinds: list[Shape], *, packed: bool) -> float:
     """Return the AUC on valid."""
+    valid = data.windows
     scores: NDArray[np.float64] = np.empty(len(valid))
     model.eval()
     with torch.no_grad():
         for shape, rows in plan(valid.lengths, np.arange(len(valid)), kinds):
-            codes, numbers, lengths = tensors(gather(valid, rows, shape))
+            codes, numbers, lengths = data(arrange(valid, rows, shape))
             logits = model(codes, numbers, lengths, packed=packed)
             ended = logits[torch.arange(len(logits), device=DEVICE), lengths - 1, 1]
             scores[rows] = ended[: len(rows)].double().cpu().numpy()
@@ -114,6 +140,7 @@ def auc(model: Gru, valid: Windows, kinds: list[Shape], *, packed: bool) -> floa
 def main(variant: str, windows: Path, epochs: int, batch_size: int, sessions: int) -> None:
     """Train and print seconds, sessions and AUC of each epoch."""
     torch.set_num_threads(int(os.environ["THREADS"]))
+    torch.set_float32_matmul_precision("high")  # as JAX does on a GPU
     torch.manual_seed(0)
     encoding = read_encoding(windows)
     train, valid = (read_split(windows, split, encoding) for split in ("train", "valid"))
@@ -126,20 +153,20 @@ def main(variant: str, windows: Path, epochs: int, batch_size: int, sessions: in
     share = train.buyer.mean()
     sizes = [encoding.sizes[field] for field in CATEGORICAL]
     model = Gru(sizes, sparse=variant == "sparse", prior=float(np.log(share / (1 - share)))).to(DEVICE)
-    item = model.tables[ITEM].weight
-    rest = [weight for weight in model.parameters() if weight is not item]
-    optimisers = [torch.optim.AdamW(rest, RATE, weight_decay=1e-4, fused=True)]
-    if variant == "sparse":
-        optimisers.append(torch.optim.SparseAdam([item], RATE * 0.03))
-    else:
-        optimisers.append(torch.optim.AdamW([item], RATE * 0.03, weight_decay=1e-4, fused=True))
+    # Large tables learn by plain descent, in ours and here.
+    large = [table.weight for table in model.tables if table.num_embeddings > SMALL]
+    small = [weight for weight in model.parameters() if not any(weight is one for one in large)]
+    optimisers = [torch.optim.AdamW(small, RATE, weight_decay=1e-4, fused=True)]
+    if large:
+        optimisers.append(torch.optim.SGD(large, RATE * TABLE_RATE * batch_size))
+    data, valid_data = Data(train), Data(valid)
     found = []
     used = np.arange(min(sessions, len(train)))
     for epoch in range(epochs):
         began = time.perf_counter()
         for shape, rows in plan(train.lengths, used, kinds, random(0, epoch)):
-            batch = gather(train, rows, shape)
-            codes, numbers, lengths = tensors(batch)
+            batch = arrange(train, rows, shape)
+            codes, numbers, lengths = data(batch)
             there = torch.from_numpy(batch.rows >= 0).float().to(DEVICE)
             buyer = torch.from_numpy(train.buyer[batch.rows].astype(np.float32)).to(DEVICE)
             logits = model(codes, numbers, lengths, packed=variant == "packed")
@@ -151,7 +178,7 @@ def main(variant: str, windows: Path, epochs: int, batch_size: int, sessions: in
         if DEVICE == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - began
-        judged = auc(model, valid, kinds, packed=variant == "packed")
+        judged = auc(model, valid_data, kinds, packed=variant == "packed")
         found.append({"seconds": seconds, "sessions": len(used), "auc": judged})
     print(json.dumps(found))
 

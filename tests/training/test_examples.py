@@ -1,17 +1,20 @@
 """What a network is taught with: balance, weights of prefixes, augmentation, batches of like length."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.special import expit
 from window_fixtures import random_sessions, session, write_windows
 
-from rabbithole.training.augment import ITEM, augment, augment_windows
+from rabbithole.training.augment import ITEM, augment_windows, drop_events, hide
 from rabbithole.training.balance import balanced_rows, class_weights, prior_shift
-from rabbithole.training.batches import Shape, distinct, gather, plan, random, shapes
+from rabbithole.training.batches import Shape, arrange, distinct, gather, plan, random, shapes
 from rabbithole.training.buyer import losses
+from rabbithole.training.feed import OnAccelerator
 from rabbithole.training.inputs import read_encoding, read_split
 from rabbithole.training.rows import take_rows
+from rabbithole.training.sharing import Sharing
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, PADDING, RARE, UNSEEN
 
 BUYER = np.array([1] * 20 + [0] * 180, np.int8)
@@ -70,11 +73,10 @@ def test_dropping_events_keeps_the_last_and_the_order(tmp_path):
     rows = [session(f"s{n}", n % 2, list(range(4, 4 + 8))) for n in range(200)]
     windows = windows_of(tmp_path, rows)
     shape = shapes(length=10, batch_size=250)[-1]
-    batch = gather(windows, np.arange(shape.sessions), shape)
-    dropped = augment(batch, random(0), unseen_share=0.0, event_dropout=0.5)
+    dropped = drop_events(arrange(windows, np.arange(shape.sessions), shape), random(0), 0.5)
     assert 3.5 < dropped.lengths.mean() < 5.5
     item = CATEGORICAL.index("item")
-    for length, codes in zip(dropped.lengths, dropped.codes[..., item], strict=True):
+    for length, codes in zip(dropped.lengths, gather(windows, dropped)[0][..., item], strict=True):
         kept = codes[:length]
         assert kept[-1] == 11 and (np.diff(kept) > 0).all() and (codes[length:] == PADDING).all()
     whole = augment_windows(windows, random(0), unseen_share=0.0, event_dropout=0.5)
@@ -84,26 +86,38 @@ def test_dropping_events_keeps_the_last_and_the_order(tmp_path):
     assert 3.5 < whole.lengths.mean() < 5.5
 
 
-def test_a_share_of_codes_becomes_unseen_and_padding_stays(tmp_path):
-    windows = windows_of(tmp_path, random_sessions(300, np.random.default_rng(0), prefix="s"))
-    shape = shapes(length=10, batch_size=300)[-1]
-    batch = gather(windows, np.arange(shape.sessions), shape)
-    hidden = augment(batch, random(0), unseen_share=0.2, event_dropout=0.0)
+def hidden_by(feed, windows, batch, share):
+    """Return a batch's codes of which a share is hidden, by the processor or on an accelerator."""
+    if feed == "host":
+        return hide(gather(windows, batch)[0], random(0), share)
+    accelerator = OnAccelerator(windows, Sharing(), unseen_share=share)
+    sent, _ = accelerator.send(batch, random(0))
+    codes, numbers = accelerator.receive(jax.random.key(0), *sent)
+    np.testing.assert_array_equal(numbers, gather(windows, batch)[1])
+    return np.asarray(codes)
+
+
+@pytest.mark.parametrize("feed", ["host", "accelerator"])
+def test_a_share_of_codes_becomes_unseen_and_padding_stays(feed, tmp_path):
+    windows = windows_of(tmp_path, random_sessions(1500, np.random.default_rng(0), prefix="s"))
+    shape = shapes(length=10, batch_size=1500)[-1]
+    batch = arrange(windows, np.arange(shape.sessions), shape)
+    codes, numbers = gather(windows, batch)
+    hidden = hidden_by(feed, windows, batch, 0.2)
     inside = np.arange(shape.steps) < batch.lengths[:, None]
-    share = (hidden.codes[inside] == UNSEEN).mean(axis=0)
-    # Places are drawn with repeats: a little fewer than 20 %, in every field alike.
-    assert (share > 0.14).all() and (share < 0.22).all()
-    assert (hidden.codes[~inside] == PADDING).all()
-    changed = hidden.codes != batch.codes
-    assert (hidden.codes[changed] == UNSEEN).all()
+    share = (hidden[inside] == UNSEEN).mean(axis=0)
+    # The processor draws places with repeats: a little fewer than 20 %, in every field alike.
+    assert (share > 0.15).all() and (share < 0.23).all()
+    assert (hidden[~inside] == PADDING).all() and (numbers[~inside] == 0).all()
+    assert (hidden[hidden != codes] == UNSEEN).all()
 
 
-def test_half_of_the_rare_items_become_unseen(tmp_path):
+@pytest.mark.parametrize("feed", ["host", "accelerator"])
+def test_half_of_the_rare_items_become_unseen(feed, tmp_path):
     rows = [session(f"s{number:04d}", 0, [RARE, 9, RARE, 9]) for number in range(1000)]
     codes = np.array([[RARE, 9, RARE, 9]] * 1000, np.int32)
-    shape = Shape(1000, 4)
-    batch = gather(windows_of(tmp_path, rows), np.arange(1000), shape)
-    items = augment(batch, random(0), unseen_share=1e-9, event_dropout=0.0).codes[..., ITEM]
+    windows = windows_of(tmp_path, rows)
+    items = hidden_by(feed, windows, arrange(windows, np.arange(1000), Shape(1000, 4)), 1e-9)[..., ITEM]
     assert 0.46 < (items == UNSEEN)[codes == RARE].mean() < 0.54
     assert (items == codes)[items != UNSEEN].all() and (items[codes == 9] == 9).all()
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
-from window_fixtures import random_sessions, session, write_windows
+from window_fixtures import SIZES, random_sessions, session, write_windows
 
 from rabbithole.errors import UserError
 from rabbithole.evaluation.delong import interval, placements
@@ -154,6 +154,19 @@ def test_the_same_seed_gives_the_same_bytes(model, planted, tmp_path):
     histories = [fit(planted, tmp_path / name, model, epochs=1)["epochs"] for name in "ab"]
     assert (tmp_path / "a/scores.parquet").read_bytes() == (tmp_path / "b/scores.parquet").read_bytes()
     assert histories[0] == histories[1]
+
+
+def test_where_batches_are_gathered_makes_no_difference(tmp_path, monkeypatch):
+    """By the processor, or as on an accelerator; nothing is hidden, as each draws that in its own way."""
+    rng = np.random.default_rng(4)
+    rows = {split: random_sessions(150, rng, prefix=split, longest=9) for split in ("train", "valid", "test")}
+    windows = write_windows(tmp_path / "windows", length=9, sizes=SIZES | {"item": 200}, **rows)
+    host = fit(windows, tmp_path / "host", "gru", unseen_share=0.0)
+    monkeypatch.setattr("rabbithole.training.feed.accelerated", lambda: True)
+    there = fit(windows, tmp_path / "there", "gru", unseen_share=0.0)
+    for one, other in zip(host["epochs"], there["epochs"], strict=True):
+        assert other == pytest.approx(one, rel=1e-5)
+    assert ended(tmp_path / "there")[1] == pytest.approx(ended(tmp_path / "host")[1], rel=1e-4)
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_training(tmp_path):

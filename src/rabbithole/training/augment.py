@@ -16,17 +16,38 @@ RARE_AS_UNSEEN = 0.5
 twice (Good 1953, The population frequencies of species): of test's items, most rare ones are unseen."""
 
 
-def augment(batch: Batch, rng: np.random.Generator, *, unseen_share: float, event_dropout: float) -> Batch:
-    """Return a batch with some codes replaced by "unseen" and some events dropped.
+def drop_events(batch: Batch, rng: np.random.Generator, share: float) -> Batch:
+    """Return a batch without a share of its events.
 
-    unseen_share: share of codes replaced, each field of each step by itself, so that the embedding of
-    "unseen" learns; above 0, half of the rare items are too. event_dropout: chance of each event to be
-    dropped; the last event of a session stays, as it is where the session ended. The times between the events
-    that remain are left as they were.
+    The last event of a session stays, as it is where the session ended. The times between the events that
+    remain are left as they were.
     """
-    if event_dropout > 0:
-        batch = _drop_events(batch, rng, event_dropout)
-    return dataclasses.replace(batch, codes=_hide(batch.codes, rng, unseen_share))
+    if share == 0:
+        return batch
+    inside = batch.steps >= 0
+    last = np.arange(inside.shape[1]) == batch.lengths[:, None] - 1
+    kept = inside & ((rng.random(inside.shape) >= share) | last)
+    # A stable sort moves what is dropped behind what is kept, in order.
+    order = np.argsort(~kept, axis=1, kind="stable")
+    steps = np.take_along_axis(np.where(kept, batch.steps, -1), order, 1)
+    return Batch(batch.rows, kept.sum(1).astype(np.int32), steps)
+
+
+def hide(codes: NDArray[np.int32], rng: np.random.Generator, share: float) -> NDArray[np.int32]:
+    """Return codes, int32 [.., 7], of which a share is replaced by "unseen"; padding stays.
+
+    Each field of each step by itself, so that the embedding of "unseen" learns; where the share is above 0,
+    half of the rare items are replaced too.
+    """
+    # As many places as the share makes, drawn with repeats: far fewer draws than one a code.
+    codes = codes.copy()
+    flat = codes.reshape(-1)
+    places = rng.integers(0, flat.size, rng.binomial(flat.size, share))
+    flat[places[flat[places] != PADDING]] = UNSEEN
+    rare = np.flatnonzero(flat[ITEM :: len(CATEGORICAL)] == RARE)
+    hidden = rare[rng.random(len(rare)) < RARE_AS_UNSEEN] if share > 0 else rare[:0]
+    flat[hidden * len(CATEGORICAL) + ITEM] = UNSEEN
+    return codes
 
 
 def augment_windows(
@@ -42,32 +63,4 @@ def augment_windows(
         windows = dataclasses.replace(
             windows, offsets=offsets, codes=windows.codes[kept], numbers=windows.numbers[kept]
         )
-    return dataclasses.replace(windows, codes=_hide(windows.codes, rng, unseen_share))
-
-
-def _hide(codes: NDArray[np.int32], rng: np.random.Generator, share: float) -> NDArray[np.int32]:
-    """Return codes of which a share is replaced; padding stays."""
-    # As many places as the share makes, drawn with repeats: far fewer draws than one a code.
-    codes = codes.copy()
-    flat = codes.reshape(-1)
-    places = rng.integers(0, flat.size, rng.binomial(flat.size, share))
-    flat[places[flat[places] != PADDING]] = UNSEEN
-    rare = np.flatnonzero(flat[ITEM :: len(CATEGORICAL)] == RARE)
-    hidden = rare[rng.random(len(rare)) < RARE_AS_UNSEEN] if share > 0 else rare[:0]
-    flat[hidden * len(CATEGORICAL) + ITEM] = UNSEEN
-    return codes
-
-
-def _drop_events(batch: Batch, rng: np.random.Generator, share: float) -> Batch:
-    steps = np.arange(batch.codes.shape[1])
-    inside = steps < batch.lengths[:, None]
-    kept = inside & ((rng.random(inside.shape) >= share) | (steps == batch.lengths[:, None] - 1))
-    # A stable sort moves what is dropped behind what is kept, in order.
-    order = np.argsort(~kept, axis=1, kind="stable")[..., None]
-    lengths = kept.sum(1).astype(np.int32)
-    beyond = steps >= lengths[:, None]
-    codes = np.take_along_axis(batch.codes, order, 1)
-    numbers = np.take_along_axis(batch.numbers, order, 1)
-    codes[beyond] = PADDING
-    numbers[beyond] = 0.0
-    return Batch(batch.rows, lengths, codes, numbers)
+    return dataclasses.replace(windows, codes=hide(windows.codes, rng, unseen_share))

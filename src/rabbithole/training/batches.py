@@ -19,16 +19,15 @@ MANY = 250_000
 
 @dataclass(frozen=True)
 class Batch:
-    """Sessions side by side, padded at the end to one length.
+    """Which sessions lie side by side, padded at the end to one length.
 
     rows: int64 [batch], the sessions' numbers, -1 for a place that is empty; lengths: int32 [batch], 0 there;
-    codes: int32 [batch, steps, 7]; numbers: float32 [batch, steps, 2], NaN where there is none.
+    steps: int64 [batch, steps], the number of each step among all of the windows', -1 for padding.
     """
 
     rows: NDArray[np.int64]
     lengths: NDArray[np.int32]
-    codes: NDArray[np.int32]
-    numbers: NDArray[np.float32]
+    steps: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -81,20 +80,30 @@ def plan(
     return batches
 
 
-def gather(windows: Windows, rows: NDArray[np.int64], shape: Shape) -> Batch:
-    """Copy sessions into a batch of the given shape."""
+def arrange(windows: Windows, rows: NDArray[np.int64], shape: Shape) -> Batch:
+    """Lay sessions out in a batch of the given shape."""
     filled = np.full(shape.sessions, -1, np.int64)
     filled[: len(rows)] = rows
     starts, lengths = np.zeros(shape.sessions, np.int64), np.zeros(shape.sessions, np.int64)
     starts[: len(rows)] = windows.offsets[rows]
-    lengths[: len(rows)] = windows.offsets[rows + 1] - windows.offsets[rows]
+    lengths[: len(rows)] = windows.offsets[rows + 1] - starts[: len(rows)]
     step = np.arange(shape.steps)
-    beyond = step >= lengths[:, None]
-    index = np.where(beyond, 0, starts[:, None] + step)
-    codes, numbers = windows.codes[index], windows.numbers[index]
-    codes[beyond] = PADDING
-    numbers[beyond] = 0.0
-    return Batch(filled, lengths.astype(np.int32), codes, numbers)
+    steps = np.where(step < lengths[:, None], starts[:, None] + step, -1)
+    return Batch(filled, lengths.astype(np.int32), steps)
+
+
+def gather(windows: Windows, batch: Batch) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Return the codes of a batch, int32 [batch, steps, 7], and its numbers, float32 [batch, steps, 2].
+
+    Padding has the code PADDING and the numbers 0.
+    """
+    # "clip" sends the -1 of padding somewhere, and spares the copy that a check of bounds would make.
+    codes = np.take(windows.codes, batch.steps, axis=0, mode="clip")
+    numbers = np.take(windows.numbers, batch.steps, axis=0, mode="clip")
+    padding = (batch.steps < 0)[..., None]
+    np.copyto(codes, PADDING, where=padding)
+    np.copyto(numbers, 0.0, where=padding)
+    return codes, numbers
 
 
 def random(*numbers: int) -> np.random.Generator:

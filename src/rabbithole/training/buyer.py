@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rabbithole.models.heads import ENDED, RUNNING
 from rabbithole.training.balance import balanced_rows, class_weights, natural_log_odds, prior_shift
-from rabbithole.training.batches import Batch, Shape, gather, plan
+from rabbithole.training.batches import Batch, Shape, arrange, gather, plan
 from rabbithole.training.calibrate import fit_calibration
 from rabbithole.training.inputs import Encoding, read_split, refuse_one_class
 from rabbithole.training.judge import judge
@@ -131,8 +131,8 @@ def network_logits(
     """
     out = np.full((len(steps), len(windows)), np.nan)
     for shape, rows in plan(windows.lengths, np.arange(len(windows)), shapes):
-        batch = gather(windows, rows, shape)
-        logits = np.asarray(forward(batch.codes, batch.numbers))[: len(rows)]
+        batch = arrange(windows, rows, shape)
+        logits = np.asarray(forward(*gather(windows, batch)))[: len(rows)]
         lengths = batch.lengths[: len(rows)]
         for index, step in enumerate(steps):
             if step == 0:

@@ -13,8 +13,9 @@ from jax import Array
 from numpy.typing import NDArray
 
 from rabbithole.models.embedding import ITEM
-from rabbithole.training.augment import augment
-from rabbithole.training.batches import Shape, distinct, gather, plan, random, shapes
+from rabbithole.training.augment import drop_events
+from rabbithole.training.batches import Shape, arrange, plan, random, shapes
+from rabbithole.training.feed import feed_of
 from rabbithole.training.network import begin, make_forward, make_step, optimisers
 from rabbithole.training.sharing import Sharing
 from rabbithole.training.state import TrainingState
@@ -54,12 +55,14 @@ class Trainer:
         self.shapes = shapes(length=length, batch_size=training["batch_size"], sessions=len(task.train))
         self.sharing = Sharing()
         self.key = self.sharing.whole(jax.random.key(seed, impl=KEYS))
+        items = model.embedding.sizes[ITEM]
+        self.feed = feed_of(task.train, self.sharing, items=items, unseen_share=training["unseen_share"])
         model.head.set_prior(task.first_guess())
         chain = optimisers(
             settings,
             steps=training["epochs"] * len(self.batches(0)),
             batch_size=training["batch_size"],
-            items=model.embedding.sizes[ITEM],
+            items=items,
         )
         self.network, learned = begin(model, *chain)
         learned = self.sharing.whole(learned)
@@ -67,6 +70,7 @@ class Trainer:
             self.network,
             *chain,
             batch_size=training["batch_size"],
+            receive=self.feed.receive,
             loss=task.loss,
         )
         self.compiled = make_forward(self.network)
@@ -107,15 +111,11 @@ class Trainer:
         batches = self.batches(state.epoch)
         for place in range(state.place, len(batches)):
             shape, rows = batches[place]
-            batch = augment(
-                gather(self.task.train, rows, shape),
-                random(self.seed, state.epoch, place),
-                unseen_share=self.training["unseen_share"],
-                event_dropout=self.event_dropout,
-            )
-            items, batch.codes[..., ITEM] = distinct(batch.codes[..., ITEM], len(state.learned.table))
-            dealt = self.sharing.deal(batch.codes, batch.numbers, *self.task.answers(batch))
-            state.learned = self.sharing.whole(self.step(state.learned, self.key, *dealt, items))
+            rng = random(self.seed, state.epoch, place)
+            batch = drop_events(arrange(self.task.train, rows, shape), rng, self.event_dropout)
+            sent, items = self.feed.send(batch, rng)
+            answers = self.sharing.deal(*self.task.answers(batch))
+            state.learned = self.sharing.whole(self.step(state.learned, self.key, sent, answers, items))
             state.place, sessions = place + 1, sessions + len(rows)
             keep(state)
         jax.block_until_ready(state.learned)

@@ -19,6 +19,12 @@ TABLE_RATE = 0.1
 descent: a row moves as far as what was seen of it says. Adam moves a row that is seen seldom as far as one
 that is seen always, and the networks learn train's items by heart."""
 
+HIDING = 1
+"""Folded into a step's key, gives that of what is hidden on the accelerator."""
+
+Receive = Callable[..., tuple[Array, Array]]
+"""From a key and what was sent to codes and numbers; see `Feed.receive`."""
+
 Loss = Callable[..., tuple[Array, Array]]
 """From a batch's logits and answers to the sum to learn from, and two sums to tell; see `Task.loss`."""
 
@@ -52,14 +58,15 @@ class Network:
     ) -> Array:
         """Return logits, float32 [batch, steps, outputs]."""
         tables = jax.tree.unflatten(self.table_at, [table])
-        return nnx.merge(self.graph, tables, weights)(codes, numbers, key)
+        return nnx.merge(self.graph, tables, nnx.State(weights))(codes, numbers, key)
 
 
 def split(model: nnx.Module) -> tuple[Network, Any, Array]:
     """Return a model's structure, its weights, and its table of rows."""
     graph, tables, weights = nnx.split(model, RowTable, nnx.Param)  # type: ignore[misc]
     leaves, table_at = jax.tree.flatten(tables)
-    return Network(graph, table_at), weights, leaves[0]
+    # Plain dicts: JAX takes a state of flax apart in Python, at every step, for longer than a GPU computes.
+    return Network(graph, table_at), nnx.to_pure_dict(weights), leaves[0]
 
 
 def begin(model: nnx.Module, optimiser: Any, table_optimiser: Any) -> tuple[Network, Learned]:
@@ -97,13 +104,19 @@ def optimisers(settings: dict[str, Any], *, steps: int, batch_size: int, items: 
 
 
 def make_step(
-    network: Network, optimiser: Any, table_optimiser: Any, *, batch_size: int, loss: Loss
+    network: Network,
+    optimiser: Any,
+    table_optimiser: Any,
+    *,
+    batch_size: int,
+    receive: Receive,
+    loss: Loss,
 ) -> Callable[..., Learned]:
-    """Return the compiled step: (learned, key, batch's arrays) to learned, whose memory is taken over.
+    """Return the compiled step: (learned, key, sent, answers, rows) to learned, whose memory is taken over.
 
-    The arrays: codes, numbers, what `loss` takes besides the logits, and last the rows of the item table.
-    The sum of losses is divided by `batch_size` for every shape of batch, so that each session counts the
-    same wherever it lands.
+    sent: what `receive` makes codes and numbers of; answers: what `loss` takes besides the logits; rows:
+    those of the item table that the codes count from, None for all. The sum of losses is divided by
+    `batch_size` for every shape of batch, so that each session counts the same wherever it lands.
     """
 
     @jax.jit
@@ -112,22 +125,24 @@ def make_step(
         table: Array,
         number: Array,
         key: Array,
-        codes: Array,
-        numbers: Array,
-        *answers_and_rows: Array,
+        sent: tuple[Array, ...],
+        answers: tuple[Array, ...],
+        rows: Array | None,
     ) -> Any:
-        *answers, rows = answers_and_rows
+        key = jax.random.fold_in(key, number)
+        codes, numbers = receive(jax.random.fold_in(key, HIDING), *sent)
 
         def loss_fn(at: tuple[Any, Array]) -> tuple[Array, Array]:
             # The network sees a table of the batch's own items; codes count from its first row.
-            logits = network.forward(at[0], at[1], codes, numbers, jax.random.fold_in(key, number))
+            logits = network.forward(at[0], at[1], codes, numbers, key)
             total, sums = loss(logits, *answers)
             return total / batch_size, sums
 
-        return jax.grad(loss_fn, has_aux=True)((weights, take_rows(table, rows)))
+        own = table if rows is None else take_rows(table, rows)
+        return jax.grad(loss_fn, has_aux=True)((weights, own))
 
     @partial(jax.jit, donate_argnums=0)
-    def update(learned: Learned, slopes: Any, row_slopes: Array, rows: Array, sums: Array) -> Learned:
+    def update(learned: Learned, slopes: Any, row_slopes: Array, rows: Array | None, sums: Array) -> Learned:
         changes, state = optimiser.update(slopes, learned.optimiser, learned.weights)
         table, table_state = update_rows(
             table_optimiser, learned.table_optimiser, learned.table, rows, row_slopes
@@ -141,10 +156,13 @@ def make_step(
             learned.sums + sums,
         )
 
-    def step(learned: Learned, key: Array, *batch: Array) -> Learned:
+    def step(
+        learned: Learned, key: Array, sent: tuple[Any, ...], answers: tuple[Any, ...], rows: Any
+    ) -> Learned:
         # Two programs: the second is the same for batches of every shape, and is compiled once.
-        rows = batch[-1]
-        (slopes, row_slopes), sums = slopes_of(learned.weights, learned.table, learned.step, key, *batch)
+        (slopes, row_slopes), sums = slopes_of(
+            learned.weights, learned.table, learned.step, key, sent, answers, rows
+        )
         return update(learned, slopes, row_slopes, rows, sums)
 
     return step

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from rabbithole.errors import UserError
-from rabbithole.training.batches import Batch, Shape, gather, plan
+from rabbithole.training.batches import Batch, Shape, arrange, gather, plan
 from rabbithole.training.inputs import Encoding, read_begun, read_split
 from rabbithole.training.task import Forward, Task
 from rabbithole.windows.arrays import Windows, joined
@@ -67,8 +67,7 @@ class NextEvent(Task):
 
     def answers(self, batch: Batch) -> tuple[NDArray[Any], ...]:
         """Return the classes of next events and of their categories, int32 [batch, steps] each."""
-        index = steps_of(self.train, batch)
-        return tuple(np.where(index >= 0, asked[index], NOT_ASKED) for asked in self.asked)
+        return tuple(np.where(batch.steps >= 0, asked[batch.steps], NOT_ASKED) for asked in self.asked)
 
     def loss(self, logits: Array, *answers: Array) -> tuple[Array, Array]:
         """Return the cross-entropy of event and category together, and that and the events asked for."""
@@ -112,21 +111,14 @@ def log_shares(classes: NDArray[np.int32], size: int) -> Logs:
     return np.asarray(np.log(counts / counts.sum()))
 
 
-def steps_of(windows: Windows, batch: Batch) -> NDArray[np.int64]:
-    """Return which of all the windows' steps each of a batch is, int64 [batch, steps]; -1: none."""
-    step = np.arange(batch.codes.shape[1])
-    return np.where(step < batch.lengths[:, None], windows.offsets[batch.rows][:, None] + step, -1)
-
-
 def each_batch(
     forward: Forward, windows: Windows, shapes: list[Shape], classes: Classes
 ) -> Iterator[tuple[NDArray[np.int64], Logs, Logs]]:
     """Yield steps of windows, int64 [m], and log probabilities of event and category, float64 [m, ..]."""
     cut = len(classes.events)
     for shape, rows in plan(windows.lengths, np.arange(len(windows)), shapes):
-        batch = gather(windows, rows, shape)
-        index = steps_of(windows, batch)
-        there = index >= 0
-        logits = np.asarray(forward(batch.codes, batch.numbers))[: len(there)][there].astype(np.float64)
+        batch = arrange(windows, rows, shape)
+        there = batch.steps >= 0
+        logits = np.asarray(forward(*gather(windows, batch)))[: len(there)][there].astype(np.float64)
         category = log_softmax(logits[:, cut:], axis=1) if classes.categories else logits[:, cut:]
-        yield index[there], log_softmax(logits[:, :cut], axis=1), category
+        yield batch.steps[there], log_softmax(logits[:, :cut], axis=1), category

@@ -20,13 +20,16 @@ def take_rows(table: Array, rows: Array) -> Array:
 
 
 def update_rows(
-    optimiser: optax.GradientTransformation, state: Any, table: Array, rows: Array, slopes: Array
+    optimiser: optax.GradientTransformation, state: Any, table: Array, rows: Array | None, slopes: Array
 ) -> tuple[Array, Any]:
     """Return the table and the optimiser's state after one step.
 
-    table: float32 [size, width]; rows: int32 [n], distinct, those beyond the table are left out;
-    slopes: float32 [n, width], the loss's derivatives by these rows.
+    table: float32 [size, width]; rows: int32 [n], distinct, those beyond the table are left out, or None for
+    all; slopes: float32 [n, width], the loss's derivatives by these rows.
     """
+    if rows is None:
+        changes, state = optimiser.update(slopes, state, table)
+        return table + jnp.asarray(changes), state
 
     def is_table(leaf: Array) -> bool:
         return leaf.shape == table.shape
