@@ -147,7 +147,7 @@ class Subject:
     def auc(self, data: Data) -> tuple[float, float, float]:
         """Train, and return the AUC on test and the ends of its interval."""
         trainer = self.trainer
-        self.task.train, self.task.valid = data["train"], data["valid"]
+        trainer.learn_from(data["train"], data["valid"])
         learned = jax.tree.map(jnp.array, self.untrained)
         trainer.go_on(TrainingState(learned, best=(learned.weights, learned.table)))
         trainer.run(lambda _row, _speed: None, lambda _state: None)

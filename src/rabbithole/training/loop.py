@@ -20,6 +20,7 @@ from rabbithole.training.network import begin, make_forward, make_step, optimise
 from rabbithole.training.sharing import Sharing
 from rabbithole.training.state import TrainingState
 from rabbithole.training.task import Task
+from rabbithole.windows.arrays import Windows
 
 KEYS = "rbg"
 """Random bits come from the processor's own generator: threefry takes as long to compute (for dropout) and to
@@ -55,14 +56,14 @@ class Trainer:
         self.shapes = shapes(length=length, batch_size=training["batch_size"], sessions=len(task.train))
         self.sharing = Sharing()
         self.key = self.sharing.whole(jax.random.key(seed, impl=KEYS))
-        items = model.embedding.sizes[ITEM]
-        self.feed = feed_of(task.train, self.sharing, items=items, unseen_share=training["unseen_share"])
+        self.items = model.embedding.sizes[ITEM]
+        self.learn_from(task.train, task.valid)
         model.head.set_prior(task.first_guess())
         chain = optimisers(
             settings,
             steps=training["epochs"] * len(self.batches(0)),
             batch_size=training["batch_size"],
-            items=items,
+            items=self.items,
         )
         self.network, learned = begin(model, *chain)
         learned = self.sharing.whole(learned)
@@ -76,6 +77,12 @@ class Trainer:
         self.compiled = make_forward(self.network)
         self.state = TrainingState(learned, best=(learned.weights, learned.table))
         self.keep()
+
+    def learn_from(self, train: Windows, valid: Windows) -> None:
+        """Take these sessions to learn from and to stop by, in the place of the task's."""
+        self.task.train, self.task.valid = train, valid
+        unseen_share = self.training["unseen_share"]
+        self.feed = feed_of(train, self.sharing, items=self.items, unseen_share=unseen_share)
 
     def batches(self, epoch: int) -> list[tuple[Shape, NDArray[np.int64]]]:
         """Return the batches of an epoch."""
