@@ -5,6 +5,15 @@ import pytest
 pytest_plugins = ["spark_fixtures"]
 
 
+FIRST = ("test_kills.py", "test_slurm.py", "workflow")
+"""Files and folders that take minutes, longest first: several processes then end together."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with whole runs of the workflow: two processes then end together."""
-    items.sort(key=lambda item: item.path.parent.name != "workflow")
+    """Begin with whole runs of the workflow, of which the first makes what others wait for."""
+
+    def place(item: pytest.Item) -> int:
+        names = (item.path.name, item.path.parent.name)
+        return next((number for number, name in enumerate(FIRST) if name in names), len(FIRST))
+
+    items.sort(key=place)
