@@ -1,13 +1,7 @@
 """Balancing train's few buyers, and the way back to true probabilities."""
 
-from typing import Any
-
 import numpy as np
-from imblearn.over_sampling import RandomOverSampler
-from imblearn.under_sampling import RandomUnderSampler
 from numpy.typing import NDArray
-
-SAMPLERS: dict[str, Any] = {"undersample": RandomUnderSampler, "oversample": RandomOverSampler}
 
 
 def balanced_rows(buyer: NDArray[np.int8], balance: str, *, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -17,10 +11,15 @@ def balanced_rows(buyer: NDArray[np.int8], balance: str, *, seed: int, epoch: in
     as many; each epoch draws anew.
     """
     rows = np.arange(len(buyer))
-    if balance not in SAMPLERS:
+    if balance not in ("undersample", "oversample"):
         return rows
+    # Its import takes two seconds, which scoring and most trainings need not wait for.
+    from imblearn.over_sampling import RandomOverSampler
+    from imblearn.under_sampling import RandomUnderSampler
+
+    sampler = RandomUnderSampler if balance == "undersample" else RandomOverSampler
     state = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
-    chosen, _ = SAMPLERS[balance](random_state=state).fit_resample(rows[:, None], buyer)
+    chosen, _ = sampler(random_state=state).fit_resample(rows[:, None], buyer)
     return np.asarray(chosen[:, 0], np.int64)
 
 

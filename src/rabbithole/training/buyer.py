@@ -15,7 +15,6 @@ from rabbithole.training.balance import balanced_rows, class_weights, natural_lo
 from rabbithole.training.batches import Batch, Shape, arrange, gather, plan
 from rabbithole.training.calibrate import fit_calibration
 from rabbithole.training.inputs import Encoding, read_split, refuse_one_class
-from rabbithole.training.judge import judge
 from rabbithole.training.task import Forward, Task
 from rabbithole.windows.arrays import Windows
 
@@ -79,6 +78,9 @@ class Buyer(Task):
 
     def judge(self, forward: Forward, shapes: list[Shape]) -> dict[str, float]:
         """Return `valid_loss` (nats a session) and `valid_auc` of ended sessions."""
+        # Here, as scoring judges nothing and need not wait a second for scikit-learn.
+        from rabbithole.training.judge import judge
+
         return judge(self.valid.buyer, self.logits(forward, self.valid, [0], shapes)[0])
 
     def merit(self, row: dict[str, Any]) -> float:
