@@ -15,7 +15,7 @@ environment: .venv/$(ACCELERATOR)
 # The marker is named after the accelerator, so that changing it installs again.
 .venv/$(ACCELERATOR): requirements/$(ACCELERATOR).txt pyproject.toml
 	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/$(ACCELERATOR).txt
+	$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements/$(ACCELERATOR).txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
 	-$(BIN)/rabbithole archive-spark
