@@ -32,15 +32,19 @@ def draw(random: np.random.Generator) -> tuple[str, signal.Signals]:
     return TARGETS[random.integers(len(TARGETS))], SIGNALS[random.integers(len(SIGNALS))]
 
 
-def run_and_kill(folder: Path, root: Path, target: str, how: signal.Signals, seconds: float) -> Kill | None:
+def run_and_kill(
+    folder: Path, root: Path, target: str, how: signal.Signals, seconds: float, *files: str
+) -> Kill | None:
     """Start the tiny run in `folder` and kill it after so many seconds; None when it ended before.
 
-    Waits until nothing of the run is left, and fails when a job outlives its Snakemake.
+    files: what is to be made, if not everything. Waits until nothing of the run is left, and fails when a job
+    outlives its Snakemake.
     """
     # Started in the background, this process may have been told to pass over SIGINT, and would hand that on.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with (folder / "killed.log").open("ab") as log:
-        process = subprocess.Popen(command(folder, root=root), stdout=log, stderr=log, start_new_session=True)
+        words = command(folder, *files, root=root)
+        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
         try:
             process.wait(seconds)
             return None

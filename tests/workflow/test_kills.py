@@ -15,6 +15,12 @@ KILLS = (
     ("job", signal.SIGKILL),
     ("snakemake", signal.SIGINT),
 )
+FILES = (
+    "results/yoochoose/comparison.json",
+    "results/yoochoose/gru/seed-0/metrics.json",
+    "results/alice/deck/samples.json",
+)
+"""One shop from the log to the judgement, and one text; `make torture` kills whole runs."""
 
 
 def test_a_run_killed_three_times_comes_to_the_same_bytes(
@@ -22,13 +28,13 @@ def test_a_run_killed_three_times_comes_to_the_same_bytes(
 ) -> None:
     random = np.random.default_rng(0)
     folder = workplace(tmp_path / "killed")
-    kills = [run_and_kill(folder, project, target, how, random.uniform(8, 16)) for target, how in KILLS]
-    assert None not in kills
-    done = snakemake(folder, root=project)
+    for target, how in KILLS:
+        assert run_and_kill(folder, project, target, how, random.uniform(8, 16), *FILES) is not None
+    done = snakemake(folder, *FILES, root=project)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     found, expected = outcomes(folder), outcomes(finished)
-    assert len(expected) > 15
-    assert found == expected
+    assert len(found) >= 6
+    assert found == {name: expected[name] for name in found}
     assert leftovers(folder) == []
 
 
