@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from matplotlib.ticker import MaxNLocator
+
 from rabbithole.report.figure_data import read_by_model
 from rabbithole.report.names import shown
 from rabbithole.report.style import QUIET, Style, colour, drawing
@@ -28,6 +30,7 @@ def learning(*, histories: dict[str, Path], output: Path, style: Style) -> None:
             top.set_title(shown(model))
             top.sharex(bottom)
             top.tick_params(labelbottom=False)
+            bottom.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
             bottom.set_xlabel(_unit(found))
         above[0].set_ylabel("Loss")
         below[0].set_ylabel("Valid AUC")
