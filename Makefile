@@ -12,11 +12,13 @@ run: environment
 
 environment: .venv/$(ACCELERATOR)
 
-# The marker is named after the accelerator, so that changing it installs again.
+# The marker is named after the accelerator, so that changing it installs again. All cores compile the libraries:
+# pip would take one.
 .venv/$(ACCELERATOR): requirements/$(ACCELERATOR).txt pyproject.toml
 	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements/$(ACCELERATOR).txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	$(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
 	-$(BIN)/rabbithole archive-spark
 	rm -f .venv/cpu .venv/cuda
