@@ -9,7 +9,7 @@ from window_fixtures import random_sessions, session, write_windows
 
 from rabbithole.training.augment import ITEM, augment_windows, drop_events, hide
 from rabbithole.training.balance import balanced_rows, class_weights, prior_shift
-from rabbithole.training.batches import Shape, arrange, distinct, gather, plan, random, shapes
+from rabbithole.training.batches import Shape, arrange, distinct, fitting, gather, plan, random, shapes
 from rabbithole.training.buyer import losses
 from rabbithole.training.feed import OnAccelerator
 from rabbithole.training.inputs import read_encoding, read_split
@@ -133,6 +133,21 @@ def test_every_session_comes_once_an_epoch_in_a_shape_that_holds_it():
         assert len(rows) <= shape.sessions and lengths[rows].max() <= shape.steps
     assert all(np.array_equal(a[1], b[1]) for a, b in zip(first, again, strict=True))
     assert any(not np.array_equal(a[1], b[1]) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize(("sessions", "expected"), [(200_000, 1024), (30_000, 512), (1_000, 32)])
+def test_few_sessions_are_learned_in_smaller_batches(sessions, expected):
+    lengths = np.random.default_rng(0).geometric(0.3, sessions).clip(max=100)
+    rows = np.arange(sessions)
+    batch_size, kinds = fitting(lengths, rows, length=100, batch_size=1024)
+    assert batch_size == expected
+    assert kinds[0].sessions == batch_size
+    if batch_size > 32:
+        assert len(plan(lengths, rows, kinds)) >= 100
+    if batch_size < 1024:
+        assert (
+            len(plan(lengths, rows, shapes(length=100, batch_size=2 * batch_size, sessions=sessions))) < 100
+        )
 
 
 @pytest.mark.parametrize("special", [PADDING, MISSING, UNSEEN, RARE])

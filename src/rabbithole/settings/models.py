@@ -33,7 +33,7 @@ class Trees(Section):
 class Training(Section):
     """How the networks are trained."""
 
-    batch_size: Positive = Field(1024, description="Sessions a step.")
+    batch_size: Positive = Field(1024, description="Sessions a step, at most.")
     epochs: Positive = Field(5, description="Passes over train at most.")
     patience: Positive = Field(
         3,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rabbithole.models.embedding import ITEM
 from rabbithole.training.augment import drop_events
-from rabbithole.training.batches import Shape, arrange, plan, random, shapes
+from rabbithole.training.batches import Shape, arrange, fitting, plan, random
 from rabbithole.training.feed import feed_of
 from rabbithole.training.network import begin, make_forward, make_step, optimisers
 from rabbithole.training.sharing import Sharing
@@ -53,7 +53,12 @@ class Trainer:
         self.task = task
         self.training, self.event_dropout = training, event_dropout
         self.seed = seed
-        self.shapes = shapes(length=length, batch_size=training["batch_size"], sessions=len(task.train))
+        batch_size, self.shapes = fitting(
+            task.train.lengths,
+            task.rows(seed=seed, epoch=0),
+            length=length,
+            batch_size=training["batch_size"],
+        )
         self.sharing = Sharing()
         self.key = self.sharing.whole(jax.random.key(seed, impl=KEYS))
         self.items = model.embedding.sizes[ITEM]
@@ -62,7 +67,7 @@ class Trainer:
         chain = optimisers(
             settings,
             steps=training["epochs"] * len(self.batches(0)),
-            batch_size=training["batch_size"],
+            batch_size=batch_size,
             items=self.items,
         )
         self.network, learned = begin(model, *chain)
@@ -70,7 +75,7 @@ class Trainer:
         self.step = make_step(
             self.network,
             *chain,
-            batch_size=training["batch_size"],
+            batch_size=batch_size,
             receive=self.feed.receive,
             loss=task.loss,
         )
