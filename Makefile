@@ -20,7 +20,7 @@ environment: .venv/$(ACCELERATOR)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 	$(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
-	-$(BIN)/rabbithole archive-spark
+	-$(BIN)/rabbithole archive-spark 2> /dev/null
 	rm -f .venv/cpu .venv/cuda
 	touch $@
 
