@@ -139,7 +139,7 @@ def test_every_session_comes_once_an_epoch_in_a_shape_that_holds_it():
 def test_few_sessions_are_learned_in_smaller_batches(sessions, expected):
     lengths = np.random.default_rng(0).geometric(0.3, sessions).clip(max=100)
     rows = np.arange(sessions)
-    batch_size, kinds = fitting(lengths, rows, length=100, batch_size=1024)
+    batch_size, kinds = fitting(lengths, rows, length=100, batch_size=1024, fewest=100)
     assert batch_size == expected
     assert kinds[0].sessions == batch_size
     if batch_size > 32:

@@ -13,12 +13,8 @@ FULL = 4
 """Up to so many steps a batch holds `batch_size` sessions; above, as many steps as that makes: 4,096 with the
 default, whose arrays still fit a core's cache (twice as many take three times as long)."""
 
-FEWEST = 100
-"""Batches that an epoch has at least: a network takes some hundred steps to learn what is plain in a log. Of
-10,000 sessions, batches of 128 in the place of 1,024 raised the AUC of the GRU by .01 to .02."""
-
 SMALLEST = 32
-"""Sessions that a batch is not made smaller than for that."""
+"""Sessions that a batch is not made smaller than where an epoch has few."""
 
 MANY = 250_000
 """Sessions to learn from that make a compilation (some seconds) cheaper than the padding that it saves."""
@@ -100,15 +96,15 @@ def arrange(windows: Windows, rows: NDArray[np.int64], shape: Shape) -> Batch:
 
 
 def fitting(
-    lengths: NDArray[np.int64], rows: NDArray[np.int64], *, length: int, batch_size: int
+    lengths: NDArray[np.int64], rows: NDArray[np.int64], *, length: int, batch_size: int, fewest: int
 ) -> tuple[int, list[Shape]]:
     """Return the sessions of a batch, and the shapes of all batches, for an epoch of these `rows`.
 
-    `batch_size`, or half of it, a quarter, ... where the epoch would have fewer than `FEWEST` batches.
+    `batch_size`, or half of it, a quarter, ... where the epoch would have less than `fewest` batches.
     """
     while True:
         kinds = shapes(length=length, batch_size=batch_size, sessions=len(lengths))
-        if batch_size < 2 * SMALLEST or len(plan(lengths, rows, kinds)) >= FEWEST:
+        if batch_size < 2 * SMALLEST or len(plan(lengths, rows, kinds)) >= fewest:
             return batch_size, kinds
         batch_size //= 2
 

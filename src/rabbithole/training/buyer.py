@@ -23,6 +23,9 @@ class Buyer(Task):
     """Two log odds a step: of a purchase yet to come, and of one right after the session's end."""
 
     outputs = 2
+    fewest_batches = 100
+    """A network takes some hundred steps to learn what is plain in a log. Of 10,000 sessions, batches of 128
+    in the place of 1,024 raised the AUC of the GRU by .01 to .03."""
 
     def __init__(self, train: Windows, valid: Windows, *, balance: str, prefixes: bool) -> None:
         self.train, self.valid = train, valid

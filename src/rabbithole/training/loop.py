@@ -58,6 +58,7 @@ class Trainer:
             task.rows(seed=seed, epoch=0),
             length=length,
             batch_size=training["batch_size"],
+            fewest=task.fewest_batches,
         )
         self.sharing = Sharing()
         self.key = self.sharing.whole(jax.random.key(seed, impl=KEYS))

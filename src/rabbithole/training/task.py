@@ -30,6 +30,8 @@ class Task(ABC):
     train: Windows
     valid: Windows
     outputs: int
+    fewest_batches: int
+    """Batches that an epoch has at least, of fewer sessions each where train is small."""
 
     @classmethod
     @abstractmethod
