@@ -18,7 +18,7 @@ environment: .venv/$(ACCELERATOR)
 	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements/$(ACCELERATOR).txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python -m compileall -qq -j 0 .venv/lib || true
+	-$(BIN)/python -m compileall -qq -j 0 .venv/lib
 	$(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
 	-$(BIN)/rabbithole archive-spark 2> /dev/null
 	rm -f .venv/cpu .venv/cuda
