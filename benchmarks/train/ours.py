@@ -12,7 +12,7 @@ from rabbithole.compiled import keep_compiled
 from rabbithole.models.registry import model_class
 from rabbithole.training.buyer import Buyer
 from rabbithole.training.inputs import read_encoding, read_split
-from rabbithole.training.loop import Trainer, build
+from rabbithole.training.trainer import Trainer, build
 
 
 def main(model: str, windows: Path, epochs: int, batch_size: int) -> None:

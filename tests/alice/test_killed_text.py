@@ -1,4 +1,4 @@
-"""A text training that is killed goes on from its last epoch, and ends as if nothing had been."""
+"""A text training that is killed goes on from its last batch, and ends as if nothing had been."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import pytest
 from rabbithole.alice.checkpoint import load
 from rabbithole.alice.train import train_text
 
-# Kills itself as soon as the state of the second epoch is kept.
+# Kills itself as soon as the third batch of the second epoch is kept.
 PROGRAM = """
 import json, os, signal, sys
 from pathlib import Path
@@ -25,7 +25,7 @@ from rabbithole.training.resume import Checkpoints
 class Killed(Checkpoints):
     def keep(self, state):
         super().keep(state)
-        if state.epoch == 2:
+        if (state.epoch, state.place) == (1, 3):
             os.kill(os.getpid(), signal.SIGKILL)
 
 rabbithole.alice.train.Checkpoints = Killed
@@ -92,7 +92,7 @@ def test_a_killed_text_training_ends_as_one_left_alone(
     capsys.readouterr()
     train_text(**given, **paths(text, killed))
     told = capsys.readouterr().out
-    assert f"alice {model}: continues from epoch 3\n" in told and "epoch   2/4" not in told
+    assert f"alice {model}: continues from epoch 2, batch 4\n" in told and "epoch   1/4" not in told
     metrics, epochs, weights = outcome(killed)
     expected_metrics, expected_epochs, expected_weights = outcome(alone)
     assert metrics == expected_metrics and epochs == expected_epochs
@@ -114,4 +114,4 @@ def test_another_text_training_begins_anew(
     train_text(**given | changed, **paths(text, tmp_path))
     assert "continues" not in capsys.readouterr().out
     train_text(**given, **paths(text, tmp_path))
-    assert "continues from epoch 5" in capsys.readouterr().out
+    assert "continues from epoch 5, batch 1" in capsys.readouterr().out

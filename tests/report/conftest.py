@@ -222,7 +222,7 @@ def write_alice(folder):
                 "parameters": 23_456,
             },
             "histories": {
-                "epochs": [{"epoch": e, "loss_bits": 4 / e, "held_out_bits": 4.1 / e} for e in (1, 2)],
+                "epochs": [{"epoch": e, "loss": 4 / e, "held_out_bits": 4.1 / e} for e in (1, 2)],
                 "seconds": [9.0, 9.5],
             },
             "samples": {

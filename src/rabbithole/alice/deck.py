@@ -11,7 +11,7 @@ from flax import nnx
 from jax import Array, lax
 
 from rabbithole.alice.corpus import Corpus
-from rabbithole.alice.learner import Learner, Step, refuse_short
+from rabbithole.alice.learner import LearnedText, Learner, Step, refuse_short, stepped
 from rabbithole.models.char_deck import CharDeck
 
 JUDGED_AT_ONCE = 512
@@ -27,9 +27,11 @@ class DeckLearner(Learner):
         self.window = int(settings["window"])
         refuse_short(corpus, self.window + settings["batch_size"])
         super().__init__(corpus, settings, seed=seed)
-        # Keras's epsilon; optax's own is 1e-8.
-        self.optimizer = optax.adam(settings["learning_rate"], eps=1e-7)
-        self.moments = self.optimizer.init(self.parameters)
+        self.codes = jnp.asarray(corpus.codes)
+
+    def make_optimizer(self, parameters: Any) -> optax.GradientTransformation:  # noqa: ARG002 - all alike
+        """Return Adam with Keras's epsilon; optax's own is 1e-8."""
+        return optax.adam(self.settings["learning_rate"], eps=1e-7)
 
     @staticmethod
     def build(settings: dict[str, Any], *, symbols: int, seed: int) -> CharDeck:
@@ -52,23 +54,26 @@ class DeckLearner(Learner):
 
         return step, jnp.asarray(window[:-1]), int(window[-1])
 
-    def epoch(self, number: int) -> float:
-        """Go through all windows once, in random order; return the mean loss in bits per character."""
+    def batches(self, epoch: int) -> list[np.ndarray]:
+        """Return the places to be foretold in each step of an epoch, int32[batch] each, in random order."""
         batch = self.settings["batch_size"]
-        random, key = self.draws(number)
-        places = random.permutation(np.arange(self.window, self.corpus.held_out, dtype=np.int32))
-        places = places[: len(places) // batch * batch].reshape(-1, batch)
-        self.parameters, self.moments, loss = _train(
-            self.graph, self.optimizer, self.window, self.parameters, self.moments, self.corpus.codes, places,
-            key,
-        )  # fmt: skip
-        return float(loss) / np.log(2)
+        places = np.arange(self.window, self.corpus.held_out, dtype=np.int32)
+        places = self.random(epoch).permutation(places)
+        return list(places[: len(places) // batch * batch].reshape(-1, batch))
+
+    def learn(self, learned: LearnedText, batch: np.ndarray, place: int) -> LearnedText:
+        """Return what is learned after a step."""
+        return _learn(self.graph, self.optimizer, self.window, learned, self.codes, batch, self.key(place))
+
+    def examples(self, batch: np.ndarray) -> int:
+        """Return the number of characters foretold."""
+        return len(batch)
 
     def log_probabilities(self) -> np.ndarray:
         """Return float32[held-out characters]; the first windows reach back into the first part."""
         places = np.arange(self.corpus.held_out, len(self.corpus.codes), dtype=np.int32)
         filled = np.resize(places, (-(-len(places) // JUDGED_AT_ONCE), JUDGED_AT_ONCE))
-        judged = _judge(self.graph, self.window, self.parameters, self.corpus.codes, filled)
+        judged = _judge(self.graph, self.window, self.parameters, self.codes, filled)
         return np.asarray(judged).ravel()[: len(places)]
 
 
@@ -77,33 +82,23 @@ def _windows(codes: Array, places: Array, window: int) -> Array:
     return codes[places[None, :] + jnp.arange(-window, 0)[:, None]]
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=(3, 4))
-def _train(
-    graph: Any, optimizer: Any, window: int, parameters: Any, moments: Any, codes: Array, batches: Array,
-    key: Array,
-) -> tuple[Any, Any, Array]:  # fmt: skip
-    """Take one step for each row of `batches`, int32[steps, batch]: the places to be predicted."""
-    codes = jnp.asarray(codes)
+@partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
+def _learn(
+    graph: Any, optimizer: Any, window: int, learned: LearnedText, codes: Array, places: Array, key: Array
+) -> LearnedText:
+    """Take one step, to foretell the characters at int32[batch] places."""
 
-    def loss_of(parameters: Any, places: Array, key: Array) -> Array:
+    def loss_of(parameters: Any) -> Array:
         logits = nnx.merge(graph, parameters)(_windows(codes, places, window), key)
         return optax.softmax_cross_entropy_with_integer_labels(logits, codes[places]).mean()
 
-    def step(carry: tuple[Any, Any], given: tuple[Array, Array]) -> tuple[tuple[Any, Any], Array]:
-        parameters, moments = carry
-        loss, slopes = jax.value_and_grad(loss_of)(parameters, *given)
-        updates, moments = optimizer.update(slopes, moments, parameters)
-        return (optax.apply_updates(parameters, updates), moments), loss
-
-    given = (batches, jax.random.split(key, len(batches)))
-    (parameters, moments), losses = lax.scan(step, (parameters, moments), given)
-    return parameters, moments, losses.mean()
+    loss, slopes = jax.value_and_grad(loss_of)(learned.parameters)
+    return stepped(learned, optimizer, slopes, loss, carried=())
 
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _judge(graph: Any, window: int, parameters: Any, codes: Array, batches: Array) -> Array:
     """Return the log-probability of the character at each of `batches`, int32[batches, batch]."""
-    codes = jnp.asarray(codes)
     network = nnx.merge(graph, parameters)
 
     def judge(places: Array) -> Array:

@@ -1,41 +1,89 @@
 """What is common to the ways of learning a text, and of writing one."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 from flax import nnx
 from jax import Array
 
 from rabbithole.alice.corpus import Corpus, code_lengths
 from rabbithole.errors import UserError
-
-KEYS = "rbg"
-"""Random bits come from the processor's own generator: threefry would take a good part of the time."""
+from rabbithole.training.loop import KEYS, Loop
+from rabbithole.training.state import TrainingState
 
 Step = Callable[[Any, Array], tuple[Any, Array]]
 
 
-class Learner(ABC):
-    """A text network and the way it is taught, one `epoch` after the other.
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class LearnedText:
+    """All that a step changes, a tree of arrays.
 
-    graph, parameters: the network, as `flax.nnx.split` returns it; moments: the optimiser's state. The seed
-    and an epoch's number fix all that is drawn in it.
+    parameters: the network's; moments: the optimiser's state; carried: what a batch hands to the next, () for
+    nothing; sums: float32 [2], over the epoch so far: the steps' mean losses in bits, and the steps.
+    """
+
+    parameters: Any
+    moments: Any
+    carried: Any
+    sums: Array
+
+
+class Learner(Loop):
+    """A text network and the way it is taught.
+
+    graph: the network's structure, as `flax.nnx.split` returns it. The settings fix the number of epochs, and
+    the last one is kept: nothing is chosen on the held-out part, whose figures only show the way.
     """
 
     graph: Any
-    parameters: Any
-    moments: Any
+    optimizer: optax.GradientTransformation
 
     def __init__(self, corpus: Corpus, settings: dict[str, Any], *, seed: int) -> None:
         self.corpus = corpus
         self.settings = settings
         self.seed = seed
-        self.graph, self.parameters = nnx.split(
+        self.epochs = self.patience = settings["epochs"]
+        self.graph, parameters = nnx.split(
             self.build(settings, symbols=corpus.vocabulary.symbols, seed=seed), nnx.Param
         )
+        self.optimizer = self.make_optimizer(parameters)
+        learned = LearnedText(
+            parameters, self.optimizer.init(parameters), self.carried(parameters), jnp.zeros(2)
+        )
+        self.state = TrainingState(learned, best=())
+        self.keep_best()
+
+    @property
+    def parameters(self) -> Any:
+        """Return the network's parameters as they stand."""
+        return self.state.learned.parameters
+
+    @abstractmethod
+    def make_optimizer(self, parameters: Any) -> optax.GradientTransformation:
+        """Return what turns slopes into steps."""
+
+    def carried(self, parameters: Any) -> Any:  # noqa: ARG002 - another way may need them
+        """Return what the first batch of an epoch is handed."""
+        return ()
+
+    def judge(self) -> dict[str, float]:
+        """Return the bits that a held-out character costs, `held_out_bits`."""
+        return {"held_out_bits": self.bits(self.log_probabilities())}
+
+    def merit(self, row: dict[str, Any]) -> float:
+        """Return the epoch's number."""
+        return float(row["epoch"])
+
+    def weights(self) -> Any:
+        """Return the parameters."""
+        return self.parameters
 
     @staticmethod
     @abstractmethod
@@ -52,10 +100,6 @@ class Learner(ABC):
         """
 
     @abstractmethod
-    def epoch(self, number: int) -> float:
-        """Go through the first part of the text once; return the mean loss on the way, in bits."""
-
-    @abstractmethod
     def log_probabilities(self) -> np.ndarray:
         """Return the natural logarithm of each held-out character's probability, given those before it."""
 
@@ -68,10 +112,21 @@ class Learner(ABC):
         codes = self.corpus.codes[self.corpus.held_out :]
         return float(code_lengths(log_probabilities, codes, self.corpus.vocabulary).mean())
 
-    def draws(self, number: int) -> tuple[np.random.Generator, Array]:
-        """Return what an epoch's places are drawn with, and its key for dropout."""
-        key = jax.random.fold_in(jax.random.key(self.seed, impl=KEYS), number)
-        return np.random.default_rng((self.seed, number)), key
+    def random(self, epoch: int) -> np.random.Generator:
+        """Return what an epoch's places are drawn with."""
+        return np.random.default_rng((self.seed, epoch))
+
+    def key(self, place: int) -> Array:
+        """Return the key for dropout of a batch of the epoch under way."""
+        key = jax.random.key(self.seed, impl=KEYS)
+        return jax.random.fold_in(jax.random.fold_in(key, self.state.epoch), place)
+
+
+def stepped(learned: LearnedText, optimizer: Any, slopes: Any, loss: Array, *, carried: Any) -> LearnedText:
+    """Return what is learned after a step; loss: its mean, in nats."""
+    updates, moments = optimizer.update(slopes, learned.moments, learned.parameters)
+    sums = learned.sums + jnp.stack([loss / jnp.log(2.0), 1.0])
+    return LearnedText(optax.apply_updates(learned.parameters, updates), moments, carried, sums)
 
 
 def parameter_count(parameters: Any) -> int:

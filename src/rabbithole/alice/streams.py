@@ -1,5 +1,6 @@
 """Our way: several streams of the text read side by side, a loss at every step, the state carried along."""
 
+import dataclasses
 from functools import partial
 from typing import Any
 
@@ -8,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jax import Array, lax
+from jax import Array
 
 from rabbithole.alice.adapting import adapting_log_probabilities, step_losses
 from rabbithole.alice.corpus import Corpus
-from rabbithole.alice.learner import Learner, Step, refuse_short
+from rabbithole.alice.learner import LearnedText, Learner, Step, refuse_short, stepped
 from rabbithole.models.char_gru import CharGru, State
 
 WARM_UP = 2000
@@ -35,18 +36,26 @@ class StreamLearner(Learner):
         self.chunks = (corpus.held_out - 1 - steps) // (streams * steps)
         refuse_short(corpus, streams * steps + steps + 1)
         super().__init__(corpus, settings, seed=seed)
+
+    def make_optimizer(self, parameters: Any) -> optax.GradientTransformation:
+        """Return AdamW with its schedule; biases do not decay."""
+        settings = self.settings
         updates = self.chunks * settings["epochs"]
         rate = optax.warmup_cosine_decay_schedule(
             0.0, settings["learning_rate"], min(100, updates // 10), updates, settings["learning_rate"] / 100
         )
-        self.optimizer = optax.chain(
+        return optax.chain(
             optax.clip_by_global_norm(1.0),
             optax.adamw(
                 rate, b2=0.99, weight_decay=settings["weight_decay"],
-                mask=jax.tree.map(lambda leaf: leaf.ndim > 1, self.parameters),
+                mask=jax.tree.map(lambda leaf: leaf.ndim > 1, parameters),
             ),
         )  # fmt: skip
-        self.moments = self.optimizer.init(self.parameters)
+
+    def carried(self, parameters: Any) -> State:
+        """Return the recurrent state before the first character."""
+        state: State = nnx.merge(self.graph, parameters).initial_state(self.settings["batch_size"])
+        return state
 
     @staticmethod
     def build(settings: dict[str, Any], *, symbols: int, seed: int) -> CharGru:
@@ -72,20 +81,26 @@ class StreamLearner(Learner):
 
         return step, state, int(context[-1])
 
-    def epoch(self, number: int) -> float:
-        """Read all streams once; return the mean loss in bits per character."""
+    def batches(self, epoch: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Return the characters read and to be foretold in each step of an epoch, int32[steps, streams]."""
         streams, steps = self.settings["batch_size"], self.settings["steps"]
         length = self.chunks * steps
-        random, key = self.draws(number)
-        start = int(random.integers(self.corpus.held_out - streams * length))
+        start = int(self.random(epoch).integers(self.corpus.held_out - streams * length))
         taken = self.corpus.codes[start : start + streams * length + 1]
         inputs, targets = (
             part.reshape(streams, self.chunks, steps).transpose(1, 2, 0) for part in (taken[:-1], taken[1:])
         )
-        self.parameters, self.moments, loss = _train(
-            self.graph, self.optimizer, self.parameters, self.moments, inputs, targets, key
-        )
-        return float(loss) / np.log(2)
+        return list(zip(inputs, targets, strict=True))
+
+    def learn(self, learned: LearnedText, batch: tuple[np.ndarray, np.ndarray], place: int) -> LearnedText:
+        """Return what is learned after a step, which hands its recurrent state to the next."""
+        if place == 0:
+            learned = dataclasses.replace(learned, carried=jax.tree.map(jnp.zeros_like, learned.carried))
+        return _learn(self.graph, self.optimizer, learned, *batch, self.key(place))
+
+    def examples(self, batch: tuple[np.ndarray, np.ndarray]) -> int:
+        """Return the number of characters foretold."""
+        return batch[0].size
 
     def log_probabilities(self) -> np.ndarray:
         """Return float32[held-out characters], read in one stream that begins in the first part."""
@@ -108,26 +123,18 @@ class StreamLearner(Learner):
         return len(self.corpus.codes) - self.corpus.held_out
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3))
-def _train(
-    graph: Any, optimizer: Any, parameters: Any, moments: Any, inputs: Array, targets: Array, key: Array
-) -> tuple[Any, Any, Array]:
-    """Take one step for each chunk of int32[chunks, steps, streams], carrying the state along."""
+@partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
+def _learn(
+    graph: Any, optimizer: Any, learned: LearnedText, inputs: Array, targets: Array, key: Array
+) -> LearnedText:
+    """Take one step over int32[steps, streams]."""
 
-    def loss_of(parameters: Any, state: State, inputs: Array, targets: Array, key: Array) -> Any:
-        losses, state = step_losses(nnx.merge(graph, parameters), inputs, targets, state, key)
+    def loss_of(parameters: Any) -> Any:
+        losses, state = step_losses(nnx.merge(graph, parameters), inputs, targets, learned.carried, key)
         return losses.mean(), state
 
-    def step(carry: Any, given: Any) -> tuple[Any, Array]:
-        parameters, moments, state = carry
-        (loss, state), slopes = jax.value_and_grad(loss_of, has_aux=True)(parameters, state, *given)
-        updates, moments = optimizer.update(slopes, moments, parameters)
-        return (optax.apply_updates(parameters, updates), moments, state), loss
-
-    state = nnx.merge(graph, parameters).initial_state(inputs.shape[2])
-    given = (inputs, targets, jax.random.split(key, len(inputs)))
-    (parameters, moments, _), losses = lax.scan(step, (parameters, moments, state), given)
-    return parameters, moments, losses.mean()
+    (loss, state), slopes = jax.value_and_grad(loss_of, has_aux=True)(learned.parameters)
+    return stepped(learned, optimizer, slopes, loss, carried=state)
 
 
 @nnx.jit

@@ -16,8 +16,8 @@ from rabbithole.files import write_json
 from rabbithole.models.registry import model_class
 from rabbithole.training.buyer import Buyer
 from rabbithole.training.inputs import Encoding, read_encoding, read_split
-from rabbithole.training.loop import Trainer, build
 from rabbithole.training.state import TrainingState
+from rabbithole.training.trainer import Trainer, build
 from rabbithole.windows.arrays import Windows, take
 from rabbithole.windows.fields import CATEGORICAL, MISSING, NUMERIC
 

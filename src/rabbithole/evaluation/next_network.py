@@ -9,10 +9,10 @@ from rabbithole.models.registry import model_class
 from rabbithole.training.batches import shapes
 from rabbithole.training.checkpoint import load_weights, read_description
 from rabbithole.training.inputs import read_encoding
-from rabbithole.training.loop import outline
 from rabbithole.training.network import make_forward, split
 from rabbithole.training.next_event import each_batch
 from rabbithole.training.task import Forward
+from rabbithole.training.trainer import outline
 from rabbithole.windows.next_events import read_classes
 
 

@@ -18,7 +18,7 @@ from rabbithole.models.registry import model_class
 from rabbithole.training.buyer import Buyer, network_logits
 from rabbithole.training.calibrate import calibrated
 from rabbithole.training.inputs import Encoding, read_encoding, read_split
-from rabbithole.training.loop import Trainer, build
+from rabbithole.training.trainer import Trainer, build
 from rabbithole.windows.arrays import Windows, take
 
 PLAIN: dict[str, Any] = {"balance": "none", "augmentation": {"prefixes": True, "event_dropout": 0.0}}

@@ -19,7 +19,7 @@ def alice_learning(*, histories: dict[str, Path], output: Path, style: Style) ->
                 held_out = [row["held_out_bits"] for row in history["epochs"]]
                 marker = {"marker": "o", "markersize": 4}
                 axes.plot(x, held_out, color=colour(model), label=shown(model), **marker)
-                fitted = [row["loss_bits"] for row in history["epochs"]]
+                fitted = [row["loss"] for row in history["epochs"]]
                 axes.plot(x, fitted, color=colour(model), linestyle=(0, (3, 2)), linewidth=1.2)
         for label, dash in (("held out", "-"), ("train", (0, (3, 2)))):
             axes.plot([], [], color=QUIET, linestyle=dash, label=label)

@@ -1,1 +1,1 @@
-"""Balancing, batches, the training loop and scoring."""
+"""Balancing, batches, the loop of every training, and scoring."""

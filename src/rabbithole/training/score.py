@@ -20,8 +20,8 @@ from rabbithole.training.buyer import Buyer, network_logits
 from rabbithole.training.calibrate import calibrated
 from rabbithole.training.checkpoint import load_weights, read_description
 from rabbithole.training.inputs import read_encoding, read_parts
-from rabbithole.training.loop import outline
 from rabbithole.training.network import make_forward, split
+from rabbithole.training.trainer import outline
 from rabbithole.windows.arrays import Windows
 
 Logits = Callable[[Windows, list[int]], NDArray[np.float64]]

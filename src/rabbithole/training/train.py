@@ -18,10 +18,10 @@ from rabbithole.training.balance import balanced_rows, class_weights, prior_shif
 from rabbithole.training.batches import random
 from rabbithole.training.checkpoint import save_weights, write_description
 from rabbithole.training.inputs import Encoding, read_encoding
-from rabbithole.training.loop import Trainer, build
 from rabbithole.training.resume import Checkpoints, digest_of
 from rabbithole.training.sharing import first, join_others
 from rabbithole.training.task import Task, task_class
+from rabbithole.training.trainer import Trainer, build
 
 Fitted = tuple[Callable[[Path], None], dict[str, Any], dict[str, Any]]
 """What writes the fitted model into a folder, what scoring must know of it, and how the fitting went."""

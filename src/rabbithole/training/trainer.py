@@ -1,0 +1,147 @@
+"""The training of a purchase network: its batches, its steps, its judgement on valid."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from jax import Array
+from numpy.typing import NDArray
+
+from rabbithole.models.embedding import ITEM
+from rabbithole.training.augment import drop_events
+from rabbithole.training.batches import Shape, arrange, fitting, plan, random
+from rabbithole.training.feed import feed_of
+from rabbithole.training.loop import KEYS, Loop, copy_of
+from rabbithole.training.network import Learned, begin, make_forward, make_step, optimisers
+from rabbithole.training.sharing import Sharing
+from rabbithole.training.state import TrainingState
+from rabbithole.training.task import Task
+from rabbithole.windows.arrays import Windows
+
+
+class Trainer(Loop):
+    """A network, the sessions that it learns from, and the way that it does.
+
+    The seed and the place (epoch, batch) fix which sessions are taken, which share a batch, what is augmented
+    and which units drop.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        task: Task,
+        *,
+        length: int,
+        settings: dict[str, Any],
+        training: dict[str, Any],
+        event_dropout: float,
+        seed: int,
+    ) -> None:
+        self.task = task
+        self.epochs, self.patience = training["epochs"], training["patience"]
+        self.unseen_share, self.event_dropout = training["unseen_share"], event_dropout
+        self.seed = seed
+        batch_size, self.shapes = fitting(
+            task.train.lengths,
+            task.rows(seed=seed, epoch=0),
+            length=length,
+            batch_size=training["batch_size"],
+            fewest=task.fewest_batches,
+        )
+        self.sharing = Sharing()
+        self.key = self.sharing.whole(jax.random.key(seed, impl=KEYS))
+        self.items = model.embedding.sizes[ITEM]
+        self.learn_from(task.train, task.valid)
+        model.head.set_prior(task.first_guess())
+        chain = optimisers(
+            settings,
+            steps=self.epochs * len(self.batches(0)),
+            batch_size=batch_size,
+            items=self.items,
+        )
+        self.network, learned = begin(model, *chain)
+        learned = self.sharing.whole(learned)
+        self.step = make_step(
+            self.network,
+            *chain,
+            batch_size=batch_size,
+            receive=self.feed.receive,
+            loss=task.loss,
+        )
+        self.compiled = make_forward(self.network)
+        self.state = TrainingState(learned, best=(learned.weights, learned.table))
+        self.keep_best()
+
+    def learn_from(self, train: Windows, valid: Windows) -> None:
+        """Take these sessions to learn from and to stop by, in the place of the task's."""
+        self.task.train, self.task.valid = train, valid
+        self.feed = feed_of(train, self.sharing, items=self.items, unseen_share=self.unseen_share)
+
+    def batches(self, epoch: int) -> list[tuple[Shape, NDArray[np.int64]]]:
+        """Return the batches of an epoch."""
+        rows = self.task.rows(seed=self.seed, epoch=epoch)
+        return plan(self.task.train.lengths, rows, self.shapes, random(self.seed, epoch))
+
+    def go_on(self, state: TrainingState) -> None:
+        """Take up the state of an earlier run of the same training."""
+        self.state = dataclasses.replace(
+            state, learned=self.sharing.whole(state.learned), best=self.sharing.whole(state.best)
+        )
+
+    def learn(self, learned: Learned, batch: tuple[Shape, NDArray[np.int64]], place: int) -> Learned:
+        """Return what is learned after a batch."""
+        shape, rows = batch
+        rng = random(self.seed, self.state.epoch, place)
+        laid = drop_events(arrange(self.task.train, rows, shape), rng, self.event_dropout)
+        sent, items = self.feed.send(laid, rng)
+        answers = self.sharing.deal(*self.task.answers(laid))
+        after: Learned = self.sharing.whole(self.step(learned, self.key, sent, answers, items))
+        return after
+
+    def examples(self, batch: tuple[Shape, NDArray[np.int64]]) -> int:
+        """Return the number of sessions."""
+        return len(batch[1])
+
+    def judge(self) -> dict[str, float]:
+        """Return figures of valid."""
+        return self.task.judge(self.forward, self.shapes)
+
+    def merit(self, row: dict[str, Any]) -> float:
+        """Return what the task says that the best epoch has most of."""
+        return self.task.merit(row)
+
+    def weights(self) -> Any:
+        """Return the weights and the item table."""
+        learned = self.state.learned
+        return learned.weights, learned.table
+
+    def take_best(self) -> None:
+        """Go back to the weights of the best epoch, to judge with them."""
+        weights, table = copy_of(self.state.best)
+        self.state.learned = dataclasses.replace(self.state.learned, weights=weights, table=table)
+
+    def forward(self, codes: NDArray[np.int32], numbers: NDArray[np.float32]) -> Array:
+        """Return the logits of a batch under the present weights."""
+        learned = self.state.learned
+        dealt = self.sharing.deal(codes, numbers)
+        return self.sharing.whole(self.compiled(learned.weights, learned.table, *dealt))
+
+
+def build(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any) -> Any:
+    """Return an untrained network. shape: sizes, length, roots and outputs (see `Encoding`)."""
+    # Drawn in one compiled program: compiled number by number, this takes longer than an epoch.
+    return nnx.jit(_maker(model_class, settings, seed=seed, **shape))()
+
+
+def outline(model_class: Any, settings: dict[str, Any], **shape: Any) -> Any:
+    """Return a network in which shapes and types stand in the place of numbers."""
+    return nnx.eval_shape(_maker(model_class, settings, seed=0, **shape))
+
+
+def _maker(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any) -> Callable[[], Any]:
+    """Return what makes the network; how it is optimised is none of its own settings."""
+    shape |= {key: settings[key] for key in settings if key not in ("learning_rate", "weight_decay")}
+    return lambda: model_class(**shape, rngs=nnx.Rngs(jax.random.key(seed, impl=KEYS)))
