@@ -46,6 +46,13 @@ def best_scores(
     former and the bound stays one.
     """
     emission = log_emission(shop, catalogue, seen, leave_out)
+    return scores_from(shop, emission, offsets, start, window, steps)
+
+
+def scores_from(
+    shop: Shop, emission: Floats, offsets: Ints, start: Ints, window: int, steps: list[int]
+) -> BestScores:
+    """Return the same from log P(event | state), float64 [events, S]."""
     length = np.diff(offsets)
     running, buy = shop.running, np.array(shop.buy)
     initial = initial_table(shop)[clock_cells(shop, start)]
