@@ -49,3 +49,18 @@ def test_few_buyers_bend_little():
     )
     assert 0.5 < found["ended"]["slope"] < 1
     assert expit(calibrated(true_odds[None], [0], found)).mean() == pytest.approx(0.02, abs=0.005)
+
+
+def test_what_was_learned_by_heart_is_believed_little():
+    """Some 330 buyers, whose log odds are told twelve times too far apart."""
+    rng = np.random.default_rng(0)
+    true = rng.normal(-5, 0.5, 48_000)
+    buyer = (rng.random(len(true)) < expit(true)).astype(np.int8)
+    told = 12 * (true + 5) - 5
+    found = fit_calibration(
+        lambda steps: np.stack([told] * len(steps)),
+        valid(np.ones(len(true), int), buyer),
+        shift=0.0,
+        length=1,
+    )
+    assert found["ended"]["slope"] == pytest.approx(1 / 12, rel=0.2)
