@@ -19,6 +19,7 @@ from rabbithole.alice.train import train_text
 PROGRAM = """
 import json, os, signal, sys
 from pathlib import Path
+import rabbithole.alice.learner
 import rabbithole.alice.train
 from rabbithole.training.resume import Checkpoints
 
@@ -28,6 +29,7 @@ class Killed(Checkpoints):
         if (state.epoch, state.place) == (1, 3):
             os.kill(os.getpid(), signal.SIGKILL)
 
+rabbithole.alice.learner.AT_ONCE = 4
 rabbithole.alice.train.Checkpoints = Killed
 given = json.loads(sys.argv[1])
 paths = {name: Path(path) for name, path in given.pop("paths").items()}
@@ -71,8 +73,10 @@ def outcome(folder: Path) -> tuple[bytes, list[Any], list[Any]]:
 
 @pytest.mark.parametrize("model", ["deck", "char_gru"])
 def test_a_killed_text_training_ends_as_one_left_alone(
-    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A batch of four updates, so that an epoch of this little has several.
+    monkeypatch.setattr("rabbithole.alice.learner.AT_ONCE", 4)
     text = tmp_path / "book.txt"
     text.write_text("the cat sat on the mat; the dog ran to the log. " * 40)
     given = arguments(model)

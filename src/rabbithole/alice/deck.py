@@ -11,7 +11,7 @@ from flax import nnx
 from jax import Array, lax
 
 from rabbithole.alice.corpus import Corpus
-from rabbithole.alice.learner import LearnedText, Learner, Step, refuse_short, stepped
+from rabbithole.alice.learner import LearnedText, Learner, Step, portions, refuse_short, updated
 from rabbithole.models.char_deck import CharDeck
 
 JUDGED_AT_ONCE = 512
@@ -55,19 +55,20 @@ class DeckLearner(Learner):
         return step, jnp.asarray(window[:-1]), int(window[-1])
 
     def batches(self, epoch: int) -> list[np.ndarray]:
-        """Return the places to be foretold in each step of an epoch, int32[batch] each, in random order."""
+        """Return the places to be foretold, int32[updates, batch] each, in random order."""
         batch = self.settings["batch_size"]
         places = np.arange(self.window, self.corpus.held_out, dtype=np.int32)
         places = self.random(epoch).permutation(places)
-        return list(places[: len(places) // batch * batch].reshape(-1, batch))
+        return portions(places[: len(places) // batch * batch].reshape(-1, batch))
 
     def learn(self, learned: LearnedText, batch: np.ndarray, place: int) -> LearnedText:
-        """Return what is learned after a step."""
-        return _learn(self.graph, self.optimizer, self.window, learned, self.codes, batch, self.key(place))
+        """Return what is learned after some updates."""
+        keys = self.keys(place, len(batch))
+        return _learn(self.graph, self.optimizer, self.window, learned, self.codes, batch, keys)
 
     def examples(self, batch: np.ndarray) -> int:
         """Return the number of characters foretold."""
-        return len(batch)
+        return batch.size
 
     def log_probabilities(self) -> np.ndarray:
         """Return float32[held-out characters]; the first windows reach back into the first part."""
@@ -84,16 +85,19 @@ def _windows(codes: Array, places: Array, window: int) -> Array:
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
 def _learn(
-    graph: Any, optimizer: Any, window: int, learned: LearnedText, codes: Array, places: Array, key: Array
+    graph: Any, optimizer: Any, window: int, learned: LearnedText, codes: Array, batches: Array, keys: Array
 ) -> LearnedText:
-    """Take one step, to foretell the characters at int32[batch] places."""
+    """Take one update for each row of `batches`, int32[updates, batch]: the places to be foretold."""
 
-    def loss_of(parameters: Any) -> Array:
+    def loss_of(parameters: Any, places: Array, key: Array) -> Array:
         logits = nnx.merge(graph, parameters)(_windows(codes, places, window), key)
         return optax.softmax_cross_entropy_with_integer_labels(logits, codes[places]).mean()
 
-    loss, slopes = jax.value_and_grad(loss_of)(learned.parameters)
-    return stepped(learned, optimizer, slopes, loss, carried=())
+    def update(learned: LearnedText, given: tuple[Array, Array]) -> tuple[LearnedText, None]:
+        loss, slopes = jax.value_and_grad(loss_of)(learned.parameters, *given)
+        return updated(learned, optimizer, slopes, loss, carried=()), None
+
+    return lax.scan(update, learned, (batches, keys))[0]
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jax import Array
+from jax import Array, lax
 
 from rabbithole.alice.adapting import adapting_log_probabilities, step_losses
 from rabbithole.alice.corpus import Corpus
-from rabbithole.alice.learner import LearnedText, Learner, Step, refuse_short, stepped
+from rabbithole.alice.learner import LearnedText, Learner, Step, portions, refuse_short, updated
 from rabbithole.models.char_gru import CharGru, State
 
 WARM_UP = 2000
@@ -82,7 +82,7 @@ class StreamLearner(Learner):
         return step, state, int(context[-1])
 
     def batches(self, epoch: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return the characters read and to be foretold in each step of an epoch, int32[steps, streams]."""
+        """Return the characters read and to be foretold, int32[updates, steps, streams] each."""
         streams, steps = self.settings["batch_size"], self.settings["steps"]
         length = self.chunks * steps
         start = int(self.random(epoch).integers(self.corpus.held_out - streams * length))
@@ -90,13 +90,13 @@ class StreamLearner(Learner):
         inputs, targets = (
             part.reshape(streams, self.chunks, steps).transpose(1, 2, 0) for part in (taken[:-1], taken[1:])
         )
-        return list(zip(inputs, targets, strict=True))
+        return list(zip(portions(inputs), portions(targets), strict=True))
 
     def learn(self, learned: LearnedText, batch: tuple[np.ndarray, np.ndarray], place: int) -> LearnedText:
-        """Return what is learned after a step, which hands its recurrent state to the next."""
+        """Return what is learned after some updates, each of which hands its recurrent state to the next."""
         if place == 0:
             learned = dataclasses.replace(learned, carried=jax.tree.map(jnp.zeros_like, learned.carried))
-        return _learn(self.graph, self.optimizer, learned, *batch, self.key(place))
+        return _learn(self.graph, self.optimizer, learned, *batch, self.keys(place, len(batch[0])))
 
     def examples(self, batch: tuple[np.ndarray, np.ndarray]) -> int:
         """Return the number of characters foretold."""
@@ -125,16 +125,20 @@ class StreamLearner(Learner):
 
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def _learn(
-    graph: Any, optimizer: Any, learned: LearnedText, inputs: Array, targets: Array, key: Array
+    graph: Any, optimizer: Any, learned: LearnedText, inputs: Array, targets: Array, keys: Array
 ) -> LearnedText:
-    """Take one step over int32[steps, streams]."""
+    """Take one update for each chunk of int32[updates, steps, streams]."""
 
-    def loss_of(parameters: Any) -> Any:
-        losses, state = step_losses(nnx.merge(graph, parameters), inputs, targets, learned.carried, key)
+    def loss_of(parameters: Any, carried: State, inputs: Array, targets: Array, key: Array) -> Any:
+        losses, state = step_losses(nnx.merge(graph, parameters), inputs, targets, carried, key)
         return losses.mean(), state
 
-    (loss, state), slopes = jax.value_and_grad(loss_of, has_aux=True)(learned.parameters)
-    return stepped(learned, optimizer, slopes, loss, carried=state)
+    def update(learned: LearnedText, given: tuple[Array, Array, Array]) -> tuple[LearnedText, None]:
+        slopes_of = jax.value_and_grad(loss_of, has_aux=True)
+        (loss, state), slopes = slopes_of(learned.parameters, learned.carried, *given)
+        return updated(learned, optimizer, slopes, loss, carried=state), None
+
+    return lax.scan(update, learned, (inputs, targets, keys))[0]
 
 
 @nnx.jit
