@@ -255,3 +255,13 @@ def test_windows_of_another_encoding_are_refused(planted, tmp_path):
     )
     with pytest.raises(UserError, match="trained for other windows"):
         score(checkpoint=tmp_path / "model", windows=other, steps=[1], output=tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize("changed", [{"layers": 2}, {"width": 9}])
+def test_weights_of_another_network_are_refused(changed, planted, tmp_path):
+    fit(planted, tmp_path, "gru")
+    described = json.loads((tmp_path / "model/model.json").read_text())
+    described["settings"] |= changed
+    (tmp_path / "model/model.json").write_text(json.dumps(described))
+    with pytest.raises(UserError, match="had other weights"):
+        score(checkpoint=tmp_path / "model", windows=planted, steps=[1], output=tmp_path / "x.parquet")

@@ -49,8 +49,16 @@ def save_weights(folder: Path, weights: Any, table: Array) -> None:
 
 
 def load_weights(folder: Path, weights: Any, table: Array) -> tuple[Any, Array]:
-    """Read what `save_weights` wrote; the arguments give structure, shapes and types."""
-    restored: tuple[Any, Array] = load_arrays(folder / WEIGHTS, (weights, table))
+    """Read what `save_weights` wrote; the arguments give structure, shapes and types.
+
+    Raises `UserError` when the network had other weights then.
+    """
+    try:
+        restored: tuple[Any, Array] = load_arrays(folder / WEIGHTS, (weights, table))
+    except ValueError as error:
+        raise UserError(
+            f"{folder} was written by another version, whose network had other weights: train it again."
+        ) from error
     return restored
 
 
@@ -62,11 +70,14 @@ def save_arrays(folder: Path, tree: Any) -> None:
 
 
 def load_arrays(folder: Path, tree: Any) -> Any:
-    """Read what `save_arrays` wrote; `tree` gives structure, shapes and types."""
+    """Read what `save_arrays` wrote; `tree` gives structure and shapes, ValueError where they differ."""
     # As plain arrays: for arrays that orbax has placed, XLA would not find what training compiled.
     target = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in _flat(tree).items()}
     with _checkpointer() as checkpointer:
         found = checkpointer.restore(folder.absolute(), target)
+    # It says nothing of another shape.
+    if wrong := [name for name, leaf in target.items() if found[name].shape != leaf.shape]:
+        raise ValueError(f"{folder}: {wrong[0]} has another shape")
     return jax.tree.unflatten(jax.tree.structure(tree), [jnp.array(found[name]) for name in target])
 
 
