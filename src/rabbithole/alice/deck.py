@@ -54,21 +54,22 @@ class DeckLearner(Learner):
 
         return step, jnp.asarray(window[:-1]), int(window[-1])
 
-    def batches(self, epoch: int) -> list[np.ndarray]:
-        """Return the places to be foretold, int32[updates, batch] each, in random order."""
+    def batches(self, epoch: int) -> list[tuple[np.ndarray, Array]]:
+        """Return the places to be foretold, int32[updates, batch], in random order, and a key an update."""
         batch = self.settings["batch_size"]
-        places = np.arange(self.window, self.corpus.held_out, dtype=np.int32)
-        places = self.random(epoch).permutation(places)
-        return portions(places[: len(places) // batch * batch].reshape(-1, batch))
+        random, key = self.draws(epoch)
+        places = random.permutation(np.arange(self.window, self.corpus.held_out, dtype=np.int32))
+        updates = places[: len(places) // batch * batch].reshape(-1, batch)
+        keys = jax.random.split(key, len(updates))
+        return [(updates[part], keys[part]) for part in portions(len(updates))]
 
-    def learn(self, learned: LearnedText, batch: np.ndarray, place: int) -> LearnedText:
+    def learn(self, learned: LearnedText, batch: tuple[np.ndarray, Array], place: int) -> LearnedText:  # noqa: ARG002
         """Return what is learned after some updates."""
-        keys = self.keys(place, len(batch))
-        return _learn(self.graph, self.optimizer, self.window, learned, self.codes, batch, keys)
+        return _learn(self.graph, self.optimizer, self.window, learned, self.codes, *batch)
 
-    def examples(self, batch: np.ndarray) -> int:
+    def examples(self, batch: tuple[np.ndarray, Array]) -> int:
         """Return the number of characters foretold."""
-        return batch.size
+        return batch[0].size
 
     def log_probabilities(self) -> np.ndarray:
         """Return float32[held-out characters]; the first windows reach back into the first part."""

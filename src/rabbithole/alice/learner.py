@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -116,19 +117,16 @@ class Learner(Loop):
         codes = self.corpus.codes[self.corpus.held_out :]
         return float(code_lengths(log_probabilities, codes, self.corpus.vocabulary).mean())
 
-    def random(self, epoch: int) -> np.random.Generator:
-        """Return what an epoch's places are drawn with."""
-        return np.random.default_rng((self.seed, epoch))
-
-    def keys(self, place: int, updates: int) -> Array:
-        """Return the keys for dropout of the updates of a batch of the epoch under way."""
-        key = jax.random.key(self.seed, impl=KEYS)
-        return jax.random.split(jax.random.fold_in(jax.random.fold_in(key, self.state.epoch), place), updates)
+    def draws(self, epoch: int) -> tuple[np.random.Generator, Array]:
+        """Return what an epoch's places are drawn with, and its key for dropout."""
+        key = jax.random.fold_in(jax.random.key(self.seed, impl=KEYS), epoch + 1)
+        return np.random.default_rng((self.seed, epoch + 1)), key
 
 
-def portions(updates: np.ndarray) -> list[np.ndarray]:
-    """Divide an epoch's updates, along the first axis, into those that are taken `AT_ONCE`, or nearly so."""
-    return np.array_split(updates, -(-len(updates) // AT_ONCE))
+def portions(updates: int) -> list[slice]:
+    """Divide an epoch's updates into those that are taken `AT_ONCE`, or nearly so many."""
+    ends = np.linspace(0, updates, -(-updates // AT_ONCE) + 1).astype(int).tolist()
+    return [slice(*part) for part in pairwise(ends)]
 
 
 def updated(learned: LearnedText, optimizer: Any, slopes: Any, loss: Array, *, carried: Any) -> LearnedText:

@@ -81,24 +81,28 @@ class StreamLearner(Learner):
 
         return step, state, int(context[-1])
 
-    def batches(self, epoch: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Return the characters read and to be foretold, int32[updates, steps, streams] each."""
+    def batches(self, epoch: int) -> list[tuple[np.ndarray, np.ndarray, Array]]:
+        """Return the characters read and to be foretold, int32[updates, steps, streams], and their keys."""
         streams, steps = self.settings["batch_size"], self.settings["steps"]
         length = self.chunks * steps
-        start = int(self.random(epoch).integers(self.corpus.held_out - streams * length))
+        random, key = self.draws(epoch)
+        start = int(random.integers(self.corpus.held_out - streams * length))
         taken = self.corpus.codes[start : start + streams * length + 1]
         inputs, targets = (
             part.reshape(streams, self.chunks, steps).transpose(1, 2, 0) for part in (taken[:-1], taken[1:])
         )
-        return list(zip(portions(inputs), portions(targets), strict=True))
+        keys = jax.random.split(key, self.chunks)
+        return [(inputs[part], targets[part], keys[part]) for part in portions(self.chunks)]
 
-    def learn(self, learned: LearnedText, batch: tuple[np.ndarray, np.ndarray], place: int) -> LearnedText:
+    def learn(
+        self, learned: LearnedText, batch: tuple[np.ndarray, np.ndarray, Array], place: int
+    ) -> LearnedText:
         """Return what is learned after some updates, each of which hands its recurrent state to the next."""
         if place == 0:
             learned = dataclasses.replace(learned, carried=jax.tree.map(jnp.zeros_like, learned.carried))
-        return _learn(self.graph, self.optimizer, learned, *batch, self.keys(place, len(batch[0])))
+        return _learn(self.graph, self.optimizer, learned, *batch)
 
-    def examples(self, batch: tuple[np.ndarray, np.ndarray]) -> int:
+    def examples(self, batch: tuple[np.ndarray, np.ndarray, Array]) -> int:
         """Return the number of characters foretold."""
         return batch[0].size
 

@@ -26,7 +26,7 @@ PATIENCE = 10
 """Rounds without a better valid AUC before boosting stops."""
 
 MOST = 1_000_000
-"""Sessions it learns from at most, for memory: with their beginnings these take some 4 GB."""
+"""Sessions it learns from at most, and beginnings of sessions, for time and memory."""
 
 CHUNK = 200_000
 """Rows summarised at a time, for memory."""
@@ -58,23 +58,25 @@ class Model(Estimator):
     def fit(
         self, train: Windows, weights: NDArray[np.float64], valid: Windows, *, prefixes: bool, shift: float
     ) -> list[dict[str, Any]]:
-        """Fit; see `Estimator.fit`. Of more than `MOST` sessions it takes so many, drawn with the seed.
+        """Fit; see `Estimator.fit`. Of more than `MOST` sessions, or beginnings, so many are drawn.
 
         Half of a session's weight is that of its end, 1/k of the other half that of its prefix of k steps.
         """
         self.codes, self.blank, self.prefixes = frequent_codes(train), [], prefixes
-        chosen = np.flatnonzero(weights)
-        if len(chosen) > MOST:
-            drawn = np.random.default_rng(self.booster.random_state).choice(chosen, MOST, replace=False)
-            chosen = np.sort(drawn)
-        features = [self._features(train, chosen, train.lengths[chosen], running=False)]
+        random = np.random.default_rng(self.booster.random_state)
+        chosen = _at_most(MOST, np.flatnonzero(weights), random)
+        lengths = train.lengths[chosen]
+        features = [self._features(train, chosen, lengths, running=False)]
         labels, shares = [train.buyer[chosen]], [weights[chosen] * (0.5 if prefixes else 1.0)]
+        # The same part of the beginnings of every length; each of those left weighs as much more.
+        kept = min(1.0, MOST / sum(int((lengths >= step).sum()) for step in PREFIXES))
         for step in PREFIXES if prefixes else ():
-            long = chosen[train.lengths[chosen] >= step]
-            if len(long):
-                features.append(self._features(train, long, np.full(len(long), step), running=True))
-                labels.append(train.buyer[long])
-                shares.append(weights[long] * 0.5 / step)
+            long = chosen[lengths >= step]
+            begun = _at_most(round(kept * len(long)), long, random)
+            if len(begun):
+                features.append(self._features(train, begun, np.full(len(begun), step), running=True))
+                labels.append(train.buyer[begun])
+                shares.append(weights[begun] * 0.5 / step / kept)
         judged = self._features(valid, np.arange(len(valid)), valid.lengths, running=False)
         # scikit-learn can't bin a column without a number (a log without costs has some).
         self.blank = np.flatnonzero(np.isnan(features[0]).all(axis=0)).tolist()
@@ -172,3 +174,8 @@ class Model(Estimator):
         model.codes, model.blank = described["codes"], described["blank"]
         model.prefixes = described["prefixes"]
         return model
+
+
+def _at_most(most: int, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+    """Return all rows, or so many of them, drawn, in their order."""
+    return rows if len(rows) <= most else np.sort(random.choice(rows, most, replace=False))
