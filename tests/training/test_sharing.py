@@ -38,19 +38,18 @@ SETTINGS: dict[str, Any] = {
         "weight_decay": 0.0001,
     },
     # Odd numbers of sessions in a batch, so that the devices' shares differ.
-    "training": {"batch_size": 33, "epochs": 1, "patience": 1, "unseen_share": 0.01},
+    "training": {"batch_size": 33, "epochs": 2, "patience": 2, "unseen_share": 0.01},
     "balance": "none",
-    "augmentation": {"prefixes": True, "event_dropout": 0.1},
     "seed": 0,
     "code": "",
     "checkpoint_minutes": 5,
 }
 
 
-def shared(windows: Path, output: Path) -> None:
+def shared(given: dict[str, Any], windows: Path, output: Path) -> None:
     """Train on two devices, in a process of its own: JAX counts them once."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(SETTINGS), str(windows), str(output)],
+        [sys.executable, "-c", PROGRAM, json.dumps(given), str(windows), str(output)],
         env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
         capture_output=True,
         text=True,
@@ -65,18 +64,27 @@ def history(output: Path) -> list[dict[str, Any]]:
     return epochs
 
 
-def test_two_devices_learn_what_one_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("model", "target"), [("gru", "buyer"), ("dilated_conv", "next_event")])
+def test_two_devices_learn_what_one_does(model: str, target: str, tmp_path: Path) -> None:
+    augmentation = {"prefixes": True, "event_dropout": 0.1 if target == "buyer" else 0.0}
+    given = SETTINGS | {"model": model, "target": target, "augmentation": augmentation}
     rng = np.random.default_rng(0)
-    train_rows, valid_rows = (random_sessions(150, rng, prefix=name, longest=1) for name in "tv")
-    windows = write_windows(tmp_path / "windows", length=1, train=train_rows, valid=valid_rows)
+    train_rows, valid_rows = (random_sessions(150, rng, prefix=name, longest=3) for name in "tv")
+    windows = write_windows(
+        tmp_path / "windows",
+        length=3,
+        vocabularies={"event": ["a", "b", "c"], "category": []},
+        train=train_rows,
+        valid=valid_rows,
+    )
     one, two = tmp_path / "one", tmp_path / "two"
     train(
-        **SETTINGS,
+        **given,
         windows=windows,
         output=one,
         history=one.with_suffix(".json"),
         resume=tmp_path / "resume",
     )
-    shared(windows, two)
+    shared(given, windows, two)
     for alone, together in zip(history(one), history(two), strict=True):
         assert together == pytest.approx(alone, rel=1e-5)

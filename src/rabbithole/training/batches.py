@@ -95,6 +95,18 @@ def arrange(windows: Windows, rows: NDArray[np.int64], shape: Shape) -> Batch:
     return Batch(filled, lengths.astype(np.int32), steps)
 
 
+def padded(batch: Batch, multiple: int) -> Batch:
+    """Return a batch with as many more empty places as make their number a multiple."""
+    missing = -len(batch.rows) % multiple
+    if missing == 0:
+        return batch
+    return Batch(
+        np.pad(batch.rows, (0, missing), constant_values=-1),
+        np.pad(batch.lengths, (0, missing)),
+        np.pad(batch.steps, ((0, missing), (0, 0)), constant_values=-1),
+    )
+
+
 def fitting(
     lengths: NDArray[np.int64], rows: NDArray[np.int64], *, length: int, batch_size: int, fewest: int
 ) -> tuple[int, list[Shape]]:

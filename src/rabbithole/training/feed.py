@@ -10,7 +10,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from rabbithole.training.augment import ITEM, RARE_AS_UNSEEN, hide
-from rabbithole.training.batches import Batch, distinct, gather
+from rabbithole.training.batches import Batch, distinct, gather, padded
 from rabbithole.training.sharing import Sharing
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.fields import PADDING, RARE, UNSEEN
@@ -67,7 +67,8 @@ class OnAccelerator(Feed):
 
     def send(self, batch: Batch, rng: np.random.Generator) -> tuple[tuple[Any, ...], Any]:  # noqa: ARG002
         """Return all windows, that are there already, and the numbers of the batch's steps."""
-        return (*self.all, *self.sharing.deal(batch.steps.astype(np.int32))), None
+        steps = padded(batch, self.sharing.count).steps.astype(np.int32)
+        return (*self.all, *self.sharing.deal(steps)), None
 
     def receive(self, key: Array, *sent: Array) -> tuple[Array, Array]:
         """Gather a batch and hide a share of its codes."""

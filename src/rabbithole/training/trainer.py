@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rabbithole.models.embedding import ITEM
 from rabbithole.training.augment import drop_events
-from rabbithole.training.batches import Shape, arrange, fitting, plan, random
+from rabbithole.training.batches import Shape, arrange, fitting, padded, plan, random
 from rabbithole.training.feed import feed_of
 from rabbithole.training.loop import KEYS, Loop, copy_of
 from rabbithole.training.network import Learned, begin, make_forward, make_step, optimisers
@@ -97,7 +97,7 @@ class Trainer(Loop):
         rng = random(self.seed, self.state.epoch, place)
         laid = drop_events(arrange(self.task.train, rows, shape), rng, self.event_dropout)
         sent, items = self.feed.send(laid, rng)
-        answers = self.sharing.deal(*self.task.answers(laid))
+        answers = self.sharing.deal(*self.task.answers(padded(laid, self.sharing.count)))
         after: Learned = self.sharing.whole(self.step(learned, self.key, sent, answers, items))
         return after
 
