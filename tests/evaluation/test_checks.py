@@ -156,6 +156,40 @@ def a_purchase_in_the_windows(folder: Path) -> None:
     write_json(folder / "windows/encoder.json", told)
 
 
+def a_purchase_before_the_last_event(folder: Path) -> None:
+    """As if what follows a purchase were kept."""
+
+    def change(table: pa.Table) -> pa.Table:
+        first = pq.read_table(data_files(folder / "sessions")[0], columns=["session_id", "visitor", "start"])
+        long = pq.read_table(data_files(folder / "sessions")[0], columns=["events"])["events"]
+        row = int(pc.index(pc.greater(long, 1), True).as_py())
+        bought = replaced(table.slice(0, 1), "event", pa.array(["transaction"]))
+        for name, column in (("session_id", "session_id"), ("visitor", "visitor"), ("timestamp", "start")):
+            bought = replaced(
+                bought, name, pa.array([first[column][row].as_py()], table.schema.field(name).type)
+            )
+        return pa.concat_tables([table, bought])
+
+    edit(folder / "events", change)
+
+
+def dwell_to_the_next_event(folder: Path) -> None:
+    def change(table: pa.Table) -> pa.Table:
+        turned = [[*values[1:], None] for values in table["dwell"].to_pylist()]
+        return replaced(table, "dwell", pa.array(turned, table.schema.field("dwell").type))
+
+    edit(folder / "windows/test", change)
+
+
+def numbers_normalised_on_everything(folder: Path) -> None:
+    def change(table: pa.Table) -> pa.Table:
+        moved = [[v if v is None else v + 0.01 for v in values] for values in table["dwell"].to_pylist()]
+        return replaced(table, "dwell", pa.array(moved, table.schema.field("dwell").type))
+
+    for path in data_files(folder / "windows/train"):
+        pq.write_table(change(pq.read_table(path)), path)
+
+
 def costs_of_the_future(folder: Path) -> None:
     def change(table: pa.Table) -> pa.Table:
         later = pc.add(pc.list_flatten(table["cost"]).combine_chunks(), 1.0)
@@ -217,6 +251,26 @@ LEAKS: dict[str, tuple[str, Callable[[Path], None], str]] = {
         "retailrocket",
         a_purchase_in_the_windows,
         "No purchase is in a window",
+    ),
+    "a purchase before the last event": (
+        "yoochoose",
+        a_purchase_before_the_last_event,
+        "Every session ends before its purchase",
+    ),
+    "a visitor's purchase before his last event": (
+        "retailrocket",
+        a_purchase_before_the_last_event,
+        "Every session ends before its purchase",
+    ),
+    "dwell to the next event": (
+        "retailrocket",
+        dwell_to_the_next_event,
+        "A dwell time is the one since the event before",
+    ),
+    "numbers normalised on everything": (
+        "yoochoose",
+        numbers_normalised_on_everything,
+        "Numbers were normalised on train alone",
     ),
     "costs of the future": (
         "yoochoose",

@@ -97,6 +97,9 @@ def findings(rows: list[dict[str, Any]]) -> list[str]:
         )
     if by_name[AS_IT_IS]["auc"] > HIGH:
         found.append(f"An AUC of {by_name[AS_IT_IS]['auc']:.3f} is too good to be true.")
+    length = by_name[NOTHING]["auc"]
+    if length > HIGH_ALONE:
+        found.append(f"The number of events alone has an AUC of {length:.3f}: it seems to tell the answer.")
     for field in FIELDS:
         alone = by_name[f"only {field}"]["auc"]
         if alone > HIGH_ALONE:

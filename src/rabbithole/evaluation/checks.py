@@ -17,10 +17,13 @@ import pyarrow.parquet as pq
 from rabbithole.files import read_json, write_json
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.tables import data_files, read_manifest
-from rabbithole.windows.fields import CATEGORICAL, FIELDS, FIRST_VALUE, MISSING
+from rabbithole.windows.fields import CATEGORICAL, FIELDS, FIRST_VALUE, MISSING, NUMERIC
 
 SAMPLE = 20_000
-"""Sessions whose costs and categories are looked up again."""
+"""Sessions whose costs, categories and dwell times are looked up again."""
+
+CLOSE = 1e-3
+"""How far from what they should be normalised numbers may lie."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,10 @@ def check(*, events: Path, sessions: Path, windows: Path, output: Path) -> None:
         *_in_time_order(table, facts["sessions"]["split_by"]),
         _windows_are_the_sessions(table, windows, keep_open=facts["windows"]["keep_open"]),
         _vocabulary_of_train(windows),
+        _normalised_on_train(windows),
         _no_purchase(windows),
+        _ends_before_its_purchase(events, sessions, facts["sessions"]["by"]),
+        *_dwell_looks_back(sessions, windows, facts["windows"]["fields"]),
         *_nothing_left_out_is_told(windows, facts["windows"]["fields"]),
         *_long_enough(table, facts["sessions"]["minimum_events"]),
         *_judged_at_the_cart(sessions, windows, facts["sessions"]["until"]),
@@ -124,6 +130,81 @@ def _no_purchase(windows: Path) -> Check:
     # No vocabulary: the models do not see which event it was.
     told = "transaction" in read_json(windows / "encoder.json")["vocabularies"].get("event", [])
     return Check("No purchase is in a window", not told, "the vocabulary has one" if told else "none")
+
+
+def _normalised_on_train(windows: Path) -> Check:
+    """Train's own numbers have mean 0 and deviation 1, if nothing else had a part in what normalised them."""
+    off, told = False, []
+    for field in NUMERIC:
+        values = pc.drop_null(pc.list_flatten(_read(windows / "train", [field])[field])).to_numpy()
+        if len(values):
+            mean, deviation = float(values.mean(dtype=float)), float(values.std(dtype=float))
+            off |= abs(mean) > CLOSE or (deviation > CLOSE and abs(deviation - 1) > CLOSE)
+            told.append(f"{field}: mean {mean:.3f}, deviation {deviation:.3f}")
+    return Check("Numbers were normalised on train alone", not off, "; ".join(told) or "there are none")
+
+
+def _ends_before_its_purchase(events: Path, sessions: Path, by: str) -> Check:
+    """Look for a purchase by the same visitor (or session) from a session's first event to its last."""
+    key = "session_id" if by == "session" else "visitor"
+    log = _read(events, [key, "timestamp", "event"])
+    bought = log.filter(pc.equal(log["event"], "transaction")).select([key, "timestamp"])
+    mine = _read(sessions, [key, "start", "timestamp"])
+    mine = mine.filter(pc.is_in(mine[key], bought[key].combine_chunks())).combine_chunks()
+    times = (
+        mine["timestamp"].combine_chunks() if len(mine) else pa.array([], pa.list_(pa.timestamp("us", "UTC")))
+    )
+    ends = np.cumsum(pc.list_value_length(times).to_numpy()) - 1
+    spans = pd.DataFrame(
+        {
+            "key": mine[key].to_pandas(),
+            "time": pd.to_datetime(mine["start"].to_pandas(), utc=True).dt.as_unit("us"),
+            "last": pd.to_datetime(pc.list_flatten(times).take(pa.array(ends)).to_pandas(), utc=True),
+        }
+    )
+    purchases = pd.DataFrame(
+        {
+            "key": bought[key].to_pandas(),
+            "time": pd.to_datetime(bought["timestamp"].to_pandas(), utc=True).dt.as_unit("us"),
+        }
+    ).assign(bought=lambda frame: frame["time"])
+    found = pd.merge_asof(
+        spans.sort_values("time"), purchases.sort_values("time"), on="time", by="key", direction="forward"
+    )
+    wrong = int((found["bought"] <= found["last"]).sum())
+    return Check("Every session ends before its purchase", wrong == 0, f"{wrong:,} of {len(spans):,} do not")
+
+
+def _dwell_looks_back(sessions: Path, windows: Path, fields: list[str]) -> Iterator[Check]:
+    """Hold the times of a sample of sessions against their windows.
+
+    An event's encoded dwell time must grow with the time since the one before it, whatever the encoding, and
+    a session's first event has none.
+    """
+    if "dwell" not in fields:
+        return
+    path = data_files(sessions)[0]
+    batch = next(pq.ParquetFile(path).iter_batches(SAMPLE, columns=["session_id", "timestamp"]))
+    waits = {
+        name: np.append(np.nan, np.diff(times.astype("int64")))
+        for name, times in zip(
+            batch["session_id"].to_pylist(), batch["timestamp"].to_numpy(False), strict=True
+        )
+    }
+    since, told = [], []
+    for split in SPLITS:
+        table = _read(windows / split, ["session_id", "dwell"])
+        table = table.filter(pc.is_in(table["session_id"], batch["session_id"]))
+        for name, values in zip(table["session_id"].to_pylist(), table["dwell"].to_pylist(), strict=True):
+            since.append(waits[name][-len(values) :])
+            told.append(np.array(values, float))
+    frame = pd.DataFrame({"since": np.concatenate(since), "told": np.concatenate(told)})
+    known = frame.dropna().sort_values(["since", "told"])
+    wrong = int((frame["since"].isna() != frame["told"].isna()).sum())
+    wrong += int((known["told"].diff() < -CLOSE).sum())
+    yield Check(
+        "A dwell time is the one since the event before", wrong == 0, f"{wrong:,} of {len(frame):,} are not"
+    )
 
 
 def _nothing_left_out_is_told(windows: Path, fields: list[str]) -> Iterator[Check]:
