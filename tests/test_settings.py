@@ -115,7 +115,7 @@ def test_every_overlay_merges_over_the_default() -> None:
         check(merged(CONFIG, yaml.safe_load(overlay.read_text("utf-8"))))
 
 
-@pytest.mark.parametrize("protocol", ["a", "b", "d", "e", "f", "g"])
+@pytest.mark.parametrize("protocol", ["a", "b", "d", "e", "f"])
 def test_a_published_figure_stands_beside_a_real_log_under_its_own_protocol_alone(protocol: str) -> None:
     overlay = (ROOT / f"config/protocols/{protocol}.yaml").read_text("utf-8")
     config = merged(CONFIG, yaml.safe_load(overlay))
@@ -128,6 +128,8 @@ def test_a_published_figure_stands_beside_a_real_log_under_its_own_protocol_alon
         {"split": {"shares": [0.5, 0.25, 0.25]}},
         {"sessions": {"minimum_events": 2}},
         {"windows": {"fields": ["item", "dwell"]}},
+        {"windows": {"length": 1}},
+        {"balance": "undersample"},
     ):
         (other,) = check(merged(config, {"datasets": {name: change}})).datasets.values()
         assert other.published_figure is None

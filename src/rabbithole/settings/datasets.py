@@ -162,7 +162,8 @@ class Dataset(Section):
     published: Published | None = Field(
         None,
         description="A published figure, which the report of a real log shows beside ours while sessions, "
-        "split and fields are those that it names. null: none.",
+        "split and fields are those that it names, nothing is balanced, and the windows are the default's. "
+        "null: none.",
     )
 
     @field_validator("timezone")
@@ -203,8 +204,8 @@ class Dataset(Section):
         told = self.published
         if told is None or self.source == "simulate":
             return None
-        theirs = (told.sessions, told.split, set(told.fields))
-        return told.figure if theirs == (self.sessions, self.split, set(self.windows.fields)) else None
+        theirs = (told.sessions, told.split, Windows(fields=told.fields), "none")
+        return told.figure if theirs == (self.sessions, self.split, self.windows, self.balance) else None
 
     @property
     def has_oracle(self) -> bool:

@@ -1,0 +1,29 @@
+"""The command of each published protocol finds the logs where docs/published.md says that they lie."""
+
+from pathlib import Path
+
+import pytest
+from workflow_runs import ROOT, snakemake
+
+from rabbithole.simulate.write import simulate
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a small log of both shops below `data`, in the published formats."""
+    folder = tmp_path_factory.mktemp("protocols")
+    for shop in ("yoochoose", "retailrocket"):
+        simulate(format=shop, sessions=50, seed=0, output=folder / "data" / shop)
+    return folder
+
+
+@pytest.mark.parametrize("protocol", "abcdefg")
+def test_a_protocol_finds_its_log(protocol: str, place: Path) -> None:
+    done = snakemake(
+        place / f"protocol-{protocol}",
+        "--dry-run",
+        config=ROOT / f"config/protocols/{protocol}.yaml",
+        tiny=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "simulate" not in done.stdout + done.stderr
