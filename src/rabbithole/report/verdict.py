@@ -66,9 +66,9 @@ def warnings(
                 f"probabilities are {habit}. Use its order, not its numbers."
             )
     found += _beyond_oracle(comparison)
-    top, baseline = best(rows), next((row for row in judged if row.model == BASELINE), None)
+    baseline = next((row for row in judged if row.model == BASELINE), None)
     networks = [row for row in judged if not row.is_oracle and row is not baseline]
-    if baseline and networks and top is baseline:
+    if baseline and networks and all((row.auc or 0) <= (baseline.auc or 0) for row in networks):
         found.append("No network is ahead of the baseline, gradient boosting on aggregates of a session.")
     if visitors_on_both_sides:
         found.append(
