@@ -28,8 +28,8 @@ def train_text(
     """Train a text model (`deck` or `char_gru`) and write its checkpoint, its history and its metrics.
 
     The first 90 % of the characters are learned from, the last 10 % judge.
-    output: a folder (see `checkpoint.save`). history: {"epochs": [{"epoch", "loss_bits", "held_out_bits"}],
-    "seconds": [per epoch]}; `loss_bits` is the mean on the way, with dropout. metrics:
+    output: a folder (see `checkpoint.save`). history: {"epochs": [{"epoch", "loss", "held_out_bits"}],
+    "seconds": [per epoch]}; `loss` is the mean on the way, in bits, with dropout. metrics:
     {"bits_per_character", "adapting_bits_per_character" (of a reader that goes on learning as it is judged;
     None for the deck's), "epochs", "parameters", "characters", "held_out_characters"}.
     The state is kept below the folder `resume`, every `checkpoint_minutes` and after epochs (see
@@ -49,7 +49,7 @@ def train_text(
     with whole(output) as folder:
         save(
             folder,
-            learner.parameters,
+            state.best,
             model=model,
             settings=settings,
             vocabulary=corpus.vocabulary,
@@ -63,7 +63,7 @@ def train_text(
             "bits_per_character": state.rows[-1]["held_out_bits"],
             "adapting_bits_per_character": None if adapting is None else learner.bits(adapting),
             "epochs": state.epoch,
-            "parameters": parameter_count(learner.parameters),
+            "parameters": parameter_count(state.best),
             "characters": len(corpus.codes),
             "held_out_characters": len(corpus.codes) - corpus.held_out,
         },

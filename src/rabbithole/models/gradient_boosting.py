@@ -76,7 +76,7 @@ class Model(Estimator):
             if len(begun):
                 features.append(self._features(train, begun, np.full(len(begun), step), running=True))
                 labels.append(train.buyer[begun])
-                shares.append(weights[begun] * 0.5 / step / kept)
+                shares.append(weights[begun] * 0.5 / step * len(long) / len(begun))
         judged = self._features(valid, np.arange(len(valid)), valid.lengths, running=False)
         # scikit-learn can't bin a column without a number (a log without costs has some).
         self.blank = np.flatnonzero(np.isnan(features[0]).all(axis=0)).tolist()

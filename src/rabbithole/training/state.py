@@ -9,7 +9,7 @@ class TrainingState:
     """All that training needs to go on from where it stands.
 
     learned: a tree of arrays, among them weights, optimiser and, where dropout's keys follow from it, the
-    count of steps; best: the weights and table of the best epoch, () where none is chosen; epoch: those done;
+    count of steps; best: the weights of the best epoch, a tree of arrays; epoch: those done;
     place: batches done in the one under way; rows: one dict an epoch; seconds: how long each epoch took, of
     one that was broken off since it went on.
     """
