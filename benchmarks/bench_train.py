@@ -1,12 +1,14 @@
 """Times the training of our networks beside PyTorch's and Keras's ways, in turn, on the same windows.
 
     make bench-train                    # installs 3 GB of PyTorch first
+    make ACCELERATOR=cuda bench-train BATCHES="1024 8192 32768"
 
 Prints for each the sessions a second (the median of the epochs after the first, which compiles) and the valid
-AUC reached by minute. The slow ways learn from few sessions: their speed is told, not their AUC. With a GPU
-at hand (`make ACCELERATOR=cuda`) all run on it, and keep the windows on it.
+AUC reached, with the minutes of training that it took. The slow ways learn from few sessions: their speed is
+told, not their AUC. With a GPU at hand all run on it, and keep the windows on it.
 """
 
+import itertools
 import json
 import os
 import statistics
@@ -75,31 +77,41 @@ def epochs_of(name: str, windows: Path, epochs: int, batch_size: int, threads: i
 def main(
     sessions: Annotated[int, typer.Option(help="Sessions of the simulated YOOCHOOSE log.")] = 600_000,
     epochs: int = 3,
-    batch_size: int = 1024,
+    batch_size: Annotated[
+        list[int] | None, typer.Option(help="Sessions a step; may be given several times.")
+    ] = None,
     threads: int = 2,
     folder: Annotated[Path, typer.Option(help="Where the log and its windows lie.")] = Path("bench"),
     only: Annotated[list[str] | None, typer.Option(help="A contestant; may be given several times.")] = None,
 ) -> None:
-    """Train each in turn and print the table."""
+    """Train each in turn and print a table for each size of batches."""
     windows = windows_of(folder, sessions, threads)
+    for size in batch_size or [1024]:
+        compare(windows, sessions, epochs, size, threads, tuple(only or CONTESTANTS))
+
+
+def compare(
+    windows: Path, sessions: int, epochs: int, batch_size: int, threads: int, names: tuple[str, ...]
+) -> None:
+    """Train each in turn and print the table."""
     table = Table(title=f"Training, {sessions:,} sessions, batches of {batch_size:,}, {threads} cores")
     table.add_column("")
-    for column in ("sessions a second", "of the best PyTorch", "minutes", "valid AUC by epoch"):
+    for column in ("sessions a second", "of the best PyTorch", "valid AUC after so many minutes"):
         table.add_column(column, justify="right")
     found, speeds = {}, {}
-    for name in only or CONTESTANTS:
+    for name in names:
         rows = found[name] = epochs_of(name, windows, epochs, batch_size, threads)
         speeds[name] = statistics.median(epoch["sessions"] / epoch["seconds"] for epoch in rows[1:] or rows)
         print(f"{name}: {speeds[name]:,.0f} sessions a second", file=sys.stderr)
     best = max((speed for name, speed in speeds.items() if name.startswith("torch")), default=float("nan"))
     for name, rows in found.items():
-        learned = name not in FEW
+        minutes = itertools.accumulate(epoch["seconds"] / 60 for epoch in rows)
+        reached = [f"{epoch['auc']:.4f} ({at:.1f})" for epoch, at in zip(rows, minutes, strict=True)]
         table.add_row(
             name,
             f"{speeds[name]:,.0f}",
             f"{speeds[name] / best:.2f}",
-            f"{sum(epoch['seconds'] for epoch in rows) / 60:.1f}" if learned else "",
-            ", ".join(f"{epoch['auc']:.4f}" for epoch in rows) if learned else "",
+            "" if name in FEW else ", ".join(reached),
         )
     Console(width=110).print(table)
 

@@ -18,7 +18,8 @@ rule train:
         "../envs/jax.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        # The baseline summarises a million sessions and their beginnings at once.
+        mem_mb=lambda wildcards: 4000 if wildcards.model in NETWORKS else 8000,
         runtime=600,
         gpu=0,
     params:

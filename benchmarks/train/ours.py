@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from rabbithole.compiled import keep_compiled
 from rabbithole.models.registry import model_class
 from rabbithole.training.buyer import Buyer
 from rabbithole.training.inputs import read_encoding, read_split
+from rabbithole.training.resume import Checkpoints
 from rabbithole.training.trainer import Trainer, build
 
 
@@ -45,7 +47,8 @@ def main(model: str, windows: Path, epochs: int, batch_size: int) -> None:
     def note(row: dict[str, Any], speed: float) -> None:
         found.append({"seconds": len(train) / speed, "sessions": len(train), "auc": row["valid_auc"]})
 
-    trainer.run(note, lambda _: None)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.run(note, Checkpoints(Path(folder) / "resume", minutes=5).keep)
     print(json.dumps(found))
 
 

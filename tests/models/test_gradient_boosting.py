@@ -56,10 +56,11 @@ def test_the_order_of_events_tells_it_nothing(tmp_path):
 
 
 def test_of_a_large_log_it_learns_from_a_draw(tmp_path, monkeypatch):
-    """Of 400 sessions 200 ends and 200 beginnings, which weigh as much as all beginnings of 200 sessions."""
+    """Of 400 sessions 200 ends and 300 beginnings, which weigh as much as all beginnings of 200 sessions."""
     rng = np.random.default_rng(2)
     train, valid = (windows_of(tmp_path / n, random_sessions(400, rng, prefix=n)) for n in "tv")
     monkeypatch.setattr(gradient_boosting, "MOST", 200)
+    monkeypatch.setattr(gradient_boosting, "MOST_BEGUN", 300)
     given = []
     monkeypatch.setattr(
         gradient_boosting.HistGradientBoostingClassifier,
@@ -71,7 +72,7 @@ def test_of_a_large_log_it_learns_from_a_draw(tmp_path, monkeypatch):
         Model.build(settings=SETTINGS, seed=seed).fit(train, np.ones(400), valid, prefixes=True, shift=0.0)
     (first, *_), (again, *_), (other, *_) = given
     running = first[:, -1] == 1
-    assert (~running).sum() == 200 and running.sum() == pytest.approx(200, abs=9)
+    assert (~running).sum() == 200 and running.sum() == pytest.approx(300, abs=9)
     expected = sum(0.5 / step * (train.lengths >= step).sum() / 2 for step in gradient_boosting.PREFIXES)
     assert given[0][2]["sample_weight"][running].sum() == pytest.approx(expected, rel=0.1)
     np.testing.assert_array_equal(first, again)
