@@ -32,7 +32,7 @@ java:
 test: environment java check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Kills runs at random moments, fifty times (about half an hour).
+# Kills runs at random moments, fifty times (17 to 30 minutes).
 torture: environment
 	$(BIN)/python tests/torture.py
 

@@ -140,7 +140,7 @@ def _normalised_on_train(windows: Path) -> Check:
         if len(values):
             mean, deviation = float(values.mean(dtype=float)), float(values.std(dtype=float))
             off |= abs(mean) > CLOSE or (deviation > CLOSE and abs(deviation - 1) > CLOSE)
-            told.append(f"{field}: mean {mean:.3f}, deviation {deviation:.3f}")
+            told.append(f"{field}: mean {abs(mean):.3f} from 0, deviation {deviation:.3f}")
     return Check("Numbers were normalised on train alone", not off, "; ".join(told) or "there are none")
 
 
