@@ -43,11 +43,11 @@ def main(
     coded = np.isin(
         catalogue.item.astype(str), read_json(results / "windows/encoder.json")["vocabularies"]["item"]
     )
-    classes = classes_by_price(shop, catalogue)
+    classes, items = classes_by_price(shop, catalogue), pa.array(catalogue.item).cast(pa.string())
     found: dict[str, list[Floats]] = {"the oracle": [], "what a window shows": []}
     labels = []
     for table in oracle.test_sessions(results / "sessions", keep_open=False):
-        seen, offsets, time = oracle.read_sessions(shop, pa.array(catalogue.item).cast(pa.string()), table)
+        seen, offsets, time = oracle.read_sessions(shop, items, table)
         start = time[offsets[:-1]]
         given = {
             name: ~oracle.flat(table[name]).is_null().to_numpy(zero_copy_only=False)

@@ -1,4 +1,4 @@
-"""What XLA compiled is kept between runs: scoring finds what training made, a rerun what the last run did."""
+"""What XLA compiled is kept between runs: a rerun finds what the last run made."""
 
 import hashlib
 import os

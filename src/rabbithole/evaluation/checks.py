@@ -147,8 +147,11 @@ def _normalised_on_train(windows: Path) -> Check:
 def _ends_before_its_purchase(events: Path, sessions: Path, by: str) -> Check:
     """Look for a purchase by the same visitor (or session) from a session's first event to its last."""
     key = "session_id" if by == "session" else "visitor"
-    log = _read(events, [key, "timestamp", "event"])
-    bought = log.filter(pc.equal(log["event"], "transaction")).select([key, "timestamp"])
+    # Filtered as it is read: a full log has thirty times as many other events.
+    purchase = pc.field("event") == "transaction"
+    bought = pa.concat_tables(
+        pq.read_table(path, columns=[key, "timestamp"], filters=purchase) for path in data_files(events)
+    )
     mine = _read(sessions, [key, "start", "timestamp"])
     mine = mine.filter(pc.is_in(mine[key], bought[key].combine_chunks())).combine_chunks()
     times = (
