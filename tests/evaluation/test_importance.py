@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from rabbithole.evaluation.importance import (
@@ -27,7 +28,7 @@ def random_windows(seed, sessions=1499, shortest=1):
     codes = draw.integers(4, 9, (offsets[-1], len(CATEGORICAL))).astype(np.int32)
     numbers = draw.normal(size=(offsets[-1], len(NUMERIC))).astype(np.float32)
     numbers[offsets[:-1], 0] = np.nan
-    ids = np.array([str(i) for i in range(sessions)])
+    ids = pa.array([str(i) for i in range(sessions)])
     return Windows(ids, np.zeros(sessions, np.int8), lengths.astype(np.int32), offsets, codes, numbers)
 
 

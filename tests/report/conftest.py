@@ -98,7 +98,7 @@ def write_explanation(path, buyer, *, valid_auc):
     codes = draw.integers(FIRST_VALUE, 9, (offsets[-1], len(CATEGORICAL))).astype(np.int32)
     cart = draw.random(offsets[-1]) < np.where(np.repeat(buyer, lengths), 0.4, 0.1)
     codes[:, CATEGORICAL.index("event")] = FIRST_VALUE + cart
-    ids = np.array([f"{i:05}" for i in range(len(buyer))])
+    ids = pa.array([f"{i:05}" for i in range(len(buyer))])
     numbers = draw.normal(size=(offsets[-1], 2)).astype(np.float32)
     sessions = Windows(ids, buyer.astype(np.int8), lengths.astype(np.int32), offsets, codes, numbers)
 

@@ -1,6 +1,7 @@
 """Log odds that balancing, or a network's haste, has bent come out straight, and in the same order."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.special import expit, logit
 
@@ -13,7 +14,7 @@ def valid(lengths: np.ndarray, buyer: np.ndarray) -> Windows:
     offsets = np.append(0, np.cumsum(lengths))
     codes, numbers = np.zeros((offsets[-1], 7), np.int32), np.zeros((offsets[-1], 2), np.float32)
     return Windows(
-        np.arange(len(buyer)).astype(str), buyer, lengths.astype(np.int32), offsets, codes, numbers
+        pa.array(np.arange(len(buyer)).astype(str)), buyer, lengths.astype(np.int32), offsets, codes, numbers
     )
 
 

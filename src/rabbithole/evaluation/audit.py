@@ -171,17 +171,21 @@ def _each(data: Data, change: Change) -> Data:
 
 def _shuffled(data: Data, seed: int) -> Data:
     """Deal all labels out anew, one to each session id: who stands in train and in test keeps one label."""
-    names = np.unique(np.concatenate([windows.session_id.astype(str) for windows in data.values()]))
+    names = np.unique(np.concatenate([_names(windows) for windows in data.values()]))
     share = np.concatenate([windows.buyer for windows in data.values()]).mean()
     label = np.zeros(len(names), np.int8)
     label[: round(share * len(names))] = 1
     label = np.random.default_rng(seed).permutation(label)
 
     def relabelled(windows: Windows) -> Windows:
-        places = np.searchsorted(names, windows.session_id.astype(str))
+        places = np.searchsorted(names, _names(windows))
         return dataclasses.replace(windows, buyer=label[places])
 
     return _each(data, relabelled)
+
+
+def _names(windows: Windows) -> NDArray[np.str_]:
+    return np.asarray(windows.session_id.to_numpy(zero_copy_only=False).astype(str))
 
 
 def _without(windows: Windows, hidden: tuple[str, ...]) -> Windows:

@@ -85,7 +85,7 @@ def _journey(windows: Windows, row: int, odds: NDArray[np.float64], names: list[
     items = codes[:, CATEGORICAL.index("item")].tolist()
     known = ["", "missing", "unseen", "rare", *names]
     return {
-        "session_id": str(windows.session_id[row]),
+        "session_id": windows.session_id[row].as_py(),
         "bought": bool(windows.buyer[row]),
         "probability": expit(odds[: len(codes)]).tolist(),
         "event": [known[code] for code in codes[:, CATEGORICAL.index("event")]],

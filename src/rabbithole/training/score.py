@@ -117,11 +117,11 @@ def _write(
     writer: pq.ParquetWriter, split: str, steps: list[int], windows: Windows, logits: NDArray[np.float64]
 ) -> None:
     """Write the sessions that have a score, step by step."""
-    names, buyers = pa.array(windows.session_id, pa.string()), pa.array(windows.buyer)
+    buyers = pa.array(windows.buyer)
     for step, values in zip(steps, logits, strict=True):
         there = np.flatnonzero(~np.isnan(values))
         columns = [
-            names.take(there),
+            windows.session_id.take(pa.array(there)),
             pa.repeat(split, len(there)),
             pa.repeat(pa.scalar(step, pa.int32()), len(there)),
             buyers.take(there),

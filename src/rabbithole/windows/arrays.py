@@ -19,12 +19,13 @@ from rabbithole.windows.fields import CATEGORICAL, NUMERIC
 class Windows:
     """Sessions by session id; the steps of session i are offsets[i] : offsets[i + 1].
 
-    session_id: str [n]; buyer: int8 [n]; events: int32 [n], of the whole session; offsets: int64 [n + 1];
+    session_id: Arrow strings [n]; buyer: int8 [n]; events: int32 [n], of the whole session;
+    offsets: int64 [n + 1];
     codes: int32 [total, 7] in the order of CATEGORICAL;
     numbers: float32 [total, 2] in the order of NUMERIC, NaN where there is none.
     """
 
-    session_id: NDArray[Any]
+    session_id: pa.Array
     buyer: NDArray[np.int8]
     events: NDArray[np.int32]
     offsets: NDArray[np.int64]
@@ -47,7 +48,7 @@ def take(windows: Windows, rows: NDArray[np.int64]) -> Windows:
     np.cumsum(lengths, out=offsets[1:])
     steps = np.arange(offsets[-1]) + np.repeat(windows.offsets[rows] - offsets[:-1], lengths)
     return Windows(
-        windows.session_id[rows],
+        windows.session_id.take(pa.array(rows)),
         windows.buyer[rows],
         windows.events[rows],
         offsets,
@@ -59,11 +60,12 @@ def take(windows: Windows, rows: NDArray[np.int64]) -> Windows:
 def joined(parts: Sequence[Windows]) -> Windows:
     """Return the sessions of several parts, one part after the other."""
     lengths = np.concatenate([part.lengths for part in parts])
+    session_id = pa.concat_arrays([part.session_id for part in parts])
     arrays = (
         np.concatenate([getattr(part, name) for part in parts])
-        for name in ("session_id", "buyer", "events", "codes", "numbers")
+        for name in ("buyer", "events", "codes", "numbers")
     )
-    session_id, buyer, events, codes, numbers = arrays
+    buyer, events, codes, numbers = arrays
     return Windows(session_id, buyer, events, np.append(0, np.cumsum(lengths)), codes, numbers)
 
 
@@ -99,13 +101,12 @@ def read_windows(files: Sequence[Path]) -> Windows:
         else:
             numbers[:, number - len(CATEGORICAL)] = values
     assert offsets is not None and codes is not None and numbers is not None
-    sorted_ids = ids if picked is None else ids.take(picked)
     buyer, events = (
         (labels[name] if picked is None else labels[name].take(picked)).to_numpy()
         for name in ("buyer", "events")
     )
     return Windows(
-        sorted_ids.to_numpy(zero_copy_only=False),
+        ids if picked is None else ids.take(picked),
         buyer.astype(np.int8),
         events.astype(np.int32),
         offsets,
@@ -134,7 +135,7 @@ def _flat(
 
 def _empty() -> Windows:
     return Windows(
-        np.empty(0, object),
+        pa.array([], pa.string()),
         np.empty(0, np.int8),
         np.empty(0, np.int32),
         np.zeros(1, np.int64),
