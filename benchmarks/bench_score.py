@@ -2,8 +2,8 @@
 
     python benchmarks/bench_score.py full-size/results/yoochoose gru dilated_conv
 
-`full-size/results` is what `config/full_size.yaml` leaves. The sessions of train and valid are scored as ended
-ones, those of test at eight moments, by the command and on the core that the workflow gives it. Prints each
+`full-size/results` is what `config/full_size.yaml` leaves. Train and valid are scored as ended sessions,
+those of test at eight moments, by the command and on the core that the workflow gives it. Prints each
 model's median, its range, the most memory held, and the ratio to an epoch over as many sessions.
 """
 

@@ -1,9 +1,11 @@
-"""Two devices that share each batch learn what one alone does."""
+"""Two devices or processes that share each batch learn what one alone does."""
 
 import json
 import os
+import random
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +48,37 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def shared(given: dict[str, Any], windows: Path, output: Path) -> None:
-    """Train on two devices, in a process of its own: JAX counts them once."""
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(given), str(windows), str(output)],
-        env=os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+def shared(given: dict[str, Any], windows: Path, output: Path, environments: list[dict[str, str]]) -> None:
+    """Train in processes of their own, one for each environment: JAX counts its devices once."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, json.dumps(given), str(windows), str(output)],
+            env=os.environ | environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for environment in environments
+    ]
+    try:
+        for process in processes:
+            assert process.wait(300) == 0, process.communicate()[1]
+    finally:
+        for process in processes:
+            process.kill()
+
+
+def two_devices() -> list[dict[str, str]]:
+    """Return the environment of a process that sees two devices."""
+    return [{"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}]
+
+
+def two_processes() -> list[dict[str, str]]:
+    """Return the environments of the two tasks of a Slurm step on this machine."""
+    # JAX takes the port at which they meet from the number of the job.
+    number = random.SystemRandom().randrange(1, 4096)
+    step = {"SLURM_JOB_ID": str(number), "SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_STEP_NUM_TASKS": "2"}
+    step |= {"SLURM_NTASKS": "2"}
+    return [step | {"SLURM_PROCID": task, "SLURM_LOCALID": task} for task in "01"]
 
 
 def history(output: Path) -> list[dict[str, Any]]:
@@ -64,8 +87,17 @@ def history(output: Path) -> list[dict[str, Any]]:
     return epochs
 
 
-@pytest.mark.parametrize(("model", "target"), [("gru", "buyer"), ("dilated_conv", "next_event")])
-def test_two_devices_learn_what_one_does(model: str, target: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "target", "environments"),
+    [
+        ("gru", "buyer", two_devices),
+        ("dilated_conv", "next_event", two_devices),
+        ("gru", "buyer", two_processes),
+    ],
+)
+def test_two_learn_what_one_does(
+    model: str, target: str, environments: Callable[[], list[dict[str, str]]], tmp_path: Path
+) -> None:
     augmentation = {"prefixes": True, "event_dropout": 0.1 if target == "buyer" else 0.0}
     given = SETTINGS | {"model": model, "target": target, "augmentation": augmentation}
     rng = np.random.default_rng(0)
@@ -85,6 +117,6 @@ def test_two_devices_learn_what_one_does(model: str, target: str, tmp_path: Path
         history=one.with_suffix(".json"),
         resume=tmp_path / "resume",
     )
-    shared(given, windows, two)
+    shared(given, windows, two, environments())
     for alone, together in zip(history(one), history(two), strict=True):
         assert together == pytest.approx(alone, rel=1e-5)
