@@ -57,6 +57,14 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+CONVOLUTION: dict[str, Any] = {
+    "model": "dilated_conv",
+    "settings": {**SETTINGS["settings"], "width": 8},
+    "training": {**SETTINGS["training"], "epochs": 1},
+}
+"""Instead: one epoch, as it learns by the same loop."""
+
+
 def learn(windows: Path, folder: Path, **changed: Any) -> None:
     """Train into `folder`, in this process."""
     places = {
@@ -93,9 +101,13 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def unbroken(windows: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, Any]]:
-    """Return what a training comes to that is left alone and saves nothing on the way."""
-    folder = tmp_path_factory.mktemp("unbroken")
-    learn(windows, folder, checkpoint_minutes=60.0)
+    """Return what a training comes to that is left alone."""
+    return left_alone(windows, tmp_path_factory.mktemp("unbroken"))
+
+
+def left_alone(windows: Path, folder: Path, **changed: Any) -> tuple[bytes, dict[str, Any]]:
+    """Return what a training comes to that saves nothing on the way."""
+    learn(windows, folder, checkpoint_minutes=60.0, **changed)
     return outcome(windows, folder)
 
 
@@ -105,12 +117,12 @@ def kept(folder: Path) -> tuple[int, ...]:
     return max((tuple(map(int, path.name.split("-"))) for path in found), default=(-1, -1))
 
 
-def kill(windows: Path, folder: Path, moment: Callable[[], bool]) -> None:
+def kill(windows: Path, folder: Path, moment: Callable[[], bool], **changed: Any) -> None:
     """Train into `folder` in a process of its own, and kill that one at the moment given."""
     folder.mkdir()
     cache = {"JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir}
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, json.dumps(SETTINGS), str(windows), str(folder)],
+        [sys.executable, "-c", PROGRAM, json.dumps(SETTINGS | changed), str(windows), str(folder)],
         env=os.environ | cache,
         stdout=subprocess.DEVNULL,
     )
@@ -151,6 +163,18 @@ def test_a_killed_training_ends_as_one_left_alone(
     assert f"gru: continues from epoch {epoch + 1}, batch {place + 1}\n" in capsys.readouterr().out
     assert outcome(windows, folder) == unbroken
     assert sorted(path.name for path in folder.iterdir()) == ["history.json", "model", "scores.parquet"]
+
+
+def test_a_killed_convolution_ends_as_one_left_alone(
+    windows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = left_alone(windows, tmp_path / "unbroken", **CONVOLUTION)
+    folder = tmp_path / "killed"
+    kill(windows, folder, lambda: kept(folder) >= (0, 3), **CONVOLUTION)
+    place = kept(folder)[1]
+    learn(windows, folder, **CONVOLUTION)
+    assert f"dilated_conv: continues from epoch 1, batch {place + 1}\n" in capsys.readouterr().out
+    assert outcome(windows, folder) == expected
 
 
 def test_a_changed_setting_begins_anew(
