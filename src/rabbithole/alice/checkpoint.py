@@ -3,10 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-import orbax.checkpoint as ocp
 from flax import nnx
 
 from rabbithole.alice.corpus import Vocabulary
@@ -15,6 +11,7 @@ from rabbithole.alice.learner import Learner
 from rabbithole.alice.streams import StreamLearner
 from rabbithole.errors import UserError
 from rabbithole.files import read_json, write_json
+from rabbithole.training.checkpoint import load_arrays, save_arrays
 
 LEARNERS: dict[str, type[Learner]] = {"deck": DeckLearner, "char_gru": StreamLearner}
 
@@ -37,30 +34,24 @@ def save(
 ) -> None:
     """Write the folder: `parameters/` (orbax) and model.json."""
     folder.mkdir(parents=True)
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(folder.absolute() / "parameters", _plain(parameters))
+    save_arrays(folder / "parameters", parameters)
     described = {"model": model, "settings": settings, "characters": vocabulary.characters, "lower": lower}
     write_json(folder / "model.json", described)
 
 
 def load(folder: Path) -> tuple[Any, type[Learner], Vocabulary, dict[str, Any]]:
-    """Return the network, its learner's class, the vocabulary and what model.json says."""
+    """Return the network, its learner's class, the vocabulary and what model.json says.
+
+    Raises `UserError` when the network had other parameters then.
+    """
     described = read_json(folder / "model.json")
     learner = learner_of(described["model"])
     vocabulary = Vocabulary(described["characters"])
     network = learner.build(described["settings"], symbols=vocabulary.symbols, seed=0)
-    parameters = nnx.state(network, nnx.Param)
-    shapes = {
-        name: jax.ShapeDtypeStruct(value.shape, value.dtype) for name, value in _plain(parameters).items()
-    }
-    with ocp.StandardCheckpointer() as checkpointer:
-        restored = checkpointer.restore(folder.absolute() / "parameters", shapes)
-    leaves = [jnp.asarray(restored[name]) for name in _plain(parameters)]
-    nnx.update(network, jax.tree.unflatten(jax.tree.structure(parameters), leaves))
+    try:
+        nnx.update(network, load_arrays(folder / "parameters", nnx.state(network, nnx.Param)))
+    except ValueError as error:
+        raise UserError(
+            f"{folder} was written by another version, whose network had other parameters: train it again."
+        ) from error
     return network, learner, vocabulary, described
-
-
-def _plain(parameters: Any) -> dict[str, np.ndarray]:
-    """Return the parameters under dotted names, in their own order."""
-    leaves = jax.tree_util.tree_leaves_with_path(parameters)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
