@@ -229,6 +229,14 @@ def an_hour_that_is_left_out(folder: Path) -> None:
     edit(folder / "windows/train", lambda table: lengthened(table, "hour", FIRST_VALUE))
 
 
+def flags_that_tell_buyers(folder: Path) -> None:
+    """Whether a session is open is told by its purchase, which comes after all that its window holds."""
+    edit(
+        folder / "sessions",
+        lambda table: replaced(table, "open", pc.xor(table["open"], table["buyer"])),
+    )
+
+
 OWN = "Every split holds its own sessions, all of them, at their natural balance"
 AT_CART = "Every session is judged at its first cart"
 NOT_SEEN = "No field that is left out is in a window"
@@ -271,6 +279,11 @@ LEAKS: dict[str, tuple[str, Callable[[Path], None], str]] = {
         "yoochoose",
         numbers_normalised_on_everything,
         "Numbers were normalised on train alone",
+    ),
+    "flags that tell buyers": (
+        "yoochoose",
+        flags_that_tell_buyers,
+        "Sessions open at the log's end are told by their last event",
     ),
     "costs of the future": (
         "yoochoose",

@@ -115,6 +115,7 @@ def build_sessions(
         **found_facts,
         by=by,
         gap_minutes=gap_minutes,
+        open_minutes=minutes,
         until=until,
         minimum_events=minimum_events,
         sample=sample,
