@@ -83,8 +83,10 @@ def probes(data: Data, *, seed: int) -> Iterator[tuple[str, Data]]:
     for field in FIELDS:
         yield f"without {field}", _each(data, partial(_without, hidden=(field,)))
     longer = _each(data, lambda windows: take(windows, np.flatnonzero(windows.lengths > 1)))
-    yield TWO_OR_MORE, longer
-    yield NO_LAST, _each(longer, _without_last)
+    # A log may have none, or none that buys.
+    if all(0 < windows.buyer.sum() < len(windows) for windows in longer.values()):
+        yield TWO_OR_MORE, longer
+        yield NO_LAST, _each(longer, _without_last)
 
 
 def findings(rows: list[dict[str, Any]]) -> list[str]:
@@ -104,6 +106,8 @@ def findings(rows: list[dict[str, Any]]) -> list[str]:
         alone = by_name[f"only {field}"]["auc"]
         if alone > HIGH_ALONE:
             found.append(f"The field {field} alone has an AUC of {alone:.3f}: it seems to tell the answer.")
+    if TWO_OR_MORE not in by_name:
+        return found
     with_last = by_name[TWO_OR_MORE]["auc"]
     fall = with_last - by_name[NO_LAST]["auc"]
     if with_last > HIGH_ALONE and fall > FALL:
