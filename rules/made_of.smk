@@ -44,6 +44,14 @@ def scores_of_seeds(wildcards):
     return [f"{folder}/seed-{seed}/scores.parquet" for seed in SEEDS]
 
 
+def checkpoints_of_seeds(wildcards):
+    """Return the checkpoint of one seed of a model, or those of an ensemble of all."""
+    folder = results(f"{wildcards.dataset}/{wildcards.model}")
+    every = [f"seed-{seed}" for seed in SEEDS]
+    seeds = every if wildcards.seeds == "ensemble" else [wildcards.seeds]
+    return [f"{folder}/{seed}/checkpoint" for seed in seeds]
+
+
 def named_files(dataset, name, runs):
     """Return a file of each run of a data set by the run's name."""
     return {run: results(f"{dataset}/{folder}/{name}") for run, folder in runs}
@@ -108,6 +116,8 @@ def foretold(dataset):
         for model in NETWORKS
         for seed in SEEDS
     ]
+    if len(SEEDS) > 1:
+        runs += [(f"{model} ensemble", f"{model}/ensemble") for model in NETWORKS]
     runs += [("most_frequent", "most_frequent"), ("markov", "markov")]
     return runs + (
         [("oracle", "oracle")] if SETTINGS.datasets[dataset].has_oracle else []

@@ -1,17 +1,19 @@
-"""Judge who foretells the next event: the networks, counted baselines, and the oracle of a simulated log."""
+"""Judge who foretells the next event: the networks, each and all seeds together, counted baselines, and the oracle of a simulated log."""
 
 
 rule next_event:
     input:
-        checkpoint="<results>/{dataset}/{model}/seed-{seed}/checkpoint",
+        checkpoints=checkpoints_of_seeds,
         windows="<results>/{dataset}/windows",
         manifest="<results>/{dataset}/windows.json",
     output:
-        metrics="<results>/{dataset}/{model}/seed-{seed}/next_event.json",
+        metrics="<results>/{dataset}/{model}/{seeds}/next_event.json",
     log:
-        "<logs>/next_event/{dataset}-{model}-{seed}.log",
+        "<logs>/next_event/{dataset}-{model}-{seeds}.log",
     benchmark:
-        "<benchmarks>/next_event/{dataset}-{model}-{seed}.tsv"
+        "<benchmarks>/next_event/{dataset}-{model}-{seeds}.tsv"
+    wildcard_constraints:
+        seeds=r"seed-\d+|ensemble",
     conda:
         "../envs/jax.yaml"
     threads: 1
@@ -21,11 +23,13 @@ rule next_event:
         gpu=0,
     params:
         settings=score_settings,
+        checkpoints=lambda wildcards: as_text(checkpoints_of_seeds(wildcards)),
         code=next_event_code,
     message:
-        "Judging the next events of {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+        "Judging the next events of {wildcards.model} on {wildcards.dataset}, {wildcards.seeds}"
     shell:
-        "python -m rabbithole next-event --settings {params.settings:q} --checkpoint {input.checkpoint:q} "
+        "python -m rabbithole next-event --settings {params.settings:q} "
+        "--checkpoints {params.checkpoints:q} "
         "--windows {input.windows:q} --output {output.metrics:q} --threads {threads} > {log:q} 2>&1"
 
 

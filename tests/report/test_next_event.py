@@ -12,7 +12,14 @@ from rabbithole.report.page import page
 from rabbithole.windows.next_events import NOT_ASKED, Classes
 
 CLASSES = Classes(("view", "addtocart", "purchase", "end"), ("S", "<7>", "no category"))
-NOISE = {"gru seed 0": 0.3, "gru seed 1": 0.4, "markov": 0.9, "most_frequent": 1.5, "oracle": 0.0}
+NOISE = {
+    "gru seed 0": 0.3,
+    "gru seed 1": 0.4,
+    "gru ensemble": 0.25,
+    "markov": 0.9,
+    "most_frequent": 1.5,
+    "oracle": 0.0,
+}
 
 
 def write_predictions(output: Path, noise: float, classes: Classes) -> None:
@@ -28,7 +35,7 @@ def write_predictions(output: Path, noise: float, classes: Classes) -> None:
     judgement = Judgement(classes)
     session, step = np.repeat(np.arange(count // 2), 2), np.tile([1, 2], count // 2)
     judgement.add(session, step, (answers[0], answers[1]), (event, category))
-    judgement.write(output, [1, 2])
+    judgement.write(output, [1, 2], valid=judgement.cross_entropies())
 
 
 def given(folder: Path, noise: dict[str, float], classes: Classes) -> dict[str, Any]:
@@ -82,7 +89,11 @@ def test_the_page_tells_what_comes_next(tmp_path: Path) -> None:
         row = re.search(rf"<tr[^>]*>\s*<th[^>]*>[^\n]*{name}.*?</tr>", text, re.DOTALL)
         assert row
         assert f"{value:.3f}" in row[0]
-    gained = (means["Markov, first order"] - means["GRU"]) / (means["Markov, first order"] - means["Oracle"])
+    together = figures["gru ensemble"]["cross_entropy"]["value"]
+    assert f"{together:.3f}" in text
+    assert "the GRU of all seeds together," in text
+    assert "over seeds" in text
+    gained = (means["Markov, first order"] - together) / (means["Markov, first order"] - means["Oracle"])
     assert f"So it gains {gained * 100:.0f}\N{NO-BREAK SPACE}% of what can be gained over counting" in text
     assert "no model could come below" in text
     assert "&lt;7&gt;" in text

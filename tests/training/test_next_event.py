@@ -11,7 +11,7 @@ from window_fixtures import SIZES, session, write_windows
 from rabbithole.errors import UserError
 from rabbithole.evaluation.next_baselines import judge_baselines, transitions
 from rabbithole.evaluation.next_event import mean_with_interval
-from rabbithole.evaluation.next_network import judge_network
+from rabbithole.evaluation.next_network import judge_networks
 from rabbithole.files import write_json
 from rabbithole.training.inputs import read_begun, read_encoding, read_split
 from rabbithole.training.next_event import NextEvent
@@ -84,8 +84,8 @@ def fit(windows: Path, folder: Path, model: str) -> dict[str, Any]:
         resume=folder / "resume",
         checkpoint_minutes=5,
     )
-    judge_network(
-        checkpoint=folder / "model", windows=windows, steps=[1, 2], output=folder / "next_event.json"
+    judge_networks(
+        checkpoints=[folder / "model"], windows=windows, steps=[1, 2], output=folder / "next_event.json"
     )
     found: dict[str, Any] = json.loads((folder / "next_event.json").read_text())
     return found
@@ -115,7 +115,7 @@ def test_a_network_knows_what_a_first_order_chain_cannot(windows: Path, tmp_path
         score(checkpoint=tmp_path / "gru/model", windows=windows, steps=[1], output=tmp_path / "x")
     write_json(tmp_path / "model.json", {"sizes": SMALL, "length": LENGTH})
     with pytest.raises(UserError, match="not for the next event"):
-        judge_network(checkpoint=tmp_path, windows=windows, steps=[], output=tmp_path / "x")
+        judge_networks(checkpoints=[tmp_path], windows=windows, steps=[], output=tmp_path / "x")
 
 
 def test_each_step_is_asked_for_what_follows_it(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "target": (
         {"datasets": {"yoochoose": {"target": "next_event"}}},
         {f"Training {model} on yoochoose, seed 0" for model in NETWORKS}
-        | {f"Judging the next events of {model} on yoochoose, seed 0" for model in NETWORKS}
+        | {f"Judging the next events of {model} on yoochoose, seed-0" for model in NETWORKS}
         | {"Counting the next events of yoochoose", "Asking the oracle for the next events of yoochoose"}
         | PAGE,
     ),

@@ -97,12 +97,13 @@ def score(settings: Json, checkpoint: File, windows: File, output: File, threads
 
 
 @app.command()
-def next_event(settings: Json, checkpoint: File, windows: File, output: File, threads: Threads = 1) -> None:
-    """Judge how well a trained network foretells the next event."""
+def next_event(settings: Json, checkpoints: Json, windows: File, output: File, threads: Threads = 1) -> None:
+    """Judge how well a trained network, or several together, foretell the next event."""
     use_threads(threads)
-    from rabbithole.evaluation.next_network import judge_network
+    from rabbithole.evaluation.next_network import judge_networks
 
-    judge_network(**settings, checkpoint=checkpoint, windows=windows, output=output)
+    paths = [Path(path) for path in checkpoints]
+    judge_networks(**settings, checkpoints=paths, windows=windows, output=output)
 
 
 @app.command()

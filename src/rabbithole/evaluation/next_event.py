@@ -92,8 +92,14 @@ class Judgement:
         if self.classes.categories:
             self.category.add(session, step, truth[1], logs[1])
 
-    def write(self, output: Path, steps: list[int]) -> None:
-        """Write next_event.json; `UserError` where nothing was predicted."""
+    def cross_entropies(self) -> dict[str, float | None]:
+        """Return the mean cross-entropy (nats) of each question, None where nothing was asked."""
+        asked = {"event": np.concatenate([*self.event.nats, []])}
+        asked["category"] = np.concatenate([*self.category.nats, []])
+        return {question: float(nats.mean()) if len(nats) else None for question, nats in asked.items()}
+
+    def write(self, output: Path, steps: list[int], *, valid: dict[str, float | None] | None = None) -> None:
+        """Write next_event.json, with what was reached on valid; `UserError` where nothing was predicted."""
         if not sum(map(len, self.event.nats)):
             raise UserError("the test split holds no session whose next events could be predicted.")
         categories = any(map(len, self.category.nats))
@@ -101,18 +107,28 @@ class Judgement:
             "event": self.event.figures(self.classes.events, steps),
             "category": self.category.figures(self.classes.categories, steps) if categories else None,
         }
-        write_json(output, {**figures, "reason": None if categories else self.no_category})
+        reason = None if categories else self.no_category
+        write_json(output, {**figures, "reason": reason, "valid": valid})
 
 
 def judge(windows: Path, encoding: Encoding, predict: Predict, steps: list[int], output: Path) -> None:
-    """Write next_event.json of predictions on test, read part by part, in constant memory.
+    """Write next_event.json of predictions on test, and their cross-entropies on valid, to choose by.
 
-    Each session is read from its first event on, up to the window's length. steps: figures are given after so
-    many events, too.
+    Both are read part by part, in constant memory; each session from its first event on, up to the window's
+    length. steps: figures are given after so many events, too.
     """
     classes = read_classes(windows)
+    valid, test = (
+        _judged(windows, encoding, predict, split=split, classes=classes) for split in ("valid", "test")
+    )
+    test.write(output, steps, valid=valid.cross_entropies())
+
+
+def _judged(
+    windows: Path, encoding: Encoding, predict: Predict, *, split: str, classes: Classes
+) -> Judgement:
     judgement, before = Judgement(classes), 0
-    for part in read_begun(windows, "test", encoding):
+    for part in read_begun(windows, split, encoding):
         event, category = answers(part, classes, encoding.length)
         session = np.repeat(np.arange(len(part)), part.lengths)
         step = np.arange(len(session)) - part.offsets[session] + 1
@@ -120,7 +136,7 @@ def judge(windows: Path, encoding: Encoding, predict: Predict, steps: list[int],
             truth = event[index], category[index]
             judgement.add(before + session[index], step[index], truth, (logs[0], logs[1]))
         before += len(part)
-    judgement.write(output, steps)
+    return judgement
 
 
 def mean_with_interval(values: Floats, sessions: Ints) -> dict[str, float | None]:

@@ -1,7 +1,12 @@
-"""How well a trained network foretells the next events of test."""
+"""How well trained networks foretell the next events of test."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from rabbithole.errors import UserError
 from rabbithole.evaluation.next_event import judge
@@ -10,28 +15,45 @@ from rabbithole.training.batches import shapes
 from rabbithole.training.checkpoint import load_weights, read_description
 from rabbithole.training.inputs import read_encoding
 from rabbithole.training.network import make_forward, split
-from rabbithole.training.next_event import each_batch
+from rabbithole.training.next_event import Logs, each_batch
 from rabbithole.training.task import Forward
 from rabbithole.training.trainer import outline
+from rabbithole.windows.arrays import Windows
 from rabbithole.windows.next_events import read_classes
 
 
-def judge_network(*, checkpoint: Path, windows: Path, steps: list[int], output: Path) -> None:
+def judge_networks(*, checkpoints: list[Path], windows: Path, steps: list[int], output: Path) -> None:
     """Write next_event.json of a network on test, and after so many `steps` (see `judge`).
 
-    Raises `UserError` when the model was trained for other windows or for another target.
+    Several networks (the seeds of one model) are judged together, by the mean of their probabilities. Raises
+    `UserError` when one was trained for other windows or for another target.
     """
-    description, encoding = read_description(checkpoint), read_encoding(windows)
-    fits = (description["sizes"], description["length"]) == (encoding.sizes, encoding.length)
-    if not fits or description.get("target") != "next_event":
-        raise UserError(
-            f"{checkpoint} was trained for other windows than {windows}, or not for the next event: train it "
-            "again."
-        )
+    encoding, networks = read_encoding(windows), []
+    for checkpoint in checkpoints:
+        description = read_description(checkpoint)
+        fits = (description["sizes"], description["length"]) == (encoding.sizes, encoding.length)
+        if not fits or description.get("target") != "next_event":
+            raise UserError(
+                f"{checkpoint} was trained for other windows than {windows}, or not for the next event: "
+                "train it again."
+            )
+        networks.append(load_network(checkpoint, description))
     classes = read_classes(windows)
-    forward = load_network(checkpoint, description)
     kinds = shapes(length=encoding.length, batch_size=description["batch_size"])
-    judge(windows, encoding, lambda part: each_batch(forward, part, kinds, classes), steps, output)
+
+    def predict(part: Windows) -> Iterator[tuple[NDArray[np.int64], Logs, Logs]]:
+        each = [each_batch(forward, part, kinds, classes) for forward in networks]
+        # They go through the same batches in the same order.
+        for batches in zip(*each, strict=True):
+            index, event, category = zip(*batches, strict=True)
+            yield index[0], mixed(event), mixed(category)
+
+    judge(windows, encoding, predict, steps, output)
+
+
+def mixed(logs: Sequence[Logs]) -> Logs:
+    """Return the logarithms of the mean of probabilities that are given as logarithms."""
+    return np.asarray(logsumexp(np.stack(logs), axis=0) - np.log(len(logs)))
 
 
 def load_network(checkpoint: Path, description: dict[str, Any]) -> Forward:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rabbithole.files import read_json
-from rabbithole.report.names import ORACLE, by_model, shown, within
+from rabbithole.report.names import ORACLE, by_model, model_of, shown, within
 from rabbithole.report.style import colour
 from rabbithole.report.wording import area, share
 
@@ -31,6 +31,10 @@ def next_event_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
             "seeds": len(scores),
             "colour": colour(model),
             "is_oracle": model == ORACLE,
+            "valid": {
+                question: mean_of([(metrics[one]["valid"] or {}).get(question) for one in scores])
+                for question in QUESTIONS
+            },
             **{question: averaged([metrics[one][question] for one in scores]) for question in QUESTIONS},
             "seconds": float(np.mean([seconds[one] for one in scores])) if scores[0] in seconds else None,
         }
@@ -38,7 +42,7 @@ def next_event_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     ]
     first = metrics[next(iter(metrics))]
     top = best(rows, "event")
-    shown_classes = next(score for score in metrics if top is None or score.startswith(top["model"]))
+    shown_classes = next(score for score in metrics if top is None or model_of(score) == top["model"])
     checks = read_json(Path(given["checks"]))["checks"]
     return {
         "name": name,
@@ -76,11 +80,12 @@ def averaged(figures: list[dict[str, Any] | None]) -> dict[str, Any] | None:
         return None
 
     def mean(*path: str) -> float | None:
-        values = [one[path[0]][path[1]] if len(path) > 1 else one[path[0]] for one in found]
-        return None if None in values else float(np.mean(values))
+        return mean_of([one[path[0]][path[1]] if len(path) > 1 else one[path[0]] for one in found])
 
+    values = [one["cross_entropy"]["value"] for one in found]
     return {
         "value": mean("cross_entropy", "value"),
+        "spread": float(np.std(values, ddof=1)) if len(values) > 1 else None,
         "low": mean("cross_entropy", "low"),
         "high": mean("cross_entropy", "high"),
         "top_1": mean("top_1"),
@@ -89,10 +94,18 @@ def averaged(figures: list[dict[str, Any] | None]) -> dict[str, Any] | None:
     }
 
 
+def mean_of(values: list[float | None]) -> float | None:
+    """Return the mean, None where a value is."""
+    return None if None in values else float(np.mean(values))  # type: ignore[arg-type]
+
+
 def best(rows: list[dict[str, Any]], question: str) -> dict[str, Any] | None:
-    """Return the network with the lowest cross-entropy, None where there is none."""
+    """Return the network with the lowest cross-entropy on valid, None where there is none.
+
+    Chosen on test, its cross-entropy there would be the luckiest of several.
+    """
     networks = [row for row in rows if row["model"] not in NO_NETWORK and row[question]]
-    return min(networks, key=lambda row: row[question]["value"], default=None)
+    return min(networks, key=lambda row: row["valid"][question], default=None)
 
 
 def in_words(name: str, rows: list[dict[str, Any]], question: str) -> str | None:
