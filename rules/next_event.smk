@@ -1,4 +1,4 @@
-"""Judge who foretells the next event: the networks, each and all seeds together, counted baselines, and the oracle of a simulated log."""
+"""Judge who foretells the next event: networks, their ensembles, counted baselines, and the oracle."""
 
 
 rule next_event:

@@ -283,7 +283,7 @@ LEAKS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "flags that tell buyers": (
         "yoochoose",
         flags_that_tell_buyers,
-        "Sessions open at the log's end are told by their last event",
+        "Whether a session is still open is told by its last kept event alone",
     ),
     "costs of the future": (
         "yoochoose",

@@ -16,8 +16,10 @@ def test_each_row_says_how_far_the_oracle_is_ahead_and_the_baseline_behind(run: 
     settings = json.dumps({"shop": files}, default=str)
     found = CliRunner().invoke(app, ["limit", "--datasets", settings, "--output", f"{tmp_path / 'limit.md'}"])
     assert found.exit_code == 0, found.output
-    lines = (tmp_path / "limit.md").read_text().splitlines()[4:]
-    rows = {cells[5]: cells for cells in ([cell.strip() for cell in line.split("|")] for line in lines)}
+    text = (tmp_path / "limit.md").read_text()
+    lines, running = (part.splitlines() for part in text.split("## Sessions still running"))
+    cells = [[cell.strip() for cell in line.split("|")] for line in lines[4:] if line]
+    rows = {line[5]: line for line in cells}
     metrics = {name: read_json(path) for name, path in told["metrics"].items()}
     oracle, baseline, *seeds = (
         metrics[name] for name in ("oracle", "gradient_boosting seed 0", "gru seed 0", "gru seed 1")
@@ -31,3 +33,11 @@ def test_each_row_says_how_far_the_oracle_is_ahead_and_the_baseline_behind(run: 
     assert gru[12:14] == [f"{over:+.1%}", f"{seeds[0]['calibration']['slope']['value']:.3f}"]
     (best,) = (cells for name, cells in rows.items() if "oracle" in name.lower())
     assert best[8:13] == [""] * 5
+    named = [cell.strip() for cell in running[4].split("|")]
+    tables = [[cell.strip() for cell in line.split("|")] for line in running[6:]]
+    told_of = {line["steps"]: line for line in oracle["by_steps"] if line["buyers"] >= 100}
+    assert [int(cells[1]) for cells in tables] == list(told_of)
+    for cells in tables:
+        means = [one["auc"]["value"] for one in oracle["by_steps"] if one["steps"] == int(cells[1])]
+        assert cells[named.index("Oracle (best possible)")] == f"{means[0]:.4f}"
+        assert cells[3] == f"{told_of[int(cells[1])]['buyers']:,}"

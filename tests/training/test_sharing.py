@@ -50,21 +50,20 @@ SETTINGS: dict[str, Any] = {
 
 def shared(given: dict[str, Any], windows: Path, output: Path, environments: list[dict[str, str]]) -> None:
     """Train in processes of their own, one for each environment: JAX counts its devices once."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, json.dumps(given), str(windows), str(output)],
-            env=os.environ | environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for environment in environments
-    ]
+    said = [output.with_name(f"said-{number}") for number in range(len(environments))]
+    processes = []
+    for environment, place in zip(environments, said, strict=True):
+        command = [sys.executable, "-c", PROGRAM, json.dumps(given), str(windows), str(output)]
+        with place.open("w") as file:
+            processes.append(
+                subprocess.Popen(command, env=os.environ | environment, stdout=file, stderr=file)
+            )
     try:
-        for process in processes:
-            assert process.wait(300) == 0, process.communicate()[1]
+        codes = [process.wait(300) for process in processes]
     finally:
         for process in processes:
             process.kill()
+    assert not any(codes), [place.read_text() for place in said]
 
 
 def two_devices() -> list[dict[str, str]]:

@@ -55,7 +55,7 @@ def test_the_next_event_is_foretold_from_the_same_windows(
 ) -> None:
     """With the other target a finished run trains anew, judges all on the same answers, and tells it.
 
-    Two seeds together are no worse than one by one in the mean: the mean of probabilities is theirs.
+    The mean of two seeds' probabilities has a lower cross-entropy than theirs in the mean.
     """
     shutil.copytree(finished, tmp_path / "run", symlinks=True)
     config, results = tmp_path / "next.yaml", tmp_path / "run/results"

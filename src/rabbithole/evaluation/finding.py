@@ -1,4 +1,4 @@
-"""What a check of a run's data finds, and how it reads them."""
+"""The result of a check, and how checks read columns."""
 
 from dataclasses import dataclass
 from pathlib import Path

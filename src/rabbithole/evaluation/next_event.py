@@ -114,19 +114,15 @@ class Judgement:
 def judge(windows: Path, encoding: Encoding, predict: Predict, steps: list[int], output: Path) -> None:
     """Write next_event.json of predictions on test, and their cross-entropies on valid, to choose by.
 
-    Both are read part by part, in constant memory; each session from its first event on, up to the window's
-    length. steps: figures are given after so many events, too.
+    Windows are read part by part, and only predictions are kept; each session from its first event on, up to
+    the window's length. steps: figures are given after so many events, too.
     """
+    valid = _judged(windows, encoding, predict, split="valid").cross_entropies()
+    _judged(windows, encoding, predict, split="test").write(output, steps, valid=valid)
+
+
+def _judged(windows: Path, encoding: Encoding, predict: Predict, *, split: str) -> Judgement:
     classes = read_classes(windows)
-    valid, test = (
-        _judged(windows, encoding, predict, split=split, classes=classes) for split in ("valid", "test")
-    )
-    test.write(output, steps, valid=valid.cross_entropies())
-
-
-def _judged(
-    windows: Path, encoding: Encoding, predict: Predict, *, split: str, classes: Classes
-) -> Judgement:
     judgement, before = Judgement(classes), 0
     for part in read_begun(windows, split, encoding):
         event, category = answers(part, classes, encoding.length)

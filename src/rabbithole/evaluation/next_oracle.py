@@ -11,7 +11,7 @@ from rabbithole.evaluation.next_event import Judgement
 from rabbithole.files import read_json
 from rabbithole.simulate.catalogue import read_catalogue
 from rabbithole.simulate.next_event import next_shares
-from rabbithole.simulate.oracle import flat, read_sessions, test_sessions
+from rabbithole.simulate.oracle import flat, read_sessions, sessions_of
 from rabbithole.simulate.shop import Shop, from_json
 from rabbithole.simulate.yoochoose import category_shares
 from rabbithole.tables import read_manifest
@@ -47,7 +47,7 @@ def judge_oracle(
         no_category = f"the oracle of {shop.format} knows no categories"
     of_event, of_context = event_table(shop, classes), context_table(shop, classes)
     judgement, before = Judgement(classes, no_category), 0
-    for table in test_sessions(sessions, keep_open=keep_open):
+    for table in sessions_of(sessions, "test", keep_open=keep_open):
         seen, offsets, time = read_sessions(shop, items, table)
         found = next_shares(shop, catalogue, seen, offsets, time, window)
         place = offsets[found.session] + found.step - 1

@@ -3,15 +3,22 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rabbithole.files import read_json, whole
 from rabbithole.report.headline import Row, rows
-from rabbithole.report.names import model_of
+from rabbithole.report.names import by_model, model_of, shown
 
 BASELINE = "gradient_boosting"
+
+FEWEST = 100
+"""Buyers at least, among sessions that got so far, for a figure of these."""
 
 
 def limit_tables(*, datasets: dict[str, dict[str, Any]], output: Path) -> None:
     """Write one row a data set and model: the oracle ahead, the baseline behind, probabilities.
+
+    Then one table a data set: the AUC of sessions still running, by events seen.
 
     `datasets`: data set -> {"windows": windows.json, "comparison": comparison.json, "metrics": name ->
     metrics.json}. Data sets of fewer sessions to learn from come first.
@@ -23,12 +30,15 @@ def limit_tables(*, datasets: dict[str, dict[str, Any]], output: Path) -> None:
         "| 95 % interval | ahead of gradient boosting | p | log loss over the oracle's | calibration slope |",
         "|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
+    lines_of_running: list[str] = []
     for name, (train, found, comparison) in sorted(told.items(), key=lambda item: item[1][0]):
         best = next((row.log_loss for row in found if row.is_oracle), None)
         for row in found:
             facts = [name, f"{train:,}", f"{row.sessions:,}", f"{row.buyers:,}", row.name]
             told_of = [*facts, *_figures(row, comparison), *_probabilities(row, best)]
             lines.append("| " + " | ".join(told_of) + " |")
+        lines_of_running += ["", f"{name}:", "", *_running(datasets[name]["metrics"])]
+    lines += ["", "## Sessions still running", *lines_of_running]
     with whole(output) as temporary:
         temporary.write_text("\n".join(lines) + "\n", "utf-8")
 
@@ -38,6 +48,27 @@ def _read(files: dict[str, Any]) -> tuple[int, list[Row], dict[str, Any]]:
     metrics = {name: read_json(path) for name, path in files["metrics"].items()}
     train = int(read_json(files["windows"])["splits"]["train"]["rows"])
     return train, rows(metrics, {}, comparison), comparison
+
+
+def _running(metrics: dict[str, str]) -> list[str]:
+    """Return a table: moments by models, means over seeds."""
+    models = by_model(list(metrics))
+    lines = [
+        "| after k events, still running | sessions | buyers | " + " | ".join(map(shown, models)) + " |",
+        "|--:" * (3 + len(models)) + "|",
+    ]
+    read = {
+        name: {line["steps"]: line for line in read_json(Path(path))["by_steps"]}
+        for name, path in metrics.items()
+    }
+    for step, line in next(iter(read.values())).items():
+        if line["auc"] is None or line["buyers"] < FEWEST:
+            continue
+        cells = [str(step), f"{line['sessions']:,}", f"{line['buyers']:,}"]
+        for names in models.values():
+            cells.append(f"{np.mean([read[name][step]['auc']['value'] for name in names]):.4f}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
 
 
 def _figures(row: Row, comparison: dict[str, Any]) -> list[str]:

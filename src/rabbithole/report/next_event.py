@@ -105,7 +105,10 @@ def best(rows: list[dict[str, Any]], question: str) -> dict[str, Any] | None:
     Chosen on test, its cross-entropy there would be the luckiest of several.
     """
     networks = [row for row in rows if row["model"] not in NO_NETWORK and row[question]]
-    return min(networks, key=lambda row: row["valid"][question], default=None)
+    # Where valid asks nothing, it does of none of them.
+    return min(
+        networks, key=lambda row: (row["valid"][question] or 0.0, row[question]["value"]), default=None
+    )
 
 
 def in_words(name: str, rows: list[dict[str, Any]], question: str) -> str | None:

@@ -86,7 +86,7 @@ def build_sessions(
     plan = Plan(
         gap_minutes=gap_minutes,
         choice=Choice(until, minimum_events, sample, seed),
-        horizon=int(minutes * 60e6),
+        horizon=round(minutes * 60e6),
         log_end=facts["last_microseconds"],
         shares=tuple(split["shares"]),
         seed=seed,

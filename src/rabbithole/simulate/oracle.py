@@ -1,6 +1,6 @@
 """The oracle: the best that could be said of each simulated session, from parameters no model sees."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ def score_oracle(
     items = pa.array(catalogue.item).cast(pa.string())
     parts = [
         scores_of(shop, catalogue, items, table, window, steps)
-        for table in test_sessions(sessions, keep_open=keep_open)
+        for table in sessions_of(sessions, "test", keep_open=keep_open)
     ]
     if not parts:
         raise UserError(f"{sessions} holds no test session that the oracle could score.")
@@ -54,12 +54,14 @@ def score_oracle(
         pq.write_table(scores, temporary)
 
 
-def test_sessions(sessions: Path, *, keep_open: bool) -> Iterator[pa.Table]:
-    """Yield the test sessions in tables of bounded size, none of them empty."""
+def sessions_of(
+    sessions: Path, split: str, *, keep_open: bool, more: Sequence[str] = ()
+) -> Iterator[pa.Table]:
+    """Yield the sessions of a split in tables of bounded size, none empty; `more`: columns besides."""
     for path in data_files(sessions):
-        for batch in pq.ParquetFile(path).iter_batches(ROWS, columns=COLUMNS):
+        for batch in pq.ParquetFile(path).iter_batches(ROWS, columns=[*COLUMNS, *more]):
             table = pa.table(batch)
-            wanted = pc.equal(table["split"], "test")
+            wanted = pc.equal(table["split"], split)
             if not keep_open:
                 wanted = pc.and_(wanted, pc.invert(table["open"]))
             table = table.filter(wanted)
