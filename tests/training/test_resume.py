@@ -1,5 +1,6 @@
 """A training that is killed goes on from its last checkpoint, and ends as if nothing had been."""
 
+import io
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from window_fixtures import random_sessions, write_windows
 
@@ -81,6 +83,15 @@ def outcome(windows: Path, folder: Path) -> tuple[bytes, dict[str, Any]]:
     history: dict[str, Any] = json.loads((folder / "history.json").read_text())
     del history["seconds"]
     return (folder / "scores.parquet").read_bytes(), history
+
+
+def agree(one: tuple[bytes, dict[str, Any]], other: tuple[bytes, dict[str, Any]]) -> bool:
+    """Return whether two outcomes are the same: to the byte on a processor, else within a relative 1e-5."""
+    if jax.default_backend() == "cpu":
+        return one == other
+    scores = [pq.read_table(io.BytesIO(found[0]))["score"].to_numpy() for found in (one, other)]
+    figures = [[list(row.values()) for row in found[1]["epochs"]] for found in (one, other)]
+    return np.allclose(*scores, rtol=1e-5) and np.allclose(*figures, rtol=1e-5)
 
 
 def windows_of(folder: Path, seed: int) -> Path:
@@ -161,7 +172,7 @@ def test_a_killed_training_ends_as_one_left_alone(
     epoch, place = kept(folder)
     learn(windows, folder)
     assert f"gru: continues from epoch {epoch + 1}, batch {place + 1}\n" in capsys.readouterr().out
-    assert outcome(windows, folder) == unbroken
+    assert agree(outcome(windows, folder), unbroken)
     assert sorted(path.name for path in folder.iterdir()) == ["history.json", "model", "scores.parquet"]
 
 
@@ -174,7 +185,7 @@ def test_a_killed_convolution_ends_as_one_left_alone(
     place = kept(folder)[1]
     learn(windows, folder, **CONVOLUTION)
     assert f"dilated_conv: continues from epoch 1, batch {place + 1}\n" in capsys.readouterr().out
-    assert outcome(windows, folder) == expected
+    assert agree(outcome(windows, folder), expected)
 
 
 def test_a_changed_setting_begins_anew(
