@@ -89,7 +89,6 @@ def history(output: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("model", "target", "environments"),
     [
-        ("gru", "buyer", two_devices),
         ("dilated_conv", "next_event", two_devices),
         ("gru", "buyer", two_processes),
     ],
