@@ -11,6 +11,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
@@ -57,7 +58,8 @@ def main(folder: Path, epochs: int, batch_size: int, sessions: int) -> None:
         seconds = time.perf_counter() - began
         scores = model.predict(x_valid, batch_size=batch_size, verbose=0)[:, 0]
         auc = float(roc_auc_score(valid.buyer, scores))
-        found.append({"seconds": seconds, "sessions": used, "auc": auc})
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        found.append({"seconds": seconds, "sessions": used, "auc": auc, "device": device})
     print(json.dumps(found))
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = os.environ["THREADS"]
 
+import jax
+
 from rabbithole.compiled import keep_compiled
 from rabbithole.models.registry import model_class
 from rabbithole.training.buyer import Buyer
@@ -45,7 +47,9 @@ def main(model: str, windows: Path, epochs: int, batch_size: int) -> None:
     found: list[dict[str, Any]] = []
 
     def note(row: dict[str, Any], speed: float) -> None:
-        found.append({"seconds": len(train) / speed, "sessions": len(train), "auc": row["valid_auc"]})
+        device = "cpu" if jax.default_backend() == "cpu" else "cuda"
+        figures = {"seconds": len(train) / speed, "sessions": len(train), "auc": row["valid_auc"]}
+        found.append({**figures, "device": device})
 
     with tempfile.TemporaryDirectory() as folder:
         trainer.run(note, Checkpoints(Path(folder) / "resume", minutes=5).keep)

@@ -179,7 +179,7 @@ def main(variant: str, windows: Path, epochs: int, batch_size: int, sessions: in
             torch.cuda.synchronize()
         seconds = time.perf_counter() - began
         judged = auc(model, valid_data, kinds, packed=variant == "packed")
-        found.append({"seconds": seconds, "sessions": len(used), "auc": judged})
+        found.append({"seconds": seconds, "sessions": len(used), "auc": judged, "device": DEVICE})
     print(json.dumps(found))
 
 

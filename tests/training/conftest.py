@@ -1,7 +1,12 @@
 """Trainings of one shape are compiled once for all tests."""
 
+import os
+
 import jax
 import pytest
+
+# Tests start programs that train beside this one: on a GPU, the first would take most of its memory.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,4 +1,4 @@
-"""The gated recurrent unit of both text networks, with a backward pass that suits a processor's cache."""
+"""The gated recurrent unit of all recurrent networks, with a backward pass that suits a processor's cache."""
 
 from typing import Any
 

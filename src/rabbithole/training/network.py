@@ -141,6 +141,7 @@ def make_step(
         own = table if rows is None else take_rows(table, rows)
         return jax.grad(loss_fn, has_aux=True)((weights, own))
 
+    # Donated, so that the table and its moments change in place: no copy of them is made at each step.
     @partial(jax.jit, donate_argnums=0)
     def update(learned: Learned, slopes: Any, row_slopes: Array, rows: Array | None, sums: Array) -> Learned:
         changes, state = optimiser.update(slopes, learned.optimiser, learned.weights)
