@@ -11,7 +11,6 @@ os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = os.environ["THREADS"]
 
 import jax
 
-from rabbithole.compiled import keep_compiled
 from rabbithole.models.registry import model_class
 from rabbithole.training.buyer import Buyer
 from rabbithole.training.inputs import read_encoding, read_split
@@ -21,7 +20,6 @@ from rabbithole.training.trainer import Trainer, build
 
 def main(model: str, windows: Path, epochs: int, batch_size: int) -> None:
     """Train and print seconds, sessions and AUC of each epoch."""
-    keep_compiled()
     encoding = read_encoding(windows)
     train, valid = (read_split(windows, split, encoding) for split in ("train", "valid"))
     width = {"gru": 64, "dilated_conv": 32}[model]

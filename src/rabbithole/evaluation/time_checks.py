@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rabbithole.evaluation.finding import Check, read_columns
 from rabbithole.files import read_json
@@ -71,7 +72,12 @@ def open_by_the_last_event(events: Path, sessions: Path, minutes: float) -> Chec
 
 
 def _last(lists: pa.Array) -> pa.Array:
-    return pc.list_flatten(lists).take(pa.array(np.cumsum(pc.list_value_length(lists).to_numpy()) - 1))
+    return pc.list_flatten(lists).take(pa.array(_ends(lists)))
+
+
+def _ends(lists: pa.Array) -> NDArray[np.int64]:
+    """Return where the last value of each list stands among all values."""
+    return np.asarray(np.cumsum(pc.list_value_length(lists).to_numpy()) - 1)
 
 
 def dwell_looks_back(sessions: Path, windows: Path, fields: list[str]) -> Iterator[Check]:
@@ -126,7 +132,7 @@ def _not_at_the_cart(events: pa.ChunkedArray, cart: str | int) -> int:
     """Count lists of events whose last is not a cart, and carts that are not the last of their list."""
     lists = events.combine_chunks()
     is_cart = pc.equal(pc.list_flatten(lists), cart).to_numpy(zero_copy_only=False)
-    ends = np.cumsum(pc.list_value_length(lists).to_numpy()) - 1
+    ends = _ends(lists)
     return int((~is_cart[ends]).sum() + is_cart.sum() - is_cart[ends].sum())
 
 
