@@ -10,8 +10,8 @@ from window_fixtures import random_sessions, session, write_windows
 from rabbithole.training.augment import ITEM, augment_windows, drop_events, hide
 from rabbithole.training.balance import balanced_rows, class_weights, prior_shift
 from rabbithole.training.batches import Shape, arrange, distinct, fitting, gather, plan, random, shapes
-from rabbithole.training.buyer import losses
-from rabbithole.training.feed import OnAccelerator
+from rabbithole.training.buyer import Buyer, losses
+from rabbithole.training.feed import FromAccelerator
 from rabbithole.training.inputs import read_encoding, read_split
 from rabbithole.training.rows import take_rows
 from rabbithole.training.sharing import Sharing
@@ -73,7 +73,8 @@ def test_dropping_events_keeps_the_last_and_the_order(tmp_path):
     rows = [session(f"s{n}", n % 2, list(range(4, 4 + 8))) for n in range(200)]
     windows = windows_of(tmp_path, rows)
     shape = shapes(length=10, batch_size=250)[-1]
-    dropped = drop_events(arrange(windows, np.arange(shape.sessions), shape), random(0), 0.5)
+    batch = arrange(windows, np.arange(shape.sessions), shape)
+    dropped = drop_events(batch, random(0).random(batch.steps.shape), 0.5)
     assert 3.5 < dropped.lengths.mean() < 5.5
     item = CATEGORICAL.index("item")
     for length, codes in zip(dropped.lengths, gather(windows, dropped)[0][..., item], strict=True):
@@ -86,15 +87,41 @@ def test_dropping_events_keeps_the_last_and_the_order(tmp_path):
     assert 3.5 < whole.lengths.mean() < 5.5
 
 
+def test_an_accelerator_drops_events_as_the_processor_does(tmp_path):
+    """The last event and the order stay, codes and numbers fit together, and answers know what is left."""
+    rows = [session(f"s{n:03d}", n % 2, list(range(4, 4 + 1 + n % 8))) for n in range(200)]
+    windows = windows_of(tmp_path, rows)
+    batch = arrange(windows, np.arange(200), Shape(230, 8))
+    codes, numbers, (lengths, buyer, weights) = from_accelerator(windows, batch, event_dropout=0.5)
+    lengths, items = np.asarray(lengths), np.asarray(codes)[..., ITEM]
+    assert 0.5 < lengths[:200].sum() / batch.lengths.sum() < 0.75 and (lengths[200:] == 0).all()
+    for length, kept, dwell, whole in zip(
+        lengths, items, np.asarray(numbers)[..., 0], batch.lengths, strict=True
+    ):
+        assert (np.diff(kept[:length]) > 0).all() and (kept[length:] == PADDING).all()
+        assert length == 0 or kept[length - 1] == whole + 3
+        assert (dwell[length:] == 0).all()
+    assert np.asarray(buyer)[:200].tolist() == [n % 2 for n in range(200)]
+    assert np.asarray(weights).tolist() == [1] * 200 + [0] * 30
+
+
 def hidden_by(feed, windows, batch, share):
     """Return a batch's codes of which a share is hidden, by the processor or on an accelerator."""
     if feed == "host":
         return hide(gather(windows, batch)[0], random(0), share)
-    accelerator = OnAccelerator(windows, Sharing(), unseen_share=share)
-    sent, _ = accelerator.send(batch, random(0))
-    codes, numbers = accelerator.receive(jax.random.key(0), *sent)
+    codes, numbers, _ = from_accelerator(windows, batch, unseen_share=share)
     np.testing.assert_array_equal(numbers, gather(windows, batch)[1])
     return np.asarray(codes)
+
+
+def from_accelerator(windows, batch, *, unseen_share=0.0, event_dropout=0.0):
+    """Return codes, numbers and answers of a batch as they are made on an accelerator."""
+    task = Buyer(windows, windows, balance="none", prefixes=True)
+    how = {"items": 100, "unseen_share": unseen_share, "event_dropout": event_dropout}
+    feed = FromAccelerator(task, Sharing(), **how)
+    rows = batch.rows[batch.rows >= 0]
+    sent, _ = feed.send(rows, Shape(*batch.steps.shape), random(0))
+    return feed.receive(jax.random.key(0), *sent)
 
 
 @pytest.mark.parametrize("feed", ["host", "accelerator"])

@@ -67,7 +67,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small(tmp_path_factory.mktemp("second") / "windows", **rows)
 
 
-def fit(windows: Path, folder: Path, model: str) -> dict[str, Any]:
+def fit(windows: Path, folder: Path, model: str, **training: Any) -> dict[str, Any]:
     """Train a network on the next event, judge it, and return its figures."""
     train(
         model=model,
@@ -75,7 +75,7 @@ def fit(windows: Path, folder: Path, model: str) -> dict[str, Any]:
         output=folder / "model",
         history=folder / "history.json",
         settings=NETWORK,
-        training={"batch_size": 64, "epochs": 4, "patience": 4, "unseen_share": 0.01},
+        training={"batch_size": 64, "epochs": 4, "patience": 4, "unseen_share": 0.01} | training,
         balance="none",
         augmentation={"prefixes": True, "event_dropout": 0.0},
         target="next_event",
@@ -116,6 +116,18 @@ def test_a_network_knows_what_a_first_order_chain_cannot(windows: Path, tmp_path
     write_json(tmp_path / "model.json", {"sizes": SMALL, "length": LENGTH})
     with pytest.raises(UserError, match="not for the next event"):
         judge_networks(checkpoints=[tmp_path], windows=windows, steps=[], output=tmp_path / "x")
+
+
+def test_where_batches_are_gathered_makes_no_difference(
+    windows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the processor, or as on an accelerator; nothing is hidden, as each draws that in its own way."""
+    how = {"unseen_share": 0.0, "epochs": 1}
+    host = fit(windows, tmp_path / "host", "gru", **how)
+    monkeypatch.setattr("rabbithole.training.source.accelerated", lambda: True)
+    there = fit(windows, tmp_path / "there", "gru", **how)
+    value = host["event"]["cross_entropy"]["value"]
+    assert there["event"]["cross_entropy"]["value"] == pytest.approx(value, rel=1e-4)
 
 
 def test_each_step_is_asked_for_what_follows_it(tmp_path: Path) -> None:

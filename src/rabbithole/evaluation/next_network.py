@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +9,11 @@ from scipy.special import logsumexp
 
 from rabbithole.errors import UserError
 from rabbithole.evaluation.next_event import judge
-from rabbithole.models.registry import model_class
 from rabbithole.training.batches import shapes
-from rabbithole.training.checkpoint import load_weights, read_description
+from rabbithole.training.checkpoint import read_description
 from rabbithole.training.inputs import read_encoding
-from rabbithole.training.network import make_forward, split
 from rabbithole.training.next_event import Logs, each_batch
-from rabbithole.training.task import Forward
-from rabbithole.training.trainer import outline
+from rabbithole.training.trainer import load_network
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.next_events import read_classes
 
@@ -37,7 +33,7 @@ def judge_networks(*, checkpoints: list[Path], windows: Path, steps: list[int], 
                 f"{checkpoint} was trained for other windows than {windows}, or not for the next event: "
                 "train it again."
             )
-        networks.append(load_network(checkpoint, description))
+        networks.append(load_network(checkpoint, description, outputs=description["outputs"]))
     classes = read_classes(windows)
     kinds = shapes(length=encoding.length, batch_size=description["batch_size"])
 
@@ -54,20 +50,3 @@ def judge_networks(*, checkpoints: list[Path], windows: Path, steps: list[int], 
 def mixed(logs: Sequence[Logs]) -> Logs:
     """Return the logarithms of the mean of probabilities that are given as logarithms."""
     return np.asarray(logsumexp(np.stack(logs), axis=0) - np.log(len(logs)))
-
-
-def load_network(checkpoint: Path, description: dict[str, Any]) -> Forward:
-    """Return a trained network as a function from codes and numbers of a batch to logits."""
-    network, weights, table = split(
-        outline(
-            model_class(description["model"]),
-            description["settings"],
-            sizes=description["sizes"],
-            length=description["length"],
-            roots=description["roots"],
-            outputs=description["outputs"],
-        )
-    )
-    weights, table = load_weights(checkpoint, weights, table)
-    forward = make_forward(network)
-    return lambda codes, numbers: forward(weights, table, codes, numbers)

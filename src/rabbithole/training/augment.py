@@ -1,6 +1,7 @@
 """What makes more of train's sessions, batch by batch; valid and test never pass here."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +17,19 @@ RARE_AS_UNSEEN = 0.5
 twice (Good 1953, The population frequencies of species): of test's items, most rare ones are unseen."""
 
 
-def drop_events(batch: Batch, rng: np.random.Generator, share: float) -> Batch:
-    """Return a batch without a share of its events.
+def drop_events(batch: Batch, chance: Any, share: float) -> Batch:
+    """Return a batch without a share of its events; arrays are NumPy's or JAX's.
 
-    The last event of a session stays, as it is where the session ended. The times between the events that
-    remain are left as they were.
+    chance: float [batch, steps], evenly drawn from 0 to 1. The last event of a session stays, as it is where
+    the session ended. The times between the events that remain are left as they were.
     """
-    if share == 0:
-        return batch
+    xp = batch.steps.__array_namespace__()
     inside = batch.steps >= 0
     last = np.arange(inside.shape[1]) == batch.lengths[:, None] - 1
-    kept = inside & ((rng.random(inside.shape) >= share) | last)
+    kept = inside & ((chance >= share) | last)
     # A stable sort moves what is dropped behind what is kept, in order.
-    order = np.argsort(~kept, axis=1, kind="stable")
-    steps = np.take_along_axis(np.where(kept, batch.steps, -1), order, 1)
+    order = xp.argsort(~kept, axis=1, stable=True)
+    steps = xp.take_along_axis(xp.where(kept, batch.steps, -1), order, 1)
     return Batch(batch.rows, kept.sum(1).astype(np.int32), steps)
 
 

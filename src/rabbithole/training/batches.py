@@ -22,15 +22,15 @@ MANY = 250_000
 
 @dataclass(frozen=True)
 class Batch:
-    """Which sessions lie side by side, padded at the end to one length.
+    """Which sessions lie side by side, padded at the end to one length; arrays of NumPy or of JAX.
 
     rows: int64 [batch], the sessions' numbers, -1 for a place that is empty; lengths: int32 [batch], 0 there;
     steps: int64 [batch, steps], the number of each step among all of the windows', -1 for padding.
     """
 
-    rows: NDArray[np.int64]
-    lengths: NDArray[np.int32]
-    steps: NDArray[np.int64]
+    rows: Any
+    lengths: Any
+    steps: Any
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,28 @@ def plan(
 
 def arrange(windows: Windows, rows: NDArray[np.int64], shape: Shape) -> Batch:
     """Lay sessions out in a batch of the given shape."""
-    filled = np.full(shape.sessions, -1, np.int64)
+    return lay_out(windows.offsets, placed(rows, shape.sessions), np.arange(shape.steps))
+
+
+def placed(rows: NDArray[np.int64], places: int) -> NDArray[np.int64]:
+    """Return sessions' numbers, followed by -1 for the places that are left."""
+    filled = np.full(places, -1, np.int64)
     filled[: len(rows)] = rows
-    starts, lengths = np.zeros(shape.sessions, np.int64), np.zeros(shape.sessions, np.int64)
-    starts[: len(rows)] = windows.offsets[rows]
-    lengths[: len(rows)] = windows.offsets[rows + 1] - starts[: len(rows)]
-    step = np.arange(shape.steps)
-    steps = np.where(step < lengths[:, None], starts[:, None] + step, -1)
-    return Batch(filled, lengths.astype(np.int32), steps)
+    return filled
+
+
+def lay_out(offsets: Any, rows: Any, step: Any) -> Batch:
+    """Lay sessions out side by side; arrays are NumPy's, or JAX's where that is done on an accelerator.
+
+    offsets: int [n + 1], where the sessions' steps begin; rows: int [batch], -1 for a place that is empty;
+    step: 0, 1, ..., int [steps].
+    """
+    xp = offsets.__array_namespace__()
+    starts = offsets[rows]
+    # An empty place counts from the last offset back to the first.
+    lengths = (offsets[rows + 1] - starts).clip(0)
+    steps = xp.where(step < lengths[:, None], starts[:, None] + step, -1)
+    return Batch(rows, lengths.astype(np.int32), steps)
 
 
 def padded(batch: Batch, multiple: int) -> Batch:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rabbithole.models.heads import ENDED, RUNNING
 from rabbithole.training.balance import balanced_rows, class_weights, natural_log_odds, prior_shift
-from rabbithole.training.batches import Batch, Shape, arrange, gather, plan
+from rabbithole.training.batches import Batch, Shape
 from rabbithole.training.calibrate import fit_calibration
 from rabbithole.training.inputs import Encoding, read_split, refuse_one_class
 from rabbithole.training.task import Forward, Task
@@ -64,14 +64,14 @@ class Buyer(Task):
         """Return the sessions of an epoch, balanced."""
         return balanced_rows(self.train.buyer, self.balance, seed=seed, epoch=epoch)
 
-    def answers(self, batch: Batch) -> tuple[NDArray[Any], ...]:
+    def known(self) -> tuple[NDArray[Any], ...]:
+        """Return label and weight of each session, float32 [n + 1]."""
+        return np.append(self.train.buyer, 0).astype(np.float32), np.append(self.weights, np.float32(0))
+
+    def answers(self, batch: Batch, *known: Any) -> tuple[Any, ...]:
         """Return steps, int32 [batch], label and weight, float32 [batch]."""
-        there = batch.rows >= 0
-        return (
-            batch.lengths,
-            (self.train.buyer[batch.rows] * there).astype(np.float32),
-            self.weights[batch.rows] * there.astype(np.float32),
-        )
+        buyer, weights = known
+        return batch.lengths, buyer[batch.rows], weights[batch.rows]
 
     def loss(self, logits: Array, *answers: Array) -> tuple[Array, Array]:
         """Return the loss, and the sums of ended sessions' losses and of the weights."""
@@ -135,14 +135,13 @@ def network_logits(
     shorter. running: the column of the logits read for running sessions.
     """
     out = np.full((len(steps), len(windows)), np.nan)
-    for shape, rows in plan(windows.lengths, np.arange(len(windows)), shapes):
-        batch = arrange(windows, rows, shape)
-        logits = np.asarray(forward(*gather(windows, batch)))[: len(rows)]
-        lengths = batch.lengths[: len(rows)]
+    all_lengths = windows.lengths
+    for rows, logits in forward(windows, shapes):
+        lengths = all_lengths[rows]
         for index, step in enumerate(steps):
             if step == 0:
                 out[index, rows] = logits[np.arange(len(rows)), lengths - 1, ENDED]
-            elif step <= shape.steps:
+            elif step <= logits.shape[1]:
                 long = lengths >= step
                 out[index, rows[long]] = logits[long, step - 1, running]
     return out

@@ -1,4 +1,4 @@
-"""Where a step's sessions come from: gathered by the processor, or on the accelerator that keeps them all."""
+"""What a step of a training is given: sessions of train, some of it dropped or hidden, and the answers."""
 
 from abc import ABC, abstractmethod
 from typing import Any
@@ -9,74 +9,95 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from rabbithole.training.augment import ITEM, RARE_AS_UNSEEN, hide
-from rabbithole.training.batches import Batch, distinct, gather, padded
+from rabbithole.training.augment import ITEM, RARE_AS_UNSEEN, drop_events, hide
+from rabbithole.training.batches import Shape, arrange, distinct, gather, lay_out, padded
 from rabbithole.training.sharing import Sharing
-from rabbithole.windows.arrays import Windows
+from rabbithole.training.source import OnAccelerator, kept_there, take_steps
+from rabbithole.training.task import Task
 from rabbithole.windows.fields import PADDING, RARE, UNSEEN
-
-SHARE_OF_MEMORY = 0.5
-"""Of an accelerator's memory, what windows may take at most; the rest is the network's."""
 
 
 class Feed(ABC):
-    """Gives the steps of a training their sessions, a share of whose codes is hidden."""
+    """Gives the steps of a training their sessions, of which it drops and hides these shares."""
+
+    def __init__(
+        self, task: Task, sharing: Sharing, *, items: int, unseen_share: float, event_dropout: float
+    ) -> None:
+        self.task, self.sharing, self.items = task, sharing, items
+        self.unseen_share, self.event_dropout = unseen_share, event_dropout
 
     @abstractmethod
-    def send(self, batch: Batch, rng: np.random.Generator) -> tuple[tuple[Any, ...], Any]:
+    def send(
+        self, rows: NDArray[np.int64], shape: Shape, rng: np.random.Generator
+    ) -> tuple[tuple[Any, ...], Any]:
         """Return what `receive` takes for a batch, and the rows of the item table that it counts from.
 
-        Rows: int32 [n], beyond the table where there are fewer; None for the whole table.
+        Rows of the table: int32 [n], beyond it where there are fewer; None for the whole table.
         """
 
     @abstractmethod
-    def receive(self, key: Array, *sent: Array) -> tuple[Array, Array]:
-        """Return codes, int32 [batch, steps, 7], and numbers, float32 [batch, steps, 2]; is compiled."""
+    def receive(self, key: Array, *sent: Array) -> tuple[Array, Array, tuple[Array, ...]]:
+        """Return codes, int32 [batch, steps, 7], numbers, float32 [batch, steps, 2], answers; is compiled."""
 
 
 class FromHost(Feed):
-    """Each batch is gathered by the processor and sent, with the rows of the item table that it needs."""
+    """Each batch is made by the processor and sent, with the rows of the item table that it needs."""
 
-    def __init__(self, windows: Windows, sharing: Sharing, *, items: int, unseen_share: float) -> None:
-        self.windows, self.sharing = windows, sharing
-        self.items, self.unseen_share = items, unseen_share
+    def __init__(self, task: Task, sharing: Sharing, **how: Any) -> None:
+        super().__init__(task, sharing, **how)
+        self.known = task.known()
 
-    def send(self, batch: Batch, rng: np.random.Generator) -> tuple[tuple[Any, ...], Any]:
-        """Return codes and numbers, and the items among them."""
-        codes, numbers = gather(self.windows, batch)
+    def send(
+        self, rows: NDArray[np.int64], shape: Shape, rng: np.random.Generator
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Return codes, numbers and answers, and the items among them."""
+        windows = self.task.train
+        batch = arrange(windows, rows, shape)
+        if self.event_dropout > 0:
+            batch = drop_events(batch, rng.random(batch.steps.shape), self.event_dropout)
+        codes, numbers = gather(windows, batch)
         codes = hide(codes, rng, self.unseen_share)
-        rows, codes[..., ITEM] = distinct(codes[..., ITEM], self.items)
-        return self.sharing.deal(codes, numbers), rows
+        items, codes[..., ITEM] = distinct(codes[..., ITEM], self.items)
+        answers = self.task.answers(padded(batch, self.sharing.count), *self.known)
+        return self.sharing.deal(codes, numbers, *answers), items
 
-    def receive(self, key: Array, *sent: Array) -> tuple[Array, Array]:  # noqa: ARG002 - hidden already
+    def receive(self, key: Array, *sent: Array) -> tuple[Array, Array, tuple[Array, ...]]:  # noqa: ARG002
         """Return what was sent."""
-        codes, numbers = sent
-        return codes, numbers
+        codes, numbers, *answers = sent
+        return codes, numbers, tuple(answers)
 
 
-class OnAccelerator(Feed):
-    """All windows lie on the accelerator, where a batch is gathered: nothing but step numbers is sent.
+class FromAccelerator(Feed):
+    """All is there: windows and what answers are taken from. What a batch needs is made there.
 
-    The processor gathers 2 million sessions a second, an accelerator trains more than that. Nor does it pick
-    the rows of the item table: there, to go over the whole table costs less.
+    Nor are the rows of the item table picked: there, to go over the whole table costs less.
     """
 
-    def __init__(self, windows: Windows, sharing: Sharing, *, unseen_share: float) -> None:
-        self.sharing, self.unseen_share = sharing, unseen_share
-        self.all = sharing.whole((jnp.asarray(windows.codes), jnp.asarray(windows.numbers)))
+    def __init__(self, task: Task, sharing: Sharing, **how: Any) -> None:
+        super().__init__(task, sharing, **how)
+        self.source = OnAccelerator(task.train, sharing)
+        self.known = self.source.keep(*task.known())
 
-    def send(self, batch: Batch, rng: np.random.Generator) -> tuple[tuple[Any, ...], Any]:  # noqa: ARG002
-        """Return all windows, that are there already, and the numbers of the batch's steps."""
-        steps = padded(batch, self.sharing.count).steps.astype(np.int32)
-        return (*self.all, *self.sharing.deal(steps)), None
+    def send(
+        self,
+        rows: NDArray[np.int64],
+        shape: Shape,
+        rng: np.random.Generator,  # noqa: ARG002
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Return what the source sends, and what is known of all sessions."""
+        return (*self.source.send(rows, shape), *self.known), None
 
-    def receive(self, key: Array, *sent: Array) -> tuple[Array, Array]:
-        """Gather a batch and hide a share of its codes."""
-        all_codes, all_numbers, steps = sent
-        inside = (steps >= 0)[..., None]
-        codes = jnp.where(inside, all_codes[steps], PADDING)
-        numbers = jnp.where(inside, all_numbers[steps], 0.0)
-        return (_hide(codes, key, self.unseen_share) if self.unseen_share > 0 else codes), numbers
+    def receive(self, key: Array, *sent: Array) -> tuple[Array, Array, tuple[Array, ...]]:
+        """Lay a batch out, drop a share of its events, gather it and hide a share of its codes."""
+        all_codes, all_numbers, offsets, rows, step, *known = sent
+        of_events, of_codes = jax.random.split(key)
+        batch = lay_out(offsets, rows, step)
+        if self.event_dropout > 0:
+            batch = drop_events(batch, jax.random.uniform(of_events, batch.steps.shape), self.event_dropout)
+        codes, numbers = take_steps(all_codes, all_numbers, batch)
+        if self.unseen_share > 0:
+            codes = _hide(codes, of_codes, self.unseen_share)
+        return codes, numbers, self.task.answers(batch, *known)
 
 
 def _hide(codes: Array, key: Array, share: float) -> Array:
@@ -89,18 +110,7 @@ def _hide(codes: Array, key: Array, share: float) -> Array:
     return jnp.where(hidden & (codes != PADDING), UNSEEN, codes)
 
 
-def feed_of(windows: Windows, sharing: Sharing, *, items: int, unseen_share: float) -> Feed:
-    """Return the feed that suits the device at hand; items: rows of the item table."""
-    if accelerated() and _fits(windows.codes, windows.numbers):
-        return OnAccelerator(windows, sharing, unseen_share=unseen_share)
-    return FromHost(windows, sharing, items=items, unseen_share=unseen_share)
-
-
-def accelerated() -> bool:
-    """Return whether JAX computes on something else than the processor."""
-    return jax.default_backend() != "cpu"
-
-
-def _fits(*arrays: NDArray[Any]) -> bool:
-    memory = jax.devices()[0].memory_stats() or {}
-    return sum(array.nbytes for array in arrays) <= SHARE_OF_MEMORY * memory.get("bytes_limit", np.inf)
+def feed_of(task: Task, sharing: Sharing, **how: Any) -> Feed:
+    """Return the feed that suits the device at hand; how: what `Feed` takes."""
+    found = FromAccelerator if kept_there(task.train) else FromHost
+    return found(task, sharing, **how)

@@ -20,10 +20,10 @@ descent: a row moves as far as what was seen of it says. Adam moves a row that i
 that is seen always, and the networks learn train's items by heart."""
 
 HIDING = 1
-"""Folded into a step's key, gives that of what is hidden on the accelerator."""
+"""Folded into a step's key, gives that of what is dropped and hidden on the accelerator."""
 
-Receive = Callable[..., tuple[Array, Array]]
-"""From a key and what was sent to codes and numbers; see `Feed.receive`."""
+Receive = Callable[..., tuple[Array, Array, tuple[Array, ...]]]
+"""From a key and what was sent to codes, numbers and answers; see `Feed.receive`."""
 
 Loss = Callable[..., tuple[Array, Array]]
 """From a batch's logits and answers to the sum to learn from, and two sums to tell; see `Task.loss`."""
@@ -112,11 +112,11 @@ def make_step(
     receive: Receive,
     loss: Loss,
 ) -> Callable[..., Learned]:
-    """Return the compiled step: (learned, key, sent, answers, rows) to learned, whose memory is taken over.
+    """Return the compiled step: (learned, key, sent, rows) to learned, whose memory is taken over.
 
-    sent: what `receive` makes codes and numbers of; answers: what `loss` takes besides the logits; rows:
-    those of the item table that the codes count from, None for all. The sum of losses is divided by
-    `batch_size` for every shape of batch, so that each session counts the same wherever it lands.
+    sent: what `receive` makes codes and numbers of, and what `loss` takes besides the logits; rows: those of
+    the item table that the codes count from, None for all. The sum of losses is divided by `batch_size` for
+    every shape of batch, so that each session counts the same wherever it lands.
     """
 
     @jax.jit
@@ -126,11 +126,10 @@ def make_step(
         number: Array,
         key: Array,
         sent: tuple[Array, ...],
-        answers: tuple[Array, ...],
         rows: Array | None,
     ) -> Any:
         key = jax.random.fold_in(key, number)
-        codes, numbers = receive(jax.random.fold_in(key, HIDING), *sent)
+        codes, numbers, answers = receive(jax.random.fold_in(key, HIDING), *sent)
 
         def loss_fn(at: tuple[Any, Array]) -> tuple[Array, Array]:
             # The network sees a table of the batch's own items; codes count from its first row.
@@ -157,18 +156,20 @@ def make_step(
             learned.sums + sums,
         )
 
-    def step(
-        learned: Learned, key: Array, sent: tuple[Any, ...], answers: tuple[Any, ...], rows: Any
-    ) -> Learned:
+    def step(learned: Learned, key: Array, sent: tuple[Any, ...], rows: Any) -> Learned:
         # Two programs: the second is the same for batches of every shape, and is compiled once.
-        (slopes, row_slopes), sums = slopes_of(
-            learned.weights, learned.table, learned.step, key, sent, answers, rows
-        )
+        (slopes, row_slopes), sums = slopes_of(learned.weights, learned.table, learned.step, key, sent, rows)
         return update(learned, slopes, row_slopes, rows, sums)
 
     return step
 
 
 def make_forward(network: Network) -> Callable[..., Array]:
-    """Return the compiled forward pass: (weights, table, codes, numbers) to [batch, steps, outputs]."""
-    return jax.jit(network.forward)
+    """Return the compiled forward pass: (receive, weights, table, *sent) to [batch, steps, outputs].
+
+    receive: the function of a `Source` that makes codes and numbers of what was sent.
+    """
+    return jax.jit(
+        lambda receive, weights, table, *sent: network.forward(weights, table, *receive(*sent)),
+        static_argnums=0,
+    )

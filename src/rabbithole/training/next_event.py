@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from rabbithole.errors import UserError
-from rabbithole.training.batches import Batch, Shape, arrange, gather, plan
+from rabbithole.training.batches import Batch, Shape, arrange
 from rabbithole.training.inputs import Encoding, read_begun, read_split
 from rabbithole.training.task import Forward, Task
 from rabbithole.windows.arrays import Windows, joined
@@ -68,9 +68,13 @@ class NextEvent(Task):
         """Return all sessions."""
         return np.arange(len(self.train))
 
-    def answers(self, batch: Batch) -> tuple[NDArray[Any], ...]:
+    def known(self) -> tuple[NDArray[Any], ...]:
+        """Return the class of the event after each step and of its category, int32 [total + 1] each."""
+        return tuple(np.append(asked, np.int32(NOT_ASKED)) for asked in self.asked)
+
+    def answers(self, batch: Batch, *known: Any) -> tuple[Any, ...]:
         """Return the classes of next events and of their categories, int32 [batch, steps] each."""
-        return tuple(np.where(batch.steps >= 0, asked[batch.steps], NOT_ASKED) for asked in self.asked)
+        return tuple(asked[batch.steps] for asked in known)
 
     def loss(self, logits: Array, *answers: Array) -> tuple[Array, Array]:
         """Return the cross-entropy of event and category together, and that and the events asked for."""
@@ -119,9 +123,9 @@ def each_batch(
 ) -> Iterator[tuple[NDArray[np.int64], Logs, Logs]]:
     """Yield steps of windows, int64 [m], and log probabilities of event and category, float64 [m, ..]."""
     cut = len(classes.events)
-    for shape, rows in plan(windows.lengths, np.arange(len(windows)), shapes):
-        batch = arrange(windows, rows, shape)
+    for rows, found in forward(windows, shapes):
+        batch = arrange(windows, rows, Shape(len(rows), found.shape[1]))
         there = batch.steps >= 0
-        logits = np.asarray(forward(*gather(windows, batch)))[: len(there)][there].astype(np.float64)
+        logits = found[there].astype(np.float64)
         category = log_softmax(logits[:, cut:], axis=1) if classes.categories else logits[:, cut:]
         yield batch.steps[there], log_softmax(logits[:, :cut], axis=1), category

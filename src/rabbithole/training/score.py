@@ -18,10 +18,9 @@ from rabbithole.models.registry import model_class
 from rabbithole.training.batches import shapes
 from rabbithole.training.buyer import Buyer, network_logits
 from rabbithole.training.calibrate import calibrated
-from rabbithole.training.checkpoint import load_weights, read_description
+from rabbithole.training.checkpoint import read_description
 from rabbithole.training.inputs import read_encoding, read_parts
-from rabbithole.training.network import make_forward, split
-from rabbithole.training.trainer import outline
+from rabbithole.training.trainer import load_network
 from rabbithole.windows.arrays import Windows
 
 Logits = Callable[[Windows, list[int]], NDArray[np.float64]]
@@ -85,29 +84,12 @@ def load_model(checkpoint: Path, description: dict[str, Any]) -> Logits:
     if issubclass(found, Estimator):
         estimator = found.load(checkpoint)
         return lambda windows, steps: calibrated(estimator.logits(windows, steps), steps, calibration)
-    network, weights, table = split(
-        outline(
-            found,
-            description["settings"],
-            sizes=description["sizes"],
-            length=length,
-            roots=description["roots"],
-            outputs=Buyer.outputs,
-        )
-    )
-    weights, table = load_weights(checkpoint, weights, table)
-    forward = make_forward(network)
+    forward = load_network(checkpoint, description, outputs=Buyer.outputs)
     kinds = shapes(length=length, batch_size=description["batch_size"])
     running = RUNNING if description["prefixes"] else ENDED
 
     def logits(windows: Windows, steps: list[int]) -> NDArray[np.float64]:
-        found = network_logits(
-            lambda codes, numbers: forward(weights, table, codes, numbers),
-            windows,
-            steps,
-            shapes=kinds,
-            running=running,
-        )
+        found = network_logits(forward, windows, steps, shapes=kinds, running=running)
         return calibrated(found, steps, calibration)
 
     return logits

@@ -5,7 +5,7 @@ Found by name when asked for, as models are, so that no task's code counts as an
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from rabbithole.windows.arrays import Windows
 CLASSES = {"buyer": "Buyer", "next_event": "NextEvent"}
 """The class of each task, in the module of `rabbithole.training` that has the task's name."""
 
-Forward = Callable[[NDArray[np.int32], NDArray[np.float32]], Array]
-"""From codes and numbers of a batch to its logits."""
+Forward = Callable[[Windows, list[Shape]], Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]]
+"""From windows and the shapes of batches to each batch's sessions and their logits; see `logits_of`."""
 
 
 class Task(ABC):
@@ -51,8 +51,18 @@ class Task(ABC):
         """Return the numbers of the sessions to train on in an epoch."""
 
     @abstractmethod
-    def answers(self, batch: Batch) -> tuple[NDArray[Any], ...]:
-        """Return what the loss takes besides the logits, arrays [batch, ..] each; `batch` is as augmented."""
+    def known(self) -> tuple[NDArray[Any], ...]:
+        """Return what answers are taken from: arrays by session or by step of train.
+
+        The last entry of each, one more than there are, answers for places and steps that are none.
+        """
+
+    @abstractmethod
+    def answers(self, batch: Batch, *known: Any) -> tuple[Any, ...]:
+        """Return what the loss takes besides the logits, arrays [batch, ..] each.
+
+        batch: as augmented; known: what `known` gives. Arrays are NumPy's, or JAX's on an accelerator.
+        """
 
     @abstractmethod
     def loss(self, logits: Array, *answers: Array) -> tuple[Array, Array]:

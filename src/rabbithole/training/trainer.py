@@ -1,24 +1,27 @@
 """The training of a purchase network: its batches, its steps, its judgement on valid."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
-from jax import Array
 from numpy.typing import NDArray
 
 from rabbithole.models.embedding import ITEM
-from rabbithole.training.augment import drop_events
-from rabbithole.training.batches import Shape, arrange, fitting, padded, plan, random
+from rabbithole.models.registry import model_class
+from rabbithole.training.batches import Shape, fitting, plan, random
+from rabbithole.training.checkpoint import load_weights
 from rabbithole.training.feed import feed_of
 from rabbithole.training.loop import KEYS, Loop, copy_of
-from rabbithole.training.network import Learned, begin, make_forward, make_step, optimisers
+from rabbithole.training.network import Learned, begin, make_forward, make_step, optimisers, split
 from rabbithole.training.sharing import Sharing
+from rabbithole.training.source import logits_of
 from rabbithole.training.state import TrainingState
-from rabbithole.training.task import Task
+from rabbithole.training.task import Forward, Task
 from rabbithole.windows.arrays import Windows
 
 
@@ -78,7 +81,13 @@ class Trainer(Loop):
     def learn_from(self, train: Windows, valid: Windows) -> None:
         """Take these sessions to learn from and to stop by, in the place of the task's."""
         self.task.train, self.task.valid = train, valid
-        self.feed = feed_of(train, self.sharing, items=self.items, unseen_share=self.unseen_share)
+        self.feed = feed_of(
+            self.task,
+            self.sharing,
+            items=self.items,
+            unseen_share=self.unseen_share,
+            event_dropout=self.event_dropout,
+        )
 
     def batches(self, epoch: int) -> list[tuple[Shape, NDArray[np.int64]]]:
         """Return the batches of an epoch."""
@@ -94,11 +103,8 @@ class Trainer(Loop):
     def learn(self, learned: Learned, batch: tuple[Shape, NDArray[np.int64]], place: int) -> Learned:
         """Return what is learned after a batch."""
         shape, rows = batch
-        rng = random(self.seed, self.state.epoch, place)
-        laid = drop_events(arrange(self.task.train, rows, shape), rng, self.event_dropout)
-        sent, items = self.feed.send(laid, rng)
-        answers = self.sharing.deal(*self.task.answers(padded(laid, self.sharing.count)))
-        after: Learned = self.sharing.whole(self.step(learned, self.key, sent, answers, items))
+        sent, items = self.feed.send(rows, shape, random(self.seed, self.state.epoch, place))
+        after: Learned = self.sharing.whole(self.step(learned, self.key, sent, items))
         return after
 
     def examples(self, batch: tuple[Shape, NDArray[np.int64]]) -> int:
@@ -123,11 +129,12 @@ class Trainer(Loop):
         weights, table = copy_of(self.state.best)
         self.state.learned = dataclasses.replace(self.state.learned, weights=weights, table=table)
 
-    def forward(self, codes: NDArray[np.int32], numbers: NDArray[np.float32]) -> Array:
-        """Return the logits of a batch under the present weights."""
+    def forward(
+        self, windows: Windows, shapes: list[Shape]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Yield the logits of windows under the present weights; see `logits_of`."""
         learned = self.state.learned
-        dealt = self.sharing.deal(codes, numbers)
-        return self.sharing.whole(self.compiled(learned.weights, learned.table, *dealt))
+        return logits_of(self.compiled, learned.weights, learned.table, self.sharing, windows, shapes)
 
 
 def build(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any) -> Any:
@@ -139,6 +146,22 @@ def build(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any
 def outline(model_class: Any, settings: dict[str, Any], **shape: Any) -> Any:
     """Return a network in which shapes and types stand in the place of numbers."""
     return nnx.eval_shape(_maker(model_class, settings, seed=0, **shape))
+
+
+def load_network(checkpoint: Path, description: dict[str, Any], *, outputs: int) -> Forward:
+    """Return a trained network as a function from windows to logits; description: its checkpoint's."""
+    network, weights, table = split(
+        outline(
+            model_class(description["model"]),
+            description["settings"],
+            sizes=description["sizes"],
+            length=description["length"],
+            roots=description["roots"],
+            outputs=outputs,
+        )
+    )
+    weights, table = load_weights(checkpoint, weights, table)
+    return partial(logits_of, make_forward(network), weights, table, Sharing())
 
 
 def _maker(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any) -> Callable[[], Any]:

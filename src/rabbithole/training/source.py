@@ -1,0 +1,128 @@
+"""Where the sessions of a pass lie: with the processor, or on the accelerator that keeps them all."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from rabbithole.training.batches import Batch, Shape, arrange, gather, lay_out, placed, plan
+from rabbithole.training.sharing import Sharing
+from rabbithole.windows.arrays import Windows
+from rabbithole.windows.fields import PADDING
+
+SHARE_OF_MEMORY = 0.5
+"""Of an accelerator's memory, what windows may take at most; the rest is the network's."""
+
+
+class Source(ABC):
+    """Windows, of which batches are taken."""
+
+    def __init__(self, windows: Windows, sharing: Sharing) -> None:
+        self.windows, self.sharing = windows, sharing
+
+    @abstractmethod
+    def send(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
+        """Return what `receive` takes for a batch of these sessions."""
+
+    @staticmethod
+    @abstractmethod
+    def receive(*sent: Array) -> tuple[Array, Array]:
+        """Return codes, int32 [batch, steps, 7], and numbers, float32 [batch, steps, 2]; is compiled."""
+
+
+class OnHost(Source):
+    """Each batch is gathered by the processor and sent."""
+
+    def send(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
+        """Return codes and numbers."""
+        return self.sharing.deal(*gather(self.windows, arrange(self.windows, rows, shape)))
+
+    @staticmethod
+    def receive(*sent: Array) -> tuple[Array, Array]:
+        """Return what was sent."""
+        codes, numbers = sent
+        return codes, numbers
+
+
+class OnAccelerator(Source):
+    """All windows lie on the accelerator, where a batch is gathered: nothing but sessions' numbers is sent.
+
+    The processor gathers 2 million sessions a second, an accelerator trains more than that.
+    """
+
+    def __init__(self, windows: Windows, sharing: Sharing) -> None:
+        super().__init__(windows, sharing)
+        self.kept = self.keep(windows.codes, windows.numbers, windows.offsets.astype(np.int32))
+        self.steps: dict[int, Array] = {}
+
+    def keep(self, *arrays: NDArray[Any]) -> tuple[Array, ...]:
+        """Return arrays that stay on every device."""
+        kept: tuple[Array, ...] = self.sharing.whole(tuple(jnp.asarray(array) for array in arrays))
+        return kept
+
+    def send(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
+        """Return all windows, which are there already, the batch's sessions, and the numbers of its steps."""
+        if shape.steps not in self.steps:
+            (self.steps[shape.steps],) = self.keep(np.arange(shape.steps, dtype=np.int32))
+        places = shape.sessions + -shape.sessions % self.sharing.count
+        dealt = self.sharing.deal(placed(rows, places).astype(np.int32))
+        return (*self.kept, *dealt, self.steps[shape.steps])
+
+    @staticmethod
+    def receive(*sent: Array) -> tuple[Array, Array]:
+        """Gather a batch."""
+        codes, numbers, offsets, rows, step = sent
+        return take_steps(codes, numbers, lay_out(offsets, rows, step))
+
+
+def take_steps(codes: Array, numbers: Array, batch: Batch) -> tuple[Array, Array]:
+    """Return the codes and the numbers of a batch, as `gather` does; is compiled."""
+    inside = (batch.steps >= 0)[..., None]
+    return jnp.where(inside, codes[batch.steps], PADDING), jnp.where(inside, numbers[batch.steps], 0.0)
+
+
+def kept_there(windows: Windows) -> bool:
+    """Return whether there is an accelerator that has room for these windows."""
+    memory = jax.local_devices()[0].memory_stats() or {}
+    room = SHARE_OF_MEMORY * memory.get("bytes_limit", np.inf)
+    fits = windows.codes.nbytes + windows.numbers.nbytes <= room and len(windows.codes) < 2**31
+    return accelerated() and fits
+
+
+def accelerated() -> bool:
+    """Return whether JAX computes on something else than the processor."""
+    return jax.default_backend() != "cpu"
+
+
+def logits_of(
+    forward: Callable[..., Array],
+    weights: Any,
+    table: Array,
+    sharing: Sharing,
+    windows: Windows,
+    shapes: list[Shape],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Yield the sessions of each batch, int64 [n], and their logits, float32 [n, steps, outputs].
+
+    forward: as `make_forward` gives it. While a batch is read, the next one is computed; not where several
+    devices share them, as these must go through what they exchange in the same order.
+    """
+    ahead = 1 if sharing.count == 1 else 0
+    source = (OnAccelerator if kept_there(windows) else OnHost)(windows, sharing)
+    waiting: list[tuple[NDArray[np.int64], Array]] = []
+    for shape, rows in plan(windows.lengths, np.arange(len(windows)), shapes):
+        found = forward(source.receive, weights, table, *source.send(rows, shape))
+        waiting.append((rows, sharing.whole(found)))
+        if len(waiting) > ahead:
+            yield _fetched(*waiting.pop(0))
+    for rows, found in waiting:
+        yield _fetched(rows, found)
+
+
+def _fetched(rows: NDArray[np.int64], logits: Array) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    return rows, np.asarray(logits)[: len(rows)]
