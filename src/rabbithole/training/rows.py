@@ -1,9 +1,9 @@
 """An optimiser for tables of which a step touches few rows.
 
-Adam over every row of an item table at every step costs more than the rest of the network. Here any optax
-optimiser whose state has the table's shape works on the touched rows alone ("lazy" Adam, as
-TensorFlow's LazyAdam and PyTorch's SparseAdam: a row's moments rest while it is not seen; the count of
-steps is common).
+To go over every row of an item table at every step costs more than the rest of the network. Here any optax
+optimiser works on the touched rows alone; what of its state has the table's shape rests while a row is not
+seen (as in TensorFlow's LazyAdam and PyTorch's SparseAdam; plain descent has none), the count of steps is
+common.
 """
 
 from typing import Any
