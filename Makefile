@@ -41,10 +41,10 @@ SESSIONS ?= 9249729
 bench-etl: .venv/benchmarks
 	$(BIN)/python benchmarks/bench_etl.py --sessions $(SESSIONS)
 
-# Times the training of the networks beside PyTorch and Keras, with batches of these sizes.
+# Times the training of the networks beside PyTorch and Keras, with batches of these sizes, three times over or ROUNDS.
 BATCHES ?= 1024
 bench-train: .venv/benchmarks-train
-	$(BIN)/python benchmarks/bench_train.py $(BATCHES:%=--batch-size %)
+	$(BIN)/python benchmarks/bench_train.py $(BATCHES:%=--batch-size %) $(ROUNDS:%=--rounds %)
 
 # What the benchmarks compare with stands beside the environment, not in it.
 .venv/benchmarks .venv/benchmarks-train: .venv/%: requirements/%.txt | environment

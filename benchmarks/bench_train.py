@@ -1,11 +1,12 @@
 """Times the training of our networks beside PyTorch's and Keras's ways, in turn, on the same windows.
 
     make bench-train                    # installs 3 GB of PyTorch first
-    make ACCELERATOR=cuda bench-train BATCHES="1024 8192 32768"
+    make ACCELERATOR=cuda bench-train BATCHES="1024 8192 32768" ROUNDS=1
 
-Prints for each the sessions a second (the median of the epochs after the first, which compiles) and the valid
-AUC reached, with the minutes of training that it took. The slow ways learn from few sessions: their speed is
-told, not their AUC. With a GPU at hand all run on it, and keep the windows on it.
+Prints for each the sessions a second (median and range over three rounds of the epochs after the first, which
+compiles) and the valid AUC reached, with the minutes of training that it took in the first. The slow
+ways learn from few sessions: their speed is told, not their AUC. With a GPU at hand all run on it, and keep
+the windows on it.
 """
 
 import itertools
@@ -29,6 +30,8 @@ SLOW = ("torch padded", "keras")
 CONTESTANTS = (
     "gru",
     "dilated_conv",
+    "gru unrolled",
+    "gru bf16",
     "torch padded",
     "torch packed",
     "torch bucketed",
@@ -81,6 +84,7 @@ def main(
     batch_size: Annotated[
         list[int] | None, typer.Option(help="Sessions a step; may be given several times.")
     ] = None,
+    rounds: Annotated[int, typer.Option(help="Times that all train, in turn.")] = 3,
     threads: int = 2,
     folder: Annotated[Path, typer.Option(help="Where the log and its windows lie.")] = Path("bench"),
     only: Annotated[list[str] | None, typer.Option(help="A contestant; may be given several times.")] = None,
@@ -88,38 +92,40 @@ def main(
     """Train each in turn and print a table for each size of batches."""
     windows = windows_of(folder, sessions, threads)
     for size in batch_size or [1024]:
-        compare(windows, sessions, epochs, size, threads, tuple(only or CONTESTANTS))
+        found: dict[str, list[list[dict[str, Any]]]] = {}
+        for _ in range(rounds):
+            for name in only or CONTESTANTS:
+                if rows := epochs_of(name, windows, epochs, size, threads):
+                    found.setdefault(name, []).append(rows)
+                    print(f"{name}: {statistics.median(speeds([rows])):,.0f} sessions/s", file=sys.stderr)
+        show(found, f"Training, {sessions:,} sessions, batches of {size:,}, {threads} cores")
 
 
-def compare(
-    windows: Path, sessions: int, epochs: int, batch_size: int, threads: int, names: tuple[str, ...]
-) -> None:
-    """Train each in turn and print the table."""
-    table = Table(title=f"Training, {sessions:,} sessions, batches of {batch_size:,}, {threads} cores")
+def speeds(rounds: list[list[dict[str, Any]]]) -> list[float]:
+    """Return the sessions a second of each epoch after its round's first."""
+    return [epoch["sessions"] / epoch["seconds"] for rows in rounds for epoch in rows[1:] or rows]
+
+
+def show(found: dict[str, list[list[dict[str, Any]]]], title: str) -> None:
+    """Print the table of all contestants' rounds; a failed round has told why and is left out."""
+    table = Table(title=title)
     table.add_column("")
-    for column in ("sessions a second", "of the best PyTorch", "valid AUC after so many minutes"):
+    for column in ("sessions a second", "range", "of the best PyTorch", "valid AUC after so many minutes"):
         table.add_column(column, justify="right")
-    found, speeds = {}, {}
-    for name in names:
-        rows = epochs_of(name, windows, epochs, batch_size, threads)
-        if not rows:
-            table.add_row(name, "failed", "", "")
-            continue
-        found[name] = rows
-        speeds[name] = statistics.median(epoch["sessions"] / epoch["seconds"] for epoch in rows[1:] or rows)
-        print(f"{name}: {speeds[name]:,.0f} sessions a second", file=sys.stderr)
-    best = max((speed for name, speed in speeds.items() if name.startswith("torch")), default=float("nan"))
-    for name, rows in found.items():
-        minutes = itertools.accumulate(epoch["seconds"] / 60 for epoch in rows)
-        reached = [f"{epoch['auc']:.4f} ({at:.1f})" for epoch, at in zip(rows, minutes, strict=True)]
+    medians = {name: statistics.median(speeds(rounds)) for name, rounds in found.items()}
+    best = max((speed for name, speed in medians.items() if name.startswith("torch")), default=float("nan"))
+    for name, rounds in found.items():
+        minutes = itertools.accumulate(epoch["seconds"] / 60 for epoch in rounds[0])
+        reached = [f"{epoch['auc']:.4f} ({at:.1f})" for epoch, at in zip(rounds[0], minutes, strict=True)]
         table.add_row(
             name,
-            f"{speeds[name]:,.0f}",
-            f"{speeds[name] / best:.2f}",
+            f"{medians[name]:,.0f}",
+            f"{min(speeds(rounds)):,.0f} to {max(speeds(rounds)):,.0f}",
+            f"{medians[name] / best:.2f}",
             "" if name in SLOW else ", ".join(reached),
         )
-    Console(width=110).print(table)
-    devices = {name: rows[0]["device"] for name, rows in found.items()}
+    Console(width=130).print(table)
+    devices = {name: rounds[0][0]["device"] for name, rounds in found.items()}
     print(f"Trained on: {', '.join(f'{name} {device}' for name, device in devices.items())}")
     if len(set(devices.values())) > 1:
         sys.exit("Not all trained on the same device: this table compares nothing.")

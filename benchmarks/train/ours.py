@@ -1,4 +1,8 @@
-"""Trains one of our networks with everything on: `python ours.py MODEL WINDOWS EPOCHS BATCH`; prints JSON."""
+"""Trains one of our networks with everything on: `python ours.py WHICH WINDOWS EPOCHS BATCH`; prints JSON.
+
+WHICH: a model's name, after it " unrolled" (eight steps of a recurrence compiled as one) or " bf16" (products
+in bfloat16).
+"""
 
 import json
 import os
@@ -11,6 +15,7 @@ os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = os.environ["THREADS"]
 
 import jax
 
+from rabbithole.models import char_recurrence
 from rabbithole.models.registry import model_class
 from rabbithole.training.buyer import Buyer
 from rabbithole.training.inputs import read_encoding, read_split
@@ -18,8 +23,13 @@ from rabbithole.training.resume import Checkpoints
 from rabbithole.training.trainer import Trainer, build
 
 
-def main(model: str, windows: Path, epochs: int, batch_size: int) -> None:
+def main(which: str, windows: Path, epochs: int, batch_size: int) -> None:
     """Train and print seconds, sessions and AUC of each epoch."""
+    model, _, how = which.partition(" ")
+    if how == "unrolled":
+        char_recurrence.UNROLLED = 8
+    if how == "bf16":
+        jax.config.update("jax_default_matmul_precision", "bfloat16")
     encoding = read_encoding(windows)
     train, valid = (read_split(windows, split, encoding) for split in ("train", "valid"))
     width = {"gru": 64, "dilated_conv": 32}[model]

@@ -9,6 +9,9 @@ from jax import Array, lax
 
 Gates = tuple[Array, Array, Array]
 
+UNROLLED = 1
+"""Steps of the recurrence that are compiled as one; `make bench-train` tries more."""
+
 
 class GruLayer(nnx.Module):
     """One GRU layer, as Keras makes it: `reset_after`, glorot and orthogonal kernels, both biases.
@@ -56,7 +59,7 @@ def recurrence(inputs: Gates, kernel: Array, bias: Array, state: Array) -> Array
         state, _ = _cell(state, inputs, kernel, bias)
         return state, state
 
-    return lax.scan(step, state, inputs)[1]
+    return lax.scan(step, state, inputs, unroll=UNROLLED)[1]
 
 
 def _cell(state: Array, inputs: Gates, kernel: Array, bias: Array) -> tuple[Array, tuple[Array, ...]]:
@@ -75,7 +78,7 @@ def _forward(inputs: Gates, kernel: Array, bias: Array, state: Array) -> tuple[A
         state, gates = _cell(state, inputs, kernel, bias)
         return state, (state, gates)
 
-    states, gates = lax.scan(step, state, inputs)[1]
+    states, gates = lax.scan(step, state, inputs, unroll=UNROLLED)[1]
     before = jnp.concatenate([state[None], states[:-1]])
     return states, (before, gates, kernel)
 
@@ -94,7 +97,9 @@ def _backward(saved: Any, slopes: Array) -> tuple[Gates, Array, Array, Array]:
         to_state = jnp.concatenate([slopes[0], slopes[1], slopes[3]], axis=-1) @ transposed
         return slope * update + to_state, slopes
 
-    first, slopes_of_gates = lax.scan(step, jnp.zeros_like(before[0]), (slopes, before, gates), reverse=True)
+    first, slopes_of_gates = lax.scan(
+        step, jnp.zeros_like(before[0]), (slopes, before, gates), reverse=True, unroll=UNROLLED
+    )
     reset, update, new, state_new = slopes_of_gates
     flat = jnp.concatenate([reset, update, state_new], axis=-1).reshape(-1, kernel.shape[1])
     to_kernel = before.reshape(-1, kernel.shape[0]).T @ flat
