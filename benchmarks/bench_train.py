@@ -3,7 +3,7 @@
     make bench-train                    # installs 3 GB of PyTorch first
     make ACCELERATOR=cuda bench-train BATCHES="1024 8192 32768" ROUNDS=1
 
-Prints for each the sessions a second (median and range over three rounds of the epochs after the first, which
+Prints for each the sessions a second (median and range over the rounds of the epochs after the first, which
 compiles) and the valid AUC reached, with the minutes of training that it took in the first. The slow
 ways learn from few sessions: their speed is told, not their AUC. With a GPU at hand all run on it, and keep
 the windows on it.
@@ -95,8 +95,9 @@ def main(
         found: dict[str, list[list[dict[str, Any]]]] = {}
         for _ in range(rounds):
             for name in only or CONTESTANTS:
+                rounds_of = found.setdefault(name, [])
                 if rows := epochs_of(name, windows, epochs, size, threads):
-                    found.setdefault(name, []).append(rows)
+                    rounds_of.append(rows)
                     print(f"{name}: {statistics.median(speeds([rows])):,.0f} sessions/s", file=sys.stderr)
         show(found, f"Training, {sessions:,} sessions, batches of {size:,}, {threads} cores")
 
@@ -107,11 +108,14 @@ def speeds(rounds: list[list[dict[str, Any]]]) -> list[float]:
 
 
 def show(found: dict[str, list[list[dict[str, Any]]]], title: str) -> None:
-    """Print the table of all contestants' rounds; a failed round has told why and is left out."""
+    """Print the table of all contestants' rounds; one that failed has told why and is left out."""
     table = Table(title=title)
     table.add_column("")
     for column in ("sessions a second", "range", "of the best PyTorch", "valid AUC after so many minutes"):
         table.add_column(column, justify="right")
+    for name in [name for name, rounds in found.items() if not rounds]:
+        table.add_row(name, "failed")
+        del found[name]
     medians = {name: statistics.median(speeds(rounds)) for name, rounds in found.items()}
     best = max((speed for name, speed in medians.items() if name.startswith("torch")), default=float("nan"))
     for name, rounds in found.items():
@@ -125,9 +129,9 @@ def show(found: dict[str, list[list[dict[str, Any]]]], title: str) -> None:
             "" if name in SLOW else ", ".join(reached),
         )
     Console(width=130).print(table)
-    devices = {name: rounds[0][0]["device"] for name, rounds in found.items()}
-    print(f"Trained on: {', '.join(f'{name} {device}' for name, device in devices.items())}")
-    if len(set(devices.values())) > 1:
+    devices = {name: {rows[0]["device"] for rows in rounds} for name, rounds in found.items()}
+    print("Trained on: " + ", ".join(f"{name} {' and '.join(used)}" for name, used in devices.items()))
+    if len(set().union(*devices.values())) > 1:
         sys.exit("Not all trained on the same device: this table compares nothing.")
 
 

@@ -29,7 +29,7 @@ def main(which: str, windows: Path, epochs: int, batch_size: int) -> None:
     if how == "unrolled":
         char_recurrence.UNROLLED = 8
     if how == "bf16":
-        jax.config.update("jax_default_matmul_precision", "bfloat16")
+        jax.config.update("jax_default_matmul_precision", "BF16_BF16_F32")
     encoding = read_encoding(windows)
     train, valid = (read_split(windows, split, encoding) for split in ("train", "valid"))
     width = {"gru": 64, "dilated_conv": 32}[model]

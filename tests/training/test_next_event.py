@@ -123,6 +123,7 @@ def test_where_batches_are_gathered_makes_no_difference(
 ) -> None:
     """By the processor, or as on an accelerator; nothing is hidden, as each draws that in its own way."""
     how = {"unseen_share": 0.0, "epochs": 1}
+    monkeypatch.setattr("rabbithole.training.source.accelerated", lambda: False)
     host = fit(windows, tmp_path / "host", "gru", **how)
     monkeypatch.setattr("rabbithole.training.source.accelerated", lambda: True)
     there = fit(windows, tmp_path / "there", "gru", **how)

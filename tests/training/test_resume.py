@@ -156,7 +156,7 @@ def kill(process: "subprocess.Popen[str]", moment: Callable[[], bool]) -> None:
             process.send_signal(signal.SIGSTOP)
             killed = moment()
             process.send_signal(signal.SIGKILL if killed else signal.SIGCONT)
-    process.communicate()
+    process.communicate(timeout=60)
 
 
 @pytest.mark.parametrize("when", ["within an epoch", "after an epoch", "while a state is written"])
@@ -202,12 +202,15 @@ def test_a_killed_convolution_ends_as_one_left_alone(
 def test_several_devices_go_on_as_if_never_killed(windows: Path, tmp_path: Path) -> None:
     """They add up their shares in an order of their own: within the tolerance, not to the byte."""
     alone, killed = tmp_path / "alone", tmp_path / "killed"
-    process = started(windows, alone, 2, checkpoint_minutes=60.0)
     kill(started(windows, killed, 2), lambda: kept(killed) >= (1, 2))
     epoch, place = kept(killed)
-    told, _ = started(windows, killed, 2).communicate(timeout=300)
-    assert f"gru: continues from epoch {epoch + 1}, batch {place + 1}\n" in told
-    process.communicate(timeout=300)
+    processes = [started(windows, killed, 2), started(windows, alone, 2, checkpoint_minutes=60.0)]
+    try:
+        told = [process.communicate(timeout=300)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert f"gru: continues from epoch {epoch + 1}, batch {place + 1}\n" in told[0]
     assert close(outcome(windows, killed), outcome(windows, alone))
 
 

@@ -22,8 +22,9 @@ MANY = 250_000
 
 @dataclass(frozen=True)
 class Batch:
-    """Which sessions lie side by side, padded at the end to one length; arrays of NumPy or of JAX.
+    """Which sessions lie side by side, padded at the end to one length.
 
+    Arrays of NumPy, or of JAX where it is laid out on an accelerator (int32 there).
     rows: int64 [batch], the sessions' numbers, -1 for a place that is empty; lengths: int32 [batch], 0 there;
     steps: int64 [batch, steps], the number of each step among all of the windows', -1 for padding.
     """
@@ -99,7 +100,7 @@ def lay_out(offsets: Any, rows: Any, step: Any) -> Batch:
     """Lay sessions out side by side; arrays are NumPy's, or JAX's where that is done on an accelerator.
 
     offsets: int [n + 1], where the sessions' steps begin; rows: int [batch], -1 for a place that is empty;
-    step: 0, 1, ..., int [steps].
+    step: 0, 1, ..., int [steps]; an array, whose length a compiled program knows.
     """
     xp = offsets.__array_namespace__()
     starts = offsets[rows]

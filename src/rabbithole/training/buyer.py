@@ -66,7 +66,8 @@ class Buyer(Task):
 
     def known(self) -> tuple[NDArray[Any], ...]:
         """Return label and weight of each session, float32 [n + 1]."""
-        return np.append(self.train.buyer, 0).astype(np.float32), np.append(self.weights, np.float32(0))
+        nobody = np.float32(0)
+        return np.append(self.train.buyer.astype(np.float32), nobody), np.append(self.weights, nobody)
 
     def answers(self, batch: Batch, *known: Any) -> tuple[Any, ...]:
         """Return steps, int32 [batch], label and weight, float32 [batch]."""

@@ -9,10 +9,11 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from rabbithole.models.embedding import SMALL
 from rabbithole.training.augment import ITEM, RARE_AS_UNSEEN, drop_events, hide
 from rabbithole.training.batches import Shape, arrange, distinct, gather, lay_out, padded
 from rabbithole.training.sharing import Sharing
-from rabbithole.training.source import OnAccelerator, kept_there, take_steps
+from rabbithole.training.source import LEARNED_FROM, OnAccelerator, kept_there, take_steps
 from rabbithole.training.task import Task
 from rabbithole.windows.fields import PADDING, RARE, UNSEEN
 
@@ -50,14 +51,16 @@ class FromHost(Feed):
     def send(
         self, rows: NDArray[np.int64], shape: Shape, rng: np.random.Generator
     ) -> tuple[tuple[Any, ...], Any]:
-        """Return codes, numbers and answers, and the items among them."""
+        """Return codes, numbers and answers, and the items among them where there are many items."""
         windows = self.task.train
         batch = arrange(windows, rows, shape)
         if self.event_dropout > 0:
             batch = drop_events(batch, rng.random(batch.steps.shape), self.event_dropout)
         codes, numbers = gather(windows, batch)
         codes = hide(codes, rng, self.unseen_share)
-        items, codes[..., ITEM] = distinct(codes[..., ITEM], self.items)
+        items = None
+        if self.items > SMALL:
+            items, codes[..., ITEM] = distinct(codes[..., ITEM], self.items)
         answers = self.task.answers(padded(batch, self.sharing.count), *self.known)
         return self.sharing.deal(codes, numbers, *answers), items
 
@@ -112,5 +115,5 @@ def _hide(codes: Array, key: Array, share: float) -> Array:
 
 def feed_of(task: Task, sharing: Sharing, **how: Any) -> Feed:
     """Return the feed that suits the device at hand; how: what `Feed` takes."""
-    found = FromAccelerator if kept_there(task.train) else FromHost
+    found = FromAccelerator if kept_there(task.train, LEARNED_FROM) else FromHost
     return found(task, sharing, **how)

@@ -79,7 +79,7 @@ class Loop(ABC):
         state, examples = self.state, 0
         batches = self.batches(state.epoch)
         for place in range(state.place, len(batches)):
-            # Does not wait for JAX: the next batch is laid out while this one is computed.
+            # Does not wait for JAX: the next batch is made ready while this one is computed.
             state.learned = self.learn(state.learned, batches[place], place)
             state.place, examples = place + 1, examples + self.examples(batches[place])
             keep(state)

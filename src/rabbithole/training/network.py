@@ -19,7 +19,7 @@ TABLE_RATE = 0.1
 descent: a row moves as far as what was seen of it says. Adam moves a row that is seen seldom as far as one
 that is seen always, and the networks learn train's items by heart."""
 
-HIDING = 1
+AUGMENTING = 1
 """Folded into a step's key, gives that of what is dropped and hidden on the accelerator."""
 
 Receive = Callable[..., tuple[Array, Array, tuple[Array, ...]]]
@@ -129,7 +129,7 @@ def make_step(
         rows: Array | None,
     ) -> Any:
         key = jax.random.fold_in(key, number)
-        codes, numbers, answers = receive(jax.random.fold_in(key, HIDING), *sent)
+        codes, numbers, answers = receive(jax.random.fold_in(key, AUGMENTING), *sent)
 
         def loss_fn(at: tuple[Any, Array]) -> tuple[Array, Array]:
             # The network sees a table of the batch's own items; codes count from its first row.
@@ -165,11 +165,5 @@ def make_step(
 
 
 def make_forward(network: Network) -> Callable[..., Array]:
-    """Return the compiled forward pass: (receive, weights, table, *sent) to [batch, steps, outputs].
-
-    receive: the function of a `Source` that makes codes and numbers of what was sent.
-    """
-    return jax.jit(
-        lambda receive, weights, table, *sent: network.forward(weights, table, *receive(*sent)),
-        static_argnums=0,
-    )
+    """Return the compiled forward pass: (weights, table, codes, numbers) to [batch, steps, outputs]."""
+    return jax.jit(network.forward)

@@ -35,7 +35,7 @@ class NextEvent(Task):
         self.train, self.valid = train, valid
         self.classes, self.length = classes, length
         self.outputs = len(classes.events) + len(classes.categories)
-        self.asked = answers(train, classes, length)
+        self.asked = tuple(np.append(asked, np.int32(NOT_ASKED)) for asked in answers(train, classes, length))
 
     @classmethod
     def read(
@@ -70,7 +70,7 @@ class NextEvent(Task):
 
     def known(self) -> tuple[NDArray[Any], ...]:
         """Return the class of the event after each step and of its category, int32 [total + 1] each."""
-        return tuple(np.append(asked, np.int32(NOT_ASKED)) for asked in self.asked)
+        return self.asked
 
     def answers(self, batch: Batch, *known: Any) -> tuple[Any, ...]:
         """Return the classes of next events and of their categories, int32 [batch, steps] each."""

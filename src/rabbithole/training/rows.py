@@ -1,14 +1,11 @@
-"""An optimiser for tables of which a step touches few rows.
+"""A step of a table of which a batch touches few rows: those alone are read and written.
 
-To go over every row of an item table at every step costs more than the rest of the network. Here any optax
-optimiser works on the touched rows alone; what of its state has the table's shape rests while a row is not
-seen (as in TensorFlow's LazyAdam and PyTorch's SparseAdam; plain descent has none), the count of steps is
-common.
+To go over every row of an item table at every step costs more than the rest of the network. Plain descent,
+by which large tables learn, leaves a row as it is that was not seen.
 """
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
@@ -25,19 +22,12 @@ def update_rows(
     """Return the table and the optimiser's state after one step.
 
     table: float32 [size, width]; rows: int32 [n], distinct, those beyond the table are left out, or None for
-    all; slopes: float32 [n, width], the loss's derivatives by these rows.
+    all; slopes: float32 [n, width], the loss's derivatives by these rows. With rows, the optimiser may keep
+    nothing by row.
     """
+    own = table if rows is None else take_rows(table, rows)
+    changes, state = optimiser.update(slopes, state, own)
+    moves = jnp.asarray(changes)
     if rows is None:
-        changes, state = optimiser.update(slopes, state, table)
-        return table + jnp.asarray(changes), state
-
-    def is_table(leaf: Array) -> bool:
-        return leaf.shape == table.shape
-
-    small = jax.tree.map(lambda leaf: take_rows(leaf, rows) if is_table(leaf) else leaf, state)
-    changes, small = optimiser.update(slopes, small, take_rows(table, rows))
-    put: dict[str, Any] = {"mode": "drop", "unique_indices": True}
-    state = jax.tree.map(
-        lambda leaf, new: leaf.at[rows].set(new, **put) if is_table(leaf) else new, state, small
-    )
-    return table.at[rows].add(jnp.asarray(changes), **put), state
+        return table + moves, state
+    return table.at[rows].add(moves, mode="drop", unique_indices=True), state

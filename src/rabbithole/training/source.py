@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import jax
@@ -11,12 +12,13 @@ from jax import Array
 from numpy.typing import NDArray
 
 from rabbithole.training.batches import Batch, Shape, arrange, gather, lay_out, placed, plan
-from rabbithole.training.sharing import Sharing
+from rabbithole.training.sharing import Sharing, tasks
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.fields import PADDING
 
-SHARE_OF_MEMORY = 0.5
-"""Of an accelerator's memory, what windows may take at most; the rest is the network's."""
+LEARNED_FROM, READ = 0.5, 0.1
+"""Of an accelerator's memory, what windows may take that stay there to be learned from, and such as are
+judged or scored beside them, perhaps by several networks at once; the rest is the network's."""
 
 
 class Source(ABC):
@@ -61,14 +63,15 @@ class OnAccelerator(Source):
         self.steps: dict[int, Array] = {}
 
     def keep(self, *arrays: NDArray[Any]) -> tuple[Array, ...]:
-        """Return arrays that stay on every device."""
-        kept: tuple[Array, ...] = self.sharing.whole(tuple(jnp.asarray(array) for array in arrays))
+        """Return arrays that stay on every device; their last entries are repeated up to a round length."""
+        kept: tuple[Array, ...] = self.sharing.whole(tuple(jnp.asarray(_rounded(array)) for array in arrays))
         return kept
 
     def send(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
         """Return all windows, which are there already, the batch's sessions, and the numbers of its steps."""
         if shape.steps not in self.steps:
-            (self.steps[shape.steps],) = self.keep(np.arange(shape.steps, dtype=np.int32))
+            # An array, as its length tells the compiled program how many steps to lay out.
+            self.steps[shape.steps] = self.sharing.whole(jnp.arange(shape.steps, dtype=np.int32))
         places = shape.sessions + -shape.sessions % self.sharing.count
         dealt = self.sharing.deal(placed(rows, places).astype(np.int32))
         return (*self.kept, *dealt, self.steps[shape.steps])
@@ -86,12 +89,21 @@ def take_steps(codes: Array, numbers: Array, batch: Batch) -> tuple[Array, Array
     return jnp.where(inside, codes[batch.steps], PADDING), jnp.where(inside, numbers[batch.steps], 0.0)
 
 
-def kept_there(windows: Windows) -> bool:
-    """Return whether there is an accelerator that has room for these windows."""
+def _rounded(array: NDArray[Any]) -> NDArray[Any]:
+    """Repeat the last entry until the length is a multiple of about an eighth of it.
+
+    What gathers is compiled for the lengths of arrays: so the parts of a data set share a few programs.
+    """
+    missing = -len(array) % 2 ** max(0, len(array).bit_length() - 4)
+    return np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1), mode="edge") if missing else array
+
+
+def kept_there(windows: Windows, share: float) -> bool:
+    """Return whether there is an accelerator of whose memory these windows take at most such a share."""
     memory = jax.local_devices()[0].memory_stats() or {}
-    room = SHARE_OF_MEMORY * memory.get("bytes_limit", np.inf)
-    fits = windows.codes.nbytes + windows.numbers.nbytes <= room and len(windows.codes) < 2**31
-    return accelerated() and fits
+    room = share * memory.get("bytes_limit", np.inf)
+    size = sum(array.nbytes for array in (windows.codes, windows.numbers, windows.offsets))
+    return accelerated() and size <= room and len(windows.codes) < 2**30
 
 
 def accelerated() -> bool:
@@ -110,18 +122,28 @@ def logits_of(
     """Yield the sessions of each batch, int64 [n], and their logits, float32 [n, steps, outputs].
 
     forward: as `make_forward` gives it. While a batch is read, the next one is computed; not where several
-    devices share them, as these must go through what they exchange in the same order.
+    processes share them, as all must exchange what they do in the same order.
     """
-    ahead = 1 if sharing.count == 1 else 0
-    source = (OnAccelerator if kept_there(windows) else OnHost)(windows, sharing)
+    ahead = 1 if tasks() == 1 else 0
+    source = (OnAccelerator if kept_there(windows, READ) else OnHost)(windows, sharing)
+    receive = compiled(source.receive)
     waiting: list[tuple[NDArray[np.int64], Array]] = []
     for shape, rows in plan(windows.lengths, np.arange(len(windows)), shapes):
-        found = forward(source.receive, weights, table, *source.send(rows, shape))
+        found = forward(weights, table, *receive(*source.send(rows, shape)))
         waiting.append((rows, sharing.whole(found)))
         if len(waiting) > ahead:
             yield _fetched(*waiting.pop(0))
     for rows, found in waiting:
         yield _fetched(rows, found)
+
+
+@cache
+def compiled(receive: Callable[..., tuple[Array, Array]]) -> Callable[..., tuple[Array, Array]]:
+    """Return what a source receives by as a program of its own, compiled once for all passes.
+
+    The network's stays the same for windows of any number that way.
+    """
+    return jax.jit(receive)
 
 
 def _fetched(rows: NDArray[np.int64], logits: Array) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -71,7 +71,8 @@ class Trainer(Loop):
             self.network,
             *chain,
             batch_size=batch_size,
-            receive=self.feed.receive,
+            # Not the feed's own method, which would keep its windows when others are learned from.
+            receive=lambda key, *sent: self.feed.receive(key, *sent),
             loss=task.loss,
         )
         self.compiled = make_forward(self.network)
@@ -160,8 +161,9 @@ def load_network(checkpoint: Path, description: dict[str, Any], *, outputs: int)
             outputs=outputs,
         )
     )
-    weights, table = load_weights(checkpoint, weights, table)
-    return partial(logits_of, make_forward(network), weights, table, Sharing())
+    sharing = Sharing()
+    weights, table = sharing.whole(load_weights(checkpoint, weights, table))
+    return partial(logits_of, make_forward(network), weights, table, sharing)
 
 
 def _maker(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any) -> Callable[[], Any]:
