@@ -159,8 +159,8 @@ def test_the_same_seed_gives_the_same_bytes(model, planted, tmp_path):
 def test_where_batches_are_gathered_makes_no_difference(tmp_path, monkeypatch):
     """By the processor, or as on an accelerator; nothing is hidden, as each draws that in its own way."""
     rng = np.random.default_rng(4)
-    rows = {split: random_sessions(150, rng, prefix=split, longest=9) for split in ("train", "valid", "test")}
-    windows = write_windows(tmp_path / "windows", length=9, sizes=SIZES | {"item": 200}, **rows)
+    rows = {split: random_sessions(150, rng, prefix=split, longest=4) for split in ("train", "valid", "test")}
+    windows = write_windows(tmp_path / "windows", length=4, sizes=SIZES | {"item": 200}, **rows)
     monkeypatch.setattr("rabbithole.training.source.accelerated", lambda: False)
     host = fit(windows, tmp_path / "host", "gru", unseen_share=0.0)
     monkeypatch.setattr("rabbithole.training.source.accelerated", lambda: True)

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Any
 
 import jax
@@ -28,27 +27,16 @@ class Source(ABC):
         self.windows, self.sharing = windows, sharing
 
     @abstractmethod
-    def send(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
-        """Return what `receive` takes for a batch of these sessions."""
-
-    @staticmethod
-    @abstractmethod
-    def receive(*sent: Array) -> tuple[Array, Array]:
-        """Return codes, int32 [batch, steps, 7], and numbers, float32 [batch, steps, 2]; is compiled."""
+    def batch(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
+        """Return codes, int32 [batch, steps, 7], and numbers, float32 [batch, steps, 2], of sessions."""
 
 
 class OnHost(Source):
     """Each batch is gathered by the processor and sent."""
 
-    def send(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
-        """Return codes and numbers."""
+    def batch(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
+        """Return a batch, dealt out to the devices."""
         return self.sharing.deal(*gather(self.windows, arrange(self.windows, rows, shape)))
-
-    @staticmethod
-    def receive(*sent: Array) -> tuple[Array, Array]:
-        """Return what was sent."""
-        codes, numbers = sent
-        return codes, numbers
 
 
 class OnAccelerator(Source):
@@ -76,11 +64,15 @@ class OnAccelerator(Source):
         dealt = self.sharing.deal(placed(rows, places).astype(np.int32))
         return (*self.kept, *dealt, self.steps[shape.steps])
 
-    @staticmethod
-    def receive(*sent: Array) -> tuple[Array, Array]:
-        """Gather a batch."""
-        codes, numbers, offsets, rows, step = sent
-        return take_steps(codes, numbers, lay_out(offsets, rows, step))
+    def batch(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
+        """Return a batch that was gathered there."""
+        return _gathered(*self.send(rows, shape))
+
+
+# A program of its own, so that the network's is the same for windows of any number.
+@jax.jit
+def _gathered(codes: Array, numbers: Array, offsets: Array, rows: Array, step: Array) -> tuple[Array, Array]:
+    return take_steps(codes, numbers, lay_out(offsets, rows, step))
 
 
 def take_steps(codes: Array, numbers: Array, batch: Batch) -> tuple[Array, Array]:
@@ -126,24 +118,14 @@ def logits_of(
     """
     ahead = 1 if tasks() == 1 else 0
     source = (OnAccelerator if kept_there(windows, READ) else OnHost)(windows, sharing)
-    receive = compiled(source.receive)
     waiting: list[tuple[NDArray[np.int64], Array]] = []
     for shape, rows in plan(windows.lengths, np.arange(len(windows)), shapes):
-        found = forward(weights, table, *receive(*source.send(rows, shape)))
+        found = forward(weights, table, *source.batch(rows, shape))
         waiting.append((rows, sharing.whole(found)))
         if len(waiting) > ahead:
             yield _fetched(*waiting.pop(0))
     for rows, found in waiting:
         yield _fetched(rows, found)
-
-
-@cache
-def compiled(receive: Callable[..., tuple[Array, Array]]) -> Callable[..., tuple[Array, Array]]:
-    """Return what a source receives by as a program of its own, compiled once for all passes.
-
-    The network's stays the same for windows of any number that way.
-    """
-    return jax.jit(receive)
 
 
 def _fetched(rows: NDArray[np.int64], logits: Array) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
