@@ -108,7 +108,7 @@ def speeds(rounds: list[list[dict[str, Any]]]) -> list[float]:
 
 
 def show(found: dict[str, list[list[dict[str, Any]]]], title: str) -> None:
-    """Print the table of all contestants' rounds; one that failed has told why and is left out."""
+    """Print the table of all contestants' rounds; one that failed each time has told why."""
     table = Table(title=title)
     table.add_column("")
     for column in ("sessions a second", "range", "of the best PyTorch", "valid AUC after so many minutes"):

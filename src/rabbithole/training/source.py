@@ -1,6 +1,5 @@
-"""Where the sessions of a pass lie: with the processor, or on the accelerator that keeps them all."""
+"""Windows that an accelerator keeps, and the pass of a network over windows wherever they lie."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,33 +19,14 @@ LEARNED_FROM, READ = 0.5, 0.1
 judged or scored beside them, perhaps by several networks at once; the rest is the network's."""
 
 
-class Source(ABC):
-    """Windows, of which batches are taken."""
-
-    def __init__(self, windows: Windows, sharing: Sharing) -> None:
-        self.windows, self.sharing = windows, sharing
-
-    @abstractmethod
-    def batch(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
-        """Return codes, int32 [batch, steps, 7], and numbers, float32 [batch, steps, 2], of sessions."""
-
-
-class OnHost(Source):
-    """Each batch is gathered by the processor and sent."""
-
-    def batch(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
-        """Return a batch, dealt out to the devices."""
-        return self.sharing.deal(*gather(self.windows, arrange(self.windows, rows, shape)))
-
-
-class OnAccelerator(Source):
-    """All windows lie on the accelerator, where a batch is gathered: nothing but sessions' numbers is sent.
+class OnAccelerator:
+    """Windows that lie on the accelerator, where batches are gathered: only sessions' numbers are sent.
 
     The processor gathers 2 million sessions a second, an accelerator trains more than that.
     """
 
     def __init__(self, windows: Windows, sharing: Sharing) -> None:
-        super().__init__(windows, sharing)
+        self.sharing = sharing
         self.kept = self.keep(windows.codes, windows.numbers, windows.offsets.astype(np.int32))
         self.steps: dict[int, Array] = {}
 
@@ -64,21 +44,17 @@ class OnAccelerator(Source):
         dealt = self.sharing.deal(placed(rows, places).astype(np.int32))
         return (*self.kept, *dealt, self.steps[shape.steps])
 
-    def batch(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
-        """Return a batch that was gathered there."""
-        return _gathered(*self.send(rows, shape))
+
+def take_steps(codes: Array, numbers: Array, batch: Batch) -> tuple[Array, Array]:
+    """Return the codes and the numbers of a batch, as `gather` does; is compiled."""
+    inside = (batch.steps >= 0)[..., None]
+    return jnp.where(inside, codes[batch.steps], PADDING), jnp.where(inside, numbers[batch.steps], 0.0)
 
 
 # A program of its own, so that the network's is the same for windows of any number.
 @jax.jit
 def _gathered(codes: Array, numbers: Array, offsets: Array, rows: Array, step: Array) -> tuple[Array, Array]:
     return take_steps(codes, numbers, lay_out(offsets, rows, step))
-
-
-def take_steps(codes: Array, numbers: Array, batch: Batch) -> tuple[Array, Array]:
-    """Return the codes and the numbers of a batch, as `gather` does; is compiled."""
-    inside = (batch.steps >= 0)[..., None]
-    return jnp.where(inside, codes[batch.steps], PADDING), jnp.where(inside, numbers[batch.steps], 0.0)
 
 
 def _rounded(array: NDArray[Any]) -> NDArray[Any]:
@@ -117,10 +93,14 @@ def logits_of(
     processes share them, as all must exchange what they do in the same order.
     """
     ahead = 1 if tasks() == 1 else 0
-    source = (OnAccelerator if kept_there(windows, READ) else OnHost)(windows, sharing)
+    there = OnAccelerator(windows, sharing) if kept_there(windows, READ) else None
     waiting: list[tuple[NDArray[np.int64], Array]] = []
     for shape, rows in plan(windows.lengths, np.arange(len(windows)), shapes):
-        found = forward(weights, table, *source.batch(rows, shape))
+        if there:
+            batch = _gathered(*there.send(rows, shape))
+        else:
+            batch = sharing.deal(*gather(windows, arrange(windows, rows, shape)))
+        found = forward(weights, table, *batch)
         waiting.append((rows, sharing.whole(found)))
         if len(waiting) > ahead:
             yield _fetched(*waiting.pop(0))
