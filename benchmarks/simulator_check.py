@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from scipy.stats import norm, rankdata
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from rabbithole.simulate.catalogue import Catalogue, make_catalogue
-from rabbithole.simulate.chain import DAY, HOUR
-from rabbithole.simulate.emission import Seen
-from rabbithole.simulate.scores import best_scores
-from rabbithole.simulate.shop import Shop, milliseconds
-from rabbithole.simulate.shoppers import Events, draw_events, prepare
-from rabbithole.simulate.shops import SHOPS
+from rabbithole.simulator.catalogue import Catalogue, make_catalogue
+from rabbithole.simulator.chain import DAY, HOUR
+from rabbithole.simulator.posterior import Seen, best_scores
+from rabbithole.simulator.shop import Shop, milliseconds
+from rabbithole.simulator.shoppers import Events, draw_events, prepare
+from rabbithole.simulator.shops import SHOPS
 
 Floats = NDArray[np.float64]
 PUBLISHED: dict[str, dict[str, str]] = {

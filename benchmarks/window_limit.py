@@ -22,14 +22,12 @@ import typer
 from numpy.typing import NDArray
 from sklearn.metrics import log_loss, roc_auc_score
 
-from rabbithole.files import read_json
-from rabbithole.simulate.catalogue import Catalogue, read_catalogue
-from rabbithole.simulate.chain import clock_cells, initial_table
-from rabbithole.simulate.emission import Seen, log_emission
-from rabbithole.simulate.forward import forward
-from rabbithole.simulate.oracle import flat, read_sessions, sessions_of
-from rabbithole.simulate.scores import best_scores, scores_from
-from rabbithole.simulate.shop import Shop, from_json
+from rabbithole.io.atomic import read_json
+from rabbithole.simulator.catalogue import Catalogue, read_catalogue
+from rabbithole.simulator.chain import clock_cells, forward, initial_table
+from rabbithole.simulator.oracle import flat, read_sessions, sessions_of
+from rabbithole.simulator.posterior import Seen, best_scores, log_emission, scores_from
+from rabbithole.simulator.shop import Shop, from_json
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -25,7 +25,7 @@ rule book:
             SETTINGS.alice.model_dump(include={"source", "sha256", "package"})
         ),
         content=BOOK_CONTENT,
-        code=code("rabbithole.alice.fetch"),
+        code=code("rabbithole.text.fetch"),
     message:
         "Fetching Alice's Adventures in Wonderland"
     shell:
@@ -53,7 +53,7 @@ rule train_text:
         gpu=0,
     params:
         settings=text_settings,
-        code=code("rabbithole.alice.train"),
+        code=code("rabbithole.text.train"),
         resume=text_resume_options,
     message:
         "Learning Alice with {wildcards.text_model}"
@@ -85,7 +85,7 @@ rule sample_text:
             SETTINGS.alice.model_dump(include={"seed_text", "temperatures", "length"})
             | {"seed": SETTINGS.seed}
         ),
-        code=code("rabbithole.alice.sample"),
+        code=code("rabbithole.text.sample"),
     message:
         "Writing on from Alice with {wildcards.text_model}"
     shell:

@@ -19,7 +19,7 @@ rule audit:
         runtime=20,
     params:
         audits=as_text({name: results(f"{name}/audit.json") for name in DATASETS}),
-        code=code("rabbithole.report.audit"),
+        code=code("rabbithole.studies.leak_report"),
     message:
         "Writing down what the audit found"
     shell:
@@ -45,7 +45,7 @@ rule probe:
         gpu=0,
     params:
         settings=probe_settings,
-        code=code("rabbithole.evaluation.audit", "rabbithole.models.gru"),
+        code=code("rabbithole.studies.leak_probe", "rabbithole.models.gru"),
     message:
         "Hunting for leaks in {wildcards.dataset}"
     shell:

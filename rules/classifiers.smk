@@ -131,7 +131,7 @@ rule rank:
         runtime=60,
     params:
         scores=named_scores,
-        code=code("rabbithole.evaluation.rank"),
+        code=code("rabbithole.evaluation.compare_models"),
     message:
         "Ranking the models on {wildcards.dataset}"
     shell:

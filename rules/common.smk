@@ -13,12 +13,12 @@ SOURCE = HOME / "src"
 sys.path.insert(0, str(SOURCE))
 
 from rabbithole import parent
-from rabbithole.code_digest import code_digest as code
+from rabbithole.workflow.code_digest import code_digest as code
 from rabbithole.errors import UserError
-from rabbithole.fingerprint import fingerprint
-from rabbithole.settings.check import check
-from rabbithole.settings.models import Network, Training
-from rabbithole.sources.locate import is_remote, locate
+from rabbithole.workflow.fingerprint import fingerprint
+from rabbithole.config.validation import check
+from rabbithole.config.models import Network, Training
+from rabbithole.ingest.locate import is_remote, locate
 
 # Jobs run this package, with the Python that runs Snakemake unless conda brings one.
 PREFIX = f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(SOURCE))}; "

@@ -52,7 +52,7 @@ rule next_event_baselines:
         runtime=60,
     params:
         settings=score_settings,
-        code=code("rabbithole.evaluation.next_baselines"),
+        code=code("rabbithole.evaluation.next_event_baselines"),
     message:
         "Counting the next events of {wildcards.dataset}"
     shell:
@@ -81,7 +81,7 @@ rule next_event_oracle:
         runtime=120,
     params:
         settings=oracle_settings,
-        code=code("rabbithole.evaluation.next_oracle"),
+        code=code("rabbithole.evaluation.next_event_oracle"),
     message:
         "Asking the oracle for the next events of {wildcards.dataset}"
     shell:

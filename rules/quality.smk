@@ -19,7 +19,7 @@ rule limit:
         runtime=20,
     params:
         datasets=limit_sources(),
-        code=code("rabbithole.report.limit"),
+        code=code("rabbithole.studies.oracle_gap"),
     message:
         "Writing down how near the models come to the best possible score"
     shell:
@@ -48,7 +48,7 @@ rule compare:
         runtime=20,
     params:
         trials=trials(),
-        code=code("rabbithole.report.compare"),
+        code=code("rabbithole.studies.ablation_report"),
     message:
         "Writing down how the ways to train compare"
     shell:

@@ -121,7 +121,7 @@ def trial_settings(wildcards):
 
 def trial_code(wildcards):
     """Return the digest of the trials and of one network."""
-    return code("rabbithole.evaluation.trials", f"rabbithole.models.{wildcards.model}")
+    return code("rabbithole.studies.ablation", f"rabbithole.models.{wildcards.model}")
 
 
 def resume_options(wildcards, resources):
@@ -165,7 +165,7 @@ def explaining_code(wildcards):
 def next_event_code(wildcards):
     """Return the digest of judging one network's next events."""
     return code(
-        "rabbithole.evaluation.next_network", f"rabbithole.models.{wildcards.model}"
+        "rabbithole.evaluation.next_event_networks", f"rabbithole.models.{wildcards.model}"
     )
 
 

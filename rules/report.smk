@@ -57,7 +57,7 @@ rule figure_of_alice:
     params:
         sources=alice_histories(),
         style=as_text(SETTINGS.report.style.model_dump()),
-        code=code("rabbithole.report.alice_learning"),
+        code=code("rabbithole.report.figures.alice_learning"),
     message:
         "Drawing how Alice was learned"
     shell:

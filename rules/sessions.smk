@@ -82,7 +82,7 @@ rule check:
         mem_mb=4000,
         runtime=60,
     params:
-        code=code("rabbithole.evaluation.checks"),
+        code=code("rabbithole.checks.leak_checks"),
     message:
         "Checking {wildcards.dataset} for leaks"
     shell:
@@ -109,7 +109,7 @@ rule oracle:
         runtime=120,
     params:
         settings=oracle_settings,
-        code=code("rabbithole.simulate.oracle"),
+        code=code("rabbithole.simulator.oracle"),
     message:
         "Asking the oracle about {wildcards.dataset}"
     shell:

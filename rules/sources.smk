@@ -17,7 +17,7 @@ rule simulate:
         runtime=60,
     params:
         settings=simulate_settings,
-        code=code("rabbithole.simulate.write"),
+        code=code("rabbithole.simulator.write"),
     message:
         "Simulating the raw log of {wildcards.dataset}"
     shell:
@@ -45,7 +45,7 @@ rule events:
     params:
         settings=events_settings,
         content=raw_content,
-        code=code("rabbithole.sources.build"),
+        code=code("rabbithole.ingest.build"),
         spark=spark_options,
         launcher=launcher,
     message:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from rabbithole.sources.build import build_events
-from rabbithole.sources.locate import locate
-from rabbithole.spark import SparkOptions
+from rabbithole.ingest.build import build_events
+from rabbithole.ingest.locate import locate
+from rabbithole.spark.session import SparkOptions
 
 CLICKS = "".join(f"{n // 4},2014-04-07T10:5{n % 4}:09.277Z,{100 + n},0\n" for n in range(40))
 EVENTS = "timestamp,visitorid,event,itemid,transactionid\n"

@@ -8,10 +8,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rabbithole.ingest.event_task import SCHEMA
+from rabbithole.io.manifests import write_manifest
 from rabbithole.sessions.build import build_sessions
-from rabbithole.sources.gather import SCHEMA
-from rabbithole.spark import SparkOptions
-from rabbithole.tables import write_manifest
+from rabbithole.spark.session import SparkOptions
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 BEGIN = dt.datetime(2015, 6, 1, tzinfo=dt.UTC)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rabbithole.spark import SparkOptions, spark_session
+from rabbithole.spark.session import SparkOptions, spark_session
 
 
 @pytest.fixture(scope="session")

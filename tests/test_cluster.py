@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from spark_cluster import connect_server, standalone_cluster
 
+from rabbithole.ingest.build import build_events
+from rabbithole.ingest.locate import locate
+from rabbithole.io.manifests import read_manifest
 from rabbithole.sessions.build import build_sessions
-from rabbithole.simulate.write import simulate
-from rabbithole.sources.build import build_events
-from rabbithole.sources.locate import locate
-from rabbithole.spark import SparkOptions, spark_session
-from rabbithole.tables import read_manifest
+from rabbithole.simulator.write import simulate
+from rabbithole.spark.session import SparkOptions, spark_session
 from rabbithole.windows.build import build_windows
 
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -72,7 +72,7 @@ def test_one_model_is_not_in_the_digest_of_another() -> None:
         found = closure("rabbithole.training.train", f"rabbithole.models.{name}")
         assert f"rabbithole.models.{name}" in found
         assert f"rabbithole.models.{other}" not in found
-        assert not any(name.startswith("rabbithole.settings") for name in found)
+        assert not any(name.startswith("rabbithole.config") for name in found)
         assert not any(name.startswith("rabbithole.cli") for name in found)
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from workflow_runs import ROOT
 
-from rabbithole.code_digest import code_digest, pins
+from rabbithole.workflow.code_digest import code_digest, pins
 
 STEPS = {
     "spark": [

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rabbithole.errors import UserError
-from rabbithole.files import whole
-from rabbithole.fingerprint import fingerprint
-from rabbithole.tables import read_manifest, write_manifest
+from rabbithole.io.atomic import whole
+from rabbithole.io.manifests import read_manifest, write_manifest
+from rabbithole.workflow.fingerprint import fingerprint
 
 
 def test_a_step_that_fails_leaves_the_old_output_and_no_rubbish(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from rabbithole import java
 from rabbithole.errors import UserError
-from rabbithole.java import java_home
+from rabbithole.spark.java import java_home
 
 COUNT = """
-from rabbithole.spark import SparkOptions, spark_session
+from rabbithole.spark.session import SparkOptions, spark_session
 with spark_session(SparkOptions(threads=1, memory_mb=1000), "test") as session:
     print(session.range(7).repartition(2).count(), session._jvm.System.getProperty("java.home"))
 """

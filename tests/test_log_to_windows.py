@@ -11,7 +11,7 @@ import pytest
 from logs_by_hand import EVENTS, read
 
 from rabbithole.sessions.build import build_sessions
-from rabbithole.spark import SparkOptions
+from rabbithole.spark.session import SparkOptions
 from rabbithole.windows.build import build_windows
 from rabbithole.windows.fields import FIRST_VALUE
 

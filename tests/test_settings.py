@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rabbithole.config.models import Evaluation, Network, Training, Trees
+from rabbithole.config.settings import Settings
+from rabbithole.config.text import CharGru, DeckText
+from rabbithole.config.validation import check
 from rabbithole.errors import UserError
-from rabbithole.settings.alice import CharGru, DeckText
-from rabbithole.settings.check import check
-from rabbithole.settings.models import Evaluation, Network, Training, Trees
-from rabbithole.settings.whole import Settings
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))

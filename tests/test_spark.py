@@ -10,7 +10,7 @@ import pyarrow.compute
 import pytest
 from numpy.typing import NDArray
 
-from rabbithole.spark import (
+from rabbithole.spark.session import (
     PART_BYTES,
     STARTED,
     SparkOptions,
@@ -18,7 +18,7 @@ from rabbithole.spark import (
     options_of,
     spark_session,
 )
-from rabbithole.spark_tasks import exchange, over_indexes
+from rabbithole.spark.shuffle import exchange, over_indexes
 
 
 def test_a_user_s_conf_comes_last(tmp_path: Path) -> None:

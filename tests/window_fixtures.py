@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rabbithole.files import write_json
-from rabbithole.tables import write_manifest
+from rabbithole.io.atomic import write_json
+from rabbithole.io.manifests import write_manifest
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, NUMERIC
 
 SIZES = {"event": 7, "item": 31, "category": 11, "hour": 28, "weekday": 11, "month": 17, "week": 57}

@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from rabbithole.ingest.build import LAYOUTS
+from rabbithole.ingest.event_task import ROWS, part_of, sort_rows
+from rabbithole.ingest.lines import RawFile, cut
+from rabbithole.ingest.reading import collect, read_piece
+from rabbithole.io.parts import PartWriter
 from rabbithole.sessions.cutting import cut_sessions
-from rabbithole.sources.build import LAYOUTS
-from rabbithole.sources.gather import ROWS, part_of, sort_rows
-from rabbithole.sources.lines import RawFile, cut
-from rabbithole.sources.parts import PartWriter
-from rabbithole.sources.reading import collect, read_piece
-from rabbithole.spark import SparkOptions, spark_session
-from rabbithole.spark_tasks import FACTS, exchange
+from rabbithole.spark.session import SparkOptions, spark_session
+from rabbithole.spark.shuffle import FACTS, exchange
 from rabbithole.windows.steps import CALENDAR, calendar
 
 LENGTH = 100

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from rabbithole.training.inputs import read_encoding, read_split
+from rabbithole.training.data import read_encoding, read_split
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.fields import CATEGORICAL
 

@@ -17,9 +17,9 @@ import jax
 
 from rabbithole.models import char_recurrence
 from rabbithole.models.registry import model_class
-from rabbithole.training.buyer import Buyer
-from rabbithole.training.inputs import read_encoding, read_split
-from rabbithole.training.resume import Checkpoints
+from rabbithole.training.checkpoints import Checkpoints
+from rabbithole.training.data import read_encoding, read_split
+from rabbithole.training.purchase import Buyer
 from rabbithole.training.trainer import Trainer, build
 
 

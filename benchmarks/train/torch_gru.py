@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rabbithole.models.embedding import KNOTS, SMALL
-from rabbithole.training.batches import Batch, Shape, arrange, plan, random, shapes
-from rabbithole.training.inputs import read_encoding, read_split
-from rabbithole.training.network import TABLE_RATE
+from rabbithole.models.layers import KNOTS, SMALL
+from rabbithole.training.batching import Batch, Shape, arrange, plan, random, shapes
+from rabbithole.training.data import read_encoding, read_split
+from rabbithole.training.train_step import TABLE_RATE
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, NUMERIC, PADDING
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rabbithole.alice import fetch as fetching
-from rabbithole.alice.corpus import code_lengths, read_book, split
-from rabbithole.alice.fetch import fetch
 from rabbithole.errors import UserError
+from rabbithole.text import fetch as fetching
+from rabbithole.text.corpus import code_lengths, read_book, split
+from rabbithole.text.fetch import fetch
 
 TEXT = "\ufeffThe Project Gutenberg eBook of Alice\r\n\r\n".encode() + (
     b"*** START OF THE PROJECT GUTENBERG EBOOK ALICE ***\r\n\r\n\r\n"

@@ -12,16 +12,16 @@ import jax
 import numpy as np
 import pytest
 
-from rabbithole.alice.checkpoint import load
-from rabbithole.alice.train import train_text
+from rabbithole.text.checkpoint import load
+from rabbithole.text.train import train_text
 
 # Kills itself as soon as the third batch of the second epoch is kept.
 PROGRAM = """
 import json, os, signal, sys
 from pathlib import Path
-import rabbithole.alice.learner
-import rabbithole.alice.train
-from rabbithole.training.resume import Checkpoints
+import rabbithole.text.learner
+import rabbithole.text.train
+from rabbithole.training.checkpoints import Checkpoints
 
 class Killed(Checkpoints):
     def keep(self, state):
@@ -29,11 +29,11 @@ class Killed(Checkpoints):
         if (state.epoch, state.place) == (1, 3):
             os.kill(os.getpid(), signal.SIGKILL)
 
-rabbithole.alice.learner.AT_ONCE = 4
-rabbithole.alice.train.Checkpoints = Killed
+rabbithole.text.learner.AT_ONCE = 4
+rabbithole.text.train.Checkpoints = Killed
 given = json.loads(sys.argv[1])
 paths = {name: Path(path) for name, path in given.pop("paths").items()}
-rabbithole.alice.train.train_text(**given, **paths)
+rabbithole.text.train.train_text(**given, **paths)
 """
 SETTINGS: dict[str, dict[str, Any]] = {
     "deck": {
@@ -76,7 +76,7 @@ def test_a_killed_text_training_ends_as_one_left_alone(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A batch of four updates, so that an epoch of this little has several.
-    monkeypatch.setattr("rabbithole.alice.learner.AT_ONCE", 4)
+    monkeypatch.setattr("rabbithole.text.learner.AT_ONCE", 4)
     text = tmp_path / "book.txt"
     text.write_text("the cat sat on the mat; the dog ran to the log. " * 40)
     given = arguments(model)

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from rabbithole.alice.adapting import adapting_log_probabilities
-from rabbithole.alice.checkpoint import load
-from rabbithole.alice.corpus import code_lengths, read_book, split
-from rabbithole.alice.sample import context_of, sample_text, word_share, words_of
-from rabbithole.alice.train import train_text
-from rabbithole.models.char_deck import CharDeck
-from rabbithole.models.char_gru import CharGru
+from rabbithole.models.text.char_gru import CharGru
+from rabbithole.models.text.deck import CharDeck
+from rabbithole.text.checkpoint import load
+from rabbithole.text.corpus import code_lengths, read_book, split
+from rabbithole.text.dynamic_evaluation import adapting_log_probabilities
+from rabbithole.text.sample import context_of, sample_text, word_share, words_of
+from rabbithole.text.train import train_text
 
 LINE = "the cat sat on the mat; the dog ran to the log. "
 SETTINGS: dict[str, dict[str, Any]] = {

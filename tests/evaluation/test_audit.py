@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from window_fixtures import Session, random_sessions, session, write_windows
 
-from rabbithole.evaluation.audit import audit
+from rabbithole.studies.leak_probe import audit
 
 SETTINGS = {
     "embedding_width": 4,

@@ -11,7 +11,7 @@ from rabbithole.evaluation.calibration import (
     reliability,
     slope_and_intercept,
 )
-from rabbithole.evaluation.intervals import wilson
+from rabbithole.evaluation.delong import wilson
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from rabbithole.evaluation.checks import check
-from rabbithole.files import read_json, write_json
+from rabbithole.checks.leak_checks import check
+from rabbithole.ingest.build import build_events
+from rabbithole.ingest.locate import locate
+from rabbithole.io.atomic import read_json, write_json
+from rabbithole.io.manifests import data_files
 from rabbithole.sessions.build import build_sessions
-from rabbithole.simulate.write import simulate
-from rabbithole.sources.build import build_events
-from rabbithole.sources.locate import locate
-from rabbithole.spark import SparkOptions
-from rabbithole.tables import data_files
+from rabbithole.simulator.write import simulate
+from rabbithole.spark.session import SparkOptions
 from rabbithole.windows.build import build_windows
 from rabbithole.windows.fields import FIRST_VALUE
 

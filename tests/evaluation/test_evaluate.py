@@ -8,10 +8,10 @@ from scipy.special import expit, logit
 from sklearn.metrics import auc, average_precision_score, roc_auc_score
 
 from rabbithole.errors import UserError
+from rabbithole.evaluation.compare_models import rank
 from rabbithole.evaluation.curves import roc, thin
 from rabbithole.evaluation.ensemble import ensemble
 from rabbithole.evaluation.evaluate import evaluate
-from rabbithole.evaluation.rank import rank
 
 CAMPAIGN = {"contact_cost": 1.0, "sale_worth": 20.0}
 

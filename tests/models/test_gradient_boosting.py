@@ -10,7 +10,7 @@ from rabbithole.errors import UserError
 from rabbithole.models import gradient_boosting
 from rabbithole.models.aggregates import CALENDAR, Beginnings, aggregates, frequent_codes
 from rabbithole.models.gradient_boosting import Model
-from rabbithole.training.inputs import read_encoding, read_split
+from rabbithole.training.data import read_encoding, read_split
 from rabbithole.windows.fields import MISSING, RARE, UNSEEN
 
 SETTINGS = {"learning_rate": 0.1, "iterations": 20, "leaves": 8}

@@ -7,8 +7,8 @@ import pytest
 from flax import nnx
 from window_fixtures import SIZES
 
-from rabbithole.models.char_recurrence import GruLayer, recurrence
 from rabbithole.models.dilated_conv import TAPS, GatedBlock, dilations_for
+from rabbithole.models.gru_layer import GruLayer, recurrence
 from rabbithole.models.registry import model_class
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, RARE, UNSEEN
 

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.special import expit
 
+from rabbithole.evaluation.compare_models import rank
 from rabbithole.evaluation.evaluate import evaluate
 from rabbithole.evaluation.explain import journeys
 from rabbithole.evaluation.importance import field_importance, step_importance
-from rabbithole.evaluation.rank import rank
-from rabbithole.files import write_json
+from rabbithole.io.atomic import write_json
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
 

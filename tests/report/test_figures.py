@@ -90,7 +90,7 @@ def test_a_figure_without_a_buyer_says_so_or_stays_empty(tmp_path):
 
 
 def test_alice_learning_names_both_networks(run, tmp_path):
-    module = import_module("rabbithole.report.alice_learning")
+    module = import_module("rabbithole.report.figures.alice_learning")
     module.alice_learning(histories=run["alice"]["histories"], output=tmp_path / "a.svg", style=STYLE)
     svg = (tmp_path / "a.svg").read_text()
     assert "deck" in svg

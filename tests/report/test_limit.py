@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rabbithole.cli.reports import app
-from rabbithole.files import read_json
+from rabbithole.io.atomic import read_json
 
 
 def test_each_row_says_how_far_the_oracle_is_ahead_and_the_baseline_behind(run: dict, tmp_path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rabbithole.evaluation.next_event import Judgement
-from rabbithole.files import read_json, write_json
+from rabbithole.io.atomic import read_json, write_json
 from rabbithole.report.page import page
 from rabbithole.windows.next_events import NOT_ASKED, Classes
 

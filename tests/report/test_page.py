@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 import pytest
 
 from rabbithole.report.card import left_out_facts
-from rabbithole.report.early import early
-from rabbithole.report.importance import importance
-from rabbithole.report.journeys import journeys
+from rabbithole.report.figures.early import early
+from rabbithole.report.figures.importance import importance
+from rabbithole.report.figures.journeys import journeys
+from rabbithole.report.figures.roc import roc
 from rabbithole.report.page import page
-from rabbithole.report.roc import roc
 from rabbithole.report.wording import GAP
 
 STYLE = {"width": 6.4, "font_size": 10}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sessions_by_hand import BEGIN, HASH, event, others, sessions
 
-from rabbithole.spark import SparkOptions
+from rabbithole.spark.session import SparkOptions
 
 NOBODY = {"sessions": 0, "buyers": 0, "events": 0}
 

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rabbithole.ingest import lines
+from rabbithole.ingest.build import build_events
+from rabbithole.ingest.locate import locate
+from rabbithole.io.manifests import read_manifest
 from rabbithole.sessions.build import build_sessions
-from rabbithole.sources import lines
-from rabbithole.sources.build import build_events
-from rabbithole.sources.locate import locate
-from rabbithole.spark import SparkOptions
-from rabbithole.tables import read_manifest
+from rabbithole.spark.session import SparkOptions
 
 CLICKS = 90_000
 ORDER = ("session_id", "timestamp", "position")

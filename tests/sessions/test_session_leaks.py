@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sessions_by_hand import HASH, event, others, sessions
 
-from rabbithole.spark import SparkOptions
+from rabbithole.spark.session import SparkOptions
 
 
 def test_extra_events_after_the_first_transaction_change_no_session(

@@ -9,7 +9,7 @@ import pytest
 from sessions_by_hand import BEGIN, HASH, Event, event, others, sessions
 
 from rabbithole.errors import UserError
-from rabbithole.spark import SparkOptions
+from rabbithole.spark.session import SparkOptions
 
 
 def test_sessions_are_labelled_and_cut_strictly_before_the_first_purchase(

@@ -5,12 +5,11 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from rabbithole.simulate.catalogue import make_catalogue
-from rabbithole.simulate.emission import Seen
-from rabbithole.simulate.scores import BestScores, best_scores
-from rabbithole.simulate.shop import milliseconds
-from rabbithole.simulate.shoppers import Events, draw_events, prepare
-from rabbithole.simulate.shops import SHOPS
+from rabbithole.simulator.catalogue import make_catalogue
+from rabbithole.simulator.posterior import BestScores, Seen, best_scores
+from rabbithole.simulator.shop import milliseconds
+from rabbithole.simulator.shoppers import Events, draw_events, prepare
+from rabbithole.simulator.shops import SHOPS
 
 SESSIONS = {"yoochoose": 100_000, "retailrocket": 400_000}
 STEPS = [1, 2, 3, 5]

@@ -12,18 +12,18 @@ import pytest
 from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
-from rabbithole.evaluation.next_oracle import judge_oracle
-from rabbithole.files import read_json, write_json
+from rabbithole.evaluation.next_event_oracle import judge_oracle
+from rabbithole.ingest.build import build_events
+from rabbithole.ingest.locate import locate
+from rabbithole.io.atomic import read_json, write_json
 from rabbithole.sessions.build import build_sessions
-from rabbithole.simulate.next_event import waits_at_least
-from rabbithole.simulate.oracle import score_oracle
-from rabbithole.simulate.shop import Shop
-from rabbithole.simulate.shops import SHOPS
-from rabbithole.simulate.write import simulate
-from rabbithole.simulate.yoochoose import BRANDS, NUMBERS
-from rabbithole.sources.build import build_events
-from rabbithole.sources.locate import locate
-from rabbithole.spark import SparkOptions
+from rabbithole.simulator.next_event import waits_at_least
+from rabbithole.simulator.oracle import score_oracle
+from rabbithole.simulator.shop import Shop
+from rabbithole.simulator.shops import SHOPS
+from rabbithole.simulator.write import simulate
+from rabbithole.simulator.yoochoose import BRANDS, NUMBERS
+from rabbithole.spark.session import SparkOptions
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]

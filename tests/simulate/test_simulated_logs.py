@@ -11,16 +11,16 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-import rabbithole.simulate.write
+import rabbithole.simulator.write
 from rabbithole.errors import UserError
+from rabbithole.ingest.build import build_events
+from rabbithole.ingest.locate import locate
+from rabbithole.io.manifests import read_manifest
 from rabbithole.sessions.build import build_sessions
-from rabbithole.simulate.shop import from_json
-from rabbithole.simulate.shops import SHOPS
-from rabbithole.simulate.write import simulate
-from rabbithole.sources.build import build_events
-from rabbithole.sources.locate import locate
-from rabbithole.spark import SparkOptions
-from rabbithole.tables import read_manifest
+from rabbithole.simulator.shop import from_json
+from rabbithole.simulator.shops import SHOPS
+from rabbithole.simulator.write import simulate
+from rabbithole.spark.session import SparkOptions
 
 RAW = {
     "yoochoose": {"yoochoose-clicks.dat", "yoochoose-buys.dat", "yoochoose-test.dat"},
@@ -173,7 +173,7 @@ def test_a_seed_gives_its_own_bytes_each_time(
     format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Several chunks, one of them drawn while another is written.
-    monkeypatch.setattr(rabbithole.simulate.write, "CHUNK", 300)
+    monkeypatch.setattr(rabbithole.simulator.write, "CHUNK", 300)
     digests = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         simulate(format=format, sessions=1000, seed=seed, output=tmp_path / name)

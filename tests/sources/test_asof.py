@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from rabbithole.sources.asof import AsOf
+from rabbithole.io.asof import AsOf
 
 
 def test_lookups_find_what_a_search_by_hand_finds() -> None:

@@ -5,7 +5,7 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 
-from rabbithole.sources.checks import Checks, epoch_milliseconds, iso_time, price
+from rabbithole.formats.columns import Checks, epoch_milliseconds, iso_time, price
 
 MOMENT = dt.datetime(2014, 4, 7, 10, 51, 9, 277000, tzinfo=dt.UTC)
 

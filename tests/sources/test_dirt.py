@@ -10,7 +10,7 @@ import pytest
 from logs_by_hand import CLICKS, EVENTS, read, set_aside
 
 from rabbithole.errors import UserError
-from rabbithole.spark import SparkOptions
+from rabbithole.spark.session import SparkOptions
 
 PROPERTIES = "timestamp,itemid,property,value\n"
 LOG = {

@@ -7,8 +7,8 @@ import py7zr
 import pytest
 
 from rabbithole.errors import UserError
-from rabbithole.sources.locate import locate
-from rabbithole.sources.unpack import unpack
+from rabbithole.ingest.locate import locate
+from rabbithole.io.archives import unpack
 
 
 def touch(folder: Path, *names: str) -> None:

@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from rabbithole.errors import UserError
-from rabbithole.sources import lines, yoochoose
-from rabbithole.sources.lines import Piece, RawFile
-from rabbithole.sources.parts import whole_keys
-from rabbithole.sources.reading import collect, read_piece
+from rabbithole.formats import yoochoose
+from rabbithole.ingest import lines
+from rabbithole.ingest.lines import Piece, RawFile
+from rabbithole.ingest.reading import collect, read_piece
+from rabbithole.io.parts import whole_keys
 
 TEXT = "\ufeffsession,timestamp,item,category\n" + "".join(
     f"{n},2014-04-07T10:51:09.277Z,{100 + n},0" + ("\r\n" if n % 3 else "\n") + "\n" * (n % 5 == 0)

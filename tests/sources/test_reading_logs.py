@@ -12,9 +12,9 @@ import pytest
 from logs_by_hand import CLICKS, EVENTS, read, set_aside
 
 from rabbithole.errors import UserError
-from rabbithole.sources.locate import locate
-from rabbithole.sources.retailrocket import roots
-from rabbithole.spark import SparkOptions
+from rabbithole.formats.retailrocket import roots
+from rabbithole.ingest.locate import locate
+from rabbithole.spark.session import SparkOptions
 
 
 @pytest.fixture(scope="module")

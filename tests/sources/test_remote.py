@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rabbithole.errors import UserError
-from rabbithole.sources.remote import files_of
-from rabbithole.spark import SparkOptions
+from rabbithole.ingest.remote import files_of
+from rabbithole.spark.session import SparkOptions
 
 CLICKS, BUYS = "1,2014-04-07T10:51:09.277Z,5,0\n", "1,2014-04-07T10:54:09.868Z,5,0,2\n"
 

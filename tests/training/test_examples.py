@@ -7,14 +7,26 @@ import pytest
 from scipy.special import expit
 from window_fixtures import random_sessions, session, write_windows
 
-from rabbithole.training.augment import ITEM, augment_windows, drop_events, hide
-from rabbithole.training.balance import balanced_rows, class_weights, prior_shift
-from rabbithole.training.batches import Shape, arrange, distinct, fitting, gather, plan, random, shapes
-from rabbithole.training.buyer import Buyer, losses
-from rabbithole.training.feed import FromAccelerator
-from rabbithole.training.inputs import read_encoding, read_split
-from rabbithole.training.rows import take_rows
-from rabbithole.training.sharing import Sharing
+from rabbithole.training.batching import (
+    ITEM,
+    Shape,
+    arrange,
+    augment_windows,
+    distinct,
+    drop_events,
+    fitting,
+    gather,
+    hide,
+    plan,
+    random,
+    shapes,
+)
+from rabbithole.training.calibration import balanced_rows, class_weights, prior_shift
+from rabbithole.training.data import read_encoding, read_split
+from rabbithole.training.devices import FromAccelerator
+from rabbithole.training.mesh import Sharing
+from rabbithole.training.purchase import Buyer, losses
+from rabbithole.training.train_step import take_rows
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, PADDING, RARE, UNSEEN
 
 BUYER = np.array([1] * 20 + [0] * 180, np.int8)

@@ -9,11 +9,11 @@ import pytest
 from window_fixtures import SIZES, session, write_windows
 
 from rabbithole.errors import UserError
-from rabbithole.evaluation.next_baselines import judge_baselines, transitions
 from rabbithole.evaluation.next_event import mean_with_interval
-from rabbithole.evaluation.next_network import judge_networks
-from rabbithole.files import write_json
-from rabbithole.training.inputs import read_begun, read_encoding, read_split
+from rabbithole.evaluation.next_event_baselines import judge_baselines, transitions
+from rabbithole.evaluation.next_event_networks import judge_networks
+from rabbithole.io.atomic import write_json
+from rabbithole.training.data import read_begun, read_encoding, read_split
 from rabbithole.training.next_event import NextEvent
 from rabbithole.training.score import score
 from rabbithole.training.train import train
@@ -123,9 +123,9 @@ def test_where_batches_are_gathered_makes_no_difference(
 ) -> None:
     """By the processor, or as on an accelerator; nothing is hidden, as each draws that in its own way."""
     how = {"unseen_share": 0.0, "epochs": 1}
-    monkeypatch.setattr("rabbithole.training.source.accelerated", lambda: False)
+    monkeypatch.setattr("rabbithole.training.devices.accelerated", lambda: False)
     host = fit(windows, tmp_path / "host", "gru", **how)
-    monkeypatch.setattr("rabbithole.training.source.accelerated", lambda: True)
+    monkeypatch.setattr("rabbithole.training.devices.accelerated", lambda: True)
     there = fit(windows, tmp_path / "there", "gru", **how)
     value = host["event"]["cross_entropy"]["value"]
     assert there["event"]["cross_entropy"]["value"] == pytest.approx(value, rel=1e-4)

@@ -19,11 +19,10 @@ import pyarrow.parquet as pq
 import pytest
 from window_fixtures import random_sessions, write_windows
 
-from rabbithole.training.network import Learned
-from rabbithole.training.resume import FILES, Checkpoints
+from rabbithole.training.checkpoints import FILES, Checkpoints, TrainingState
 from rabbithole.training.score import score
-from rabbithole.training.state import TrainingState
 from rabbithole.training.train import train
+from rabbithole.training.train_step import Learned
 
 PROGRAM = """
 import json, sys

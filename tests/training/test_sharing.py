@@ -18,7 +18,7 @@ from rabbithole.training.train import train
 PROGRAM = """
 import json, os, sys
 from pathlib import Path
-from rabbithole.training import source
+from rabbithole.training import devices as source
 from rabbithole.training.train import train
 
 if "ACCELERATED" in os.environ:

@@ -161,9 +161,9 @@ def test_where_batches_are_gathered_makes_no_difference(tmp_path, monkeypatch):
     rng = np.random.default_rng(4)
     rows = {split: random_sessions(150, rng, prefix=split, longest=4) for split in ("train", "valid", "test")}
     windows = write_windows(tmp_path / "windows", length=4, sizes=SIZES | {"item": 200}, **rows)
-    monkeypatch.setattr("rabbithole.training.source.accelerated", lambda: False)
+    monkeypatch.setattr("rabbithole.training.devices.accelerated", lambda: False)
     host = fit(windows, tmp_path / "host", "gru", unseen_share=0.0)
-    monkeypatch.setattr("rabbithole.training.source.accelerated", lambda: True)
+    monkeypatch.setattr("rabbithole.training.devices.accelerated", lambda: True)
     there = fit(windows, tmp_path / "there", "gru", unseen_share=0.0)
     for one, other in zip(host["epochs"], there["epochs"], strict=True):
         assert other == pytest.approx(one, rel=1e-5)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from window_fixtures import random_sessions, write_windows
 
-from rabbithole.evaluation import trials
-from rabbithole.report.compare import comparison_tables
+from rabbithole.studies import ablation as trials
+from rabbithole.studies.ablation_report import comparison_tables
 
 SETTINGS = {
     "embedding_width": 4,

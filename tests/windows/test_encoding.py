@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from rabbithole.errors import UserError
-from rabbithole.sessions.work import SCHEMA
-from rabbithole.sources.retailrocket import ROOTS
-from rabbithole.spark import SparkOptions
-from rabbithole.tables import write_manifest
-from rabbithole.training.inputs import read_encoding
+from rabbithole.formats.retailrocket import ROOTS
+from rabbithole.io.manifests import write_manifest
+from rabbithole.sessions.session_task import SCHEMA
+from rabbithole.spark.session import SparkOptions
+from rabbithole.training.data import read_encoding
 from rabbithole.windows.build import build_windows
 from rabbithole.windows.encoder import Encoder
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, RARE, UNSEEN

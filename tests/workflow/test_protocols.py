@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from workflow_runs import ROOT, snakemake
 
-from rabbithole.simulate.write import simulate
+from rabbithole.simulator.write import simulate
 
 
 @pytest.fixture(scope="module")

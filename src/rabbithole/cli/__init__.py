@@ -8,7 +8,7 @@ import sys
 from rabbithole.cli import book, purchases, reports, tools  # noqa: F401 - they add their commands
 from rabbithole.cli.app import app
 from rabbithole.errors import UserError
-from rabbithole.parent import die_with_parent
+from rabbithole.workflow.parent import die_with_parent
 
 
 def main() -> None:

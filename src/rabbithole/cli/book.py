@@ -11,7 +11,7 @@ from rabbithole.cli.app import File, Json, Threads, app, use_threads
 @app.command()
 def book(settings: Json, output: File) -> None:
     """Fetch the text of Alice's Adventures in Wonderland and check it."""
-    from rabbithole.alice.fetch import fetch
+    from rabbithole.text.fetch import fetch
 
     fetch(**settings, output=output)
 
@@ -29,7 +29,7 @@ def train_text(
 ) -> None:
     """Learn the book with one text model."""
     use_threads(threads)
-    from rabbithole.alice.train import train_text
+    from rabbithole.text.train import train_text
 
     train_text(
         **settings,
@@ -47,6 +47,6 @@ def train_text(
 def sample_text(settings: Json, checkpoint: File, text: File, output: File, threads: Threads = 1) -> None:
     """Write on from the book with a trained text model."""
     use_threads(threads)
-    from rabbithole.alice.sample import sample_text
+    from rabbithole.text.sample import sample_text
 
     sample_text(**settings, checkpoint=checkpoint, text=text, output=output)

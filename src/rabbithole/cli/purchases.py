@@ -11,7 +11,7 @@ from rabbithole.cli.app import File, Json, Shared, Threads, app, use_threads
 @app.command()
 def simulate(settings: Json, output: File) -> None:
     """Write a raw log of simulated shoppers, with its parameters and the truth."""
-    from rabbithole.simulate.write import simulate
+    from rabbithole.simulator.write import simulate
 
     simulate(**settings, output=output)
 
@@ -19,9 +19,9 @@ def simulate(settings: Json, output: File) -> None:
 @app.command()
 def events(settings: Json, spark: Json, output: Shared, rejected: Shared) -> None:
     """Read a raw log into events; set aside the lines that can't be read."""
-    from rabbithole.sources.build import build_events
-    from rabbithole.sources.remote import files_of
-    from rabbithole.spark import options_of
+    from rabbithole.ingest.build import build_events
+    from rabbithole.ingest.remote import files_of
+    from rabbithole.spark.session import options_of
 
     options, fetched = options_of(spark), output.with_name("fetched")
     with files_of(settings["format"], settings.pop("source"), fetched, options) as files:
@@ -32,7 +32,7 @@ def events(settings: Json, spark: Json, output: Shared, rejected: Shared) -> Non
 def sessions(settings: Json, spark: Json, events: Shared, output: Shared) -> None:
     """Gather events into sessions: labelled, cut before the first purchase, split."""
     from rabbithole.sessions.build import build_sessions
-    from rabbithole.spark import options_of
+    from rabbithole.spark.session import options_of
 
     build_sessions(**settings, events=events, output=output, spark=options_of(spark))
 
@@ -40,7 +40,7 @@ def sessions(settings: Json, spark: Json, events: Shared, output: Shared) -> Non
 @app.command()
 def windows(settings: Json, spark: Json, sessions: Shared, output: Shared) -> None:
     """Fit the encoder on train and write the last steps of each session as codes and numbers."""
-    from rabbithole.spark import options_of
+    from rabbithole.spark.session import options_of
     from rabbithole.windows.build import build_windows
 
     build_windows(**settings, sessions=sessions, output=output, spark=options_of(spark))
@@ -49,7 +49,7 @@ def windows(settings: Json, spark: Json, sessions: Shared, output: Shared) -> No
 @app.command()
 def check(events: File, sessions: File, windows: File, output: File) -> None:
     """Check what was made of a log for leaks into train."""
-    from rabbithole.evaluation.checks import check
+    from rabbithole.checks.leak_checks import check
 
     check(events=events, sessions=sessions, windows=windows, output=output)
 
@@ -57,7 +57,7 @@ def check(events: File, sessions: File, windows: File, output: File) -> None:
 @app.command()
 def oracle(settings: Json, sessions: File, raw: File, output: File) -> None:
     """Score sessions of a simulated log as well as its parameters allow."""
-    from rabbithole.simulate.oracle import score_oracle
+    from rabbithole.simulator.oracle import score_oracle
 
     score_oracle(**settings, sessions=sessions, parameters=raw / "parameters.json", output=output)
 
@@ -100,7 +100,7 @@ def score(settings: Json, checkpoint: File, windows: File, output: File, threads
 def next_event(settings: Json, checkpoints: Json, windows: File, output: File, threads: Threads = 1) -> None:
     """Judge how well a trained network, or several together, foretell the next event."""
     use_threads(threads)
-    from rabbithole.evaluation.next_network import judge_networks
+    from rabbithole.evaluation.next_event_networks import judge_networks
 
     paths = [Path(path) for path in checkpoints]
     judge_networks(**settings, checkpoints=paths, windows=windows, output=output)
@@ -109,7 +109,7 @@ def next_event(settings: Json, checkpoints: Json, windows: File, output: File, t
 @app.command()
 def next_event_baselines(settings: Json, windows: File, most_frequent: File, markov: File) -> None:
     """Judge how well counts of train foretell the next event."""
-    from rabbithole.evaluation.next_baselines import judge_baselines
+    from rabbithole.evaluation.next_event_baselines import judge_baselines
 
     judge_baselines(**settings, windows=windows, most_frequent=most_frequent, markov=markov)
 
@@ -117,7 +117,7 @@ def next_event_baselines(settings: Json, windows: File, most_frequent: File, mar
 @app.command()
 def next_event_oracle(settings: Json, sessions: File, raw: File, windows: File, output: File) -> None:
     """Judge how well the next event of a simulated log could be foretold."""
-    from rabbithole.evaluation.next_oracle import judge_oracle
+    from rabbithole.evaluation.next_event_oracle import judge_oracle
 
     parameters = raw / "parameters.json"
     judge_oracle(**settings, sessions=sessions, parameters=parameters, windows=windows, output=output)
@@ -153,6 +153,6 @@ def explain(
 @app.command()
 def rank(scores: Json, output: File) -> None:
     """Test the models of one data set against each other."""
-    from rabbithole.evaluation.rank import rank
+    from rabbithole.evaluation.compare_models import rank
 
     rank(scores={name: Path(path) for name, path in scores.items()}, output=output)

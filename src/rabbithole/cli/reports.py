@@ -25,8 +25,8 @@ def page(sources: Json, benchmarks: File, output: File, summary: File) -> None:
     """Write the report: one self-contained page, and its headline figures as text."""
     import yaml
 
-    from rabbithole.code_digest import pins
     from rabbithole.report.page import page
+    from rabbithole.workflow.code_digest import pins
 
     settings = yaml.safe_dump(sources.pop("settings"), sort_keys=False)
     made = {"settings": settings, "versions": pins(), "benchmarks": benchmarks}
@@ -37,7 +37,7 @@ def page(sources: Json, benchmarks: File, output: File, summary: File) -> None:
 def probe(settings: Json, windows: File, output: File, threads: Threads = 1) -> None:
     """Hunt for leaks: train briefly on parts of the data."""
     use_threads(threads)
-    from rabbithole.evaluation.audit import audit
+    from rabbithole.studies.leak_probe import audit
 
     audit(**settings, windows=windows, output=output)
 
@@ -45,7 +45,7 @@ def probe(settings: Json, windows: File, output: File, threads: Threads = 1) -> 
 @app.command()
 def audit(audits: Json, output: File) -> None:
     """Write what the hunt for leaks found as tables, and print it."""
-    from rabbithole.report.audit import audit_tables
+    from rabbithole.studies.leak_report import audit_tables
 
     audit_tables(audits=as_paths(audits), output=output)
     print(output.read_text("utf-8"))
@@ -57,7 +57,7 @@ def trial(
 ) -> None:
     """Train a network in several ways, to compare them."""
     use_threads(threads)
-    from rabbithole.evaluation.trials import trial
+    from rabbithole.studies.ablation import trial
 
     trial(**settings, windows=windows, oracle=oracle, output=output)
 
@@ -65,7 +65,7 @@ def trial(
 @app.command()
 def compare(trials: Json, output: File) -> None:
     """Write how the ways to train compare as tables, and print it."""
-    from rabbithole.report.compare import comparison_tables
+    from rabbithole.studies.ablation_report import comparison_tables
 
     comparison_tables(trials=as_paths(trials), output=output)
     print(output.read_text("utf-8"))
@@ -74,7 +74,7 @@ def compare(trials: Json, output: File) -> None:
 @app.command()
 def limit(datasets: Json, output: File) -> None:
     """Write how near the models come to the best possible score as a table, and print it."""
-    from rabbithole.report.limit import limit_tables
+    from rabbithole.studies.oracle_gap import limit_tables
 
     limit_tables(datasets=as_paths(datasets), output=output)
     print(output.read_text("utf-8"))

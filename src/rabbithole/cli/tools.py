@@ -13,7 +13,7 @@ def why() -> None:
 
     Arguments are passed on to Snakemake, such as --configfile or a target.
     """
-    from rabbithole.why import why
+    from rabbithole.workflow.why import why
 
     # As given: typer would take a `--` out, which Snakemake needs before a target.
     for line in why(sys.argv[sys.argv.index("why") + 1 :]):
@@ -25,7 +25,7 @@ def java() -> None:
     """Say on which Java Spark would run here."""
     import tempfile
 
-    from rabbithole.java import java_home
+    from rabbithole.spark.java import java_home
 
     with tempfile.TemporaryDirectory() as scratch:
         home = java_home(Path(scratch))
@@ -36,7 +36,7 @@ def java() -> None:
 @app.command()
 def archive_spark() -> None:
     """Keep in the environment what Spark loads when it starts, so that every step starts sooner."""
-    from rabbithole.spark_archive import archive_spark
+    from rabbithole.spark.class_archive import archive_spark
 
     archive_spark()
 
@@ -44,6 +44,6 @@ def archive_spark() -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON schema of config.yaml."""
-    from rabbithole.settings.whole import Settings
+    from rabbithole.config.settings import Settings
 
     print(json.dumps(Settings.model_json_schema(), indent=2))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from rabbithole.evaluation.intervals import LEVEL, normal_quantile, wilson
+from rabbithole.evaluation.delong import LEVEL, normal_quantile, wilson
 
 CLIP = 1e-12  # A score of exactly 0 or 1 that is wrong once would make the log loss infinite.
 EQUAL_COUNT_BINS = 15

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rabbithole.evaluation.intervals import LEVEL, normal_quantile
+from rabbithole.evaluation.delong import LEVEL, normal_quantile
 from rabbithole.evaluation.scores import Scores
 
 PER = 1000

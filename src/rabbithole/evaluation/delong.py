@@ -1,9 +1,6 @@
-"""How sure an AUC is, and whether two AUCs on the same sessions differ: DeLong's method, in O(n log n).
+"""Intervals of shares."""
 
-Sources: DeLong, DeLong & Clarke-Pearson 1988; the midrank form of Sun & Xu 2014 ("Fast implementation of
-DeLong's algorithm"). Neither scipy nor scikit-learn has it.
-"""
-
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +9,29 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
-from rabbithole.evaluation.intervals import LEVEL, normal_quantile, wilson
+LEVEL = 0.95
+
+
+def normal_quantile(level: float) -> float:
+    """Return how many standard errors a two-sided interval at `level` reaches to each side."""
+    return float(norm.ppf(0.5 + level / 2.0))
+
+
+def wilson(successes: float, trials: int, level: float = LEVEL) -> tuple[float, float]:
+    """Return Wilson's interval of a share; `successes` may be fractional, an expectation over ties.
+
+    Unlike the plain normal interval it stays within 0 and 1 and is of use at a handful of successes.
+    Raises ValueError without trials.
+    """
+    if trials <= 0:
+        raise ValueError("a share needs at least one trial")
+    z = normal_quantile(level)
+    share = successes / trials
+    scale = 1.0 + z * z / trials
+    centre = (share + z * z / (2 * trials)) / scale
+    reach = z * math.sqrt(max(share * (1.0 - share), 0.0) / trials + z * z / (4 * trials * trials)) / scale
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
 
 FEWEST = 2  # A variance needs two sessions of each class.
 

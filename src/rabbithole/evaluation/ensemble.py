@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 
 from rabbithole.errors import UserError
 from rabbithole.evaluation.calibration import CLIP
-from rabbithole.files import whole
+from rabbithole.io.atomic import whole
 
 ORDER = [(name, "ascending") for name in ("split", "steps", "session_id")]
 

@@ -13,9 +13,8 @@ from rabbithole.errors import UserError
 from rabbithole.evaluation import calibration, curves, lift
 from rabbithole.evaluation.campaign import campaign
 from rabbithole.evaluation.delong import auc_with_interval
-from rabbithole.evaluation.rounding import rounded
-from rabbithole.evaluation.scores import Scores, read_scores
-from rabbithole.files import write_json
+from rabbithole.evaluation.scores import Scores, read_scores, rounded
+from rabbithole.io.atomic import write_json
 
 FEWEST_BUYERS = 5  # Below that an AUC by steps says nothing but noise.
 

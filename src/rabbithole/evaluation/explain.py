@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from rabbithole.evaluation.importance import field_importance, step_importance
-from rabbithole.evaluation.rounding import rounded
-from rabbithole.files import read_json, write_json
-from rabbithole.training.checkpoint import read_description
-from rabbithole.training.inputs import read_encoding, read_split
+from rabbithole.evaluation.scores import rounded
+from rabbithole.io.atomic import read_json, write_json
+from rabbithole.training.checkpoints import read_description
+from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.score import Logits, load_model
 from rabbithole.windows.arrays import Windows, take
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE

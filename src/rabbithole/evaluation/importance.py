@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rabbithole.evaluation.delong import Placements, paired_test, placements
-from rabbithole.evaluation.intervals import LEVEL, normal_quantile
+from rabbithole.evaluation.delong import LEVEL, Placements, normal_quantile, paired_test, placements
 from rabbithole.windows.arrays import Windows, take
 from rabbithole.windows.fields import CATEGORICAL, FIELDS, NUMERIC
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rabbithole.evaluation.intervals import wilson
+from rabbithole.evaluation.delong import wilson
 
 TOPS = (0.01, 0.05, 0.10)
 GAIN_SHARES = (0.0, 0.005, *(percent / 100 for percent in range(1, 101)))

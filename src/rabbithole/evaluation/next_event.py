@@ -11,8 +11,8 @@ from scipy.stats import norm
 from sklearn.metrics import precision_recall_fscore_support
 
 from rabbithole.errors import UserError
-from rabbithole.files import write_json
-from rabbithole.training.inputs import Encoding, read_begun
+from rabbithole.io.atomic import write_json
+from rabbithole.training.data import Encoding, read_begun
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.next_events import MOST_CATEGORIES, NOT_ASKED, Classes, answers, read_classes
 

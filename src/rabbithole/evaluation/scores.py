@@ -1,4 +1,4 @@
-"""Scores as evaluation reads them."""
+"""How many digits the results keep."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,20 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
+
+DIGITS = 9  # Keeps the files small; far below any interval.
+
+
+def rounded(value: Any) -> Any:
+    """Round every number within nested lists and dicts to nine significant digits."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(item) for item in value]
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    return value
+
 
 COLUMNS = ("session_id", "split", "steps", "buyer", "score")
 

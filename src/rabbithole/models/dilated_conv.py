@@ -7,8 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from rabbithole.models.embedding import EventEmbedding
-from rabbithole.models.heads import StepHead
+from rabbithole.models.layers import EventEmbedding, StepHead
 
 TAPS = 5
 """Steps that a convolution looks at. With two, as in WaveNet, it takes seven layers, not three, to cover 100

@@ -11,9 +11,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss
 
 from rabbithole.errors import UserError
-from rabbithole.files import read_json, write_json
+from rabbithole.io.atomic import read_json, write_json
 from rabbithole.models.aggregates import Beginnings, aggregates, frequent_codes
-from rabbithole.models.estimator import Estimator
+from rabbithole.models.registry import Estimator
 from rabbithole.windows.arrays import Windows
 
 TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)

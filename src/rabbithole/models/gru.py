@@ -7,9 +7,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from rabbithole.models.char_recurrence import GruLayer
-from rabbithole.models.embedding import EventEmbedding
-from rabbithole.models.heads import StepHead
+from rabbithole.models.gru_layer import GruLayer
+from rabbithole.models.layers import EventEmbedding, StepHead
 
 
 class Model(nnx.Module):

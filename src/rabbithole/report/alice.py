@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rabbithole.files import read_json
-from rabbithole.report.names import shown, within
-from rabbithole.report.style import colour
-from rabbithole.report.svg import inline
+from rabbithole.io.atomic import read_json
+from rabbithole.report.figures.style import colour, inline
+from rabbithole.report.runs import shown, within
 
 # What the deck prints, cut where it begins to repeat itself.
 DECK_SEED = "said, tossing his head contemptuously. 'i dare say you never even spoke to time!' 'perhaps n"

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from rabbithole.report.figure_data import best_on_valid
-from rabbithole.report.names import by_model, model_of, shown, shown_field, within
+from rabbithole.report.runs import best_on_valid, by_model, model_of, shown, shown_field, within
 from rabbithole.report.wording import area, listed
 
 LAST = {1: "last", 2: "2nd", 3: "3rd"}

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from rabbithole.files import read_json
-from rabbithole.report.names import ORACLE, by_model, model_of, shown, within
-from rabbithole.report.style import colour
+from rabbithole.io.atomic import read_json
+from rabbithole.report.figures.style import colour
+from rabbithole.report.runs import ORACLE, by_model, model_of, shown, within
 from rabbithole.report.wording import area, share
 
 MARKOV, MOST_FREQUENT = "markov", "most_frequent"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rabbithole.report.headline import Row, best
-from rabbithole.report.names import ORACLE, model_of, shown_score, within
+from rabbithole.report.runs import ORACLE, model_of, shown_score, within
 from rabbithole.report.wording import GAP, area, chance, factor, number, plural, share
 
 FEW_BUYERS = 100

@@ -18,18 +18,17 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
-from rabbithole.files import remove, whole
-from rabbithole.sessions.choosing import Choice
-from rabbithole.sessions.cutting import cut_sessions, is_transaction
-from rabbithole.sessions.facts import NONE_LEFT, manifest_facts
+from rabbithole.formats.retailrocket import ROOTS
+from rabbithole.io.asof import AsOf
+from rabbithole.io.atomic import remove, whole
+from rabbithole.io.manifests import manifest_path, read_manifest, write_manifest
+from rabbithole.io.parts import by_value, part_files, read_part, whole_keys
+from rabbithole.sessions.cutting import Choice, cut_sessions, is_transaction
+from rabbithole.sessions.session_task import SCHEMA, Plan, Work
 from rabbithole.sessions.splitting import boundaries
-from rabbithole.sessions.work import SCHEMA, Plan, Work
-from rabbithole.sources.asof import AsOf
-from rabbithole.sources.parts import by_value, part_files, read_part, whole_keys
-from rabbithole.sources.retailrocket import ROOTS
-from rabbithole.spark import SparkOptions, spark_session
-from rabbithole.spark_tasks import FACTS, over_indexes
-from rabbithole.tables import manifest_path, read_manifest, write_manifest
+from rabbithole.sessions.summary import NONE_LEFT, manifest_facts
+from rabbithole.spark.session import SparkOptions, spark_session
+from rabbithole.spark.shuffle import FACTS, over_indexes
 
 PRICES = "_prices.parquet"
 """The table of prices by item and time, beside the parts of sessions; readers of the folder pass it by."""

@@ -3,14 +3,16 @@
 All on whole columns: a table of events in, arrays of one entry a session or an event out.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rabbithole.sources.parts import by_value
+from rabbithole.io.parts import by_value
+from rabbithole.sessions.splitting import hash_shares
 
 TRANSACTION = "transaction"
 NEVER = np.iinfo(np.int64).max
@@ -69,3 +71,70 @@ def cut_sessions(events: pa.Table, gap_minutes: float | None) -> Cut:
     per_key = np.diff(np.append(first_of_key, len(begins)))
     number = np.arange(len(begins)) - np.repeat(first_of_key, per_key)
     return Cut(starts, times, keep, kept, first_bought != NEVER, number)
+
+
+CART = "addtocart"
+
+REASONS = ("without_cart", "short", "not_drawn")
+"""Why a session with an event before its first purchase may be left out, in the order of asking."""
+
+LeftOut = Mapping[str, NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is asked of a session.
+
+    `until`: "purchase", or "first_cart" (judged at its first cart before a purchase; one without is left
+    out); `minimum_events`: of what is kept; `sample`: the share drawn, by hash of the visitor (of the session
+    where the log has none) under `seed`.
+    """
+
+    until: str
+    minimum_events: int
+    sample: float
+    seed: int
+
+    def __call__(self, cut: Cut, events: pa.Table) -> tuple[Cut, LeftOut]:
+        """Return the cut in which sessions left out keep no event, and by reason which they are.
+
+        Left out are bool [sessions]. Only what is kept decides, so that no later event can tell.
+        """
+        left_out: dict[str, NDArray[np.bool_]] = {}
+        if self.until == "first_cart":
+            at_cart = _end_at_cart(cut, events["event"])
+            left_out["without_cart"] = (cut.kept > 0) & (at_cart.kept == 0)
+            cut = at_cart
+        if self.minimum_events > 1:
+            left_out["short"] = (cut.kept > 0) & (cut.kept < self.minimum_events)
+            cut = _without(cut, left_out["short"])
+        if self.sample < 1:
+            left_out["not_drawn"] = (cut.kept > 0) & ~self._drawn(cut, events)
+            cut = _without(cut, left_out["not_drawn"])
+        return cut, left_out
+
+    def _drawn(self, cut: Cut, events: pa.Table) -> NDArray[np.bool_]:
+        heads = pa.array(cut.starts[:-1])
+        visitor, key = (events[name].take(heads).combine_chunks() for name in ("visitor", "session_id"))
+        # Another key than the split's: else the sample would hold more of one split than of another.
+        return hash_shares(pc.coalesce(visitor, key), f"sample{self.seed % 10**10:010d}") < self.sample
+
+
+def _end_at_cart(cut: Cut, kinds: pa.ChunkedArray) -> Cut:
+    """Return the cut that keeps of each session its first cart and what is earlier; of one without, nothing.
+
+    Of events at the cart's very time it alone is kept, the first in the log: the others may come of it.
+    """
+    cart = by_value(lambda values: pc.equal(values, CART), kinds).to_numpy(zero_copy_only=False) & cut.keep
+    begins, lengths = cut.starts[:-1], np.diff(cut.starts)
+    rows = np.arange(len(cart))
+    first = np.minimum.reduceat(np.where(cart, rows, len(cart)), begins)
+    time = np.where(first < len(cart), cut.times[np.minimum(first, len(cart) - 1)], -NEVER)
+    keep = (cut.times < np.repeat(time, lengths)) | (rows == np.repeat(first, lengths))
+    return replace(cut, keep=keep, kept=np.add.reduceat(keep.astype(np.int64), begins))
+
+
+def _without(cut: Cut, left_out: NDArray[np.bool_]) -> Cut:
+    """Return the cut in which some sessions keep nothing."""
+    keep = cut.keep & ~np.repeat(left_out, np.diff(cut.starts))
+    return replace(cut, keep=keep, kept=np.where(left_out, 0, cut.kept))

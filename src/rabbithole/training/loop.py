@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rabbithole.training.state import TrainingState
+from rabbithole.training.checkpoints import TrainingState
 
 KEYS = "rbg"
 """Random bits come from the processor's own generator: threefry takes as long to compute (for dropout) and to

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from rabbithole.errors import UserError
-from rabbithole.training.batches import Batch, Shape, arrange
-from rabbithole.training.inputs import Encoding, read_begun, read_split
-from rabbithole.training.task import Forward, Task
+from rabbithole.training.batching import Batch, Shape, arrange
+from rabbithole.training.data import Encoding, read_begun, read_split
+from rabbithole.training.objective import Forward, Task
 from rabbithole.windows.arrays import Windows, joined
 from rabbithole.windows.fields import NUMERIC
 from rabbithole.windows.next_events import NOT_ASKED, Classes, answers, read_classes

@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from rabbithole.errors import UserError
-from rabbithole.files import whole
-from rabbithole.models.estimator import Estimator
-from rabbithole.models.heads import ENDED, RUNNING
-from rabbithole.models.registry import model_class
-from rabbithole.training.batches import shapes
-from rabbithole.training.buyer import Buyer, network_logits
-from rabbithole.training.calibrate import calibrated
-from rabbithole.training.checkpoint import read_description
-from rabbithole.training.inputs import read_encoding, read_parts
+from rabbithole.io.atomic import whole
+from rabbithole.models.layers import ENDED, RUNNING
+from rabbithole.models.registry import Estimator, model_class
+from rabbithole.training.batching import shapes
+from rabbithole.training.calibration import calibrated
+from rabbithole.training.checkpoints import read_description
+from rabbithole.training.data import read_encoding, read_parts
+from rabbithole.training.purchase import Buyer, network_logits
 from rabbithole.training.trainer import load_network
 from rabbithole.windows.arrays import Windows
 

@@ -9,18 +9,15 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from rabbithole.files import whole, write_json
-from rabbithole.models.estimator import Estimator
-from rabbithole.models.registry import model_class
-from rabbithole.tables import read_manifest
-from rabbithole.training.augment import augment_windows
-from rabbithole.training.balance import balanced_rows, class_weights, prior_shift
-from rabbithole.training.batches import random
-from rabbithole.training.checkpoint import save_weights, write_description
-from rabbithole.training.inputs import Encoding, read_encoding
-from rabbithole.training.resume import Checkpoints, digest_of
-from rabbithole.training.sharing import first, join_others
-from rabbithole.training.task import Task, task_class
+from rabbithole.io.atomic import whole, write_json
+from rabbithole.io.manifests import read_manifest
+from rabbithole.models.registry import Estimator, model_class
+from rabbithole.training.batching import augment_windows, random
+from rabbithole.training.calibration import balanced_rows, class_weights, prior_shift
+from rabbithole.training.checkpoints import Checkpoints, digest_of, save_weights, write_description
+from rabbithole.training.data import Encoding, read_encoding
+from rabbithole.training.mesh import first, join_others
+from rabbithole.training.objective import Task, task_class
 from rabbithole.training.trainer import Trainer, build
 
 Fitted = tuple[Callable[[Path], None], dict[str, Any], dict[str, Any]]

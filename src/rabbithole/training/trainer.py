@@ -11,17 +11,15 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
-from rabbithole.models.embedding import ITEM
+from rabbithole.models.layers import ITEM
 from rabbithole.models.registry import model_class
-from rabbithole.training.batches import Shape, fitting, plan, random
-from rabbithole.training.checkpoint import load_weights
-from rabbithole.training.feed import feed_of
+from rabbithole.training.batching import Shape, fitting, plan, random
+from rabbithole.training.checkpoints import TrainingState, load_weights
+from rabbithole.training.devices import feed_of, logits_of
 from rabbithole.training.loop import KEYS, Loop, copy_of
-from rabbithole.training.network import Learned, begin, make_forward, make_step, optimisers, split
-from rabbithole.training.sharing import Sharing
-from rabbithole.training.source import logits_of
-from rabbithole.training.state import TrainingState
-from rabbithole.training.task import Forward, Task
+from rabbithole.training.mesh import Sharing
+from rabbithole.training.objective import Forward, Task
+from rabbithole.training.train_step import Learned, begin, make_forward, make_step, optimisers, split
 from rabbithole.windows.arrays import Windows
 
 

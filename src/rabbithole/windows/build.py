@@ -16,17 +16,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rabbithole.errors import UserError
-from rabbithole.files import remove, whole
+from rabbithole.formats.retailrocket import ROOTS
+from rabbithole.io.atomic import remove, whole
+from rabbithole.io.manifests import manifest_path, read_manifest, write_manifest
+from rabbithole.io.parts import PartWriter, part_files, read_part
 from rabbithole.sessions.build import PRICES
 from rabbithole.sessions.splitting import SPLITS
-from rabbithole.sources.parts import PartWriter, part_files, read_part
-from rabbithole.sources.retailrocket import ROOTS
-from rabbithole.spark import SparkOptions, spark_session
-from rabbithole.spark_tasks import FACTS, over_indexes
-from rabbithole.tables import manifest_path, read_manifest, write_manifest
-from rabbithole.windows.encoder import Encoder
+from rabbithole.spark.session import SparkOptions, spark_session
+from rabbithole.spark.shuffle import FACTS, over_indexes
+from rabbithole.windows.encoder import COUNTS, Count, Encoder, fit
 from rabbithole.windows.fields import CATEGORICAL, FIELDS, MISSING, NUMERIC, UNSEEN
-from rabbithole.windows.fit import COUNTS, Count, fit
 from rabbithole.windows.steps import COLUMNS
 
 SCHEMA = pa.schema(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rabbithole.files import read_json
+from rabbithole.io.atomic import read_json
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING
 

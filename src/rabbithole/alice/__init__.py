@@ -1,1 +1,0 @@
-"""The book, learned letter by letter."""

@@ -1,0 +1,150 @@
+"""The check of config.yaml, and the words for what is wrong in it."""
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from rabbithole.config.settings import Settings
+from rabbithole.errors import UserError
+
+MODELS = Path(__file__).parents[1] / "models"
+
+PLAIN = {
+    "dict_type": "a section of keys",
+    "model_type": "a section of keys",
+    "model_attributes_type": "a section of keys",
+    "too_short": "at least {min_length} items",
+}
+"""Words of our own for some of pydantic's kinds of mistake."""
+
+
+def check(config: dict[str, Any]) -> Settings:
+    """Check a configuration and return it typed.
+
+    A data set or model that is null is left out, so that a file that merges over another can take it away.
+    Raises `UserError` with one line per mistake: the key's path, what was given, what is allowed, and
+    for an unknown key the nearest right one.
+    """
+    for part in ("datasets", "models"):
+        if isinstance(config.get(part), dict):
+            kept = {name: section for name, section in config[part].items() if section is not None}
+            config = {**config, part: kept}
+    try:
+        settings = Settings.model_validate(config)
+    except ValidationError as error:
+        mistakes: dict[str, list[str]] = {}
+        for mistake in error.errors(include_url=False):
+            start, allowed = _explain(config, mistake)
+            mistakes.setdefault(start, []).append(allowed)
+        raise _refused(
+            [start + " or ".join(dict.fromkeys(ends)) for start, ends in mistakes.items()]
+        ) from None
+    known = known_models()
+    unknown = [name for name in settings.models if name not in known]
+    if unknown:
+        near = {name: get_close_matches(name, known, 1) for name in unknown}
+        raise _refused(
+            [
+                f"models.{name}: there is no src/rabbithole/models/{name}.py with a class Model"
+                + (f"; did you mean {near[name][0]}?" if near[name] else ".")
+                + f" Known: {', '.join(known)}"
+                for name in unknown
+            ]
+        )
+    wrong = [(name, kind_of(name)) for name, model in settings.models.items() if model.kind != kind_of(name)]
+    if wrong:
+        raise _refused([f"models.{name}.kind: {name} is of kind {kind!r}" for name, kind in wrong])
+    return settings
+
+
+def kind_of(model: str) -> str:
+    """Return which kind of settings a purchase model takes, by the class that its `Model` is made of."""
+    source = (MODELS / f"{model}.py").read_text("utf-8")
+    return "trees" if re.search(r"^class Model\(Estimator\)", source, re.M) else "network"
+
+
+def known_models() -> list[str]:
+    """Return the names of the purchase models: the files of models/ that define a class `Model`, sorted."""
+    return sorted(
+        path.stem
+        for path in MODELS.glob("*.py")
+        if re.search(r"^class Model\b", path.read_text("utf-8"), re.M)
+    )
+
+
+def _refused(lines: list[str]) -> UserError:
+    return UserError("the configuration is not right:\n" + "\n".join(f"  {line}" for line in lines))
+
+
+def _explain(config: dict[str, Any], mistake: Any) -> tuple[str, str]:
+    """Return the beginning (key and what was given) and the end (what is allowed) of a mistake's line."""
+    value: Any = config
+    path: list[str] = []
+    kind = mistake["type"]
+    for part in mistake["loc"]:
+        # Pydantic puts the names of union members among the keys; only what the user wrote is shown.
+        if part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int):
+            value = value[part]
+        elif kind != "missing" or part != mistake["loc"][-1]:
+            continue
+        path.append(str(part))
+    key = ".".join(path)
+    message = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if kind == "extra_forbidden":
+        allowed = sorted(_section_at(mistake["loc"][:-1]).model_fields)
+        near = get_close_matches(path[-1], allowed, 1, 0.5)
+        hint = f"; did you mean {near[0]}?" if near else "."
+        return f"{key}: there is no such key (given {value!r}){hint} Allowed: ", ", ".join(allowed)
+    if kind == "missing":
+        return f"{key}: ", f"this key is missing{_description(mistake['loc'])}"
+    if kind.startswith("union_tag"):
+        given = value.get("kind") if isinstance(value, dict) else value
+        return f"{key}.kind: given {given!r}, allowed: ", "'network' or 'trees'"
+    if mistake["loc"] and mistake["loc"][-1] == "[key]":
+        return f"{key}: ", "a name is lower-case letters, digits and _ (of a data set - too), first a letter"
+    if not path:
+        return "", message
+    if kind in PLAIN:
+        message = PLAIN[kind].format(**mistake.get("ctx", {}))
+    given = "a section" if isinstance(value, dict) else repr(value)
+    if kind == "value_error":
+        return f"{key}: ", message if isinstance(value, dict) else f"{message} (given {given})"
+    return f"{key}: given {given}, allowed: ", message[0].lower() + message[1:]
+
+
+def _section_at(location: tuple[int | str, ...]) -> type[BaseModel]:
+    """Return the section that a pydantic error location points at."""
+    here: Any = Settings
+    for part in location:
+        if type(None) in get_args(here):
+            # A section that may be null.
+            (here,) = _sections_in(here) or (here,)
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            here = here.model_fields[str(part)].annotation
+        else:
+            # A name in a mapping, or the tag of a union: keep the member that the tag names.
+            sections = _sections_in(here)
+            tagged = [s for s in sections if "kind" in s.model_fields and part in _values(s)]
+            here = tagged[0] if tagged else (sections[0] if len(sections) == 1 else here)
+    return here if isinstance(here, type) else _sections_in(here)[0]
+
+
+def _description(location: tuple[int | str, ...]) -> str:
+    """Return what a missing key is for, to follow its name."""
+    field = _section_at(location[:-1]).model_fields.get(str(location[-1]))
+    return f": {field.description}" if field and field.description else ""
+
+
+def _values(section: type[BaseModel]) -> tuple[Any, ...]:
+    """Return the tags by which a section of a union is known."""
+    return get_args(section.model_fields["kind"].annotation)
+
+
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the sections that a type annotation is made of."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [section for argument in get_args(annotation) for section in _sections_in(argument)]

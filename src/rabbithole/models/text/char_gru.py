@@ -1,0 +1,67 @@
+"""Our text network: an embedding and GRU layers that read on from where they stopped."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from rabbithole.models.gru_layer import GruLayer
+
+State = tuple[Array, ...]
+
+
+class CharGru(nnx.Module):
+    """Predicts every next character of a text from all that came before it.
+
+    Dropout keeps its mask for all steps of one call (Gal and Ghahramani 2016, arXiv:1512.05287, section 4).
+    It acts on the embedding, on each layer's output, and on the kernel that takes a layer's state to the next
+    step (Merity, Keskar and Socher 2018, "Regularizing and optimizing LSTM language models",
+    arXiv:1708.02182, section 2).
+    """
+
+    def __init__(
+        self,
+        *,
+        symbols: int,
+        embedding_width: int,
+        width: int,
+        layers: int,
+        embedding_dropout: float,
+        dropout: float,
+        kernel_dropout: float,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.symbols = symbols
+        self.embedding = nnx.Param(
+            nnx.initializers.normal(0.5)(rngs.params(), (symbols, embedding_width), jnp.float32)
+        )
+        self.layers = nnx.List(
+            [GruLayer(width if n else embedding_width, width, rngs=rngs) for n in range(layers)]
+        )
+        self.embedding_dropout = nnx.Dropout(embedding_dropout, broadcast_dims=(0,))
+        self.dropout = nnx.Dropout(dropout, broadcast_dims=(0,))
+        self.kernel_dropout = nnx.Dropout(kernel_dropout)
+        self.head = nnx.Linear(width, symbols, rngs=rngs)
+
+    def initial_state(self, streams: int) -> State:
+        """Return what a reader knows before the first character: zeros, float32[streams, width] per layer."""
+        return tuple(jnp.zeros((streams, layer.width)) for layer in self.layers)
+
+    def __call__(self, codes: Array, state: State, key: Array | None = None) -> tuple[Array, State]:
+        """Read int32[steps, streams]; return the next character's logits, float32[steps, streams, symbols].
+
+        The second value is the state to go on from. Without a `key` nothing is dropped.
+        """
+        keys = iter(jax.random.split(key, 2 * len(self.layers) + 1)) if key is not None else None
+
+        def drop(dropout: nnx.Dropout, values: Array) -> Array:
+            return values if keys is None else dropout(values, deterministic=False, rngs=next(keys))
+
+        # A product with one-hot rows: its derivative is a product too, where a gather's is a slow scatter.
+        values = drop(self.embedding_dropout, jax.nn.one_hot(codes, self.symbols) @ self.embedding[...])
+        after = []
+        for layer, before in zip(self.layers, state, strict=True):
+            values, last = layer(values, before, drop(self.kernel_dropout, layer.state_kernel[...]))
+            values = drop(self.dropout, values)
+            after.append(last)
+        return self.head(values), tuple(after)

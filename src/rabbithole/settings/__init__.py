@@ -1,1 +1,0 @@
-"""One closed, typed, described model per section of config.yaml."""

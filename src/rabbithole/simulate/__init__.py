@@ -1,1 +1,0 @@
-"""Shoppers with known intentions, written in the raw formats."""

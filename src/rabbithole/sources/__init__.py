@@ -1,1 +1,0 @@
-"""A raw log becomes events."""
