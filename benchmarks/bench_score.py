@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import typer
 from bench_etl import Times, measure
 
-from rabbithole.io.manifests import data_files, write_manifest
+from rabbithole.io.manifests import write_manifest
+from rabbithole.io.parts import data_files
 
 MOMENTS = [1, 2, 3, 5, 10, 20, 50]
 

@@ -20,7 +20,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from rabbithole.simulator.catalogue import Catalogue, make_catalogue
 from rabbithole.simulator.chain import DAY, HOUR
-from rabbithole.simulator.posterior import Seen, best_scores
+from rabbithole.simulator.posterior import ObservedEvents, best_scores
 from rabbithole.simulator.shop import Shop, milliseconds
 from rabbithole.simulator.shoppers import Events, draw_events, prepare
 from rabbithole.simulator.shops import SHOPS
@@ -43,13 +43,13 @@ PUBLISHED: dict[str, dict[str, str]] = {
 WINDOW = 100
 
 
-def seen_of(shop: Shop, events: Events) -> Seen:
+def seen_of(shop: Shop, events: Events) -> ObservedEvents:
     """Bring drawn events into the oracle's form."""
     before = np.empty_like(events.item)
     before[1:] = events.item[:-1]
     before[events.paths.offsets[:-1]] = -1
     context = np.where(events.time >= milliseconds(shop.context_from), events.context, -1)
-    return Seen(events.kind, context, events.item, before, events.dwell)
+    return ObservedEvents(events.kind, context, events.item, before, events.dwell)
 
 
 def aggregates(shop: Shop, catalogue: Catalogue, events: Events) -> Floats:

@@ -26,7 +26,7 @@ from rabbithole.io.atomic import read_json
 from rabbithole.simulator.catalogue import Catalogue, read_catalogue
 from rabbithole.simulator.chain import clock_cells, forward, initial_table
 from rabbithole.simulator.oracle import flat, read_sessions, sessions_of
-from rabbithole.simulator.posterior import Seen, best_scores, log_emission, scores_from
+from rabbithole.simulator.posterior import ObservedEvents, best_scores, log_emission, scores_from
 from rabbithole.simulator.shop import Shop, from_json
 
 Floats = NDArray[np.float64]
@@ -58,7 +58,7 @@ class Part:
     offsets: [n + 1]; start: [n], milliseconds; buyer: [n]; shown: [events, classes], chances of each class.
     """
 
-    seen: Seen
+    seen: ObservedEvents
     offsets: Ints
     start: Ints
     buyer: Bools

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rabbithole.ingest.event_task import SCHEMA
+from rabbithole.ingest.event_task import EVENT_SCHEMA
 from rabbithole.io.manifests import write_manifest
 from rabbithole.sessions.build import build_sessions
 from rabbithole.spark.session import SparkOptions
@@ -49,7 +49,7 @@ def sessions(
         mine = [row for row in events if keys.index(row["session_id"]) % parts == number]
         mine.sort(key=lambda row: (row["session_id"], row["timestamp"], row["position"]))
         if mine:
-            table = pa.Table.from_pylist(mine, SCHEMA)
+            table = pa.Table.from_pylist(mine, EVENT_SCHEMA)
             pq.write_table(table, source / f"part-{number:05}.parquet")
     last = max(row["timestamp"] for row in events)
     visitors = len(keys) if events[0]["visitor"] else None

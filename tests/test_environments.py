@@ -7,7 +7,7 @@ import pytest
 import yaml
 from workflow_runs import ROOT
 
-from rabbithole.workflow.code_digest import code_digest, pins
+from rabbithole.workflow.code_digest import code_digest, pinned_versions
 
 STEPS = {
     "spark": [
@@ -53,7 +53,7 @@ def pinned(name: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", STEPS)
 def test_an_environment_holds_what_its_steps_import_as_the_lock_has_it(name: str) -> None:
-    versions, environment = pins(), pinned(name)
+    versions, environment = pinned_versions(), pinned(name)
     assert {library: versions[library.lower()] for library in environment} == environment
     used = json.loads(code_digest(*[f"rabbithole.{step}" for step in STEPS[name]]))
     imported = {library for library in used if library in versions} | {"typer"}

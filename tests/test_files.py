@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import whole
+from rabbithole.io.atomic import atomic_write
 from rabbithole.io.manifests import read_manifest, write_manifest
 from rabbithole.workflow.fingerprint import fingerprint
 
 
 def test_a_step_that_fails_leaves_the_old_output_and_no_rubbish(tmp_path: Path) -> None:
     target = tmp_path / "out"
-    with whole(target) as path:
+    with atomic_write(target) as path:
         path.mkdir()
         (path / "a").write_text("old")
     (tmp_path / ".out.999999.partial").mkdir()
-    with pytest.raises(RuntimeError), whole(target) as path:
+    with pytest.raises(RuntimeError), atomic_write(target) as path:
         path.mkdir()
         (path / "a").write_text("new, half")
         raise RuntimeError
@@ -27,7 +27,7 @@ def test_a_step_that_fails_leaves_the_old_output_and_no_rubbish(tmp_path: Path) 
 
 
 def test_a_full_disk_is_told_with_the_output_that_did_not_fit(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="No space left") as told, whole(tmp_path / "out"):
+    with pytest.raises(OSError, match="No space left") as told, atomic_write(tmp_path / "out"):
         raise OSError(errno.ENOSPC, "written by a library that does not say where")
     assert told.value.filename == str(tmp_path / "out")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rabbithole import java
 from rabbithole.errors import UserError
+from rabbithole.spark import java
 from rabbithole.spark.java import java_home
 
 COUNT = """

@@ -12,7 +12,7 @@ import yaml
 from rabbithole.config.models import Evaluation, Network, Training, Trees
 from rabbithole.config.settings import Settings
 from rabbithole.config.text import CharGru, DeckText
-from rabbithole.config.validation import check
+from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -89,7 +89,7 @@ def merged(base: dict, over: dict) -> dict:
 )
 def test_a_wrong_setting_is_named_with_what_is_allowed(path: str, value: object, said: list[str]) -> None:
     with pytest.raises(UserError) as error:
-        check(changed(path, value))
+        parse_config(changed(path, value))
     for words in said:
         assert words in str(error.value)
 
@@ -98,13 +98,13 @@ def test_all_mistakes_are_told_at_once() -> None:
     config = changed("seed", -1)
     config["report"]["titel"] = "x"
     with pytest.raises(UserError) as error:
-        check(config)
+        parse_config(config)
     assert "seed" in str(error.value)
     assert "report.titel" in str(error.value)
 
 
 def test_a_third_data_set_takes_any_name() -> None:
-    settings = check(changed("datasets.my-shop_2", CONFIG["datasets"]["yoochoose"]))
+    settings = parse_config(changed("datasets.my-shop_2", CONFIG["datasets"]["yoochoose"]))
     assert list(settings.datasets) == ["yoochoose", "retailrocket", "my-shop_2"]
 
 
@@ -112,17 +112,17 @@ def test_every_overlay_merges_over_the_default() -> None:
     overlays = sorted((ROOT / "config").glob("**/*.yaml"))
     assert overlays
     for overlay in overlays:
-        check(merged(CONFIG, yaml.safe_load(overlay.read_text("utf-8"))))
+        parse_config(merged(CONFIG, yaml.safe_load(overlay.read_text("utf-8"))))
 
 
 @pytest.mark.parametrize("protocol", ["a", "b", "d", "e", "f"])
 def test_a_published_figure_stands_beside_a_real_log_under_its_own_protocol_alone(protocol: str) -> None:
     overlay = (ROOT / f"config/protocols/{protocol}.yaml").read_text("utf-8")
     config = merged(CONFIG, yaml.safe_load(overlay))
-    (dataset,) = check(config).datasets.values()
+    (dataset,) = parse_config(config).datasets.values()
     assert dataset.published is not None
     assert dataset.published_figure == dataset.published.figure
-    (name,) = check(config).datasets
+    (name,) = parse_config(config).datasets
     for change in (
         {"source": "simulate"},
         {"split": {"shares": [0.5, 0.25, 0.25]}},
@@ -131,13 +131,13 @@ def test_a_published_figure_stands_beside_a_real_log_under_its_own_protocol_alon
         {"windows": {"length": 1}},
         {"balance": "undersample"},
     ):
-        (other,) = check(merged(config, {"datasets": {name: change}})).datasets.values()
+        (other,) = parse_config(merged(config, {"datasets": {name: change}})).datasets.values()
         assert other.published_figure is None
 
 
 def test_the_default_names_every_key_and_says_what_it_does() -> None:
     """config.yaml is where a user looks, so no key may be missing from it."""
-    defaults = check(CONFIG).model_dump()
+    defaults = parse_config(CONFIG).model_dump()
 
     def keys(value: object, path: str = "") -> set[str]:
         if not isinstance(value, dict):
@@ -169,27 +169,27 @@ def test_the_schema_is_the_settings() -> None:
 
 
 def test_a_data_set_or_model_that_is_null_is_left_out() -> None:
-    assert list(check(changed("datasets.yoochoose", None)).datasets) == ["retailrocket"]
-    assert "gru" not in check(changed("models.gru", None)).models
+    assert list(parse_config(changed("datasets.yoochoose", None)).datasets) == ["retailrocket"]
+    assert "gru" not in parse_config(changed("models.gru", None)).models
 
 
 def test_the_oracle_is_there_for_sessions_as_simulated_alone() -> None:
-    assert check(CONFIG).datasets["retailrocket"].has_oracle
+    assert parse_config(CONFIG).datasets["retailrocket"].has_oracle
     assert (
-        not check(changed("datasets.retailrocket.sessions.gap_minutes", 30))
+        not parse_config(changed("datasets.retailrocket.sessions.gap_minutes", 30))
         .datasets["retailrocket"]
         .has_oracle
     )
     for key, value in (("until", "first_cart"), ("minimum_events", 2)):
-        other = check(changed(f"datasets.retailrocket.sessions.{key}", value))
+        other = parse_config(changed(f"datasets.retailrocket.sessions.{key}", value))
         assert not other.datasets["retailrocket"].has_oracle
     for key, value in (("source", "data/x"), ("drop_duplicates", False)):
-        other = check(changed(f"datasets.retailrocket.{key}", value))
+        other = parse_config(changed(f"datasets.retailrocket.{key}", value))
         assert not other.datasets["retailrocket"].has_oracle
 
 
 def test_a_key_left_out_means_what_config_yaml_says() -> None:
-    found = check(CONFIG)
+    found = parse_config(CONFIG)
     assert found.training == Training()
     assert found.evaluation == Evaluation()
     assert found.models["gru"] == Network(kind="network")

@@ -11,30 +11,30 @@ import pytest
 from numpy.typing import NDArray
 
 from rabbithole.spark.session import (
+    CLUSTER_VARIABLE,
     PART_BYTES,
-    STARTED,
     SparkOptions,
-    configuration,
-    options_of,
+    resolve_options,
+    spark_configuration,
     spark_session,
 )
-from rabbithole.spark.shuffle import exchange, over_indexes
+from rabbithole.spark.shuffle import map_indexed, shuffle
 
 
 def test_a_user_s_conf_comes_last(tmp_path: Path) -> None:
     options = SparkOptions(conf={"spark.driver.memory": "3g"}, threads=5, memory_mb=2000)
-    conf = configuration(options, tmp_path)
+    conf = spark_configuration(options, tmp_path)
     assert (conf["spark.master"], conf["spark.driver.memory"]) == ("local[5]", "3g")
-    assert configuration(SparkOptions(memory_mb=2000), tmp_path)["spark.driver.memory"] == "1200m"
+    assert spark_configuration(SparkOptions(memory_mb=2000), tmp_path)["spark.driver.memory"] == "1200m"
     # Times would otherwise be read in the zone of whoever runs it.
     assert conf["spark.sql.session.timeZone"] == "UTC"
 
 
 def test_a_cluster_started_for_the_step_comes_before_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"master": "local", "conf": {}, "threads": 2, "memory_mb": 1000}
-    assert options_of(settings) == SparkOptions("local", {}, 2, 1000)
-    monkeypatch.setenv(STARTED, '{"master": "spark://node:7077", "threads": 8}')
-    assert options_of(settings) == SparkOptions("spark://node:7077", {}, 8, 1000)
+    assert resolve_options(settings) == SparkOptions("local", {}, 2, 1000)
+    monkeypatch.setenv(CLUSTER_VARIABLE, '{"master": "spark://node:7077", "threads": 8}')
+    assert resolve_options(settings) == SparkOptions("spark://node:7077", {}, 8, 1000)
 
 
 def test_a_large_log_is_cut_into_parts_that_fit_a_worker() -> None:
@@ -54,7 +54,7 @@ def test_an_inner_session_is_the_outer_one_and_each_index_is_worked_on_once(spar
     with spark_session(spark, "outer") as outer, spark_session(SparkOptions(threads=9), "inner") as inner:
         assert inner is outer
         schema = pa.schema([("index", pa.int64()), ("process", pa.int64())])
-        found = over_indexes(inner, 4, work, schema)
+        found = map_indexed(inner, 4, work, schema)
     assert list(found["index"].to_pylist()) == [1, 2, 2, 3, 3, 3]
     assert os.getpid() not in found["process"].to_pylist()
 
@@ -74,7 +74,7 @@ def test_an_exchange_gives_each_part_its_rows_in_the_log_s_order(spark: SparkOpt
 
     with spark_session(spark, "exchange") as session:
         # More parts than are sent any rows.
-        found = exchange(session, 3, read, 8, gather, sent=schema, found=schema)
+        found = shuffle(session, 3, read, 8, gather, sent=schema, found=schema)
     assert found["part"].to_pylist() == sorted(found["part"].to_pylist())
     for part in range(5):
         expected = [place for place in range(300) if place % 100 < 30 and place * 7 % 5 == part]

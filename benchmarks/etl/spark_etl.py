@@ -16,13 +16,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rabbithole.ingest.build import LAYOUTS
-from rabbithole.ingest.event_task import ROWS, part_of, sort_rows
-from rabbithole.ingest.lines import RawFile, cut
-from rabbithole.ingest.reading import collect, read_piece
+from rabbithole.ingest.event_task import ROWS, partition_of, sort_rows
+from rabbithole.ingest.lines import RawFile, split_files
+from rabbithole.ingest.reading import collect, read_range
 from rabbithole.io.parts import PartWriter
 from rabbithole.sessions.cutting import cut_sessions
 from rabbithole.spark.session import SparkOptions, spark_session
-from rabbithole.spark.shuffle import FACTS, exchange
+from rabbithole.spark.shuffle import REPORT_SCHEMA, shuffle
 from rabbithole.windows.steps import CALENDAR, calendar
 
 LENGTH = 100
@@ -85,7 +85,7 @@ def run(raw: Path, output: Path) -> None:
     names = {"clicks": "yoochoose-clicks.dat", "buys": "yoochoose-buys.dat"}
     files = [RawFile(role, name, str(raw / name), rank) for rank, (role, name) in enumerate(names.items())]
     count = options.partitions(sum((raw / name).stat().st_size for name in names.values()))
-    pieces = cut(files, count)
+    pieces = split_files(files, count)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch, spark_session(options, "benchmark") as spark:
         print(f"start-up {time.perf_counter() - began:.2f}")
@@ -93,10 +93,10 @@ def run(raw: Path, output: Path) -> None:
 
         def read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
             piece = pieces[index]
-            for table in read_piece(piece, LAYOUTS["yoochoose"][piece.file.role], side):
-                yield table, part_of(table["session_id"], count)
+            for table in read_range(piece, LAYOUTS["yoochoose"][piece.file.role], side):
+                yield table, partition_of(table["session_id"], count)
 
-        exchange(spark, len(pieces), read, count, Steps(output), sent=ROWS, found=FACTS)
+        shuffle(spark, len(pieces), read, count, Steps(output), sent=ROWS, found=REPORT_SCHEMA)
         report = collect(pieces, side, output / "_rejected")
         assert report.total("rejected") == 0
 

@@ -17,9 +17,9 @@ import jax
 
 from rabbithole.models import char_recurrence
 from rabbithole.models.registry import model_class
-from rabbithole.training.checkpoints import Checkpoints
+from rabbithole.training.checkpoints import ResumeCheckpoints
 from rabbithole.training.data import read_encoding, read_split
-from rabbithole.training.purchase import Buyer
+from rabbithole.training.purchase import PurchaseObjective
 from rabbithole.training.trainer import Trainer, build
 
 
@@ -42,10 +42,10 @@ def main(which: str, windows: Path, epochs: int, batch_size: int) -> None:
             sizes=encoding.sizes,
             length=encoding.length,
             roots=encoding.roots,
-            outputs=Buyer.outputs,
+            outputs=PurchaseObjective.outputs,
             seed=0,
         ),
-        Buyer(train, valid, balance="none", prefixes=True),
+        PurchaseObjective(train, valid, balance="none", prefixes=True),
         length=encoding.length,
         settings=settings,
         training={"batch_size": batch_size, "epochs": epochs, "patience": epochs, "unseen_share": 0.01},
@@ -60,7 +60,7 @@ def main(which: str, windows: Path, epochs: int, batch_size: int) -> None:
         found.append({**figures, "device": device})
 
     with tempfile.TemporaryDirectory() as folder:
-        trainer.run(note, Checkpoints(Path(folder) / "resume", minutes=5).keep)
+        trainer.run(note, ResumeCheckpoints(Path(folder) / "resume", minutes=5).keep)
     print(json.dumps(found))
 
 

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from rabbithole.models.layers import KNOTS, SMALL
-from rabbithole.training.batching import Batch, Shape, arrange, plan, random, shapes
+from rabbithole.models.layers import KNOTS, ONE_HOT_SIZE
+from rabbithole.training.batching import Batch, Shape, batch_shapes, make_batch, make_rng, plan_batches
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.train_step import TABLE_RATE
 from rabbithole.windows.arrays import Windows
@@ -47,7 +47,7 @@ class Gru(nn.Module):
             for index, (size, width) in enumerate(zip(sizes, widths, strict=True))
         )
         for table in self.tables:
-            nn.init.normal_(table.weight, std=0.1 if table.num_embeddings <= SMALL else 0.01)
+            nn.init.normal_(table.weight, std=0.1 if table.num_embeddings <= ONE_HOT_SIZE else 0.01)
         self.knots: Tensor
         self.register_buffer("knots", torch.tensor(KNOTS))
         features = sum(widths) + (2 + len(KNOTS)) * len(NUMERIC) + 1
@@ -128,8 +128,8 @@ def auc(model: Gru, data: Data, kinds: list[Shape], *, packed: bool) -> float:
     scores: NDArray[np.float64] = np.empty(len(valid))
     model.eval()
     with torch.no_grad():
-        for shape, rows in plan(valid.lengths, np.arange(len(valid)), kinds):
-            codes, numbers, lengths = data(arrange(valid, rows, shape))
+        for shape, rows in plan_batches(valid.lengths, np.arange(len(valid)), kinds):
+            codes, numbers, lengths = data(make_batch(valid, rows, shape))
             logits = model(codes, numbers, lengths, packed=packed)
             ended = logits[torch.arange(len(logits), device=DEVICE), lengths - 1, 1]
             scores[rows] = ended[: len(rows)].double().cpu().numpy()
@@ -146,7 +146,7 @@ def main(variant: str, windows: Path, epochs: int, batch_size: int, sessions: in
     train, valid = (read_split(windows, split, encoding) for split in ("train", "valid"))
     bucketed = variant in ("bucketed", "sparse")
     kinds = (
-        shapes(length=encoding.length, batch_size=batch_size)
+        batch_shapes(length=encoding.length, batch_size=batch_size)
         if bucketed
         else [Shape(batch_size, encoding.length)]
     )
@@ -154,7 +154,7 @@ def main(variant: str, windows: Path, epochs: int, batch_size: int, sessions: in
     sizes = [encoding.sizes[field] for field in CATEGORICAL]
     model = Gru(sizes, sparse=variant == "sparse", prior=float(np.log(share / (1 - share)))).to(DEVICE)
     # Large tables learn by plain descent, in ours and here.
-    large = [table.weight for table in model.tables if table.num_embeddings > SMALL]
+    large = [table.weight for table in model.tables if table.num_embeddings > ONE_HOT_SIZE]
     small = [weight for weight in model.parameters() if not any(weight is one for one in large)]
     optimisers = [torch.optim.AdamW(small, RATE, weight_decay=1e-4, fused=True)]
     if large:
@@ -164,8 +164,8 @@ def main(variant: str, windows: Path, epochs: int, batch_size: int, sessions: in
     used = np.arange(min(sessions, len(train)))
     for epoch in range(epochs):
         began = time.perf_counter()
-        for shape, rows in plan(train.lengths, used, kinds, random(0, epoch)):
-            batch = arrange(train, rows, shape)
+        for shape, rows in plan_batches(train.lengths, used, kinds, make_rng(0, epoch)):
+            batch = make_batch(train, rows, shape)
             codes, numbers, lengths = data(batch)
             there = torch.from_numpy(batch.rows >= 0).float().to(DEVICE)
             buyer = torch.from_numpy(train.buyer[batch.rows].astype(np.float32)).to(DEVICE)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from window_fixtures import Session, random_sessions, session, write_windows
 
-from rabbithole.studies.leak_probe import audit
+from rabbithole.studies.leak_probe import probe_leaks
 
 SETTINGS = {
     "embedding_width": 4,
@@ -42,7 +42,7 @@ PLANTED = {
 
 def audited(folder: Path, rows: dict[str, list[Session]]) -> dict[str, Any]:
     """Return what an audit of these sessions tells."""
-    audit(
+    probe_leaks(
         model="gru",
         settings=SETTINGS,
         training=TRAINING,

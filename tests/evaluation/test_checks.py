@@ -14,7 +14,7 @@ from rabbithole.checks.leak_checks import check
 from rabbithole.ingest.build import build_events
 from rabbithole.ingest.locate import locate
 from rabbithole.io.atomic import read_json, write_json
-from rabbithole.io.manifests import data_files
+from rabbithole.io.parts import data_files
 from rabbithole.sessions.build import build_sessions
 from rabbithole.simulator.write import simulate
 from rabbithole.spark.session import SparkOptions

@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 from sklearn.metrics import auc, average_precision_score, roc_auc_score
 
 from rabbithole.errors import UserError
-from rabbithole.evaluation.compare_models import rank
+from rabbithole.evaluation.compare_models import compare_models
 from rabbithole.evaluation.curves import roc, thin
 from rabbithole.evaluation.ensemble import ensemble
 from rabbithole.evaluation.evaluate import evaluate
@@ -129,7 +129,7 @@ def test_comparison_pairs_sessions_by_their_id(tmp_path):
     write_scores(tmp_path / "bad", noise=3.0, shuffle=True)
     write_scores(tmp_path / "twin", noise=0.1, shuffle=True)
     scores = {"oracle": tmp_path / "good", "gru seed 0": tmp_path / "bad", "gru seed 1": tmp_path / "twin"}
-    rank(scores=scores, output=tmp_path / "comparison.json")
+    compare_models(scores=scores, output=tmp_path / "comparison.json")
     found = json.loads((tmp_path / "comparison.json").read_text())
     pairs = {(pair["first"], pair["second"]): pair for pair in found["pairs"]}
     assert len(pairs) == 3
@@ -142,7 +142,7 @@ def test_comparison_of_different_sessions_is_refused(tmp_path):
     write_scores(tmp_path / "a")
     write_scores(tmp_path / "b", sessions=2002)
     with pytest.raises(UserError, match=r"different test sessions \(1 stand in one alone, such as s02002\)"):
-        rank(scores={"a": tmp_path / "a", "b": tmp_path / "b"}, output=tmp_path / "c.json")
+        compare_models(scores={"a": tmp_path / "a", "b": tmp_path / "b"}, output=tmp_path / "c.json")
 
 
 def test_an_ensemble_is_the_mean_of_log_odds(tmp_path):

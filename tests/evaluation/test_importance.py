@@ -8,10 +8,10 @@ import pytest
 
 from rabbithole.evaluation.importance import (
     GROUP,
-    exchanged,
     field_importance,
-    like_length,
+    length_groups,
     loss,
+    permuted,
     step_importance,
 )
 from rabbithole.windows.arrays import Windows
@@ -64,7 +64,7 @@ def test_a_field_that_is_read_but_says_nothing_is_worth_nothing_within_its_inter
             return 2.0 * sign_at(some, 1) + 0.3 * some.codes[some.offsets[1:] - 1, ITEM]
 
         every = np.ones(len(windows.codes), bool)
-        after = [ended(exchanged(windows, every, ("item",), draw)) for _ in range(3)]
+        after = [ended(permuted(windows, every, ("item",), draw)) for _ in range(3)]
         found = loss(windows.buyer, ended(windows), after)["auc_lost"]
         held += found["low"] <= 0.0 <= found["high"]
     assert held >= 54
@@ -87,11 +87,11 @@ def test_steps_come_from_another_session_of_like_length_whole_and_once():
     # Each step bears its own number, each session's courses can be told.
     codes = np.repeat(np.arange(len(windows.codes), dtype=np.int32)[:, None], len(CATEGORICAL), axis=1)
     windows = dataclasses.replace(windows, codes=codes)
-    group = like_length(windows.lengths)
+    group = length_groups(windows.lengths)
     assert np.bincount(group).min() >= GROUP
     assert (np.diff(group[np.argsort(windows.lengths, kind="stable")]) >= 0).all()
     every = np.ones(len(codes), bool)
-    found = exchanged(windows, every, ("item", "dwell"), np.random.default_rng(0))
+    found = permuted(windows, every, ("item", "dwell"), np.random.default_rng(0))
     assert np.array_equal(np.sort(found.codes[:, ITEM]), codes[:, ITEM])
     assert np.array_equal(found.codes[:, EVENT], codes[:, EVENT])
     owner = np.repeat(np.arange(len(windows)), windows.lengths)

@@ -8,7 +8,7 @@ from window_fixtures import random_sessions, session, write_windows
 
 from rabbithole.errors import UserError
 from rabbithole.models import gradient_boosting
-from rabbithole.models.aggregates import CALENDAR, Beginnings, aggregates, frequent_codes
+from rabbithole.models.aggregates import CALENDAR, Prefixes, aggregates, frequent_codes
 from rabbithole.models.gradient_boosting import Model
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.windows.fields import MISSING, RARE, UNSEEN
@@ -32,7 +32,7 @@ def test_features_are_those_counted_by_hand(tmp_path):
     ]  # fmt: skip
     windows = windows_of(tmp_path / "w", rows)
     codes = {"event": [4, 5], "category": [6, 8]}
-    whole, start = aggregates(windows, Beginnings(np.array([0, 0]), np.array([6, 2])), codes)
+    whole, start = aggregates(windows, Prefixes(np.array([0, 0]), np.array([6, 2])), codes)
     #      steps, distinct, repeats, events 4 5, categories 6 8, missing, unseen, rare
     assert whole[:10].tolist() == [6, 5, 1, 5, 1, 4, 2, 1, 1, 1]
     assert start[:10].tolist() == [2, 1, 1, 1, 1, 2, 0, 0, 0, 0]
@@ -50,7 +50,7 @@ def test_the_order_of_events_tells_it_nothing(tmp_path):
         [rng.permutation(np.arange(a, b)) for a, b in zip(windows.offsets, windows.offsets[1:], strict=False)]
     )
     shuffled = dataclasses.replace(windows, codes=windows.codes[order], numbers=windows.numbers[order])
-    everyone = Beginnings(np.arange(300), windows.lengths)
+    everyone = Prefixes(np.arange(300), windows.lengths)
     codes = frequent_codes(windows)
     np.testing.assert_array_equal(aggregates(windows, everyone, codes), aggregates(shuffled, everyone, codes))
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.special import expit
 
-from rabbithole.evaluation.compare_models import rank
+from rabbithole.evaluation.compare_models import compare_models
 from rabbithole.evaluation.evaluate import evaluate
 from rabbithole.evaluation.explain import journeys
 from rabbithole.evaluation.importance import field_importance, step_importance
@@ -52,7 +52,7 @@ def write_dataset(folder, *, runs, sessions, base):
         scores[name] = folder / name.replace(" ", "-") / "scores.parquet"
         buyer = write_scores(scores[name], seed=len(name), noise=noise, sessions=sessions, base=base)
         evaluate(**CAMPAIGN, scores=scores[name], output=scores[name].with_name("metrics.json"))
-    rank(scores=scores, output=folder / "comparison.json")
+    compare_models(scores=scores, output=folder / "comparison.json")
     histories = {}
     for name in runs:
         if name != "oracle":

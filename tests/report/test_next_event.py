@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from rabbithole.evaluation.next_event import Judgement
+from rabbithole.evaluation.next_event import NextEventMetrics
 from rabbithole.io.atomic import read_json, write_json
 from rabbithole.report.page import page
-from rabbithole.windows.next_events import NOT_ASKED, Classes
+from rabbithole.windows.next_events import IGNORED, Classes
 
 CLASSES = Classes(("view", "addtocart", "purchase", "end"), ("S", "<7>", "no category"))
 NOISE = {
@@ -33,10 +33,10 @@ def write_predictions(output: Path, noise: float, classes: Classes, valid: float
     sizes = len(classes.events), max(len(classes.categories), 1)
     logits = [truth.normal(0, 1.5, (count, size)) for size in sizes]
     answers = [np.argmax(one + truth.gumbel(size=one.shape), axis=1) for one in logits]
-    answers[1][answers[0] >= 2] = NOT_ASKED
+    answers[1][answers[0] >= 2] = IGNORED
     noisy = [one + noise * draw.normal(size=one.shape) for one in logits]
     event, category = (one - np.log(np.exp(one).sum(1, keepdims=True)) for one in noisy)
-    judgement = Judgement(classes)
+    judgement = NextEventMetrics(classes)
     session, step = np.repeat(np.arange(count // 2), 2), np.tile([1, 2], count // 2)
     judgement.add(session, step, (answers[0], answers[1]), (event, category))
     judgement.write(output, [1, 2], valid={"event": valid, "category": None})

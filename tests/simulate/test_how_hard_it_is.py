@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from rabbithole.simulator.catalogue import make_catalogue
-from rabbithole.simulator.posterior import BestScores, Seen, best_scores
+from rabbithole.simulator.posterior import BestScores, ObservedEvents, best_scores
 from rabbithole.simulator.shop import milliseconds
 from rabbithole.simulator.shoppers import Events, draw_events, prepare
 from rabbithole.simulator.shops import SHOPS
@@ -26,7 +26,7 @@ def drawn(request: pytest.FixtureRequest) -> Drawn:
     before = np.roll(events.item, 1)
     before[offsets[:-1]] = -1
     context = np.where(events.time >= milliseconds(shop.context_from), events.context, -1)
-    seen = Seen(events.kind, context, events.item, before, events.dwell)
+    seen = ObservedEvents(events.kind, context, events.item, before, events.dwell)
     start = events.time[offsets[:-1]]
     return shop.format, events, best_scores(shop, catalogue, seen, offsets, start, 100, STEPS)
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
-from rabbithole.evaluation.next_event_oracle import judge_oracle
+from rabbithole.evaluation.next_event_oracle import evaluate_oracle
 from rabbithole.ingest.build import build_events
 from rabbithole.ingest.locate import locate
 from rabbithole.io.atomic import read_json, write_json
@@ -235,7 +235,7 @@ def test_next_events_are_sums_over_all_hidden_paths(built: tuple[Path, Shop], tm
     known = sorted({word for row in rows for word in row["category"] if word})[1:]
     vocabularies = {"event": list(shop.kinds), "category": known if shop.contexts else []}
     write_json(tmp_path / "windows" / "encoder.json", {"vocabularies": vocabularies})
-    judge_oracle(
+    evaluate_oracle(
         sessions=sessions,
         parameters=raw / "parameters.json",
         windows=tmp_path / "windows",

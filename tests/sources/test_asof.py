@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from rabbithole.io.asof import AsOf
+from rabbithole.io.asof import AsOfTable
 
 
 def test_lookups_find_what_a_search_by_hand_finds() -> None:
@@ -12,7 +12,7 @@ def test_lookups_find_what_a_search_by_hand_finds() -> None:
     rng.shuffle(known)
     items, times, order, values = zip(*known, strict=True)
     moments = pa.array(times, pa.int64()).cast(pa.timestamp("us"))
-    table = AsOf.build(pa.table({"item": items, "time": moments, "order": order, "value": values}))
+    table = AsOfTable.build(pa.table({"item": items, "time": moments, "order": order, "value": values}))
     asked = [(str(item), time) for item in range(10) for time in range(-1, 22)]
     for before in (False, True):
         found = table.lookup(
@@ -31,5 +31,5 @@ def test_lookups_find_what_a_search_by_hand_finds() -> None:
 
 def test_an_empty_table_knows_nothing() -> None:
     kinds = {"item": pa.string(), "time": pa.timestamp("us"), "order": pa.int64(), "value": pa.float64()}
-    table = AsOf.build(pa.schema(kinds).empty_table())
+    table = AsOfTable.build(pa.schema(kinds).empty_table())
     assert table.lookup(pa.chunked_array([["1"]]), np.array([5]), before=False).to_pylist() == [None]

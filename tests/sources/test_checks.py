@@ -5,7 +5,7 @@ import datetime as dt
 import pyarrow as pa
 import pytest
 
-from rabbithole.formats.columns import Checks, epoch_milliseconds, iso_time, price
+from rabbithole.formats.columns import RowChecks, parse_epoch_milliseconds, parse_iso_time, parse_price
 
 MOMENT = dt.datetime(2014, 4, 7, 10, 51, 9, 277000, tzinfo=dt.UTC)
 
@@ -27,8 +27,8 @@ MOMENT = dt.datetime(2014, 4, 7, 10, 51, 9, 277000, tzinfo=dt.UTC)
     ],
 )
 def test_iso_times(text: str, expected: dt.datetime | None, beside: list[str]) -> None:
-    checks = Checks(1 + len(beside))
-    times = iso_time(pa.array([text, *beside]), "timestamp", checks)
+    checks = RowChecks(1 + len(beside))
+    times = parse_iso_time(pa.array([text, *beside]), "timestamp", checks)
     assert times[0].as_py() == expected
     assert checks.reasons[0].as_py() == (None if expected else "timestamp is not a time")
 
@@ -46,8 +46,8 @@ def test_iso_times(text: str, expected: dt.datetime | None, beside: list[str]) -
     ],
 )
 def test_epoch_times(text: str, expected: float | None, reason: str | None, beside: list[str]) -> None:
-    checks = Checks(1 + len(beside))
-    times = epoch_milliseconds(pa.array([text, *beside]), "timestamp", checks)
+    checks = RowChecks(1 + len(beside))
+    times = parse_epoch_milliseconds(pa.array([text, *beside]), "timestamp", checks)
     if reason:
         assert reason in checks.reasons[0].as_py()
     else:
@@ -70,8 +70,8 @@ def test_epoch_times(text: str, expected: float | None, reason: str | None, besi
     ],
 )
 def test_prices(text: str, expected: float | None, reason: str | None, beside: list[str]) -> None:
-    checks = Checks(1 + len(beside))
-    numbers = price(pa.array([text, *beside]), "price", checks)
+    checks = RowChecks(1 + len(beside))
+    numbers = parse_price(pa.array([text, *beside]), "price", checks)
     found = checks.reasons[0].as_py()
     if reason:
         assert reason in found

@@ -12,9 +12,9 @@ import pytest
 from rabbithole.errors import UserError
 from rabbithole.formats import yoochoose
 from rabbithole.ingest import lines
-from rabbithole.ingest.lines import Piece, RawFile
-from rabbithole.ingest.reading import collect, read_piece
-from rabbithole.io.parts import whole_keys
+from rabbithole.ingest.lines import FileRange, RawFile
+from rabbithole.ingest.reading import collect, read_range
+from rabbithole.io.parts import whole_groups
 
 TEXT = "\ufeffsession,timestamp,item,category\n" + "".join(
     f"{n},2014-04-07T10:51:09.277Z,{100 + n},0" + ("\r\n" if n % 3 else "\n") + "\n" * (n % 5 == 0)
@@ -29,11 +29,11 @@ def read(folder: Path, path: Path, edges: list[int | None]) -> tuple[list[dict],
     side = folder / "side"
     side.mkdir(parents=True)
     file = RawFile("clicks", "the clicks", str(path), 0)
-    pieces = [Piece(k, file, edges[k] or 0, edges[k + 1]) for k in range(len(edges) - 1)]
+    pieces = [FileRange(k, file, edges[k] or 0, edges[k + 1]) for k in range(len(edges) - 1)]
     rows = [
         row
         for piece in pieces
-        for batch in read_piece(piece, yoochoose.LAYOUTS["clicks"], side)
+        for batch in read_range(piece, yoochoose.LAYOUTS["clicks"], side)
         for row in batch.to_pylist()
     ]
     report = collect(pieces, side, folder / "rejected")
@@ -78,7 +78,7 @@ def test_no_key_is_split_however_long() -> None:
     keys = np.repeat(np.arange(30), rng.integers(1, 40, 30))
     table = pa.table({"key": pa.array(keys.astype(str)), "row": np.arange(len(keys))})
     for size in (1, 7, 100):
-        found = list(whole_keys(table.to_batches(max_chunksize=size), "key", rows=10))
+        found = list(whole_groups(table.to_batches(max_chunksize=size), "key", rows=10))
         assert pa.concat_tables(found).equals(table)
         heads = [part["key"][0].as_py() for part in found]
         assert len(heads) == len(set(heads)) > 5

@@ -10,15 +10,15 @@ from window_fixtures import SIZES, session, write_windows
 
 from rabbithole.errors import UserError
 from rabbithole.evaluation.next_event import mean_with_interval
-from rabbithole.evaluation.next_event_baselines import judge_baselines, transitions
-from rabbithole.evaluation.next_event_networks import judge_networks
+from rabbithole.evaluation.next_event_baselines import evaluate_baselines, transitions
+from rabbithole.evaluation.next_event_networks import evaluate_networks
 from rabbithole.io.atomic import write_json
-from rabbithole.training.data import read_begun, read_encoding, read_split
-from rabbithole.training.next_event import NextEvent
+from rabbithole.training.data import read_encoding, read_from_start, read_split
+from rabbithole.training.next_event import NextEventObjective
 from rabbithole.training.score import score
 from rabbithole.training.train import train
 from rabbithole.windows.fields import FIRST_VALUE, MISSING, NUMERIC, UNSEEN
-from rabbithole.windows.next_events import NOT_ASKED, answers, read_classes
+from rabbithole.windows.next_events import IGNORED, next_event_labels, read_classes
 
 LENGTH = 6
 VOCABULARIES = {"event": ["view", "addtocart"], "category": ["a", "b", "c"]}
@@ -84,7 +84,7 @@ def fit(windows: Path, folder: Path, model: str, **training: Any) -> dict[str, A
         resume=folder / "resume",
         checkpoint_minutes=5,
     )
-    judge_networks(
+    evaluate_networks(
         checkpoints=[folder / "model"], windows=windows, steps=[1, 2], output=folder / "next_event.json"
     )
     found: dict[str, Any] = json.loads((folder / "next_event.json").read_text())
@@ -93,7 +93,7 @@ def fit(windows: Path, folder: Path, model: str, **training: Any) -> dict[str, A
 
 def test_a_network_knows_what_a_first_order_chain_cannot(windows: Path, tmp_path: Path) -> None:
     """After two events the next one is certain, but for the end; a chain knows one event alone."""
-    judge_baselines(
+    evaluate_baselines(
         windows=windows,
         steps=[2],
         most_frequent=tmp_path / "most_frequent.json",
@@ -115,7 +115,7 @@ def test_a_network_knows_what_a_first_order_chain_cannot(windows: Path, tmp_path
         score(checkpoint=tmp_path / "gru/model", windows=windows, steps=[1], output=tmp_path / "x")
     write_json(tmp_path / "model.json", {"sizes": SMALL, "length": LENGTH})
     with pytest.raises(UserError, match="not for the next event"):
-        judge_networks(checkpoints=[tmp_path], windows=windows, steps=[], output=tmp_path / "x")
+        evaluate_networks(checkpoints=[tmp_path], windows=windows, steps=[], output=tmp_path / "x")
 
 
 def test_where_batches_are_gathered_makes_no_difference(
@@ -141,12 +141,12 @@ def test_each_step_is_asked_for_what_follows_it(tmp_path: Path) -> None:
     ]
     folder = small(tmp_path / "windows", train=rows, valid=rows[:2])
     encoding, classes = read_encoding(folder), read_classes(folder)
-    event, category = answers(read_split(folder, "train", encoding), classes, LENGTH)
-    assert event.tolist() == [1, 0, 2, 3, *[0] * (LENGTH - 1), NOT_ASKED]
+    event, category = next_event_labels(read_split(folder, "train", encoding), classes, LENGTH)
+    assert event.tolist() == [1, 0, 2, 3, *[0] * (LENGTH - 1), IGNORED]
     no_category = 3
-    asked = [no_category, NOT_ASKED, NOT_ASKED, NOT_ASKED, *[0] * (LENGTH - 1), NOT_ASKED]
+    asked = [no_category, IGNORED, IGNORED, IGNORED, *[0] * (LENGTH - 1), IGNORED]
     assert category.tolist() == asked
-    task = NextEvent.read(folder, encoding, balance="none", augmentation={})
+    task = NextEventObjective.read(folder, encoding, balance="none", augmentation={})
     dwell = task.train.numbers[task.train.offsets[:-1], NUMERIC.index("dwell")]
     assert np.isnan(dwell).all()
 
@@ -157,7 +157,7 @@ def test_a_long_session_is_judged_on_its_beginning(tmp_path: Path) -> None:
     begin = session("9", 1, [6] * LENGTH) | long
     folder = small(tmp_path / "windows", test=[end, session("8", 0, [4])], test_beginnings=[begin])
     encoding = read_encoding(folder)
-    parts = [part for part in read_begun(folder, "test", encoding) if len(part)]
+    parts = [part for part in read_from_start(folder, "test", encoding) if len(part)]
     items = np.concatenate([part.codes[:, 1] for part in parts])
     assert sorted(items.tolist()) == [4, *[6] * LENGTH]
 
@@ -175,7 +175,9 @@ def test_baselines_are_fitted_on_train_and_judged_on_test(tmp_path: Path) -> Non
     a, b = FIRST_VALUE, FIRST_VALUE + 1
     rows = [session("1", 0, [4] * 2, event=[a, b]), session("2", 1, [4] * 2, event=[a, a])]
     folder = small(tmp_path / "windows", train=rows, valid=rows, test=rows[:1])
-    judge_baselines(windows=folder, steps=[1], most_frequent=tmp_path / "0.json", markov=tmp_path / "1.json")
+    evaluate_baselines(
+        windows=folder, steps=[1], most_frequent=tmp_path / "0.json", markov=tmp_path / "1.json"
+    )
     alone, chain = (json.loads((tmp_path / f"{n}.json").read_text())["event"] for n in (0, 1))
     # In train view, cart, purchase and end follow once each: shares of a quarter. After a view: cart, view
     # and purchase, once each; after a cart the end. Four more counts are dealt out evenly.

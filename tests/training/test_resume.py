@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 import pytest
 from window_fixtures import random_sessions, write_windows
 
-from rabbithole.training.checkpoints import FILES, Checkpoints, TrainingState
+from rabbithole.training.checkpoints import FILES, ResumeCheckpoints, TrainingProgress
 from rabbithole.training.score import score
 from rabbithole.training.train import train
-from rabbithole.training.train_step import Learned
+from rabbithole.training.train_step import TrainState
 
 PROGRAM = """
 import json, sys
@@ -233,17 +233,17 @@ def test_a_changed_setting_begins_anew(
     assert not (tmp_path / "resume").exists()
 
 
-def state(place: int) -> TrainingState:
+def state(place: int) -> TrainingProgress:
     """Return a state whose arrays tell its place."""
     table = jnp.full((50, 4), place, jnp.float32)
-    learned = Learned({"w": table}, table, (table,), (table,), jnp.int32(place), jnp.zeros(2))
+    learned = TrainState({"w": table}, table, (table,), (table,), jnp.int32(place), jnp.zeros(2))
     rows = [{"epoch": 1, "loss": 0.1 + 0.2, "valid_auc": 2 / 3}]
-    return TrainingState(learned, ({"w": table}, table), 1, 1, place, rows, [0.1])
+    return TrainingProgress(learned, ({"w": table}, table), 1, 1, place, rows, [0.1])
 
 
 @pytest.mark.parametrize("damage", ["a byte", "an end", "a file"])
 def test_a_damaged_state_is_passed_over(damage: str, tmp_path: Path) -> None:
-    checkpoints = Checkpoints(tmp_path / "resume/digest", minutes=0.0)
+    checkpoints = ResumeCheckpoints(tmp_path / "resume/digest", minutes=0.0)
     checkpoints.save(state(1))
     shutil.copytree(checkpoints.folder, tmp_path / "older")
     checkpoints.save(state(2))

@@ -8,7 +8,7 @@ import pytest
 from window_fixtures import random_sessions, write_windows
 
 from rabbithole.studies import ablation as trials
-from rabbithole.studies.ablation_report import comparison_tables
+from rabbithole.studies.ablation_report import ablation_tables
 
 SETTINGS = {
     "embedding_width": 4,
@@ -54,6 +54,6 @@ def test_each_way_keeps_true_probabilities_and_each_moment_has_its_rival(
     assert moment["sessions"] == sum(row["events"] >= 2 for row in splits["test"])
     assert min(moment["auc"], moment["alone"]) > 0.6 and abs(moment["difference"]) < 0.05, moment
 
-    comparison_tables(trials={"shop": {"gru": output}}, output=tmp_path / "compare.md")
+    ablation_tables(trials={"shop": {"gru": output}}, output=tmp_path / "compare.md")
     text = (tmp_path / "compare.md").read_text()
     assert f"| none | 1 | {told['ways'][0]['auc']['value']:.4f} |" in text

@@ -14,7 +14,7 @@ import pytest
 from rabbithole.errors import UserError
 from rabbithole.formats.retailrocket import ROOTS
 from rabbithole.io.manifests import write_manifest
-from rabbithole.sessions.session_task import SCHEMA
+from rabbithole.sessions.session_task import SESSION_SCHEMA
 from rabbithole.spark.session import SparkOptions
 from rabbithole.training.data import read_encoding
 from rabbithole.windows.build import build_windows
@@ -50,7 +50,9 @@ def build(folder: Path, rows: list[Session], spark: SparkOptions, **changes: Any
     sessions, output = folder / "sessions", folder / "windows"
     sessions.mkdir(parents=True, exist_ok=True)
     for number in range(2):
-        pq.write_table(pa.Table.from_pylist(rows[number::2], SCHEMA), sessions / f"part-{number:05}.parquet")
+        pq.write_table(
+            pa.Table.from_pylist(rows[number::2], SESSION_SCHEMA), sessions / f"part-{number:05}.parquet"
+        )
     write_manifest(sessions, events={"kept": sum(row["events"] for row in rows)})
     settings = {"length": 4, "minimum_item_count": 2, "timezone": "UTC", "keep_open": False}
     build_windows(sessions=sessions, output=output, spark=spark, **(settings | changes))
@@ -186,7 +188,7 @@ def test_a_field_left_out_is_missing_everywhere_also_for_who_loads_the_encoder(
             expected["cost"] = [None] * len(row["item"])
             assert row == expected
     again = Encoder.load(part)
-    found = again.last(pa.Table.from_pylist(rows[-1:], SCHEMA)).to_pylist()[0]
+    found = again.last(pa.Table.from_pylist(rows[-1:], SESSION_SCHEMA)).to_pylist()[0]
     assert found == {field: read(part, "test")["9"][field] for field in found}
     assert again.sizes == Encoder.load(whole).sizes | dict.fromkeys(set(CATEGORICAL) - set(SEEN), FIRST_VALUE)
 
@@ -194,6 +196,6 @@ def test_a_field_left_out_is_missing_everywhere_also_for_who_loads_the_encoder(
 def test_a_loaded_encoder_codes_as_the_windows_were(tmp_path: Path, spark: SparkOptions) -> None:
     rows = [session("1", "train", ["a", "b", "a"]), *LATER]
     windows = build(tmp_path, rows, spark)
-    again = Encoder.load(windows).last(pa.Table.from_pylist(rows[-1:], SCHEMA)).to_pylist()[0]
+    again = Encoder.load(windows).last(pa.Table.from_pylist(rows[-1:], SESSION_SCHEMA)).to_pylist()[0]
     written = read(windows, "test")["t1"]
     assert all(again[field] == written[field] for field in (*CATEGORICAL, "dwell", "cost"))

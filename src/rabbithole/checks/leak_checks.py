@@ -22,7 +22,8 @@ from rabbithole.checks.time_checks import (
     read_columns,
 )
 from rabbithole.io.atomic import read_json, write_json
-from rabbithole.io.manifests import data_files, read_manifest
+from rabbithole.io.manifests import read_manifest
+from rabbithole.io.parts import data_files
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.windows.fields import CATEGORICAL, FIELDS, FIRST_VALUE, MISSING, NUMERIC
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rabbithole.io.atomic import read_json
-from rabbithole.io.manifests import data_files
+from rabbithole.io.parts import data_files
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.windows.fields import FIRST_VALUE
 

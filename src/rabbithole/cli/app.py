@@ -23,8 +23,8 @@ Threads = Annotated[int, typer.Option(min=1, help="Cores to use.")]
 
 def use_threads(threads: int) -> None:
     """Hold the numeric libraries to so many cores; must come before they are imported."""
-    from rabbithole.training.compile_cache import keep_compiled
+    from rabbithole.training.compile_cache import enable_compile_cache
 
     # NPROC sizes XLA's pool on CPU, OMP_NUM_THREADS scikit-learn's.
     os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = str(threads)
-    keep_compiled()
+    enable_compile_cache()

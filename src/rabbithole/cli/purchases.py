@@ -21,9 +21,9 @@ def events(settings: Json, spark: Json, output: Shared, rejected: Shared) -> Non
     """Read a raw log into events; set aside the lines that can't be read."""
     from rabbithole.ingest.build import build_events
     from rabbithole.ingest.remote import files_of
-    from rabbithole.spark.session import options_of
+    from rabbithole.spark.session import resolve_options
 
-    options, fetched = options_of(spark), output.with_name("fetched")
+    options, fetched = resolve_options(spark), output.with_name("fetched")
     with files_of(settings["format"], settings.pop("source"), fetched, options) as files:
         build_events(**settings, files=files, output=output, rejected=rejected, spark=options)
 
@@ -32,18 +32,18 @@ def events(settings: Json, spark: Json, output: Shared, rejected: Shared) -> Non
 def sessions(settings: Json, spark: Json, events: Shared, output: Shared) -> None:
     """Gather events into sessions: labelled, cut before the first purchase, split."""
     from rabbithole.sessions.build import build_sessions
-    from rabbithole.spark.session import options_of
+    from rabbithole.spark.session import resolve_options
 
-    build_sessions(**settings, events=events, output=output, spark=options_of(spark))
+    build_sessions(**settings, events=events, output=output, spark=resolve_options(spark))
 
 
 @app.command()
 def windows(settings: Json, spark: Json, sessions: Shared, output: Shared) -> None:
     """Fit the encoder on train and write the last steps of each session as codes and numbers."""
-    from rabbithole.spark.session import options_of
+    from rabbithole.spark.session import resolve_options
     from rabbithole.windows.build import build_windows
 
-    build_windows(**settings, sessions=sessions, output=output, spark=options_of(spark))
+    build_windows(**settings, sessions=sessions, output=output, spark=resolve_options(spark))
 
 
 @app.command()
@@ -100,27 +100,27 @@ def score(settings: Json, checkpoint: File, windows: File, output: File, threads
 def next_event(settings: Json, checkpoints: Json, windows: File, output: File, threads: Threads = 1) -> None:
     """Judge how well a trained network, or several together, foretell the next event."""
     use_threads(threads)
-    from rabbithole.evaluation.next_event_networks import judge_networks
+    from rabbithole.evaluation.next_event_networks import evaluate_networks
 
     paths = [Path(path) for path in checkpoints]
-    judge_networks(**settings, checkpoints=paths, windows=windows, output=output)
+    evaluate_networks(**settings, checkpoints=paths, windows=windows, output=output)
 
 
 @app.command()
 def next_event_baselines(settings: Json, windows: File, most_frequent: File, markov: File) -> None:
     """Judge how well counts of train foretell the next event."""
-    from rabbithole.evaluation.next_event_baselines import judge_baselines
+    from rabbithole.evaluation.next_event_baselines import evaluate_baselines
 
-    judge_baselines(**settings, windows=windows, most_frequent=most_frequent, markov=markov)
+    evaluate_baselines(**settings, windows=windows, most_frequent=most_frequent, markov=markov)
 
 
 @app.command()
 def next_event_oracle(settings: Json, sessions: File, raw: File, windows: File, output: File) -> None:
     """Judge how well the next event of a simulated log could be foretold."""
-    from rabbithole.evaluation.next_event_oracle import judge_oracle
+    from rabbithole.evaluation.next_event_oracle import evaluate_oracle
 
     parameters = raw / "parameters.json"
-    judge_oracle(**settings, sessions=sessions, parameters=parameters, windows=windows, output=output)
+    evaluate_oracle(**settings, sessions=sessions, parameters=parameters, windows=windows, output=output)
 
 
 @app.command()
@@ -151,8 +151,8 @@ def explain(
 
 
 @app.command()
-def rank(scores: Json, output: File) -> None:
+def compare_models(scores: Json, output: File) -> None:
     """Test the models of one data set against each other."""
-    from rabbithole.evaluation.compare_models import rank
+    from rabbithole.evaluation.compare_models import compare_models
 
-    rank(scores={name: Path(path) for name, path in scores.items()}, output=output)
+    compare_models(scores={name: Path(path) for name, path in scores.items()}, output=output)

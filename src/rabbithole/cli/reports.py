@@ -26,10 +26,10 @@ def page(sources: Json, benchmarks: File, output: File, summary: File) -> None:
     import yaml
 
     from rabbithole.report.page import page
-    from rabbithole.workflow.code_digest import pins
+    from rabbithole.workflow.code_digest import pinned_versions
 
     settings = yaml.safe_dump(sources.pop("settings"), sort_keys=False)
-    made = {"settings": settings, "versions": pins(), "benchmarks": benchmarks}
+    made = {"settings": settings, "versions": pinned_versions(), "benchmarks": benchmarks}
     page(**sources, made=made, output=output, summary=summary)
 
 
@@ -37,44 +37,44 @@ def page(sources: Json, benchmarks: File, output: File, summary: File) -> None:
 def probe(settings: Json, windows: File, output: File, threads: Threads = 1) -> None:
     """Hunt for leaks: train briefly on parts of the data."""
     use_threads(threads)
-    from rabbithole.studies.leak_probe import audit
+    from rabbithole.studies.leak_probe import probe_leaks
 
-    audit(**settings, windows=windows, output=output)
+    probe_leaks(**settings, windows=windows, output=output)
 
 
 @app.command()
-def audit(audits: Json, output: File) -> None:
+def probe_leaks(audits: Json, output: File) -> None:
     """Write what the hunt for leaks found as tables, and print it."""
-    from rabbithole.studies.leak_report import audit_tables
+    from rabbithole.studies.leak_report import leak_tables
 
-    audit_tables(audits=as_paths(audits), output=output)
+    leak_tables(audits=as_paths(audits), output=output)
     print(output.read_text("utf-8"))
 
 
 @app.command()
-def trial(
+def run_ablation(
     settings: Json, windows: File, output: File, oracle: Path | None = None, threads: Threads = 1
 ) -> None:
     """Train a network in several ways, to compare them."""
     use_threads(threads)
-    from rabbithole.studies.ablation import trial
+    from rabbithole.studies.ablation import run_ablation
 
-    trial(**settings, windows=windows, oracle=oracle, output=output)
+    run_ablation(**settings, windows=windows, oracle=oracle, output=output)
 
 
 @app.command()
 def compare(trials: Json, output: File) -> None:
     """Write how the ways to train compare as tables, and print it."""
-    from rabbithole.studies.ablation_report import comparison_tables
+    from rabbithole.studies.ablation_report import ablation_tables
 
-    comparison_tables(trials=as_paths(trials), output=output)
+    ablation_tables(trials=as_paths(trials), output=output)
     print(output.read_text("utf-8"))
 
 
 @app.command()
 def limit(datasets: Json, output: File) -> None:
     """Write how near the models come to the best possible score as a table, and print it."""
-    from rabbithole.studies.oracle_gap import limit_tables
+    from rabbithole.studies.oracle_gap import oracle_gap_tables
 
-    limit_tables(datasets=as_paths(datasets), output=output)
+    oracle_gap_tables(datasets=as_paths(datasets), output=output)
     print(output.read_text("utf-8"))

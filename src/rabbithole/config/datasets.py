@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
-from rabbithole.config.base import Positive, Section, Share
+from rabbithole.config.base import Fraction, Positive, Section
 
 FieldName = Literal["event", "item", "category", "hour", "weekday", "month", "week", "dwell", "cost"]
 
@@ -71,7 +71,7 @@ class Split(Section):
         description="`time`: by start of session, oldest to train; `hash`: at random by visitor (by session "
         "id where the log has no visitor).",
     )
-    shares: list[Share] = Field(
+    shares: list[Fraction] = Field(
         default=[0.8, 0.1, 0.1],
         min_length=3,
         max_length=3,
@@ -142,7 +142,7 @@ class Dataset(Section):
     timezone: str = Field(
         "UTC", description="The shop's time zone (IANA name): hour and weekday are read in it."
     )
-    max_rejected: Share = Field(
+    max_rejected: Fraction = Field(
         0.001, description="Share of lines that may be unreadable; above it the run stops."
     )
     drop_duplicates: bool = Field(True, description="Drop (and count) rows that repeat another exactly.")

@@ -21,7 +21,7 @@ PLAIN = {
 """Words of our own for some of pydantic's kinds of mistake."""
 
 
-def check(config: dict[str, Any]) -> Settings:
+def parse_config(config: dict[str, Any]) -> Settings:
     """Check a configuration and return it typed.
 
     A data set or model that is null is left out, so that a file that merges over another can take it away.

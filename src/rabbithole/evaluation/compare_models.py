@@ -12,7 +12,7 @@ from rabbithole.evaluation.scores import Scores, read_scores
 from rabbithole.io.atomic import write_json
 
 
-def rank(*, scores: dict[str, Path], output: Path) -> None:
+def compare_models(*, scores: dict[str, Path], output: Path) -> None:
     """Test every pair of scores (name -> scores.parquet, the oracle's among them) on the ended test sessions.
 
     Writes comparison.json at `output`: {"sessions", "buyers", "reason", "pairs": [{"first", "second",

@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 
 from rabbithole.errors import UserError
 from rabbithole.evaluation.calibration import CLIP
-from rabbithole.io.atomic import whole
+from rabbithole.io.atomic import atomic_write
 
 ORDER = [(name, "ascending") for name in ("split", "steps", "session_id")]
 
@@ -27,5 +27,5 @@ def ensemble(*, scores: list[Path], output: Path) -> None:
             raise UserError(f"{scores[0]} and {path} score different sessions: delete both and run again.")
     odds = [logit(np.clip(table["score"].to_numpy(), CLIP, 1.0 - CLIP)) for table in tables]
     mean = pa.array(expit(np.mean(odds, axis=0)))
-    with whole(output) as temporary:
+    with atomic_write(output) as temporary:
         pq.write_table(first.append_column("score", mean), temporary)

@@ -120,10 +120,10 @@ def _after(
     draw: np.random.Generator,
 ) -> list[NDArray[np.float64]]:
     """Return the log odds after each permutation."""
-    return [ended(exchanged(windows, chosen, fields, draw)) for _ in range(REPEATS)]
+    return [ended(permuted(windows, chosen, fields, draw)) for _ in range(REPEATS)]
 
 
-def exchanged(
+def permuted(
     windows: Windows, chosen: NDArray[np.bool_], fields: tuple[str, ...], draw: np.random.Generator
 ) -> Windows:
     """Return windows in which the chosen steps' fields come from other sessions of like length.
@@ -134,7 +134,7 @@ def exchanged(
     """
     owner = np.repeat(np.arange(len(windows)), windows.lengths)[chosen]
     steps = np.flatnonzero(chosen)
-    group, place = like_length(windows.lengths)[owner], draw.permutation(len(windows))[owner]
+    group, place = length_groups(windows.lengths)[owner], draw.permutation(len(windows))[owner]
     # Stable, so that the steps of a session stay in their order.
     target, source = (steps[np.lexsort((order, group))] for order in (owner, place))
     codes, numbers = windows.codes.copy(), windows.numbers.copy()
@@ -146,7 +146,7 @@ def exchanged(
     return dataclasses.replace(windows, codes=codes, numbers=numbers)
 
 
-def like_length(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+def length_groups(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return each session's group, int64 [n]: one length each, or neighbours so that GROUP sessions share it.
 
     The longest sessions join the group before them where they are too few.

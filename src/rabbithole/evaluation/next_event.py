@@ -12,9 +12,9 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import write_json
-from rabbithole.training.data import Encoding, read_begun
+from rabbithole.training.data import Encoding, read_from_start
 from rabbithole.windows.arrays import Windows
-from rabbithole.windows.next_events import MOST_CATEGORIES, NOT_ASKED, Classes, answers, read_classes
+from rabbithole.windows.next_events import IGNORED, MAX_CATEGORIES, Classes, next_event_labels, read_classes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -25,7 +25,7 @@ and of its category's there, [m, classes] each."""
 
 
 @dataclass
-class Judged:
+class PredictionMetrics:
     """Predictions of one question (event or category), gathered part by part.
 
     Arrays of the same length in each list: the session's number, the events seen before, the class that came,
@@ -40,7 +40,7 @@ class Judged:
 
     def add(self, session: Ints, step: Ints, truth: NDArray[np.integer], logs: Floats) -> None:
         """Add predictions; logs: log probabilities, [m, classes]. What is not asked for is left out."""
-        asked = np.flatnonzero(truth != NOT_ASKED)
+        asked = np.flatnonzero(truth != IGNORED)
         self.sessions.append(session[asked])
         self.steps.append(step[asked])
         self.truth.append(truth[asked].astype(np.int64))
@@ -72,13 +72,13 @@ class Judged:
 
 
 @dataclass
-class Judgement:
+class NextEventMetrics:
     """Predictions of next events and of their categories; no_category: why there may be none of these."""
 
     classes: Classes
-    no_category: str = f"train holds none, or more than {MOST_CATEGORIES}, or no test session goes on"
-    event: Judged = field(default_factory=Judged)
-    category: Judged = field(default_factory=Judged)
+    no_category: str = f"train holds none, or more than {MAX_CATEGORIES}, or no test session goes on"
+    event: PredictionMetrics = field(default_factory=PredictionMetrics)
+    category: PredictionMetrics = field(default_factory=PredictionMetrics)
 
     def add(
         self,
@@ -111,7 +111,9 @@ class Judgement:
         write_json(output, {**figures, "reason": reason, "valid": valid})
 
 
-def judge(windows: Path, encoding: Encoding, predict: Predict, steps: list[int], output: Path) -> None:
+def evaluate_predictions(
+    windows: Path, encoding: Encoding, predict: Predict, steps: list[int], output: Path
+) -> None:
     """Write next_event.json of predictions on test, and their cross-entropies on valid, to choose by.
 
     Windows are read part by part, and only predictions are kept; each session from its first event on, up to
@@ -121,11 +123,11 @@ def judge(windows: Path, encoding: Encoding, predict: Predict, steps: list[int],
     _judged(windows, encoding, predict, split="test").write(output, steps, valid=valid)
 
 
-def _judged(windows: Path, encoding: Encoding, predict: Predict, *, split: str) -> Judgement:
+def _judged(windows: Path, encoding: Encoding, predict: Predict, *, split: str) -> NextEventMetrics:
     classes = read_classes(windows)
-    judgement, before = Judgement(classes), 0
-    for part in read_begun(windows, split, encoding):
-        event, category = answers(part, classes, encoding.length)
+    judgement, before = NextEventMetrics(classes), 0
+    for part in read_from_start(windows, split, encoding):
+        event, category = next_event_labels(part, classes, encoding.length)
         session = np.repeat(np.arange(len(part)), part.lengths)
         step = np.arange(len(session)) - part.offsets[session] + 1
         for index, *logs in predict(part):

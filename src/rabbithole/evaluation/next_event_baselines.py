@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rabbithole.evaluation.next_event import judge
+from rabbithole.evaluation.next_event import evaluate_predictions
 from rabbithole.training.data import read_encoding, read_parts
 from rabbithole.windows.arrays import Windows
-from rabbithole.windows.next_events import CATEGORY, EVENT, NOT_ASKED, answers, read_classes
+from rabbithole.windows.next_events import CATEGORY, EVENT, IGNORED, next_event_labels, read_classes
 
 Floats = NDArray[np.float64]
 
@@ -17,7 +17,7 @@ ROWS = 50_000
 """Steps predicted at a time: what bounds memory."""
 
 
-def judge_baselines(*, windows: Path, steps: list[int], most_frequent: Path, markov: Path) -> None:
+def evaluate_baselines(*, windows: Path, steps: list[int], most_frequent: Path, markov: Path) -> None:
     """Write next_event.json of both baselines on test, fitted on train alone (see `judge`).
 
     The most frequent: the classes' shares in train. Markov, of first order: the shares after an event of this
@@ -27,9 +27,9 @@ def judge_baselines(*, windows: Path, steps: list[int], most_frequent: Path, mar
     event = np.zeros((encoding.sizes["event"], len(classes.events)), np.int64)
     category = np.zeros((encoding.sizes["category"], len(classes.categories)), np.int64)
     for part in read_parts(windows, "train", encoding):
-        asked = answers(part, classes, encoding.length)
+        asked = next_event_labels(part, classes, encoding.length)
         for counts, field, following in zip((event, category), (EVENT, CATEGORY), asked, strict=True):
-            rows = np.flatnonzero(following != NOT_ASKED)
+            rows = np.flatnonzero(following != IGNORED)
             np.add.at(counts, (part.codes[rows, field], following[rows]), 1)
     for output, order in ((most_frequent, 0), (markov, 1)):
         of_event, of_category = (np.log(transitions(counts, order)) for counts in (event, category))
@@ -42,7 +42,7 @@ def judge_baselines(*, windows: Path, steps: list[int], most_frequent: Path, mar
                 now = part.codes[index]
                 yield index, of_event[now[:, EVENT]], of_category[now[:, CATEGORY]]
 
-        judge(windows, encoding, predict, steps, output)
+        evaluate_predictions(windows, encoding, predict, steps, output)
 
 
 def transitions(counts: NDArray[np.int64], order: int) -> Floats:

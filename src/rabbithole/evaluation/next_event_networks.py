@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from rabbithole.errors import UserError
-from rabbithole.evaluation.next_event import judge
-from rabbithole.training.batching import shapes
+from rabbithole.evaluation.next_event import evaluate_predictions
+from rabbithole.training.batching import batch_shapes
 from rabbithole.training.checkpoints import read_description
 from rabbithole.training.data import read_encoding
-from rabbithole.training.next_event import Logs, each_batch
+from rabbithole.training.next_event import Logs, predict_batches
 from rabbithole.training.trainer import load_network
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.next_events import read_classes
 
 
-def judge_networks(*, checkpoints: list[Path], windows: Path, steps: list[int], output: Path) -> None:
+def evaluate_networks(*, checkpoints: list[Path], windows: Path, steps: list[int], output: Path) -> None:
     """Write next_event.json of a network on test, and after so many `steps` (see `judge`).
 
     Several networks (the seeds of one model) are judged together, by the mean of their probabilities. Raises
@@ -35,16 +35,16 @@ def judge_networks(*, checkpoints: list[Path], windows: Path, steps: list[int], 
             )
         networks.append(load_network(checkpoint, description, outputs=description["outputs"]))
     classes = read_classes(windows)
-    kinds = shapes(length=encoding.length, batch_size=description["batch_size"])
+    kinds = batch_shapes(length=encoding.length, batch_size=description["batch_size"])
 
     def predict(part: Windows) -> Iterator[tuple[NDArray[np.int64], Logs, Logs]]:
-        each = [each_batch(forward, part, kinds, classes) for forward in networks]
+        each = [predict_batches(forward, part, kinds, classes) for forward in networks]
         # They go through the same batches in the same order.
         for batches in zip(*each, strict=True):
             index, event, category = zip(*batches, strict=True)
             yield index[0], mixed(event), mixed(category)
 
-    judge(windows, encoding, predict, steps, output)
+    evaluate_predictions(windows, encoding, predict, steps, output)
 
 
 def mixed(logs: Sequence[Logs]) -> Logs:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rabbithole.evaluation.next_event import Judgement
+from rabbithole.evaluation.next_event import NextEventMetrics
 from rabbithole.io.atomic import read_json
 from rabbithole.io.manifests import read_manifest
 from rabbithole.simulator.catalogue import read_catalogue
@@ -15,12 +15,12 @@ from rabbithole.simulator.next_event import next_shares
 from rabbithole.simulator.oracle import flat, read_sessions, sessions_of
 from rabbithole.simulator.shop import Shop, from_json
 from rabbithole.simulator.yoochoose import category_shares
-from rabbithole.windows.next_events import END, NO_CATEGORY, NOT_ASKED, PURCHASE, Classes, read_classes
+from rabbithole.windows.next_events import END, IGNORED, NO_CATEGORY, PURCHASE, Classes, read_classes
 
 Floats = NDArray[np.float64]
 
 
-def judge_oracle(
+def evaluate_oracle(
     *,
     sessions: Path,
     parameters: Path,
@@ -41,12 +41,12 @@ def judge_oracle(
     told = read_json(parameters)
     shop, catalogue = from_json(told["shop"]), read_catalogue(parameters.with_name(told["items"]))
     items = pa.array(catalogue.item).cast(pa.string())
-    classes, no_category = read_classes(windows), Judgement.no_category
+    classes, no_category = read_classes(windows), NextEventMetrics.no_category
     if shop.format != "yoochoose":
         classes = Classes(classes.events, ())
         no_category = f"the oracle of {shop.format} knows no categories"
     of_event, of_context = event_table(shop, classes), context_table(shop, classes)
-    judgement, before = Judgement(classes, no_category), 0
+    judgement, before = NextEventMetrics(classes, no_category), 0
     for table in sessions_of(sessions, "test", keep_open=keep_open):
         seen, offsets, time = read_sessions(shop, items, table)
         found = next_shares(shop, catalogue, seen, offsets, time, window)
@@ -102,12 +102,12 @@ def truth(
     buyer = table["buyer"].to_numpy(zero_copy_only=False).astype(bool)[session]
     ending = np.where(buyer, len(classes.events) - 2, len(classes.events) - 1)
     event = np.where(last, ending, _codes(kinds)[following])
-    category = np.where(last, NOT_ASKED, _codes(categories)[following])
+    category = np.where(last, IGNORED, _codes(categories)[following])
     beyond = ~last & (step == window)
-    event[beyond] = category[beyond] = NOT_ASKED
+    event[beyond] = category[beyond] = IGNORED
     return event, category
 
 
 def _codes(places: pa.Array) -> NDArray[np.int64]:
     """Return places as numbers, `NOT_ASKED` where there is none."""
-    return np.asarray(pc.fill_null(places, NOT_ASKED).to_numpy(zero_copy_only=False), np.int64)
+    return np.asarray(pc.fill_null(places, IGNORED).to_numpy(zero_copy_only=False), np.int64)

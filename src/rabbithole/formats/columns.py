@@ -17,7 +17,7 @@ ISO_TIME = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}(:\d{2}(:\d{2}(\.\d{1,6})?)?)?(Z|[+-]\d{
 TIME = pa.timestamp("us", "UTC")
 
 
-class Checks:
+class RowChecks:
     """The reasons of a table's rows: null as long as a row has failed nothing."""
 
     def __init__(self, rows: int) -> None:
@@ -35,7 +35,7 @@ class Checks:
         return self.reasons.is_valid().to_numpy(zero_copy_only=False)
 
 
-def identifier(values: pa.Array, name: str, checks: Checks) -> pa.Array:
+def parse_identifier(values: pa.Array, name: str, checks: RowChecks) -> pa.Array:
     """Return the values, which must be digits, as they are (string)."""
     checks.fail(pc.equal(values, ""), f"{name} is empty")
     checks.fail(pc.invert(pc.ascii_is_decimal(values)), f"{name} is not a number")
@@ -43,7 +43,7 @@ def identifier(values: pa.Array, name: str, checks: Checks) -> pa.Array:
     return values
 
 
-def iso_time(values: pa.Array, name: str, checks: Checks) -> pa.Array:
+def parse_iso_time(values: pa.Array, name: str, checks: RowChecks) -> pa.Array:
     """Return times written `2014-04-07T10:51:09.277Z`, or with an offset for Z, as timestamps (us, UTC)."""
     try:
         times = pc.cast(values, TIME)
@@ -53,7 +53,7 @@ def iso_time(values: pa.Array, name: str, checks: Checks) -> pa.Array:
     return _sensible(times, name, checks)
 
 
-def epoch_milliseconds(values: pa.Array, name: str, checks: Checks) -> pa.Array:
+def parse_epoch_milliseconds(values: pa.Array, name: str, checks: RowChecks) -> pa.Array:
     """Return times written as milliseconds since 1970 (UTC) as timestamps (us, UTC)."""
     # 14 digits reach the year 5138; past 32767 Arrow tells a wrong year, and 17 overflow microseconds.
     digits = pc.and_(pc.ascii_is_decimal(values), pc.less_equal(pc.binary_length(values), 14))
@@ -61,7 +61,7 @@ def epoch_milliseconds(values: pa.Array, name: str, checks: Checks) -> pa.Array:
     return _sensible(pc.cast(pc.multiply(numbers, 1000), pa.timestamp("us")).cast(TIME), name, checks)
 
 
-def _sensible(times: pa.Array, name: str, checks: Checks) -> pa.Array:
+def _sensible(times: pa.Array, name: str, checks: RowChecks) -> pa.Array:
     if times.null_count:
         checks.fail(times.is_null(), f"{name} is not a time")
     low, high = (np.datetime64(f"{year}-01-01", "us").astype(int) for year in (FIRST_YEAR, LAST_YEAR + 1))
@@ -77,7 +77,7 @@ def _sensible(times: pa.Array, name: str, checks: Checks) -> pa.Array:
     return times
 
 
-def price(values: pa.Array, name: str, checks: Checks) -> pa.Array:
+def parse_price(values: pa.Array, name: str, checks: RowChecks) -> pa.Array:
     """Return prices, plain or written `n5880.000`, as float64; empty is null, and none may be absurd."""
     values = pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.string()), pc.utf8_ltrim(values, "n"))
     try:
@@ -92,7 +92,7 @@ def price(values: pa.Array, name: str, checks: Checks) -> pa.Array:
     return numbers
 
 
-def one_of(values: pa.Array, allowed: list[str], name: str, checks: Checks) -> pa.Array:
+def require_one_of(values: pa.Array, allowed: list[str], name: str, checks: RowChecks) -> pa.Array:
     """Return the values, which must be among the allowed ones."""
     known = pc.is_in(values, value_set=pa.array(allowed))
     if not pc.all(known).as_py():

@@ -11,9 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rabbithole.formats.columns import Checks, epoch_milliseconds, identifier, one_of, price
+from rabbithole.formats.columns import (
+    RowChecks,
+    parse_epoch_milliseconds,
+    parse_identifier,
+    parse_price,
+    require_one_of,
+)
 from rabbithole.ingest.reading import Layout
-from rabbithole.io.asof import AsOf
+from rabbithole.io.asof import AsOfTable
 
 EVENTS = ["view", "addtocart", "transaction"]
 
@@ -37,13 +43,13 @@ PROPERTIES = pa.schema(
 """Rows of item properties as they are read."""
 
 
-def parse_events(fields: pa.Table, checks: Checks) -> tuple[pa.Table, None]:
+def parse_events(fields: pa.Table, checks: RowChecks) -> tuple[pa.Table, None]:
     """Return events without category and cost, which `Properties` adds."""
     rows = {
-        "session_id": identifier(fields["visitorid"], "visitorid", checks),
-        "timestamp": epoch_milliseconds(fields["timestamp"], "timestamp", checks),
-        "event": one_of(fields["event"], EVENTS, "event", checks),
-        "item": identifier(fields["itemid"], "itemid", checks),
+        "session_id": parse_identifier(fields["visitorid"], "visitorid", checks),
+        "timestamp": parse_epoch_milliseconds(fields["timestamp"], "timestamp", checks),
+        "event": require_one_of(fields["event"], EVENTS, "event", checks),
+        "item": parse_identifier(fields["itemid"], "itemid", checks),
         "category": pa.nulls(len(fields), pa.string()),
         "cost": pa.nulls(len(fields), pa.float64()),
         "rest": fields["transactionid"],
@@ -51,22 +57,22 @@ def parse_events(fields: pa.Table, checks: Checks) -> tuple[pa.Table, None]:
     return pa.table(rows), None
 
 
-def parse_properties(fields: pa.Table, checks: Checks) -> tuple[pa.Table, pa.Array]:
+def parse_properties(fields: pa.Table, checks: RowChecks) -> tuple[pa.Table, pa.Array]:
     """Return item properties; only category and price are wanted."""
-    time = epoch_milliseconds(fields["timestamp"], "timestamp", checks)
-    item = identifier(fields["itemid"], "itemid", checks)
+    time = parse_epoch_milliseconds(fields["timestamp"], "timestamp", checks)
+    item = parse_identifier(fields["itemid"], "itemid", checks)
     kind, value = fields["property"], fields["value"]
     checks.fail(pc.equal(kind, ""), "property is empty")
     is_category, is_price = pc.equal(kind, CATEGORY_PROPERTY), pc.equal(kind, PRICE_PROPERTY)
     checks.fail(pc.and_(is_category, pc.invert(pc.ascii_is_decimal(value))), "categoryid is not a number")
-    number = price(pc.if_else(is_price, value, ""), "price", checks)
+    number = parse_price(pc.if_else(is_price, value, ""), "price", checks)
     rows = {"item": item, "time": time, "property": kind, "value": value, "number": number}
     return pa.table(rows), pc.or_(is_category, is_price).combine_chunks()
 
 
-def parse_tree(fields: pa.Table, checks: Checks) -> tuple[pa.Table, None]:
+def parse_tree(fields: pa.Table, checks: RowChecks) -> tuple[pa.Table, None]:
     """Return the category tree: a category and its parent, empty at a root."""
-    identifier(fields["categoryid"], "categoryid", checks)
+    parse_identifier(fields["categoryid"], "categoryid", checks)
     parent = fields["parentid"]
     odd = pc.and_(pc.not_equal(parent, ""), pc.invert(pc.ascii_is_decimal(parent)))
     checks.fail(odd, "parentid is not a number")
@@ -88,8 +94,8 @@ LAYOUTS = {
 class Properties:
     """What is known of items at any time, and which categories the tree holds (null: there is no tree)."""
 
-    category: AsOf
-    price: AsOf
+    category: AsOfTable
+    price: AsOfTable
     tree: pa.Array | None
 
     @classmethod
@@ -99,7 +105,7 @@ class Properties:
         for kind, column in ((CATEGORY_PROPERTY, "value"), (PRICE_PROPERTY, "number")):
             rows = properties.filter(pc.equal(properties["property"], kind))
             chosen = {"item": "item", "time": "time", "order": "position", "value": column}
-            by_kind.append(AsOf.build(pa.table({new: rows[old] for new, old in chosen.items()})))
+            by_kind.append(AsOfTable.build(pa.table({new: rows[old] for new, old in chosen.items()})))
         return cls(category=by_kind[0], price=by_kind[1], tree=tree)
 
     def add(self, events: pa.Table) -> tuple[pa.Table, dict[str, int]]:

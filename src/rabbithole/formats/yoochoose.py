@@ -7,11 +7,11 @@ price `0` mean that there is none. Source: the data set's own README.
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rabbithole.formats.columns import Checks, identifier, iso_time, price
+from rabbithole.formats.columns import RowChecks, parse_identifier, parse_iso_time, parse_price
 from rabbithole.ingest.reading import Layout
 
 
-def parse_clicks(fields: pa.Table, checks: Checks) -> tuple[pa.Table, None]:
+def parse_clicks(fields: pa.Table, checks: RowChecks) -> tuple[pa.Table, None]:
     """Return clicks as rows of events, all of them views without a cost."""
     category = fields["category"]
     checks.fail(pc.invert(pc.ascii_is_alnum(category)), "category is not a word or number")
@@ -24,23 +24,23 @@ def parse_clicks(fields: pa.Table, checks: Checks) -> tuple[pa.Table, None]:
     return pa.table(rows), None
 
 
-def parse_buys(fields: pa.Table, checks: Checks) -> tuple[pa.Table, None]:
+def parse_buys(fields: pa.Table, checks: RowChecks) -> tuple[pa.Table, None]:
     """Return buys as rows of events, all of them transactions; their category is not in the log."""
     rows = _rows(fields, checks, "transaction")
-    cost = price(fields["price"], "price", checks)
-    identifier(fields["quantity"], "quantity", checks)
+    cost = parse_price(fields["price"], "price", checks)
+    parse_identifier(fields["quantity"], "quantity", checks)
     rows["category"] = pa.nulls(len(fields), pa.string())
     rows["cost"] = pc.if_else(pc.equal(cost, 0.0), pa.scalar(None, pa.float64()), cost)
     rows["rest"] = fields["quantity"]
     return pa.table(rows), None
 
 
-def _rows(fields: pa.Table, checks: Checks, event: str) -> dict[str, pa.ChunkedArray | pa.Array]:
+def _rows(fields: pa.Table, checks: RowChecks, event: str) -> dict[str, pa.ChunkedArray | pa.Array]:
     return {
-        "session_id": identifier(fields["session"], "session", checks),
-        "timestamp": iso_time(fields["timestamp"], "timestamp", checks),
+        "session_id": parse_identifier(fields["session"], "session", checks),
+        "timestamp": parse_iso_time(fields["timestamp"], "timestamp", checks),
         "event": pa.repeat(pa.scalar(event), len(fields)),
-        "item": identifier(fields["item"], "item", checks),
+        "item": parse_identifier(fields["item"], "item", checks),
     }
 
 

@@ -18,15 +18,16 @@ from pyspark.sql import SparkSession
 from rabbithole.errors import UserError
 from rabbithole.formats import retailrocket, yoochoose
 from rabbithole.formats.retailrocket import PROPERTIES, ROOTS, Properties, roots, tree_facts
-from rabbithole.ingest.event_task import FOUND, ROWS, SCHEMA, Gather, merge, part_of
-from rabbithole.ingest.lines import Piece, RawFile, cut
+from rabbithole.ingest.event_task import EVENT_SCHEMA, FOUND, ROWS, EventTask, merge, partition_of
+from rabbithole.ingest.lines import FileRange, RawFile, split_files
 from rabbithole.ingest.locate import PUBLISHED
-from rabbithole.ingest.reading import Layout, Report, collect, read_piece, require_good
+from rabbithole.ingest.reading import Layout, Report, collect, read_range, require_good
 from rabbithole.io.archives import unpack
-from rabbithole.io.atomic import remove, whole
-from rabbithole.io.manifests import manifest_path, write_manifest
+from rabbithole.io.atomic import atomic_write, remove
+from rabbithole.io.manifests import write_manifest
+from rabbithole.io.parts import manifest_path
 from rabbithole.spark.session import SparkOptions, spark_session
-from rabbithole.spark.shuffle import exchange, over_indexes
+from rabbithole.spark.shuffle import map_indexed, shuffle
 
 LAYOUTS: dict[str, dict[str, Layout]] = {"yoochoose": yoochoose.LAYOUTS, "retailrocket": retailrocket.LAYOUTS}
 
@@ -54,8 +55,8 @@ def build_events(
         remove(manifest_path(folder))
     with (
         tempfile.TemporaryDirectory(prefix="rabbithole-events-") as scratch,
-        whole(output) as events,
-        whole(rejected) as bad,
+        atomic_write(output) as events,
+        atomic_write(rejected) as bad,
     ):
         raw = _raw_files(format, files, Path(scratch))
         with spark_session(spark, "events") as session:
@@ -100,8 +101,8 @@ def _run(
     side = scratch / "side"
     side.mkdir()
     events.mkdir()
-    pieces = cut(raw, options.partitions(_bytes(raw)))
-    by_role: dict[str, list[Piece]] = {role: [] for role in LAYOUTS[format]}
+    pieces = split_files(raw, options.partitions(_bytes(raw)))
+    by_role: dict[str, list[FileRange]] = {role: [] for role in LAYOUTS[format]}
     for piece in pieces:
         by_role[piece.file.role].append(piece)
     facts: dict[str, Any] = {}
@@ -118,23 +119,23 @@ def _run(
     layouts = LAYOUTS[format]
 
     def read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
-        for table in read_piece(lines[index], layouts[lines[index].file.role], side):
-            yield table, part_of(table["session_id"], count)
+        for table in read_range(lines[index], layouts[lines[index].file.role], side):
+            yield table, partition_of(table["session_id"], count)
 
-    gather = Gather(
+    gather = EventTask(
         events,
         visitors=format == "retailrocket",
         drop_duplicates=drop_duplicates,
         properties=properties,
     )
-    found = exchange(session, len(lines), read, count, gather, sent=ROWS, found=FOUND)
+    found = shuffle(session, len(lines), read, count, gather, sent=ROWS, found=FOUND)
     report = collect(pieces, side, bad)
     require_good(report, max_rejected, EVENT_ROLES[format])
     return report, merge(found), facts
 
 
 def _properties(
-    session: SparkSession, pieces: dict[str, list[Piece]], side: Path
+    session: SparkSession, pieces: dict[str, list[FileRange]], side: Path
 ) -> tuple[Properties, pa.Table | None, dict[str, Any]]:
     """Read the snapshots of item properties and the category tree, where they are there."""
     facts: dict[str, Any] = {}
@@ -143,14 +144,14 @@ def _properties(
         layout = retailrocket.LAYOUTS["item_properties"]
 
         def read(index: int) -> Iterator[pa.RecordBatch]:
-            for table in read_piece(parts[index], layout, side):
+            for table in read_range(parts[index], layout, side):
                 yield from table.select(PROPERTIES.names).to_batches()
 
-        found = over_indexes(session, len(parts), read, PROPERTIES)
+        found = map_indexed(session, len(parts), read, PROPERTIES)
     tree = None
     if parts := pieces["category_tree"]:
         layout = retailrocket.LAYOUTS["category_tree"]
-        tables = [table for piece in parts for table in read_piece(piece, layout, side)]
+        tables = [table for piece in parts for table in read_range(piece, layout, side)]
         if tables:
             tree = pa.concat_tables(tables)
             facts["category_tree"] = tree_facts(tree)
@@ -188,7 +189,7 @@ def _facts(
         "rejected": report.total("rejected"),
         "rejected_reasons": report.reasons,
         "rejected_examples": report.examples,
-        "schema": {field.name: str(field.type) for field in SCHEMA},
+        "schema": {field.name: str(field.type) for field in EVENT_SCHEMA},
         **shares,
     }
 

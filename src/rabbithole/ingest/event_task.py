@@ -16,7 +16,7 @@ from rabbithole.io.parts import PartWriter
 
 TIME = pa.timestamp("us", "UTC")
 
-SCHEMA = pa.schema(
+EVENT_SCHEMA = pa.schema(
     [
         ("session_id", pa.string()),
         ("visitor", pa.string()),
@@ -30,7 +30,7 @@ SCHEMA = pa.schema(
 )
 
 ROWS = pa.schema(
-    [field for field in SCHEMA if field.name not in ("visitor", "position")]
+    [field for field in EVENT_SCHEMA if field.name not in ("visitor", "position")]
     + [("rest", pa.string()), ("position", pa.int64())]
 )
 """Rows on their way from readers to parts; `rest` is what else tells one raw line from another."""
@@ -42,7 +42,7 @@ FOUND = pa.schema([("facts", pa.string()), ("item", pa.string())])
 """What a task returns: one row of facts (JSON), and a row for each item that its part holds."""
 
 
-class Gather:
+class EventTask:
     """The work of a task: from the rows of one part, in the order of the log, to that part of events."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Gather:
         """Write the part and yield what was found in it."""
         facts: dict[str, Any] = {"duplicates": 0}
         events = self._events(sort_rows(rows), facts)
-        with PartWriter(self.folder, part, SCHEMA) as writer:
+        with PartWriter(self.folder, part, EVENT_SCHEMA) as writer:
             writer.write(events)
         items = pc.unique(events["item"])
         yield pa.record_batch({"facts": [json.dumps(facts)], "item": pa.array([None], pa.string())})
@@ -92,7 +92,7 @@ class Gather:
         return events
 
 
-def part_of(keys: pa.ChunkedArray, parts: int) -> NDArray[np.int32]:
+def partition_of(keys: pa.ChunkedArray, parts: int) -> NDArray[np.int32]:
     """Return which of so many parts each key (string) belongs to, int32 [keys]; equal keys share one."""
     coded = keys.combine_chunks().dictionary_encode()
     distinct = coded.dictionary.to_numpy(zero_copy_only=False)

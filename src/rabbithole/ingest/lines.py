@@ -46,7 +46,7 @@ class RawFile:
 
 
 @dataclass(frozen=True)
-class Piece:
+class FileRange:
     """The lines of a file that begin at a byte in [`start`, `end`); None is the file's end."""
 
     index: int
@@ -55,26 +55,26 @@ class Piece:
     end: int | None
 
 
-def cut(files: Sequence[RawFile], pieces: int) -> list[Piece]:
+def split_files(files: Sequence[RawFile], pieces: int) -> list[FileRange]:
     """Cut files into about as many pieces as asked for, in order; raise `UserError` for an empty file."""
     sizes = [Path(file.path).stat().st_size for file in files]
     for file, size in zip(files, sizes, strict=True):
         if size == 0:
             raise UserError(f"{file.name} is empty: there is nothing to read. Fetch the file again.")
     step = max(2**20, -(-sum(sizes) // max(1, pieces)))
-    cuts: list[Piece] = []
+    cuts: list[FileRange] = []
     for file, size in zip(files, sizes, strict=True):
         if file.path.endswith(".gz"):
-            cuts.append(Piece(len(cuts), file, 0, None))
+            cuts.append(FileRange(len(cuts), file, 0, None))
             continue
         count = max(1, round(size / step))
         edges = [size * number // count for number in range(count)] + [size]
         for start, end in itertools.pairwise(edges):
-            cuts.append(Piece(len(cuts), file, start, end))
+            cuts.append(FileRange(len(cuts), file, start, end))
     return cuts
 
 
-def blocks(piece: Piece) -> Iterator[tuple[int, bytes]]:
+def read_blocks(piece: FileRange) -> Iterator[tuple[int, bytes]]:
     """Yield the piece's text as (byte offset in the unpacked file, whole lines), every line once.
 
     Raises `UserError` on a damaged .gz file or a line without end.
@@ -92,7 +92,7 @@ def _open(path: str) -> BinaryIO:
     return Path(path).open("rb")
 
 
-def _blocks(piece: Piece, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _blocks(piece: FileRange, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     offset = piece.start
     if offset > 0:
         # The line that holds the byte before the piece belongs to the piece before.
@@ -108,7 +108,7 @@ def _blocks(piece: Piece, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         offset += len(block)
 
 
-def _rest_of_line(piece: Piece, file: BinaryIO) -> bytes:
+def _rest_of_line(piece: FileRange, file: BinaryIO) -> bytes:
     rest = file.readline(LINE_BYTES)
     if len(rest) == LINE_BYTES and not rest.endswith(b"\n"):
         raise UserError(
@@ -147,7 +147,7 @@ class Block:
         return [cut.decode("utf-8", "replace").rstrip("\r\n")[:TEXT_LENGTH] for cut in cuts]
 
 
-def parse(text: bytes, names: Sequence[str]) -> Block:
+def parse_block(text: bytes, names: Sequence[str]) -> Block:
     """Parse a block of whole comma-separated lines without quotes; CRLF ends count as line ends."""
     starts = _line_starts(text)
     clean = _one_kind_of_line_end(text)

@@ -17,14 +17,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rabbithole.errors import UserError
-from rabbithole.formats.columns import Checks
-from rabbithole.ingest.lines import BYTE_ORDER_MARK, RANK_BITS, TEXT_LENGTH, Block, Piece, blocks, parse
+from rabbithole.formats.columns import RowChecks
+from rabbithole.ingest.lines import (
+    BYTE_ORDER_MARK,
+    RANK_BITS,
+    TEXT_LENGTH,
+    Block,
+    FileRange,
+    parse_block,
+    read_blocks,
+)
 
 REJECTED = pa.schema(
     [("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("text", pa.string())]
 )
 
-Parse = Callable[[pa.Table, Checks], tuple[pa.Table, pa.Array | None]]
+Parse = Callable[[pa.Table, RowChecks], tuple[pa.Table, pa.Array | None]]
 """Turns fields (strings) into columns, notes bad rows in the checks, and may say which rows are wanted."""
 
 
@@ -37,19 +45,19 @@ class Layout:
     parse: Parse
 
 
-def read_piece(piece: Piece, layout: Layout, side: Path) -> Iterator[pa.Table]:
+def read_range(piece: FileRange, layout: Layout, side: Path) -> Iterator[pa.Table]:
     """Yield a piece's good rows by block, with their `position`, int64; write its facts to `side`."""
     facts: dict[str, Any] = dict.fromkeys(("lines", "header", "blank", "rows", "rejected"), 0)
     bad = REJECTED.empty_table()
     try:
-        for offset, text in blocks(piece):
+        for offset, text in read_blocks(piece):
             skip = _header(text, layout, piece) if offset == 0 else 0
             facts["header"] += skip > 0
             facts["lines"] += skip > 0
             if skip == len(text):
                 continue
-            block = parse(text[skip:], layout.names)
-            checks = Checks(len(block.line))
+            block = parse_block(text[skip:], layout.names)
+            checks = RowChecks(len(block.line))
             table, wanted = layout.parse(block.fields, checks)
             bad = pa.concat_tables([bad, _bad_lines(block, checks, piece, facts["lines"])])
             position = (piece.file.rank << RANK_BITS) + offset + skip + block.starts[block.line]
@@ -75,7 +83,7 @@ def read_piece(piece: Piece, layout: Layout, side: Path) -> Iterator[pa.Table]:
     partial.replace(side / f"{piece.index:06}.json")
 
 
-def _header(block: bytes, layout: Layout, piece: Piece) -> int:
+def _header(block: bytes, layout: Layout, piece: FileRange) -> int:
     """Return how many bytes of a file's beginning are a header: 0 if its first line is data.
 
     Where none belongs, a first line of as many fields as the format has is taken for one when it holds
@@ -96,7 +104,7 @@ def _header(block: bytes, layout: Layout, piece: Piece) -> int:
     return len(line) if named or (wordy and len(fields) == len(layout.names)) else 0
 
 
-def _bad_lines(block: Block, checks: Checks, piece: Piece, before: int) -> pa.Table:
+def _bad_lines(block: Block, checks: RowChecks, piece: FileRange, before: int) -> pa.Table:
     failed = np.flatnonzero(checks.failed)
     lines = np.concatenate([np.fromiter(block.odd, np.int64, len(block.odd)), block.line[failed]])
     if len(lines) == 0:
@@ -127,7 +135,7 @@ class Report:
         return sum(file[name] for file in self.files if roles is None or file["role"] in roles)
 
 
-def collect(pieces: Sequence[Piece], side: Path, rejected: Path) -> Report:
+def collect(pieces: Sequence[FileRange], side: Path, rejected: Path) -> Report:
     """Gather what the tasks left in `side`; write all bad lines, with their lines in the file, to `rejected`.
 
     Raises `UserError` when a task met a file that can't be read, or has no line that can be.

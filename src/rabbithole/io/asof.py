@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rabbithole.io.parts import by_value
+from rabbithole.io.parts import map_values
 
 
 @dataclass(frozen=True)
-class AsOf:
+class AsOfTable:
     """A table of values by item and time, sorted by both, one value each.
 
     `items`: the distinct items, sorted; `times`: the distinct times, sorted, int64 microseconds;
@@ -24,7 +24,7 @@ class AsOf:
     values: pa.Array
 
     @classmethod
-    def build(cls, table: pa.Table) -> "AsOf":
+    def build(cls, table: pa.Table) -> "AsOfTable":
         """Build from columns item (string), time (timestamp us), order (int64) and value.
 
         Of several values for an item at one time the last by `order` counts.
@@ -69,7 +69,7 @@ class AsOf:
 
 
 def _codes(items: pa.ChunkedArray, known: pa.Array) -> NDArray[np.int64]:
-    codes = by_value(lambda values: pc.index_in(values, value_set=known), items)
+    codes = map_values(lambda values: pc.index_in(values, value_set=known), items)
     return pc.fill_null(codes, -1).to_numpy().astype(np.int64)
 
 

@@ -4,24 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import digest, read_json, write_json
-
-
-def manifest_path(folder: Path) -> Path:
-    """Return where the manifest of a folder lies: `events.json` beside `events/`."""
-    return folder.with_name(folder.name + ".json")
-
-
-def data_files(folder: Path) -> list[Path]:
-    """Return every data file below a folder, sorted; names that begin with `_` or `.` are not data."""
-    return sorted(
-        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(("_", "."))
-    )
+from rabbithole.io.atomic import read_json, sha256_of, write_json
+from rabbithole.io.parts import data_files, manifest_path
 
 
 def write_manifest(folder: Path, **facts: Any) -> None:
     """Write the manifest of a finished folder: the given facts and the sha256 of each of its files."""
-    files = {str(path.relative_to(folder)): digest(path) for path in data_files(folder)}
+    files = {str(path.relative_to(folder)): sha256_of(path) for path in data_files(folder)}
     write_json(manifest_path(folder), {**facts, "files": files})
 
 

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 ROWS = 2**20
 """Rows that are worked on at once, more where one key holds more."""
 
-REPEATED = ("event", "item", "category")
+DICTIONARY_COLUMNS = ("event", "item", "category")
 """Columns of a few strings over and over: read as a dictionary and codes, so that each is handled once."""
 
-CODED = pa.dictionary(pa.int32(), pa.string())
+DICTIONARY_TYPE = pa.dictionary(pa.int32(), pa.string())
 
 
-def by_value(function: Callable[[pa.Array], pa.Array], values: pa.Array | pa.ChunkedArray) -> pa.Array:
+def map_values(function: Callable[[pa.Array], pa.Array], values: pa.Array | pa.ChunkedArray) -> pa.Array:
     """Return `function(values)`, worked out once a distinct value where they are a dictionary and codes.
 
     `function` must go value by value; what is null stays null.
@@ -34,7 +34,7 @@ def by_value(function: Callable[[pa.Array], pa.Array], values: pa.Array | pa.Chu
     return function(values)
 
 
-def whole_keys(batches: Iterable[pa.RecordBatch], key: str, rows: int = ROWS) -> Iterator[pa.Table]:
+def whole_groups(batches: Iterable[pa.RecordBatch], key: str, rows: int = ROWS) -> Iterator[pa.Table]:
     """Yield tables of at least `rows` rows, of which none splits a key; equal keys must stand together."""
     pending: list[pa.RecordBatch] = []
     count, wanted = 0, rows
@@ -94,6 +94,18 @@ class PartWriter:
                 self.partial.unlink(missing_ok=True)
 
 
+def manifest_path(folder: Path) -> Path:
+    """Return where the manifest of a folder lies: `events.json` beside `events/`."""
+    return folder.with_name(folder.name + ".json")
+
+
+def data_files(folder: Path) -> list[Path]:
+    """Return every data file below a folder, sorted; names that begin with `_` or `.` are not data."""
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(("_", "."))
+    )
+
+
 def part_files(folder: Path) -> list[Path]:
     """Return the parts of a folder in order."""
     return sorted(folder.glob("part-*.parquet"))
@@ -106,7 +118,7 @@ def read_part(path: Path, columns: list[str] | None = None) -> Iterator[pa.Recor
     """
     metadata = pq.read_metadata(path)
     paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
-    coded = [name for name in paths if name.split(".")[0] in REPEATED]
+    coded = [name for name in paths if name.split(".")[0] in DICTIONARY_COLUMNS]
     with pq.ParquetFile(path, metadata=metadata, read_dictionary=coded) as file:
         for group in range(file.num_row_groups):
             yield from file.read_row_group(group, columns, use_threads=False).combine_chunks().to_batches()

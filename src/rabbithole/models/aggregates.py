@@ -19,7 +19,7 @@ COUNTED = 16
 
 
 @dataclass(frozen=True)
-class Beginnings:
+class Prefixes:
     """First steps of sessions, each a row to summarise.
 
     rows: int64 [m], the session's number; steps: int64 [m], how many of its first steps.
@@ -39,7 +39,7 @@ def frequent_codes(windows: Windows) -> dict[str, list[int]]:
     return chosen
 
 
-def aggregates(windows: Windows, beginnings: Beginnings, codes: dict[str, list[int]]) -> NDArray[np.float32]:
+def aggregates(windows: Windows, beginnings: Prefixes, codes: dict[str, list[int]]) -> NDArray[np.float32]:
     """Return one row of features for each beginning, float32 [m, features].
 
     Number of steps; distinct items and repeats; counts of the given codes; smallest and largest code of the

@@ -12,7 +12,7 @@ from sklearn.metrics import log_loss
 
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import read_json, write_json
-from rabbithole.models.aggregates import Beginnings, aggregates, frequent_codes
+from rabbithole.models.aggregates import Prefixes, aggregates, frequent_codes
 from rabbithole.models.registry import Estimator
 from rabbithole.windows.arrays import Windows
 
@@ -144,7 +144,7 @@ class Model(Estimator):
         self, windows: Windows, rows: NDArray[np.int64], steps: NDArray[np.int64], *, running: bool
     ) -> NDArray[np.float32]:
         parts = [
-            aggregates(windows, Beginnings(rows[at : at + CHUNK], steps[at : at + CHUNK]), self.codes)
+            aggregates(windows, Prefixes(rows[at : at + CHUNK], steps[at : at + CHUNK]), self.codes)
             for at in range(0, len(rows), CHUNK)
         ]
         flag = np.full((len(rows), 1), float(running and self.prefixes), np.float32)

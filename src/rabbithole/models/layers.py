@@ -16,7 +16,7 @@ from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, NUMERIC
 ITEM = CATEGORICAL.index("item")
 CATEGORY = CATEGORICAL.index("category")
 
-SMALL = 128
+ONE_HOT_SIZE = 128
 """Fields with at most so many codes are looked up by a product with one-hot rows."""
 
 
@@ -48,7 +48,9 @@ class EventEmbedding(nnx.Module):
         self.fields = (*CATEGORICAL, "root") if roots else CATEGORICAL
         counts = sizes | {"root": max(roots, default=0) + 1}
         self.sizes = tuple(counts[field] for field in self.fields)
-        self.small = tuple(index for index, size in enumerate(self.sizes) if size <= SMALL and index != ITEM)
+        self.small = tuple(
+            index for index, size in enumerate(self.sizes) if size <= ONE_HOT_SIZE and index != ITEM
+        )
         self.large = tuple(
             index for index in range(len(self.sizes)) if index not in self.small and index != ITEM
         )
@@ -61,7 +63,7 @@ class EventEmbedding(nnx.Module):
         tables = [
             (RowTable if index == ITEM else nnx.Param)(
                 jax.random.normal(rngs.params(), (size, width), jnp.float32)
-                * (0.1 if size <= SMALL else 0.01)
+                * (0.1 if size <= ONE_HOT_SIZE else 0.01)
             )
             for index, (size, width) in enumerate(zip(self.sizes, widths, strict=True))
         ]
@@ -110,7 +112,7 @@ def _shift(item: Array, axis: int) -> Array:
 def large_tables(weights: Any) -> Any:
     """Return a tree like `weights`, true where a leaf is the table of a field with many codes."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: "tables" in jax.tree_util.keystr(path) and leaf.shape[0] > SMALL, weights
+        lambda path, leaf: "tables" in jax.tree_util.keystr(path) and leaf.shape[0] > ONE_HOT_SIZE, weights
     )
 
 
@@ -136,7 +138,7 @@ class StepHead(nnx.Module):
         """Read float32 [.., features]; return float32 [.., outputs]."""
         return self.logits(nnx.gelu(self.hidden(values)))
 
-    def set_prior(self, logits: NDArray[np.float32]) -> None:
+    def init_output_bias(self, logits: NDArray[np.float32]) -> None:
         """Let the first guess be these logits, float32 [outputs], whatever was seen."""
         assert self.logits.bias is not None
         self.logits.bias[...] = jnp.asarray(logits)

@@ -6,7 +6,7 @@ from typing import Any
 
 from rabbithole.io.atomic import read_json
 from rabbithole.report.figures.style import colour, inline
-from rabbithole.report.runs import shown, within
+from rabbithole.report.runs import display_name, name_in_sentence
 
 # What the deck prints, cut where it begins to repeat itself.
 DECK_SEED = "said, tossing his head contemptuously. 'i dare say you never even spoke to time!' 'perhaps n"
@@ -30,15 +30,15 @@ def alice_part(given: Mapping[str, Any]) -> dict[str, Any]:
             {
                 **metrics[model],
                 "model": model,
-                "name": shown(model),
-                "within": within(model),
+                "name": display_name(model),
+                "within": name_in_sentence(model),
                 "colour": colour(model),
                 "seconds": sum(histories[model]["seconds"]),
             }
             for model in metrics
         ],
         "best": ranked[0] if ranked else None,
-        "names": {model: shown(model) for model in metrics},
+        "names": {model: display_name(model) for model in metrics},
         "seed_text": seed_text,
         # What the deck wrote continues its own seed text alone.
         "deck_wrote": DECK_WROTE if seed_text.lower() == DECK_SEED else None,

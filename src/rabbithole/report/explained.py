@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from rabbithole.report.runs import best_on_valid, by_model, model_of, shown, shown_field, within
+from rabbithole.report.runs import (
+    best_on_valid,
+    by_model,
+    display_name,
+    field_name,
+    model_of,
+    name_in_sentence,
+)
 from rabbithole.report.wording import area, listed
 
 LAST = {1: "last", 2: "2nd", 3: "3rd"}
@@ -21,18 +28,18 @@ def explained(explanations: dict[str, dict[str, Any]]) -> dict[str, Any]:
     steps: dict[str, dict[str, Any]] = {}
     for name in names:
         for row in explanations[name]["fields"]:
-            fields.setdefault(shown_field(row["field"]), {})[name] = row
+            fields.setdefault(field_name(row["field"]), {})[name] = row
         for row in explanations[name]["steps"]:
             line = steps.setdefault(_which(row["from"], row["to"]), {})
             line |= {"sessions": row["sessions"], "buyers": row["buyers"], name: row}
     order = sorted(fields, key=lambda field: -fields[field][best]["log_loss_gained"]["value"])
     facts = {key: explanations[best][key] for key in ("sessions", "buyers", "test_sessions")}
     return facts | {
-        "names": {name: shown(model_of(name)) for name in names},
+        "names": {name: display_name(model_of(name)) for name in names},
         "fields": {field: fields[field] for field in order},
         "steps": steps,
-        "best": within(model_of(best)),
-        "sentence": in_words(within(model_of(best)), explanations[best]["fields"]),
+        "best": name_in_sentence(model_of(best)),
+        "sentence": in_words(name_in_sentence(model_of(best)), explanations[best]["fields"]),
         "journeys": len(explanations[best]["journeys"]),
     }
 
@@ -48,7 +55,7 @@ def in_words(model: str, fields: list[dict[str, Any]]) -> str:
     )
     if not telling:
         return f"{name} leans on no field so much that it shows."
-    parts = [f"{shown_field(row['field'])} ({area(row['auc_lost']['value'])})" for row in telling]
+    parts = [f"{field_name(row['field'])} ({area(row['auc_lost']['value'])})" for row in telling]
     rest = " No other field shows by itself." if len(telling) < len(judged) else ""
     meaning = "so much AUC is lost when the field comes from another session"
     return f"{name} leans on {listed(parts)}: {meaning}.{rest}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rabbithole.report.runs import ORACLE, by_model, model_of, shown
+from rabbithole.report.runs import ORACLE, by_model, display_name, model_of
 from rabbithole.report.wording import NONE, area, share
 
 HEADLINE_TOP = 0.05
@@ -89,7 +89,7 @@ def _row(
     first = metrics[0]
     return Row(
         model=model,
-        name=shown(model),
+        name=display_name(model),
         seeds=len(metrics),
         auc=_mean([area["value"] for area in areas]),
         low=_mean([area["low"] for area in areas]),

@@ -8,7 +8,7 @@ import numpy as np
 
 from rabbithole.io.atomic import read_json
 from rabbithole.report.figures.style import colour
-from rabbithole.report.runs import ORACLE, by_model, model_of, shown, within
+from rabbithole.report.runs import ORACLE, by_model, display_name, model_of, name_in_sentence
 from rabbithole.report.wording import area, share
 
 MARKOV, MOST_FREQUENT = "markov", "most_frequent"
@@ -27,7 +27,7 @@ def next_event_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     rows = [
         {
             "model": model,
-            "name": shown(model),
+            "name": display_name(model),
             "seeds": len(scores),
             "colour": colour(model),
             "is_oracle": model == ORACLE,
@@ -61,7 +61,7 @@ def next_event_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
             for question in QUESTIONS
             if metrics[shown_classes][question]
         },
-        "classes_of": shown(top["model"]) if top else rows[0]["name"],
+        "classes_of": display_name(top["model"]) if top else rows[0]["name"],
         "by_steps": by_steps(rows),
         "checks": checks,
         "warnings": [
@@ -119,8 +119,8 @@ def in_words(name: str, rows: list[dict[str, Any]], question: str) -> str | None
         return None
     ours, markov = top[question], found[MARKOV]
     asked = {
-        "event": f"On {name} the best network at telling what comes next, {within(top['model'])},",
-        "category": f"Asked for the category of the next event, {within(top['model'])}",
+        "event": f"On {name} the best network at telling what comes next, {name_in_sentence(top['model'])},",
+        "category": f"Asked for the category of the next event, {name_in_sentence(top['model'])}",
     }[question]
     text = (
         f"{asked} is right {share(ours['top_1'])} of the time (a first-order Markov chain: "

@@ -7,14 +7,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from rabbithole.io.atomic import read_json, whole
+from rabbithole.io.atomic import atomic_write, read_json
 from rabbithole.report import alice as book
 from rabbithole.report.card import card
 from rabbithole.report.explained import explained
 from rabbithole.report.figures.style import colour, inline
 from rabbithole.report.headline import Row, best, rows, summary_lines
 from rabbithole.report.next_event import next_event_part
-from rabbithole.report.runs import by_model, shown_score
+from rabbithole.report.runs import by_model, run_name
 from rabbithole.report.verdict import tests_in_words, verdict, warnings
 from rabbithole.report.wording import FILTERS
 
@@ -106,9 +106,9 @@ def page(
         },
         axis=auc_axis([row for part in parts for row in part["rows"]]),
     )
-    with whole(output) as temporary:
+    with atomic_write(output) as temporary:
         temporary.write_text(text, "utf-8")
-    with whole(summary) as temporary:
+    with atomic_write(summary) as temporary:
         temporary.write_text("\n".join(summary_lines(parts, next_parts, text_part, output)) + "\n", "utf-8")
 
 
@@ -169,7 +169,7 @@ def groups_table(metrics: dict[str, dict[str, Any]], key: str) -> dict[str, Any]
             line["events"] = str(begin) if key == "by_steps" else _span(begin, row["to"])
             line[name] = row
     return {
-        "names": {name: shown_score(name, with_seed=with_seed) for name in names},
+        "names": {name: run_name(name, with_seed=with_seed) for name in names},
         "lines": dict(sorted(lines.items())),
     }
 

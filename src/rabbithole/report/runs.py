@@ -44,29 +44,29 @@ def model_of(name: str) -> str:
     return re.sub(r" seed \d+$", "", name)
 
 
-def shown(model: str) -> str:
+def display_name(model: str) -> str:
     """Return a model's name as a reader sees it."""
     if model.endswith(ENSEMBLE):
-        return f"{shown(model.removesuffix(ENSEMBLE))}, all seeds together"
+        return f"{display_name(model.removesuffix(ENSEMBLE))}, all seeds together"
     return SHOWN.get(model, model.replace("_", " ").capitalize())
 
 
-def within(model: str) -> str:
+def name_in_sentence(model: str) -> str:
     """Return a model's name as it stands within a sentence."""
     if model.endswith(ENSEMBLE):
-        return f"{within(model.removesuffix(ENSEMBLE))} of all seeds together"
+        return f"{name_in_sentence(model.removesuffix(ENSEMBLE))} of all seeds together"
     return WITHIN.get(model, model.replace("_", " "))
 
 
-def shown_field(field: str) -> str:
+def field_name(field: str) -> str:
     """Return a field's name as a reader sees it."""
     return FIELDS.get(field, field)
 
 
-def shown_score(name: str, *, with_seed: bool) -> str:
+def run_name(name: str, *, with_seed: bool) -> str:
     """Return a score's name as a reader sees it, with or without its seed."""
     model = model_of(name)
-    return shown(model) + (name.removeprefix(model).replace(" seed", ", seed") if with_seed else "")
+    return display_name(model) + (name.removeprefix(model).replace(" seed", ", seed") if with_seed else "")
 
 
 def by_model(names: list[str]) -> dict[str, list[str]]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from rabbithole.report.headline import Row, best
-from rabbithole.report.runs import ORACLE, model_of, shown_score, within
+from rabbithole.report.runs import ORACLE, model_of, name_in_sentence, run_name
 from rabbithole.report.wording import GAP, area, chance, factor, number, plural, share
 
 FEW_BUYERS = 100
@@ -20,7 +20,7 @@ def verdict(dataset: str, rows: list[Row], *, simulated: bool, no_oracle: str | 
         return f"On {dataset} no AUC can be given: {reason}."
     kind = "simulated" if simulated else "real"
     parts = [
-        f"On {dataset} the best model, {within(top.model)}, ranks a random buyer above a random non-buyer "
+        f"On {dataset} the best model, {name_in_sentence(top.model)}, ranks a random buyer above a random non-buyer "
         f"{share(top.auc)} of the time (AUC {area(top.auc)}, 95{GAP}% interval {area(top.low)} to "
         f"{area(top.high)})."
     ]
@@ -89,7 +89,7 @@ def _beyond_oracle(comparison: dict[str, Any] | None) -> list[str]:
         if beyond > 0 and pair["p"] < 0.01:
             name = pair["first"] if names[1] == ORACLE else pair["second"]
             found.append(
-                f"{shown_score(name, with_seed=True)} scores above the best possible ({chance(pair['p'])}): "
+                f"{run_name(name, with_seed=True)} scores above the best possible ({chance(pair['p'])}): "
                 "the answer leaks into its input, or the oracle is wrong."
             )
     return found
@@ -117,7 +117,7 @@ def _in_words(pair: dict[str, Any]) -> str:
     difference, low, high = pair["difference"], pair["low"], pair["high"]
     if difference < 0:
         ahead, behind, difference, low, high = behind, ahead, -difference, -high, -low
-    first, second = within(model_of(ahead)), within(model_of(behind))
+    first, second = name_in_sentence(model_of(ahead)), name_in_sentence(model_of(behind))
     first = first[0].upper() + first[1:]
     facts = f"{area(difference)} [{area(low)}, {area(high)}], {chance(pair['p'])}"
     if pair["p"] < CERTAIN:

@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
 from rabbithole.formats.retailrocket import ROOTS
-from rabbithole.io.asof import AsOf
-from rabbithole.io.atomic import remove, whole
-from rabbithole.io.manifests import manifest_path, read_manifest, write_manifest
-from rabbithole.io.parts import by_value, part_files, read_part, whole_keys
-from rabbithole.sessions.cutting import Choice, cut_sessions, is_transaction
-from rabbithole.sessions.session_task import SCHEMA, Plan, Work
+from rabbithole.io.asof import AsOfTable
+from rabbithole.io.atomic import atomic_write, remove
+from rabbithole.io.manifests import read_manifest, write_manifest
+from rabbithole.io.parts import manifest_path, map_values, part_files, read_part, whole_groups
+from rabbithole.sessions.cutting import Selection, cut_sessions, is_transaction
+from rabbithole.sessions.session_task import SESSION_SCHEMA, SessionPlan, SessionTask
 from rabbithole.sessions.splitting import boundaries
 from rabbithole.sessions.summary import NONE_LEFT, manifest_facts
 from rabbithole.spark.session import SparkOptions, spark_session
-from rabbithole.spark.shuffle import FACTS, over_indexes
+from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
 
 PRICES = "_prices.parquet"
 """The table of prices by item and time, beside the parts of sessions; readers of the folder pass it by."""
@@ -82,24 +82,24 @@ def build_sessions(
         )
     parts = part_files(events)
     minutes = open_horizon_hours * 60 if gap_minutes is None or until == "first_cart" else gap_minutes
-    plan = Plan(
+    plan = SessionPlan(
         gap_minutes=gap_minutes,
-        choice=Choice(until, minimum_events, sample, seed),
+        choice=Selection(until, minimum_events, sample, seed),
         horizon=round(minutes * 60e6),
         log_end=facts["last_microseconds"],
         shares=tuple(split["shares"]),
         seed=seed,
     )
     remove(manifest_path(output))
-    with whole(output) as folder:
+    with atomic_write(output) as folder:
         folder.mkdir()
         with spark_session(spark, "sessions") as session:
             by_time = split["by"] == "time"
             if by_time or cost == "purchases":
                 first = FirstPass(parts, gap_minutes, plan.choice, starts=by_time, prices=cost == "purchases")
-                found = over_indexes(session, len(parts), first, PASS)
+                found = map_indexed(session, len(parts), first, PASS)
                 plan = _planned(plan, found, by_time=by_time, prices=cost == "purchases", folder=folder)
-            done = over_indexes(session, len(parts), Work(parts, folder, plan), FACTS)
+            done = map_indexed(session, len(parts), SessionTask(parts, folder, plan), REPORT_SCHEMA)
         if (events / ROOTS).exists():
             shutil.copyfile(events / ROOTS, folder / ROOTS)
         found_facts = manifest_facts(
@@ -120,7 +120,7 @@ def build_sessions(
         sample=sample,
         cost=cost,
         prices=None if plan.prices is None else len(plan.prices.keys),
-        schema={field.name: str(field.type) for field in SCHEMA},
+        schema={field.name: str(field.type) for field in SESSION_SCHEMA},
     )
 
 
@@ -128,7 +128,13 @@ class FirstPass:
     """The work of a first-pass task: starts of the sessions of one part, and its prices."""
 
     def __init__(
-        self, parts: Sequence[Path], gap_minutes: float | None, choice: Choice, *, starts: bool, prices: bool
+        self,
+        parts: Sequence[Path],
+        gap_minutes: float | None,
+        choice: Selection,
+        *,
+        starts: bool,
+        prices: bool,
     ) -> None:
         self.parts = parts
         self.gap_minutes = gap_minutes
@@ -143,13 +149,13 @@ class FirstPass:
             columns += ["item", "cost", "position"]
         if self.choice.sample < 1:
             columns.append("visitor")
-        for events in whole_keys(read_part(self.parts[index], columns), "session_id"):
+        for events in whole_groups(read_part(self.parts[index], columns), "session_id"):
             if self.starts:
                 cut, _ = self.choice(cut_sessions(events, self.gap_minutes), events)
                 starts = cut.first[cut.kept > 0]
                 yield _pass_rows(1, starts=pa.array([starts.tobytes()], pa.binary()))
             if self.prices:
-                paid = pc.and_(by_value(is_transaction, events["event"]), events["cost"].is_valid())
+                paid = pc.and_(map_values(is_transaction, events["event"]), events["cost"].is_valid())
                 rows = events.filter(paid).combine_chunks()
                 for batch in rows.to_batches():
                     yield _pass_rows(
@@ -166,10 +172,10 @@ def _pass_rows(rows: int, **columns: pa.Array) -> pa.RecordBatch:
     return pa.record_batch(arrays, schema=PASS)
 
 
-def _planned(plan: Plan, found: pa.Table, *, by_time: bool, prices: bool, folder: Path) -> Plan:
+def _planned(plan: SessionPlan, found: pa.Table, *, by_time: bool, prices: bool, folder: Path) -> SessionPlan:
     """Return the plan with split boundaries and the table of prices, which is also written."""
     bounds: NDArray[np.int64] | None = None
-    table: AsOf | None = None
+    table: AsOfTable | None = None
     if by_time:
         pieces = found["starts"].drop_null().to_pylist()
         starts = np.concatenate([np.frombuffer(piece, np.int64) for piece in pieces])
@@ -178,6 +184,6 @@ def _planned(plan: Plan, found: pa.Table, *, by_time: bool, prices: bool, folder
         bounds = boundaries(starts, plan.shares)
     if prices:
         paid = found.filter(found["item"].is_valid())
-        table = AsOf.build(paid.select(["item", "time", "order", "value"]))
+        table = AsOfTable.build(paid.select(["item", "time", "order", "value"]))
         pq.write_table(table.table().rename_columns(["item", "time", "price"]), folder / PRICES)
     return plan.with_(bounds=bounds, prices=table)

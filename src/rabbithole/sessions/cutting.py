@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rabbithole.io.parts import by_value
+from rabbithole.io.parts import map_values
 from rabbithole.sessions.splitting import hash_shares
 
 TRANSACTION = "transaction"
@@ -19,7 +19,7 @@ NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
-class Cut:
+class SessionCut:
     """Sessions of a table of events, the ones without an event left included.
 
     `starts`: int64 [sessions + 1], where each session's events begin in the table; `times`: int64
@@ -46,7 +46,7 @@ def is_transaction(events: pa.Array) -> pa.Array:
     return pc.equal(events, TRANSACTION)
 
 
-def cut_sessions(events: pa.Table, gap_minutes: float | None) -> Cut:
+def cut_sessions(events: pa.Table, gap_minutes: float | None) -> SessionCut:
     """Find the sessions in events that are sorted by session_id, time and position; keys must be whole.
 
     With a gap, an event later than that after the one before it begins a new session. Of a buyer, only events
@@ -62,7 +62,7 @@ def cut_sessions(events: pa.Table, gap_minutes: float | None) -> Cut:
     begins = np.flatnonzero(new)
     starts = np.append(begins, len(events)).astype(np.int64)
     lengths = np.diff(starts)
-    transaction = by_value(is_transaction, events["event"]).to_numpy(zero_copy_only=False)
+    transaction = map_values(is_transaction, events["event"]).to_numpy(zero_copy_only=False)
     first_bought = np.minimum.reduceat(np.where(transaction, times, NEVER), begins)
     keep = times < np.repeat(first_bought, lengths)
     kept = np.add.reduceat(keep.astype(np.int64), begins)
@@ -70,19 +70,19 @@ def cut_sessions(events: pa.Table, gap_minutes: float | None) -> Cut:
     first_of_key = np.flatnonzero(new_key[begins])
     per_key = np.diff(np.append(first_of_key, len(begins)))
     number = np.arange(len(begins)) - np.repeat(first_of_key, per_key)
-    return Cut(starts, times, keep, kept, first_bought != NEVER, number)
+    return SessionCut(starts, times, keep, kept, first_bought != NEVER, number)
 
 
 CART = "addtocart"
 
-REASONS = ("without_cart", "short", "not_drawn")
+EXCLUSION_REASONS = ("without_cart", "short", "not_drawn")
 """Why a session with an event before its first purchase may be left out, in the order of asking."""
 
-LeftOut = Mapping[str, NDArray[np.bool_]]
+Excluded = Mapping[str, NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
-class Choice:
+class Selection:
     """What is asked of a session.
 
     `until`: "purchase", or "first_cart" (judged at its first cart before a purchase; one without is left
@@ -95,7 +95,7 @@ class Choice:
     sample: float
     seed: int
 
-    def __call__(self, cut: Cut, events: pa.Table) -> tuple[Cut, LeftOut]:
+    def __call__(self, cut: SessionCut, events: pa.Table) -> tuple[SessionCut, Excluded]:
         """Return the cut in which sessions left out keep no event, and by reason which they are.
 
         Left out are bool [sessions]. Only what is kept decides, so that no later event can tell.
@@ -113,19 +113,19 @@ class Choice:
             cut = _without(cut, left_out["not_drawn"])
         return cut, left_out
 
-    def _drawn(self, cut: Cut, events: pa.Table) -> NDArray[np.bool_]:
+    def _drawn(self, cut: SessionCut, events: pa.Table) -> NDArray[np.bool_]:
         heads = pa.array(cut.starts[:-1])
         visitor, key = (events[name].take(heads).combine_chunks() for name in ("visitor", "session_id"))
         # Another key than the split's: else the sample would hold more of one split than of another.
         return hash_shares(pc.coalesce(visitor, key), f"sample{self.seed % 10**10:010d}") < self.sample
 
 
-def _end_at_cart(cut: Cut, kinds: pa.ChunkedArray) -> Cut:
+def _end_at_cart(cut: SessionCut, kinds: pa.ChunkedArray) -> SessionCut:
     """Return the cut that keeps of each session its first cart and what is earlier; of one without, nothing.
 
     Of events at the cart's very time it alone is kept, the first in the log: the others may come of it.
     """
-    cart = by_value(lambda values: pc.equal(values, CART), kinds).to_numpy(zero_copy_only=False) & cut.keep
+    cart = map_values(lambda values: pc.equal(values, CART), kinds).to_numpy(zero_copy_only=False) & cut.keep
     begins, lengths = cut.starts[:-1], np.diff(cut.starts)
     rows = np.arange(len(cart))
     first = np.minimum.reduceat(np.where(cart, rows, len(cart)), begins)
@@ -134,7 +134,7 @@ def _end_at_cart(cut: Cut, kinds: pa.ChunkedArray) -> Cut:
     return replace(cut, keep=keep, kept=np.add.reduceat(keep.astype(np.int64), begins))
 
 
-def _without(cut: Cut, left_out: NDArray[np.bool_]) -> Cut:
+def _without(cut: SessionCut, left_out: NDArray[np.bool_]) -> SessionCut:
     """Return the cut in which some sessions keep nothing."""
     keep = cut.keep & ~np.repeat(left_out, np.diff(cut.starts))
     return replace(cut, keep=keep, kept=np.where(left_out, 0, cut.kept))

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rabbithole.io.asof import AsOf
-from rabbithole.io.parts import CODED, REPEATED, PartWriter, read_part, whole_keys
-from rabbithole.sessions.cutting import REASONS, Choice, Cut, LeftOut, cut_sessions
+from rabbithole.io.asof import AsOfTable
+from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, PartWriter, read_part, whole_groups
+from rabbithole.sessions.cutting import EXCLUSION_REASONS, Excluded, Selection, SessionCut, cut_sessions
 from rabbithole.sessions.splitting import SPLITS, crossings, split_by_hash, split_by_time
 
 TIME = pa.timestamp("us", "UTC")
@@ -26,7 +26,7 @@ LISTS = {
     "cost": pa.float64(),
 }
 
-SCHEMA = pa.schema(
+SESSION_SCHEMA = pa.schema(
     [
         ("session_id", pa.string()),
         ("visitor", pa.string()),
@@ -42,13 +42,16 @@ SCHEMA = pa.schema(
 
 
 WRITTEN = pa.schema(
-    [pa.field(field.name, pa.list_(CODED)) if field.name in REPEATED else field for field in SCHEMA]
+    [
+        pa.field(field.name, pa.list_(DICTIONARY_TYPE)) if field.name in DICTIONARY_COLUMNS else field
+        for field in SESSION_SCHEMA
+    ]
 )
 """The same, with values as they are in memory while they are written."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class SessionPlan:
     """What every task must know: gap, choice, `horizon` and `log_end` (microseconds), the split, the prices.
 
     `bounds`: int64 [2], when valid and test begin, or None for a split by hash; `prices`: None where an
@@ -56,23 +59,23 @@ class Plan:
     """
 
     gap_minutes: float | None
-    choice: Choice
+    choice: Selection
     horizon: int
     log_end: int
     shares: tuple[float, ...]
     seed: int
     bounds: NDArray[np.int64] | None = None
-    prices: AsOf | None = None
+    prices: AsOfTable | None = None
 
-    def with_(self, **changes: Any) -> "Plan":
+    def with_(self, **changes: Any) -> "SessionPlan":
         """Return the plan with some entries changed."""
         return replace(self, **changes)
 
 
-class Work:
+class SessionTask:
     """From a part's index to its sessions, written, and one row of facts."""
 
-    def __init__(self, parts: Sequence[Path], folder: Path, plan: Plan) -> None:
+    def __init__(self, parts: Sequence[Path], folder: Path, plan: SessionPlan) -> None:
         self.parts = parts
         self.folder = folder
         self.plan = plan
@@ -82,12 +85,12 @@ class Work:
         facts: dict[str, Any] = {
             **dict.fromkeys(("events_in", "events_kept", "events_cut", "events_dropped"), 0),
             "dropped": 0,
-            "left_out": {reason: [0, 0, 0] for reason in REASONS},
+            "left_out": {reason: [0, 0, 0] for reason in EXCLUSION_REASONS},
             "crossings": [0, 0],
             "lengths": [],
         }
         with PartWriter(self.folder, index, WRITTEN) as part:
-            for events in whole_keys(read_part(self.parts[index]), "session_id"):
+            for events in whole_groups(read_part(self.parts[index]), "session_id"):
                 part.write(self._sessions(events, facts))
         yield pa.record_batch({"facts": [json.dumps(facts)]})
 
@@ -130,7 +133,7 @@ class Work:
         }
         return pa.table(columns | self._lists(events, cut, left))
 
-    def _lists(self, events: pa.Table, cut: Cut, left: NDArray[np.int64]) -> dict[str, pa.ListArray]:
+    def _lists(self, events: pa.Table, cut: SessionCut, left: NDArray[np.int64]) -> dict[str, pa.ListArray]:
         length = cut.kept[left]
         offsets = pa.array(np.concatenate([[0], np.cumsum(length)]).astype(np.int32))
         keep = pa.array(cut.keep)
@@ -145,7 +148,7 @@ def _moments(times: NDArray[np.int64]) -> pa.Array:
     return pa.array(times, pa.timestamp("us")).cast(TIME)
 
 
-def _count_left_out(facts: dict[str, Any], found: Cut, left_out: LeftOut) -> None:
+def _count_left_out(facts: dict[str, Any], found: SessionCut, left_out: Excluded) -> None:
     """Count what is left out for each reason, and what has no event before its first purchase."""
     lengths, without = np.diff(found.starts), found.kept == 0
     facts["dropped"] += int(without.sum())
@@ -159,7 +162,7 @@ def _count_left_out(facts: dict[str, Any], found: Cut, left_out: LeftOut) -> Non
 
 def _count(
     facts: dict[str, Any],
-    cut: Cut,
+    cut: SessionCut,
     left: NDArray[np.int64],
     split: NDArray[np.int64],
     still_open: NDArray[np.bool_],

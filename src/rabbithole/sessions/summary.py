@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
-from rabbithole.sessions.cutting import REASONS
+from rabbithole.sessions.cutting import EXCLUSION_REASONS
 from rabbithole.sessions.splitting import SPLITS
 
 LENGTHS = ((1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 200), (201, None))
@@ -40,7 +40,7 @@ def manifest_facts(
                 strict=True,
             )
         )
-        for reason in REASONS
+        for reason in EXCLUSION_REASONS
     }
     if sessions == 0:
         raise UserError(NONE_LEFT)

@@ -8,7 +8,7 @@ from scipy.special import log_ndtr
 
 from rabbithole.simulator.catalogue import Catalogue
 from rabbithole.simulator.chain import clock_cells, forward, initial_table
-from rabbithole.simulator.posterior import Seen, log_emission, pieces
+from rabbithole.simulator.posterior import ObservedEvents, log_emission, slice_sessions
 from rabbithole.simulator.shop import Shop, milliseconds
 
 Floats = NDArray[np.float64]
@@ -31,7 +31,7 @@ class NextShares:
 
 
 def next_shares(
-    shop: Shop, catalogue: Catalogue, seen: Seen, offsets: Ints, time: Ints, window: int
+    shop: Shop, catalogue: Catalogue, seen: ObservedEvents, offsets: Ints, time: Ints, window: int
 ) -> NextShares:
     """Return what comes next after each of a session's first `window` events.
 
@@ -40,7 +40,7 @@ def next_shares(
     """
     lengths = np.minimum(np.diff(offsets), window)
     initial = initial_table(shop)[clock_cells(shop, time[offsets[:-1]])]
-    emission, begins = pieces(log_emission(shop, catalogue, seen), offsets[:-1], lengths)
+    emission, begins = slice_sessions(log_emission(shop, catalogue, seen), offsets[:-1], lengths)
     steps = list(range(1, int(lengths.max(initial=0)) + 1))
     _, after = forward(initial, shop.running, emission, begins, steps)
     weights = np.empty((begins[-1], len(shop.states)))

@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import read_json, whole
-from rabbithole.io.manifests import data_files, read_manifest
+from rabbithole.io.atomic import atomic_write, read_json
+from rabbithole.io.manifests import read_manifest
+from rabbithole.io.parts import data_files
 from rabbithole.simulator.catalogue import Catalogue, read_catalogue
-from rabbithole.simulator.posterior import Seen, best_scores
+from rabbithole.simulator.posterior import ObservedEvents, best_scores
 from rabbithole.simulator.shop import Shop, from_json, milliseconds
 
 ROWS = 50_000
@@ -49,7 +50,7 @@ def score_oracle(
     scores = pa.concat_tables(parts).sort_by(
         [(name, "ascending") for name in ("split", "steps", "session_id")]
     )
-    with whole(output) as temporary:
+    with atomic_write(output) as temporary:
         pq.write_table(scores, temporary)
 
 
@@ -92,7 +93,7 @@ def scores_of(
 
 def read_sessions(
     shop: Shop, items: pa.Array, table: pa.Table
-) -> tuple[Seen, NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[ObservedEvents, NDArray[np.int64], NDArray[np.int64]]:
     """Bring sessions back: their events, where each one's begin, int64 [n + 1], and all times (ms)."""
     if not pc.all(pc.match_substring_regex(table["session_id"], "^[0-9]+$")).as_py():
         raise UserError(
@@ -107,7 +108,7 @@ def read_sessions(
 
 def read_events(
     shop: Shop, items: pa.Array, table: pa.Table, first: NDArray[np.int64], time: NDArray[np.int64]
-) -> Seen:
+) -> ObservedEvents:
     """Bring events back from the log's words to the simulator's numbers."""
     item = pc.index_in(flat(table["item"]), value_set=items)
     kind = pc.index_in(flat(table["event"]), value_set=pa.array(shop.kinds))
@@ -120,7 +121,7 @@ def read_events(
     if shop.contexts:
         shown = time >= milliseconds(shop.context_from)
         context[shown] = contexts_of(shop, flat(table["category"]))[shown]
-    return Seen(kind.to_numpy(zero_copy_only=False), context, number, before, np.maximum(dwell, 1))
+    return ObservedEvents(kind.to_numpy(zero_copy_only=False), context, number, before, np.maximum(dwell, 1))
 
 
 def contexts_of(shop: Shop, category: pa.Array) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Seen:
+class ObservedEvents:
     """Events as arrays of one length: columns of `Shop.kinds` and `Shop.contexts`, rows of the catalogue.
 
     context: -1 where the log could show none. before: the item of the session's event before, -1 for its
@@ -29,7 +29,7 @@ class Seen:
 
 
 def log_emission(
-    shop: Shop, catalogue: Catalogue, seen: Seen, leave_out: frozenset[str] = frozenset()
+    shop: Shop, catalogue: Catalogue, seen: ObservedEvents, leave_out: frozenset[str] = frozenset()
 ) -> Floats:
     """Return log P(event | state), less terms that all states share; float64 [events, S].
 
@@ -50,7 +50,7 @@ def log_emission(
     return total
 
 
-def log_items(shop: Shop, catalogue: Catalogue, seen: Seen, leave_out: frozenset[str]) -> Floats:
+def log_items(shop: Shop, catalogue: Catalogue, seen: ObservedEvents, leave_out: frozenset[str]) -> Floats:
     """Return log P(item | state, item before), less terms that all states share; [events, S].
 
     An item seen again was either looked at again or drawn anew; both ways count.
@@ -101,7 +101,7 @@ class BestScores:
 def best_scores(
     shop: Shop,
     catalogue: Catalogue,
-    seen: Seen,
+    seen: ObservedEvents,
     offsets: Ints,
     start: Ints,
     window: int,
@@ -132,18 +132,18 @@ def scores_from(
     last = initial.copy()
     last[late] = late_occupancy(shop)
     kept = np.minimum(length, window)
-    final, _ = forward(last, running, *pieces(emission, offsets[1:] - kept, kept))
+    final, _ = forward(last, running, *slice_sessions(emission, offsets[1:] - kept, kept))
     ended = (final @ buy) / (final @ shop.ending)
     if not steps:
         return BestScores(ended, {})
 
     early = np.minimum(length, max(steps))
-    _, after = forward(initial, running, *pieces(emission, offsets[:-1], early), steps)
+    _, after = forward(initial, running, *slice_sessions(emission, offsets[:-1], early), steps)
     eventually = will_buy(shop)
     return BestScores(ended, {k: (which, weights @ eventually) for k, (which, weights) in after.items()})
 
 
-def pieces(values: Floats, begins: Ints, lengths: Ints) -> tuple[Floats, Ints]:
+def slice_sessions(values: Floats, begins: Ints, lengths: Ints) -> tuple[Floats, Ints]:
     """Return the rows begins[i] to begins[i] + lengths[i] of each session end to end, and their offsets."""
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import whole, write_json
+from rabbithole.io.atomic import atomic_write, write_json
 from rabbithole.simulator.catalogue import make_catalogue, write_catalogue
 from rabbithole.simulator.retailrocket import Retailrocket
 from rabbithole.simulator.shop import to_json
@@ -51,7 +51,7 @@ def simulate(*, format: str, sessions: int, seed: int, output: Path) -> None:
     shop = SHOPS[format]
     catalogue = make_catalogue(shop, sessions, stream(seed, 0))
     draws = prepare(shop, catalogue)
-    with whole(output) as folder:
+    with atomic_write(output) as folder:
         folder.mkdir()
         with ExitStack() as stack:
             files = FILES[format](shop, catalogue, folder, stack)

@@ -9,11 +9,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark import SparkContext
 
-from rabbithole.spark.session import ARCHIVE, SparkOptions, spark_session
-from rabbithole.spark.shuffle import FACTS, exchange, over_indexes
+from rabbithole.spark.session import CLASS_ARCHIVE, SparkOptions, spark_session
+from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed, shuffle
 
 
-def archive_spark(output: Path = ARCHIVE) -> None:
+def archive_spark(output: Path = CLASS_ARCHIVE) -> None:
     """Run what every Spark step runs, and let the JVM write the classes that this took.
 
     Java's class data sharing; a JVM that does not fit the archive (another Java or Spark) passes it by.
@@ -22,8 +22,8 @@ def archive_spark(output: Path = ARCHIVE) -> None:
     partial = output.with_name(f".{output.name}.{os.getpid()}")
     conf = {"spark.driver.defaultJavaOptions": f'-XX:ArchiveClassesAtExit="{partial}" -Xlog:disable'}
     with spark_session(SparkOptions(threads=1, memory_mb=1000, conf=conf), "archive") as session:
-        over_indexes(session, 2, _facts, FACTS)
-        exchange(session, 2, _sent, 2, _gathered, sent=FACTS, found=FACTS)
+        map_indexed(session, 2, _facts, REPORT_SCHEMA)
+        shuffle(session, 2, _sent, 2, _gathered, sent=REPORT_SCHEMA, found=REPORT_SCHEMA)
         gateway = SparkContext._gateway
     assert gateway is not None
     gateway.shutdown()

@@ -22,10 +22,10 @@ DRIVER_SHARE = 0.6
 PART_BYTES = 64 * 2**20
 """Raw bytes that one partition is meant to hold: small enough to sort in a worker's memory."""
 
-ARCHIVE = Path(sys.prefix) / "spark.jsa"
+CLASS_ARCHIVE = Path(sys.prefix) / "spark.jsa"
 """Where an environment keeps the classes that Spark loads (spark_archive), so that the JVM starts sooner."""
 
-KEEP_MEMORY = {
+ALLOCATOR_ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "536870912",
     "MALLOC_TRIM_THRESHOLD_": "1073741824",
     "MIMALLOC_PURGE_DELAY": "-1",
@@ -33,7 +33,7 @@ KEEP_MEMORY = {
 """Environment of the Python workers (of glibc's and Arrow's allocators): freed memory is kept for the next
 block. To give it back and fetch it anew took a tenth of a step's time."""
 
-STARTED = "RABBITHOLE_SPARK"
+CLUSTER_VARIABLE = "RABBITHOLE_SPARK"
 """Environment variable with the options that lead to a cluster started for this step, as JSON."""
 
 LOG_SETTINGS = """rootLogger.level = error
@@ -69,12 +69,12 @@ class SparkOptions:
         return max(self.threads, -(-size // PART_BYTES))
 
 
-def options_of(values: Mapping[str, Any]) -> SparkOptions:
+def resolve_options(values: Mapping[str, Any]) -> SparkOptions:
     """Return a step's options, given those of its settings.
 
     A cluster that was started for this step (profiles/slurm/spark-cluster.sh) comes before the settings.
     """
-    return SparkOptions(**{**values, **json.loads(os.environ.get(STARTED, "{}"))})
+    return SparkOptions(**{**values, **json.loads(os.environ.get(CLUSTER_VARIABLE, "{}"))})
 
 
 @contextmanager
@@ -117,9 +117,9 @@ def _start(options: SparkOptions, name: str, scratch: Path, log: Path) -> SparkS
             os.environ["JAVA_HOME"] = home
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
-    os.environ.update(KEEP_MEMORY)
+    os.environ.update(ALLOCATOR_ENVIRONMENT)
     builder = SparkSession.builder.appName(name)
-    for key, value in configuration(options, scratch).items():
+    for key, value in spark_configuration(options, scratch).items():
         builder = builder.config(key, value)
     try:
         with _stderr_to(log):
@@ -141,14 +141,14 @@ def _start(options: SparkOptions, name: str, scratch: Path, log: Path) -> SparkS
     return spark
 
 
-def configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
+def spark_configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
     """Return the Spark conf for the options; the user's own entries come last and win."""
     logging = scratch / "log4j2.properties"
     logging.write_text(LOG_SETTINGS, "utf-8")
     # The JVM moves bytes and does little else, so its quick compiler alone starts up faster.
     java = f"-Dlog4j2.configurationFile={logging.as_uri()} -XX:+UseParallelGC -XX:TieredStopAtLevel=1"
-    if ARCHIVE.exists():
-        java += f' -XX:SharedArchiveFile="{ARCHIVE}" -Xlog:disable'
+    if CLASS_ARCHIVE.exists():
+        java += f' -XX:SharedArchiveFile="{CLASS_ARCHIVE}" -Xlog:disable'
     conf = {
         "spark.driver.memory": f"{max(512, int(options.memory_mb * DRIVER_SHARE))}m",
         "spark.driver.maxResultSize": "0",
@@ -181,7 +181,7 @@ def configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
         conf["spark.remote"] = options.master
     else:
         conf["spark.master"] = options.master
-        conf |= {f"spark.executorEnv.{name}": value for name, value in KEEP_MEMORY.items()}
+        conf |= {f"spark.executorEnv.{name}": value for name, value in ALLOCATOR_ENVIRONMENT.items()}
     return conf | dict(options.conf)
 
 

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 Batches = Iterator[pa.RecordBatch]
 
-FACTS = pa.schema([("facts", pa.string())])
+REPORT_SCHEMA = pa.schema([("facts", pa.string())])
 """What a task returns that only tells what it found: JSON."""
 
 SENT = "part int, place long, rows binary"
@@ -26,7 +26,7 @@ SEQUENCE_BITS = 32
 """Bits of a place that count what one task sends; the task's index stands above them."""
 
 
-def over_indexes(
+def map_indexed(
     spark: SparkSession, count: int, work: Callable[[int], Iterable[pa.RecordBatch]], schema: pa.Schema
 ) -> pa.Table:
     """Return what `work(0)` to `work(count - 1)` yield, in this order, each call a task of its own."""
@@ -38,7 +38,7 @@ def over_indexes(
     return _collected(spark.range(0, count, 1, count).mapInArrow(run, RETURNED), schema)
 
 
-def exchange(
+def shuffle(
     spark: SparkSession,
     count: int,
     read: Callable[[int], Iterable[tuple[pa.Table, NDArray[np.int32]]]],

@@ -17,13 +17,13 @@ from rabbithole.models.layers import ENDED, RUNNING
 from rabbithole.models.registry import model_class
 from rabbithole.training.calibration import calibrated
 from rabbithole.training.data import Encoding, read_encoding, read_split
-from rabbithole.training.purchase import Buyer, network_logits
+from rabbithole.training.purchase import PurchaseObjective, network_logits
 from rabbithole.training.trainer import Trainer, build
 from rabbithole.windows.arrays import Windows, take
 
 PLAIN: dict[str, Any] = {"balance": "none", "augmentation": {"prefixes": True, "event_dropout": 0.0}}
 ENDS_ALONE = PLAIN | {"augmentation": {"prefixes": False, "event_dropout": 0.0}}
-WAYS: dict[str, dict[str, Any]] = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "none": PLAIN,
     "undersample": PLAIN | {"balance": "undersample"},
     "oversample": PLAIN | {"balance": "oversample"},
@@ -39,7 +39,7 @@ FEWEST_BUYERS = 20
 Data = dict[str, Windows]
 
 
-def trial(
+def run_ablation(
     *,
     model: str,
     settings: dict[str, Any],
@@ -61,11 +61,11 @@ def trial(
     """
     encoding = read_encoding(windows)
     data = {split: read_split(windows, split, encoding) for split in ("train", "valid", "test")}
-    trials = Trials(model, settings, training, encoding)
+    trials = AblationTrainer(model, settings, training, encoding)
     buyer = data["test"].buyer
     rows: list[dict[str, Any]] = []
     running: NDArray[np.float64] | None = None
-    for name, way in WAYS.items():
+    for name, way in VARIANTS.items():
         for seed in seeds:
             found = trials.logits(data, seed=seed, steps=[0, *steps], **way)
             rows.append({"name": name, "seed": seed, **told(buyer, expit(found[0]))})
@@ -87,7 +87,7 @@ def told(buyer: NDArray[np.int8], score: NDArray[np.float64]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if key != "reliability"}
 
 
-class Trials:
+class AblationTrainer:
     """One network, trained anew for each trial."""
 
     def __init__(
@@ -114,7 +114,9 @@ class Trials:
         if more > 1:
             epochs = round(training["epochs"] * more)
             training = training | {"epochs": epochs, "patience": epochs}
-        task = Buyer(data["train"], data["valid"], balance=balance, prefixes=augmentation["prefixes"])
+        task = PurchaseObjective(
+            data["train"], data["valid"], balance=balance, prefixes=augmentation["prefixes"]
+        )
         trainer = Trainer(
             build(
                 model_class(self.model),
@@ -122,7 +124,7 @@ class Trials:
                 sizes=encoding.sizes,
                 length=encoding.length,
                 roots=encoding.roots,
-                outputs=Buyer.outputs,
+                outputs=PurchaseObjective.outputs,
                 seed=seed,
             ),
             task,
@@ -133,7 +135,7 @@ class Trials:
             seed=seed,
         )
         trainer.run(lambda _row, _speed: None, lambda _state: None)
-        trainer.take_best()
+        trainer.restore_best()
         found = task.description(trainer.forward, trainer.shapes)["calibration"]
         running = RUNNING if augmentation["prefixes"] else ENDED
         logits = network_logits(trainer.forward, data["test"], steps, shapes=trainer.shapes, running=running)
@@ -141,7 +143,7 @@ class Trials:
 
 
 def _moments(
-    trials: Trials, data: Data, running: NDArray[np.float64], *, steps: list[int], seed: int
+    trials: AblationTrainer, data: Data, running: NDArray[np.float64], *, steps: list[int], seed: int
 ) -> Iterator[dict[str, Any]]:
     """Yield, for each k, the network for all moments beside one that learned nothing but first k events."""
     for number, k in enumerate(steps):

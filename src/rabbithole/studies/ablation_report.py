@@ -5,18 +5,25 @@ from typing import Any
 
 import numpy as np
 
-from rabbithole.io.atomic import read_json, whole
-from rabbithole.report.runs import shown
+from rabbithole.io.atomic import atomic_write, read_json
+from rabbithole.report.runs import display_name
 
 
-def comparison_tables(*, trials: dict[str, dict[str, Path]], output: Path) -> None:
+def ablation_tables(*, trials: dict[str, dict[str, Path]], output: Path) -> None:
     """Write two tables for each data set and network; `trials`: data set -> network -> trials.json."""
     lines = ["# Ways to train, compared", ""]
     for dataset, networks in trials.items():
         for network, path in networks.items():
             told = read_json(path)
-            lines += [f"## {dataset}, {shown(network)}", "", *_ways(told), "", *_moments(told["moments"]), ""]
-    with whole(output) as temporary:
+            lines += [
+                f"## {dataset}, {display_name(network)}",
+                "",
+                *_ways(told),
+                "",
+                *_moments(told["moments"]),
+                "",
+            ]
+    with atomic_write(output) as temporary:
         temporary.write_text("\n".join(lines), "utf-8")
 
 

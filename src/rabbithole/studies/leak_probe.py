@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from rabbithole.evaluation.delong import interval, placements
 from rabbithole.io.atomic import write_json
 from rabbithole.models.registry import model_class
-from rabbithole.training.checkpoints import TrainingState
+from rabbithole.training.checkpoints import TrainingProgress
 from rabbithole.training.data import Encoding, read_encoding, read_split
-from rabbithole.training.purchase import Buyer
+from rabbithole.training.purchase import PurchaseObjective
 from rabbithole.training.trainer import Trainer, build
 from rabbithole.windows.arrays import Windows, take
 from rabbithole.windows.fields import CATEGORICAL, MISSING, NUMERIC
@@ -40,7 +40,7 @@ Data = dict[str, Windows]
 Change = Callable[[Windows], Windows]
 
 
-def audit(
+def probe_leaks(
     *,
     model: str,
     settings: dict[str, Any],
@@ -131,7 +131,7 @@ class Subject:
         *,
         seed: int,
     ) -> None:
-        self.task = Buyer(data["train"], data["valid"], balance="none", prefixes=False)
+        self.task = PurchaseObjective(data["train"], data["valid"], balance="none", prefixes=False)
         self.trainer = Trainer(
             build(
                 model_class(model),
@@ -139,7 +139,7 @@ class Subject:
                 sizes=encoding.sizes,
                 length=encoding.length,
                 roots=encoding.roots,
-                outputs=Buyer.outputs,
+                outputs=PurchaseObjective.outputs,
                 seed=seed,
             ),
             self.task,
@@ -156,7 +156,7 @@ class Subject:
         trainer = self.trainer
         trainer.learn_from(data["train"], data["valid"])
         learned = jax.tree.map(jnp.array, self.untrained)
-        trainer.go_on(TrainingState(learned, best=(learned.weights, learned.table)))
+        trainer.restore(TrainingProgress(learned, best=(learned.weights, learned.table)))
         trainer.run(lambda _row, _speed: None, lambda _state: None)
         test = data["test"]
         parts = placements(test.buyer, self.task.logits(trainer.forward, test, [0], trainer.shapes)[0])

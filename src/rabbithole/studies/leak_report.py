@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from rabbithole.io.atomic import read_json, whole
+from rabbithole.io.atomic import atomic_write, read_json
 
 
-def audit_tables(*, audits: dict[str, Path], output: Path) -> None:
+def leak_tables(*, audits: dict[str, Path], output: Path) -> None:
     """Write a table of probes for each data set; `audits`: data set -> audit.json."""
     lines = ["# Audit", ""]
     for name, path in audits.items():
@@ -19,5 +19,5 @@ def audit_tables(*, audits: dict[str, Path], output: Path) -> None:
             for row in told["probes"]
         ]
         lines.append("")
-    with whole(output) as temporary:
+    with atomic_write(output) as temporary:
         temporary.write_text("\n".join(lines), "utf-8")

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from rabbithole.io.atomic import read_json, whole
+from rabbithole.io.atomic import atomic_write, read_json
 from rabbithole.report.headline import Row, rows
-from rabbithole.report.runs import by_model, model_of, shown
+from rabbithole.report.runs import by_model, display_name, model_of
 
 BASELINE = "gradient_boosting"
 
@@ -15,7 +15,7 @@ FEWEST = 100
 """Buyers at least, among sessions that got so far, for a figure of these."""
 
 
-def limit_tables(*, datasets: dict[str, dict[str, Any]], output: Path) -> None:
+def oracle_gap_tables(*, datasets: dict[str, dict[str, Any]], output: Path) -> None:
     """Write one row a data set and model: the oracle ahead, the baseline behind, probabilities.
 
     Then one table a data set: the AUC of sessions still running, by events seen.
@@ -39,7 +39,7 @@ def limit_tables(*, datasets: dict[str, dict[str, Any]], output: Path) -> None:
             lines.append("| " + " | ".join(told_of) + " |")
         lines_of_running += ["", f"{name}:", "", *_running(datasets[name]["metrics"])]
     lines += ["", "## Sessions still running", *lines_of_running]
-    with whole(output) as temporary:
+    with atomic_write(output) as temporary:
         temporary.write_text("\n".join(lines) + "\n", "utf-8")
 
 
@@ -54,7 +54,9 @@ def _running(metrics: dict[str, str]) -> list[str]:
     """Return a table: moments by models, means over seeds."""
     models = by_model(list(metrics))
     lines = [
-        "| after k events, still running | sessions | buyers | " + " | ".join(map(shown, models)) + " |",
+        "| after k events, still running | sessions | buyers | "
+        + " | ".join(map(display_name, models))
+        + " |",
         "|--:" * (3 + len(models)) + "|",
     ]
     read = {

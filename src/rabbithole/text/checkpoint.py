@@ -8,19 +8,19 @@ from flax import nnx
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import read_json, write_json
 from rabbithole.text.corpus import Vocabulary
-from rabbithole.text.deck import DeckLearner
-from rabbithole.text.learner import Learner
-from rabbithole.text.streams import StreamLearner
+from rabbithole.text.deck import DeckTrainer
+from rabbithole.text.learner import TextTrainer
+from rabbithole.text.streams import StreamTrainer
 from rabbithole.training.checkpoints import load_arrays, save_arrays
 
-LEARNERS: dict[str, type[Learner]] = {"deck": DeckLearner, "char_gru": StreamLearner}
+TRAINERS: dict[str, type[TextTrainer]] = {"deck": DeckTrainer, "char_gru": StreamTrainer}
 
 
-def learner_of(model: str) -> type[Learner]:
+def text_trainer(model: str) -> type[TextTrainer]:
     """Return the learner of a text model by its name; UserError names the known ones."""
-    if model not in LEARNERS:
-        raise UserError(f"alice.models: no text model {model!r}; there are {', '.join(LEARNERS)}")
-    return LEARNERS[model]
+    if model not in TRAINERS:
+        raise UserError(f"alice.models: no text model {model!r}; there are {', '.join(TRAINERS)}")
+    return TRAINERS[model]
 
 
 def save(
@@ -39,13 +39,13 @@ def save(
     write_json(folder / "model.json", described)
 
 
-def load(folder: Path) -> tuple[Any, type[Learner], Vocabulary, dict[str, Any]]:
+def load(folder: Path) -> tuple[Any, type[TextTrainer], Vocabulary, dict[str, Any]]:
     """Return the network, its learner's class, the vocabulary and what model.json says.
 
     Raises `UserError` when the network had other parameters then.
     """
     described = read_json(folder / "model.json")
-    learner = learner_of(described["model"])
+    learner = text_trainer(described["model"])
     vocabulary = Vocabulary(described["characters"])
     network = learner.build(described["settings"], symbols=vocabulary.symbols, seed=0)
     try:

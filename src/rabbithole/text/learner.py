@@ -15,8 +15,8 @@ from jax import Array
 
 from rabbithole.errors import UserError
 from rabbithole.text.corpus import Corpus, code_lengths
-from rabbithole.training.checkpoints import TrainingState
-from rabbithole.training.loop import KEYS, Loop
+from rabbithole.training.checkpoints import TrainingProgress
+from rabbithole.training.loop import PRNG_IMPL, TrainingLoop
 
 AT_ONCE = 64
 """Updates in one compiled program. With a call for each, new memory is cleared at every one: 58 ms in the
@@ -27,7 +27,7 @@ Step = Callable[[Any, Array], tuple[Any, Array]]
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class LearnedText:
+class TextTrainState:
     """All that an update changes, a tree of arrays.
 
     parameters: the network's; moments: the optimiser's state; carried: what an update hands to the next, ()
@@ -40,7 +40,7 @@ class LearnedText:
     sums: Array
 
 
-class Learner(Loop):
+class TextTrainer(TrainingLoop):
     """A text network and the way it is taught.
 
     graph: the network's structure, as `flax.nnx.split` returns it. The settings fix the number of epochs, and
@@ -59,10 +59,10 @@ class Learner(Loop):
             self.build(settings, symbols=corpus.vocabulary.symbols, seed=seed), nnx.Param
         )
         self.optimizer = self.make_optimizer(parameters)
-        learned = LearnedText(
+        learned = TextTrainState(
             parameters, self.optimizer.init(parameters), self.carried(parameters), jnp.zeros(2)
         )
-        self.state = TrainingState(learned, best=())
+        self.state = TrainingProgress(learned, best=())
         self.keep_best()
 
     @property
@@ -82,7 +82,7 @@ class Learner(Loop):
         """Return the bits that a held-out character costs, `held_out_bits`."""
         return {"held_out_bits": self.bits(self.log_probabilities())}
 
-    def merit(self, row: dict[str, Any]) -> float:
+    def monitor(self, row: dict[str, Any]) -> float:
         """Return the epoch's number."""
         return float(row["epoch"])
 
@@ -119,7 +119,7 @@ class Learner(Loop):
 
     def draws(self, epoch: int) -> tuple[np.random.Generator, Array]:
         """Return what an epoch's places are drawn with, and its key for dropout."""
-        key = jax.random.fold_in(jax.random.key(self.seed, impl=KEYS), epoch + 1)
+        key = jax.random.fold_in(jax.random.key(self.seed, impl=PRNG_IMPL), epoch + 1)
         return np.random.default_rng((self.seed, epoch + 1)), key
 
 
@@ -129,11 +129,13 @@ def portions(updates: int) -> list[slice]:
     return [slice(*part) for part in pairwise(ends)]
 
 
-def updated(learned: LearnedText, optimizer: Any, slopes: Any, loss: Array, *, carried: Any) -> LearnedText:
+def updated(
+    learned: TextTrainState, optimizer: Any, slopes: Any, loss: Array, *, carried: Any
+) -> TextTrainState:
     """Return what is learned after an update; loss: its mean, in nats."""
     updates, moments = optimizer.update(slopes, learned.moments, learned.parameters)
     sums = learned.sums + jnp.stack([loss / jnp.log(2.0), 1.0])
-    return LearnedText(optax.apply_updates(learned.parameters, updates), moments, carried, sums)
+    return TextTrainState(optax.apply_updates(learned.parameters, updates), moments, carried, sums)
 
 
 def parameter_count(parameters: Any) -> int:

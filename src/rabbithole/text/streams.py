@@ -14,7 +14,7 @@ from jax import Array, lax
 from rabbithole.models.text.char_gru import CharGru, State
 from rabbithole.text.corpus import Corpus
 from rabbithole.text.dynamic_evaluation import adapting_log_probabilities, step_losses
-from rabbithole.text.learner import LearnedText, Learner, Step, portions, refuse_short, updated
+from rabbithole.text.learner import Step, TextTrainer, TextTrainState, portions, refuse_short, updated
 
 WARM_UP = 2000
 """Characters read before the first that is judged, or written: enough that more change nothing."""
@@ -23,7 +23,7 @@ MEASURED = 16000
 """Characters at the end of the first part on which the slopes' scale is measured."""
 
 
-class StreamLearner(Learner):
+class StreamTrainer(TextTrainer):
     """Truncated backpropagation through time with AdamW, clipped gradients, a rate that rises and then falls.
 
     An epoch begins at a random one of the first characters, so that the cuts fall elsewhere each time. The
@@ -95,8 +95,8 @@ class StreamLearner(Learner):
         return [(inputs[part], targets[part], keys[part]) for part in portions(self.chunks)]
 
     def learn(
-        self, learned: LearnedText, batch: tuple[np.ndarray, np.ndarray, Array], place: int
-    ) -> LearnedText:
+        self, learned: TextTrainState, batch: tuple[np.ndarray, np.ndarray, Array], place: int
+    ) -> TextTrainState:
         """Return what is learned after some updates, each of which hands its recurrent state to the next."""
         if place == 0:
             learned = dataclasses.replace(learned, carried=jax.tree.map(jnp.zeros_like, learned.carried))
@@ -129,15 +129,15 @@ class StreamLearner(Learner):
 
 @partial(jax.jit, static_argnums=(0, 1), donate_argnums=2)
 def _learn(
-    graph: Any, optimizer: Any, learned: LearnedText, inputs: Array, targets: Array, keys: Array
-) -> LearnedText:
+    graph: Any, optimizer: Any, learned: TextTrainState, inputs: Array, targets: Array, keys: Array
+) -> TextTrainState:
     """Take one update for each chunk of int32[updates, steps, streams]."""
 
     def loss_of(parameters: Any, carried: State, inputs: Array, targets: Array, key: Array) -> Any:
         losses, state = step_losses(nnx.merge(graph, parameters), inputs, targets, carried, key)
         return losses.mean(), state
 
-    def update(learned: LearnedText, given: tuple[Array, Array, Array]) -> tuple[LearnedText, None]:
+    def update(learned: TextTrainState, given: tuple[Array, Array, Array]) -> tuple[TextTrainState, None]:
         slopes_of = jax.value_and_grad(loss_of, has_aux=True)
         (loss, state), slopes = slopes_of(learned.parameters, learned.carried, *given)
         return updated(learned, optimizer, slopes, loss, carried=state), None

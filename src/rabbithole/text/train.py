@@ -4,11 +4,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rabbithole.io.atomic import digest, whole, write_json
-from rabbithole.text.checkpoint import learner_of, save
+from rabbithole.io.atomic import atomic_write, sha256_of, write_json
+from rabbithole.text.checkpoint import save, text_trainer
 from rabbithole.text.corpus import read_book, split
 from rabbithole.text.learner import parameter_count
-from rabbithole.training.checkpoints import Checkpoints, digest_of
+from rabbithole.training.checkpoints import ResumeCheckpoints, settings_digest
 
 
 def train_text(
@@ -38,15 +38,15 @@ def train_text(
     another), the training goes on from there.
     """
     corpus = split(read_book(text, lower=lower))
-    learner = learner_of(model)(corpus, settings, seed=seed)
-    made_of = (model, settings, lower, seed, code, digest(text))
-    checkpoints = Checkpoints(resume / digest_of(*made_of), minutes=checkpoint_minutes)
+    learner = text_trainer(model)(corpus, settings, seed=seed)
+    made_of = (model, settings, lower, seed, code, sha256_of(text))
+    checkpoints = ResumeCheckpoints(resume / settings_digest(*made_of), minutes=checkpoint_minutes)
     if (kept := checkpoints.load(learner.state)) is not None:
         learner.state = kept
         print(f"alice {model}: continues from epoch {kept.epoch + 1}, batch {kept.place + 1}", flush=True)
     learner.run(partial(_tell_epoch, f"alice {model}", settings["epochs"]), checkpoints.keep)
     state = learner.state
-    with whole(output) as folder:
+    with atomic_write(output) as folder:
         save(
             folder,
             state.best,

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, PADDING, RARE, UNSEEN
 
-FULL = 4
+FULL_BATCH_STEPS = 4
 """Up to so many steps a batch holds `batch_size` sessions; above, as many steps as that makes: 4,096 with the
 default, whose arrays still fit a core's cache (twice as many take three times as long)."""
 
-SMALLEST = 32
+MIN_BATCH_SIZE = 32
 """Sessions that a batch is not made smaller than where an epoch has few."""
 
-MANY = 250_000
+MANY_SESSIONS = 250_000
 """Sessions to learn from that make a compilation (some seconds) cheaper than the padding that it saves."""
 
 
@@ -43,22 +43,22 @@ class Shape:
     steps: int
 
 
-def shapes(*, length: int, batch_size: int, sessions: int = MANY) -> list[Shape]:
+def batch_shapes(*, length: int, batch_size: int, sessions: int = MANY_SESSIONS) -> list[Shape]:
     """Return the shapes of all batches, shortest first: 1, 2, 4, 8, ... steps, last the window's `length`.
 
     Each costs a compilation, and few sessions are long: there is none between half of `length` and it, and
     where there are few `sessions` to learn from, only 1, 4, 16, ...
     """
-    factor = 2 if sessions >= MANY else 4
+    factor = 2 if sessions >= MANY_SESSIONS else 4
     steps = [1]
     while steps[-1] * factor * 2 <= length:
         steps.append(steps[-1] * factor)
     if steps[-1] < length:
         steps.append(length)
-    return [Shape(max(1, batch_size * min(FULL, count) // count), count) for count in steps]
+    return [Shape(max(1, batch_size * min(FULL_BATCH_STEPS, count) // count), count) for count in steps]
 
 
-def plan(
+def plan_batches(
     lengths: NDArray[np.int64],
     rows: NDArray[np.int64],
     shapes: list[Shape],
@@ -85,19 +85,19 @@ def plan(
     return batches
 
 
-def arrange(windows: Windows, rows: NDArray[np.int64], shape: Shape) -> Batch:
+def make_batch(windows: Windows, rows: NDArray[np.int64], shape: Shape) -> Batch:
     """Lay sessions out in a batch of the given shape."""
-    return lay_out(windows.offsets, placed(rows, shape.sessions), np.arange(shape.steps))
+    return layout_steps(windows.offsets, pad_rows(rows, shape.sessions), np.arange(shape.steps))
 
 
-def placed(rows: NDArray[np.int64], places: int) -> NDArray[np.int64]:
+def pad_rows(rows: NDArray[np.int64], places: int) -> NDArray[np.int64]:
     """Return sessions' numbers, followed by -1 for the places that are left."""
     filled = np.full(places, -1, np.int64)
     filled[: len(rows)] = rows
     return filled
 
 
-def lay_out(offsets: Any, rows: Any, step: Any) -> Batch:
+def layout_steps(offsets: Any, rows: Any, step: Any) -> Batch:
     """Lay sessions out side by side; arrays are NumPy's, or JAX's where that is done on an accelerator.
 
     offsets: int [n + 1], where the sessions' steps begin; rows: int [batch], -1 for a place that is empty;
@@ -111,7 +111,7 @@ def lay_out(offsets: Any, rows: Any, step: Any) -> Batch:
     return Batch(rows, lengths.astype(np.int32), steps)
 
 
-def padded(batch: Batch, multiple: int) -> Batch:
+def pad_batch(batch: Batch, multiple: int) -> Batch:
     """Return a batch with as many more empty places as make their number a multiple."""
     missing = -len(batch.rows) % multiple
     if missing == 0:
@@ -123,7 +123,7 @@ def padded(batch: Batch, multiple: int) -> Batch:
     )
 
 
-def fitting(
+def choose_batch_size(
     lengths: NDArray[np.int64], rows: NDArray[np.int64], *, length: int, batch_size: int, fewest: int
 ) -> tuple[int, list[Shape]]:
     """Return the sessions of a batch, and the shapes of all batches, for an epoch of these `rows`.
@@ -131,13 +131,13 @@ def fitting(
     `batch_size`, or half of it, a quarter, ... where the epoch would have less than `fewest` batches.
     """
     while True:
-        kinds = shapes(length=length, batch_size=batch_size, sessions=len(lengths))
-        if batch_size < 2 * SMALLEST or len(plan(lengths, rows, kinds)) >= fewest:
+        kinds = batch_shapes(length=length, batch_size=batch_size, sessions=len(lengths))
+        if batch_size < 2 * MIN_BATCH_SIZE or len(plan_batches(lengths, rows, kinds)) >= fewest:
             return batch_size, kinds
         batch_size //= 2
 
 
-def gather(windows: Windows, batch: Batch) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def gather_steps(windows: Windows, batch: Batch) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the codes of a batch, int32 [batch, steps, 7], and its numbers, float32 [batch, steps, 2].
 
     Padding has the code PADDING and the numbers 0.
@@ -151,12 +151,12 @@ def gather(windows: Windows, batch: Batch) -> tuple[NDArray[np.int32], NDArray[n
     return codes, numbers
 
 
-def random(*numbers: int) -> np.random.Generator:
+def make_rng(*numbers: int) -> np.random.Generator:
     """Return a generator that depends on these numbers alone (seed, epoch, batch, ...)."""
     return np.random.default_rng(list(numbers))
 
 
-def distinct(codes: NDArray[np.int32], size: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
+def distinct_codes(codes: NDArray[np.int32], size: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
     """Return the distinct codes, and each code as its place among them.
 
     codes: int32 [..], below `size`. Codes below `FIRST_VALUE` stand for no value; they are always among the
@@ -197,7 +197,7 @@ def drop_events(batch: Batch, chance: Any, share: float) -> Batch:
     return Batch(batch.rows, kept.sum(1).astype(np.int32), steps)
 
 
-def hide(codes: NDArray[np.int32], rng: np.random.Generator, share: float) -> NDArray[np.int32]:
+def mask_codes(codes: NDArray[np.int32], rng: np.random.Generator, share: float) -> NDArray[np.int32]:
     """Return codes, int32 [.., 7], of which a share is replaced by "unseen"; padding stays.
 
     Each field of each step by itself, so that the embedding of "unseen" learns; where the share is above 0,
@@ -227,4 +227,4 @@ def augment_windows(
         windows = dataclasses.replace(
             windows, offsets=offsets, codes=windows.codes[kept], numbers=windows.numbers[kept]
         )
-    return dataclasses.replace(windows, codes=hide(windows.codes, rng, unseen_share))
+    return dataclasses.replace(windows, codes=mask_codes(windows.codes, rng, unseen_share))

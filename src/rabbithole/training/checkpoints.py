@@ -18,12 +18,12 @@ import orbax.checkpoint as ocp
 from jax import Array
 
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import digest, read_json, remove, whole, write_json
-from rabbithole.training.mesh import first, same_for_all
+from rabbithole.io.atomic import atomic_write, read_json, remove, sha256_of, write_json
+from rabbithole.training.mesh import assert_same_on_all_hosts, is_primary
 
 
 @dataclass
-class TrainingState:
+class TrainingProgress:
     """All that training needs to go on from where it stands.
 
     learned: a tree of arrays, among them weights, optimiser and, where dropout's keys follow from it, the
@@ -122,40 +122,40 @@ EPOCH_SECONDS = 10.0
 """The end of an epoch is passed over so soon after the last save, which takes a tenth of a second or more."""
 
 
-def digest_of(*made_of: Any) -> str:
+def settings_digest(*made_of: Any) -> str:
     """Return a name, 16 hex digits, for all that the state of a training depends on (values for JSON)."""
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
 
 
-class Checkpoints:
+class ResumeCheckpoints:
     """The states kept of one training: there is one on disk, two for a moment, none when it has ended."""
 
     def __init__(self, folder: Path, *, minutes: float) -> None:
         self.folder, self.seconds = folder, 60 * minutes
         self.saved = time.monotonic()
 
-    def load(self, state: TrainingState) -> TrainingState | None:
+    def load(self, state: TrainingProgress) -> TrainingProgress | None:
         """Return the newest state that is whole, or None; `state` gives structure, shapes and types."""
         kept = next(filter(_is_whole, sorted(self.folder.glob("[0-9]*"), reverse=True)), None)
         found = None
         if kept is not None:
             learned, best = load_arrays(kept / ARRAYS, (state.learned, state.best))
-            found = TrainingState(learned=learned, best=best, **read_json(kept / PROGRESS))
+            found = TrainingProgress(learned=learned, best=best, **read_json(kept / PROGRESS))
         # Last, so that the first task removes nothing that another still reads.
-        same_for_all(kept.name if kept else "")
+        assert_same_on_all_hosts(kept.name if kept else "")
         return found
 
-    def keep(self, state: TrainingState) -> None:
+    def keep(self, state: TrainingProgress) -> None:
         """Save the state if it is time to; must be called after each batch and each epoch.
 
         Of several processes that train together, the first one saves.
         """
         wait = min(self.seconds, EPOCH_SECONDS) if state.place == 0 else self.seconds
-        if first() and time.monotonic() - self.saved >= wait:
+        if is_primary() and time.monotonic() - self.saved >= wait:
             self.save(state)
             self.saved = time.monotonic()
 
-    def save(self, state: TrainingState) -> None:
+    def save(self, state: TrainingProgress) -> None:
         """Write the state, and remove older ones once it can't be lost, not by a loss of power either."""
         progress = {
             field.name: getattr(state, field.name)
@@ -163,7 +163,7 @@ class Checkpoints:
             if field.name not in ("learned", "best")
         }
         newest = self.folder / f"{state.epoch:05d}-{state.place:08d}"
-        with whole(newest) as temporary:
+        with atomic_write(newest) as temporary:
             save_arrays(temporary / ARRAYS, (state.learned, state.best))
             write_json(temporary / PROGRESS, progress)
             write_json(temporary / FILES, _digests(temporary))
@@ -193,7 +193,7 @@ def _is_whole(kept: Path) -> bool:
 def _digests(kept: Path) -> dict[str, str]:
     """Return the sha256 of each file of a state."""
     files = (path for path in kept.rglob("*") if path.is_file() and path != kept / FILES)
-    return {str(path.relative_to(kept)): digest(path) for path in files}
+    return {str(path.relative_to(kept)): sha256_of(path) for path in files}
 
 
 def _to_disk(path: Path) -> None:

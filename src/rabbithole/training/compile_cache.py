@@ -10,7 +10,7 @@ LARGEST = 2**30
 """Bytes that the cache may take; what was not used longest goes first."""
 
 
-def keep_compiled() -> None:
+def enable_compile_cache() -> None:
     """Let JAX keep what it compiles in the user's cache folder; must come before JAX is imported.
 
     A folder a kind of processor: the code is for this machine's alone, and a home folder may be shared by

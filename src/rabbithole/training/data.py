@@ -8,7 +8,8 @@ import numpy as np
 
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import read_json
-from rabbithole.io.manifests import data_files, read_manifest
+from rabbithole.io.manifests import read_manifest
+from rabbithole.io.parts import data_files
 from rabbithole.windows.arrays import Windows, read_windows, take
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
 
@@ -46,7 +47,7 @@ def read_parts(windows: Path, split: str, encoding: Encoding) -> Iterator[Window
         yield _checked(read_windows([file]), file, encoding)
 
 
-def read_begun(windows: Path, split: str, encoding: Encoding) -> Iterator[Windows]:
+def read_from_start(windows: Path, split: str, encoding: Encoding) -> Iterator[Windows]:
     """Read each session of valid or test from its first event on, part by part.
 
     Of sessions longer than the window these are the first `length` events, not the last.

@@ -10,55 +10,57 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from rabbithole.models.layers import SMALL
+from rabbithole.models.layers import ONE_HOT_SIZE
 from rabbithole.training.batching import (
     ITEM,
     RARE_AS_UNSEEN,
     Batch,
     Shape,
-    arrange,
-    distinct,
+    distinct_codes,
     drop_events,
-    gather,
-    hide,
-    lay_out,
-    padded,
-    placed,
-    plan,
+    gather_steps,
+    layout_steps,
+    make_batch,
+    mask_codes,
+    pad_batch,
+    pad_rows,
+    plan_batches,
 )
-from rabbithole.training.mesh import Sharing, tasks
-from rabbithole.training.objective import Task
+from rabbithole.training.mesh import DeviceMesh, process_count
+from rabbithole.training.objective import Objective
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.fields import PADDING, RARE, UNSEEN
 
-LEARNED_FROM, READ = 0.5, 0.1
+TRAIN_MEMORY_FRACTION, EVALUATION_MEMORY_FRACTION = 0.5, 0.1
 """Of an accelerator's memory, what windows may take that stay there to be learned from, and such as are
 judged or scored beside them, perhaps by several networks at once; the rest is the network's."""
 
 
-class OnAccelerator:
+class DeviceWindows:
     """Windows that lie on the accelerator, where batches are gathered: only sessions' numbers are sent.
 
     The processor gathers 2 million sessions a second, an accelerator trains more than that.
     """
 
-    def __init__(self, windows: Windows, sharing: Sharing) -> None:
+    def __init__(self, windows: Windows, sharing: DeviceMesh) -> None:
         self.sharing = sharing
         self.kept = self.keep(windows.codes, windows.numbers, windows.offsets.astype(np.int32))
         self.steps: dict[int, Array] = {}
 
     def keep(self, *arrays: NDArray[Any]) -> tuple[Array, ...]:
         """Return arrays that stay on every device; their last entries are repeated up to a round length."""
-        kept: tuple[Array, ...] = self.sharing.whole(tuple(jnp.asarray(_rounded(array)) for array in arrays))
+        kept: tuple[Array, ...] = self.sharing.replicate(
+            tuple(jnp.asarray(_rounded(array)) for array in arrays)
+        )
         return kept
 
     def send(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
         """Return all windows, which are there already, the batch's sessions, and the numbers of its steps."""
         if shape.steps not in self.steps:
             # An array, as its length tells the compiled program how many steps to lay out.
-            self.steps[shape.steps] = self.sharing.whole(jnp.arange(shape.steps, dtype=np.int32))
+            self.steps[shape.steps] = self.sharing.replicate(jnp.arange(shape.steps, dtype=np.int32))
         places = shape.sessions + -shape.sessions % self.sharing.count
-        dealt = self.sharing.deal(placed(rows, places).astype(np.int32))
+        dealt = self.sharing.shard(pad_rows(rows, places).astype(np.int32))
         return (*self.kept, *dealt, self.steps[shape.steps])
 
 
@@ -71,7 +73,7 @@ def take_steps(codes: Array, numbers: Array, batch: Batch) -> tuple[Array, Array
 # A program of its own, so that the network's is the same for windows of any number.
 @jax.jit
 def _gathered(codes: Array, numbers: Array, offsets: Array, rows: Array, step: Array) -> tuple[Array, Array]:
-    return take_steps(codes, numbers, lay_out(offsets, rows, step))
+    return take_steps(codes, numbers, layout_steps(offsets, rows, step))
 
 
 def _rounded(array: NDArray[Any]) -> NDArray[Any]:
@@ -83,24 +85,24 @@ def _rounded(array: NDArray[Any]) -> NDArray[Any]:
     return np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1), mode="edge") if missing else array
 
 
-def kept_there(windows: Windows, share: float) -> bool:
+def fits_on_device(windows: Windows, share: float) -> bool:
     """Return whether there is an accelerator of whose memory these windows take at most such a share."""
     memory = jax.local_devices()[0].memory_stats() or {}
     room = share * memory.get("bytes_limit", np.inf)
     size = sum(array.nbytes for array in (windows.codes, windows.numbers, windows.offsets))
-    return accelerated() and size <= room and len(windows.codes) < 2**30
+    return on_accelerator() and size <= room and len(windows.codes) < 2**30
 
 
-def accelerated() -> bool:
+def on_accelerator() -> bool:
     """Return whether JAX computes on something else than the processor."""
     return jax.default_backend() != "cpu"
 
 
-def logits_of(
+def predict_logits(
     forward: Callable[..., Array],
     weights: Any,
     table: Array,
-    sharing: Sharing,
+    sharing: DeviceMesh,
     windows: Windows,
     shapes: list[Shape],
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -109,16 +111,16 @@ def logits_of(
     forward: as `make_forward` gives it. While a batch is read, the next one is computed; not where several
     processes share them, as all must exchange what they do in the same order.
     """
-    ahead = 1 if tasks() == 1 else 0
-    there = OnAccelerator(windows, sharing) if kept_there(windows, READ) else None
+    ahead = 1 if process_count() == 1 else 0
+    there = DeviceWindows(windows, sharing) if fits_on_device(windows, EVALUATION_MEMORY_FRACTION) else None
     waiting: list[tuple[NDArray[np.int64], Array]] = []
-    for shape, rows in plan(windows.lengths, np.arange(len(windows)), shapes):
+    for shape, rows in plan_batches(windows.lengths, np.arange(len(windows)), shapes):
         if there:
             batch = _gathered(*there.send(rows, shape))
         else:
-            batch = sharing.deal(*gather(windows, arrange(windows, rows, shape)))
+            batch = sharing.shard(*gather_steps(windows, make_batch(windows, rows, shape)))
         found = forward(weights, table, *batch)
-        waiting.append((rows, sharing.whole(found)))
+        waiting.append((rows, sharing.replicate(found)))
         if len(waiting) > ahead:
             yield _fetched(*waiting.pop(0))
     for rows, found in waiting:
@@ -133,7 +135,7 @@ class Feed(ABC):
     """Gives the steps of a training their sessions, of which it drops and hides these shares."""
 
     def __init__(
-        self, task: Task, sharing: Sharing, *, items: int, unseen_share: float, event_dropout: float
+        self, task: Objective, sharing: DeviceMesh, *, items: int, unseen_share: float, event_dropout: float
     ) -> None:
         self.task, self.sharing, self.items = task, sharing, items
         self.unseen_share, self.event_dropout = unseen_share, event_dropout
@@ -155,7 +157,7 @@ class Feed(ABC):
 class FromHost(Feed):
     """Each batch is made by the processor and sent, with the rows of the item table that it needs."""
 
-    def __init__(self, task: Task, sharing: Sharing, **how: Any) -> None:
+    def __init__(self, task: Objective, sharing: DeviceMesh, **how: Any) -> None:
         super().__init__(task, sharing, **how)
         self.known = task.known()
 
@@ -164,16 +166,16 @@ class FromHost(Feed):
     ) -> tuple[tuple[Any, ...], Any]:
         """Return codes, numbers and answers, and the items among them where there are many items."""
         windows = self.task.train
-        batch = arrange(windows, rows, shape)
+        batch = make_batch(windows, rows, shape)
         if self.event_dropout > 0:
             batch = drop_events(batch, rng.random(batch.steps.shape), self.event_dropout)
-        codes, numbers = gather(windows, batch)
-        codes = hide(codes, rng, self.unseen_share)
+        codes, numbers = gather_steps(windows, batch)
+        codes = mask_codes(codes, rng, self.unseen_share)
         items = None
-        if self.items > SMALL:
-            items, codes[..., ITEM] = distinct(codes[..., ITEM], self.items)
-        answers = self.task.answers(padded(batch, self.sharing.count), *self.known)
-        return self.sharing.deal(codes, numbers, *answers), items
+        if self.items > ONE_HOT_SIZE:
+            items, codes[..., ITEM] = distinct_codes(codes[..., ITEM], self.items)
+        answers = self.task.answers(pad_batch(batch, self.sharing.count), *self.known)
+        return self.sharing.shard(codes, numbers, *answers), items
 
     def receive(self, key: Array, *sent: Array) -> tuple[Array, Array, tuple[Array, ...]]:  # noqa: ARG002
         """Return what was sent."""
@@ -187,9 +189,9 @@ class FromAccelerator(Feed):
     Nor are the rows of the item table picked: there, to go over the whole table costs less.
     """
 
-    def __init__(self, task: Task, sharing: Sharing, **how: Any) -> None:
+    def __init__(self, task: Objective, sharing: DeviceMesh, **how: Any) -> None:
         super().__init__(task, sharing, **how)
-        self.source = OnAccelerator(task.train, sharing)
+        self.source = DeviceWindows(task.train, sharing)
         self.known = self.source.keep(*task.known())
 
     def send(
@@ -205,7 +207,7 @@ class FromAccelerator(Feed):
         """Lay a batch out, drop a share of its events, gather it and hide a share of its codes."""
         all_codes, all_numbers, offsets, rows, step, *known = sent
         of_events, of_codes = jax.random.split(key)
-        batch = lay_out(offsets, rows, step)
+        batch = layout_steps(offsets, rows, step)
         if self.event_dropout > 0:
             batch = drop_events(batch, jax.random.uniform(of_events, batch.steps.shape), self.event_dropout)
         codes, numbers = take_steps(all_codes, all_numbers, batch)
@@ -224,7 +226,7 @@ def _hide(codes: Array, key: Array, share: float) -> Array:
     return jnp.where(hidden & (codes != PADDING), UNSEEN, codes)
 
 
-def feed_of(task: Task, sharing: Sharing, **how: Any) -> Feed:
+def feed_of(task: Objective, sharing: DeviceMesh, **how: Any) -> Feed:
     """Return the feed that suits the device at hand; how: what `Feed` takes."""
-    found = FromAccelerator if kept_there(task.train, LEARNED_FROM) else FromHost
+    found = FromAccelerator if fits_on_device(task.train, TRAIN_MEMORY_FRACTION) else FromHost
     return found(task, sharing, **how)

@@ -10,26 +10,26 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rabbithole.training.checkpoints import TrainingState
+from rabbithole.training.checkpoints import TrainingProgress
 
-KEYS = "rbg"
+PRNG_IMPL = "rbg"
 """Random bits come from the processor's own generator: threefry takes as long to compute (for dropout) and to
 compile (for the first weights) as the network."""
 
 Report = Callable[[dict[str, Any], float], None]
 
-Keep = Callable[[TrainingState], None]
+Keep = Callable[[TrainingProgress], None]
 """What is told of the state after each batch and each epoch, and may save it."""
 
 
-class Loop(ABC):
+class TrainingLoop(ABC):
     """A network that learns batch by batch, `epochs` times over or until `patience` of them brought nothing.
 
     state: what it has come to; its `learned` has `sums`, float32 [2], over the epoch so far, whose ratio is
     the loss to tell. The seed and the place (epoch, batch) fix all that is drawn.
     """
 
-    state: TrainingState
+    state: TrainingProgress
     epochs: int
     patience: int
 
@@ -50,7 +50,7 @@ class Loop(ABC):
         """Return figures of what was not learned from."""
 
     @abstractmethod
-    def merit(self, row: dict[str, Any]) -> float:
+    def monitor(self, row: dict[str, Any]) -> float:
         """Return what the best epoch has most of."""
 
     @abstractmethod
@@ -89,21 +89,21 @@ class Loop(ABC):
     def end_epoch(self, row: dict[str, Any], seconds: float) -> None:
         """Note an epoch's figures, keep its weights if they are the best, make ready for the next."""
         state = self.state
-        best = max((self.merit(earlier) for earlier in state.rows), default=-np.inf)
+        best = max((self.monitor(earlier) for earlier in state.rows), default=-np.inf)
         state.rows.append(row)
         state.seconds.append(seconds)
         state.epoch, state.place = state.epoch + 1, 0
-        if self.merit(row) > best:
+        if self.monitor(row) > best:
             state.best_epoch = state.epoch
             self.keep_best()
         state.learned = dataclasses.replace(state.learned, sums=jnp.zeros(2, jnp.float32))
 
     def keep_best(self) -> None:
         """Copy the weights aside: learning takes over the memory of its own."""
-        self.state.best = copy_of(self.weights())
+        self.state.best = copy_tree(self.weights())
 
 
 @jax.jit
-def copy_of(tree: Any) -> Any:
+def copy_tree(tree: Any) -> Any:
     """Return the same arrays in memory of their own."""
     return jax.tree.map(jnp.copy, tree)

@@ -12,31 +12,31 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
 
-def tasks() -> int:
+def process_count() -> int:
     """Return how many tasks the Slurm step has that this process is one of; one where there is no step."""
     return int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
 
 
-def first() -> bool:
+def is_primary() -> bool:
     """Return whether this process is the one of all tasks that writes and tells."""
-    return tasks() == 1 or os.environ["SLURM_PROCID"] == "0"
+    return process_count() == 1 or os.environ["SLURM_PROCID"] == "0"
 
 
-def join_others() -> None:
+def join_processes() -> None:
     """Join the other tasks of the Slurm step, where there are any; must come before JAX computes anything."""
-    if tasks() > 1:
+    if process_count() > 1:
         jax.distributed.initialize()
         # They meet before any has compiled: later, one that compiles longer would be given up by the rest.
         multihost_utils.sync_global_devices("joined")
 
 
-def same_for_all(text: str) -> None:
+def assert_same_on_all_hosts(text: str) -> None:
     """Raise AssertionError where the tasks do not all give the same text."""
-    if tasks() > 1:
+    if process_count() > 1:
         multihost_utils.assert_equal(np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8))
 
 
-class Sharing:
+class DeviceMesh:
     """Where arrays lie: batches dealt out by sessions, everything else whole on every device.
 
     XLA then adds up the derivatives of all shares, so that a step does what one device would have done. With
@@ -50,7 +50,7 @@ class Sharing:
         self._whole = NamedSharding(mesh, PartitionSpec())
         self._gather = jax.jit(lambda tree: tree, out_shardings=self._whole)
 
-    def deal(self, *arrays: NDArray[Any]) -> tuple[Any, ...]:
+    def shard(self, *arrays: NDArray[Any]) -> tuple[Any, ...]:
         """Deal out arrays [sessions, ...], padded with zeros to a multiple of the devices."""
         return arrays if self.count == 1 else tuple(self._deal(array) for array in arrays)
 
@@ -59,6 +59,6 @@ class Sharing:
         padded = np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1))
         return jax.make_array_from_callback(padded.shape, self._dealt, lambda index: padded[index])
 
-    def whole(self, tree: Any) -> Any:
+    def replicate(self, tree: Any) -> Any:
         """Return arrays that all processes have alike, or that are dealt out, as whole on every device."""
         return tree if self.count == 1 else self._gather(tree)

@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from rabbithole.errors import UserError
-from rabbithole.training.batching import Batch, Shape, arrange
-from rabbithole.training.data import Encoding, read_begun, read_split
-from rabbithole.training.objective import Forward, Task
-from rabbithole.windows.arrays import Windows, joined
+from rabbithole.training.batching import Batch, Shape, make_batch
+from rabbithole.training.data import Encoding, read_from_start, read_split
+from rabbithole.training.objective import Forward, Objective
+from rabbithole.windows.arrays import Windows, concatenate_windows
 from rabbithole.windows.fields import NUMERIC
-from rabbithole.windows.next_events import NOT_ASKED, Classes, answers, read_classes
+from rabbithole.windows.next_events import IGNORED, Classes, next_event_labels, read_classes
 
 DWELL = NUMERIC.index("dwell")
 
 Logs = NDArray[np.float64]
 
 
-class NextEvent(Task):
+class NextEventObjective(Objective):
     """Logits of the next event's classes, then of its category's, after each step."""
 
     fewest_batches = 1
@@ -35,7 +35,9 @@ class NextEvent(Task):
         self.train, self.valid = train, valid
         self.classes, self.length = classes, length
         self.outputs = len(classes.events) + len(classes.categories)
-        self.asked = tuple(np.append(asked, np.int32(NOT_ASKED)) for asked in answers(train, classes, length))
+        self.asked = tuple(
+            np.append(asked, np.int32(IGNORED)) for asked in next_event_labels(train, classes, length)
+        )
 
     @classmethod
     def read(
@@ -45,10 +47,10 @@ class NextEvent(Task):
         *,
         balance: str,  # noqa: ARG003 - the settings allow none
         augmentation: dict[str, Any],  # noqa: ARG003 - all steps are asked about, and no event is dropped
-    ) -> "NextEvent":
+    ) -> "NextEventObjective":
         """Read train and valid; `UserError` where valid holds no session."""
-        train = as_if_begun(read_split(windows, "train", encoding), encoding.length)
-        valid = joined(list(read_begun(windows, "valid", encoding)))
+        train = hide_earlier_events(read_split(windows, "train", encoding), encoding.length)
+        valid = concatenate_windows(list(read_from_start(windows, "valid", encoding)))
         if not len(train) or not len(valid):
             raise UserError(f"{windows}: train or valid holds no session to learn the next event from.")
         return cls(train, valid, read_classes(windows), encoding.length)
@@ -57,7 +59,7 @@ class NextEvent(Task):
         """Return what tells this model from one of buyers."""
         return {"target": "next_event", "outputs": self.outputs}
 
-    def first_guess(self) -> NDArray[np.float32]:
+    def initial_logits(self) -> NDArray[np.float32]:
         """Return the logarithms of the classes' shares in train, each counted once more."""
         sizes = len(self.classes.events), len(self.classes.categories)
         return np.concatenate(
@@ -72,7 +74,7 @@ class NextEvent(Task):
         """Return the class of the event after each step and of its category, int32 [total + 1] each."""
         return self.asked
 
-    def answers(self, batch: Batch, *known: Any) -> tuple[Any, ...]:
+    def next_event_labels(self, batch: Batch, *known: Any) -> tuple[Any, ...]:
         """Return the classes of next events and of their categories, int32 [batch, steps] each."""
         return tuple(asked[batch.steps] for asked in known)
 
@@ -88,20 +90,20 @@ class NextEvent(Task):
 
     def judge(self, forward: Forward, shapes: list[Shape]) -> dict[str, float]:
         """Return `valid_loss`: nats for each next event, its category included."""
-        asked = answers(self.valid, self.classes, self.length)
+        asked = next_event_labels(self.valid, self.classes, self.length)
         total = 0.0
-        for index, *parts in each_batch(forward, self.valid, shapes, self.classes):
+        for index, *parts in predict_batches(forward, self.valid, shapes, self.classes):
             for logs, truth in zip(parts, asked, strict=True):
                 rows = np.flatnonzero(truth[index] >= 0)
                 total -= float(logs[rows, truth[index][rows]].sum())
         return {"valid_loss": total / int(np.sum(asked[0] >= 0))}
 
-    def merit(self, row: dict[str, Any]) -> float:
+    def monitor(self, row: dict[str, Any]) -> float:
         """Return the cross-entropy on valid with its sign changed."""
         return -float(row["valid_loss"])
 
 
-def as_if_begun(windows: Windows, length: int) -> Windows:
+def hide_earlier_events(windows: Windows, length: int) -> Windows:
     """Return windows of which none tells that its session began before it.
 
     A window holds its session's last events, so that one of a longer session would tell by the time before
@@ -118,13 +120,13 @@ def log_shares(classes: NDArray[np.int32], size: int) -> Logs:
     return np.asarray(np.log(counts / counts.sum()))
 
 
-def each_batch(
+def predict_batches(
     forward: Forward, windows: Windows, shapes: list[Shape], classes: Classes
 ) -> Iterator[tuple[NDArray[np.int64], Logs, Logs]]:
     """Yield steps of windows, int64 [m], and log probabilities of event and category, float64 [m, ..]."""
     cut = len(classes.events)
     for rows, found in forward(windows, shapes):
-        batch = arrange(windows, rows, Shape(len(rows), found.shape[1]))
+        batch = make_batch(windows, rows, Shape(len(rows), found.shape[1]))
         there = batch.steps >= 0
         logits = found[there].astype(np.float64)
         category = log_softmax(logits[:, cut:], axis=1) if classes.categories else logits[:, cut:]

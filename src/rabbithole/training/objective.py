@@ -17,14 +17,14 @@ from rabbithole.training.batching import Batch, Shape
 from rabbithole.training.data import Encoding
 from rabbithole.windows.arrays import Windows
 
-CLASSES = {"buyer": "Buyer", "next_event": "NextEvent"}
+CLASSES = {"buyer": ("purchase", "PurchaseObjective"), "next_event": ("next_event", "NextEventObjective")}
 """The class of each task, in the module of `rabbithole.training` that has the task's name."""
 
 Forward = Callable[[Windows, list[Shape]], Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]]
 """From windows and the shapes of batches to each batch's sessions and their logits; see `logits_of`."""
 
 
-class Task(ABC):
+class Objective(ABC):
     """A task with the sessions to learn from (`train`) and to stop by (`valid`)."""
 
     train: Windows
@@ -35,7 +35,9 @@ class Task(ABC):
 
     @classmethod
     @abstractmethod
-    def read(cls, windows: Path, encoding: Encoding, *, balance: str, augmentation: dict[str, Any]) -> "Task":
+    def read(
+        cls, windows: Path, encoding: Encoding, *, balance: str, augmentation: dict[str, Any]
+    ) -> "Objective":
         """Read train and valid; `UserError` where there is nothing to learn."""
 
     @abstractmethod
@@ -43,7 +45,7 @@ class Task(ABC):
         """Return what scoring must know of the trained network besides model and encoding."""
 
     @abstractmethod
-    def first_guess(self) -> NDArray[np.float32]:
+    def initial_logits(self) -> NDArray[np.float32]:
         """Return the logits to begin with, float32 [outputs]."""
 
     @abstractmethod
@@ -73,11 +75,12 @@ class Task(ABC):
         """Return figures of valid: `valid_loss` and others named `valid_..`."""
 
     @abstractmethod
-    def merit(self, row: dict[str, Any]) -> float:
+    def monitor(self, row: dict[str, Any]) -> float:
         """Return what the best epoch has most of."""
 
 
-def task_class(name: str) -> type[Task]:
+def objective_class(name: str) -> type[Objective]:
     """Return the class of a task."""
-    found: type[Task] = getattr(importlib.import_module(f"rabbithole.training.{name}"), CLASSES[name])
+    module, attribute = CLASSES[name]
+    found: type[Objective] = getattr(importlib.import_module(f"rabbithole.training.{module}"), attribute)
     return found

@@ -20,11 +20,11 @@ from rabbithole.training.calibration import (
     prior_shift,
 )
 from rabbithole.training.data import Encoding, read_split, refuse_one_class
-from rabbithole.training.objective import Forward, Task
+from rabbithole.training.objective import Forward, Objective
 from rabbithole.windows.arrays import Windows
 
 
-class Buyer(Task):
+class PurchaseObjective(Objective):
     """Two log odds a step: of a purchase yet to come, and of one right after the session's end."""
 
     outputs = 2
@@ -41,7 +41,7 @@ class Buyer(Task):
     @classmethod
     def read(
         cls, windows: Path, encoding: Encoding, *, balance: str, augmentation: dict[str, Any]
-    ) -> "Buyer":
+    ) -> "PurchaseObjective":
         """Read train and valid; `UserError` where either lacks buyers or others."""
         data = {split: read_split(windows, split, encoding) for split in ("train", "valid")}
         for split, found in data.items():
@@ -61,7 +61,7 @@ class Buyer(Task):
         calibration = fit_calibration(logits, self.valid, shift=self.shift, length=length)
         return {"calibration": calibration, "prefixes": self.prefixes}
 
-    def first_guess(self) -> NDArray[np.float32]:
+    def initial_logits(self) -> NDArray[np.float32]:
         """Return the log odds of the share of buyers among the sessions trained on."""
         return np.full(2, natural_log_odds(self.train.buyer) - self.shift, np.float32)
 
@@ -82,7 +82,7 @@ class Buyer(Task):
     def loss(self, logits: Array, *answers: Array) -> tuple[Array, Array]:
         """Return the loss, and the sums of ended sessions' losses and of the weights."""
         lengths, buyer, weights = answers
-        total, ended = losses(logits, buyer, lengths, weights, prefixes=self.prefixes)
+        total, ended = purchase_losses(logits, buyer, lengths, weights, prefixes=self.prefixes)
         return total, jnp.stack([ended, jnp.sum(weights)])
 
     def judge(self, forward: Forward, shapes: list[Shape]) -> dict[str, float]:
@@ -92,7 +92,7 @@ class Buyer(Task):
 
         return judge(self.valid.buyer, self.logits(forward, self.valid, [0], shapes)[0])
 
-    def merit(self, row: dict[str, Any]) -> float:
+    def monitor(self, row: dict[str, Any]) -> float:
         """Return the AUC of valid."""
         return float(row["valid_auc"])
 
@@ -104,7 +104,7 @@ class Buyer(Task):
         return self.shift + network_logits(forward, windows, steps, shapes=shapes, running=running)
 
 
-def losses(
+def purchase_losses(
     logits: Array, buyer: Array, lengths: Array, weights: Array, *, prefixes: bool
 ) -> tuple[Array, Array]:
     """Return the sums over a batch of the loss to learn from and of that of ended sessions, float32 [] each.

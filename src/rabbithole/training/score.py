@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import whole
+from rabbithole.io.atomic import atomic_write
 from rabbithole.models.layers import ENDED, RUNNING
 from rabbithole.models.registry import Estimator, model_class
-from rabbithole.training.batching import shapes
+from rabbithole.training.batching import batch_shapes
 from rabbithole.training.calibration import calibrated
 from rabbithole.training.checkpoints import read_description
 from rabbithole.training.data import read_encoding, read_parts
-from rabbithole.training.purchase import Buyer, network_logits
+from rabbithole.training.purchase import PurchaseObjective, network_logits
 from rabbithole.training.trainer import load_network
 from rabbithole.windows.arrays import Windows
 
@@ -58,7 +58,10 @@ def score(*, checkpoint: Path, windows: Path, steps: list[int], output: Path) ->
         raise UserError(f"evaluation.steps: {wrong[0]} is not within 1 and the window's {encoding.length}.")
     logits = load_model(checkpoint, description)
     running = sorted(set(steps))
-    with whole(output) as temporary, pq.ParquetWriter(temporary, SCHEMA, use_dictionary=REPEATED) as writer:
+    with (
+        atomic_write(output) as temporary,
+        pq.ParquetWriter(temporary, SCHEMA, use_dictionary=REPEATED) as writer,
+    ):
         cut_short = 0
         for test in read_parts(windows, "test", encoding):
             found = logits(test, [0, *running])
@@ -83,8 +86,8 @@ def load_model(checkpoint: Path, description: dict[str, Any]) -> Logits:
     if issubclass(found, Estimator):
         estimator = found.load(checkpoint)
         return lambda windows, steps: calibrated(estimator.logits(windows, steps), steps, calibration)
-    forward = load_network(checkpoint, description, outputs=Buyer.outputs)
-    kinds = shapes(length=length, batch_size=description["batch_size"])
+    forward = load_network(checkpoint, description, outputs=PurchaseObjective.outputs)
+    kinds = batch_shapes(length=length, batch_size=description["batch_size"])
     running = RUNNING if description["prefixes"] else ENDED
 
     def logits(windows: Windows, steps: list[int]) -> NDArray[np.float64]:

@@ -9,15 +9,20 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from rabbithole.io.atomic import whole, write_json
+from rabbithole.io.atomic import atomic_write, write_json
 from rabbithole.io.manifests import read_manifest
 from rabbithole.models.registry import Estimator, model_class
-from rabbithole.training.batching import augment_windows, random
+from rabbithole.training.batching import augment_windows, make_rng
 from rabbithole.training.calibration import balanced_rows, class_weights, prior_shift
-from rabbithole.training.checkpoints import Checkpoints, digest_of, save_weights, write_description
+from rabbithole.training.checkpoints import (
+    ResumeCheckpoints,
+    save_weights,
+    settings_digest,
+    write_description,
+)
 from rabbithole.training.data import Encoding, read_encoding
-from rabbithole.training.mesh import first, join_others
-from rabbithole.training.objective import Task, task_class
+from rabbithole.training.mesh import is_primary, join_processes
+from rabbithole.training.objective import Objective, objective_class
 from rabbithole.training.trainer import Trainer, build
 
 Fitted = tuple[Callable[[Path], None], dict[str, Any], dict[str, Any]]
@@ -57,12 +62,12 @@ def train(
     """
     found_class = model_class(model)
     if not issubclass(found_class, Estimator):
-        join_others()
-    elif not first():
+        join_processes()
+    elif not is_primary():
         # It has no use for more tasks than one.
         return
     encoding = read_encoding(windows)
-    task = task_class(target).read(windows, encoding, balance=balance, augmentation=augmentation)
+    task = objective_class(target).read(windows, encoding, balance=balance, augmentation=augmentation)
     description = {
         "model": model,
         "settings": settings,
@@ -72,7 +77,7 @@ def train(
         "batch_size": training.get("batch_size"),
     }
     made_of = (target, model, settings, training, balance, augmentation, seed, code, read_manifest(windows))
-    checkpoints = Checkpoints(resume / digest_of(*made_of), minutes=checkpoint_minutes)
+    checkpoints = ResumeCheckpoints(resume / settings_digest(*made_of), minutes=checkpoint_minutes)
     fit = _fit_estimator if issubclass(found_class, Estimator) else _fit_network
     save, known, record = fit(
         partial(_tell, f"{windows.parent.name} {model}"),
@@ -86,8 +91,8 @@ def train(
         seed=seed,
         checkpoints=checkpoints,
     )
-    if first():
-        with whole(output) as folder:
+    if is_primary():
+        with atomic_write(output) as folder:
             write_description(folder, windows, description | known)
             save(folder)
         write_json(history, record)
@@ -98,14 +103,14 @@ def _fit_network(
     tell: Tell,
     found_class: Any,
     encoding: Encoding,
-    task: Task,
+    task: Objective,
     *,
     settings: dict[str, Any],
     training: dict[str, Any],
     balance: str,  # noqa: ARG001 - the task knows it
     augmentation: dict[str, Any],
     seed: int,
-    checkpoints: Checkpoints,
+    checkpoints: ResumeCheckpoints,
 ) -> Fitted:
     trainer = Trainer(
         build(
@@ -125,10 +130,10 @@ def _fit_network(
         seed=seed,
     )
     if (kept := checkpoints.load(trainer.state)) is not None:
-        trainer.go_on(kept)
+        trainer.restore(kept)
         tell(f"continues from epoch {kept.epoch + 1}, batch {kept.place + 1}")
     trainer.run(partial(_tell_epoch, tell), checkpoints.keep)
-    trainer.take_best()
+    trainer.restore_best()
     state = trainer.state
     record = {
         "unit": "epoch",
@@ -151,7 +156,7 @@ def _fit_estimator(
     balance: str,
     augmentation: dict[str, Any],
     seed: int,
-    checkpoints: Checkpoints,  # noqa: ARG001 - it trains in seconds
+    checkpoints: ResumeCheckpoints,  # noqa: ARG001 - it trains in seconds
 ) -> Fitted:
     began = time.perf_counter()
     train, valid = task.train, task.valid
@@ -162,7 +167,7 @@ def _fit_estimator(
     rows = estimator.fit(
         augment_windows(
             train,
-            random(seed),
+            make_rng(seed),
             unseen_share=training["unseen_share"],
             event_dropout=augmentation["event_dropout"],
         ),
@@ -181,7 +186,7 @@ def _fit_estimator(
 
 def _tell(what: str, news: str) -> None:
     """Print a line that reads well in a terminal and in a log."""
-    if first():
+    if is_primary():
         Console(highlight=False, soft_wrap=True).print(f"{what}: {news}")
 
 

@@ -15,7 +15,7 @@ import optax
 from flax import nnx
 from jax import Array
 
-from rabbithole.models.layers import SMALL, RowTable, large_tables
+from rabbithole.models.layers import ONE_HOT_SIZE, RowTable, large_tables
 
 
 def take_rows(table: Array, rows: Array) -> Array:
@@ -57,7 +57,7 @@ Loss = Callable[..., tuple[Array, Array]]
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Learned:
+class TrainState:
     """All that a step changes, a tree of arrays.
 
     table: float32 [items, width], the item embedding, updated by row; weights: the other parameters;
@@ -95,10 +95,10 @@ def split(model: nnx.Module) -> tuple[Network, Any, Array]:
     return Network(graph, table_at), nnx.to_pure_dict(weights), leaves[0]
 
 
-def begin(model: nnx.Module, optimiser: Any, table_optimiser: Any) -> tuple[Network, Learned]:
+def init_train_state(model: nnx.Module, optimiser: Any, table_optimiser: Any) -> tuple[Network, TrainState]:
     """Return a model's structure and its state before the first step."""
     network, weights, table = split(model)
-    learned = Learned(
+    learned = TrainState(
         weights,
         table,
         jax.jit(optimiser.init)(weights),
@@ -109,7 +109,7 @@ def begin(model: nnx.Module, optimiser: Any, table_optimiser: Any) -> tuple[Netw
     return network, learned
 
 
-def optimisers(settings: dict[str, Any], *, steps: int, batch_size: int, items: int) -> tuple[Any, Any]:
+def make_optimisers(settings: dict[str, Any], *, steps: int, batch_size: int, items: int) -> tuple[Any, Any]:
     """Return the optimiser of the weights and that of the item table, which has so many rows.
 
     AdamW, and plain descent for large tables. Both are warmed up, then go down to 0 after `steps` as a
@@ -126,7 +126,7 @@ def optimisers(settings: dict[str, Any], *, steps: int, batch_size: int, items: 
 
     small = optax.adamw(schedule, weight_decay=settings["weight_decay"], mask=matrices)
     large = optax.chain(optax.sgd(schedule), optax.scale(TABLE_RATE * batch_size))
-    return optax.partition({"large": large, "small": small}, kinds), large if items > SMALL else small
+    return optax.partition({"large": large, "small": small}, kinds), large if items > ONE_HOT_SIZE else small
 
 
 def make_step(
@@ -137,7 +137,7 @@ def make_step(
     batch_size: int,
     receive: Receive,
     loss: Loss,
-) -> Callable[..., Learned]:
+) -> Callable[..., TrainState]:
     """Return the compiled step: (learned, key, sent, rows) to learned, whose memory is taken over.
 
     sent: what `receive` makes codes and numbers of, and what `loss` takes besides the logits; rows: those of
@@ -168,12 +168,14 @@ def make_step(
 
     # Donated, so that the table and its moments change in place: no copy of them is made at each step.
     @partial(jax.jit, donate_argnums=0)
-    def update(learned: Learned, slopes: Any, row_slopes: Array, rows: Array | None, sums: Array) -> Learned:
+    def update(
+        learned: TrainState, slopes: Any, row_slopes: Array, rows: Array | None, sums: Array
+    ) -> TrainState:
         changes, state = optimiser.update(slopes, learned.optimiser, learned.weights)
         table, table_state = update_rows(
             table_optimiser, learned.table_optimiser, learned.table, rows, row_slopes
         )
-        return Learned(
+        return TrainState(
             optax.apply_updates(learned.weights, changes),
             table,
             state,
@@ -182,7 +184,7 @@ def make_step(
             learned.sums + sums,
         )
 
-    def step(learned: Learned, key: Array, sent: tuple[Any, ...], rows: Any) -> Learned:
+    def step(learned: TrainState, key: Array, sent: tuple[Any, ...], rows: Any) -> TrainState:
         # Two programs: the second is the same for batches of every shape, and is compiled once.
         (slopes, row_slopes), sums = slopes_of(learned.weights, learned.table, learned.step, key, sent, rows)
         return update(learned, slopes, row_slopes, rows, sums)

@@ -13,17 +13,24 @@ from numpy.typing import NDArray
 
 from rabbithole.models.layers import ITEM
 from rabbithole.models.registry import model_class
-from rabbithole.training.batching import Shape, fitting, plan, random
-from rabbithole.training.checkpoints import TrainingState, load_weights
-from rabbithole.training.devices import feed_of, logits_of
-from rabbithole.training.loop import KEYS, Loop, copy_of
-from rabbithole.training.mesh import Sharing
-from rabbithole.training.objective import Forward, Task
-from rabbithole.training.train_step import Learned, begin, make_forward, make_step, optimisers, split
+from rabbithole.training.batching import Shape, choose_batch_size, make_rng, plan_batches
+from rabbithole.training.checkpoints import TrainingProgress, load_weights
+from rabbithole.training.devices import feed_of, predict_logits
+from rabbithole.training.loop import PRNG_IMPL, TrainingLoop, copy_tree
+from rabbithole.training.mesh import DeviceMesh
+from rabbithole.training.objective import Forward, Objective
+from rabbithole.training.train_step import (
+    TrainState,
+    init_train_state,
+    make_forward,
+    make_optimisers,
+    make_step,
+    split,
+)
 from rabbithole.windows.arrays import Windows
 
 
-class Trainer(Loop):
+class Trainer(TrainingLoop):
     """A network, the sessions that it learns from, and the way that it does.
 
     The seed and the place (epoch, batch) fix which sessions are taken, which share a batch, what is augmented
@@ -33,7 +40,7 @@ class Trainer(Loop):
     def __init__(
         self,
         model: Any,
-        task: Task,
+        task: Objective,
         *,
         length: int,
         settings: dict[str, Any],
@@ -45,26 +52,26 @@ class Trainer(Loop):
         self.epochs, self.patience = training["epochs"], training["patience"]
         self.unseen_share, self.event_dropout = training["unseen_share"], event_dropout
         self.seed = seed
-        batch_size, self.shapes = fitting(
+        batch_size, self.shapes = choose_batch_size(
             task.train.lengths,
             task.rows(seed=seed, epoch=0),
             length=length,
             batch_size=training["batch_size"],
             fewest=task.fewest_batches,
         )
-        self.sharing = Sharing()
-        self.key = self.sharing.whole(jax.random.key(seed, impl=KEYS))
+        self.sharing = DeviceMesh()
+        self.key = self.sharing.replicate(jax.random.key(seed, impl=PRNG_IMPL))
         self.items = model.embedding.sizes[ITEM]
         self.learn_from(task.train, task.valid)
-        model.head.set_prior(task.first_guess())
-        chain = optimisers(
+        model.head.init_output_bias(task.initial_logits())
+        chain = make_optimisers(
             settings,
             steps=self.epochs * len(self.batches(0)),
             batch_size=batch_size,
             items=self.items,
         )
-        self.network, learned = begin(model, *chain)
-        learned = self.sharing.whole(learned)
+        self.network, learned = init_train_state(model, *chain)
+        learned = self.sharing.replicate(learned)
         self.step = make_step(
             self.network,
             *chain,
@@ -74,7 +81,7 @@ class Trainer(Loop):
             loss=task.loss,
         )
         self.compiled = make_forward(self.network)
-        self.state = TrainingState(learned, best=(learned.weights, learned.table))
+        self.state = TrainingProgress(learned, best=(learned.weights, learned.table))
         self.keep_best()
 
     def learn_from(self, train: Windows, valid: Windows) -> None:
@@ -91,19 +98,19 @@ class Trainer(Loop):
     def batches(self, epoch: int) -> list[tuple[Shape, NDArray[np.int64]]]:
         """Return the batches of an epoch."""
         rows = self.task.rows(seed=self.seed, epoch=epoch)
-        return plan(self.task.train.lengths, rows, self.shapes, random(self.seed, epoch))
+        return plan_batches(self.task.train.lengths, rows, self.shapes, make_rng(self.seed, epoch))
 
-    def go_on(self, state: TrainingState) -> None:
+    def restore(self, state: TrainingProgress) -> None:
         """Take up the state of an earlier run of the same training."""
         self.state = dataclasses.replace(
-            state, learned=self.sharing.whole(state.learned), best=self.sharing.whole(state.best)
+            state, learned=self.sharing.replicate(state.learned), best=self.sharing.replicate(state.best)
         )
 
-    def learn(self, learned: Learned, batch: tuple[Shape, NDArray[np.int64]], place: int) -> Learned:
+    def learn(self, learned: TrainState, batch: tuple[Shape, NDArray[np.int64]], place: int) -> TrainState:
         """Return what is learned after a batch."""
         shape, rows = batch
-        sent, items = self.feed.send(rows, shape, random(self.seed, self.state.epoch, place))
-        after: Learned = self.sharing.whole(self.step(learned, self.key, sent, items))
+        sent, items = self.feed.send(rows, shape, make_rng(self.seed, self.state.epoch, place))
+        after: TrainState = self.sharing.replicate(self.step(learned, self.key, sent, items))
         return after
 
     def examples(self, batch: tuple[Shape, NDArray[np.int64]]) -> int:
@@ -114,18 +121,18 @@ class Trainer(Loop):
         """Return figures of valid."""
         return self.task.judge(self.forward, self.shapes)
 
-    def merit(self, row: dict[str, Any]) -> float:
+    def monitor(self, row: dict[str, Any]) -> float:
         """Return what the task says that the best epoch has most of."""
-        return self.task.merit(row)
+        return self.task.monitor(row)
 
     def weights(self) -> Any:
         """Return the weights and the item table."""
         learned = self.state.learned
         return learned.weights, learned.table
 
-    def take_best(self) -> None:
+    def restore_best(self) -> None:
         """Go back to the weights of the best epoch, to judge with them."""
-        weights, table = copy_of(self.state.best)
+        weights, table = copy_tree(self.state.best)
         self.state.learned = dataclasses.replace(self.state.learned, weights=weights, table=table)
 
     def forward(
@@ -133,7 +140,7 @@ class Trainer(Loop):
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Yield the logits of windows under the present weights; see `logits_of`."""
         learned = self.state.learned
-        return logits_of(self.compiled, learned.weights, learned.table, self.sharing, windows, shapes)
+        return predict_logits(self.compiled, learned.weights, learned.table, self.sharing, windows, shapes)
 
 
 def build(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any) -> Any:
@@ -159,12 +166,12 @@ def load_network(checkpoint: Path, description: dict[str, Any], *, outputs: int)
             outputs=outputs,
         )
     )
-    sharing = Sharing()
-    weights, table = sharing.whole(load_weights(checkpoint, weights, table))
-    return partial(logits_of, make_forward(network), weights, table, sharing)
+    sharing = DeviceMesh()
+    weights, table = sharing.replicate(load_weights(checkpoint, weights, table))
+    return partial(predict_logits, make_forward(network), weights, table, sharing)
 
 
 def _maker(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any) -> Callable[[], Any]:
     """Return what makes the network; how it is optimised is none of its own settings."""
     shape |= {key: settings[key] for key in settings if key not in ("learning_rate", "weight_decay")}
-    return lambda: model_class(**shape, rngs=nnx.Rngs(jax.random.key(seed, impl=KEYS)))
+    return lambda: model_class(**shape, rngs=nnx.Rngs(jax.random.key(seed, impl=PRNG_IMPL)))

@@ -57,7 +57,7 @@ def take(windows: Windows, rows: NDArray[np.int64]) -> Windows:
     )
 
 
-def joined(parts: Sequence[Windows]) -> Windows:
+def concatenate_windows(parts: Sequence[Windows]) -> Windows:
     """Return the sessions of several parts, one part after the other."""
     lengths = np.concatenate([part.lengths for part in parts])
     session_id = pa.concat_arrays([part.session_id for part in parts])

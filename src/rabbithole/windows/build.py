@@ -17,14 +17,14 @@ import pyarrow.parquet as pq
 
 from rabbithole.errors import UserError
 from rabbithole.formats.retailrocket import ROOTS
-from rabbithole.io.atomic import remove, whole
-from rabbithole.io.manifests import manifest_path, read_manifest, write_manifest
-from rabbithole.io.parts import PartWriter, part_files, read_part
+from rabbithole.io.atomic import atomic_write, remove
+from rabbithole.io.manifests import read_manifest, write_manifest
+from rabbithole.io.parts import PartWriter, manifest_path, part_files, read_part
 from rabbithole.sessions.build import PRICES
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.spark.session import SparkOptions, spark_session
-from rabbithole.spark.shuffle import FACTS, over_indexes
-from rabbithole.windows.encoder import COUNTS, Count, Encoder, fit
+from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
+from rabbithole.windows.encoder import COUNTS, Encoder, VocabularyCounter, fit_encoder
 from rabbithole.windows.fields import CATEGORICAL, FIELDS, MISSING, NUMERIC, UNSEEN
 from rabbithole.windows.steps import COLUMNS
 
@@ -63,13 +63,15 @@ def build_windows(
     parts = part_files(sessions)
     events_in = read_manifest(sessions)["events"]["kept"]
     remove(manifest_path(output))
-    with whole(output) as folder:
+    with atomic_write(output) as folder:
         for name in FOLDERS:
             (folder / name).mkdir(parents=True)
         with spark_session(spark, "windows") as session:
-            count = Count(parts, length=length, timezone=timezone, keep_open=keep_open, fields=fields)
-            counts = over_indexes(session, len(parts), count, COUNTS)
-            encoder = fit(
+            count = VocabularyCounter(
+                parts, length=length, timezone=timezone, keep_open=keep_open, fields=fields
+            )
+            counts = map_indexed(session, len(parts), count, COUNTS)
+            encoder = fit_encoder(
                 counts,
                 length=length,
                 minimum_item_count=minimum_item_count,
@@ -78,7 +80,7 @@ def build_windows(
                 tree=_tree(sessions),
             )
             work = Encode(parts, folder, encoder, keep_open=keep_open)
-            done = over_indexes(session, len(parts), work, FACTS)
+            done = map_indexed(session, len(parts), work, REPORT_SCHEMA)
         facts = [json.loads(row) for row in done["facts"].to_pylist()]
         splits = {split: _total(facts, split) for split in SPLITS}
         for split, total in splits.items():

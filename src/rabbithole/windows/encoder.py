@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rabbithole.io.atomic import read_json, write_json
-from rabbithole.io.parts import by_value, read_part
+from rabbithole.io.parts import map_values, read_part
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, NUMERIC, RARE, UNSEEN
 from rabbithole.windows.steps import CALENDAR, COLUMNS, LAST_WEEK, Steps, first_steps, last_steps
 
@@ -74,7 +74,7 @@ class Encoder:
         if name in CALENDAR:
             # Never missing, and few: a table by value is faster than a search.
             return pa.array(self._table(name)[values.to_numpy()])
-        return pc.fill_null(by_value(partial(self._known, name), values), MISSING)
+        return pc.fill_null(map_values(partial(self._known, name), values), MISSING)
 
     def _known(self, name: str, values: pa.Array) -> pa.Array:
         """Return the codes of strings, int32; null stays null."""
@@ -150,7 +150,7 @@ SCALE = 2**24
 """Numbers are added up as integers of this scale: their sum is the same in whatever order."""
 
 
-class Count:
+class VocabularyCounter:
     """From a part's index to counts of the values in its train windows."""
 
     def __init__(
@@ -198,7 +198,7 @@ def _rows(field: str, values: pa.Array, **sums: pa.Array) -> pa.RecordBatch:
     return pa.record_batch({"field": pa.array([field] * rows, pa.string()), "value": values, **columns})
 
 
-def fit(
+def fit_encoder(
     counts: pa.Table,
     *,
     length: int,

@@ -17,11 +17,11 @@ EVENT, CATEGORY = CATEGORICAL.index("event"), CATEGORICAL.index("category")
 
 PURCHASE, END, NO_CATEGORY = "purchase", "end", "no category"
 
-MOST_CATEGORIES = 512
+MAX_CATEGORIES = 512
 """Where train holds more categories than this, the next one is not asked for: each costs an output a
 step, and most are hardly ever seen."""
 
-NOT_ASKED = -1
+IGNORED = -1
 """In the place of a class: this step is not asked about."""
 
 Ints = NDArray[np.int32]
@@ -44,11 +44,11 @@ def read_classes(folder: Path) -> Classes:
     vocabularies = read_json(folder / "encoder.json")["vocabularies"]
     # Not there where the models are not shown it.
     categories = vocabularies.get("category", [])
-    asked = 0 < len(categories) <= MOST_CATEGORIES
+    asked = 0 < len(categories) <= MAX_CATEGORIES
     return Classes((*vocabularies["event"], PURCHASE, END), (*categories, NO_CATEGORY) if asked else ())
 
 
-def answers(windows: Windows, classes: Classes, length: int) -> tuple[Ints, Ints]:
+def next_event_labels(windows: Windows, classes: Classes, length: int) -> tuple[Ints, Ints]:
     """Return the class of the next event and of its category for each step, int32 [total] each.
 
     `NOT_ASKED` stands where no model could know the class (train never held the type or the category);
@@ -56,13 +56,13 @@ def answers(windows: Windows, classes: Classes, length: int) -> tuple[Ints, Ints
     does not hold its whole session, as sessions of more than `length` events.
     """
     following = np.roll(windows.codes[:, [EVENT, CATEGORY]], -1, axis=0)
-    event = np.where(following[:, 0] >= FIRST_VALUE, following[:, 0] - FIRST_VALUE, NOT_ASKED)
-    category = np.where(following[:, 1] >= FIRST_VALUE, following[:, 1] - FIRST_VALUE, NOT_ASKED)
+    event = np.where(following[:, 0] >= FIRST_VALUE, following[:, 0] - FIRST_VALUE, IGNORED)
+    category = np.where(following[:, 1] >= FIRST_VALUE, following[:, 1] - FIRST_VALUE, IGNORED)
     category[following[:, 1] == MISSING] = len(classes.categories) - 1
     last, whole = windows.offsets[1:] - 1, windows.events <= length
     purchase = len(classes.events) - 2
-    event[last] = np.where(whole, np.where(windows.buyer == 1, purchase, purchase + 1), NOT_ASKED)
-    category[last] = NOT_ASKED
+    event[last] = np.where(whole, np.where(windows.buyer == 1, purchase, purchase + 1), IGNORED)
+    category[last] = IGNORED
     if not classes.categories:
-        category[:] = NOT_ASKED
+        category[:] = IGNORED
     return event.astype(np.int32), category.astype(np.int32)

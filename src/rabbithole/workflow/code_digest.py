@@ -43,7 +43,7 @@ def code_digest(*modules: str, files: tuple[str, ...] = ()) -> str:
             libraries |= {
                 module.partition(".")[0] for module in imported if not module.startswith("rabbithole")
             }
-    versions = pins()
+    versions = pinned_versions()
     if "jax" in libraries:
         libraries.add("jaxlib")
     used = {DISTRIBUTIONS.get(library, library) for library in libraries} & versions.keys()
@@ -106,7 +106,7 @@ def _exists(module: str) -> bool:
 
 
 @cache
-def pins() -> dict[str, str]:
+def pinned_versions() -> dict[str, str]:
     """Return the exact versions that the project pins, by name of distribution; of several, all."""
     found: dict[str, set[str]] = {}
     for path in (REQUIREMENTS / name for name in PINNED):

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from rabbithole.io.atomic import digest, write_json
+from rabbithole.io.atomic import sha256_of, write_json
 
 
 def fingerprint(paths: list[Path], memory: Path) -> str:
@@ -24,7 +24,7 @@ def fingerprint(paths: list[Path], memory: Path) -> str:
         facts = path.stat()
         key, seen = str(path.resolve()), [facts.st_size, facts.st_mtime_ns]
         if known.get(key, [None])[:2] != seen:
-            known[key] = [*seen, digest(path)]
+            known[key] = [*seen, sha256_of(path)]
         digests.append(str(known[key][2]))
     if known != before:
         write_json(memory, known)

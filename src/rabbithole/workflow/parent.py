@@ -10,7 +10,7 @@ PARENT = "RABBITHOLE_PARENT"
 """Environment variable: the host and the process id of that Snakemake, as `name` gives them."""
 
 
-def name() -> str:
+def parent_id() -> str:
     """Return this process's host and id, for the jobs that it starts."""
     return f"{socket.gethostname()}:{os.getpid()}"
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rabbithole.report.figures.style import QUIET, Style, colour, drawing
-from rabbithole.report.runs import read_by_model, shown
+from rabbithole.report.runs import display_name, read_by_model
 
 
 def alice_learning(*, histories: dict[str, Path], output: Path, style: Style) -> None:
@@ -17,7 +17,7 @@ def alice_learning(*, histories: dict[str, Path], output: Path, style: Style) ->
                 x = [row["epoch"] for row in history["epochs"]]
                 held_out = [row["held_out_bits"] for row in history["epochs"]]
                 marker = {"marker": "o", "markersize": 4}
-                axes.plot(x, held_out, color=colour(model), label=shown(model), **marker)
+                axes.plot(x, held_out, color=colour(model), label=display_name(model), **marker)
                 fitted = [row["loss"] for row in history["epochs"]]
                 axes.plot(x, fitted, color=colour(model), linestyle=(0, (3, 2)), linewidth=1.2)
         for label, dash in (("held out", "-"), ("train", (0, (3, 2)))):

@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.ticker import NullLocator
 
 from rabbithole.report.figures.style import Style, colour, drawing, line
-from rabbithole.report.runs import ORACLE, mean, read_by_model, shown
+from rabbithole.report.runs import ORACLE, display_name, mean, read_by_model
 
 
 def early(*, metrics: dict[str, Path], output: Path, style: Style) -> None:
@@ -24,11 +24,11 @@ def early(*, metrics: dict[str, Path], output: Path, style: Style) -> None:
                 continue
             auc = {end: [mean(row["auc"][end] for row in rows) for rows in steps.values()] for end in _ENDS}
             if model == ORACLE:
-                axes.plot(list(steps), auc["value"], label=shown(model), **line(model))
+                axes.plot(list(steps), auc["value"], label=display_name(model), **line(model))
                 continue
             # Set apart a little, or intervals would hide one another.
             x = [k * 1.035 ** (place - (len(groups) - 1) / 2) for k in steps]
-            axes.plot(x, auc["value"], label=shown(model), marker="o", markersize=4, **line(model))
+            axes.plot(x, auc["value"], label=display_name(model), marker="o", markersize=4, **line(model))
             axes.vlines(x, auc["low"], auc["high"], color=colour(model), linewidth=1.2, alpha=0.55)
         ticks = sorted(buyers)
         axes.set_xticks(ticks, [f"{k}\n{_short(buyers[k])}" for k in ticks])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rabbithole.report.figures.style import QUIET, Style, colour, drawing, line, percent
-from rabbithole.report.runs import ORACLE, read_by_model, shown
+from rabbithole.report.runs import ORACLE, display_name, read_by_model
 
 
 def gain(*, metrics: dict[str, Path], output: Path, style: Style) -> None:
@@ -14,7 +14,7 @@ def gain(*, metrics: dict[str, Path], output: Path, style: Style) -> None:
     with drawing(output, style, title="Cumulative gain") as axes:
         axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.9, linestyle=":", label="At random")
         for model, found in read_by_model(metrics).items():
-            label = shown(model)
+            label = display_name(model)
             for seed, one in enumerate(found):
                 curve = one["gain"]
                 if not curve["addressed"]:

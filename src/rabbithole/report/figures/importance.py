@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rabbithole.report.figures.style import QUIET, Style, colour, drawing
-from rabbithole.report.runs import read_by_model, shown, shown_field
+from rabbithole.report.runs import display_name, field_name, read_by_model
 
 
 def importance(*, explanations: dict[str, Path], output: Path, style: Style) -> None:
@@ -32,12 +32,12 @@ def importance(*, explanations: dict[str, Path], output: Path, style: Style) -> 
                 height * 0.86,
                 color=colour(model),
                 alpha=0.5,
-                label=shown(model),
+                label=display_name(model),
             )
             ends = [[lost[field][end] for field in fields] for end in ("low", "high")]
             axes.hlines(y, *ends, color=colour(model), linewidth=1.6)
         axes.axvline(0.0, color=QUIET, linewidth=0.9)
-        axes.set_yticks(range(len(fields)), [shown_field(field) for field in fields])
+        axes.set_yticks(range(len(fields)), [field_name(field) for field in fields])
         axes.grid(visible=False, axis="y")
         axes.set(xlabel="AUC lost when the field comes from another session")
         axes.legend(loc="lower right")

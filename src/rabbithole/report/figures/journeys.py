@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from rabbithole.io.atomic import read_json
 from rabbithole.report.figures.style import QUIET, Style, colour, drawing, few_ticks
-from rabbithole.report.runs import ORACLE, best_on_valid, model_of, shown
+from rabbithole.report.runs import ORACLE, best_on_valid, display_name, model_of
 
 KINDS = ((True, True), (True, False), (False, True), (False, False))
 """Bought, rising: a column each."""
@@ -114,7 +114,7 @@ def _oracle(path: Path, sessions: list[str]) -> dict[str, dict[int, float]]:
 
 def _legend(model: str, shapes: dict[str, str], with_oracle: bool) -> list[Line2D]:
     shade = colour(model)
-    handles = [Line2D([], [], color=shade, label=shown(model))]
+    handles = [Line2D([], [], color=shade, label=display_name(model))]
     for event, shape in shapes.items() if len(shapes) > 1 else ():
         handles.append(Line2D([], [], color=shade, marker=shape, linestyle="", markersize=FRESH, label=event))
     for size, label in ((FRESH, "item not seen before"), (SEEN_BEFORE, "item seen before")):
@@ -129,7 +129,7 @@ def _legend(model: str, shapes: dict[str, str], with_oracle: bool) -> list[Line2
                 linestyle="",
                 markersize=9,
                 markeredgewidth=2,
-                label=shown(ORACLE),
+                label=display_name(ORACLE),
             )
         )
     return handles

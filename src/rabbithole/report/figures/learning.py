@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator
 
 from rabbithole.report.figures.style import QUIET, Style, colour, drawing
-from rabbithole.report.runs import read_by_model, shown
+from rabbithole.report.runs import display_name, read_by_model
 
 
 def learning(*, histories: dict[str, Path], output: Path, style: Style) -> None:
@@ -26,7 +26,7 @@ def learning(*, histories: dict[str, Path], output: Path, style: Style) -> None:
                 _plot(top, x, history, "valid_loss", model, (0, (3, 2)))
                 _plot(bottom, x, history, "valid_auc", model, "-")
                 _mark(bottom, history, model)
-            top.set_title(shown(model))
+            top.set_title(display_name(model))
             top.sharex(bottom)
             top.tick_params(labelbottom=False)
             bottom.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rabbithole.report.figures.style import QUIET, Style, drawing, few_ticks, line, percent
-from rabbithole.report.runs import mean, read_by_model, shown, with_curve
+from rabbithole.report.runs import display_name, mean, read_by_model, with_curve
 
 
 def precision_recall(*, metrics: dict[str, Path], output: Path, style: Style) -> None:
@@ -12,7 +12,7 @@ def precision_recall(*, metrics: dict[str, Path], output: Path, style: Style) ->
     with drawing(output, style, title="Precision and recall") as axes:
         share = mean(found[0]["share"] for found in groups.values()) if groups else 0.1
         for model, found in groups.items():
-            label = f"{shown(model)}  {mean(one['average_precision'] for one in found):.3f}"
+            label = f"{display_name(model)}  {mean(one['average_precision'] for one in found):.3f}"
             for one in found:
                 curve = one["precision_recall"]
                 # Before the first buyer is found precision is 0, or 1 by convention: neither is worth a line.

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from rabbithole.report.figures.style import QUIET, Style, colour, drawing, few_ticks, line, percent
-from rabbithole.report.runs import ORACLE, read_by_model, shown, with_curve
+from rabbithole.report.runs import ORACLE, display_name, read_by_model, with_curve
 
 
 def reliability(*, metrics: dict[str, Path], output: Path, style: Style) -> None:
@@ -21,7 +21,7 @@ def reliability(*, metrics: dict[str, Path], output: Path, style: Style) -> None
         low = max(min(scores, default=0.01), 1e-5) * 0.6
         axes.plot([low, 1], [low, 1], color=QUIET, linewidth=0.9, linestyle=":", label="Perfect")
         for model, found in groups.items():
-            label = shown(model)
+            label = display_name(model)
             for one in found:
                 bins = [row for row in one["reliability"] if row["mean_score"] > 0]
                 x = np.array([row["mean_score"] for row in bins])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rabbithole.report.figures.style import QUIET, Style, drawing, line, percent
-from rabbithole.report.runs import mean, read_by_model, shown, with_curve
+from rabbithole.report.runs import display_name, mean, read_by_model, with_curve
 
 
 def roc(*, metrics: dict[str, Path], output: Path, style: Style) -> None:
@@ -14,7 +14,7 @@ def roc(*, metrics: dict[str, Path], output: Path, style: Style) -> None:
     with drawing(output, style, title="ROC curves") as axes:
         axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.9, linestyle=":")
         for model, found in with_curve(read_by_model(metrics), "roc"):
-            label = f"{shown(model)}  {mean(one['auc']['value'] for one in found):.3f}"
+            label = f"{display_name(model)}  {mean(one['auc']['value'] for one in found):.3f}"
             for one in found:
                 curve = one["roc"]
                 axes.plot(curve["false_positive"], curve["true_positive"], label=label, **line(model))

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import whole
+from rabbithole.io.atomic import atomic_write
 from rabbithole.report.runs import ENSEMBLE, ORACLE
 
 # Mid tones that can be told apart on white and on black, and by the colour-blind.
@@ -94,7 +94,7 @@ def drawing(
             transparent=True,
             metadata={"Title": title, "Date": None, "Creator": None, "Format": None, "Type": None},
         )
-    with whole(output) as temporary:
+    with atomic_write(output) as temporary:
         temporary.write_text(adapted(text.getvalue(), title), "utf-8")
 
 

@@ -1,0 +1,269 @@
+"""Artifacts of the data steps: the manifests of events, sessions and windows, and the encoder."""
+
+from rabbithole.artifacts.base import Artifact, Manifest, Record
+
+
+class LineCounts(Record):
+    """Where the lines of the event files went; `lines` is the sum of the others."""
+
+    lines: int
+    header: int
+    blank: int
+    rejected: int
+    duplicates: int
+    kept: int
+
+
+class FileCounts(Record):
+    """The lines of one raw file. rows: lines that could be read."""
+
+    file: str
+    role: str
+    lines: int
+    header: int
+    blank: int
+    rows: int
+    rejected: int
+
+
+class RejectedLine(Record):
+    """A line that could not be read: the file, the line's number from 1, why, and its text."""
+
+    file: str
+    line: int
+    reason: str
+    text: str
+
+
+class CategoryTreeCounts(Record):
+    """The size of a shop's category tree."""
+
+    categories: int
+    roots: int
+
+
+class EventsManifest(Manifest):
+    """events.json: what was read from the raw log.
+
+    first, last: ISO times of the first and last event; last_microseconds: the last one since 1970;
+    share_*: fractions of the events; category_roots, category_history, cost_history: side tables in the
+    folder (root by category; category and cost of an item over time), None where the log has none.
+    """
+
+    kind = "events manifest"
+    rule = "events"
+
+    format: str
+    rows: int
+    sessions: int
+    visitors: int | None
+    items: int
+    events: dict[str, int]
+    first: str
+    last: str
+    last_microseconds: int
+    lines: LineCounts
+    files_read: list[FileCounts]
+    files_missing: list[str]
+    rejected: int
+    rejected_reasons: dict[str, int]
+    rejected_examples: list[RejectedLine]
+    columns: dict[str, str]
+    share_with_category: float | None
+    share_with_cost: float | None
+    share_category_in_tree: float | None
+    category_tree: CategoryTreeCounts | None
+    category_roots: str | None
+    category_history: str | None
+    cost_history: str | None
+
+
+class RejectedManifest(Manifest):
+    """rejected.json: how many lines were rejected, and how many for each reason."""
+
+    kind = "rejected lines manifest"
+    rule = "events"
+
+    rows: int
+    reasons: dict[str, int]
+
+
+class SplitCounts(Record):
+    """Sessions of a split. open: those still open at the end of the log."""
+
+    sessions: int
+    buyers: int
+    open: int
+
+
+class ExclusionCounts(Record):
+    """Sessions that a setting excludes, the buyers among them, and their events."""
+
+    sessions: int
+    buyers: int
+    events: int
+
+
+class SessionEventCounts(Record):
+    """Where the events went; `total` is the sum of the others and of the excluded sessions' events.
+
+    kept: before the cut; cut: at or after it; dropped: of sessions without an event before a purchase.
+    """
+
+    total: int
+    kept: int
+    cut: int
+    dropped: int
+
+
+class LengthBin(Record):
+    """Sessions of `first` to `last` events; no upper end where `last` is None."""
+
+    first: int
+    last: int | None
+    sessions: int
+
+
+class LengthStatistics(Record):
+    """Lengths of sessions in events before the cut. quantiles: by fraction, such as "0.99"."""
+
+    mean: float
+    median: int
+    longest: int
+    quantiles: dict[str, int]
+    histogram: list[LengthBin]
+
+
+class SplitBoundary(Record):
+    """When a split begins (ISO time), and how many visitors have sessions on both sides, if known."""
+
+    begins: str
+    time: str
+    visitors_on_both_sides: int | None
+
+
+class SessionsManifest(Manifest):
+    """sessions.json: the sessions, and where every event went.
+
+    excluded: by reason; open_minutes: how close to the end of the log a session counts as open;
+    price_history: the side table of prices by item and time, None unless costs come from purchases;
+    prices: its rows; category_roots: as in the events manifest; boundaries: empty for a split by hash.
+    """
+
+    kind = "sessions manifest"
+    rule = "sessions"
+
+    rows: int
+    sessions: int
+    buyers: int
+    open: int
+    dropped: int
+    excluded: dict[str, ExclusionCounts]
+    splits: dict[str, SplitCounts]
+    split_by: str
+    shares: list[float]
+    boundaries: list[SplitBoundary]
+    events: SessionEventCounts
+    lengths: LengthStatistics
+    by: str
+    gap_minutes: float | None
+    open_minutes: float
+    until: str
+    minimum_events: int
+    sample: float
+    cost: str
+    prices: int | None
+    price_history: str | None
+    category_roots: str | None
+    columns: dict[str, str]
+
+
+class WindowCounts(Record):
+    """Windows of a split. cut_short: sessions longer than the window; missing, unseen: codes by field."""
+
+    rows: int
+    buyers: int
+    steps: int
+    cut_short: int
+    missing: dict[str, int]
+    unseen: dict[str, int]
+
+
+class WindowEventCounts(Record):
+    """Where the sessions' events went; `total` is the sum of the others.
+
+    kept: steps of windows; open: of open sessions; beyond: before a long session's last steps.
+    """
+
+    total: int
+    kept: int
+    open: int
+    beyond: int
+
+
+class WindowsManifest(Manifest):
+    """windows.json: the windows of train, valid and test, and how they were encoded.
+
+    sizes: codes of each categorical field; price_history: as in the sessions manifest.
+    """
+
+    kind = "windows manifest"
+    rule = "windows"
+
+    rows: int
+    splits: dict[str, WindowCounts]
+    open: int
+    events: WindowEventCounts
+    keep_open: bool
+    sizes: dict[str, int]
+    rare_items: int
+    length: int
+    minimum_item_count: int
+    timezone: str
+    fields: list[str]
+    columns: dict[str, str]
+    price_history: str | None
+
+
+class NormaliserRecord(Record):
+    """Mean and standard deviation of log1p of a numeric field on train."""
+
+    mean: float
+    deviation: float
+
+
+class EncoderFile(Artifact):
+    """encoder.json: vocabularies and normalisers that were fitted on train.
+
+    vocabularies: values in the order of their codes; rare: items below the minimum count; roots: the root
+    of each category code, 0 for none, empty without a category tree.
+    """
+
+    kind = "encoder"
+    rule = "windows"
+
+    vocabularies: dict[str, list[str] | list[int]]
+    rare: list[str]
+    sizes: dict[str, int]
+    roots: list[int]
+    numeric: dict[str, NormaliserRecord]
+    length: int
+    minimum_item_count: int
+    timezone: str
+
+
+class LeakCheck(Record):
+    """One check: its claim, whether it holds, and what was counted."""
+
+    name: str
+    holds: bool
+    detail: str
+
+
+class LeakChecks(Artifact):
+    """checks.json: the leak checks of a run."""
+
+    kind = "leak checks"
+    rule = "check_leaks"
+
+    checks: list[LeakCheck]

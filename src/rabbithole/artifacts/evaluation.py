@@ -1,0 +1,299 @@
+"""Artifacts of evaluation: metrics, comparisons of models, explanations, and next-event metrics."""
+
+from rabbithole.artifacts.base import Artifact, Record
+
+DIGITS = 9
+"""Significant digits in the files: far below the width of any interval."""
+
+
+class Interval(Record):
+    """A value with the ends of its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class AucInterval(Interval):
+    """An AUC with its 95 % interval and its standard error."""
+
+    error: float
+
+
+class Ranking(Record):
+    """How well scores rank. share: of buyers; reason: why there is no AUC."""
+
+    sessions: int
+    buyers: int
+    share: float | None
+    auc: AucInterval | None
+    average_precision: float | None
+    reason: str | None
+
+
+class CalibrationFit(Record):
+    """Slope and intercept of the calibration regression; reason: why there are none."""
+
+    slope: Interval | None
+    intercept: Interval | None
+    reason: str | None
+
+
+class CalibrationMetrics(CalibrationFit):
+    """The calibration regression, the expected calibration error and the mean score."""
+
+    expected_error: float
+    mean_score: float
+
+
+class ReliabilityBin(Record):
+    """Sessions of like score. share: of buyers, with its Wilson interval."""
+
+    sessions: int
+    buyers: int
+    mean_score: float
+    share: float
+    low: float
+    high: float
+
+
+class LiftRow(Record):
+    """The highest-ranked sessions. top: their fraction; buyers: expected; reached: of all buyers."""
+
+    top: float
+    addressed: int
+    buyers: float
+    reached: float
+    lift: float
+    low: float
+    high: float
+
+
+class GainCurve(Record):
+    """The fraction of buyers reached by the fraction of sessions addressed, with its interval."""
+
+    addressed: list[float]
+    reached: list[float]
+    low: list[float]
+    high: list[float]
+
+
+class CampaignOutcome(Record):
+    """What a campaign earns. value: per 1,000 sessions, with its 95 % interval."""
+
+    contacted: int
+    buyers: int
+    value: float
+    low: float
+    high: float
+
+
+class ThresholdOutcome(CampaignOutcome):
+    """The outcome of contacting sessions above a threshold; None: nobody."""
+
+    threshold: float | None
+
+
+class Campaign(Record):
+    """Campaigns among ended test sessions, by whom they contact; chosen: None without a valid session."""
+
+    contact_cost: float
+    sale_worth: float
+    everybody: CampaignOutcome
+    expected: ThresholdOutcome
+    chosen: ThresholdOutcome | None
+
+
+class RocCurve(Record):
+    """Points of the ROC curve from (0, 0) to (1, 1)."""
+
+    false_positive: list[float]
+    true_positive: list[float]
+
+
+class PrecisionRecallCurve(Record):
+    """Precision by rising recall."""
+
+    recall: list[float]
+    precision: list[float]
+
+
+class Probabilities(Record):
+    """Log loss (nats) and Brier score beside those of the best constant, and the calibration."""
+
+    log_loss: float
+    log_loss_constant: float
+    brier: float
+    brier_constant: float
+    calibration: CalibrationMetrics
+
+
+class StepsRanking(Ranking):
+    """Running sessions after their first `steps` events: will they buy?"""
+
+    steps: int
+    log_loss: float
+    mean_score: float
+    slope: Interval | None
+
+
+class LengthRanking(Ranking):
+    """Ended sessions of `first` to `last` events; no upper end where `last` is None."""
+
+    first: int
+    last: int | None
+
+
+class Metrics(Artifact, Ranking, Probabilities):
+    """metrics.json: all metrics of one set of scores on the test split.
+
+    The ranking is that of ended sessions; valid: their ranking on valid.
+    """
+
+    kind = "metrics"
+    rule = "evaluate"
+    digits = DIGITS
+
+    split: str
+    reliability: list[ReliabilityBin]
+    lift: list[LiftRow]
+    gain: GainCurve
+    campaign: Campaign
+    roc: RocCurve | None
+    precision_recall: PrecisionRecallCurve | None
+    by_steps: list[StepsRanking]
+    by_length: list[LengthRanking]
+    valid: Ranking
+
+
+class PairedTest(Record):
+    """DeLong's paired test of two runs. difference: AUC of the first minus that of the second."""
+
+    first: str
+    second: str
+    difference: float
+    low: float
+    high: float
+    error: float
+    z: float
+    p: float
+
+
+class Comparison(Artifact):
+    """comparison.json: paired tests between all runs; reason: why there are none."""
+
+    kind = "comparison"
+    rule = "compare_models"
+
+    sessions: int
+    buyers: int
+    reason: str | None
+    pairs: list[PairedTest]
+
+
+class ImportanceLoss(Record):
+    """What a permutation costs. auc: before it; auc_lost, log_loss_gained: with 95 % intervals."""
+
+    auc: float | None
+    auc_lost: Interval | None
+    log_loss_gained: Interval
+
+
+class FieldImportance(ImportanceLoss):
+    """The importance of one field."""
+
+    field: str
+
+
+class StepImportance(ImportanceLoss):
+    """The importance of the steps `first` to `last` from the end; both None: the first step."""
+
+    first: int | None
+    last: int | None
+    sessions: int
+    buyers: int
+
+
+class Journey(Record):
+    """One session step by step. probability: of a purchase after each event; again: item seen before."""
+
+    session_id: str
+    bought: bool
+    rising: bool
+    probability: list[float]
+    event: list[str]
+    again: list[bool]
+
+
+class Explanation(Artifact):
+    """explanation.json: importance of fields and steps on `sessions` of the test sessions, and journeys."""
+
+    kind = "explanation"
+    rule = "explain"
+    digits = DIGITS
+
+    valid_auc: float
+    test_sessions: int
+    sessions: int
+    buyers: int
+    fields: list[FieldImportance]
+    steps: list[StepImportance]
+    journeys: list[Journey]
+
+
+class MeanInterval(Record):
+    """A mean with its 95 % interval; None for a single session."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class ClassMetrics(Record):
+    """One class. actual: how often it came; predicted: how often it was the likeliest."""
+
+    name: str
+    actual: int
+    predicted: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class StepAccuracy(Record):
+    """Predictions after `steps` events."""
+
+    steps: int
+    predictions: int
+    cross_entropy: MeanInterval
+    top_1: float
+
+
+class QuestionMetrics(Record):
+    """Metrics of one question: which event comes next, or of which category it is."""
+
+    predictions: int
+    cross_entropy: MeanInterval
+    top_1: float
+    macro_f1: float
+    classes: list[ClassMetrics]
+    by_steps: list[StepAccuracy]
+
+
+class ValidCrossEntropy(Record):
+    """Cross-entropy on valid (nats), by which models are chosen; None without a prediction."""
+
+    event: float | None
+    category: float | None
+
+
+class NextEventMetrics(Artifact):
+    """next_event.json: predictions of the next event on test. reason: why there is no category."""
+
+    kind = "next-event metrics"
+    rule = "next_event"
+
+    event: QuestionMetrics
+    category: QuestionMetrics | None
+    reason: str | None
+    valid: ValidCrossEntropy | None

@@ -1,0 +1,72 @@
+"""Artifacts of training: the description of a trained model, its history, and its resumable state."""
+
+from rabbithole.artifacts.base import Artifact, Record
+from rabbithole.specs.training import NetworkSettings, Target, TreesSettings
+
+
+class CalibrationLine(Record):
+    """Calibrated log odds are slope * log odds + intercept."""
+
+    slope: float
+    intercept: float
+
+
+class Calibration(Record):
+    """The calibration of ended sessions and of running ones, fitted on valid."""
+
+    ended: CalibrationLine
+    running: CalibrationLine
+
+
+class ModelDescription(Artifact):
+    """model.json of a checkpoint: all that scoring must know besides the weights and the encoder.
+
+    sizes, length, roots: of the encoder; batch_size: None for trees; outputs: logits per step;
+    calibration: None for the next event; prefixes: whether running sessions were trained on.
+    """
+
+    kind = "model"
+    rule = "train"
+
+    model: str
+    settings: NetworkSettings | TreesSettings
+    target: Target
+    outputs: int
+    sizes: dict[str, int]
+    length: int
+    roots: list[int]
+    batch_size: int | None
+    calibration: Calibration | None
+    prefixes: bool
+
+
+class EpochMetrics(Record):
+    """One epoch, or one tree. valid_auc: None where the target is the next event."""
+
+    epoch: int
+    loss: float
+    valid_loss: float
+    valid_auc: float | None = None
+
+
+class History(Artifact):
+    """history.json: how the training went. unit: `epoch` or `tree`; seconds: per epoch."""
+
+    kind = "training history"
+    rule = "train"
+
+    unit: str
+    epochs: list[EpochMetrics]
+    best_epoch: int
+    seconds: list[float]
+
+
+class AggregateFeatures(Artifact):
+    """aggregates.json: which codes are counted, which features are blank, and whether prefixes were used."""
+
+    kind = "aggregate features"
+    rule = "train"
+
+    codes: dict[str, list[int]]
+    blank: list[int]
+    prefixes: bool

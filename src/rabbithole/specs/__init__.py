@@ -1,0 +1,1 @@
+"""One frozen, typed spec per step: a rule writes it as JSON, the step's command parses it once."""

@@ -1,0 +1,64 @@
+"""Specs of the steps from a raw log to windows, and of the oracle."""
+
+from typing import Literal
+
+from rabbithole.specs.base import Spec
+
+Source = str | dict[str, str | list[str]]
+"""A folder or address that holds a log's files, or its files by role."""
+
+
+class SimulateSpec(Spec):
+    """How much of which shop to simulate. sessions: labelled sessions, or visitors."""
+
+    format: str
+    sessions: int
+    seed: int
+
+
+class EventsSpec(Spec):
+    """Which raw log to read. max_rejected: the fraction of lines that may be unreadable."""
+
+    format: str
+    source: Source
+    max_rejected: float
+    drop_duplicates: bool
+
+
+class SplitSpec(Spec):
+    """How sessions are split. shares: those of train, valid and test."""
+
+    by: Literal["time", "hash"]
+    shares: tuple[float, float, float]
+
+
+class SessionsSpec(Spec):
+    """What a session is, and which sessions are kept. seed: of the split by hash and of the sample."""
+
+    by: Literal["session", "visitor"]
+    gap_minutes: float | None
+    cost: Literal["event", "purchases"]
+    open_horizon_hours: float
+    until: Literal["purchase", "first_cart"]
+    minimum_events: int
+    sample: float
+    split: SplitSpec
+    seed: int
+
+
+class WindowsSpec(Spec):
+    """What the models see of a session. length: its last steps; fields: those of a step."""
+
+    length: int
+    minimum_item_count: int
+    fields: tuple[str, ...]
+    timezone: str
+    keep_open: bool
+
+
+class OracleSpec(Spec):
+    """Which test sessions the oracle scores. window: steps; steps: events seen of running sessions."""
+
+    window: int
+    steps: tuple[int, ...]
+    keep_open: bool
