@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from window_fixtures import random_sessions, write_windows
 
-from rabbithole.training.checkpoints import FILES, ResumeCheckpoints, TrainingProgress
+from rabbithole.training.checkpoints import FILES, ResumeCheckpoints
+from rabbithole.training.loop import TrainingProgress
 from rabbithole.training.score import score
 from rabbithole.training.train import train
 from rabbithole.training.train_step import TrainState
@@ -257,9 +258,9 @@ def test_a_damaged_state_is_passed_over(damage: str, tmp_path: Path) -> None:
             assert found is None
         else:
             assert found is not None
-            assert jax.tree.all(jax.tree.map(np.array_equal, vars(found)["learned"], state(expected).learned))
+            assert jax.tree.all(jax.tree.map(np.array_equal, vars(found)["state"], state(expected).state))
             assert (found.rows, found.seconds) == (state(expected).rows, state(expected).seconds)
-            assert (found.epoch, found.place, found.best_epoch) == (1, expected, 1)
+            assert (found.epoch, found.batch, found.best_epoch) == (1, expected, 1)
 
 
 def spoil(folder: Path, damage: str) -> None:

@@ -134,7 +134,7 @@ class AblationTrainer:
             event_dropout=augmentation["event_dropout"],
             seed=seed,
         )
-        trainer.run(lambda _row, _speed: None, lambda _state: None)
+        trainer.run()
         trainer.restore_best()
         found = task.description(trainer.forward, trainer.shapes)["calibration"]
         running = RUNNING if augmentation["prefixes"] else ENDED

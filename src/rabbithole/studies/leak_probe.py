@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from rabbithole.evaluation.delong import interval, placements
 from rabbithole.io.atomic import write_json
 from rabbithole.models.registry import model_class
-from rabbithole.training.checkpoints import TrainingProgress
 from rabbithole.training.data import Encoding, read_encoding, read_split
+from rabbithole.training.loop import start
 from rabbithole.training.purchase import PurchaseObjective
 from rabbithole.training.trainer import Trainer, build
 from rabbithole.windows.arrays import Windows, take
@@ -149,15 +149,15 @@ class Subject:
             event_dropout=0.0,
             seed=seed,
         )
-        self.untrained = jax.tree.map(np.asarray, self.trainer.state.learned)
+        self.untrained = jax.tree.map(np.asarray, self.trainer.progress.state)
 
     def auc(self, data: Data) -> tuple[float, float, float]:
         """Train, and return the AUC on test and the ends of its interval."""
         trainer = self.trainer
         trainer.learn_from(data["train"], data["valid"])
         learned = jax.tree.map(jnp.array, self.untrained)
-        trainer.restore(TrainingProgress(learned, best=(learned.weights, learned.table)))
-        trainer.run(lambda _row, _speed: None, lambda _state: None)
+        trainer.progress = start(trainer, learned)
+        trainer.run()
         test = data["test"]
         parts = placements(test.buyer, self.task.logits(trainer.forward, test, [0], trainer.shapes)[0])
         return parts.auc, *interval(parts, LEVEL)

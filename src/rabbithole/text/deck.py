@@ -63,19 +63,26 @@ class DeckTrainer(TextTrainer):
         keys = jax.random.split(key, len(updates))
         return [(updates[part], keys[part]) for part in portions(len(updates))]
 
-    def learn(self, learned: TextTrainState, batch: tuple[np.ndarray, Array], place: int) -> TextTrainState:  # noqa: ARG002
+    def train_batch(
+        self,
+        state: TextTrainState,
+        batch: tuple[np.ndarray, Array],
+        *,
+        epoch: int,  # noqa: ARG002
+        number: int,  # noqa: ARG002
+    ) -> TextTrainState:
         """Return what is learned after some updates."""
-        return _learn(self.graph, self.optimizer, self.window, learned, self.codes, *batch)
+        return _learn(self.graph, self.optimizer, self.window, state, self.codes, *batch)
 
     def examples(self, batch: tuple[np.ndarray, Array]) -> int:
         """Return the number of characters foretold."""
         return batch[0].size
 
-    def log_probabilities(self) -> np.ndarray:
+    def log_probabilities(self, parameters: Any) -> np.ndarray:
         """Return float32[held-out characters]; the first windows reach back into the first part."""
         places = np.arange(self.corpus.held_out, len(self.corpus.codes), dtype=np.int32)
         filled = np.resize(places, (-(-len(places) // JUDGED_AT_ONCE), JUDGED_AT_ONCE))
-        judged = _judge(self.graph, self.window, self.parameters, self.codes, filled)
+        judged = _judge(self.graph, self.window, parameters, self.codes, filled)
         return np.asarray(judged).ravel()[: len(places)]
 
 

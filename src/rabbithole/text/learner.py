@@ -1,7 +1,7 @@
 """What is common to the ways of learning a text, and of writing one."""
 
-from abc import abstractmethod
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,8 +15,7 @@ from jax import Array
 
 from rabbithole.errors import UserError
 from rabbithole.text.corpus import Corpus, code_lengths
-from rabbithole.training.checkpoints import TrainingProgress
-from rabbithole.training.loop import PRNG_IMPL, TrainingLoop
+from rabbithole.training.loop import PRNG_IMPL, start
 
 AT_ONCE = 64
 """Updates in one compiled program. With a call for each, new memory is cleared at every one: 58 ms in the
@@ -40,7 +39,7 @@ class TextTrainState:
     sums: Array
 
 
-class TextTrainer(TrainingLoop):
+class TextTrainer(ABC):
     """A text network and the way it is taught.
 
     graph: the network's structure, as `flax.nnx.split` returns it. The settings fix the number of epochs, and
@@ -62,13 +61,7 @@ class TextTrainer(TrainingLoop):
         learned = TextTrainState(
             parameters, self.optimizer.init(parameters), self.carried(parameters), jnp.zeros(2)
         )
-        self.state = TrainingProgress(learned, best=())
-        self.keep_best()
-
-    @property
-    def parameters(self) -> Any:
-        """Return the network's parameters as they stand."""
-        return self.state.learned.parameters
+        self.progress = start(self, learned)
 
     @abstractmethod
     def make_optimizer(self, parameters: Any) -> optax.GradientTransformation:
@@ -78,17 +71,29 @@ class TextTrainer(TrainingLoop):
         """Return what the first update of an epoch is handed."""
         return ()
 
-    def judge(self) -> dict[str, float]:
-        """Return the bits that a held-out character costs, `held_out_bits`."""
-        return {"held_out_bits": self.bits(self.log_probabilities())}
+    @abstractmethod
+    def batches(self, epoch: int) -> Sequence[Any]:
+        """Return the batches of an epoch in order."""
 
-    def monitor(self, row: dict[str, Any]) -> float:
-        """Return the epoch's number."""
-        return float(row["epoch"])
+    @abstractmethod
+    def train_batch(self, state: TextTrainState, batch: Any, *, epoch: int, number: int) -> TextTrainState:
+        """Return the state after some updates."""
 
-    def weights(self) -> Any:
+    @abstractmethod
+    def examples(self, batch: Any) -> int:
+        """Return the number of characters predicted in a batch."""
+
+    def evaluate(self, state: TextTrainState) -> dict[str, float]:
+        """Return `held_out_bits`: the bits per held-out character."""
+        return {"held_out_bits": self.bits(self.log_probabilities(state.parameters))}
+
+    def monitor(self, metrics: Mapping[str, float]) -> float:
+        """Return the epoch: the last one is kept."""
+        return float(metrics["epoch"])
+
+    def weights(self, state: TextTrainState) -> Any:
         """Return the parameters."""
-        return self.parameters
+        return state.parameters
 
     @staticmethod
     @abstractmethod
@@ -105,10 +110,10 @@ class TextTrainer(TrainingLoop):
         """
 
     @abstractmethod
-    def log_probabilities(self) -> np.ndarray:
+    def log_probabilities(self, parameters: Any) -> np.ndarray:
         """Return the natural logarithm of each held-out character's probability, given those before it."""
 
-    def adapting_log_probabilities(self) -> np.ndarray | None:
+    def adapting_log_probabilities(self, parameters: Any) -> np.ndarray | None:  # noqa: ARG002
         """Return the same of a reader that goes on learning as it reads; None where there is none."""
         return None
 

@@ -94,28 +94,33 @@ class StreamTrainer(TextTrainer):
         keys = jax.random.split(key, self.chunks)
         return [(inputs[part], targets[part], keys[part]) for part in portions(self.chunks)]
 
-    def learn(
-        self, learned: TextTrainState, batch: tuple[np.ndarray, np.ndarray, Array], place: int
+    def train_batch(
+        self,
+        state: TextTrainState,
+        batch: tuple[np.ndarray, np.ndarray, Array],
+        *,
+        epoch: int,  # noqa: ARG002
+        number: int,
     ) -> TextTrainState:
         """Return what is learned after some updates, each of which hands its recurrent state to the next."""
-        if place == 0:
-            learned = dataclasses.replace(learned, carried=jax.tree.map(jnp.zeros_like, learned.carried))
-        return _learn(self.graph, self.optimizer, learned, *batch)
+        if number == 0:
+            state = dataclasses.replace(state, carried=jax.tree.map(jnp.zeros_like, state.carried))
+        return _learn(self.graph, self.optimizer, state, *batch)
 
     def examples(self, batch: tuple[np.ndarray, np.ndarray, Array]) -> int:
         """Return the number of characters foretold."""
         return batch[0].size
 
-    def log_probabilities(self) -> np.ndarray:
+    def log_probabilities(self, parameters: Any) -> np.ndarray:
         """Return float32[held-out characters], read in one stream that begins in the first part."""
-        network = nnx.merge(self.graph, self.parameters)
+        network = nnx.merge(self.graph, parameters)
         codes = self._judged()
         return np.asarray(_judge(network, codes[:-1], codes[1:]))[-self._held_out() :]
 
-    def adapting_log_probabilities(self) -> np.ndarray:
+    def adapting_log_probabilities(self, parameters: Any) -> np.ndarray:
         """Return the same of a reader that goes on learning as it reads."""
         learned = jnp.asarray(self.corpus.codes[: self.corpus.held_out][-MEASURED:])
-        found = adapting_log_probabilities(self.graph, self.parameters, learned, self._judged())
+        found = adapting_log_probabilities(self.graph, parameters, learned, self._judged())
         return found[-self._held_out() :]
 
     def _judged(self) -> Array:

@@ -9,6 +9,7 @@ from rabbithole.text.checkpoint import save, text_trainer
 from rabbithole.text.corpus import read_book, split
 from rabbithole.text.learner import parameter_count
 from rabbithole.training.checkpoints import ResumeCheckpoints, settings_digest
+from rabbithole.training.loop import run_epochs
 
 
 def train_text(
@@ -41,11 +42,18 @@ def train_text(
     learner = text_trainer(model)(corpus, settings, seed=seed)
     made_of = (model, settings, lower, seed, code, sha256_of(text))
     checkpoints = ResumeCheckpoints(resume / settings_digest(*made_of), minutes=checkpoint_minutes)
-    if (kept := checkpoints.load(learner.state)) is not None:
-        learner.state = kept
-        print(f"alice {model}: continues from epoch {kept.epoch + 1}, batch {kept.place + 1}", flush=True)
-    learner.run(partial(_tell_epoch, f"alice {model}", settings["epochs"]), checkpoints.keep)
-    state = learner.state
+    if (kept := checkpoints.load(learner.progress)) is not None:
+        learner.progress = kept
+        print(f"alice {model}: continues from epoch {kept.epoch + 1}, batch {kept.batch + 1}", flush=True)
+    run_epochs(
+        learner,
+        learner.progress,
+        epochs=learner.epochs,
+        patience=learner.epochs,
+        on_epoch=partial(_tell_epoch, f"alice {model}", settings["epochs"]),
+        on_batch=checkpoints.keep,
+    )
+    state = learner.progress
     with atomic_write(output) as folder:
         save(
             folder,
@@ -55,7 +63,7 @@ def train_text(
             vocabulary=corpus.vocabulary,
             lower=lower,
         )
-    adapting = learner.adapting_log_probabilities()
+    adapting = learner.adapting_log_probabilities(state.best)
     write_json(history, {"epochs": state.rows, "seconds": state.seconds})
     write_json(
         metrics,

@@ -7,7 +7,6 @@ import os
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +18,8 @@ from jax import Array
 
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write, read_json, remove, sha256_of, write_json
+from rabbithole.training.loop import TrainingProgress
 from rabbithole.training.mesh import assert_same_on_all_hosts, is_primary
-
-
-@dataclass
-class TrainingProgress:
-    """All that training needs to go on from where it stands.
-
-    learned: a tree of arrays, among them weights, optimiser and, where dropout's keys follow from it, the
-    count of steps; best: the weights of the best epoch, a tree of arrays; epoch: those done;
-    place: batches done in the one under way; rows: one dict an epoch; seconds: how long each epoch took, of
-    one that was broken off since it went on.
-    """
-
-    learned: Any
-    best: Any
-    best_epoch: int = 0
-    epoch: int = 0
-    place: int = 0
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-
 
 WEIGHTS = "weights"
 CARRIED = ("encoder.json", "prices.parquet")
@@ -139,8 +119,8 @@ class ResumeCheckpoints:
         kept = next(filter(_is_whole, sorted(self.folder.glob("[0-9]*"), reverse=True)), None)
         found = None
         if kept is not None:
-            learned, best = load_arrays(kept / ARRAYS, (state.learned, state.best))
-            found = TrainingProgress(learned=learned, best=best, **read_json(kept / PROGRESS))
+            train_state, best = load_arrays(kept / ARRAYS, (state.state, state.best))
+            found = TrainingProgress(state=train_state, best=best, **read_json(kept / PROGRESS))
         # Last, so that the first task removes nothing that another still reads.
         assert_same_on_all_hosts(kept.name if kept else "")
         return found
@@ -150,7 +130,7 @@ class ResumeCheckpoints:
 
         Of several processes that train together, the first one saves.
         """
-        wait = min(self.seconds, EPOCH_SECONDS) if state.place == 0 else self.seconds
+        wait = min(self.seconds, EPOCH_SECONDS) if state.batch == 0 else self.seconds
         if is_primary() and time.monotonic() - self.saved >= wait:
             self.save(state)
             self.saved = time.monotonic()
@@ -160,11 +140,11 @@ class ResumeCheckpoints:
         progress = {
             field.name: getattr(state, field.name)
             for field in dataclasses.fields(state)
-            if field.name not in ("learned", "best")
+            if field.name not in ("state", "best")
         }
-        newest = self.folder / f"{state.epoch:05d}-{state.place:08d}"
+        newest = self.folder / f"{state.epoch:05d}-{state.batch:08d}"
         with atomic_write(newest) as temporary:
-            save_arrays(temporary / ARRAYS, (state.learned, state.best))
+            save_arrays(temporary / ARRAYS, (state.state, state.best))
             write_json(temporary / PROGRESS, progress)
             write_json(temporary / FILES, _digests(temporary))
             for path in (*temporary.rglob("*"), temporary):

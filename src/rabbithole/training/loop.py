@@ -1,106 +1,124 @@
-"""The loop of every training: epochs, judgement, early stopping, the best weights and the state kept."""
+"""The training loop of all networks: epochs, evaluation, early stopping, best weights, resumable progress."""
 
 import dataclasses
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rabbithole.training.checkpoints import TrainingProgress
-
 PRNG_IMPL = "rbg"
-"""Random bits come from the processor's own generator: threefry takes as long to compute (for dropout) and to
-compile (for the first weights) as the network."""
+"""JAX's hardware-backed generator. With the default, threefry, dropout costs as much time as the network."""
 
-Report = Callable[[dict[str, Any], float], None]
-
-Keep = Callable[[TrainingProgress], None]
-"""What is told of the state after each batch and each epoch, and may save it."""
+Metrics = dict[str, float]
+"""Metrics of an epoch: `epoch`, `loss`, and what `EpochTask.evaluate` returns."""
 
 
-class TrainingLoop(ABC):
-    """A network that learns batch by batch, `epochs` times over or until `patience` of them brought nothing.
+@dataclass
+class TrainingProgress:
+    """Where a training stands: everything that it needs to continue.
 
-    state: what it has come to; its `learned` has `sums`, float32 [2], over the epoch so far, whose ratio is
-    the loss to tell. The seed and the place (epoch, batch) fix all that is drawn.
+    state: a tree of arrays (weights, optimiser, ...) with `sums`, float32 [2], over the epoch so far, whose
+    ratio is the training loss; best: the weights of the best epoch, a tree of arrays; epoch: finished epochs;
+    batch: finished batches of the current epoch; rows: metrics per epoch; seconds: per epoch (for an epoch
+    that was interrupted: since it was resumed).
     """
 
-    state: TrainingProgress
-    epochs: int
-    patience: int
+    state: Any
+    best: Any
+    best_epoch: int = 0
+    epoch: int = 0
+    batch: int = 0
+    rows: list[Metrics] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
 
-    @abstractmethod
+
+OnEpoch = Callable[[Metrics, float], None]
+"""Called after each epoch with its metrics and the training speed in examples per second."""
+
+OnBatch = Callable[[TrainingProgress], None]
+"""Called after each batch and each epoch; it may save the progress."""
+
+
+class EpochTask(Protocol):
+    """A network and its data, as the loop sees them. Seed, epoch and batch fix everything that is random."""
+
     def batches(self, epoch: int) -> Sequence[Any]:
-        """Return the batches of an epoch, in order."""
+        """Return the batches of an epoch in order."""
 
-    @abstractmethod
-    def learn(self, learned: Any, batch: Any, place: int) -> Any:
-        """Return what is learned after a batch; takes over the memory of `learned`."""
+    def train_batch(self, state: Any, batch: Any, *, epoch: int, number: int) -> Any:
+        """Return the state after batch `number` of an epoch; reuses the memory of `state`."""
 
-    @abstractmethod
     def examples(self, batch: Any) -> int:
-        """Return how much there is in a batch, in what speed is told in."""
+        """Return the number of training examples in a batch."""
 
-    @abstractmethod
-    def judge(self) -> dict[str, float]:
-        """Return figures of what was not learned from."""
+    def evaluate(self, state: Any) -> Metrics:
+        """Return metrics on data that is not trained on."""
 
-    @abstractmethod
-    def monitor(self, row: dict[str, Any]) -> float:
-        """Return what the best epoch has most of."""
+    def monitor(self, metrics: Mapping[str, float]) -> float:
+        """Return the value that early stopping maximises."""
 
-    @abstractmethod
-    def weights(self) -> Any:
-        """Return what is kept of the best epoch."""
+    def weights(self, state: Any) -> Any:
+        """Return the part of the state that is kept of the best epoch."""
 
-    def run(self, report: Report, keep: Keep) -> None:
-        """Train from where the state stands.
 
-        `report` is told of each epoch: its row (`epoch`, `loss`, and what `judge` gives) and the examples a
-        second.
-        """
-        state = self.state
-        while state.epoch < self.epochs and state.epoch - state.best_epoch < self.patience:
-            began = time.perf_counter()
-            examples = self.one_epoch(keep)
-            trained = time.perf_counter() - began
-            loss = float(state.learned.sums[0] / state.learned.sums[1])
-            row = {"epoch": state.epoch + 1, "loss": loss, **self.judge()}
-            self.end_epoch(row, time.perf_counter() - began)
-            report(row, examples / trained)
-            keep(state)
+def start(task: EpochTask, state: Any) -> TrainingProgress:
+    """Return the progress before the first batch."""
+    return TrainingProgress(state, best=copy_tree(task.weights(state)))
 
-    def one_epoch(self, keep: Keep) -> int:
-        """Go through the batches that are left of an epoch; return the number of examples."""
-        state, examples = self.state, 0
-        batches = self.batches(state.epoch)
-        for place in range(state.place, len(batches)):
-            # Does not wait for JAX: the next batch is made ready while this one is computed.
-            state.learned = self.learn(state.learned, batches[place], place)
-            state.place, examples = place + 1, examples + self.examples(batches[place])
-            keep(state)
-        jax.block_until_ready(state.learned)
-        return examples
 
-    def end_epoch(self, row: dict[str, Any], seconds: float) -> None:
-        """Note an epoch's figures, keep its weights if they are the best, make ready for the next."""
-        state = self.state
-        best = max((self.monitor(earlier) for earlier in state.rows), default=-np.inf)
-        state.rows.append(row)
-        state.seconds.append(seconds)
-        state.epoch, state.place = state.epoch + 1, 0
-        if self.monitor(row) > best:
-            state.best_epoch = state.epoch
-            self.keep_best()
-        state.learned = dataclasses.replace(state.learned, sums=jnp.zeros(2, jnp.float32))
+def run_epochs(
+    task: EpochTask,
+    progress: TrainingProgress,
+    *,
+    epochs: int,
+    patience: int,
+    on_epoch: OnEpoch = lambda _metrics, _speed: None,
+    on_batch: OnBatch = lambda _progress: None,
+) -> None:
+    """Train from where the progress stands, which is updated in place.
 
-    def keep_best(self) -> None:
-        """Copy the weights aside: learning takes over the memory of its own."""
-        self.state.best = copy_tree(self.weights())
+    Ends after `epochs`, or after `patience` epochs without a better monitored value.
+    """
+    while progress.epoch < epochs and progress.epoch - progress.best_epoch < patience:
+        began = time.perf_counter()
+        examples = _run_epoch(task, progress, on_batch)
+        trained = time.perf_counter() - began
+        loss = float(progress.state.sums[0] / progress.state.sums[1])
+        metrics = {"epoch": progress.epoch + 1, "loss": loss, **task.evaluate(progress.state)}
+        _end_epoch(task, progress, metrics, time.perf_counter() - began)
+        on_epoch(metrics, examples / trained)
+        on_batch(progress)
+
+
+def _run_epoch(task: EpochTask, progress: TrainingProgress, on_batch: OnBatch) -> int:
+    """Train on the remaining batches of the current epoch; return the number of examples."""
+    examples, batches = 0, task.batches(progress.epoch)
+    for number in range(progress.batch, len(batches)):
+        # JAX works in the background: the next batch is prepared while this one is computed.
+        progress.state = task.train_batch(
+            progress.state, batches[number], epoch=progress.epoch, number=number
+        )
+        progress.batch, examples = number + 1, examples + task.examples(batches[number])
+        on_batch(progress)
+    jax.block_until_ready(progress.state)
+    return examples
+
+
+def _end_epoch(task: EpochTask, progress: TrainingProgress, metrics: Metrics, seconds: float) -> None:
+    """Record an epoch, keep its weights if they are the best, and reset the sums of the loss."""
+    best = max((task.monitor(earlier) for earlier in progress.rows), default=-np.inf)
+    progress.rows.append(metrics)
+    progress.seconds.append(seconds)
+    progress.epoch, progress.batch = progress.epoch + 1, 0
+    if task.monitor(metrics) > best:
+        progress.best_epoch = progress.epoch
+        # A copy, as training reuses the memory of the state.
+        progress.best = copy_tree(task.weights(progress.state))
+    progress.state = dataclasses.replace(progress.state, sums=jnp.zeros(2, jnp.float32))
 
 
 @jax.jit

@@ -1,7 +1,7 @@
 """The task of the deck's other question: which event comes next, and of which category?"""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +98,9 @@ class NextEventObjective(Objective):
                 total -= float(logs[rows, truth[index][rows]].sum())
         return {"valid_loss": total / int(np.sum(asked[0] >= 0))}
 
-    def monitor(self, row: dict[str, Any]) -> float:
+    def monitor(self, metrics: Mapping[str, float]) -> float:
         """Return the cross-entropy on valid with its sign changed."""
-        return -float(row["valid_loss"])
+        return -float(metrics["valid_loss"])
 
 
 def hide_earlier_events(windows: Windows, length: int) -> Windows:

@@ -5,7 +5,7 @@ Found by name when asked for, as models are, so that no task's code counts as an
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ class Objective(ABC):
         """Return figures of valid: `valid_loss` and others named `valid_..`."""
 
     @abstractmethod
-    def monitor(self, row: dict[str, Any]) -> float:
+    def monitor(self, metrics: Mapping[str, float]) -> float:
         """Return what the best epoch has most of."""
 
 

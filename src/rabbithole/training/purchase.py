@@ -1,6 +1,6 @@
 """The task that the deck keeps to: will this session buy?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +92,9 @@ class PurchaseObjective(Objective):
 
         return judge(self.valid.buyer, self.logits(forward, self.valid, [0], shapes)[0])
 
-    def monitor(self, row: dict[str, Any]) -> float:
+    def monitor(self, metrics: Mapping[str, float]) -> float:
         """Return the AUC of valid."""
-        return float(row["valid_auc"])
+        return float(metrics["valid_auc"])
 
     def logits(
         self, forward: Forward, windows: Windows, steps: list[int], shapes: list[Shape]

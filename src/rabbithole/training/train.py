@@ -129,12 +129,12 @@ def _fit_network(
         event_dropout=augmentation["event_dropout"],
         seed=seed,
     )
-    if (kept := checkpoints.load(trainer.state)) is not None:
+    if (kept := checkpoints.load(trainer.progress)) is not None:
         trainer.restore(kept)
-        tell(f"continues from epoch {kept.epoch + 1}, batch {kept.place + 1}")
+        tell(f"continues from epoch {kept.epoch + 1}, batch {kept.batch + 1}")
     trainer.run(partial(_tell_epoch, tell), checkpoints.keep)
     trainer.restore_best()
-    state = trainer.state
+    state = trainer.progress
     record = {
         "unit": "epoch",
         "epochs": state.rows,

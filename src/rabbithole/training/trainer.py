@@ -1,7 +1,7 @@
 """The training of a purchase network: its batches, its steps, its judgement on valid."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,17 @@ from numpy.typing import NDArray
 from rabbithole.models.layers import ITEM
 from rabbithole.models.registry import model_class
 from rabbithole.training.batching import Shape, choose_batch_size, make_rng, plan_batches
-from rabbithole.training.checkpoints import TrainingProgress, load_weights
+from rabbithole.training.checkpoints import load_weights
 from rabbithole.training.devices import feed_of, predict_logits
-from rabbithole.training.loop import PRNG_IMPL, TrainingLoop, copy_tree
+from rabbithole.training.loop import (
+    PRNG_IMPL,
+    OnBatch,
+    OnEpoch,
+    TrainingProgress,
+    copy_tree,
+    run_epochs,
+    start,
+)
 from rabbithole.training.mesh import DeviceMesh
 from rabbithole.training.objective import Forward, Objective
 from rabbithole.training.train_step import (
@@ -30,7 +38,7 @@ from rabbithole.training.train_step import (
 from rabbithole.windows.arrays import Windows
 
 
-class Trainer(TrainingLoop):
+class Trainer:
     """A network, the sessions that it learns from, and the way that it does.
 
     The seed and the place (epoch, batch) fix which sessions are taken, which share a batch, what is augmented
@@ -81,8 +89,7 @@ class Trainer(TrainingLoop):
             loss=task.loss,
         )
         self.compiled = make_forward(self.network)
-        self.state = TrainingProgress(learned, best=(learned.weights, learned.table))
-        self.keep_best()
+        self.progress = start(self, learned)
 
     def learn_from(self, train: Windows, valid: Windows) -> None:
         """Take these sessions to learn from and to stop by, in the place of the task's."""
@@ -100,47 +107,67 @@ class Trainer(TrainingLoop):
         rows = self.task.rows(seed=self.seed, epoch=epoch)
         return plan_batches(self.task.train.lengths, rows, self.shapes, make_rng(self.seed, epoch))
 
-    def restore(self, state: TrainingProgress) -> None:
-        """Take up the state of an earlier run of the same training."""
-        self.state = dataclasses.replace(
-            state, learned=self.sharing.replicate(state.learned), best=self.sharing.replicate(state.best)
+    def run(
+        self,
+        on_epoch: OnEpoch = lambda _metrics, _speed: None,
+        on_batch: OnBatch = lambda _progress: None,
+    ) -> None:
+        """Train from where the progress stands."""
+        run_epochs(
+            self,
+            self.progress,
+            epochs=self.epochs,
+            patience=self.patience,
+            on_epoch=on_epoch,
+            on_batch=on_batch,
         )
 
-    def learn(self, learned: TrainState, batch: tuple[Shape, NDArray[np.int64]], place: int) -> TrainState:
-        """Return what is learned after a batch."""
+    def restore(self, progress: TrainingProgress) -> None:
+        """Continue from the progress of an earlier run of the same training."""
+        self.progress = dataclasses.replace(
+            progress, state=self.sharing.replicate(progress.state), best=self.sharing.replicate(progress.best)
+        )
+
+    def train_batch(
+        self, state: TrainState, batch: tuple[Shape, NDArray[np.int64]], *, epoch: int, number: int
+    ) -> TrainState:
+        """Return the state after one batch."""
         shape, rows = batch
-        sent, items = self.feed.send(rows, shape, make_rng(self.seed, self.state.epoch, place))
-        after: TrainState = self.sharing.replicate(self.step(learned, self.key, sent, items))
+        sent, items = self.feed.send(rows, shape, make_rng(self.seed, epoch, number))
+        after: TrainState = self.sharing.replicate(self.step(state, self.key, sent, items))
         return after
 
     def examples(self, batch: tuple[Shape, NDArray[np.int64]]) -> int:
         """Return the number of sessions."""
         return len(batch[1])
 
-    def judge(self) -> dict[str, float]:
-        """Return figures of valid."""
-        return self.task.judge(self.forward, self.shapes)
+    def evaluate(self, state: TrainState) -> dict[str, float]:
+        """Return metrics on the validation split."""
+        return self.task.judge(partial(self._forward, state), self.shapes)
 
-    def monitor(self, row: dict[str, Any]) -> float:
-        """Return what the task says that the best epoch has most of."""
-        return self.task.monitor(row)
+    def monitor(self, metrics: Mapping[str, float]) -> float:
+        """Return the value that early stopping maximises."""
+        return self.task.monitor(metrics)
 
-    def weights(self) -> Any:
+    def weights(self, state: TrainState) -> Any:
         """Return the weights and the item table."""
-        learned = self.state.learned
-        return learned.weights, learned.table
+        return state.weights, state.table
 
     def restore_best(self) -> None:
-        """Go back to the weights of the best epoch, to judge with them."""
-        weights, table = copy_tree(self.state.best)
-        self.state.learned = dataclasses.replace(self.state.learned, weights=weights, table=table)
+        """Restore the weights of the best epoch."""
+        weights, table = copy_tree(self.progress.best)
+        self.progress.state = dataclasses.replace(self.progress.state, weights=weights, table=table)
 
     def forward(
         self, windows: Windows, shapes: list[Shape]
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Yield the logits of windows under the present weights; see `logits_of`."""
-        learned = self.state.learned
-        return predict_logits(self.compiled, learned.weights, learned.table, self.sharing, windows, shapes)
+        """Yield the logits of windows under the current weights; see `predict_logits`."""
+        return self._forward(self.progress.state, windows, shapes)
+
+    def _forward(
+        self, state: TrainState, windows: Windows, shapes: list[Shape]
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        return predict_logits(self.compiled, state.weights, state.table, self.sharing, windows, shapes)
 
 
 def build(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any) -> Any:
