@@ -1,4 +1,4 @@
-"""From raw click logs to a report on who will buy, and from Alice to more Alice."""
+"""From raw click logs to a report on who will buy, and from Alice to more text like it."""
 
 from snakemake.utils import min_version
 
@@ -17,17 +17,14 @@ report: "workflow/report/overview.rst"
 
 
 include: "rules/common.smk"
-include: "rules/read_by.smk"
-include: "rules/made_of.smk"
-include: "rules/sources.smk"
+include: "rules/events.smk"
 include: "rules/sessions.smk"
-include: "rules/classifiers.smk"
+include: "rules/models.smk"
 include: "rules/explain.smk"
 include: "rules/next_event.smk"
 include: "rules/alice.smk"
 include: "rules/report.smk"
-include: "rules/audit.smk"
-include: "rules/quality.smk"
+include: "rules/studies.smk"
 
 
 rule all:
@@ -37,4 +34,4 @@ rule all:
 
 
 onsuccess:
-    show_summary()
+    print_summary(PROJECT)

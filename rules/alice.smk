@@ -1,9 +1,9 @@
-"""Fetch the book, learn it letter by letter, write on from it."""
+"""Fetch the book, train the text models, and sample from them."""
 
 
 rule book:
     input:
-        BOOK,
+        ancient(PROJECT.book.paths),
     output:
         text="<results>/alice/book.txt",
         origin="<results>/alice/book.json",
@@ -21,15 +21,13 @@ rule book:
         mem_mb=1000,
         runtime=20,
     params:
-        settings=as_text(
-            SETTINGS.alice.model_dump(include={"source", "sha256", "package"})
-        ),
-        content=BOOK_CONTENT,
-        code=code("rabbithole.text.fetch"),
+        spec=SPECS.book(),
+        content=PROJECT.book.content,
+        code=code_digest(digests.BOOK),
     message:
         "Fetching Alice's Adventures in Wonderland"
     shell:
-        "python -m rabbithole book --settings {params.settings:q} --output {output.text:q} 2>&1 | tee {log:q}"
+        "python -m rabbithole step book --spec {params.spec:q} --output {output.text:q} 2>&1 | tee {log:q}"
 
 
 rule train_text:
@@ -52,13 +50,13 @@ rule train_text:
         runtime=120,
         gpu=0,
     params:
-        settings=text_settings,
-        code=code("rabbithole.text.train"),
-        resume=text_resume_options,
+        spec=SPECS.train_text,
+        code=code_digest(digests.TRAIN_TEXT),
+        resume=OPTIONS.text_resume,
     message:
-        "Learning Alice with {wildcards.text_model}"
+        "Training {wildcards.text_model} on Alice"
     shell:
-        "python -m rabbithole train-text --settings {params.settings:q} --code {params.code:q} "
+        "python -m rabbithole step train-text --spec {params.spec:q} --code {params.code:q} "
         "--resume {params.resume:q} --text {input.text:q} --output {output.checkpoint:q} "
         "--history {output.history:q} --metrics {output.metrics:q} --threads {threads} 2>&1 | tee {log:q}"
 
@@ -81,13 +79,10 @@ rule sample_text:
         runtime=30,
         gpu=0,
     params:
-        settings=as_text(
-            SETTINGS.alice.model_dump(include={"seed_text", "temperatures", "length"})
-            | {"seed": SETTINGS.seed}
-        ),
-        code=code("rabbithole.text.sample"),
+        spec=SPECS.sample_text(),
+        code=code_digest(digests.SAMPLE_TEXT),
     message:
-        "Writing on from Alice with {wildcards.text_model}"
+        "Sampling text with {wildcards.text_model}"
     shell:
-        "python -m rabbithole sample-text --settings {params.settings:q} --checkpoint {input.checkpoint:q} "
+        "python -m rabbithole step sample-text --spec {params.spec:q} --checkpoint {input.checkpoint:q} "
         "--text {input.text:q} --output {output.samples:q} --threads {threads} > {log:q} 2>&1"

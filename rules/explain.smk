@@ -1,4 +1,4 @@
-"""What the purchase models lean on, and single sessions step by step."""
+"""Which fields and steps the models use, and single sessions step by step."""
 
 
 rule explain:
@@ -21,11 +21,11 @@ rule explain:
         runtime=60,
         gpu=0,
     params:
-        settings=as_text({"seed": SETTINGS.seed}),
-        code=explaining_code,
+        spec=SPECS.explain(),
+        code=CODE.explain,
     message:
         "Explaining {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "python -m rabbithole explain --settings {params.settings:q} --checkpoint {input.checkpoint:q} "
+        "python -m rabbithole step explain --spec {params.spec:q} --checkpoint {input.checkpoint:q} "
         "--history {input.history:q} --windows {input.windows:q} --output {output.explanation:q} "
         "--threads {threads} > {log:q} 2>&1"

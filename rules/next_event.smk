@@ -1,9 +1,9 @@
-"""Judge who foretells the next event: networks, their ensembles, counted baselines, and the oracle."""
+"""Evaluate predictions of the next event: networks, ensembles, counting baselines, and the oracle."""
 
 
 rule next_event:
     input:
-        checkpoints=checkpoints_of_seeds,
+        checkpoints=INPUTS.checkpoints,
         windows="<results>/{dataset}/windows",
         manifest="<results>/{dataset}/windows.json",
     output:
@@ -22,13 +22,13 @@ rule next_event:
         runtime=120,
         gpu=0,
     params:
-        settings=score_settings,
-        checkpoints=lambda wildcards: as_text(checkpoints_of_seeds(wildcards)),
-        code=next_event_code,
+        spec=SPECS.score,
+        checkpoints=INPUTS.checkpoints_json,
+        code=CODE.next_event,
     message:
-        "Judging the next events of {wildcards.model} on {wildcards.dataset}, {wildcards.seeds}"
+        "Evaluating the next events of {wildcards.model} on {wildcards.dataset}, {wildcards.seeds}"
     shell:
-        "python -m rabbithole next-event --settings {params.settings:q} "
+        "python -m rabbithole step next-event --spec {params.spec:q} "
         "--checkpoints {params.checkpoints:q} "
         "--windows {input.windows:q} --output {output.metrics:q} --threads {threads} > {log:q} 2>&1"
 
@@ -51,12 +51,12 @@ rule next_event_baselines:
         mem_mb=3000,
         runtime=60,
     params:
-        settings=score_settings,
-        code=code("rabbithole.evaluation.next_event_baselines"),
+        spec=SPECS.score,
+        code=code_digest(digests.NEXT_EVENT_BASELINES),
     message:
-        "Counting the next events of {wildcards.dataset}"
+        "Evaluating the next-event baselines on {wildcards.dataset}"
     shell:
-        "python -m rabbithole next-event-baselines --settings {params.settings:q} --windows {input.windows:q} "
+        "python -m rabbithole step next-event-baselines --spec {params.spec:q} --windows {input.windows:q} "
         "--most-frequent {output.most_frequent:q} --markov {output.markov:q} > {log:q} 2>&1"
 
 
@@ -80,10 +80,10 @@ rule next_event_oracle:
         mem_mb=3000,
         runtime=120,
     params:
-        settings=oracle_settings,
-        code=code("rabbithole.evaluation.next_event_oracle"),
+        spec=SPECS.oracle,
+        code=CODE.next_event_oracle,
     message:
-        "Asking the oracle for the next events of {wildcards.dataset}"
+        "Evaluating the oracle's next events on {wildcards.dataset}"
     shell:
-        "python -m rabbithole next-event-oracle --settings {params.settings:q} --sessions {input.sessions:q} "
+        "python -m rabbithole step next-event-oracle --spec {params.spec:q} --sessions {input.sessions:q} "
         "--raw {input.raw:q} --windows {input.windows:q} --output {output.metrics:q} > {log:q} 2>&1"

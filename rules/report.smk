@@ -3,7 +3,7 @@
 
 rule figure:
     input:
-        figure_inputs,
+        INPUTS.figure,
     output:
         report(
             "<results>/report/figures/{dataset}-{figure}.svg",
@@ -23,13 +23,13 @@ rule figure:
         mem_mb=1000,
         runtime=20,
     params:
-        sources=figure_sources,
-        style=as_text(SETTINGS.report.style.model_dump()),
-        code=figure_code,
+        sources=INPUTS.figure_json,
+        style=SPECS.style(),
+        code=CODE.figure,
     message:
         "Drawing {wildcards.figure} of {wildcards.dataset}"
     shell:
-        "python -m rabbithole figure {wildcards.figure} --sources {params.sources:q} "
+        "python -m rabbithole step figure {wildcards.figure} --sources {params.sources:q} "
         "--style {params.style:q} --output {output:q} > {log:q} 2>&1"
 
 
@@ -55,19 +55,19 @@ rule figure_of_alice:
         mem_mb=1000,
         runtime=20,
     params:
-        sources=alice_histories(),
-        style=as_text(SETTINGS.report.style.model_dump()),
-        code=code("rabbithole.report.figures.alice_learning"),
+        sources=INPUTS.alice_histories(),
+        style=SPECS.style(),
+        code=code_digest(module_name("figure", "alice_learning")),
     message:
-        "Drawing how Alice was learned"
+        "Drawing the learning curves of Alice"
     shell:
-        "python -m rabbithole figure alice_learning --sources {params.sources:q} "
+        "python -m rabbithole step figure alice_learning --sources {params.sources:q} "
         "--style {params.style:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule page:
     input:
-        page_inputs,
+        INPUTS.page(),
     output:
         page=report(
             "<results>/report/index.html",
@@ -87,11 +87,11 @@ rule page:
         mem_mb=1000,
         runtime=20,
     params:
-        sources=page_sources(),
-        benchmarks=results("benchmarks"),
-        code=page_code(),
+        spec=SPECS.page(),
+        benchmarks=PROJECT.path("benchmarks"),
+        code=CODE.page(),
     message:
         "Writing the report"
     shell:
-        "python -m rabbithole page --sources {params.sources:q} --benchmarks {params.benchmarks:q} "
+        "python -m rabbithole step page --spec {params.spec:q} --benchmarks {params.benchmarks:q} "
         "--output {output.page:q} --summary {output.summary:q} > {log:q} 2>&1"

@@ -1,4 +1,4 @@
-"""Spark: events become sessions, sessions become windows; the oracle reads the sessions."""
+"""Spark turns events into sessions and sessions into windows. Leak checks and the oracle read them."""
 
 
 rule sessions:
@@ -15,19 +15,19 @@ rule sessions:
     priority: 2
     conda:
         "../envs/spark.yaml"
-    threads: SETTINGS.spark.threads
+    threads: PROJECT.settings.spark.threads
     resources:
-        mem_mb=spark_memory,
+        mem_mb=OPTIONS.spark_memory,
         runtime=240,
     params:
-        settings=sessions_settings,
-        code=code("rabbithole.sessions.build"),
-        spark=spark_options,
-        launcher=launcher,
+        spec=SPECS.sessions,
+        code=code_digest(digests.SESSIONS),
+        spark=OPTIONS.spark,
+        launcher=OPTIONS.launcher,
     message:
-        "Gathering the sessions of {wildcards.dataset}"
+        "Building the sessions of {wildcards.dataset}"
     shell:
-        "{params.launcher} python -m rabbithole sessions --settings {params.settings:q} --spark {params.spark:q} "
+        "{params.launcher} python -m rabbithole step sessions --spec {params.spec:q} --spark {params.spark:q} "
         "--events {input.events:q} --output {output.folder:q} > {log:q} 2>&1"
 
 
@@ -45,23 +45,23 @@ rule windows:
     priority: 2
     conda:
         "../envs/spark.yaml"
-    threads: SETTINGS.spark.threads
+    threads: PROJECT.settings.spark.threads
     resources:
-        mem_mb=spark_memory,
+        mem_mb=OPTIONS.spark_memory,
         runtime=240,
     params:
-        settings=windows_settings,
-        code=code("rabbithole.windows.build"),
-        spark=spark_options,
-        launcher=launcher,
+        spec=SPECS.windows,
+        code=code_digest(digests.WINDOWS),
+        spark=OPTIONS.spark,
+        launcher=OPTIONS.launcher,
     message:
         "Encoding the windows of {wildcards.dataset}"
     shell:
-        "{params.launcher} python -m rabbithole windows --settings {params.settings:q} --spark {params.spark:q} "
+        "{params.launcher} python -m rabbithole step windows --spec {params.spec:q} --spark {params.spark:q} "
         "--sessions {input.sessions:q} --output {output.folder:q} > {log:q} 2>&1"
 
 
-rule check:
+rule check_leaks:
     input:
         events="<results>/{dataset}/events",
         events_manifest="<results>/{dataset}/events.json",
@@ -72,9 +72,9 @@ rule check:
     output:
         checks="<results>/{dataset}/checks.json",
     log:
-        "<logs>/check/{dataset}.log",
+        "<logs>/check_leaks/{dataset}.log",
     benchmark:
-        "<benchmarks>/check/{dataset}.tsv"
+        "<benchmarks>/check_leaks/{dataset}.tsv"
     conda:
         "../envs/spark.yaml"
     threads: 1
@@ -82,11 +82,11 @@ rule check:
         mem_mb=4000,
         runtime=60,
     params:
-        code=code("rabbithole.checks.leak_checks"),
+        code=code_digest(digests.CHECK_LEAKS),
     message:
         "Checking {wildcards.dataset} for leaks"
     shell:
-        "python -m rabbithole check --events {input.events:q} --sessions {input.sessions:q} "
+        "python -m rabbithole step check-leaks --events {input.events:q} --sessions {input.sessions:q} "
         "--windows {input.windows:q} --output {output.checks:q} > {log:q} 2>&1"
 
 
@@ -108,10 +108,10 @@ rule oracle:
         mem_mb=3000,
         runtime=120,
     params:
-        settings=oracle_settings,
-        code=code("rabbithole.simulator.oracle"),
+        spec=SPECS.oracle,
+        code=CODE.oracle,
     message:
-        "Asking the oracle about {wildcards.dataset}"
+        "Scoring {wildcards.dataset} with the oracle"
     shell:
-        "python -m rabbithole oracle --settings {params.settings:q} --sessions {input.sessions:q} "
+        "python -m rabbithole step oracle --spec {params.spec:q} --sessions {input.sessions:q} "
         "--raw {input.raw:q} --output {output.scores:q} > {log:q} 2>&1"

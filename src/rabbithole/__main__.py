@@ -1,4 +1,4 @@
-"""`python -m rabbithole STEP`, as the rules call it: with whatever Python their environment has."""
+"""`python -m rabbithole ...`: how the rules call a step, with the Python of their environment."""
 
 from rabbithole.cli import main
 

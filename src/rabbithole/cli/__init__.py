@@ -1,18 +1,15 @@
-"""`rabbithole STEP`: a subcommand per rule; parses, calls one function, nothing else.
-
-Each command imports its step when it runs, so that none pays for the libraries of another.
-"""
+"""The command line: commands for people, and `rabbithole step NAME` for the rules."""
 
 import sys
 
-from rabbithole.cli import book, purchases, reports, tools  # noqa: F401 - they add their commands
+from rabbithole.cli import steps, tools  # noqa: F401 - they add their commands
 from rabbithole.cli.app import app
 from rabbithole.errors import UserError
-from rabbithole.workflow.parent import die_with_parent
+from rabbithole.workflow.job_lifetime import die_with_parent
 
 
 def main() -> None:
-    """Run a step; a mistake of the user's ends in a message, not in a stack trace."""
+    """Run a command. A mistake of the user's ends in a message, not in a stack trace."""
     die_with_parent()
     try:
         app()

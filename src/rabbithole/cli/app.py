@@ -1,30 +1,59 @@
-"""The command line itself, and what its commands share."""
+"""The command line itself, and the options that its commands share."""
 
-import json
+import logging
 import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+RUN, SETUP, DEVELOP = "Understand a run", "Set up", "Develop"
+"""Panels of `rabbithole --help`, in this order."""
+
 app = typer.Typer(
-    help="Rabbithole follows a shopper's clicks and says who will buy. Snakemake runs these steps.",
+    help="Rabbithole follows a shopper's clicks and says who will buy.",
+    epilog="Run the whole workflow with `snakemake --cores all`.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[Any, typer.Option(parser=json.loads, metavar="JSON")]
-File = Annotated[Path, typer.Option()]
-# Spark's workers on other nodes run in folders of their own.
-Shared = Annotated[Path, typer.Option(resolve_path=True)]
-Threads = Annotated[int, typer.Option(min=1, help="Cores to use.")]
+step = typer.Typer(help="One step of the workflow, as the Snakemake rules call it.", no_args_is_help=True)
+app.add_typer(step, name="step", rich_help_panel=DEVELOP)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        try:
+            print(f"rabbithole {version('rabbithole')}")
+        except PackageNotFoundError:
+            print("rabbithole, not installed")
+        raise typer.Exit
+
+
+@app.callback()
+def set_up(
+    version: Annotated[  # noqa: ARG001 - the callback prints it
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details too.")] = False,
+) -> None:
+    """Set up logging: one format, to the standard output."""
+    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)
+    logging.getLogger("rabbithole").setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
 def use_threads(threads: int) -> None:
-    """Hold the numeric libraries to so many cores; must come before they are imported."""
+    """Limit the numeric libraries to so many threads; must be called before they are imported."""
     from rabbithole.training.compile_cache import enable_compile_cache
 
-    # NPROC sizes XLA's pool on CPU, OMP_NUM_THREADS scikit-learn's.
+    # NPROC sizes XLA's thread pool on CPU, OMP_NUM_THREADS that of scikit-learn.
     os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = str(threads)
     enable_compile_cache()
+
+
+def paths(names: dict[str, str]) -> dict[str, Path]:
+    """Return files by name as paths."""
+    return {name: Path(path) for name, path in names.items()}

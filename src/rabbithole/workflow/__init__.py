@@ -1,1 +1,1 @@
-"""Room."""
+"""What the Snakemake rules ask: specs of steps, inputs, resources, code digests, and why a job runs."""

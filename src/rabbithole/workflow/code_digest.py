@@ -1,16 +1,17 @@
-"""What a result depends on besides inputs and settings: the code that a step runs, the libraries it calls.
+"""What a result depends on besides inputs and settings: the code that a step runs and the libraries it uses.
 
-Snakemake sees neither the modules that a step imports nor the versions of libraries, so every rule carries
-this digest as a param: a changed line of code reruns just the steps that can reach it.
+Snakemake tracks neither the modules that a step imports nor the versions of libraries. So every rule has this
+digest as a param: a changed line of code reruns exactly the steps that can reach it.
 """
 
 import ast
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+import grimp
 
 PACKAGE = Path(__file__).parents[1]
 REQUIREMENTS = PACKAGE.parents[1] / "requirements"
@@ -20,97 +21,67 @@ DISTRIBUTIONS = {
     "orbax": "orbax-checkpoint",
     "yaml": "pyyaml",
 }
-PINNED = ("base.in", "cpu.in", "cuda.in", "cpu.txt", "cuda.txt")
-"""What is asked for, and what that was resolved to."""
+"""Distributions whose name is not that of their package."""
+
+PINNED = ("core.in", "dev.in", "cuda.in", "cpu.txt", "cuda.txt")
 
 
 def code_digest(*modules: str, files: tuple[str, ...] = ()) -> str:
-    """Return what modules are made of: a digest of each, of all that they import, and the pins of libraries.
+    """Return a digest of modules, of all modules that they import, and of the libraries among these.
 
-    One JSON object, name to digest or version, so that a change can be traced to a module. Docstrings,
-    comments and layout do not count: a digest is over `ast.unparse` of the syntax tree, which is far steadier
-    between Python versions than `ast.dump`. `files` are further files of the package (templates), relative
-    to it, digested as they are.
+    The result is a JSON object from name to digest or version, so that a change can be traced to a module.
+    Docstrings, comments and layout do not count: a module's digest is over `ast.unparse` of its syntax tree,
+    which differs less between Python versions than `ast.dump`. files: further files of the package
+    (templates), relative to it, which count byte by byte.
     """
-    found: dict[str, str] = {}
-    libraries: set[str] = set()
-    waiting = list(modules)
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found[name], imported = _module(name)
-            waiting += [module for module in imported if module.startswith("rabbithole")]
-            libraries |= {
-                module.partition(".")[0] for module in imported if not module.startswith("rabbithole")
-            }
-    versions = pinned_versions()
+    names = set(modules)
+    for module in modules:
+        names |= import_graph().find_upstream_modules(module)
+    own = {name for name in names if name.partition(".")[0] == "rabbithole"}
+    libraries = {name.partition(".")[0] for name in names - own}
     if "jax" in libraries:
         libraries.add("jaxlib")
+    versions = pinned_versions()
     used = {DISTRIBUTIONS.get(library, library) for library in libraries} & versions.keys()
-    found |= {name: versions[name] for name in used}
-    found |= {file: _short((PACKAGE / file).read_text("utf-8")) for file in files}
-    return json.dumps(found, sort_keys=True)
+    digests = {name: module_digest(name) for name in own} | {name: versions[name] for name in used}
+    digests |= {file: _sha256((PACKAGE / file).read_text("utf-8")) for file in files}
+    return json.dumps(digests, sort_keys=True)
 
 
-def _short(text: str) -> str:
+@cache
+def import_graph() -> grimp.ImportGraph:
+    """Return which module imports which, imports inside functions included."""
+    return grimp.build_graph("rabbithole", include_external_packages=True, cache_dir=None)
+
+
+@cache
+def module_digest(name: str) -> str:
+    """Return a digest of a module without its docstrings."""
+    path = PACKAGE.joinpath(*name.split(".")[1:])
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    tree = ast.parse(file.read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [line for line in node.body if not _is_string(line)] or [ast.Pass()]
+    return _sha256(ast.unparse(tree))
+
+
+def _is_string(statement: ast.stmt) -> bool:
+    """Return whether a statement is a docstring, or a string that describes the name above it."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
+def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @cache
-def _module(name: str) -> tuple[str, frozenset[str]]:
-    """Return a digest of a module without its docstrings, and the names of the modules that it imports."""
-    tree = ast.parse(_path(name).read_text("utf-8"))
-    imported = set()
-    for node in _statements(tree):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            # `from package import module` names a module, `from module import function` does not.
-            below = {f"{node.module}.{alias.name}" for alias in node.names}
-            imported |= {module for module in below if module.startswith("rabbithole") and _exists(module)}
-            imported.add(node.module)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            _strip_docstrings(node)
-    return _short(ast.unparse(tree)), frozenset(imported)
-
-
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a node and the statements below it; expressions, which are most of a tree, are left out."""
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
-            yield from _statements(child)
-
-
-def _strip_docstrings(node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-    """Drop the docstring, and the strings that describe the name above them."""
-    kept = [
-        line
-        for line in node.body
-        if not (
-            isinstance(line, ast.Expr)
-            and isinstance(line.value, ast.Constant)
-            and isinstance(line.value.value, str)
-        )
-    ]
-    node.body = kept or [ast.Pass()]
-
-
-def _path(module: str) -> Path:
-    path = PACKAGE.joinpath(*module.split(".")[1:])
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-
-def _exists(module: str) -> bool:
-    return _path(module).is_file()
-
-
-@cache
 def pinned_versions() -> dict[str, str]:
-    """Return the exact versions that the project pins, by name of distribution; of several, all."""
-    found: dict[str, set[str]] = {}
+    """Return the exact versions that the project pins, by distribution; several are joined."""
+    versions: dict[str, set[str]] = {}
     for path in (REQUIREMENTS / name for name in PINNED):
         text = path.read_text("utf-8") if path.exists() else ""
         for name, version in re.findall(r"^([\w.-]+)(?:\[\w+\])?==([^\s;\\]+)", text, re.MULTILINE):
-            found.setdefault(name.lower(), set()).add(version)
-    return {name: ", ".join(sorted(versions)) for name, versions in found.items()}
+            versions.setdefault(name.lower(), set()).add(version)
+    return {name: ", ".join(sorted(several)) for name, several in versions.items()}

@@ -1,31 +1,46 @@
-"""What a raw log holds, told apart from when it was touched."""
+"""The content of raw logs, apart from when they were touched."""
 
-import json
 from pathlib import Path
 
-from rabbithole.io.atomic import sha256_of, write_json
+from rabbithole.artifacts.base import Artifact, Record
+from rabbithole.errors import UserError
+from rabbithole.io.atomic import sha256_of
+
+
+class FileFingerprint(Record):
+    """A file's size in bytes, its modification time in nanoseconds, and its sha256."""
+
+    size: int
+    modified: int
+    sha256: str
+
+
+class Fingerprints(Artifact):
+    """fingerprints.json: the digests of the user's files, by absolute path."""
+
+    kind = "fingerprints"
+    rule = "events"
+
+    files: dict[str, FileFingerprint]
 
 
 def fingerprint(paths: list[Path], memory: Path) -> str:
-    """Return one digest of the contents of files, reading only those that changed since the last time.
+    """Return one digest of the content of files. Only files that changed since the last call are read.
 
-    `memory` is a JSON file that keeps the digest of each file with its size and time of change. A file that
-    can't be read raises `OSError`.
+    memory: a `Fingerprints` file, which is made if it is missing or damaged. Raises OSError for a file that
+    cannot be read.
     """
-    known: dict[str, list[str | int]] = {}
-    if memory.exists():
-        try:
-            known = json.loads(memory.read_text("utf-8"))
-        except ValueError:
-            known = {}
-    before = dict(known)
-    digests = []
+    try:
+        known = Fingerprints.read(memory).files
+    except UserError:
+        known = {}
+    current = {}
     for path in paths:
-        facts = path.stat()
-        key, seen = str(path.resolve()), [facts.st_size, facts.st_mtime_ns]
-        if known.get(key, [None])[:2] != seen:
-            known[key] = [*seen, sha256_of(path)]
-        digests.append(str(known[key][2]))
-    if known != before:
-        write_json(memory, known)
-    return "+".join(value[:16] for value in digests)
+        facts, key = path.stat(), str(path.resolve())
+        entry = known.get(key)
+        if entry is None or (entry.size, entry.modified) != (facts.st_size, facts.st_mtime_ns):
+            entry = FileFingerprint(size=facts.st_size, modified=facts.st_mtime_ns, sha256=sha256_of(path))
+        current[key] = entry
+    if any(known.get(key) != entry for key, entry in current.items()):
+        Fingerprints(files={**known, **current}).write(memory)
+    return "+".join(current[str(path.resolve())].sha256[:16] for path in paths)

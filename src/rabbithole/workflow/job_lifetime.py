@@ -1,4 +1,4 @@
-"""A job dies with the Snakemake that started it: an orphan would write into the next run's results."""
+"""A job ends with the Snakemake that started it: an orphan would write into the next run's results."""
 
 import os
 import select
@@ -7,7 +7,7 @@ import socket
 import threading
 
 PARENT = "RABBITHOLE_PARENT"
-"""Environment variable: the host and the process id of that Snakemake, as `name` gives them."""
+"""Environment variable: host and process id of that Snakemake, as `parent_id` returns them."""
 
 
 def parent_id() -> str:
@@ -16,10 +16,10 @@ def parent_id() -> str:
 
 
 def die_with_parent() -> None:
-    """Kill this process as soon as the one that `RABBITHOLE_PARENT` names is gone.
+    """Kill this process as soon as the process that `RABBITHOLE_PARENT` names has ended.
 
-    Does nothing without it, where that process is on another host (a task of a cluster's job, which the
-    cluster ends itself), or where the system has no pidfd (it is Linux's).
+    Does nothing without that variable, where that process runs on another host (the cluster ends its own
+    jobs), and where the system has no pidfd (only Linux has).
     """
     host, _, number = os.environ.get(PARENT, "").rpartition(":")
     if host != socket.gethostname() or not hasattr(os, "pidfd_open"):
@@ -35,8 +35,8 @@ def die_with_parent() -> None:
 
 
 def _watch(parent: int) -> None:
-    """Wait until a process ends, given by its pidfd, then end this one at once."""
-    watched = select.poll()
-    watched.register(parent, select.POLLIN)
-    watched.poll()
+    """Wait until the process of a pidfd ends, then kill this process."""
+    poll = select.poll()
+    poll.register(parent, select.POLLIN)
+    poll.poll()
     os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Train, score and judge the purchase models: one rule for all of them."""
+"""Train, score and evaluate the purchase models."""
 
 
 rule train:
@@ -12,25 +12,24 @@ rule train:
         "<logs>/train/{dataset}-{model}-{seed}.log",
     benchmark:
         "<benchmarks>/train/{dataset}-{model}-{seed}.tsv"
-    # Next after what the long jobs wait for (2), before all the rest (0): no core stays idle at the end.
+    # After the jobs that the long ones wait for (2), before all others (0): no core is idle at the end.
     priority: 1
     conda:
         "../envs/jax.yaml"
     threads: 1
     resources:
-        # The baseline summarises a million sessions and their beginnings at once.
-        mem_mb=lambda wildcards: 4000 if wildcards.model in NETWORKS else 8000,
+        mem_mb=OPTIONS.train_memory,
         runtime=600,
         gpu=0,
     params:
-        settings=train_settings,
-        code=model_code,
-        resume=resume_options,
-        launcher=launcher,
+        spec=SPECS.train,
+        code=CODE.train,
+        resume=OPTIONS.resume,
+        launcher=OPTIONS.launcher,
     message:
         "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
-        "{params.launcher} python -m rabbithole train --settings {params.settings:q} --code {params.code:q} "
+        "{params.launcher} python -m rabbithole step train --spec {params.spec:q} --code {params.code:q} "
         "--resume {params.resume:q} --windows {input.windows:q} --output {output.checkpoint:q} "
         "--history {output.history:q} --threads {threads} 2>&1 | tee {log:q}"
 
@@ -54,18 +53,18 @@ rule score:
         runtime=120,
         gpu=0,
     params:
-        settings=score_settings,
-        code=scoring_code,
+        spec=SPECS.score,
+        code=CODE.score,
     message:
         "Scoring {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}"
     shell:
-        "python -m rabbithole score --settings {params.settings:q} --checkpoint {input.checkpoint:q} "
+        "python -m rabbithole step score --spec {params.spec:q} --checkpoint {input.checkpoint:q} "
         "--windows {input.windows:q} --output {output.scores:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule ensemble:
     input:
-        scores=scores_of_seeds,
+        INPUTS.seed_scores,
     output:
         scores="<results>/{dataset}/{model}/ensemble/scores.parquet",
     log:
@@ -79,12 +78,12 @@ rule ensemble:
         mem_mb=3000,
         runtime=60,
     params:
-        scores=lambda wildcards: as_text(scores_of_seeds(wildcards)),
-        code=code("rabbithole.evaluation.ensemble"),
+        scores=INPUTS.seed_scores_json,
+        code=code_digest(digests.ENSEMBLE),
     message:
-        "Asking all seeds of {wildcards.model} on {wildcards.dataset}"
+        "Averaging the seeds of {wildcards.model} on {wildcards.dataset}"
     shell:
-        "python -m rabbithole ensemble --scores {params.scores:q} --output {output.scores:q} > {log:q} 2>&1"
+        "python -m rabbithole step ensemble --scores {params.scores:q} --output {output.scores:q} > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -105,24 +104,24 @@ rule evaluate:
         mem_mb=3000,
         runtime=60,
     params:
-        settings=evaluate_settings(),
-        code=code("rabbithole.evaluation.evaluate"),
+        spec=SPECS.evaluate(),
+        code=code_digest(digests.EVALUATE),
     message:
-        "Judging {wildcards.run} on {wildcards.dataset}"
+        "Evaluating {wildcards.run} on {wildcards.dataset}"
     shell:
-        "python -m rabbithole evaluate --settings {params.settings:q} --scores {input.scores:q} "
+        "python -m rabbithole step evaluate --spec {params.spec:q} --scores {input.scores:q} "
         "--output {output.metrics:q} > {log:q} 2>&1"
 
 
-rule rank:
+rule compare_models:
     input:
-        scores_of_all,
+        INPUTS.scores,
     output:
         comparison="<results>/{dataset}/comparison.json",
     log:
-        "<logs>/rank/{dataset}.log",
+        "<logs>/compare_models/{dataset}.log",
     benchmark:
-        "<benchmarks>/rank/{dataset}.tsv"
+        "<benchmarks>/compare_models/{dataset}.tsv"
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -130,9 +129,9 @@ rule rank:
         mem_mb=3000,
         runtime=60,
     params:
-        scores=named_scores,
-        code=code("rabbithole.evaluation.compare_models"),
+        scores=INPUTS.named_scores,
+        code=code_digest(digests.COMPARE_MODELS),
     message:
-        "Ranking the models on {wildcards.dataset}"
+        "Comparing the models on {wildcards.dataset}"
     shell:
-        "python -m rabbithole rank --scores {params.scores:q} --output {output.comparison:q} > {log:q} 2>&1"
+        "python -m rabbithole step compare-models --scores {params.scores:q} --output {output.comparison:q} > {log:q} 2>&1"

@@ -1,4 +1,4 @@
-"""Where raw data comes from: the user's files or the simulator."""
+"""Raw logs, the user's or simulated ones, become events."""
 
 
 rule simulate:
@@ -16,17 +16,19 @@ rule simulate:
         mem_mb=2000,
         runtime=60,
     params:
-        settings=simulate_settings,
-        code=code("rabbithole.simulator.write"),
+        spec=SPECS.simulate,
+        code=CODE.simulate,
     message:
         "Simulating the raw log of {wildcards.dataset}"
     shell:
-        "python -m rabbithole simulate --settings {params.settings:q} --output {output.folder:q} > {log:q} 2>&1"
+        "python -m rabbithole step simulate --spec {params.spec:q} --output {output.folder:q} > {log:q} 2>&1"
 
 
 rule events:
     input:
-        raw_inputs,
+        simulated=INPUTS.simulated_log,
+        # Whatever their age: their content is compared.
+        files=ancient(INPUTS.raw_files),
     output:
         folder=directory("<results>/{dataset}/events"),
         rejected=directory("<results>/{dataset}/rejected"),
@@ -38,18 +40,18 @@ rule events:
     priority: 2
     conda:
         "../envs/spark.yaml"
-    threads: SETTINGS.spark.threads
+    threads: PROJECT.settings.spark.threads
     resources:
-        mem_mb=spark_memory,
+        mem_mb=OPTIONS.spark_memory,
         runtime=240,
     params:
-        settings=events_settings,
-        content=raw_content,
-        code=code("rabbithole.ingest.build"),
-        spark=spark_options,
-        launcher=launcher,
+        spec=SPECS.events,
+        content=INPUTS.raw_content,
+        code=CODE.events,
+        spark=OPTIONS.spark,
+        launcher=OPTIONS.launcher,
     message:
         "Reading the raw log of {wildcards.dataset}"
     shell:
-        "{params.launcher} python -m rabbithole events --settings {params.settings:q} --spark {params.spark:q} "
+        "{params.launcher} python -m rabbithole step events --spec {params.spec:q} --spark {params.spark:q} "
         "--output {output.folder:q} --rejected {output.rejected:q} > {log:q} 2>&1"

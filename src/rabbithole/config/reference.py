@@ -1,0 +1,132 @@
+"""The reference of config.yaml, generated from the settings: docs/reference/config.md."""
+
+import json
+import types
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from rabbithole.config.settings import Settings
+from rabbithole.formats.registry import format_names, raw_format
+
+INTRODUCTION = """# Settings
+
+Every key of `config.yaml`, with its default and its effect. This page is generated from the settings
+(`make reference`). A file given with `--configfile` merges over `config.yaml`. `NAME` is a name of your choice,
+in lower case. A wrong key or value stops the run before any job, with the nearest right key.
+"""
+
+SIGNS = {Ge: ("at least", "ge"), Gt: ("above", "gt"), Le: ("at most", "le"), Lt: ("below", "lt")}
+
+
+def config_reference() -> str:
+    """Return the page as Markdown: one table per section."""
+    lines = [INTRODUCTION]
+    for path, section in sections(Settings):
+        title = f"`{path}`" if path else "Top level"
+        lines += [f"## {title}", "", (section.__doc__ or "").strip().split("\n\n")[0].replace("\n", " "), ""]
+        lines += ["| key | value | default | effect |", "|---|---|---|---|"]
+        lines += [row(name, field) for name, field in section.model_fields.items() if is_leaf(field)]
+        if path == "datasets.NAME":
+            lines += ["", *format_defaults()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def sections(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
+    """Yield a section and all sections below it, with their paths."""
+    if any(is_leaf(field) for field in section.model_fields.values()):
+        yield path, section
+    for name, field in section.model_fields.items():
+        below = f"{path}.{name}" if path else name
+        named = get_origin(field.annotation) is dict
+        for inner in sections_in(field.annotation):
+            place = f"{below}.NAME" if named else below
+            kind = inner.model_fields.get("kind")
+            yield from sections(inner, f"{place} ({kind.default})" if kind else place)
+
+
+def sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the sections in a type annotation."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [section for argument in get_args(annotation) for section in sections_in(argument)]
+
+
+def is_leaf(field: FieldInfo) -> bool:
+    """Return whether a key holds a value rather than sections."""
+    return not sections_in(field.annotation)
+
+
+def row(name: str, field: FieldInfo) -> str:
+    """Return the table row of one key."""
+    required = field.default is PydanticUndefined
+    default = "required" if required else f"`{json.dumps(field.default)}`"
+    cells = [f"`{name}`", value_words(field), default, field.description or ""]
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def value_words(field: FieldInfo) -> str:
+    """Return what values a key takes, in words."""
+    return type_words(field.annotation) + limits(field.metadata)
+
+
+def type_words(annotation: Any) -> str:
+    """Return the words for a type."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return type_words(arguments[0]) + limits(arguments[1:])
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in arguments)
+    if origin in (Union, types.UnionType):
+        return " or ".join(type_words(argument) for argument in arguments)
+    if origin is list:
+        return f"list of: {type_words(arguments[0])}"
+    if origin is dict:
+        return "mapping"
+    return {
+        int: "integer",
+        float: "number",
+        str: "text",
+        bool: "`true` or `false`",
+        type(None): "`null`",
+    }[annotation]
+
+
+def limits(metadata: Any) -> str:
+    """Return the words for the limits of a value."""
+    words = []
+    for limit in metadata:
+        constraints = getattr(limit, "metadata", [limit]) if isinstance(limit, FieldInfo) else [limit]
+        for one in constraints:
+            if type(one) in SIGNS:
+                word, attribute = SIGNS[type(one)]
+                value = getattr(one, attribute)
+                words.append(f"{word} {value:,}" if isinstance(value, int) else f"{word} {value:g}")
+            elif isinstance(one, MinLen) and one.min_length > 0:
+                words.append(f"length at least {one.min_length}")
+    return f", {', '.join(words)}" if words else ""
+
+
+def format_defaults() -> list[str]:
+    """Return a table of the defaults that follow from the raw format."""
+    lines = [
+        "These defaults follow from `format`:",
+        "",
+        "| format | key | default |",
+        "|---|---|---|",
+    ]
+    for name in format_names():
+        for key, value in _leaves(raw_format(name).defaults):
+            lines.append(f"| `{name}` | `{key}` | `{json.dumps(value)}` |")
+    return lines
+
+
+def _leaves(values: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        key = f"{path}.{name}" if path else name
+        yield from _leaves(value, key) if hasattr(value, "items") else [(key, value)]

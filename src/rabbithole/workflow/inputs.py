@@ -1,0 +1,215 @@
+"""RuleInputs of the comparison, figure and report rules, derived from the settings."""
+
+from dataclasses import dataclass
+
+from rabbithole.specs.base import to_json
+from rabbithole.specs.evaluation import OracleGapSources
+from rabbithole.specs.report import AliceSources, DatasetSources, NextEventSources
+from rabbithole.workflow.project import FIGURES, TEXT_MODELS, Project, Run, Wildcards
+
+Named = dict[str, str]
+"""Files by the name of a run or a model."""
+
+SCORES = "scores.parquet"
+
+
+@dataclass(frozen=True)
+class RuleInputs:
+    """Which files the rules read, by rule. Where a rule needs the files' names too, they come as JSON."""
+
+    project: Project
+
+    def raw_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the user's raw files of a data set; none for a simulated log, or one at an address."""
+        return self.project.raw[wildcards.dataset].paths
+
+    def simulated_log(self, wildcards: Wildcards) -> list[str]:
+        """Return the simulator's folder, if the data set is simulated."""
+        simulated = self.project.dataset(wildcards).simulated
+        return [self.project.path(wildcards.dataset, "raw")] if simulated else []
+
+    def raw_content(self, wildcards: Wildcards) -> str:
+        """Return a digest of the user's raw files: touching one reruns nothing, changing one does."""
+        return self.project.raw[wildcards.dataset].content
+
+    def scores(self, wildcards: Wildcards) -> list[str]:
+        """Return the scores of every run of a data set."""
+        return list(self._scores(wildcards.dataset).values())
+
+    def named_scores(self, wildcards: Wildcards) -> str:
+        """Return the scores of every run of a data set by name, as JSON."""
+        return to_json(self._scores(wildcards.dataset))
+
+    def seed_scores(self, wildcards: Wildcards) -> list[str]:
+        """Return the scores of every seed of a model."""
+        return [self._model(wildcards, f"seed-{seed}", SCORES) for seed in self.project.seeds]
+
+    def seed_scores_json(self, wildcards: Wildcards) -> str:
+        """Return the scores of every seed of a model, as JSON."""
+        return to_json(self.seed_scores(wildcards))
+
+    def checkpoints(self, wildcards: Wildcards) -> list[str]:
+        """Return the checkpoint of one seed of a model, or those of all seeds for the ensemble."""
+        every = [f"seed-{seed}" for seed in self.project.seeds]
+        seeds = every if wildcards.seeds == "ensemble" else [wildcards.seeds]
+        return [self._model(wildcards, seed, "checkpoint") for seed in seeds]
+
+    def checkpoints_json(self, wildcards: Wildcards) -> str:
+        """Return the same checkpoints as JSON."""
+        return to_json(self.checkpoints(wildcards))
+
+    def figure(self, wildcards: Wildcards) -> list[str]:
+        """Return the files that a figure shows."""
+        files = []
+        for source in self._figure(wildcards).values():
+            files += [source] if isinstance(source, str) else source.values()
+        return files
+
+    def figure_json(self, wildcards: Wildcards) -> str:
+        """Return the files that a figure shows as JSON: argument to file, or to files by name."""
+        return to_json(self._figure(wildcards))
+
+    def alice_histories(self) -> str:
+        """Return the text models' histories as a figure takes them, as JSON."""
+        return to_json({"histories": self._text("history.json")})
+
+    def leak_probes(self) -> str:
+        """Return the leak probes by data set, as JSON."""
+        return to_json({name: self.project.path(name, "leak_probes.json") for name in self.project.datasets})
+
+    def oracle_scores(self, wildcards: Wildcards) -> list[str]:
+        """Return the oracle's scores of a data set, if it has an oracle."""
+        has_oracle = self.project.dataset(wildcards).has_oracle
+        return [self.project.path(wildcards.dataset, "oracle", SCORES)] if has_oracle else []
+
+    def oracle_option(self, wildcards: Wildcards) -> list[str]:
+        """Return the option of `ablation` that names the oracle's scores, if the data set has an oracle."""
+        scores = self.oracle_scores(wildcards)
+        return ["--oracle", *scores] if scores else []
+
+    def ablations(self) -> list[str]:
+        """Return the ablation of every network on every data set."""
+        return [path for networks in self._ablations().values() for path in networks.values()]
+
+    def ablations_json(self) -> str:
+        """Return the ablations by data set and network, as JSON."""
+        return to_json(self._ablations())
+
+    def oracle_gap(self) -> list[str]:
+        """Return the files behind the table of distances to the oracle."""
+        return [
+            path
+            for sources in self._oracle_gap().values()
+            for path in (sources.windows, sources.comparison, *sources.metrics.values())
+        ]
+
+    def oracle_gap_json(self) -> str:
+        """Return the same files by data set, as JSON."""
+        return to_json({name: sources.model_dump() for name, sources in self._oracle_gap().items()})
+
+    def page(self) -> list[str]:
+        """Return every file that the page shows."""
+        files: set[str] = set()
+        for name in self.project.with_target("buyer"):
+            data = self.of_dataset(name)
+            files |= {data.events, data.sessions, data.windows, data.comparison, data.checks}
+            for named in (data.metrics, data.histories, data.explanations, data.figures):
+                files |= set(named.values())
+        for name in self.project.with_target("next_event"):
+            following = self.of_next_events(name)
+            files |= {following.windows, following.checks}
+            files |= {*following.metrics.values(), *following.histories.values()}
+        alice = self.of_alice()
+        for named in (alice.metrics, alice.histories, alice.samples, alice.figures):
+            files |= set(named.values())
+        return sorted(files)
+
+    def of_dataset(self, dataset: str) -> DatasetSources:
+        """Return what the page shows of a data set whose target is the purchase."""
+        settings = self.project.settings.datasets[dataset]
+        return DatasetSources(
+            simulated=settings.simulated,
+            events=self.project.path(dataset, "events.json"),
+            sessions=self.project.path(dataset, "sessions.json"),
+            windows=self.project.path(dataset, "windows.json"),
+            metrics=self._named(dataset, "metrics.json", self.project.scored_runs(dataset)),
+            histories=self._named(dataset, "history.json", self.project.trained_runs()),
+            explanations=self._explanations(dataset),
+            comparison=self.project.path(dataset, "comparison.json"),
+            checks=self.project.path(dataset, "checks.json"),
+            published=settings.published_figure,
+            figures={name: self.project.path(f"report/figures/{dataset}-{name}.svg") for name in FIGURES},
+        )
+
+    def of_next_events(self, dataset: str) -> NextEventSources:
+        """Return what the page shows of a data set whose target is the next event."""
+        runs = self.project.next_event_runs(dataset)
+        return NextEventSources(
+            simulated=self.project.settings.datasets[dataset].simulated,
+            windows=self.project.path(dataset, "windows.json"),
+            metrics=self._named(dataset, "next_event.json", runs),
+            histories=self._named(dataset, "history.json", [run for run in runs if run.trained]),
+            checks=self.project.path(dataset, "checks.json"),
+        )
+
+    def of_alice(self) -> AliceSources:
+        """Return what the page shows of the text models."""
+        return AliceSources(
+            metrics=self._text("metrics.json"),
+            histories=self._text("history.json"),
+            samples=self._text("samples.json"),
+            figures={"alice_learning": self.project.path("report/figures/alice_learning.svg")},
+        )
+
+    def _figure(self, wildcards: Wildcards) -> dict[str, str | Named]:
+        dataset = wildcards.dataset
+        match wildcards.figure:
+            case "lengths":
+                return {"sessions": self.project.path(dataset, "sessions")}
+            case "learning":
+                return {"histories": self._named(dataset, "history.json", self.project.trained_runs())}
+            case "importance":
+                return {"explanations": self._explanations(dataset)}
+            case "journeys":
+                oracle = self.oracle_scores(wildcards)
+                sources: dict[str, str | Named] = {"explanations": self._explanations(dataset)}
+                return sources | ({"oracle": oracle[0]} if oracle else {})
+            case _:
+                return {"metrics": self._named(dataset, "metrics.json", self.project.scored_runs(dataset))}
+
+    def _scores(self, dataset: str) -> Named:
+        return self._named(dataset, SCORES, self.project.scored_runs(dataset))
+
+    def _explanations(self, dataset: str) -> Named:
+        """Return the explanation of each model: with several seeds, that of the first seed."""
+        first = f"seed-{self.project.seeds[0]}"
+        runs = [run for run in self.project.trained_runs() if run.folder.endswith(f"/{first}")]
+        return self._named(dataset, "explanation.json", runs)
+
+    def _ablations(self) -> dict[str, Named]:
+        return {
+            dataset: {
+                network: self.project.path(dataset, network, "ablation.json")
+                for network in self.project.networks
+            }
+            for dataset in self.project.with_target("buyer")
+        }
+
+    def _oracle_gap(self) -> dict[str, OracleGapSources]:
+        return {
+            dataset: OracleGapSources(
+                windows=self.project.path(dataset, "windows.json"),
+                comparison=self.project.path(dataset, "comparison.json"),
+                metrics=self._named(dataset, "metrics.json", self.project.scored_runs(dataset)),
+            )
+            for dataset in self.project.with_target("buyer")
+        }
+
+    def _named(self, dataset: str, file: str, runs: list[Run]) -> Named:
+        return {run.name: self.project.path(dataset, run.folder, file) for run in runs}
+
+    def _text(self, file: str) -> Named:
+        return {model: self.project.path("alice", model, file) for model in TEXT_MODELS}
+
+    def _model(self, wildcards: Wildcards, *parts: str) -> str:
+        return self.project.path(wildcards.dataset, wildcards.model, *parts)

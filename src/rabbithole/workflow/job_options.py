@@ -1,0 +1,63 @@
+"""JobOptions of the rules, and options that change no result.
+
+An option is a function of threads or resources, because Snakemake does not track such params.
+"""
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.training import ResumeOptions
+from rabbithole.workflow.project import Project, Wildcards
+
+NETWORK_MEMORY, TREES_MEMORY = 4000, 8000
+"""MB of a training. The baseline holds the features of a million sessions and of their prefixes."""
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """Memory of jobs, and where Spark and resumable training keep their state. checkout: the project."""
+
+    project: Project
+    checkout: Path
+
+    def spark_memory(self, wildcards: Wildcards, attempt: int) -> int:  # noqa: ARG002 - as Snakemake calls it
+        """Return the memory of a Spark step in MB: half as much again on each retry."""
+        return int(self.project.settings.spark.memory_mb * (1 + (attempt - 1) / 2))
+
+    def train_memory(self, wildcards: Wildcards) -> int:
+        """Return the memory of a training in MB."""
+        return NETWORK_MEMORY if wildcards.model in self.project.networks else TREES_MEMORY
+
+    def spark(self, wildcards: Wildcards, threads: int, resources: Any) -> str:  # noqa: ARG002
+        """Return where and how large Spark runs, as JSON."""
+        spark = self.project.settings.spark
+        return SparkOptions(
+            master=spark.master, conf=spark.conf, threads=threads, memory_mb=resources.mem_mb
+        ).to_json()
+
+    def resume(self, wildcards: Wildcards, resources: Any) -> str:  # noqa: ARG002
+        """Return where and how often a training saves its state, as JSON."""
+        return self._resume(wildcards.dataset, wildcards.model)
+
+    def text_resume(self, wildcards: Wildcards, resources: Any) -> str:  # noqa: ARG002
+        """Return the same for a text model."""
+        return self._resume("alice", wildcards.text_model)
+
+    def launcher(self, wildcards: Wildcards, resources: Any) -> str:  # noqa: ARG002
+        """Return the command that starts a step, as the profile's resource `mpi` says; empty without one.
+
+        That is `srun`, say, or a script beside the Slurm profile.
+        """
+        if "mpi" not in resources.keys():  # noqa: SIM118 - Snakemake's resources are no mapping
+            return ""
+        program, *arguments = shlex.split(resources.mpi)
+        script = self.checkout / "profiles/slurm" / program
+        program = str(script) if script.exists() else program
+        return shlex.join([program, *arguments, "-n", str(resources.tasks)])
+
+    def _resume(self, *model: str) -> str:
+        minutes = self.project.settings.training.checkpoint_minutes
+        return ResumeOptions(folder=self.project.path(*model, "resume"), minutes=minutes).to_json()

@@ -1,0 +1,188 @@
+"""The settings of a run, checked, and where its files are."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, Protocol
+
+from rabbithole.config.datasets import Dataset
+from rabbithole.config.settings import Settings
+from rabbithole.config.validation import parse_config
+from rabbithole.errors import UserError
+from rabbithole.ingest.locate import is_remote, locate
+from rabbithole.workflow.fingerprint import fingerprint
+
+TEXT_MODELS = ("deck", "char_gru")
+
+FIGURES = (
+    "roc",
+    "precision_recall",
+    "reliability",
+    "early",
+    "gain",
+    "importance",
+    "journeys",
+    "learning",
+    "lengths",
+)
+"""Figures of a data set, in the order of the page."""
+
+
+class Wildcards(Protocol):
+    """The wildcards of the rules. Each rule has some of them."""
+
+    dataset: str
+    model: str
+    seed: str
+    seeds: str
+    figure: str
+    text_model: str
+
+
+@dataclass(frozen=True)
+class RawFiles:
+    """A data set's raw files by role, and a digest of their content."""
+
+    by_role: Mapping[str, list[Path]]
+    content: str
+
+    @property
+    def paths(self) -> list[str]:
+        """Return all files."""
+        return [str(path) for paths in self.by_role.values() for path in paths]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A set of scores. name: in the report; folder: below the data set's folder."""
+
+    name: str
+    folder: str
+
+    @property
+    def trained(self) -> bool:
+        """Return whether this is one training: not the oracle, a baseline or an ensemble."""
+        return "seed-" in self.folder
+
+
+@dataclass(frozen=True)
+class Project:
+    """All that the rules need to know. results: the results folder; raw: the user's files by data set."""
+
+    settings: Settings
+    results: str
+    raw: Mapping[str, RawFiles]
+    book: RawFiles
+
+    @property
+    def datasets(self) -> list[str]:
+        """Return the names of the data sets."""
+        return list(self.settings.datasets)
+
+    @property
+    def models(self) -> list[str]:
+        """Return the names of the purchase models."""
+        return list(self.settings.models)
+
+    @property
+    def networks(self) -> list[str]:
+        """Return the names of the models that are networks."""
+        return [name for name, model in self.settings.models.items() if model.kind == "network"]
+
+    @property
+    def seeds(self) -> list[int]:
+        """Return the training seeds."""
+        return self.settings.training_seeds
+
+    def dataset(self, wildcards: Wildcards) -> Dataset:
+        """Return the settings of the rule's data set."""
+        return self.settings.datasets[wildcards.dataset]
+
+    def path(self, *parts: str) -> str:
+        """Return a path below the results folder."""
+        return "/".join([self.results, *parts])
+
+    def with_target(self, target: str) -> list[str]:
+        """Return the data sets with this prediction target."""
+        return [name for name, dataset in self.settings.datasets.items() if dataset.target == target]
+
+    def evaluated_steps(self, dataset: Dataset) -> tuple[int, ...]:
+        """Return after how many events running sessions are scored: no more than a window holds."""
+        return tuple(k for k in self.settings.evaluation.steps if k <= dataset.windows.length)
+
+    def scored_runs(self, dataset: str) -> list[Run]:
+        """Return the runs whose scores are evaluated on a data set."""
+        return self._runs(self.models) + self._oracle(dataset)
+
+    def trained_runs(self) -> list[Run]:
+        """Return the trained runs of all models."""
+        return [run for run in self._runs(self.models) if run.trained]
+
+    def next_event_runs(self, dataset: str) -> list[Run]:
+        """Return the runs whose next-event predictions are evaluated on a data set."""
+        baselines = [Run(name, name) for name in ("most_frequent", "markov")]
+        return self._runs(self.networks) + baselines + self._oracle(dataset)
+
+    def _runs(self, models: list[str]) -> list[Run]:
+        runs = [
+            Run(f"{model} seed {seed}", f"{model}/seed-{seed}") for model in models for seed in self.seeds
+        ]
+        if len(self.seeds) > 1:
+            runs += [Run(f"{model} ensemble", f"{model}/ensemble") for model in models]
+        return runs
+
+    def _oracle(self, dataset: str) -> list[Run]:
+        return [Run("oracle", "oracle")] if self.settings.datasets[dataset].has_oracle else []
+
+
+def load_project(config: Mapping[str, Any], results: str) -> Project:
+    """Check the configuration and find the user's files, before any job starts.
+
+    Ends the process with a plain message for a wrong setting or a missing or unreadable file.
+    """
+    try:
+        settings = parse_config(config)
+    except UserError as error:
+        stop(str(error))
+    memory = Path(results, "fingerprints.json")
+    raw = {name: _raw_files(name, dataset, memory) for name, dataset in settings.datasets.items()}
+    return Project(settings, results, raw, _book(settings.alice.source, memory))
+
+
+def _raw_files(name: str, dataset: Dataset, memory: Path) -> RawFiles:
+    """Find a data set's raw files. A log at an address is found by its job, and taken to stay unchanged."""
+    if dataset.simulated:
+        return RawFiles({}, "simulated")
+    if is_remote(dataset.source):
+        return RawFiles({}, "fetched")
+    try:
+        files = locate(dataset.format, dataset.source)
+        return RawFiles(files, fingerprint([path for role in files.values() for path in role], memory))
+    except UserError as error:
+        stop(f"datasets.{name}.source: {error}")
+    except OSError as error:
+        stop(f"datasets.{name}.source: {error.filename}: {error.strerror}")
+
+
+def _book(source: str, memory: Path) -> RawFiles:
+    """Find the user's own book; none where it comes from an address."""
+    if "://" in source:
+        return RawFiles({}, "fetched")
+    try:
+        return RawFiles({"book": [Path(source)]}, fingerprint([Path(source)], memory))
+    except OSError as error:
+        stop(f"alice.source: {error.filename}: {error.strerror}")
+
+
+def stop(message: str) -> NoReturn:
+    """End the process with a message instead of a stack trace."""
+    sys.exit(f"Error: {message}")
+
+
+def print_summary(project: Project) -> None:
+    """Print the headline figures and the report's path; `make` prints them itself, as its last lines."""
+    summary = Path(project.path("report/summary.txt"))
+    if summary.exists() and "RABBITHOLE_MAKE" not in os.environ:
+        print(summary.read_text("utf-8"))

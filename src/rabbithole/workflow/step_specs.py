@@ -1,0 +1,213 @@
+"""The spec of each rule's step as JSON: exactly the settings that the step reads."""
+
+from dataclasses import dataclass
+
+from rabbithole.config.models import Network, Training, Trees
+from rabbithole.specs.data import (
+    EventsSpec,
+    OracleSpec,
+    SessionsSpec,
+    SimulateSpec,
+    SplitSpec,
+    WindowsSpec,
+)
+from rabbithole.specs.evaluation import AblationSpec, EvaluateSpec, LeakProbeSpec
+from rabbithole.specs.report import FigureStyle, PageSpec
+from rabbithole.specs.text import (
+    BookSpec,
+    CharGruSettings,
+    DeckSettings,
+    PackageSpec,
+    SampleTextSpec,
+    TrainTextSpec,
+)
+from rabbithole.specs.training import (
+    AugmentationSpec,
+    ExplainSpec,
+    NetworkSettings,
+    NetworkTraining,
+    ScoreSpec,
+    TrainSpec,
+    TreesSettings,
+    TreesTraining,
+)
+from rabbithole.workflow.inputs import RuleInputs
+from rabbithole.workflow.project import Project, Wildcards
+
+PROBE_SESSIONS = 100_000
+"""Sessions per split that the leak probes look at."""
+
+PROBE_EPOCHS = 2
+
+
+@dataclass(frozen=True)
+class StepSpecs:
+    """Specs by rule. Snakemake compares them as text, so they are JSON with sorted keys."""
+
+    project: Project
+
+    def simulate(self, wildcards: Wildcards) -> str:
+        """Return the spec of `simulate`."""
+        dataset, seed = self.project.dataset(wildcards), self.project.settings.data_seed
+        return SimulateSpec(format=dataset.format, sessions=dataset.simulate.sessions, seed=seed).to_json()
+
+    def events(self, wildcards: Wildcards) -> str:
+        """Return the spec of `events`, the raw log's place included."""
+        dataset = self.project.dataset(wildcards)
+        raw = self.project.path(wildcards.dataset, "raw")
+        return EventsSpec(
+            format=dataset.format,
+            source=raw if dataset.simulated else dataset.source,
+            max_rejected=dataset.max_rejected,
+            drop_duplicates=dataset.drop_duplicates,
+        ).to_json()
+
+    def sessions(self, wildcards: Wildcards) -> str:
+        """Return the spec of `sessions`. The seed counts only where something is drawn by hash."""
+        dataset = self.project.dataset(wildcards)
+        by_hash = dataset.split.by == "hash" or dataset.sessions.sample < 1
+        return SessionsSpec(
+            **dataset.sessions.model_dump(exclude={"keep_open"}),
+            split=SplitSpec(by=dataset.split.by, shares=tuple(dataset.split.shares)),
+            seed=self.project.settings.data_seed if by_hash else 0,
+        ).to_json()
+
+    def windows(self, wildcards: Wildcards) -> str:
+        """Return the spec of `windows`."""
+        dataset = self.project.dataset(wildcards)
+        return WindowsSpec(
+            length=dataset.windows.length,
+            minimum_item_count=dataset.windows.minimum_item_count,
+            fields=tuple(dataset.windows.fields),
+            timezone=dataset.timezone,
+            keep_open=dataset.sessions.keep_open,
+        ).to_json()
+
+    def oracle(self, wildcards: Wildcards) -> str:
+        """Return the spec of `oracle`."""
+        dataset = self.project.dataset(wildcards)
+        return OracleSpec(
+            window=dataset.windows.length,
+            steps=self.project.evaluated_steps(dataset),
+            keep_open=dataset.sessions.keep_open,
+        ).to_json()
+
+    def train(self, wildcards: Wildcards) -> str:
+        """Return the spec of `train`. Only networks read how networks are trained."""
+        dataset, training = self.project.dataset(wildcards), self.project.settings.training
+        model = self.project.settings.models[wildcards.model]
+        return TrainSpec(
+            model=wildcards.model,
+            settings=model_settings(model),
+            training=network_training(training)
+            if model.kind == "network"
+            else TreesTraining(unseen_share=training.unseen_share),
+            balance=dataset.balance,
+            augmentation=AugmentationSpec(**dataset.augmentation.model_dump()),
+            target=dataset.target,
+            seed=int(wildcards.seed),
+        ).to_json()
+
+    def score(self, wildcards: Wildcards) -> str:
+        """Return the spec of `score`, and of the next-event rules."""
+        steps = self.project.evaluated_steps(self.project.dataset(wildcards))
+        return ScoreSpec(steps=steps).to_json()
+
+    def explain(self) -> str:
+        """Return the spec of `explain`."""
+        return ExplainSpec(seed=self.project.settings.data_seed).to_json()
+
+    def evaluate(self) -> str:
+        """Return the spec of `evaluate`."""
+        return EvaluateSpec(**self.project.settings.evaluation.model_dump(exclude={"steps"})).to_json()
+
+    def leak_probe(self) -> str:
+        """Return the spec of `leak_probe`: a GRU of the default size, whatever models are configured."""
+        return LeakProbeSpec(
+            model="gru",
+            settings=network_settings(Network()),
+            training=network_training(Training(epochs=PROBE_EPOCHS)),
+            sessions=PROBE_SESSIONS,
+            seed=self.project.settings.data_seed,
+        ).to_json()
+
+    def ablation(self, wildcards: Wildcards) -> str:
+        """Return the spec of `ablation`."""
+        model = self.project.settings.models[wildcards.model]
+        assert model.kind == "network"
+        return AblationSpec(
+            model=wildcards.model,
+            settings=network_settings(model),
+            training=network_training(self.project.settings.training),
+            seeds=tuple(self.project.seeds),
+            steps=self.project.evaluated_steps(self.project.dataset(wildcards)),
+        ).to_json()
+
+    def book(self) -> str:
+        """Return the spec of `book`."""
+        alice = self.project.settings.alice
+        package = PackageSpec(**alice.package.model_dump()) if alice.package else None
+        return BookSpec(source=alice.source, sha256=alice.sha256, package=package).to_json()
+
+    def train_text(self, wildcards: Wildcards) -> str:
+        """Return the spec of `train_text`."""
+        alice = self.project.settings.alice
+        settings = (
+            DeckSettings(**alice.models.deck.model_dump())
+            if wildcards.text_model == "deck"
+            else CharGruSettings(**alice.models.char_gru.model_dump())
+        )
+        return TrainTextSpec(
+            model=wildcards.text_model,
+            settings=settings,
+            lower=alice.lower_case,
+            seed=self.project.settings.data_seed,
+        ).to_json()
+
+    def sample_text(self) -> str:
+        """Return the spec of `sample_text`."""
+        alice = self.project.settings.alice
+        return SampleTextSpec(
+            seed_text=alice.seed_text,
+            temperatures=tuple(alice.temperatures),
+            length=alice.length,
+            seed=self.project.settings.data_seed,
+        ).to_json()
+
+    def style(self) -> str:
+        """Return how figures look."""
+        return FigureStyle(**self.project.settings.report.style.model_dump()).to_json()
+
+    def page(self) -> str:
+        """Return the spec of `page`. Settings that change no result are left out."""
+        inputs, settings = RuleInputs(self.project), self.project.settings
+        return PageSpec(
+            title=settings.report.title,
+            datasets={name: inputs.of_dataset(name) for name in self.project.with_target("buyer")},
+            next_events={
+                name: inputs.of_next_events(name) for name in self.project.with_target("next_event")
+            },
+            alice=inputs.of_alice(),
+            settings=settings.model_dump(
+                mode="json", exclude={"spark": True, "training": {"checkpoint_minutes"}}
+            ),
+        ).to_json()
+
+
+def model_settings(model: Network | Trees) -> NetworkSettings | TreesSettings:
+    """Return a model's own settings as its step reads them."""
+    return network_settings(model) if model.kind == "network" else TreesSettings(**_own(model))
+
+
+def network_settings(model: Network) -> NetworkSettings:
+    """Return a network's own settings as its step reads them."""
+    return NetworkSettings(**_own(model))
+
+
+def network_training(training: Training) -> NetworkTraining:
+    """Return how networks are trained, without what changes no result."""
+    return NetworkTraining(**training.model_dump(exclude={"checkpoint_minutes"}))
+
+
+def _own(model: Network | Trees) -> dict[str, int | float]:
+    return model.model_dump(exclude={"kind"})
