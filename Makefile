@@ -1,19 +1,24 @@
-# `make` makes the environment and runs the whole line; `make test` checks it.
+# `make` installs the environment and runs the whole workflow; `make help` lists the targets.
 ACCELERATOR ?= cpu
 PYTHON ?= python3.11
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: run environment java test torture bench-etl bench-train check format lock schema slurm slurm-plugin clean
+.PHONY: run help environment java test test-fast torture bench-etl bench-train check format lock schema reference \
+  slurm slurm-plugin clean
 
-run: environment
+run: environment  ## Install the environment and run the whole workflow.
 	RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
 	@cat results/report/summary.txt
 
-environment: .venv/$(ACCELERATOR)
+help:  ## List the targets.
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name words; do \
+	  printf '%-14s %s\n' "$$name" "$$words"; done
 
-# The marker is named after the accelerator, so that changing it installs again. All cores compile the libraries:
-# pip would take one.
+environment: .venv/$(ACCELERATOR)  ## Install the environment (ACCELERATOR=cuda: with JAX for an NVIDIA GPU).
+
+# The marker file is named after the accelerator, so that another one installs again. Python files are compiled on all
+# cores: pip would use one.
 .venv/$(ACCELERATOR): requirements/$(ACCELERATOR).txt pyproject.toml
 	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv .venv
 	$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements/$(ACCELERATOR).txt
@@ -24,64 +29,64 @@ environment: .venv/$(ACCELERATOR)
 	rm -f .venv/cpu .venv/cuda
 	touch $@
 
-# A Java for a machine that has none; where there is one, it is used.
-java:
+java:  ## Install a Java into the environment, for a machine that has none.
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/java.txt
 
-# A file's tests run in one process, as they share what is made once. (Groups of xdist do nothing under pytest 9.2.)
-test: environment java check
+# The tests of a file run in one process, as they share fixtures. (xdist's groups have no effect under pytest 9.2.)
+test: environment java check  ## Check and run all tests (about a quarter of an hour on two cores).
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Kills runs at random moments, fifty times (17 to 30 minutes).
-torture: environment
+test-fast: environment  ## Run the unit tests without Snakemake, Spark and Slurm (under two minutes).
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not spark and not workflow and not slurm"
+
+torture: environment  ## Kill runs at random moments, fifty times, and compare the results (17 to 30 minutes).
 	$(BIN)/python tests/torture.py
 
-# Times the Spark stages at full size beside Polars and DuckDB (about a quarter of an hour, 6 GB of disk).
 SESSIONS ?= 9249729
-bench-etl: .venv/benchmarks
+bench-etl: .venv/benchmarks  ## Time the Spark steps at full size beside Polars and DuckDB (15 minutes, 6 GB of disk).
 	$(BIN)/python benchmarks/bench_etl.py --sessions $(SESSIONS)
 
-# Times the training of the networks beside PyTorch and Keras, with batches of these sizes, three times over or ROUNDS.
 BATCHES ?= 1024
-bench-train: .venv/benchmarks-train
+bench-train: .venv/benchmarks-train  ## Time the training beside PyTorch and Keras (BATCHES, ROUNDS).
 	$(BIN)/python benchmarks/bench_train.py $(BATCHES:%=--batch-size %) $(ROUNDS:%=--rounds %)
 
-# What the benchmarks compare with stands beside the environment, not in it.
+# The benchmarks' rivals are installed beside the environment, not into it.
 .venv/benchmarks .venv/benchmarks-train: .venv/%: requirements/%.txt | environment
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $@ -r $<
 	touch $@
 
-check: environment
+check: environment  ## Check format, lint, types, import contracts and rules.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
+	PATH=$(BIN):"$$PATH" $(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint
 
-# Snakemake's Slurm plugin, for `snakemake --workflow-profile slurm`; with it every snakemake command starts
-# seconds later, so the tests keep theirs beside the environment.
-slurm: environment
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/slurm.txt
-
-slurm-plugin: environment
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .venv/slurm-plugin \
-	  -r requirements/slurm.txt
-
-format: environment
+format: environment  ## Format the code and mend what lint can mend.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-# The JSON schema of config.yaml, for editors; a test holds it to the settings.
-schema: environment
+schema: environment  ## Write the JSON schema of config.yaml, for editors.
 	$(BIN)/rabbithole schema > workflow/schemas/config.schema.json
 
-# Pins what requirements/*.in ask for, with hashes (needs uv on the PATH); slurm.txt is kept by hand, as it holds
-# only what the others lack.
-lock:
+reference: environment  ## Write the reference of config.yaml.
+	$(BIN)/rabbithole config-reference > docs/reference/config.md
+
+# The plugin makes every snakemake command seconds slower, so it is not part of the environment.
+slurm: environment  ## Install Snakemake's Slurm plugin, for `snakemake --workflow-profile slurm`.
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/slurm.txt
+
+slurm-plugin: environment  ## Install the Slurm plugin beside the environment, for the tests.
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .venv/slurm-plugin \
+	  -r requirements/slurm.txt
+
+# slurm.txt is kept by hand: it holds only what the others lack.
+lock:  ## Pin the dependencies of requirements/*.in with hashes (needs uv on the PATH).
 	cd requirements && for a in cpu cuda java benchmarks benchmarks-train; do \
 	  uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 $$a.in -o $$a.txt; done
 
-clean:
+clean:  ## Remove all results.
 	rm -rf results .snakemake

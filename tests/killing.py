@@ -87,8 +87,8 @@ def step_of(process: psutil.Process) -> str:
         words = process.cmdline()
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return ""
-    if len(words) > 3 and words[1:3] == ["-m", "rabbithole"] and Path(words[0]).name.startswith("python"):
-        return words[3]
+    if words[1:4] == ["-m", "rabbithole", "step"] and Path(words[0]).name.startswith("python"):
+        return words[4]
     return ""
 
 

@@ -1,11 +1,12 @@
 """Snakemake itself, run on a tiny configuration."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-TINY = "tests/workflow/tiny.yaml"
+TINY = "tests/runs/tiny.yaml"
 BOOK = (
     "\ufeffThe Project Gutenberg eBook of a book\r\n\r\n"
     "*** START OF THE PROJECT GUTENBERG EBOOK A BOOK ***\r\n\r\n"
@@ -26,11 +27,17 @@ def command(
 
 
 def snakemake(
-    folder: Path, *arguments: str, config: Path | None = None, root: Path = ROOT, tiny: bool = True
+    folder: Path,
+    *arguments: str,
+    config: Path | None = None,
+    root: Path = ROOT,
+    tiny: bool = True,
+    list_imports: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run that command and wait for it."""
+    """Run that command and wait for it; `list_imports` lets each job list its imports in its log."""
     words = command(folder, *arguments, config=config, root=root, tiny=tiny)
-    return subprocess.run(words, capture_output=True, text=True, timeout=900)
+    environment = os.environ | ({"PYTHONPROFILEIMPORTTIME": "1"} if list_imports else {})
+    return subprocess.run(words, capture_output=True, text=True, timeout=900, env=environment)
 
 
 def workplace(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A trained model explained, from its checkpoint to explanation.json (networks: tests/workflow)."""
+"""A trained model explained, from its checkpoint to explanation.json (networks: tests/runs)."""
 
 import json
 

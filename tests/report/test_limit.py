@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from rabbithole.cli.reports import app
 from typer.testing import CliRunner
 
-from rabbithole.cli.reports import app
 from rabbithole.io.atomic import read_json
 
 

@@ -33,4 +33,4 @@ def test_the_profile_names_no_rule_that_is_not_there() -> None:
 
 def test_a_launcher_stands_only_where_a_rule_takes_one() -> None:
     launched = re.findall(r"^  (\w+):\n(?:    .*\n)*?    # mpi: ", TEXT, re.MULTILINE)
-    assert set(launched) == {name for name, body in RULES.items() if "launcher=launcher" in body}
+    assert set(launched) == {name for name, body in RULES.items() if "launcher=OPTIONS.launcher" in body}

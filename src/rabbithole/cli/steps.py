@@ -301,7 +301,7 @@ def page(
 ) -> None:
     """Write the report, one self-contained page, and its headline figures as text."""
     from rabbithole.report.page import page
-    from rabbithole.workflow.code_digest import pinned_versions
+    from rabbithole.workflow.pins import pinned_versions
 
     page(spec, benchmarks=benchmarks, versions=pinned_versions(), output=output, summary=summary)
 

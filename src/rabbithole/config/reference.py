@@ -30,7 +30,7 @@ def config_reference() -> str:
         title = f"`{path}`" if path else "Top level"
         lines += [f"## {title}", "", (section.__doc__ or "").strip().split("\n\n")[0].replace("\n", " "), ""]
         lines += ["| key | value | default | effect |", "|---|---|---|---|"]
-        lines += [row(name, field) for name, field in section.model_fields.items() if is_leaf(field)]
+        lines += [row(name, field) for name, field in section.model_fields.items() if has_row(field)]
         if path == "datasets.NAME":
             lines += ["", *format_defaults()]
         lines.append("")
@@ -39,7 +39,7 @@ def config_reference() -> str:
 
 def sections(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
     """Yield a section and all sections below it, with their paths."""
-    if any(is_leaf(field) for field in section.model_fields.values()):
+    if any(has_row(field) for field in section.model_fields.values()):
         yield path, section
     for name, field in section.model_fields.items():
         below = f"{path}.{name}" if path else name
@@ -57,16 +57,19 @@ def sections_in(annotation: Any) -> list[type[BaseModel]]:
     return [section for argument in get_args(annotation) for section in sections_in(argument)]
 
 
-def is_leaf(field: FieldInfo) -> bool:
-    """Return whether a key holds a value rather than sections."""
-    return not sections_in(field.annotation)
+def has_row(field: FieldInfo) -> bool:
+    """Return whether a key has a row of its own: it holds a value, or is a section with a description."""
+    return not sections_in(field.annotation) or bool(field.description)
 
 
 def row(name: str, field: FieldInfo) -> str:
     """Return the table row of one key."""
-    required = field.default is PydanticUndefined
-    default = "required" if required else f"`{json.dumps(field.default)}`"
-    cells = [f"`{name}`", value_words(field), default, field.description or ""]
+    if field.default is PydanticUndefined:
+        default = "required"
+    else:
+        default = "see below" if isinstance(field.default, BaseModel) else f"`{json.dumps(field.default)}`"
+    words = "a section" if sections_in(field.annotation) else value_words(field)
+    cells = [f"`{name}`", words, default, field.description or ""]
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 

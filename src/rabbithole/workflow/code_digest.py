@@ -7,14 +7,14 @@ digest as a param: a changed line of code reruns exactly the steps that can reac
 import ast
 import hashlib
 import json
-import re
 from functools import cache
 from pathlib import Path
 
 import grimp
 
+from rabbithole.workflow.pins import pinned_versions
+
 PACKAGE = Path(__file__).parents[1]
-REQUIREMENTS = PACKAGE.parents[1] / "requirements"
 DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "imblearn": "imbalanced-learn",
@@ -22,8 +22,6 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 """Distributions whose name is not that of their package."""
-
-PINNED = ("core.in", "dev.in", "cuda.in", "cpu.txt", "cuda.txt")
 
 
 def code_digest(*modules: str, files: tuple[str, ...] = ()) -> str:
@@ -74,14 +72,3 @@ def _is_string(statement: ast.stmt) -> bool:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-@cache
-def pinned_versions() -> dict[str, str]:
-    """Return the exact versions that the project pins, by distribution; several are joined."""
-    versions: dict[str, set[str]] = {}
-    for path in (REQUIREMENTS / name for name in PINNED):
-        text = path.read_text("utf-8") if path.exists() else ""
-        for name, version in re.findall(r"^([\w.-]+)(?:\[\w+\])?==([^\s;\\]+)", text, re.MULTILINE):
-            versions.setdefault(name.lower(), set()).add(version)
-    return {name: ", ".join(sorted(several)) for name, several in versions.items()}

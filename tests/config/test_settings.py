@@ -1,4 +1,4 @@
-"""config.yaml: what it may say, and what is said back when it is wrong."""
+"""Validation of config.yaml, and the messages when it is wrong."""
 
 import copy
 import difflib
@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rabbithole.config.datasets import merged
 from rabbithole.config.models import Evaluation, Network, Training, Trees
+from rabbithole.config.reference import config_reference
 from rabbithole.config.settings import Settings
-from rabbithole.config.text import CharGru, DeckText
+from rabbithole.config.text import Alice
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
 
 
@@ -24,24 +26,15 @@ def changed(path: str, value: object) -> dict:
     *parents, last = path.split(".")
     section = config
     for key in parents:
-        section = section[key]
+        section = section.setdefault(key, {})
     section[last] = value
     return config
-
-
-def merged(base: dict, over: dict) -> dict:
-    return base | {
-        key: merged(base[key], value)
-        if isinstance(value, dict) and isinstance(base.get(key), dict)
-        else value
-        for key, value in over.items()
-    }
 
 
 @pytest.mark.parametrize(
     ("path", "value", "said"),
     [
-        ("modles", {}, ["modles", "did you mean models?", "Allowed: alice, datasets"]),
+        ("modles", {}, ["modles", "did you mean models?", "Allowed: alice, data_seed, datasets"]),
         (
             "datasets.yoochoose.windows.lenght",
             5,
@@ -61,7 +54,9 @@ def merged(base: dict, over: dict) -> dict:
         ("models.gru.kind", "net", ["models.gru.kind", "'net'", "'network' or 'trees'"]),
         ("models.gruu", {"kind": "network"}, ["models.gruu", "did you mean gru?", "models/gruu.py"]),
         ("models.gru", {"kind": "trees"}, ["models.gru.kind: gru is of kind 'network'"]),
-        ("seeds", [2**32], ["seeds.0", "4294967296"]),
+        ("training_seeds", [2**32], ["training_seeds.0", "4294967296"]),
+        ("seeds", [0], ["seeds: this key is now called training_seeds"]),
+        ("seed", 0, ["seed: this key is now called data_seed"]),
         ("datasets.yoochoose.sessions.by", "visitor", ["sessions.by", "names no visitors"]),
         (
             "datasets.yoochoose.published",
@@ -94,12 +89,12 @@ def test_a_wrong_setting_is_named_with_what_is_allowed(path: str, value: object,
         assert words in str(error.value)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    config = changed("seed", -1)
-    config["report"]["titel"] = "x"
+def test_all_mistakes_are_reported_at_once() -> None:
+    config = changed("data_seed", -1)
+    config["report"] = {"titel": "x"}
     with pytest.raises(UserError) as error:
         parse_config(config)
-    assert "seed" in str(error.value)
+    assert "data_seed" in str(error.value)
     assert "report.titel" in str(error.value)
 
 
@@ -135,28 +130,29 @@ def test_a_published_figure_stands_beside_a_real_log_under_its_own_protocol_alon
         assert other.published_figure is None
 
 
-def test_the_default_names_every_key_and_says_what_it_does() -> None:
-    """config.yaml is where a user looks, so no key may be missing from it."""
-    defaults = parse_config(CONFIG).model_dump()
-
-    def keys(value: object, path: str = "") -> set[str]:
-        if not isinstance(value, dict):
-            return {path}
-        return (
-            set().union(*(keys(below, f"{path}.{key}") for key, below in value.items())) if value else {path}
-        )
-
-    assert keys(defaults) == keys(CONFIG)
-    text = (ROOT / "config.yaml").read_text("utf-8")
+def test_the_reference_is_generated_from_the_settings() -> None:
+    """docs/reference/config.md lists every key with its default, and each has an effect in words."""
+    kept = (ROOT / "docs/reference/config.md").read_text("utf-8")
+    assert kept == config_reference(), "run `make reference`"
     for name, section in Settings.model_json_schema()["$defs"].items():
         for key, facts in section["properties"].items():
-            # A section that is null there, and which config/protocols/ shows.
-            if name == "Published":
-                continue
-            assert re.search(rf"^\s*{key}:", text, re.MULTILINE), f"{name}.{key}"
-            assert (
-                "$ref" in facts or "description" in facts or key == "kind" or key in ("deck", "char_gru")
-            ), key
+            assert f"`{key}`" in kept or "$ref" in facts, f"{name}.{key}"
+    rows = [line.split(" | ") for line in kept.splitlines() if line.startswith("| `")]
+    assert all(len(row) == 3 or row[3].strip(" |") for row in rows)
+
+
+def test_every_key_of_the_default_config_is_in_the_reference() -> None:
+    kept = (ROOT / "docs/reference/config.md").read_text("utf-8")
+
+    def keys(value: object) -> set[str]:
+        if not isinstance(value, dict):
+            return set()
+        return set(value).union(*(keys(below) for below in value.values()))
+
+    names = {*CONFIG["datasets"], *CONFIG["models"]}
+    sections = {"datasets", "models", "training", "evaluation", "alice", "report", "spark", "simulate"}
+    for key in keys(CONFIG) - names - sections:
+        assert f"`{key}`" in kept, key
 
 
 def test_the_schema_is_the_settings() -> None:
@@ -188,11 +184,19 @@ def test_the_oracle_is_there_for_sessions_as_simulated_alone() -> None:
         assert not other.datasets["retailrocket"].has_oracle
 
 
-def test_a_key_left_out_means_what_config_yaml_says() -> None:
-    found = parse_config(CONFIG)
-    assert found.training == Training()
-    assert found.evaluation == Evaluation()
-    assert found.models["gru"] == Network(kind="network")
-    assert found.models["gradient_boosting"] == Trees(kind="trees")
-    assert found.alice.models.deck == DeckText()
-    assert found.alice.models.char_gru == CharGru()
+def test_the_default_config_changes_no_default_but_one_width() -> None:
+    """What config.yaml shows is what a user gets who leaves it out."""
+    settings = parse_config(CONFIG)
+    assert settings.training == Training()
+    assert settings.evaluation == Evaluation()
+    assert settings.models["gru"] == Network()
+    assert settings.models["dilated_conv"] == Network(width=32)
+    assert settings.models["gradient_boosting"] == Trees()
+    assert settings.alice == Alice()
+
+
+def test_a_format_brings_defaults_that_a_user_can_override() -> None:
+    retailrocket = parse_config(CONFIG).datasets["retailrocket"]
+    assert (retailrocket.sessions.by, retailrocket.timezone) == ("visitor", "America/Chicago")
+    other = parse_config(changed("datasets.retailrocket.timezone", "UTC")).datasets["retailrocket"]
+    assert (other.sessions.by, other.timezone) == ("visitor", "UTC")

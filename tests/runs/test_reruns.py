@@ -64,18 +64,20 @@ def trained(shops: tuple[str, ...] = SHOPS, models: tuple[str, ...] = MODELS) ->
     """Return the jobs from training on, but for the page and the figures."""
     jobs = set()
     for shop in shops:
-        jobs.add(f"Ranking the models on {shop}")
+        jobs.add(f"Comparing the models on {shop}")
         for model in models:
             jobs |= {f"Training {model} on {shop}, seed 0", f"Scoring {shop} with {model}, seed 0"}
-            jobs.add(f"Judging {model}/seed-0 on {shop}")
+            jobs.add(f"Evaluating {model}/seed-0 on {shop}")
             jobs.add(f"Explaining {model} on {shop}, seed 0")
     return jobs
 
 
-def judged() -> set[str]:
-    """Return the judging of all scores, the oracle's among them."""
+def evaluated() -> set[str]:
+    """Return the evaluation of all scores, the oracle's among them."""
     return {
-        f"Judging {run} on {shop}" for shop in SHOPS for run in (*(f"{m}/seed-0" for m in MODELS), "oracle")
+        f"Evaluating {run} on {shop}"
+        for shop in SHOPS
+        for run in (*(f"{m}/seed-0" for m in MODELS), "oracle")
     }
 
 
@@ -93,10 +95,10 @@ def from_windows(shops: tuple[str, ...] = SHOPS) -> set[str]:
 
 def from_sessions(shops: tuple[str, ...] = SHOPS, oracle: bool = True) -> set[str]:
     """Return the jobs from the sessions on."""
-    jobs = {f"Gathering the sessions of {shop}" for shop in shops} | from_windows(shops) | drawn(shops)
+    jobs = {f"Building the sessions of {shop}" for shop in shops} | from_windows(shops) | drawn(shops)
     if oracle:
-        jobs |= {f"Asking the oracle about {shop}" for shop in shops}
-        jobs |= {f"Judging oracle on {shop}" for shop in shops}
+        jobs |= {f"Scoring {shop} with the oracle" for shop in shops}
+        jobs |= {f"Evaluating oracle on {shop}" for shop in shops}
     return jobs
 
 
@@ -136,7 +138,10 @@ def test_a_data_set_with_files_follows_their_content(copy: Copy, tmp_path: Path)
     log = tmp_path / "log"
     shutil.copytree(copy.run / "results/yoochoose/raw", log)
     config = {"datasets": {"yoochoose": {"source": str(log)}}}
-    no_oracle = from_events(YOOCHOOSE) - {"Asking the oracle about yoochoose", "Judging oracle on yoochoose"}
+    no_oracle = from_events(YOOCHOOSE) - {
+        "Scoring yoochoose with the oracle",
+        "Evaluating oracle on yoochoose",
+    }
     assert copy.jobs(config) == no_oracle
     target = "results/yoochoose/events"
     done = snakemake(copy.run, target, config=copy.run / "overlay.yaml", root=copy.project)
@@ -161,14 +166,14 @@ def without(section: str, name: str) -> Callable[[str], str]:
 
 
 def test_a_model_or_data_set_removed_reruns_no_other(copy: Copy) -> None:
-    for file in ("config.yaml", "tests/workflow/tiny.yaml"):
+    for file in ("config.yaml", "tests/runs/tiny.yaml"):
         copy.edit(file, without("models", "gradient_boosting"))
-    compared = {f"Ranking the models on {shop}" for shop in SHOPS}
+    compared = {f"Comparing the models on {shop}" for shop in SHOPS}
     assert copy.jobs() == compared | drawn(figures=MODEL_FIGURES)
-    for file in ("config.yaml", "tests/workflow/tiny.yaml"):
+    for file in ("config.yaml", "tests/runs/tiny.yaml"):
         copy.edit(file, without("datasets", "yoochoose"))
     rest = ("retailrocket",)
-    assert copy.jobs() == {"Ranking the models on retailrocket"} | drawn(rest, figures=MODEL_FIGURES)
+    assert copy.jobs() == {"Comparing the models on retailrocket"} | drawn(rest, figures=MODEL_FIGURES)
 
 
 def test_a_data_set_added_runs_its_own_chain(copy: Copy) -> None:
@@ -194,28 +199,31 @@ def test_why_tells_old_and_new(copy: Copy) -> None:
     said = why(copy, {"models": {"gru": {"learning_rate": 0.01}}})
     assert "Training gru on yoochoose, seed 0\n    settings.learning_rate: 0.003 -> 0.01\n" in said
     assert "Gathering the sessions" not in said
-    copy.edit("src/rabbithole/report/roc.py", later)
-    changed = r'Drawing roc of yoochoose\n    rabbithole\.report\.roc: "\w+" -> "\w+"\n'
+    copy.edit("src/rabbithole/report/figures/roc.py", later)
+    changed = r'Drawing roc of yoochoose\n    rabbithole\.report\.figures\.roc: "\w+" -> "\w+"\n'
     assert re.search(changed, why(copy, {}))
 
 
 ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "title": ({"report": {"title": "Who?"}}, PAGE),
-    "figure style": ({"report": {"style": {"width": 5.0}}}, drawn() | {"Drawing how Alice was learned"}),
+    "figure style": (
+        {"report": {"style": {"width": 5.0}}},
+        drawn() | {"Drawing the learning curves of Alice"},
+    ),
     "learning rate of one model": (
         {"models": {"gru": {"learning_rate": 0.01}}},
         trained(models=("gru",)) | drawn(figures=MODEL_FIGURES),
     ),
-    "cost of a contact": ({"evaluation": {"contact_cost": 2.0}}, judged() | drawn(figures=METRIC_FIGURES)),
+    "cost of a contact": ({"evaluation": {"contact_cost": 2.0}}, evaluated() | drawn(figures=METRIC_FIGURES)),
     "a seed added": (
-        {"seeds": [0, 1]},
+        {"training_seeds": [0, 1]},
         {
             job.replace("seed 0", "seed 1").replace("seed-0", "seed-1")
             for job in trained()
             if "Explaining" not in job
         }
-        | {f"Asking all seeds of {model} on {shop}" for model in MODELS for shop in SHOPS}
-        | {f"Judging {model}/ensemble on {shop}" for model in MODELS for shop in SHOPS}
+        | {f"Averaging the seeds of {model} on {shop}" for model in MODELS for shop in SHOPS}
+        | {f"Evaluating {model}/ensemble on {shop}" for model in MODELS for shop in SHOPS}
         | drawn(figures=(*METRIC_FIGURES, "learning")),
     ),
     "balance": (
@@ -229,8 +237,11 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
     "target": (
         {"datasets": {"yoochoose": {"target": "next_event"}}},
         {f"Training {model} on yoochoose, seed 0" for model in NETWORKS}
-        | {f"Judging the next events of {model} on yoochoose, seed-0" for model in NETWORKS}
-        | {"Counting the next events of yoochoose", "Asking the oracle for the next events of yoochoose"}
+        | {f"Evaluating the next events of {model} on yoochoose, seed-0" for model in NETWORKS}
+        | {
+            "Evaluating the next-event baselines on yoochoose",
+            "Evaluating the oracle's next events on yoochoose",
+        }
         | PAGE,
     ),
     "minimum item count": (
@@ -239,7 +250,7 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "window length": (
         {"datasets": {"yoochoose": {"windows": {"length": 60}}}},
-        from_windows(YOOCHOOSE) | {"Asking the oracle about yoochoose", "Judging oracle on yoochoose"},
+        from_windows(YOOCHOOSE) | {"Scoring yoochoose with the oracle", "Evaluating oracle on yoochoose"},
     ),
     "time zone": ({"datasets": {"yoochoose": {"timezone": "Europe/Berlin"}}}, from_windows(YOOCHOOSE)),
     "split": ({"datasets": {"yoochoose": {"split": {"by": "hash"}}}}, from_sessions(YOOCHOOSE)),
@@ -270,7 +281,7 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "temperatures": (
         {"alice": {"temperatures": [0.3]}},
-        {"Writing on from Alice with deck", "Writing on from Alice with char_gru"} | PAGE,
+        {"Sampling text with deck", "Sampling text with char_gru"} | PAGE,
     ),
     "threads, memory, master, checkpoints": (
         {
@@ -296,11 +307,11 @@ def test_a_changed_setting_reruns_what_reads_it(copy: Copy, row: str) -> None:
 
 CODE: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
     "a page template": ("src/rabbithole/report/templates/page.html.j2", lambda text: text + "<!-- -->", PAGE),
-    "a plot": ("src/rabbithole/report/roc.py", later, drawn(figures=("roc",))),
+    "a plot": ("src/rabbithole/report/figures/roc.py", later, drawn(figures=("roc",))),
     "the evaluation": (
         "src/rabbithole/evaluation/evaluate.py",
         later,
-        judged() | drawn(figures=METRIC_FIGURES),
+        evaluated() | drawn(figures=METRIC_FIGURES),
     ),
     "how fields are weighed": (
         "src/rabbithole/evaluation/importance.py",
@@ -315,7 +326,7 @@ CODE: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
     ),
     "the sessioniser": ("src/rabbithole/sessions/build.py", later, from_sessions()),
     "the simulator": (
-        "src/rabbithole/simulate/write.py",
+        "src/rabbithole/simulator/write.py",
         later,
         {f"Simulating the raw log of {shop}" for shop in SHOPS} | from_events(),
     ),
@@ -325,14 +336,14 @@ CODE: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
         set(),
     ),
     "a settings description": (
-        "src/rabbithole/settings/datasets.py",
+        "src/rabbithole/config/datasets.py",
         lambda text: text.replace('description="', 'description="Also: '),
         set(),
     ),
     "the version of matplotlib": (
-        "requirements/base.in",
+        "requirements/core.in",
         lambda text: re.sub(r"matplotlib==\S+", "matplotlib==9.9.9", text),
-        drawn() | {"Drawing how Alice was learned"},
+        drawn() | {"Drawing the learning curves of Alice"},
     ),
 }
 

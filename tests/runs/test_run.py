@@ -1,4 +1,4 @@
-"""The whole line, from nothing to the page, and what is said when something is wrong."""
+"""Whole runs, from nothing to the page, and the messages when something is wrong."""
 
 import json
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from loaded_modules import missing_from_digests
 from workflow_runs import ROOT, snakemake, workplace
 
 RUNS = ["gru/seed-0", "dilated_conv/seed-0", "gradient_boosting/seed-0", "oracle"]
@@ -27,58 +28,63 @@ def test_a_run_leaves_the_page_and_says_so(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("dataset", ["yoochoose", "retailrocket"])
-def test_every_model_is_judged_on_the_same_test_sessions(finished: Path, dataset: str) -> None:
+def test_every_model_is_evaluated_on_the_same_test_sessions(finished: Path, dataset: str) -> None:
     folder = finished / "results" / dataset
-    judged = [json.loads((folder / run / "metrics.json").read_text()) for run in RUNS]
+    metrics = [json.loads((folder / run / "metrics.json").read_text()) for run in RUNS]
     windows = json.loads((folder / "windows.json").read_text())
-    assert {one["sessions"] for one in judged} == {windows["splits"]["test"]["rows"]}
-    assert {one["buyers"] for one in judged} == {windows["splits"]["test"]["buyers"]}
+    assert {one["sessions"] for one in metrics} == {windows["splits"]["test"]["rows"]}
+    assert {one["buyers"] for one in metrics} == {windows["splits"]["test"]["buyers"]}
     scores = pq.read_table(folder / "gru/seed-0/scores.parquet")["score"].to_numpy()
     assert ((scores > 0) & (scores < 1)).all()
 
 
 @pytest.mark.parametrize("model", ["gru", "dilated_conv", "gradient_boosting"])
-def test_an_explained_session_has_the_scores_of_its_beginnings(finished: Path, model: str) -> None:
+def test_an_explained_session_has_the_scores_of_its_prefixes(finished: Path, model: str) -> None:
     folder = finished / "results/yoochoose" / model / "seed-0"
-    told = json.loads((folder / "explanation.json").read_text())
-    assert len(told["fields"]) == 9
-    assert len(told["journeys"]) >= 4
+    explanation = json.loads((folder / "explanation.json").read_text())
+    assert len(explanation["fields"]) == 9
+    assert len(explanation["journeys"]) >= 4
     scores = pq.read_table(folder / "scores.parquet").to_pylist()
     known = {(row["session_id"], row["steps"]): row["score"] for row in scores if row["split"] == "test"}
-    for one in told["journeys"]:
+    for journey in explanation["journeys"]:
         for seen in (1, 2, 3, 5):
-            assert one["probability"][seen - 1] == pytest.approx(known[one["session_id"], seen], rel=1e-5)
+            assert journey["probability"][seen - 1] == pytest.approx(
+                known[journey["session_id"], seen], rel=1e-5
+            )
 
 
-def test_the_next_event_is_foretold_from_the_same_windows(
+def test_the_next_event_is_predicted_from_the_same_windows(
     finished: Path, project: Path, tmp_path: Path
 ) -> None:
-    """With the other target a finished run trains anew, judges all on the same answers, and tells it.
+    """With the other target a finished run trains anew, and evaluates all on the same events.
 
-    The mean of two seeds' probabilities has a lower cross-entropy than theirs in the mean.
+    The mean of two seeds' probabilities has a lower cross-entropy than the mean of theirs.
     """
     shutil.copytree(finished, tmp_path / "run", symlinks=True)
     config, results = tmp_path / "next.yaml", tmp_path / "run/results"
     datasets = {"yoochoose": {"target": "next_event"}, "retailrocket": None}
-    changed = {"datasets": datasets, "models": {"dilated_conv": None}, "seeds": [0, 1]}
+    changed = {"datasets": datasets, "models": {"dilated_conv": None}, "training_seeds": [0, 1]}
     config.write_text(yaml.safe_dump(changed))
     made = (results / "yoochoose/windows.json").stat().st_mtime_ns
-    done = snakemake(tmp_path / "run", config=config, root=project)
+    done = snakemake(tmp_path / "run", config=config, root=project, list_imports=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     assert (results / "yoochoose/windows.json").stat().st_mtime_ns == made
     runs = ("gru/seed-0", "gru/seed-1", "gru/ensemble", "most_frequent", "markov", "oracle")
-    judged = [json.loads((results / "yoochoose" / run / "next_event.json").read_text()) for run in runs]
+    metrics = [json.loads((results / "yoochoose" / run / "next_event.json").read_text()) for run in runs]
     for question in ("event", "category"):
-        answers = [{row["name"]: row["came"] for row in one[question]["classes"]} for one in judged]
-        came = [{name: count for name, count in one.items() if count} for one in answers]
-        assert came == [came[0]] * len(runs)
+        classes = [{row["name"]: row["actual"] for row in one[question]["classes"]} for one in metrics]
+        actual = [{name: count for name, count in one.items() if count} for one in classes]
+        assert actual == [actual[0]] * len(runs)
         one, other, together, most_frequent, _, oracle = (
-            figures[question]["cross_entropy"]["value"] for figures in judged
+            figures[question]["cross_entropy"]["value"] for figures in metrics
         )
         assert oracle < most_frequent
         assert min(one, other) != together < (one + other) / 2
     page = (results / "report/index.html").read_text("utf-8")
     assert "what comes next?" in page
+    rules, missing = missing_from_digests(tmp_path / "run")
+    assert {"next_event", "next_event_baselines", "next_event_oracle"} <= rules
+    assert missing == {}
     assert "Markov, first order" in page
 
 
@@ -93,8 +99,8 @@ def test_nothing_is_lost_between_the_stages(finished: Path) -> None:
         lines = events["lines"]
         parts = ("header", "blank", "rejected", "duplicates", "kept")
         assert lines["lines"] == sum(lines[part] for part in parts)
-        assert lines["kept"] == events["rows"] == sessions["events"]["in"]
-        assert sessions["events"]["in"] == sum(
+        assert lines["kept"] == events["rows"] == sessions["events"]["total"]
+        assert sessions["events"]["total"] == sum(
             sessions["events"][part] for part in ("kept", "cut", "dropped")
         )
         assert sessions["sessions"] == pq.read_table(folder / "sessions").num_rows

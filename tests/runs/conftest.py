@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 from workflow_runs import ROOT, snakemake, workplace
 
-NEEDED = ("src", "rules", "envs", "requirements", "profiles", "workflow", "tests/workflow")
+NEEDED = ("src", "rules", "envs", "requirements", "profiles", "workflow", "tests/runs")
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
@@ -44,7 +44,7 @@ def finished(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished tiny run."""
 
     def run(folder: Path) -> None:
-        done = snakemake(workplace(folder), root=project)
+        done = snakemake(workplace(folder), root=project, list_imports=True)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
 
     return made_once(tmp_path_factory, "finished", run)

@@ -1,0 +1,38 @@
+"""Which modules of the package the steps of a finished run loaded, beside what their digests cover.
+
+The run must be made with `snakemake(..., list_imports=True)`: then Python lists the modules that it imports in
+the log of each job.
+"""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+LOADED = re.compile(r"^import time:.*\| +(rabbithole\S*)$", re.MULTILINE)
+
+SHARED = re.compile(
+    r"rabbithole(\.\w+|\.(cli|specs)\..*|\.models\.text|\.report\.figures"
+    r"|\.workflow\.(job_lifetime|pins)|\.training\.compile_cache)?$"
+)
+"""What the command line imports for every step, and packages, which hold a docstring alone."""
+
+
+def missing_from_digests(folder: Path) -> tuple[set[str], dict[str, set[str]]]:
+    """Return the rules that were looked at, and for each log the loaded modules that the digest misses."""
+    rules, missing = set(), {}
+    for file in (folder / ".snakemake/metadata").iterdir():
+        record = json.loads(file.read_text())
+        if not record["log"]:
+            continue
+        params = [ast.literal_eval(text) for text in ast.literal_eval(record["params"])]
+        covered: set[str] = set()
+        for param in params:
+            if isinstance(param, str) and param.startswith('{"'):
+                covered |= {name for name in json.loads(param) if name.startswith("rabbithole.")}
+        loaded = set(LOADED.findall((folder / record["log"][0]).read_text()))
+        assert "rabbithole.cli" in loaded, f"{record['log'][0]} lists no imports"
+        rules.add(record["rule"])
+        if extra := {name for name in loaded if not SHARED.match(name)} - covered:
+            missing[record["log"][0]] = extra
+    return rules, missing

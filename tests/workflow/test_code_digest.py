@@ -1,0 +1,101 @@
+"""The digest of a step's code changes with everything that can change a result, and with nothing else."""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rabbithole.registry import module_name
+from rabbithole.workflow import code_digest as module
+from rabbithole.workflow import digests, pins
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a small package in the place of the real one."""
+    folder = tmp_path / "src/rabbithole"
+    (folder / "room").mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "room/__init__.py").write_text("")
+    (folder / "room/step.py").write_text(
+        '"""Do it."""\nimport numpy\nfrom rabbithole.room import helper\n\n'
+        "def step():\n    return helper.help()\n"
+    )
+    (folder / "room/helper.py").write_text("def help():\n    return 1\n")
+    (folder / "room/other.py").write_text("x = 1\n")
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements/core.in").write_text("numpy==1.0\nscipy==1.0\n")
+    monkeypatch.setattr(module, "PACKAGE", folder)
+    monkeypatch.setattr(pins, "REQUIREMENTS", tmp_path / "requirements")
+    # grimp finds the package by its import path.
+    real = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "rabbithole"}
+    monkeypatch.syspath_prepend(str(tmp_path / "src"))
+    forget()
+    yield folder
+    for name in [name for name in sys.modules if name.split(".")[0] == "rabbithole"]:
+        del sys.modules[name]
+    sys.modules.update(real)
+    forget()
+
+
+def forget() -> None:
+    for function in (module.module_digest, pins.pinned_versions, module.import_graph):
+        function.cache_clear()
+
+
+def digest() -> str:
+    forget()
+    return module.code_digest("rabbithole.room.step")
+
+
+def test_layout_comments_and_docstrings_do_not_count(package: Path) -> None:
+    before = digest()
+    (package / "room/step.py").write_text(
+        "# A comment.\nimport numpy\n\n\nfrom rabbithole.room import helper\n\n"
+        'def step():\n    """Say what."""\n    return (helper.help())\n'
+    )
+    assert digest() == before
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "counts"),
+    [
+        ("room/helper.py", "def help():\n    return 2\n", True),
+        ("room/other.py", "x = 2\n", False),
+        ("../../requirements/core.in", "numpy==2.0\nscipy==1.0\n", True),
+        ("../../requirements/core.in", "numpy==1.0\nscipy==2.0\n", False),
+    ],
+)
+def test_what_is_imported_counts_and_nothing_else(package: Path, file: str, text: str, counts: bool) -> None:
+    before = digest()
+    (package / file).write_text(text)
+    assert (digest() != before) == counts
+
+
+@pytest.mark.parametrize(("name", "other"), [("gru", "dilated_conv"), ("dilated_conv", "gru")])
+def test_a_model_is_not_in_the_digest_of_another(name: str, other: str) -> None:
+    modules = json.loads(module.code_digest(digests.TRAIN, module_name("model", name)))
+    assert f"rabbithole.models.{name}" in modules
+    assert f"rabbithole.models.{other}" not in modules
+    assert not any(entry.startswith(("rabbithole.config", "rabbithole.cli")) for entry in modules)
+
+
+def test_training_a_text_model_does_not_depend_on_the_purchase_models() -> None:
+    modules = json.loads(module.code_digest(digests.TRAIN_TEXT))
+    purchase = ("training.purchase", "training.batching", "models.layers", "windows.", "sessions.")
+    assert not any(entry.startswith(tuple(f"rabbithole.{one}" for one in purchase)) for entry in modules)
+
+
+def test_every_step_has_a_module_and_every_import_of_a_step_is_its_own() -> None:
+    """The command of a step imports the module whose digest its rule has."""
+    commands = (ROOT / "src/rabbithole/cli/steps.py").read_text("utf-8")
+    imported = {
+        name: entry for entry, name in re.findall(r"    from (rabbithole\S+) import (\w+)\n", commands)
+    }
+    known = {value for name, value in vars(digests).items() if name.isupper() and "rabbithole." in str(value)}
+    assert known == set(imported.values()) - {"rabbithole.workflow.pins"}

@@ -1,0 +1,78 @@
+"""What `--sdm conda` installs on a node is what the lock pins, and is all that the node's steps import."""
+
+import json
+import re
+
+import pytest
+import yaml
+from rabbithole.formats.registry import format_names, raw_format
+from workflow_runs import ROOT
+
+from rabbithole.config.validation import model_names
+from rabbithole.registry import module_name
+from rabbithole.workflow import digests
+from rabbithole.workflow.code_digest import code_digest
+from rabbithole.workflow.pins import pinned_versions
+from rabbithole.workflow.project import FIGURES
+
+STEPS = {
+    "spark": [
+        digests.SIMULATE,
+        digests.ORACLE,
+        digests.EVENTS,
+        digests.SESSIONS,
+        digests.WINDOWS,
+        digests.CHECK_LEAKS,
+        *[module_name("format", name) for name in format_names()],
+        *[module_name("simulator", raw_format(name).simulator or "") for name in format_names()],
+    ],
+    "jax": [
+        digests.TRAIN,
+        digests.SCORE,
+        digests.EXPLAIN,
+        digests.NEXT_EVENT,
+        digests.LEAK_PROBE,
+        digests.ABLATION,
+        digests.BOOK,
+        digests.TRAIN_TEXT,
+        digests.SAMPLE_TEXT,
+        *[module_name("objective", target) for target in ("buyer", "next_event")],
+        *[module_name("model", name) for name in model_names()],
+        "rabbithole.training.compile_cache",
+    ],
+    "report": [
+        digests.ENSEMBLE,
+        digests.EVALUATE,
+        digests.COMPARE_MODELS,
+        digests.NEXT_EVENT_BASELINES,
+        digests.NEXT_EVENT_ORACLE,
+        digests.LEAK_REPORT,
+        digests.ABLATION_REPORT,
+        digests.ORACLE_GAP,
+        digests.PAGE,
+        *[module_name("figure", name) for name in (*FIGURES, "alice_learning")],
+    ],
+}
+
+
+def pinned(name: str) -> dict[str, str]:
+    """Return the versions in an environment, those of pip as well."""
+    listed = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text())["dependencies"]
+    pip = [line for entry in listed if isinstance(entry, dict) for line in entry["pip"]]
+    return dict(line.split("==") for line in pip)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_an_environment_holds_what_its_steps_import_as_the_lock_has_it(name: str) -> None:
+    versions, environment = pinned_versions(), pinned(name)
+    assert {library: versions[library.lower()] for library in environment} == environment
+    used = json.loads(code_digest(*STEPS[name]))
+    imported = {library for library in used if library in versions} | {"typer", "pydantic"}
+    assert not imported - {library.lower() for library in environment} - {"jaxlib"}
+
+
+def test_every_rule_has_one_of_the_environments() -> None:
+    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    named = re.findall(r"envs/(\w+)\.yaml", rules)
+    assert len(named) == len(re.findall(r"^rule ", rules, re.MULTILINE))
+    assert set(named) == set(STEPS)

@@ -1,0 +1,70 @@
+"""The files that the comparison, figure and report rules read follow from the settings."""
+
+import json
+
+from workflow.projects import project, wildcards
+
+from rabbithole.workflow.inputs import RuleInputs
+
+CLICKS = wildcards(dataset="clicks")
+
+
+def test_one_seed_needs_no_ensemble_and_several_do() -> None:
+    one, two = (RuleInputs(project(training_seeds=seeds)) for seeds in ([0], [0, 4]))
+    runs = {"gru seed 0", "gradient_boosting seed 0", "oracle"}
+    assert set(json.loads(one.named_scores(CLICKS))) == runs
+    assert set(json.loads(two.named_scores(CLICKS))) == {
+        *(f"{model} seed {seed}" for model in ("gru", "gradient_boosting") for seed in (0, 4)),
+        "gru ensemble",
+        "gradient_boosting ensemble",
+        "oracle",
+    }
+    of_gru = wildcards(dataset="clicks", model="gru")
+    assert two.seed_scores(of_gru) == [f"results/clicks/gru/seed-{seed}/scores.parquet" for seed in (0, 4)]
+
+
+def test_sessions_that_are_not_the_simulated_ones_have_no_oracle() -> None:
+    inputs = RuleInputs(project(datasets={"shop": {"sessions": {"gap_minutes": 30}}}))
+    assert "oracle" not in json.loads(inputs.named_scores(wildcards(dataset="shop")))
+    assert inputs.oracle_option(wildcards(dataset="shop")) == []
+    assert inputs.oracle_option(CLICKS) == ["--oracle", "results/clicks/oracle/scores.parquet"]
+
+
+def test_an_ensemble_predicts_with_all_checkpoints_and_a_seed_with_its_own() -> None:
+    inputs = RuleInputs(project(training_seeds=[0, 4]))
+    paths = [f"results/clicks/gru/seed-{seed}/checkpoint" for seed in (0, 4)]
+    assert inputs.checkpoints(wildcards(dataset="clicks", model="gru", seeds="ensemble")) == paths
+    assert inputs.checkpoints(wildcards(dataset="clicks", model="gru", seeds="seed-4")) == paths[1:]
+
+
+def test_the_page_reads_every_file_that_it_shows_once() -> None:
+    files = RuleInputs(project(datasets={"shop": {"target": "next_event"}})).page()
+    assert len(set(files)) == len(files)
+    for name in (
+        "clicks/events.json",
+        "clicks/oracle/metrics.json",
+        "clicks/gru/seed-0/explanation.json",
+        "clicks/comparison.json",
+        "report/figures/clicks-roc.svg",
+        "shop/gru/seed-0/next_event.json",
+        "shop/markov/next_event.json",
+        "shop/windows.json",
+        "alice/deck/samples.json",
+        "report/figures/alice_learning.svg",
+    ):
+        assert f"results/{name}" in files
+    assert not any("shop" in file and "metrics.json" in file for file in files)
+
+
+def test_a_figure_reads_what_it_shows() -> None:
+    inputs = RuleInputs(project())
+    shown = {
+        figure: inputs.figure(wildcards(dataset="clicks", figure=figure))
+        for figure in ("roc", "lengths", "learning", "journeys")
+    }
+    assert shown["lengths"] == ["results/clicks/sessions"]
+    assert "results/clicks/oracle/metrics.json" in shown["roc"]
+    assert shown["learning"] == [
+        f"results/clicks/{model}/seed-0/history.json" for model in ("gru", "gradient_boosting")
+    ]
+    assert shown["journeys"][-1] == "results/clicks/oracle/scores.parquet"

@@ -1,0 +1,46 @@
+"""Options of jobs that change no result."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from workflow.projects import project, wildcards
+
+from rabbithole.workflow.job_options import JobOptions
+
+ROOT = Path(__file__).parents[2]
+
+
+class JobResources(SimpleNamespace):
+    """Resources as Snakemake passes them: attributes, and keys()."""
+
+    def keys(self) -> Any:
+        """Return the names of the resources."""
+        return vars(self).keys()
+
+
+def test_a_retry_of_a_spark_step_gets_half_as_much_memory_again() -> None:
+    options = JobOptions(project(spark={"memory_mb": 2000}), ROOT)
+    assert [options.spark_memory(wildcards(), attempt) for attempt in (1, 2, 3)] == [2000, 3000, 4000]
+
+
+def test_spark_gets_the_threads_and_memory_of_its_job() -> None:
+    options = JobOptions(project(spark={"master": "yarn"}), ROOT)
+    spark = json.loads(options.spark(wildcards(), 3, JobResources(mem_mb=1500)))
+    assert spark == {"conf": {}, "master": "yarn", "memory_mb": 1500, "threads": 3}
+
+
+def test_a_step_is_launched_as_the_profile_says() -> None:
+    options = JobOptions(project(), ROOT)
+    assert options.launcher(wildcards(), JobResources(mem_mb=1)) == ""
+    assert options.launcher(wildcards(), JobResources(mpi="srun -u", tasks=4)) == "srun -u -n 4"
+    script = options.launcher(wildcards(), JobResources(mpi="spark-cluster.sh", tasks=2))
+    assert script == f"{ROOT}/profiles/slurm/spark-cluster.sh -n 2"
+
+
+def test_trees_get_more_memory_than_networks() -> None:
+    options = JobOptions(project(), ROOT)
+    assert options.train_memory(wildcards(model="gradient_boosting")) > options.train_memory(
+        wildcards(model="gru")
+    )

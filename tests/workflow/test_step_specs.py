@@ -1,0 +1,74 @@
+"""A step's spec holds exactly the settings that it reads, as text that Snakemake can compare."""
+
+import json
+from pathlib import Path
+
+import pytest
+from workflow.projects import project, wildcards
+
+from rabbithole.specs.data import EventsSpec, SessionsSpec
+from rabbithole.specs.report import PageSpec
+from rabbithole.specs.training import NetworkSettings, TrainSpec, TreesSettings
+from rabbithole.workflow.step_specs import StepSpecs
+
+CLICKS, SHOP = wildcards(dataset="clicks"), wildcards(dataset="shop")
+
+
+def test_a_format_brings_its_defaults_into_the_specs() -> None:
+    specs = StepSpecs(project())
+    clicks, shop = (SessionsSpec.parse(specs.sessions(one)) for one in (CLICKS, SHOP))
+    assert (clicks.by, clicks.cost, clicks.open_horizon_hours) == ("session", "purchases", 1)
+    assert (shop.by, shop.cost, shop.open_horizon_hours) == ("visitor", "event", 24)
+
+
+@pytest.mark.parametrize(
+    ("changes", "seed"),
+    [({}, 0), ({"split": {"by": "hash"}}, 7), ({"sessions": {"sample": 0.5}}, 7)],
+)
+def test_the_seed_counts_only_where_sessions_are_drawn_by_hash(changes: dict, seed: int) -> None:
+    specs = StepSpecs(project(data_seed=7, datasets={"clicks": changes}))
+    assert SessionsSpec.parse(specs.sessions(CLICKS)).seed == seed
+
+
+def test_a_network_reads_how_networks_are_trained_and_trees_do_not() -> None:
+    specs = StepSpecs(project(training={"epochs": 9}))
+    network, trees = (
+        TrainSpec.parse(specs.train(wildcards(dataset="clicks", model=model, seed="3")))
+        for model in ("gru", "gradient_boosting")
+    )
+    assert isinstance(network.settings, NetworkSettings) and isinstance(trees.settings, TreesSettings)
+    assert json.loads(network.training.model_dump_json())["epochs"] == 9
+    assert list(json.loads(trees.training.model_dump_json())) == ["unseen_share"]
+    assert network.seed == trees.seed == 3
+
+
+def test_what_changes_no_result_is_in_no_spec() -> None:
+    before, after = (
+        StepSpecs(project(training={"checkpoint_minutes": minutes}, spark={"memory_mb": memory}))
+        for minutes, memory in ((5.0, 3000), (7.0, 4000))
+    )
+    trained = wildcards(dataset="clicks", model="gru", seed="0")
+    assert before.train(trained) == after.train(trained)
+    assert before.events(CLICKS) == after.events(CLICKS)
+    assert before.page() == after.page()
+
+
+def test_steps_beyond_the_window_are_left_out() -> None:
+    specs = StepSpecs(project(datasets={"clicks": {"windows": {"length": 4}}}))
+    assert json.loads(specs.score(CLICKS)) == {"steps": [1, 2, 3]}
+
+
+def test_a_simulated_log_is_read_from_the_results_and_another_where_it_is(tmp_path: Path) -> None:
+    (tmp_path / "yoochoose-clicks.dat").write_text("1,2014-04-07T10:51:09.277Z,2,0\n")
+    mine = project(datasets={"mine": {"format": "yoochoose", "source": str(tmp_path)}})
+    specs = StepSpecs(mine)
+    assert EventsSpec.parse(specs.events(CLICKS)).source == "results/clicks/raw"
+    assert EventsSpec.parse(specs.events(wildcards(dataset="mine"))).source == str(tmp_path)
+
+
+def test_the_page_shows_each_data_set_under_its_target() -> None:
+    specs = StepSpecs(project(datasets={"shop": {"target": "next_event"}}))
+    page = PageSpec.parse(specs.page())
+    assert list(page.datasets) == ["clicks"]
+    assert list(page.next_events) == ["shop"]
+    assert "spark" not in page.settings
