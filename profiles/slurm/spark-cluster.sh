@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Starts a Spark cluster inside a Slurm allocation, one worker a node, runs a command with it, and stops it:
+# Starts a Spark cluster inside a Slurm allocation, one worker per node, runs a command with it, and stops it:
 #
 #     sbatch --nodes=4 --ntasks-per-node=1 --cpus-per-task=16 --mem=64G profiles/slurm/spark-cluster.sh COMMAND ...
 #
-# As `mpi` of a Spark step in profile.yaml it does so for that step's job. Rabbithole's Spark steps find the cluster
-# by RABBITHOLE_SPARK, any other Spark program by SPARK_CONF_DIR. All traffic is authenticated with a secret of this
-# run, and encrypted. The folder in which it is started must be shared by the nodes.
+# As `mpi` of a Spark step in profile.yaml, it runs that step's job. Rabbithole's Spark steps find the cluster through
+# RABBITHOLE_SPARK, any other Spark program through SPARK_CONF_DIR. All traffic is encrypted and authenticated with a
+# secret of this run. All nodes must share the folder in which the script is started.
 set -euo pipefail
 umask 077
 
-# The workflow says how many tasks there are, which the allocation tells too.
+# The workflow passes the number of tasks, which the allocation knows already.
 if [[ ${1:-} == -n ]]; then shift 2; fi
 if [[ $# == 0 || -z ${SLURM_JOB_ID:-} ]]; then
     sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
@@ -21,7 +21,7 @@ value() { sed -n "s/.* $1=\([0-9]*\)\([MG]\{0,1\}\).*/\1 \2/p" <<<"$job"; }
 read -r nodes _ < <(value NumNodes)
 read -r cores _ < <(value NumCPUs)
 cores=$((cores / nodes))
-# What each node gives: asked for by node, or by core; all of a node's where nothing is said.
+# Memory of each node: requested per node or per core; without a request, all of the node's.
 if read -r memory unit < <(value MinMemoryNode) && ((memory > 0)); then
     :
 elif read -r memory unit < <(value MinMemoryCPU) && ((memory > 0)); then
@@ -47,8 +47,8 @@ trap stop EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 
-# A worker's JVM gets 45 % of its node's memory; its Python workers need most of the rest, and on the first node the
-# step itself does.
+# A worker's JVM gets 45 % of its node's memory. Its Python workers need most of the rest, and on the first node the
+# step itself runs too.
 heap=$((memory * 45 / 100))
 mkdir "$shared/conf" "$shared/tmp"
 touch "$shared/master.log"
@@ -62,7 +62,7 @@ spark.ui.enabled false
 spark.ui.killEnabled false
 spark.master.rest.enabled false
 CONF
-# The daemons do little: the quick compiler alone starts them faster.
+# The daemons do little, so the quick compiler alone makes them start faster.
 export SPARK_CONF_DIR="$shared/conf" SPARK_DAEMON_MEMORY=512m SPARK_DAEMON_JAVA_OPTS=-XX:TieredStopAtLevel=1
 export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$(command -v python)}
 
@@ -74,7 +74,7 @@ fail() {
     tail -n 20 "$shared"/*.log >&2
     exit 1
 }
-# Waits until a line stands so many times in the master's log, for two minutes at most.
+# Waits up to two minutes until a line appears in the master's log a number of times.
 await() {
     for ((i = 0; i < 1200; i++)); do
         if (($(grep -c "$1" "$shared/master.log") >= $2)); then return; fi
@@ -86,8 +86,8 @@ await() {
 await 'Starting Spark master at spark://' 1 master
 url=$(sed -n 's/.*Starting Spark master at \(spark:.*\)/\1/p' "$shared/master.log")
 
-# Workers keep their data on their own node, and stop when this script's end closes their input.
-# `--overlap`: the command may start steps of its own.
+# Workers keep their data on their own node. They stop when their input is closed, which the end of this script does.
+# `--overlap`: the command may start Slurm steps of its own.
 mkfifo "$shared/hold"
 # shellcheck disable=SC2016 # These are for the shell on the node.
 srun --nodes="$nodes" --ntasks="$nodes" --ntasks-per-node=1 --cpus-per-task="$cores" --mem=0 --overlap \
@@ -107,7 +107,7 @@ exec 9>"$shared/hold"
 await 'Registering worker' "$nodes" workers
 
 echo "Spark runs at $url: $nodes workers of $cores cores and $memory MB" >&2
-# What driver and workers exchange as files has to lie where all see it.
+# Driver and workers exchange files here, so all of them must see it.
 export TMPDIR="$shared/tmp"
 options='{"master": "%s", "threads": %d, "memory_mb": %d}'
 # shellcheck disable=SC2059 # The format is the line above.

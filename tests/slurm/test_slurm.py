@@ -178,13 +178,13 @@ def test_the_tiny_run_ends_in_the_report(run: Run) -> None:
 def test_a_job_gets_what_the_profile_says(run: Run) -> None:
     job = run.of("rule_windows_wildcards_yoochoose")[0]
     assert (job["NumCPUs"], job["MinMemoryNode"], job["TimeLimit"]) == ("2", "16000M", "04:00:00")
-    assert {"TresPerJob": "gres:gpu:1"}.items() <= run.of("rule_judge_evaluate_score")[0].items()
+    assert {"TresPerJob": "gres:gpu:1"}.items() <= run.of("rule_evaluation_evaluate_score")[0].items()
 
 
 def test_small_steps_share_jobs(run: Run) -> None:
     ran = {job["Comment"] for job in run.jobs}
-    assert ran >= {"rule_judge_evaluate_oracle", "rule_alice_sample_text_train_text"}
-    assert len(run.of("rule_rank.*")) == 1
+    assert ran >= {"rule_evaluation_evaluate_oracle", "rule_alice_sample_text_train_text"}
+    assert len(run.of("rule_compare_models.*")) == 1
     assert not run.of(".*(figure|page|book).*")
 
 
