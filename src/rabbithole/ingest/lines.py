@@ -170,6 +170,8 @@ def parse_block(text: bytes, names: Sequence[str], *, starts_file: bool) -> Bloc
     """
     starts = _line_starts(text)
     clean = _normalise_line_ends(text.removeprefix(BYTE_ORDER_MARK) if starts_file else text)
+    if not clean.isascii():
+        clean = clean.decode("utf-8", "replace").encode()
     if clean.startswith(BYTE_ORDER_MARK):
         # Arrow would skip it, and so accept a line that is rejected elsewhere in a block.
         clean = clean.replace(BYTE_ORDER_MARK, REPLACEMENT_CHARACTER, 1)
@@ -180,11 +182,7 @@ def parse_block(text: bytes, names: Sequence[str], *, starts_file: bool) -> Bloc
         malformed[row.number - 1] = f"{row.actual_columns} field{plural} instead of {len(names)}"
         return "skip"
 
-    try:
-        table = _parse_csv(clean, names, note_malformed)
-    except pa.ArrowInvalid:
-        malformed.clear()
-        table = _parse_csv(clean.decode("utf-8", "replace").encode(), names, note_malformed)
+    table = _parse_csv(clean, names, note_malformed)
     line = np.arange(len(starts) - 1, dtype=np.int64)
     if malformed:
         line = np.delete(line, list(malformed))
@@ -210,7 +208,7 @@ def _normalise_line_ends(text: bytes) -> bytes:
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n")
         if text.endswith(b"\r"):
-            text = text[:-1]
+            text = text[:-1] + b"\n"
         text = text.replace(b"\r", b" ")
     return text
 

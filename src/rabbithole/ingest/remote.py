@@ -68,8 +68,11 @@ def _published_addresses(format: RawFormat, address: str) -> dict[str, list[str]
 def _fetch(address: str, folder: Path) -> Path:
     """Copy one remote file to a folder and return its path there."""
     copy = folder / PurePosixPath(urlsplit(address).path).name
-    if _kind(address) == "folder":
+    kind = _kind(address)
+    if kind == "folder":
         raise UserError(f"{address} is a folder: give its files, or it alone as `source`.")
+    if kind is None:
+        raise UserError(f"{address} does not exist.")
     folder.mkdir(parents=True)
     with _refused(address), _open(address) as remote, copy.open("wb") as local:
         shutil.copyfileobj(remote, local, CHUNK_BYTES)
