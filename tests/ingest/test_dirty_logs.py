@@ -142,7 +142,7 @@ REJECTED = {
 def test_bad_lines_are_rejected(
     tmp_path: Path, spark: SparkOptions, clean: dict[str, Any], file: str
 ) -> None:
-    """Bad lines after the clean ones are rejected under their numbers; the events are those of the clean log."""
+    """Bad lines after the clean ones are rejected under their numbers; the events stay the same."""
     dirt = REJECTED[file]
     text = LOG[file] + "\n".join(line for _, line, _ in dirt)
     events, manifest = read_log(tmp_path, spark, file, text)

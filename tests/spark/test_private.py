@@ -9,22 +9,24 @@ pytestmark = pytest.mark.spark
 
 PROGRAM = """
 from pyspark import SparkContext
-from rabbithole.spark.private import end_jvm
-from rabbithole.spark.session import spark_session
+from rabbithole.spark import private, session
 from rabbithole.specs.spark import SparkOptions
 
-with spark_session(SparkOptions(threads=1, memory_mb=1000), "test") as session:
-    context = session.sparkContext
-    # Set by the session's start; an attribute that PySpark itself no longer has would be there all the same.
-    assert "_accumulatorServer" in SparkContext.__init__.__globals__["SparkContext"]._do_init.__code__.co_names
-    assert context._accumulatorServer is None
-    server = context._gateway.proc
-assert server.poll() is None
-end_jvm()
-assert server.poll() == 0
+def stop_and_check(spark):
+    assert spark.sparkContext._accumulatorServer is not None
+    private.stop_polling_accumulators(spark)
+    assert spark.sparkContext._accumulatorServer is None
+
+session.stop_polling_accumulators = stop_and_check
+with session.spark_session(SparkOptions(threads=1, memory_mb=1000), "test") as spark:
+    assert spark.range(3).count() == 3
+jvm = SparkContext._gateway.proc
+assert jvm.poll() is None
+private.end_jvm()
+assert jvm.poll() == 0
 """
 
 
-def test_a_session_stops_without_its_accumulator_server_and_the_jvm_ends() -> None:
+def test_the_accumulator_server_is_dropped_and_the_jvm_ends() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
