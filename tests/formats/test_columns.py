@@ -4,7 +4,7 @@ import datetime as dt
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rabbithole.formats.columns import RawColumns
@@ -80,11 +80,11 @@ def test_epoch_times(text: str, expected: float | None, reason: str | None, othe
 )
 def test_prices(text: str, expected: float | None, reason: str | None, others: list[str]) -> None:
     columns = column(text, others)
-    price, found = columns.price("x")[0].as_py(), columns.reasons[0].as_py()
+    price, rejected_for = columns.price("x")[0].as_py(), columns.reasons[0].as_py()
     if reason:
-        assert reason in found
+        assert reason in rejected_for
     else:
-        assert (price, found) == (expected, None)
+        assert (price, rejected_for) == (expected, None)
 
 
 FIELD = st.text(st.characters(exclude_characters=",\r\n", codec="utf-8"), max_size=12) | st.sampled_from(
@@ -104,6 +104,7 @@ FIELD = st.text(st.characters(exclude_characters=",\r\n", codec="utf-8"), max_si
 
 
 @pytest.mark.parametrize("format", format_names())
+@settings(deadline=None)
 @given(data=st.data())
 def test_any_row_gets_the_same_verdict_and_values_alone_as_among_others(
     format: str, data: st.DataObject

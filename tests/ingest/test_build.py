@@ -31,8 +31,8 @@ def test_clicks_and_buys_become_events_in_the_log_s_order(tmp_path: Path, spark:
     buys = "1,2014-04-07T10:54:09.868Z,214536500,0,2\n1,2014-04-07T10:54:09.868Z,214536506,523,1\n"
     files = {"yoochoose-clicks.dat": clicks, "yoochoose-buys.dat": buys}
     rows, manifest = read(tmp_path, "yoochoose", files, spark)
-    found = [(row["session_id"], row["event"], row["item"], row["category"], row["cost"]) for row in rows]
-    assert found == [
+    events = [(row["session_id"], row["event"], row["item"], row["category"], row["cost"]) for row in rows]
+    assert events == [
         ("1", "view", "214536502", None, None),
         ("1", "view", "214536506", "7", None),
         ("1", "view", "214536500", "S", None),

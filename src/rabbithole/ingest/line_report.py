@@ -75,7 +75,7 @@ def require_good(report: LineReport, max_rejected: float, event_roles: Sequence[
             raise UserError(
                 f"{rejected:,} of {lines:,} lines can't be read ({rejected / lines:.2%}), more than "
                 f"max_rejected allows ({max_rejected:.2%}). The first of them:{quoted}\n"
-                "Mend the files, or raise max_rejected."
+                "Fix the files, or raise max_rejected."
             )
     for file in report.files:
         if file.rows == 0:

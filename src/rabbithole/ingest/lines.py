@@ -1,4 +1,4 @@
-"""Read a raw text log in ranges of whole lines, and parse blocks of lines into text columns.
+"""Read a raw text log in ranges of complete lines, and parse blocks of lines into text columns.
 
 Plain files are split into byte ranges, so that many tasks read one file; a .gz file is one range. A range
 is read in blocks of about 16 MiB, each of which is one pass of Arrow's CSV parser. Only bad lines are

@@ -53,16 +53,16 @@ def _fetch_all(format: RawFormat, source: Source, folder: Path) -> Files:
 
 def _published_addresses(format: RawFormat, address: str) -> dict[str, list[str]]:
     """Return the addresses, by role, of the files that a remote folder holds under their published names."""
-    found: dict[str, list[str]] = {}
+    addresses: dict[str, list[str]] = {}
     for role in format.roles:
         for name in role.published:
             choices = (f"{address.rstrip('/')}/{name}{ending}" for ending in PACKED)
             existing = next((choice for choice in choices if _kind(choice) is not None), None)
             if existing is not None:
-                found.setdefault(role.name, []).append(existing)
-        if role.required and role.name not in found:
+                addresses.setdefault(role.name, []).append(existing)
+        if role.required and role.name not in addresses:
             raise UserError(f"{address} holds no {' or '.join(role.published)} (plain, .gz, .zip or .7z).")
-    return found
+    return addresses
 
 
 def _fetch(address: str, folder: Path) -> Path:
