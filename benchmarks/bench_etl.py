@@ -1,13 +1,12 @@
-"""Times raw YOOCHOOSE log to lists of steps: ours on Spark, Polars and DuckDB in turn; then our whole stages.
+"""Time raw YOOCHOOSE log to lists of steps with our Spark code, Polars and DuckDB; then time our stages.
 
     make bench-etl                      # the full size, three rounds: about a quarter of an hour
     make bench-etl SESSIONS=1000000
 
-Prints the median of each, its range, its ratio to Polars, and the most memory that it and its children held
-(the sum of proportional set sizes). The outputs are compared row by row. Logs are simulated once.
+Prints the median time of each, its range, its ratio to Polars, and the peak memory of its processes (the sum
+of proportional set sizes). The outputs are compared row by row. Logs are simulated once.
 """
 
-import json
 import os
 import shutil
 import statistics
@@ -17,38 +16,30 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import psutil
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from rabbithole.formats.registry import raw_format
+from rabbithole.specs.base import Spec
+from rabbithole.specs.data import EventsSpec, SessionsSpec, SimulateSpec, SplitSpec, WindowsSpec
+from rabbithole.specs.spark import SparkOptions
+from rabbithole.windows.fields import FIELDS
+
 HERE = Path(__file__).parent
 RETAILROCKET_SHARE = 1_407_580 / 9_249_729
-"""Visitors of Retailrocket's log for each session of YOOCHOOSE's."""
+"""Visitors of the Retailrocket log per session of the YOOCHOOSE log."""
 
 MEMORY_MB = 10_000
 CONTESTANTS = ("polars", "duckdb", "spark")
-SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
-    "yoochoose": {
-        "events": {"format": "yoochoose", "max_rejected": 0.001, "drop_duplicates": True},
-        "sessions": {"by": "session", "cost": "purchases", "open_horizon_hours": 1},
-        "windows": {"timezone": "UTC"},
-    },
-    "retailrocket": {
-        "events": {"format": "retailrocket", "max_rejected": 0.001, "drop_duplicates": True},
-        "sessions": {"by": "visitor", "cost": "event", "open_horizon_hours": 24},
-        "windows": {"timezone": "America/Chicago"},
-    },
-}
-SPLIT = {"gap_minutes": None, "split": {"by": "time", "shares": [0.8, 0.1, 0.1]}, "seed": 0}
-WINDOWS = {"length": 100, "minimum_item_count": 5, "keep_open": False}
 
 
 @dataclass
 class Times:
-    """What one thing took in each round: seconds, megabytes at most, seconds of Spark's start."""
+    """Seconds, peak megabytes and seconds of Spark's start-up, by round."""
 
     seconds: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
@@ -56,24 +47,24 @@ class Times:
 
 
 def memory_of(process: psutil.Process) -> float:
-    """Return the megabytes that a process and its children hold now, shared ones by their share."""
+    """Return the memory of a process and its children in MB; shared memory counts proportionally."""
     total = 0
-    for one in [process, *process.children(recursive=True)]:
+    for member in [process, *process.children(recursive=True)]:
         try:
-            total += one.memory_full_info().pss
+            total += member.memory_full_info().pss
         except psutil.Error:
             continue
     return total / 1e6
 
 
 def measure(times: Times, command: list[str], environment: dict[str, str]) -> None:
-    """Run a command to its end and note what it took; a failure ends the benchmark."""
+    """Run a command and record its time and memory; a failure ends the benchmark."""
     began = time.perf_counter()
     process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE, text=True)
     peak = [0.0]
 
     def watch() -> None:
-        # Seldom, as to look costs the watched process time.
+        # Once a second only: reading memory slows the process down.
         while process.poll() is None:
             try:
                 peak[0] = max(peak[0], memory_of(psutil.Process(process.pid)))
@@ -83,21 +74,21 @@ def measure(times: Times, command: list[str], environment: dict[str, str]) -> No
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    said = process.communicate()[0]
+    output = process.communicate()[0]
     seconds = time.perf_counter() - began
     watcher.join()
     if process.returncode:
         sys.exit(f"{command} ended with {process.returncode}")
     times.seconds.append(seconds)
     times.memory.append(peak[0])
-    times.start += [float(line.split()[1]) for line in said.splitlines() if line.startswith("start-up")]
+    times.start += [float(line.split()[1]) for line in output.splitlines() if line.startswith("start-up")]
 
 
 def simulated(folder: Path, shop: str, sessions: int) -> Path:
-    """Return a simulated log, made if it is not there."""
+    """Return a simulated log; write it if it does not exist."""
     raw = folder / f"{shop}-{sessions}"
     if not raw.exists():
-        settings = json.dumps({"format": shop, "sessions": sessions, "seed": 0})
+        settings = SimulateSpec(format=shop, sessions=sessions, seed=0).to_json()
         began = time.perf_counter()
         command = [
             sys.executable,
@@ -116,34 +107,52 @@ def simulated(folder: Path, shop: str, sessions: int) -> Path:
     return raw
 
 
-def stages(found: dict[str, Times], raw: Path, shop: str, folder: Path, threads: int) -> None:
-    """Time our three whole stages on a log."""
-    spark = json.dumps({"master": "local", "conf": {}, "threads": threads, "memory_mb": MEMORY_MB})
-    place = {name: str(folder / name) for name in ("events", "rejected", "sessions", "windows")}
-    extra = {"events": {"source": str(raw)}, "sessions": SPLIT, "windows": WINDOWS}
-    paths = {
-        "events": ["--output", place["events"], "--rejected", place["rejected"]],
-        "sessions": ["--events", place["events"], "--output", place["sessions"]],
-        "windows": ["--sessions", place["sessions"], "--output", place["windows"]],
+def stage_specs(shop: str, raw: Path) -> dict[str, Spec]:
+    """Return the specs of our three stages for a log."""
+    defaults = raw_format(shop).defaults
+    return {
+        "events": EventsSpec(format=shop, source=str(raw), max_rejected=0.001, drop_duplicates=True),
+        "sessions": SessionsSpec(
+            **defaults["sessions"],
+            gap_minutes=None,
+            until="purchase",
+            minimum_events=1,
+            sample=1.0,
+            split=SplitSpec(by="time", shares=(0.8, 0.1, 0.1)),
+            seed=0,
+        ),
+        "windows": WindowsSpec(
+            length=100, minimum_item_count=5, fields=FIELDS, timezone=defaults["timezone"], keep_open=False
+        ),
     }
-    for stage, settings in SETTINGS[shop].items():
-        given = json.dumps(settings | extra[stage])
-        command = [sys.executable, "-m", "rabbithole", stage, "--settings", given, "--spark", spark]
-        measure(found.setdefault(f"{shop}: {stage}", Times()), command + paths[stage], {})
 
 
-def show(title: str, found: dict[str, Times], peer: float | None) -> None:
-    """Print a table: median and range of seconds, ratio to the peer's, memory."""
+def time_stages(times: dict[str, Times], raw: Path, shop: str, folder: Path, threads: int) -> None:
+    """Time our three stages on a log."""
+    spark = SparkOptions(threads=threads, memory_mb=MEMORY_MB).to_json()
+    folders = {name: str(folder / name) for name in ("events", "rejected", "sessions", "windows")}
+    paths = {
+        "events": ["--output", folders["events"], "--rejected", folders["rejected"]],
+        "sessions": ["--events", folders["events"], "--output", folders["sessions"]],
+        "windows": ["--sessions", folders["sessions"], "--output", folders["windows"]],
+    }
+    for stage, spec in stage_specs(shop, raw).items():
+        command = [sys.executable, "-m", "rabbithole", stage, "--settings", spec.to_json(), "--spark", spark]
+        measure(times.setdefault(f"{shop}: {stage}", Times()), command + paths[stage], {})
+
+
+def show(title: str, results: dict[str, Times], polars: float) -> None:
+    """Print a table: median and range of seconds, ratio to Polars, memory."""
     table = Table(title=title)
-    for column in ("", "seconds", "range", "to Polars", "MB at most", "of it Spark's start"):
+    for column in ("", "seconds", "range", "to Polars", "peak MB", "Spark's start-up"):
         table.add_column(column, justify="left" if not column else "right")
-    for name, times in found.items():
+    for name, times in results.items():
         middle = statistics.median(times.seconds)
         table.add_row(
             name,
             f"{middle:.1f}",
             f"{min(times.seconds):.1f} to {max(times.seconds):.1f}",
-            f"{middle / peer:.2f}" if peer else "",
+            f"{middle / polars:.2f}",
             f"{max(times.memory):,.0f}",
             f"{statistics.median(times.start):.1f}" if times.start else "",
         )
@@ -154,14 +163,14 @@ def main(
     sessions: Annotated[int, typer.Option(help="Sessions of YOOCHOOSE's log.")] = 9_249_729,
     rounds: int = 3,
     threads: int = 2,
-    folder: Annotated[Path, typer.Option(help="Where logs and outputs lie.")] = Path("bench"),
+    folder: Annotated[Path, typer.Option(help="Folder of logs and outputs.")] = Path("bench"),
 ) -> None:
-    """Run everything in turn, several times, and print the tables."""
+    """Run all contestants and stages in turn, several times, and print the tables."""
     folder.mkdir(exist_ok=True)
     raw = simulated(folder, "yoochoose", sessions)
     visitors = simulated(folder, "retailrocket", round(sessions * RETAILROCKET_SHARE))
-    same: dict[str, Times] = {}
-    whole: dict[str, Times] = {}
+    libraries: dict[str, Times] = {}
+    stages: dict[str, Times] = {}
     environment = {"THREADS": str(threads), "PYTHONPATH": str(Path(sys.prefix) / "benchmarks")}
     for _ in range(rounds):
         for name in CONTESTANTS:
@@ -169,21 +178,21 @@ def main(
             shutil.rmtree(output, ignore_errors=True)
             output.mkdir()
             command = [sys.executable, str(HERE / f"etl/{name}_etl.py"), str(raw), str(output)]
-            measure(same.setdefault(name, Times()), command, environment)
+            measure(libraries.setdefault(name, Times()), command, environment)
         for log, shop in ((raw, "yoochoose"), (visitors, "retailrocket")):
-            stages(whole, log, shop, folder / f"{shop}-stages", threads)
+            time_stages(stages, log, shop, folder / f"{shop}-stages", threads)
     for name in ("polars", "duckdb"):
         command = [sys.executable, str(HERE / "etl/compare.py"), str(folder / "spark"), str(folder / name)]
         done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
         print(f"spark and {name}: {done.stdout.strip() or done.stderr}")
         if done.returncode:
             sys.exit(1)
-    peer = statistics.median(same["polars"].seconds)
-    show(f"The same work, {sessions:,} sessions, {threads} cores", same, peer)
-    ours = [name for name in whole if name.startswith("yoochoose")]
-    together = [sum(round_) for round_ in zip(*(whole[name].seconds for name in ours), strict=True)]
-    whole["yoochoose: all three"] = Times(together, [max(max(whole[name].memory) for name in ours)])
-    show("Our whole stages", whole, peer)
+    polars = statistics.median(libraries["polars"].seconds)
+    show(f"The same work, {sessions:,} sessions, {threads} cores", libraries, polars)
+    ours = [name for name in stages if name.startswith("yoochoose")]
+    sums = [sum(seconds) for seconds in zip(*(stages[name].seconds for name in ours), strict=True)]
+    stages["yoochoose: all three"] = Times(sums, [max(max(stages[name].memory) for name in ours)])
+    show("Our stages", stages, polars)
 
 
 if __name__ == "__main__":

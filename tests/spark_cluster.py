@@ -1,4 +1,4 @@
-"""Real Spark daemons on loopback, from the pip package: a standalone cluster, and a Connect server."""
+"""Spark daemons on loopback, from the pip package: a standalone cluster and a Connect server."""
 
 import os
 import re
@@ -32,11 +32,11 @@ def daemon(log: Path, *arguments: str) -> Iterator[None]:
         process.wait()
 
 
-def told(log: Path, pattern: str, times: int = 1) -> str:
-    """Wait until a pattern stands in a log so many times; return what its group found."""
+def wait_for(log: Path, pattern: str, times: int = 1) -> str:
+    """Wait until a pattern is in a log a number of times; return its first match."""
     for _ in range(SECONDS * 10):
-        if len(found := re.findall(pattern, log.read_text())) >= times:
-            return str(found[0])
+        if len(matches := re.findall(pattern, log.read_text())) >= times:
+            return str(matches[0])
         time.sleep(0.1)
     raise AssertionError(log.read_text())
 
@@ -48,12 +48,12 @@ def standalone_cluster(folder: Path) -> Iterator[str]:
     where = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]
     with ExitStack() as stack:
         stack.enter_context(daemon(master, "org.apache.spark.deploy.master.Master", *where))
-        address = told(master, r"Starting Spark master at (spark://\S+)")
+        address = wait_for(master, r"Starting Spark master at (spark://\S+)")
         for number in range(2):
             limits = ["--cores", "1", "--memory", "1g", "--work-dir", str(folder / f"work-{number}")]
             worker = ["org.apache.spark.deploy.worker.Worker", *where, *limits, address]
             stack.enter_context(daemon(folder / f"worker-{number}.log", *worker))
-        told(master, "Registering worker", times=2)
+        wait_for(master, "Registering worker", times=2)
         yield address
 
 
@@ -66,6 +66,6 @@ def connect_server(folder: Path) -> Iterator[str]:
     options = [option for key, value in conf.items() for option in ("--conf", f"{key}={value}")]
     server = ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
     with daemon(log, "org.apache.spark.deploy.SparkSubmit", "--master", "local[2]", *options, *server):
-        port = told(log, r"SparkConnectService' on port (\d+)")
-        told(log, "Spark Connect server started")
+        port = wait_for(log, r"SparkConnectService' on port (\d+)")
+        wait_for(log, "Spark Connect server started")
         yield f"sc://127.0.0.1:{port}"

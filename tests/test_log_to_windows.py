@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from logs_by_hand import EVENTS, read
+from raw_logs import EVENTS, read
 
 from rabbithole.sessions.build import build_sessions
 from rabbithole.spark.session import SparkOptions

@@ -1,6 +1,7 @@
-"""Whether two outputs hold the same steps: `python compare.py FOLDER FOLDER`; prints rows and the verdict.
+"""Compare the steps of two outputs: `python compare.py FOLDER FOLDER`; prints the rows and the result.
 
-Row by row, all columns; of steps at one time in one session the order is left open, as DuckDB gives none.
+Compares all columns row by row. Steps at the same time in a session may differ in order: DuckDB does not
+define one.
 """
 
 import sys
@@ -11,7 +12,7 @@ CALENDAR = ("hour", "weekday", "month", "week")
 
 
 def steps(folder: str) -> pl.DataFrame:
-    """Return a row a step: whole numbers and text, sorted."""
+    """Return one row per step (integers and text), sorted."""
     lists = ["time", "item", "category", "dwell", *CALENDAR]
     rows = pl.scan_parquet(f"{folder}/*.parquet").explode(lists)
     return (
@@ -20,7 +21,7 @@ def steps(folder: str) -> pl.DataFrame:
             "buyer",
             pl.col("time").dt.epoch("ms"),
             pl.col("item").cast(pl.Int64),
-            # Ours knows category 0 for none.
+            # Our code reads category 0 as missing.
             pl.col("category").fill_null("0"),
             (pl.col("dwell") * 1000).round().cast(pl.Int64),
             *[pl.col(name).cast(pl.Int8) for name in CALENDAR],

@@ -1,6 +1,6 @@
-"""Raw YOOCHOOSE log to lists of steps with our own parts: `python spark_etl.py RAW OUTPUT`.
+"""Raw YOOCHOOSE log to lists of steps with our own Spark code: `python spark_etl.py RAW OUTPUT`.
 
-The work of the peers beside it and no more: no cost, no split, no encoding. Prints how long Spark took to
+It does the same work as the other libraries: no cost, no split, no encoding. Prints how long Spark took to
 start.
 """
 
@@ -15,14 +15,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rabbithole.ingest.build import LAYOUTS
-from rabbithole.ingest.event_task import ROWS, partition_of, sort_rows
-from rabbithole.ingest.lines import RawFile, split_files
-from rabbithole.ingest.reading import collect, read_range
+from rabbithole.formats.yoochoose import FORMAT
+from rabbithole.ingest.event_task import partition_of, sort_rows
+from rabbithole.ingest.line_report import collect_report
+from rabbithole.ingest.lines import RawFile, split_files, unpacked_size
+from rabbithole.ingest.reading import RAW_EVENT_SCHEMA, read_range
 from rabbithole.io.parts import PartWriter
 from rabbithole.sessions.cutting import cut_sessions
-from rabbithole.spark.session import SparkOptions, spark_session
+from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, shuffle
+from rabbithole.specs.spark import SparkOptions
 from rabbithole.windows.steps import CALENDAR, calendar
 
 LENGTH = 100
@@ -42,18 +44,18 @@ SCHEMA = pa.schema(
 )
 
 
-class Steps:
-    """The work of a task: from the rows of one part to the sessions in it, written."""
+class StepsTask:
+    """Writes the sessions in the rows of a partition."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, part: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:
-        """Write the part; there is nothing to tell."""
+    def __call__(self, partition: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:
+        """Write the part and yield an empty report."""
         rows = sort_rows(rows)
         cut = cut_sessions(rows, None)
-        left = cut.kept > 0
-        kept, times = cut.kept[left], cut.times[cut.keep]
+        not_empty = cut.kept > 0
+        kept, times = cut.kept[not_empty], cut.times[cut.keep]
         ends = np.cumsum(kept)
         dwell = np.diff(times, prepend=0) / 1e6
         dwell[ends - kept] = np.nan
@@ -70,11 +72,11 @@ class Steps:
         }
         bounds = pa.array(offsets.astype(np.int32))
         table = {
-            "session": rows["session_id"].take(pa.array(cut.starts[:-1][left])),
-            "buyer": pa.array(cut.buyer[left]),
+            "session": rows["session_id"].take(pa.array(cut.starts[:-1][not_empty])),
+            "buyer": pa.array(cut.buyer[not_empty]),
             **{name: pa.ListArray.from_arrays(bounds, values) for name, values in flat.items()},
         }
-        with PartWriter(self.folder, part, SCHEMA) as writer:
+        with PartWriter(self.folder, partition, SCHEMA) as writer:
             writer.write(pa.table(table))
         yield pa.record_batch({"facts": ["{}"]})
 
@@ -82,22 +84,32 @@ class Steps:
 def run(raw: Path, output: Path) -> None:
     """Write session, buyer and the lists of the last 100 steps before the first purchase."""
     options = SparkOptions(threads=int(os.environ["THREADS"]), memory_mb=10_000)
-    names = {"clicks": "yoochoose-clicks.dat", "buys": "yoochoose-buys.dat"}
-    files = [RawFile(role, name, str(raw / name), rank) for rank, (role, name) in enumerate(names.items())]
-    count = options.partitions(sum((raw / name).stat().st_size for name in names.values()))
-    pieces = split_files(files, count)
+    roles = {role.name: role for role in FORMAT.roles}
+    files = [
+        RawFile(role.name, role.published[0], str(raw / role.published[0]), rank)
+        for rank, role in enumerate(FORMAT.roles)
+    ]
+    count = options.partitions(unpacked_size(files))
+    ranges = split_files(files, count)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch, spark_session(options, "benchmark") as spark:
         print(f"start-up {time.perf_counter() - began:.2f}")
         side = Path(scratch)
 
         def read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
-            piece = pieces[index]
-            for table in read_range(piece, LAYOUTS["yoochoose"][piece.file.role], side):
+            for table in read_range(ranges[index], roles[ranges[index].file.role], side):
                 yield table, partition_of(table["session_id"], count)
 
-        shuffle(spark, len(pieces), read, count, Steps(output), sent=ROWS, found=REPORT_SCHEMA)
-        report = collect(pieces, side, output / "_rejected")
+        shuffle(
+            spark,
+            len(ranges),
+            read,
+            count,
+            StepsTask(output),
+            sent=RAW_EVENT_SCHEMA,
+            returned=REPORT_SCHEMA,
+        )
+        report = collect_report(ranges, side, output / "_rejected")
         assert report.total("rejected") == 0
 
 

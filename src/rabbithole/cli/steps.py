@@ -70,8 +70,9 @@ def events(
 ) -> None:
     """Read a raw log into events; set aside the lines that cannot be read."""
     from rabbithole.ingest.build import build_events
+    from rabbithole.spark.session import resolve_options
 
-    build_events(spec, output=output, rejected=rejected, spark=spark)
+    build_events(spec, output=output, rejected=rejected, spark=resolve_options(spark))
 
 
 @step.command()
@@ -80,8 +81,9 @@ def sessions(
 ) -> None:
     """Build sessions from events: labelled, cut before the first purchase, and split."""
     from rabbithole.sessions.build import build_sessions
+    from rabbithole.spark.session import resolve_options
 
-    build_sessions(spec, events=events, output=output, spark=spark)
+    build_sessions(spec, events=events, output=output, spark=resolve_options(spark))
 
 
 @step.command()
@@ -90,8 +92,9 @@ def windows(
 ) -> None:
     """Fit the encoder on train and write the last steps of each session as codes and numbers."""
     from rabbithole.windows.build import build_windows
+    from rabbithole.spark.session import resolve_options
 
-    build_windows(spec, sessions=sessions, output=output, spark=spark)
+    build_windows(spec, sessions=sessions, output=output, spark=resolve_options(spark))
 
 
 @step.command()

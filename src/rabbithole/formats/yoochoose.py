@@ -1,50 +1,70 @@
-"""The log of the RecSys Challenge 2015: clicks and buys of sessions, no header, times in UTC.
+"""The log of the RecSys Challenge 2015 (YOOCHOOSE): clicks and buys of sessions; times in UTC.
 
-Clicks are `session,timestamp,item,category`, buys `session,timestamp,item,price,quantity`; category `0` and
-price `0` mean that there is none. Source: the data set's own README.
+A click is `session,timestamp,item,category`, a buy `session,timestamp,item,price,quantity`; category `0` and
+price `0` mean that there is none. The files have no header. Source: the data set's own README.
 """
 
-import pyarrow as pa
-import pyarrow.compute as pc
+from __future__ import annotations
 
-from rabbithole.formats.columns import RowChecks, parse_identifier, parse_iso_time, parse_price
-from rabbithole.ingest.reading import Layout
+from typing import TYPE_CHECKING
 
+from rabbithole.formats.base import FileRole, RawFormat
 
-def parse_clicks(fields: pa.Table, checks: RowChecks) -> tuple[pa.Table, None]:
-    """Return clicks as rows of events, all of them views without a cost."""
-    category = fields["category"]
-    checks.fail(pc.invert(pc.ascii_is_alnum(category)), "category is not a word or number")
-    checks.fail(pc.greater(pc.binary_length(category), 20), "category has over 20 characters")
-    rows = _rows(fields, checks, "view")
-    none = pa.scalar(None, pa.string())
-    rows["category"] = pc.if_else(pc.equal(category, "0"), none, category)
-    rows["cost"] = pa.nulls(len(fields), pa.float64())
-    rows["rest"] = pa.nulls(len(fields), pa.string())
-    return pa.table(rows), None
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rabbithole.formats.columns import RawColumns
 
 
-def parse_buys(fields: pa.Table, checks: RowChecks) -> tuple[pa.Table, None]:
-    """Return buys as rows of events, all of them transactions; their category is not in the log."""
-    rows = _rows(fields, checks, "transaction")
-    cost = parse_price(fields["price"], "price", checks)
-    parse_identifier(fields["quantity"], "quantity", checks)
-    rows["category"] = pa.nulls(len(fields), pa.string())
-    rows["cost"] = pc.if_else(pc.equal(cost, 0.0), pa.scalar(None, pa.float64()), cost)
-    rows["rest"] = fields["quantity"]
-    return pa.table(rows), None
+def parse_clicks(columns: RawColumns) -> dict[str, pa.Array]:
+    """Return clicks as views without a cost."""
+    category = columns.word("category", missing="0", longest=20)
+    return {**_event(columns, "view"), "category": category}
 
 
-def _rows(fields: pa.Table, checks: RowChecks, event: str) -> dict[str, pa.ChunkedArray | pa.Array]:
+def parse_buys(columns: RawColumns) -> dict[str, pa.Array]:
+    """Return buys as transactions; their category is not in the log."""
+    event = _event(columns, "transaction")
+    cost = columns.price("price", zero_is_missing=True)
+    return {**event, "cost": cost, "rest": columns.identifier("quantity")}
+
+
+def _event(columns: RawColumns, event: str) -> dict[str, pa.Array]:
     return {
-        "session_id": parse_identifier(fields["session"], "session", checks),
-        "timestamp": parse_iso_time(fields["timestamp"], "timestamp", checks),
-        "event": pa.repeat(pa.scalar(event), len(fields)),
-        "item": parse_identifier(fields["item"], "item", checks),
+        "session_id": columns.identifier("session"),
+        "timestamp": columns.iso_time("timestamp"),
+        "event": columns.constant(event),
+        "item": columns.identifier("item"),
     }
 
 
-LAYOUTS = {
-    "clicks": Layout(("session", "timestamp", "item", "category"), header=False, parse=parse_clicks),
-    "buys": Layout(("session", "timestamp", "item", "price", "quantity"), header=False, parse=parse_buys),
-}
+FORMAT = RawFormat(
+    name="yoochoose",
+    roles=(
+        FileRole(
+            name="clicks",
+            published=("yoochoose-clicks.dat",),
+            columns=("session", "timestamp", "item", "category"),
+            header=False,
+            parse=parse_clicks,
+            required=True,
+            events=True,
+        ),
+        FileRole(
+            name="buys",
+            published=("yoochoose-buys.dat",),
+            columns=("session", "timestamp", "item", "price", "quantity"),
+            header=False,
+            parse=parse_buys,
+            events=True,
+        ),
+    ),
+    has_visitors=False,
+    has_carts=False,
+    defaults={
+        "timezone": "UTC",
+        "sessions": {"by": "session", "cost": "purchases", "open_horizon_hours": 1},
+    },
+    simulator="yoochoose",
+    simulated_session="session",
+)

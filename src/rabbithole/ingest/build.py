@@ -1,13 +1,13 @@
-"""Raw log to events: read every line, set bad ones aside, sort by session and time, write Parquet.
+"""Raw log to events: parse every line, set bad ones aside, sort by session and time, write Parquet.
 
-One shuffle: lines are parsed where they are read, sent to the part of their session and sorted there.
+There is one shuffle: each line is parsed where it is read, sent to the partition of its session, and sorted
+there.
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,184 +15,202 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
+from rabbithole.artifacts.data import CategoryTreeCounts, EventsManifest, LineCounts, RejectedManifest
 from rabbithole.errors import UserError
-from rabbithole.formats import retailrocket, yoochoose
-from rabbithole.formats.retailrocket import PROPERTIES, ROOTS, Properties, roots, tree_facts
-from rabbithole.ingest.event_task import EVENT_SCHEMA, FOUND, ROWS, EventTask, merge, partition_of
-from rabbithole.ingest.lines import FileRange, RawFile, split_files
-from rabbithole.ingest.locate import PUBLISHED
-from rabbithole.ingest.reading import Layout, Report, collect, read_range, require_good
+from rabbithole.formats.base import FileRole, RawFormat
+from rabbithole.formats.registry import raw_format
+from rabbithole.formats.side_tables import SideTables
+from rabbithole.ingest.event_task import (
+    EVENT_SCHEMA,
+    TASK_SCHEMA,
+    EventCounts,
+    EventTask,
+    merge_counts,
+    partition_of,
+)
+from rabbithole.ingest.line_report import LineReport, collect_report, require_good
+from rabbithole.ingest.lines import FileRange, RawFile, split_files, unpacked_size
+from rabbithole.ingest.reading import RAW_EVENT_SCHEMA, read_range, row_schema
+from rabbithole.ingest.remote import local_files
 from rabbithole.io.archives import unpack
 from rabbithole.io.atomic import atomic_write, remove
-from rabbithole.io.manifests import write_manifest
 from rabbithole.io.parts import manifest_path
-from rabbithole.spark.session import SparkOptions, spark_session
+from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import map_indexed, shuffle
+from rabbithole.specs.data import EventsSpec
+from rabbithole.specs.spark import SparkOptions
 
-LAYOUTS: dict[str, dict[str, Layout]] = {"yoochoose": yoochoose.LAYOUTS, "retailrocket": retailrocket.LAYOUTS}
+CATEGORY_ROOTS = "_roots.parquet"
+CATEGORY_HISTORY = "_category.parquet"
+COST_HISTORY = "_cost.parquet"
+"""Side tables in the folder of events. Their names begin with `_`, so that readers of events skip them."""
 
-EVENT_ROLES = {"yoochoose": ("clicks", "buys"), "retailrocket": ("events",)}
-"""Roles whose lines are events; a later role's lines come after an earlier one's at an equal time."""
 
+def build_events(spec: EventsSpec, *, output: Path, rejected: Path, spark: SparkOptions) -> None:
+    """Read a raw log; write its events to `output`, its bad lines to `rejected`, and both manifests.
 
-def build_events(
-    *,
-    format: str,
-    files: dict[str, list[Path]],
-    output: Path,
-    rejected: Path,
-    max_rejected: float,
-    drop_duplicates: bool,
-    spark: SparkOptions,
-) -> None:
-    """Read a raw log and write its events to `output`, its bad lines to `rejected`, and both manifests.
-
-    `files`: role to files, as `locate` gives them. `max_rejected`: the share of lines that may be bad, 0
-    to 1. Raises `UserError` when more are, when a file is empty or damaged, or when no event is left.
+    Remote files are fetched to a folder beside `output` first. Raises `UserError` when a file is missing,
+    empty or damaged, when too many lines are bad, or when there is no event.
     """
+    format = raw_format(spec.format)
     for folder in (output, rejected):
-        # The manifest goes first, so that a killed run never leaves one beside data that it doesn't describe.
+        # The manifest goes first: a killed run must not leave it beside data that it does not describe.
         remove(manifest_path(folder))
     with (
+        local_files(spec.format, spec.source, output.with_name("fetched")) as files,
         tempfile.TemporaryDirectory(prefix="rabbithole-events-") as scratch,
         atomic_write(output) as events,
         atomic_write(rejected) as bad,
     ):
-        raw = _raw_files(format, files, Path(scratch))
+        raw = _unpack_all(format, files, Path(scratch))
+        side = Path(scratch) / "side"
+        side.mkdir()
+        events.mkdir()
         with spark_session(spark, "events") as session:
-            report, found, facts = _run(
-                session, spark, format, raw, Path(scratch), events, bad, max_rejected, drop_duplicates
-            )
-        if found.get("rows", 0) == 0:
+            ranges = split_files(raw, spark.partitions(unpacked_size(raw)))
+            tables = _side_tables(session, format, ranges, side)
+            if tables is not None:
+                _write_side_tables(tables, events)
+            task = EventTask(events, format.has_visitors, spec.drop_duplicates, tables)
+            returned = _write_events(session, spark, format, ranges, task, side)
+        report = collect_report(ranges, side, bad)
+        require_good(report, spec.max_rejected, format.event_roles)
+        counts, items = merge_counts(returned)
+        if counts is None:
             names = ", ".join(file.name for file in raw)
             raise UserError(f"No event in {names}: {report.total('lines')} lines.")
-    write_manifest(rejected, rows=report.total("rejected"), reasons=report.reasons)
-    write_manifest(output, **_facts(format, files, report, found), **facts)
+    missing = [role.name for role in format.roles if not files.get(role.name)]
+    RejectedManifest(
+        files=RejectedManifest.digests(rejected), rows=report.total("rejected"), reasons=report.reasons
+    ).write(manifest_path(rejected))
+    manifest = _manifest(format, EventsManifest.digests(output), report, counts, items, tables, missing)
+    manifest.write(manifest_path(output))
 
 
-def _raw_files(format: str, files: dict[str, list[Path]], scratch: Path) -> list[RawFile]:
+def _unpack_all(format: RawFormat, files: dict[str, list[Path]], scratch: Path) -> list[RawFile]:
+    """Return the files of a log as plain or .gz files, in the format's order."""
     raw: list[RawFile] = []
-    for role in LAYOUTS[format]:
-        for path in files.get(role, []):
+    for role in format.roles:
+        for path in files.get(role.name, []):
             folder = scratch / f"raw-{len(raw)}"
             folder.mkdir()
-            plain = unpack(path, PUBLISHED[format][role], folder)
-            raw.append(RawFile(role, str(path), str(plain.absolute()), len(raw)))
+            plain = unpack(path, role.published, folder)
+            raw.append(RawFile(role.name, str(path), str(plain.absolute()), len(raw)))
     return raw
 
 
-def _bytes(raw: list[RawFile]) -> int:
-    """Return the size of the files, .gz ones about as they are unpacked."""
-    return sum(Path(file.path).stat().st_size * (6 if file.path.endswith(".gz") else 1) for file in raw)
+def _side_tables(
+    session: SparkSession, format: RawFormat, ranges: list[FileRange], side: Path
+) -> SideTables | None:
+    """Read the files that are not events and build the format's side tables from them."""
+    if format.side_tables is None:
+        return None
+    return format.side_tables(
+        {
+            role.name: _read_rows(session, role, _ranges_of(ranges, (role.name,)), side)
+            for role in format.roles
+            if not role.events
+        }
+    )
 
 
-def _run(
+def _ranges_of(ranges: list[FileRange], roles: Sequence[str]) -> list[FileRange]:
+    return [file_range for file_range in ranges if file_range.file.role in roles]
+
+
+def _read_rows(session: SparkSession, role: FileRole, ranges: list[FileRange], side: Path) -> pa.Table:
+    """Return the rows of all ranges of a role, in their order."""
+
+    def read(index: int) -> Iterator[pa.RecordBatch]:
+        for table in read_range(ranges[index], role, side):
+            yield from table.to_batches()
+
+    schema = row_schema(role)
+    if len(ranges) > 1:
+        return map_indexed(session, len(ranges), read, schema)
+    # At most one small file: starting a Spark job takes longer than reading it.
+    return pa.Table.from_batches((batch for index in range(len(ranges)) for batch in read(index)), schema)
+
+
+def _write_side_tables(tables: SideTables, folder: Path) -> None:
+    if tables.tree is not None:
+        pq.write_table(tables.tree.roots, folder / CATEGORY_ROOTS)
+    pq.write_table(tables.category.table(), folder / CATEGORY_HISTORY)
+    pq.write_table(tables.cost.table(), folder / COST_HISTORY)
+
+
+def _write_events(
     session: SparkSession,
     options: SparkOptions,
-    format: str,
-    raw: list[RawFile],
-    scratch: Path,
-    events: Path,
-    bad: Path,
-    max_rejected: float,
-    drop_duplicates: bool,
-) -> tuple[Report, dict[str, Any], dict[str, Any]]:
-    """Run the Spark jobs; return the report on lines, what the parts hold, and facts of the format."""
-    side = scratch / "side"
-    side.mkdir()
-    events.mkdir()
-    pieces = split_files(raw, options.partitions(_bytes(raw)))
-    by_role: dict[str, list[FileRange]] = {role: [] for role in LAYOUTS[format]}
-    for piece in pieces:
-        by_role[piece.file.role].append(piece)
-    facts: dict[str, Any] = {}
-    properties = None
-    if format == "retailrocket":
-        properties, tree, facts = _properties(session, by_role, side)
-        if tree is not None:
-            pq.write_table(roots(tree), events / ROOTS)
-        for name, known in (("category", properties.category), ("cost", properties.price)):
-            # What was known of items when, for the checks; readers of the folder pass it by.
-            pq.write_table(known.table(), events / f"_{name}.parquet")
-    lines = [piece for role in EVENT_ROLES[format] for piece in by_role[role]]
-    count = options.partitions(_bytes([file for file in raw if file.role in EVENT_ROLES[format]]))
-    layouts = LAYOUTS[format]
+    format: RawFormat,
+    ranges: list[FileRange],
+    task: EventTask,
+    side: Path,
+) -> pa.Table:
+    """Read the event files and write the parts of the events; return what the tasks return."""
+    ranges = _ranges_of(ranges, format.event_roles)
+    partitions = options.partitions(unpacked_size({file_range.file for file_range in ranges}))
+    roles = {role.name: role for role in format.roles}
 
     def read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
-        for table in read_range(lines[index], layouts[lines[index].file.role], side):
-            yield table, partition_of(table["session_id"], count)
+        for table in read_range(ranges[index], roles[ranges[index].file.role], side):
+            yield table, partition_of(table["session_id"], partitions)
 
-    gather = EventTask(
-        events,
-        visitors=format == "retailrocket",
-        drop_duplicates=drop_duplicates,
-        properties=properties,
+    return shuffle(session, len(ranges), read, partitions, task, sent=RAW_EVENT_SCHEMA, returned=TASK_SCHEMA)
+
+
+def _manifest(
+    format: RawFormat,
+    digests: dict[str, str],
+    report: LineReport,
+    counts: EventCounts,
+    items: int,
+    tables: SideTables | None,
+    missing: list[str],
+) -> EventsManifest:
+    """Return the manifest: where every line went, and what the events are."""
+    roles, tree = format.event_roles, tables.tree if tables is not None else None
+    lines = LineCounts(
+        lines=report.total("lines", roles),
+        header=report.total("header", roles),
+        blank=report.total("blank", roles),
+        rejected=report.total("rejected", roles),
+        duplicates=counts.duplicates,
+        kept=counts.rows,
     )
-    found = shuffle(session, len(lines), read, count, gather, sent=ROWS, found=FOUND)
-    report = collect(pieces, side, bad)
-    require_good(report, max_rejected, EVENT_ROLES[format])
-    return report, merge(found), facts
+    assert lines.lines == lines.header + lines.blank + lines.rejected + lines.duplicates + lines.kept, lines
+    in_tree = counts.category_in_tree
+    return EventsManifest(
+        files=digests,
+        format=format.name,
+        rows=counts.rows,
+        sessions=counts.sessions,
+        visitors=counts.sessions if format.has_visitors else None,
+        items=items,
+        events=counts.events,
+        first=_iso_time(counts.first),
+        last=_iso_time(counts.last),
+        last_microseconds=counts.last,
+        lines=lines,
+        files_read=report.files,
+        files_missing=missing,
+        rejected=report.total("rejected"),
+        rejected_reasons=report.reasons,
+        rejected_examples=report.examples,
+        columns={field.name: str(field.type) for field in EVENT_SCHEMA},
+        share_with_category=counts.with_category / counts.rows,
+        share_with_cost=counts.with_cost / counts.rows,
+        share_category_in_tree=None if in_tree is None else in_tree / counts.rows,
+        category_tree=(
+            CategoryTreeCounts(categories=len(tree.categories), roots=tree.root_count)
+            if tree is not None
+            else None
+        ),
+        category_roots=CATEGORY_ROOTS if tree is not None else None,
+        category_history=CATEGORY_HISTORY if tables is not None else None,
+        cost_history=COST_HISTORY if tables is not None else None,
+    )
 
 
-def _properties(
-    session: SparkSession, pieces: dict[str, list[FileRange]], side: Path
-) -> tuple[Properties, pa.Table | None, dict[str, Any]]:
-    """Read the snapshots of item properties and the category tree, where they are there."""
-    facts: dict[str, Any] = {}
-    found = PROPERTIES.empty_table()
-    if parts := pieces["item_properties"]:
-        layout = retailrocket.LAYOUTS["item_properties"]
-
-        def read(index: int) -> Iterator[pa.RecordBatch]:
-            for table in read_range(parts[index], layout, side):
-                yield from table.select(PROPERTIES.names).to_batches()
-
-        found = map_indexed(session, len(parts), read, PROPERTIES)
-    tree = None
-    if parts := pieces["category_tree"]:
-        layout = retailrocket.LAYOUTS["category_tree"]
-        tables = [table for piece in parts for table in read_range(piece, layout, side)]
-        if tables:
-            tree = pa.concat_tables(tables)
-            facts["category_tree"] = tree_facts(tree)
-    known = None if tree is None else tree["categoryid"].unique()
-    return Properties.build(found, known), tree, facts
-
-
-def _facts(
-    format: str, files: dict[str, list[Path]], report: Report, found: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the manifest's facts: where every line went, and what the events are."""
-    roles = EVENT_ROLES[format]
-    visitors = found["sessions"] if format == "retailrocket" else None
-    sums = {name: report.total(name, roles) for name in ("lines", "header", "blank", "rejected")}
-    lines = {**sums, "duplicates": found["duplicates"], "kept": found["rows"]}
-    assert lines["lines"] == sum(count for name, count in lines.items() if name != "lines"), lines
-    shares = {
-        f"share_{name}": found[name] / found["rows"]
-        for name in ("with_category", "with_cost", "category_in_tree")
-        if name in found
-    }
-    return {
-        "format": format,
-        "rows": found["rows"],
-        "sessions": found["sessions"],
-        "visitors": visitors,
-        "items": found["items"],
-        "events": found["events"],
-        "first": _moment(found["first"]),
-        "last": _moment(found["last"]),
-        "last_microseconds": found["last"],
-        "lines": lines,
-        "files_read": report.files,
-        "files_missing": [role for role in LAYOUTS[format] if not files.get(role)],
-        "rejected": report.total("rejected"),
-        "rejected_reasons": report.reasons,
-        "rejected_examples": report.examples,
-        "schema": {field.name: str(field.type) for field in EVENT_SCHEMA},
-        **shares,
-    }
-
-
-def _moment(microseconds: int) -> str:
+def _iso_time(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="milliseconds")

@@ -1,9 +1,10 @@
-"""The Spark tasks that write events: sorted, without exact duplicates, with what is known of their items."""
+"""The Spark task that writes one part of the events: sorted, without exact duplicates, with item data."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,16 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rabbithole.formats.retailrocket import Properties
+from rabbithole.formats.side_tables import SideTables
 from rabbithole.io.parts import PartWriter
-
-TIME = pa.timestamp("us", "UTC")
 
 EVENT_SCHEMA = pa.schema(
     [
         ("session_id", pa.string()),
         ("visitor", pa.string()),
-        ("timestamp", TIME),
+        ("timestamp", pa.timestamp("us", "UTC")),
         ("event", pa.string()),
         ("item", pa.string()),
         ("category", pa.string()),
@@ -29,122 +28,142 @@ EVENT_SCHEMA = pa.schema(
     ]
 )
 
-ROWS = pa.schema(
-    [field for field in EVENT_SCHEMA if field.name not in ("visitor", "position")]
-    + [("rest", pa.string()), ("position", pa.int64())]
-)
-"""Rows on their way from readers to parts; `rest` is what else tells one raw line from another."""
+LINE_COLUMNS = ["session_id", "timestamp", "event", "item", "category", "cost", "rest"]
+"""Columns that are equal in two lines if one duplicates the other."""
 
-LINE = ["session_id", "timestamp", "event", "item", "category", "cost", "rest"]
-"""The columns that two lines have in common if one duplicates the other."""
-
-FOUND = pa.schema([("facts", pa.string()), ("item", pa.string())])
-"""What a task returns: one row of facts (JSON), and a row for each item that its part holds."""
+TASK_SCHEMA = pa.schema([("counts", pa.string()), ("item", pa.string())])
+"""What a task returns: one row with its counts (JSON), and one row for each item in its part."""
 
 
+@dataclass
+class EventCounts:
+    """What a part holds, or all parts together.
+
+    first, last: times in microseconds since 1970; with_category, with_cost, category_in_tree: events whose
+    category or cost is known, or whose category is in the tree (None without a tree).
+    """
+
+    duplicates: int
+    rows: int
+    sessions: int
+    events: dict[str, int]
+    first: int
+    last: int
+    with_category: int
+    with_cost: int
+    category_in_tree: int | None
+
+
+@dataclass(frozen=True)
 class EventTask:
-    """The work of a task: from the rows of one part, in the order of the log, to that part of events."""
+    """Writes the rows of a partition, which are in the order of the log, as a part of the events.
 
-    def __init__(
-        self, folder: Path, *, visitors: bool, drop_duplicates: bool, properties: Properties | None
-    ) -> None:
-        self.folder = folder
-        self.visitors = visitors
-        self.drop_duplicates = drop_duplicates
-        self.properties = properties
+    visitors: whether a session's id is its visitor.
+    """
 
-    def __call__(self, part: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:
-        """Write the part and yield what was found in it."""
-        facts: dict[str, Any] = {"duplicates": 0}
-        events = self._events(sort_rows(rows), facts)
-        with PartWriter(self.folder, part, EVENT_SCHEMA) as writer:
-            writer.write(events)
-        items = pc.unique(events["item"])
-        yield pa.record_batch({"facts": [json.dumps(facts)], "item": pa.array([None], pa.string())})
-        yield pa.record_batch({"facts": pa.nulls(len(items), pa.string()), "item": items})
+    folder: Path
+    visitors: bool
+    drop_duplicates: bool
+    side_tables: SideTables | None
 
-    def _events(self, rows: pa.Table, facts: dict[str, Any]) -> pa.Table:
+    def __call__(self, partition: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:
+        """Write the part; yield its counts and items (`TASK_SCHEMA`)."""
+        rows = sort_rows(rows)
+        duplicates = 0
         if self.drop_duplicates:
-            repeated = duplicates(rows)
-            if repeated.any():
-                facts["duplicates"] = int(repeated.sum())
+            repeated = duplicated(rows)
+            duplicates = int(repeated.sum())
+            if duplicates:
                 rows = rows.filter(pa.array(~repeated)).combine_chunks()
-        names = rows["session_id"]
-        visitor = names if self.visitors else pa.nulls(len(rows), pa.string())
+        visitor = rows["session_id"] if self.visitors else pa.nulls(len(rows), pa.string())
         events = rows.drop_columns(["rest"]).append_column("visitor", visitor)
-        if self.properties is not None:
-            events, found = self.properties.add(events)
-        else:
-            found = {
-                "with_category": len(events) - events["category"].null_count,
-                "with_cost": len(events) - events["cost"].null_count,
-            }
+        if self.side_tables is not None:
+            events = self.side_tables.add_to(events)
+        with PartWriter(self.folder, partition, EVENT_SCHEMA) as writer:
+            writer.write(events)
+        counts = asdict(self._counts(events, duplicates))
+        items = pc.unique(events["item"])
+        yield pa.record_batch({"counts": [json.dumps(counts)], "item": pa.array([None], pa.string())})
+        yield pa.record_batch({"counts": pa.nulls(len(items), pa.string()), "item": items})
+
+    def _counts(self, events: pa.Table, duplicates: int) -> EventCounts:
         kinds = events["event"].value_counts().to_pylist()
         bounds = pc.min_max(events["timestamp"].cast(pa.int64())).as_py()
-        facts |= {
-            **found,
-            "rows": len(events),
-            "sessions": len(names) - pc.sum(pc.equal(names[1:], names[:-1]), min_count=0).as_py(),
-            "events": {kind["values"]: kind["counts"] for kind in kinds},
-            "first": bounds["min"],
-            "last": bounds["max"],
-        }
-        return events
+        ids, tables = events["session_id"], self.side_tables
+        return EventCounts(
+            duplicates=duplicates,
+            rows=len(events),
+            sessions=len(ids) - pc.sum(pc.equal(ids[1:], ids[:-1]), min_count=0).as_py(),
+            events={kind["values"]: kind["counts"] for kind in kinds},
+            first=bounds["min"],
+            last=bounds["max"],
+            with_category=len(events) - events["category"].null_count,
+            with_cost=len(events) - events["cost"].null_count,
+            category_in_tree=None if tables is None else tables.count_in_tree(events["category"]),
+        )
 
 
-def partition_of(keys: pa.ChunkedArray, parts: int) -> NDArray[np.int32]:
-    """Return which of so many parts each key (string) belongs to, int32 [keys]; equal keys share one."""
+def partition_of(keys: pa.ChunkedArray, partitions: int) -> NDArray[np.int32]:
+    """Return the partition of each key (string), int32 [keys], by the key's hash."""
     coded = keys.combine_chunks().dictionary_encode()
     distinct = coded.dictionary.to_numpy(zero_copy_only=False)
-    hashed = pd.util.hash_array(distinct, categorize=False) % np.uint64(parts)
+    hashed = pd.util.hash_array(distinct, categorize=False) % np.uint64(partitions)
     return hashed.astype(np.int32)[coded.indices.to_numpy()]
 
 
 def sort_rows(rows: pa.Table) -> pa.Table:
-    """Return rows, which stand in the order of the log, sorted by session, time and that order."""
+    """Sort rows, which are in the order of the log, by session and time; ties keep the order of the log."""
     coded = rows["session_id"].combine_chunks().dictionary_encode()
     rank = np.empty(len(coded.dictionary), np.int64)
     rank[pc.sort_indices(coded.dictionary).to_numpy()] = np.arange(len(rank))
-    key = rank[coded.indices.to_numpy()]
+    session = rank[coded.indices.to_numpy()]
     times = rows["timestamp"].cast(pa.int64()).to_numpy()
     first, last = int(times.min()), int(times.max())
     if len(rank) * (last - first + 1) < 2**63:
-        # One number in the place of two sorts eight times faster, as most of a log stands in order already.
-        order = np.argsort(key * (last - first + 1) + (times - first), kind="stable")
+        # One key instead of two is eight times faster, as most of a log is in order already.
+        order = np.argsort(session * (last - first + 1) + (times - first), kind="stable")
     else:
-        order = np.lexsort([times, key])
+        order = np.lexsort([times, session])
     return rows.take(pa.array(order)).combine_chunks()
 
 
-def duplicates(rows: pa.Table) -> NDArray[np.bool_]:
+def duplicated(rows: pa.Table) -> NDArray[np.bool_]:
     """Return which rows (sorted by session and time) repeat an earlier line exactly, bool [rows]."""
     same = np.ones(max(len(rows) - 1, 0), dtype=bool)
     for name in ("session_id", "timestamp"):
         column = rows[name].combine_chunks()
         same &= pc.equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
-    # Only rows that share session and time with a neighbour can be duplicates: few, so group just those.
-    close = np.zeros(len(rows), dtype=bool)
-    close[1:] |= same
-    close[:-1] |= same
+    # Only the few rows that share session and time with a neighbour can be duplicates.
+    candidates = np.zeros(len(rows), dtype=bool)
+    candidates[1:] |= same
+    candidates[:-1] |= same
     repeated = np.zeros(len(rows), dtype=bool)
-    if close.any():
-        few = rows.filter(pa.array(close))
-        firsts = few.group_by(LINE).aggregate([("position", "min")])["position_min"]
-        repeated[close] = ~np.isin(few["position"].to_numpy(), firsts.to_numpy())
+    if candidates.any():
+        few = rows.filter(pa.array(candidates))
+        first = few.group_by(LINE_COLUMNS).aggregate([("position", "min")])["position_min"]
+        repeated[candidates] = ~np.isin(few["position"].to_numpy(), first.to_numpy())
     return repeated
 
 
-def merge(found: pa.Table) -> dict[str, Any]:
-    """Add up what the tasks found; `first` and `last` are microseconds since 1970 (None without rows)."""
-    parts = [json.loads(facts) for facts in found["facts"].drop_null().to_pylist()]
-    total: dict[str, Any] = {"events": {}, "items": pc.count_distinct(found["item"]).as_py()}
+def merge_counts(returned: pa.Table) -> tuple[EventCounts | None, int]:
+    """Return the sum of the tasks' counts (None if no part has a row), and the number of distinct items."""
+    parts = [EventCounts(**json.loads(counts)) for counts in returned["counts"].drop_null().to_pylist()]
+    items = pc.count_distinct(returned["item"]).as_py()
+    if not parts:
+        return None, items
+    in_tree = [part.category_in_tree for part in parts if part.category_in_tree is not None]
+    events: Counter[str] = Counter()
     for part in parts:
-        for event, count in part.pop("events").items():
-            total["events"][event] = total["events"].get(event, 0) + count
-        for end in ("first", "last"):
-            total.setdefault(end, []).append(part.pop(end))
-        for name, count in part.items():
-            total[name] = total.get(name, 0) + count
-    total["first"], total["last"] = min(total["first"], default=None), max(total["last"], default=None)
-    total["events"] = dict(sorted(total["events"].items()))
-    return total
+        events.update(part.events)
+    counts = EventCounts(
+        duplicates=sum(part.duplicates for part in parts),
+        rows=sum(part.rows for part in parts),
+        sessions=sum(part.sessions for part in parts),
+        events=dict(sorted(events.items())),
+        first=min(part.first for part in parts),
+        last=max(part.last for part in parts),
+        with_category=sum(part.with_category for part in parts),
+        with_cost=sum(part.with_cost for part in parts),
+        category_in_tree=sum(in_tree) if in_tree else None,
+    )
+    return counts, items

@@ -1,14 +1,14 @@
-"""A raw text log, read in pieces of whole lines whose place in the file is known.
+"""Read a raw text log in ranges of complete lines, and parse blocks of lines into text columns.
 
-Plain files are cut into byte ranges, so that many tasks read one file; a .gz file is one piece. A piece
-is read in blocks of about 16 MiB; each block is one pass of Arrow's CSV parser. Nothing is done per line,
-except where a line is bad.
+Plain files are split into byte ranges, so that many tasks read one file; a .gz file is one range. A range
+is read in blocks of about 16 MiB, each of which is one pass of Arrow's CSV parser. Only bad lines are
+handled one by one.
 """
 
 import gzip
 import itertools
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -21,23 +21,31 @@ from numpy.typing import NDArray
 from rabbithole.errors import UserError
 
 BLOCK_BYTES = 16 * 2**20
-"""How much text is parsed at once."""
+"""Size of the text that is parsed at once."""
 
-LINE_BYTES = 16 * 2**20
-"""A line longer than this is no line of a log."""
+MAX_LINE_BYTES = 16 * 2**20
+"""A file with a longer line is not a log."""
+
+MIN_RANGE_BYTES = 2**20
+"""A smaller range costs more to start than to read. It also keeps a header within the first range."""
 
 TEXT_LENGTH = 200
-"""How many characters of a bad line are kept."""
+"""Characters of a bad line that are kept."""
+
+GZIP_RATIO = 6
+"""About how much larger a .gz log is when unpacked."""
 
 RANK_BITS = 44
-"""Bits of a position that hold the byte offset in a file; the file's rank stands above them."""
+"""Low bits of a position: the byte offset in the file. The file's rank is in the bits above."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+REPLACEMENT_CHARACTER = "\ufffd".encode()
 
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file to read and the name that its user knows it by; `rank` orders the files of a log."""
+    """A local file. name: what its user calls it; rank: its place in the order of the log's files."""
 
     role: str
     name: str
@@ -47,7 +55,7 @@ class RawFile:
 
 @dataclass(frozen=True)
 class FileRange:
-    """The lines of a file that begin at a byte in [`start`, `end`); None is the file's end."""
+    """The lines of a file that begin at a byte in [start, end); end is None for the end of the file."""
 
     index: int
     file: RawFile
@@ -55,35 +63,42 @@ class FileRange:
     end: int | None
 
 
-def split_files(files: Sequence[RawFile], pieces: int) -> list[FileRange]:
-    """Cut files into about as many pieces as asked for, in order; raise `UserError` for an empty file."""
+def unpacked_size(files: Iterable[RawFile]) -> int:
+    """Return the size of the files in bytes, estimated for .gz files."""
+    sizes = ((Path(file.path).stat().st_size, file.path.endswith(".gz")) for file in files)
+    return sum(size * GZIP_RATIO if packed else size for size, packed in sizes)
+
+
+def split_files(files: Sequence[RawFile], count: int) -> list[FileRange]:
+    """Split files into about `count` ranges, in order; raise `UserError` for an empty file."""
     sizes = [Path(file.path).stat().st_size for file in files]
     for file, size in zip(files, sizes, strict=True):
         if size == 0:
             raise UserError(f"{file.name} is empty: there is nothing to read. Fetch the file again.")
-    step = max(2**20, -(-sum(sizes) // max(1, pieces)))
-    cuts: list[FileRange] = []
+    step = max(MIN_RANGE_BYTES, -(-sum(sizes) // max(1, count)))
+    ranges: list[FileRange] = []
     for file, size in zip(files, sizes, strict=True):
         if file.path.endswith(".gz"):
-            cuts.append(FileRange(len(cuts), file, 0, None))
+            ranges.append(FileRange(len(ranges), file, 0, None))
             continue
-        count = max(1, round(size / step))
-        edges = [size * number // count for number in range(count)] + [size]
+        pieces = max(1, round(size / step))
+        edges = [size * number // pieces for number in range(pieces)] + [size]
         for start, end in itertools.pairwise(edges):
-            cuts.append(FileRange(len(cuts), file, start, end))
-    return cuts
+            ranges.append(FileRange(len(ranges), file, start, end))
+    return ranges
 
 
-def read_blocks(piece: FileRange) -> Iterator[tuple[int, bytes]]:
-    """Yield the piece's text as (byte offset in the unpacked file, whole lines), every line once.
+def read_blocks(file_range: FileRange) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a range in blocks: (byte offset in the unpacked file, text of complete lines).
 
-    Raises `UserError` on a damaged .gz file or a line without end.
+    Each line of a file is in exactly one block of exactly one of its ranges. Raises `UserError` for a
+    damaged .gz file, or a line that is too long.
     """
     try:
-        with _open(piece.file.path) as file:
-            yield from _blocks(piece, file)
+        with _open(file_range.file.path) as file:
+            yield from _blocks(file_range, file)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{piece.file.name} can't be unpacked ({error}): fetch it again.") from error
+        raise UserError(f"{file_range.file.name} can't be unpacked ({error}): fetch it again.") from error
 
 
 def _open(path: str) -> BinaryIO:
@@ -92,89 +107,93 @@ def _open(path: str) -> BinaryIO:
     return Path(path).open("rb")
 
 
-def _blocks(piece: FileRange, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    offset = piece.start
+def _blocks(file_range: FileRange, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    offset, end = file_range.start, file_range.end
     if offset > 0:
-        # The line that holds the byte before the piece belongs to the piece before.
+        # The line with the byte before the range belongs to the range before.
         file.seek(offset - 1)
-        offset += len(_rest_of_line(piece, file)) - 1
-    while piece.end is None or offset < piece.end:
-        block = file.read(BLOCK_BYTES if piece.end is None else min(BLOCK_BYTES, piece.end - offset))
+        offset += len(_rest_of_line(file_range, file)) - 1
+    while end is None or offset < end:
+        block = file.read(BLOCK_BYTES if end is None else min(BLOCK_BYTES, end - offset))
         if not block:
             return
         if not block.endswith(b"\n"):
-            block += _rest_of_line(piece, file)
+            block += _rest_of_line(file_range, file)
         yield offset, block
         offset += len(block)
 
 
-def _rest_of_line(piece: FileRange, file: BinaryIO) -> bytes:
-    rest = file.readline(LINE_BYTES)
-    if len(rest) == LINE_BYTES and not rest.endswith(b"\n"):
+def _rest_of_line(file_range: FileRange, file: BinaryIO) -> bytes:
+    rest = file.readline(MAX_LINE_BYTES)
+    if len(rest) == MAX_LINE_BYTES and not rest.endswith(b"\n"):
         raise UserError(
-            f"{piece.file.name} has a line of over {LINE_BYTES:,} bytes near byte {piece.start:,}: "
-            "this is no text log."
+            f"{file_range.file.name} has a line of over {MAX_LINE_BYTES:,} bytes near byte "
+            f"{file_range.start:,}: this is no text log."
         )
     return rest
 
 
 @dataclass(frozen=True)
 class Block:
-    """The lines of a block.
+    """The parsed lines of a block.
 
-    `fields`: the rows that have the right number of fields, as strings; `line`: int64 [rows], each row's
-    line within the block, from 0; `starts`: int64 [lines + 1], byte offsets of lines within the block;
-    `odd`: line -> why it is no row at all; `blank`: how many lines hold nothing.
+    columns: text columns (string) of the rows that have the right number of fields; line: int64 [rows],
+    the line of each row within the block, from 0; starts: int64 [lines + 1], byte offsets of the lines
+    within the block; malformed: line -> reason why it is not a row; blank: number of lines without content.
     """
 
     text: bytes
-    fields: pa.Table
+    columns: dict[str, pa.Array]
     line: NDArray[np.int64]
     starts: NDArray[np.int64]
-    odd: dict[int, str]
+    malformed: dict[int, str]
     blank: int
 
     @property
     def lines(self) -> int:
-        """Return the number of lines, blank ones included."""
+        """Return the number of lines, including blank ones."""
         return len(self.starts) - 1
 
     def texts(self, lines: NDArray[np.int64]) -> list[str]:
-        """Return the text of the given lines, without line ends, cut to 200 characters."""
+        """Return the text of some lines, without line ends, cut to `TEXT_LENGTH` characters."""
         spans = zip(self.starts[lines].tolist(), self.starts[lines + 1].tolist(), strict=True)
-        # Four bytes are the most that one character takes.
+        # A character has four bytes at most.
         cuts = (self.text[start : min(end, start + 4 * TEXT_LENGTH)] for start, end in spans)
         return [cut.decode("utf-8", "replace").rstrip("\r\n")[:TEXT_LENGTH] for cut in cuts]
 
 
-def parse_block(text: bytes, names: Sequence[str]) -> Block:
-    """Parse a block of whole comma-separated lines without quotes; CRLF ends count as line ends."""
-    starts = _line_starts(text)
-    clean = _one_kind_of_line_end(text)
-    odd: dict[int, str] = {}
+def parse_block(text: bytes, names: Sequence[str], *, starts_file: bool) -> Block:
+    """Parse a block of complete comma-separated lines without quotes; lines may end in CRLF.
 
-    def keep_why(row: pyarrow.csv.InvalidRow) -> str:
-        odd[row.number - 1] = (
-            f"{row.actual_columns} field{'s' * (row.actual_columns != 1)} instead of {len(names)}"
-        )
+    starts_file: whether the block is the beginning of its file, where a byte order mark is skipped. Bytes
+    that are not UTF-8 are replaced, so that the checks of their column reject them line by line.
+    """
+    starts = _line_starts(text)
+    clean = _normalise_line_ends(text.removeprefix(BYTE_ORDER_MARK) if starts_file else text)
+    if not clean.isascii():
+        clean = clean.decode("utf-8", "replace").encode()
+    if clean.startswith(BYTE_ORDER_MARK):
+        # Arrow would skip it, and so accept a line that is rejected elsewhere in a block.
+        clean = clean.replace(BYTE_ORDER_MARK, REPLACEMENT_CHARACTER, 1)
+    malformed: dict[int, str] = {}
+
+    def note_malformed(row: pyarrow.csv.InvalidRow) -> str:
+        plural = "s" * (row.actual_columns != 1)
+        malformed[row.number - 1] = f"{row.actual_columns} field{plural} instead of {len(names)}"
         return "skip"
 
-    try:
-        fields = _fields(clean, names, keep_why)
-    except pa.ArrowInvalid:
-        # Bytes that are no UTF-8: what replaces them fails the checks of its field, line by line.
-        odd.clear()
-        fields = _fields(clean.decode("utf-8", "replace").encode(), names, keep_why)
+    table = _parse_csv(clean, names, note_malformed)
     line = np.arange(len(starts) - 1, dtype=np.int64)
-    if odd:
-        line = np.delete(line, list(odd))
+    if malformed:
+        line = np.delete(line, list(malformed))
     lengths = np.diff(starts)
     blank = np.zeros(len(line), dtype=bool)
     for candidate in np.flatnonzero(lengths[line] <= 2):
         blank[candidate] = not text[starts[line[candidate]] : starts[line[candidate] + 1]].strip(b"\r\n")
     if blank.any():
-        fields, line = fields.filter(pa.array(~blank)), line[~blank]
-    return Block(text, fields, line, starts, odd, int(blank.sum()))
+        table, line = table.filter(pa.array(~blank)), line[~blank]
+    columns = {name: table[name].combine_chunks() for name in names}
+    return Block(text, columns, line, starts, malformed, int(blank.sum()))
 
 
 def _line_starts(text: bytes) -> NDArray[np.int64]:
@@ -184,29 +203,27 @@ def _line_starts(text: bytes) -> NDArray[np.int64]:
     return np.concatenate([[0], ends]).astype(np.int64)
 
 
-def _one_kind_of_line_end(text: bytes) -> bytes:
-    """Take away a byte order mark and carriage returns, as Arrow would see a line end in a lone one."""
-    if text.startswith(BYTE_ORDER_MARK):
-        text = text[len(BYTE_ORDER_MARK) :]
+def _normalise_line_ends(text: bytes) -> bytes:
+    """Turn CRLF into LF, and other carriage returns into spaces: Arrow would end a line at them."""
     if b"\r" in text:
         text = text.replace(b"\r\n", b"\n")
         if text.endswith(b"\r"):
-            text = text[:-1]
+            text = text[:-1] + b"\n"
         text = text.replace(b"\r", b" ")
     return text
 
 
-def _fields(text: bytes, names: Sequence[str], on_odd: object) -> pa.Table:
+def _parse_csv(text: bytes, names: Sequence[str], on_malformed: object) -> pa.Table:
     if not text:
         return pa.table({name: pa.array([""], pa.string()) for name in names})
     return pyarrow.csv.read_csv(
         pa.BufferReader(text),
-        # One thread and one block, or Arrow doesn't tell the numbers of bad rows.
+        # Arrow numbers malformed rows only with one thread and one block.
         read_options=pyarrow.csv.ReadOptions(
             column_names=list(names), use_threads=False, block_size=len(text) + 1
         ),
         parse_options=pyarrow.csv.ParseOptions(
-            quote_char=False, ignore_empty_lines=False, invalid_row_handler=on_odd
+            quote_char=False, ignore_empty_lines=False, invalid_row_handler=on_malformed
         ),
         convert_options=pyarrow.csv.ConvertOptions(column_types={name: pa.string() for name in names}),
-    ).combine_chunks()
+    )

@@ -1,100 +1,85 @@
-"""Where the raw files of a log lie: by role, in a folder under their published names or one by one.
+"""Find the raw files of a log: by role, in a folder under their published names or one by one.
 
-A light module (standard library only): the Snakefile asks it for a rule's inputs.
+The workflow calls this while it plans a run, so the module imports nothing large.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rabbithole.errors import UserError
+from rabbithole.formats.base import RawFormat
+from rabbithole.formats.registry import raw_format
 
 PACKED = ("", ".gz", ".zip", ".7z")
-"""Endings that a published name may carry; the plain file is preferred."""
-
-PUBLISHED: dict[str, dict[str, tuple[str, ...]]] = {
-    "yoochoose": {"clicks": ("yoochoose-clicks.dat",), "buys": ("yoochoose-buys.dat",)},
-    "retailrocket": {
-        "events": ("events.csv",),
-        "item_properties": ("item_properties_part1.csv", "item_properties_part2.csv"),
-        "category_tree": ("category_tree.csv",),
-    },
-}
-"""Format -> role -> published file names."""
-
-REQUIRED = {"yoochoose": "clicks", "retailrocket": "events"}
-"""The one role of each format without which there is no log; the others are optional."""
-
+"""Endings that a published name may have; the plain file is preferred."""
 
 Files = Mapping[str, str | Path | Sequence[str | Path]]
-"""Role -> file or files."""
+"""File or files by role."""
 
 Source = str | Path | Files
-"""A folder, or files by role; each a path or an address."""
+"""A folder, or files by role; each is a path or an address."""
 
 
 def is_remote(source: Source) -> bool:
-    """Say whether any of a log's files is at an address (s3a://...) that only Spark can read."""
-    given = _lists(source).values() if isinstance(source, Mapping) else [[source]]
-    return any("://" in str(one) for several in given for one in several)
+    """Return whether any file of a log is at an address (such as s3://...)."""
+    names = _paths_by_role(source).values() if isinstance(source, Mapping) else [[source]]
+    return any("://" in str(name) for role_names in names for name in role_names)
 
 
 def locate(format: str, source: Source) -> dict[str, list[Path]]:
-    """Return role -> files of a log; roles without a file are left out.
+    """Return the files of a log by role, in the format's order; roles without a file are left out.
 
-    `source` is a folder that holds the files under their published names, plain or with .gz, .zip or
-    .7z behind, or a mapping of role to path(s). Raises `UserError` that names what is missing.
+    `source` is a folder that holds the files under their published names, plain or packed (.gz, .zip, .7z),
+    or a mapping from role to path(s). Raises `UserError` that names what is missing.
     """
-    if format not in PUBLISHED:
-        raise UserError(f"Unknown format {format!r}: use one of {', '.join(PUBLISHED)}.")
-    files = _given(format, source) if isinstance(source, Mapping) else _in_folder(format, Path(source))
-    required = REQUIRED[format]
-    if not files.get(required):
-        names = " or ".join(PUBLISHED[format][required])
-        where = "the mapping of files" if isinstance(source, Mapping) else f"folder {source}"
-        raise UserError(
-            f"No {required} file for format {format} in {where}: put {names} there "
-            f"(plain, .gz, .zip or .7z), or give its path as `{required}`."
-        )
+    raw = raw_format(format)
+    files = _existing(raw, source) if isinstance(source, Mapping) else _in_folder(raw, Path(source))
+    place = "the mapping of files" if isinstance(source, Mapping) else f"folder {source}"
+    for role in raw.roles:
+        if role.required and not files.get(role.name):
+            names = " or ".join(role.published)
+            raise UserError(
+                f"No {role.name} file for format {format} in {place}: put {names} there "
+                f"(plain, .gz, .zip or .7z), or give its path as `{role.name}`."
+            )
     return files
 
 
-def _in_folder(format: str, folder: Path) -> dict[str, list[Path]]:
+def paths_by_role(format: RawFormat, source: Files) -> dict[str, list[str | Path]]:
+    """Return lists of files by role; raise `UserError` for a role that the format does not have."""
+    known = [role.name for role in format.roles]
+    for name in source:
+        if name not in known:
+            raise UserError(
+                f"Format {format.name} has no file of role {name!r}: its roles are {', '.join(known)}."
+            )
+    return _paths_by_role(source)
+
+
+def _paths_by_role(source: Files) -> dict[str, list[str | Path]]:
+    return {role: [path] if isinstance(path, str | Path) else list(path) for role, path in source.items()}
+
+
+def _in_folder(format: RawFormat, folder: Path) -> dict[str, list[Path]]:
     if not folder.is_dir():
-        kind = "is a file, not a folder" if folder.exists() else "does not exist"
+        problem = "is a file, not a folder" if folder.exists() else "does not exist"
         raise UserError(
-            f"The source {folder} {kind}: give the folder that holds the log's files, "
+            f"The source {folder} {problem}: give the folder that holds the log's files, "
             "a mapping from role to file, or `simulate`."
         )
-    found = {}
-    for role, names in PUBLISHED[format].items():
-        candidates = ([folder / (name + ending) for ending in PACKED] for name in names)
-        files = [next((path for path in paths if path.is_file()), None) for paths in candidates]
-        if any(files):
-            found[role] = [path for path in files if path is not None]
-    return found
+    files = {}
+    for role in format.roles:
+        candidates = ([folder / (name + ending) for ending in PACKED] for name in role.published)
+        paths = [next((path for path in choices if path.is_file()), None) for choices in candidates]
+        if any(paths):
+            files[role.name] = [path for path in paths if path is not None]
+    return files
 
 
-def _lists(source: Files) -> dict[str, list[str | Path]]:
-    """Return role -> list of files, also where one stands alone."""
-    return {role: [one] if isinstance(one, str | Path) else list(one) for role, one in source.items()}
-
-
-def by_role(format: str, source: Files) -> dict[str, list[str | Path]]:
-    """Return role -> list of files; raise `UserError` for a role that the format does not have."""
-    for role in source:
-        if role not in PUBLISHED[format]:
-            known = ", ".join(PUBLISHED[format])
-            raise UserError(f"Format {format} has no file of role {role!r}: its roles are {known}.")
-    return _lists(source)
-
-
-def _given(format: str, source: Files) -> dict[str, list[Path]]:
-    found = {}
-    for role, given in by_role(format, source).items():
-        paths = [Path(path) for path in given]
+def _existing(format: RawFormat, source: Files) -> dict[str, list[Path]]:
+    files = {role: [Path(path) for path in paths] for role, paths in paths_by_role(format, source).items()}
+    for role, paths in files.items():
         for path in paths:
             if not path.is_file():
                 raise UserError(f"The {role} file {path} does not exist or is no file.")
-        if paths:
-            found[role] = paths
-    return {role: found[role] for role in PUBLISHED[format] if role in found}
+    return {role.name: files[role.name] for role in format.roles if files.get(role.name)}

@@ -1,108 +1,130 @@
-"""Raw files at any address that Spark's Hadoop can read (s3a://, hdfs://, ...), copied here to be read."""
+"""Fetch raw files from addresses (s3://, gs://, abfss://, hdfs://, file://, http://) to a local folder."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+from urllib.parse import urlsplit
 
-from py4j.protocol import Py4JJavaError
-from pyspark.errors.exceptions.captured import CapturedException
-from pyspark.sql import SparkSession
+import pyarrow as pa
+import pyarrow.fs
 
 from rabbithole.errors import UserError
-from rabbithole.ingest.locate import PACKED, PUBLISHED, REQUIRED, Source, by_role, is_remote, locate
+from rabbithole.formats.base import RawFormat
+from rabbithole.formats.registry import raw_format
+from rabbithole.ingest.locate import PACKED, Files, Source, is_remote, locate, paths_by_role
 from rabbithole.io.atomic import remove
-from rabbithole.spark.session import SparkOptions, spark_session
 
-FAILURES = (Py4JJavaError, CapturedException)
-"""How an exception of the JVM reaches Python: as it is, or as PySpark's own."""
+CHUNK_BYTES = 8 * 2**20
+
+TIMEOUT_SECONDS = 60
+"""How long an HTTP server may be silent."""
 
 
 @contextmanager
-def files_of(
-    format: str, source: Source, folder: Path, options: SparkOptions
-) -> Iterator[dict[str, list[Path]]]:
-    """Yield role -> files of a log as `locate` does; files at an address lie in `folder` meanwhile.
+def local_files(format: str, source: Source, folder: Path) -> Iterator[dict[str, list[Path]]]:
+    """Yield the files of a log by role, as `locate` does; fetch remote ones to `folder` for that time.
 
-    Raises `UserError` as `locate` does, or when an address can't be read.
+    Raises `UserError` as `locate` does, and when an address cannot be read.
     """
     if not is_remote(source):
         yield locate(format, source)
         return
     remove(folder)
     try:
-        with spark_session(options, "events") as spark:
-            given = source if isinstance(source, Mapping) else _listed(spark, format, str(source))
-            copies: dict[str, list[str | Path]] = {}
-            for role, addresses in by_role(format, given).items():
-                copies[role] = [
-                    _copied(spark, str(address), folder / f"{role}-{number}")
-                    for number, address in enumerate(addresses)
-                ]
-            yield locate(format, copies)
+        yield locate(format, _fetch_all(raw_format(format), source, folder))
     finally:
         remove(folder)
 
 
-def _listed(spark: SparkSession, format: str, address: str) -> dict[str, Sequence[str | Path]]:
-    """Return role -> addresses of the files that a folder holds under their published names."""
-    found: dict[str, Sequence[str | Path]] = {}
-    for role, names in PUBLISHED[format].items():
-        packed = [[f"{address.rstrip('/')}/{name}{ending}" for ending in PACKED] for name in names]
-        there = [next((one for one in choices if _exists(spark, one)), None) for choices in packed]
-        if any(there):
-            found[role] = [one for one in there if one is not None]
-    if REQUIRED[format] not in found:
-        missing = " or ".join(PUBLISHED[format][REQUIRED[format]])
-        raise UserError(f"{address} holds no {missing} (plain, .gz, .zip or .7z).")
-    return found
+def _fetch_all(format: RawFormat, source: Source, folder: Path) -> Files:
+    addresses = source if isinstance(source, Mapping) else _published_addresses(format, str(source))
+    return {
+        role: [
+            _fetch(str(address), folder / f"{role}-{number}") if "://" in str(address) else address
+            for number, address in enumerate(paths)
+        ]
+        for role, paths in paths_by_role(format, addresses).items()
+    }
 
 
-def _exists(spark: SparkSession, address: str) -> bool:
-    path, system = _opened(spark, address)
-    try:
-        return bool(system.exists(path))
-    except FAILURES as error:
-        raise _refusal(address, error) from error
+def _published_addresses(format: RawFormat, address: str) -> dict[str, list[str]]:
+    """Return the addresses, by role, of the files that a remote folder holds under their published names."""
+    addresses: dict[str, list[str]] = {}
+    for role in format.roles:
+        for name in role.published:
+            choices = (f"{address.rstrip('/')}/{name}{ending}" for ending in PACKED)
+            existing = next((choice for choice in choices if _kind(choice) is not None), None)
+            if existing is not None:
+                addresses.setdefault(role.name, []).append(existing)
+        if role.required and role.name not in addresses:
+            raise UserError(f"{address} holds no {' or '.join(role.published)} (plain, .gz, .zip or .7z).")
+    return addresses
 
 
-def _copied(spark: SparkSession, address: str, folder: Path) -> str | Path:
-    if "://" not in address:
-        return address
-    path, system = _opened(spark, address)
+def _fetch(address: str, folder: Path) -> Path:
+    """Copy one remote file to a folder and return its path there."""
+    copy = folder / PurePosixPath(urlsplit(address).path).name
+    kind = _kind(address)
+    if kind == "folder":
+        raise UserError(f"{address} is a folder: give its files, or it alone as `source`.")
+    if kind is None:
+        raise UserError(f"{address} does not exist.")
     folder.mkdir(parents=True)
-    copy = folder / path.getName()
-    try:
-        if system.exists(path) and not system.getFileStatus(path).isFile():
-            raise UserError(f"{address} is a folder: give its files, or it alone as `source`.")
-        # Without the file of checksums that Hadoop would write beside it.
-        system.copyToLocalFile(False, path, _path(spark, str(copy.absolute())), True)
-    except FAILURES as error:
-        raise _refusal(address, error) from error
+    with _refused(address), _open(address) as remote, copy.open("wb") as local:
+        shutil.copyfileobj(remote, local, CHUNK_BYTES)
     return copy
 
 
-def _path(spark: SparkSession, address: str) -> Any:
-    return spark._jvm.org.apache.hadoop.fs.Path(address)  # type: ignore[union-attr]
+def _is_http(address: str) -> bool:
+    return address.startswith(("http://", "https://"))
 
 
-def _opened(spark: SparkSession, address: str) -> tuple[Any, Any]:
-    """Return the JVM's path of an address, and the file system that it belongs to."""
-    if not hasattr(spark, "_jvm"):
-        raise UserError(
-            f"{address} can't be read through Spark Connect: copy the log to a disk that all share."
-        )
+def _kind(address: str) -> str | None:
+    """Return "file" or "folder", None if the address does not exist."""
+    with _refused(address):
+        if _is_http(address):
+            try:
+                urllib.request.urlopen(
+                    urllib.request.Request(address, method="HEAD"), timeout=TIMEOUT_SECONDS
+                ).close()
+            except urllib.error.HTTPError as error:
+                if error.code == 404:
+                    return None
+                raise
+            return "file"
+        system, path = _file_system(address)
+        kind = system.get_file_info(path).type
+        names = {pa.fs.FileType.NotFound: None, pa.fs.FileType.Directory: "folder"}
+        return names.get(kind, "file")
+
+
+def _open(address: str) -> IO[Any]:
+    if _is_http(address):
+        response: IO[Any] = urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS)
+        return response
+    system, path = _file_system(address)
+    stream: IO[Any] = system.open_input_stream(path, compression=None)
+    return stream
+
+
+def _file_system(address: str) -> tuple[pa.fs.FileSystem, str]:
+    """Return the file system of an address, and the path in it. Hadoop's s3a:// is S3 too."""
+    system, path = pa.fs.FileSystem.from_uri(address.replace("s3a://", "s3://", 1))
+    return system, path
+
+
+@contextmanager
+def _refused(address: str) -> Iterator[None]:
+    """Turn an error of the file system or the server into one sentence."""
     try:
-        path = _path(spark, address)
-        return path, path.getFileSystem(spark._jsc.hadoopConfiguration())
-    except FAILURES as error:
-        raise _refusal(address, error) from error
-
-
-def _refusal(address: str, error: Exception) -> UserError:
-    said = error.java_exception.toString() if isinstance(error, Py4JJavaError) else str(error)
-    said = said.strip().splitlines()[0]
-    return UserError(
-        f"{address} can't be read ({said}). Is the address right, and does Spark have its connector "
-        "(spark.conf: {spark.jars.packages: ...}) and your credentials?"
-    )
+        yield
+    except (OSError, pa.ArrowException) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{address} can't be read ({reason}). Check the address and your credentials in the environment "
+            "(such as AWS_ACCESS_KEY_ID); hdfs:// needs HADOOP_HOME and JAVA_HOME."
+        ) from error

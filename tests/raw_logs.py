@@ -1,0 +1,42 @@
+"""Small raw logs written by hand, and the events that are read from them."""
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from rabbithole.artifacts.data import EventsManifest
+from rabbithole.ingest.build import build_events
+from rabbithole.specs.data import EventsSpec
+from rabbithole.specs.spark import SparkOptions
+
+CLICKS = "".join(f"{n // 4},2014-04-07T10:5{n % 4}:09.277Z,{100 + n},0\n" for n in range(40))
+EVENTS = "timestamp,visitorid,event,itemid,transactionid\n"
+PROPERTIES = "timestamp,itemid,property,value\n"
+
+
+def read(
+    folder: Path,
+    format: str,
+    files: dict[str, str | bytes],
+    spark: SparkOptions,
+    *,
+    max_rejected: float = 0.5,
+    drop_duplicates: bool = True,
+) -> tuple[list[dict[str, Any]], EventsManifest]:
+    """Write raw files and build events; return the events in the order of the folder, and the manifest."""
+    raw = folder / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (raw / name).write_bytes(text.encode() if isinstance(text, str) else text)
+    spec = EventsSpec(
+        format=format, source=str(raw), max_rejected=max_rejected, drop_duplicates=drop_duplicates
+    )
+    output = folder / "events"
+    build_events(spec, output=output, rejected=folder / "rejected", spark=spark)
+    return pq.read_table(output).to_pylist(), EventsManifest.of(output)
+
+
+def rejected_lines(folder: Path) -> list[tuple[int, str]]:
+    """Return line number and reason of the rejected lines."""
+    return [(row["line"], row["reason"]) for row in pq.read_table(folder / "rejected").to_pylist()]

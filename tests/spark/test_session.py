@@ -1,0 +1,74 @@
+"""The Spark session: its configuration, tasks by index, and the shuffle."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pytest
+from numpy.typing import NDArray
+
+from rabbithole.spark.session import CLUSTER_VARIABLE, resolve_options, spark_configuration, spark_session
+from rabbithole.spark.shuffle import map_indexed, shuffle
+from rabbithole.specs.spark import PARTITION_BYTES, SparkOptions
+
+
+def test_the_user_s_conf_overrides_the_default(tmp_path: Path) -> None:
+    options = SparkOptions(conf={"spark.driver.memory": "3g"}, threads=5, memory_mb=2000)
+    conf = spark_configuration(options, tmp_path)
+    assert (conf["spark.master"], conf["spark.driver.memory"]) == ("local[5]", "3g")
+    assert spark_configuration(SparkOptions(memory_mb=2000), tmp_path)["spark.driver.memory"] == "1200m"
+    # Otherwise times would be read in the time zone of the machine.
+    assert conf["spark.sql.session.timeZone"] == "UTC"
+
+
+def test_a_cluster_started_for_the_step_overrides_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SparkOptions(threads=2, memory_mb=1000)
+    assert resolve_options(settings) == settings
+    monkeypatch.setenv(CLUSTER_VARIABLE, '{"master": "spark://node:7077", "threads": 8}')
+    expected = SparkOptions(master="spark://node:7077", threads=8, memory_mb=1000)
+    assert resolve_options(settings) == expected
+
+
+def test_a_large_log_has_partitions_that_fit_a_worker() -> None:
+    options = SparkOptions(threads=4)
+    assert [options.partitions(PARTITION_BYTES * size // 9) for size in (0, 9, 81, 82)] == [4, 4, 9, 10]
+
+
+@pytest.mark.spark
+def test_a_nested_session_is_the_outer_one_and_each_index_is_one_task(spark: SparkOptions) -> None:
+    def work(index: int) -> list[pa.RecordBatch]:
+        return [pa.record_batch({"index": pa.array([index]), "process": pa.array([os.getpid()])})] * index
+
+    with spark_session(spark, "outer") as outer, spark_session(SparkOptions(threads=9), "inner") as inner:
+        assert inner is outer
+        schema = pa.schema([("index", pa.int64()), ("process", pa.int64())])
+        table = map_indexed(inner, 4, work, schema)
+    assert list(table["index"].to_pylist()) == [1, 2, 2, 3, 3, 3]
+    assert os.getpid() not in table["process"].to_pylist()
+
+
+@pytest.mark.spark
+def test_a_shuffle_gives_each_partition_its_rows_in_the_order_of_the_log(spark: SparkOptions) -> None:
+    schema = pa.schema([("partition", pa.int32()), ("position", pa.int64())])
+
+    def read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
+        for block in range(3):
+            position = np.arange(10) + 10 * block + 100 * index
+            partition = (position * 7 % 5).astype(np.int32)
+            yield pa.table({"position": position, "partition": partition}), partition
+
+    def gather(partition: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:
+        assert set(rows["partition"].to_pylist()) == {partition}
+        yield from rows.to_batches()
+
+    with spark_session(spark, "shuffle") as session:
+        # Some partitions receive no rows.
+        table = shuffle(session, 3, read, 8, gather, sent=schema, returned=schema)
+    assert table["partition"].to_pylist() == sorted(table["partition"].to_pylist())
+    for partition in range(5):
+        expected = [n for n in range(300) if n % 100 < 30 and n * 7 % 5 == partition]
+        rows = table.filter(pa.compute.equal(table["partition"], partition))
+        assert rows["position"].to_pylist() == expected
