@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from rabbithole.spark.session import SparkOptions, spark_session
+from rabbithole.spark.session import spark_session
+from rabbithole.specs.spark import SparkOptions
 
 
 @pytest.fixture(scope="session")
