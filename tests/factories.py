@@ -95,16 +95,18 @@ def build(
 
     Each step reads and writes `events`, `rejected`, `sessions` and `windows` in the folder.
     """
-    # Imported here, so that tests of training don't wait for PySpark.
-    from rabbithole.ingest.build import build_events
-    from rabbithole.sessions.build import build_sessions
-    from rabbithole.windows.build import build_windows
-
+    # The steps are imported where they run, so that tests of training don't wait for PySpark.
     if events is not None:
+        from rabbithole.ingest.build import build_events
+
         build_events(events, output=folder / "events", rejected=folder / "rejected", spark=spark)
     if sessions is not None:
+        from rabbithole.sessions.build import build_sessions
+
         build_sessions(sessions, events=folder / "events", output=folder / "sessions", spark=spark)
     if windows is not None:
+        from rabbithole.windows.build import build_windows
+
         build_windows(windows, sessions=folder / "sessions", output=folder / "windows", spark=spark)
     return folder
 
