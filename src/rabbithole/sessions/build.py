@@ -21,7 +21,6 @@ from rabbithole.errors import UserError
 from rabbithole.io.asof import AsOfTable
 from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import manifest_path, map_values, part_files, read_part, whole_groups
-from rabbithole.sessions.counts import REPORT_SCHEMA
 from rabbithole.sessions.cutting import cut_sessions, is_transaction
 from rabbithole.sessions.session_task import SESSION_SCHEMA, SessionCounts, SessionPlan, SessionTask
 from rabbithole.sessions.splitting import split_bounds
@@ -34,7 +33,7 @@ from rabbithole.sessions.summary import (
     split_counts,
 )
 from rabbithole.spark.session import spark_session
-from rabbithole.spark.shuffle import map_indexed
+from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
 from rabbithole.specs.data import SessionsSpec
 from rabbithole.specs.spark import SparkOptions
 

@@ -8,9 +8,6 @@ from typing import Any, Self
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
-REPORT_SCHEMA = pa.schema([("counts", pa.string())])
-"""The one row that a task returns: its counts as JSON."""
-
 
 class Counts(BaseModel):
     """Counts of a table, of a task or of all tasks. A field that is not set counts nothing.
@@ -31,11 +28,11 @@ class Counts(BaseModel):
     @classmethod
     def total_of_reports(cls, reports: pa.Table) -> Self:
         """Return the sum of the counts that tasks returned with `to_report`."""
-        return cls.total(map(cls.model_validate_json, reports["counts"].to_pylist()))
+        return cls.total(map(cls.model_validate_json, reports["facts"].to_pylist()))
 
     def to_report(self) -> pa.RecordBatch:
-        """Return the counts as a row of `REPORT_SCHEMA`."""
-        return pa.record_batch({"counts": [self.model_dump_json()]})
+        """Return the counts as a row of `rabbithole.spark.shuffle.REPORT_SCHEMA`."""
+        return pa.record_batch({"facts": [self.model_dump_json()]})
 
 
 def _add(first: Any, second: Any) -> Any:

@@ -18,10 +18,10 @@ from rabbithole.artifacts.data import SessionsManifest, WindowCounts, WindowEven
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import PartWriter, manifest_path, part_files, read_part
-from rabbithole.sessions.counts import REPORT_SCHEMA, Counts
+from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.spark.session import spark_session
-from rabbithole.spark.shuffle import map_indexed
+from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
 from rabbithole.specs.data import WindowsSpec
 from rabbithole.specs.spark import SparkOptions
 from rabbithole.windows.encoder import VALUE_COUNT_SCHEMA, Encoder, VocabularyCounter, fit_encoder
