@@ -2,12 +2,14 @@
 
 import datetime as dt
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import factories
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from factories import BEGIN, Row, session
 from hypothesis import given
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from rabbithole.sessions.session_task import SESSION_SCHEMA, WRITTEN_SCHEMA
 from rabbithole.specs.data import WindowsSpec
 from rabbithole.windows.encoder import Encoder, count_values, fit_encoder
-from rabbithole.windows.fields import CATEGORICAL, FIELDS, FIRST_VALUE, MISSING, NUMERIC, RARE, UNSEEN
+from rabbithole.windows.fields import FIELDS, FIRST_VALUE, MISSING, NUMERIC, RARE, UNSEEN
 from rabbithole.windows.steps import calendar
 
 strings = st.one_of(st.none(), st.sampled_from(["1", "2", "3", ""]), st.text(max_size=3))
@@ -62,17 +64,12 @@ def fit(train: pa.Table, spec: WindowsSpec) -> Encoder:
 
 def field_values(table: pa.Table, timezone: str) -> dict[str, list[list[Any]]]:
     """Return the values of the categorical fields of all steps, by session."""
-    values: dict[str, list[list[Any]]] = {
-        name: table[name].to_pylist() for name in ("event", "item", "category")
-    }
-    times = [np.array(row, "datetime64[us]").astype(np.int64) for row in naive_times(table)]
-    for name in CATEGORICAL[3:]:
-        values[name] = [calendar(row, timezone)[name].to_pylist() for row in times]
+    values = {name: table[name].to_pylist() for name in ("event", "item", "category")}
+    times = pc.list_flatten(table["timestamp"]).cast(pa.int64()).to_numpy()
+    offsets = np.append(0, np.cumsum(pc.list_value_length(table["timestamp"]).to_numpy()))
+    for name, flat in calendar(times, timezone).items():
+        values[name] = [flat[begin:end].to_pylist() for begin, end in pairwise(offsets.tolist())]
     return values
-
-
-def naive_times(table: pa.Table) -> list[list[dt.datetime]]:
-    return [[time.replace(tzinfo=None) for time in row] for row in table["timestamp"].to_pylist()]
 
 
 @given(tables, tables, specs)
