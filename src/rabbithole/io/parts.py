@@ -1,6 +1,6 @@
-"""Parquet folders written and read part by part, one Spark task each, in constant memory.
+"""Write and read Parquet folders part by part, one Spark task per part, in constant memory.
 
-Arrow's own reader and writer are used: they take columns as they are, where Spark's go row by row.
+Arrow's reader and writer are used because they handle columns, whereas Spark's go row by row.
 """
 
 import os
@@ -13,19 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-ROWS = 2**20
-"""Rows that are worked on at once, more where one key holds more."""
+GROUP_ROWS = 2**20
+"""Rows that are processed at once; more if one key has more."""
 
 DICTIONARY_COLUMNS = ("event", "item", "category")
-"""Columns of a few strings over and over: read as a dictionary and codes, so that each is handled once."""
+"""Columns with few distinct strings: read as a dictionary and codes, so that each string is handled once."""
 
 DICTIONARY_TYPE = pa.dictionary(pa.int32(), pa.string())
 
 
 def map_values(function: Callable[[pa.Array], pa.Array], values: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Return `function(values)`, worked out once a distinct value where they are a dictionary and codes.
+    """Return `function(values)`, computed once per distinct value if the values are dictionary-encoded.
 
-    `function` must go value by value; what is null stays null.
+    `function` must map each value by itself; null stays null.
     """
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
@@ -34,33 +34,35 @@ def map_values(function: Callable[[pa.Array], pa.Array], values: pa.Array | pa.C
     return function(values)
 
 
-def whole_groups(batches: Iterable[pa.RecordBatch], key: str, rows: int = ROWS) -> Iterator[pa.Table]:
-    """Yield tables of at least `rows` rows, of which none splits a key; equal keys must stand together."""
+def complete_groups(
+    batches: Iterable[pa.RecordBatch], key: str, rows: int = GROUP_ROWS
+) -> Iterator[pa.Table]:
+    """Yield tables of at least `rows` rows that never split a key; equal keys must be adjacent."""
     pending: list[pa.RecordBatch] = []
-    count, wanted = 0, rows
+    count, target = 0, rows
     for batch in batches:
         if len(batch) == 0:
             continue
         pending.append(batch)
         count += len(batch)
-        if count < wanted:
+        if count < target:
             continue
         table = pa.Table.from_batches(pending).combine_chunks()
-        last = pc.equal(table[key], table[key][-1]).to_numpy()
-        begin = int(np.argmax(last))
-        if begin > 0:
-            yield table.slice(0, begin)
-            rest = table.slice(begin)
-            pending, count, wanted = rest.to_batches(), len(rest), rows
+        is_last_key = pc.equal(table[key], table[key][-1]).to_numpy()
+        start = int(np.argmax(is_last_key))
+        if start > 0:
+            yield table.slice(0, start)
+            rest = table.slice(start)
+            pending, count, target = rest.to_batches(), len(rest), rows
         else:
-            # One key fills it all: wait for twice as much, so that a huge key isn't copied for each batch.
-            pending, wanted = table.to_batches(), 2 * count
+            # The table has one key only: double the target, so that a huge key isn't copied for each batch.
+            pending, target = table.to_batches(), 2 * count
     if pending:
         yield pa.Table.from_batches(pending).combine_chunks()
 
 
 class PartWriter:
-    """Writes `part-00007.parquet` in a folder, whole or not at all; a part without rows leaves no file."""
+    """Writes `part-00007.parquet` in a folder atomically; a part without rows leaves no file."""
 
     def __init__(self, folder: Path, index: int, schema: pa.Schema) -> None:
         self.path = folder / f"part-{index:05}.parquet"
@@ -69,12 +71,12 @@ class PartWriter:
         self.writer: pq.ParquetWriter | None = None
 
     def write(self, table: pa.Table) -> None:
-        """Append a table of exactly the part's schema."""
+        """Append a table, cast to the part's schema."""
         if len(table) == 0:
             return
         if self.writer is None:
             self.partial.parent.mkdir(parents=True, exist_ok=True)
-            # Arrow's own schema is left out: what was coded in memory is a column of strings to any reader.
+            # Without Arrow's schema, columns that were dictionary-encoded in memory are read as strings.
             self.writer = pq.ParquetWriter(
                 self.partial, self.schema, compression="zstd", compression_level=1, store_schema=False
             )
@@ -95,26 +97,26 @@ class PartWriter:
 
 
 def manifest_path(folder: Path) -> Path:
-    """Return where the manifest of a folder lies: `events.json` beside `events/`."""
+    """Return the path of a folder's manifest: `events.json` beside `events/`."""
     return folder.with_name(folder.name + ".json")
 
 
 def data_files(folder: Path) -> list[Path]:
-    """Return every data file below a folder, sorted; names that begin with `_` or `.` are not data."""
+    """Return all data files below a folder, sorted; files whose name starts with `_` or `.` are not data."""
     return sorted(
         path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(("_", "."))
     )
 
 
 def part_files(folder: Path) -> list[Path]:
-    """Return the parts of a folder in order."""
+    """Return the parts of a folder, sorted."""
     return sorted(folder.glob("part-*.parquet"))
 
 
 def read_part(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Yield a part's batches in order, as they were written: at most so much is in memory at once.
+    """Yield the row groups of a part as batches, in order: one at a time is in memory.
 
-    The columns of `REPEATED`, or the values of their lists, come as dictionaries and codes.
+    `DICTIONARY_COLUMNS`, or the values of their lists, are dictionary-encoded.
     """
     metadata = pq.read_metadata(path)
     paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]

@@ -20,7 +20,7 @@ from rabbithole.artifacts.data import EventsManifest, SessionsManifest
 from rabbithole.errors import UserError
 from rabbithole.io.asof import AsOfTable
 from rabbithole.io.atomic import atomic_write, remove
-from rabbithole.io.parts import manifest_path, map_values, part_files, read_part, whole_groups
+from rabbithole.io.parts import complete_groups, manifest_path, map_values, part_files, read_part
 from rabbithole.sessions.cutting import cut_sessions, is_transaction
 from rabbithole.sessions.session_task import SESSION_SCHEMA, SessionCounts, SessionPlan, SessionTask
 from rabbithole.sessions.splitting import split_bounds
@@ -136,7 +136,7 @@ class FirstPass:
             columns += ["item", "cost", "position"]
         if self.spec.sample < 1:
             columns.append("visitor")
-        for events in whole_groups(read_part(self.parts[index], columns), "session_id"):
+        for events in complete_groups(read_part(self.parts[index], columns), "session_id"):
             if self.spec.split.by == "time":
                 cut = cut_sessions(events, self.spec)
                 starts = cut.start_times[cut.kept > 0]

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from rabbithole.artifacts.data import ExclusionCounts, SessionEventCounts
 from rabbithole.io.asof import AsOfTable
-from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, PartWriter, read_part, whole_groups
+from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, PartWriter, complete_groups, read_part
 from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.cutting import SessionCut, cut_sessions
 from rabbithole.sessions.splitting import SPLITS, count_crossings, split_by_hash, split_by_time
@@ -105,7 +105,7 @@ class SessionTask:
         """Write the part and yield its `SessionCounts` as a report."""
         counts = SessionCounts()
         with PartWriter(self.folder, index, WRITTEN_SCHEMA) as part:
-            for events in whole_groups(read_part(self.parts[index]), "session_id"):
+            for events in complete_groups(read_part(self.parts[index]), "session_id"):
                 sessions, of_table = make_sessions(events, self.plan)
                 part.write(sessions)
                 counts += of_table
