@@ -10,7 +10,7 @@ import pytest
 
 from rabbithole.artifacts.base import Manifest
 from rabbithole.artifacts.data import EventsManifest, RejectedManifest, SessionsManifest
-from rabbithole.ingest import lines
+from rabbithole.ingest.lines import RawFile, split_files
 from rabbithole.specs.data import SplitSpec
 from rabbithole.specs.spark import SparkOptions
 
@@ -66,7 +66,7 @@ def rows(folder: Path, *order: str) -> pa.Table:
 
 def test_the_same_log_gives_the_same_bytes(tmp_path: Path, spark: SparkOptions, raw: Path) -> None:
     """Each thread writes a part, so only the rows are equal with another number of threads."""
-    assert len(lines.cut([lines.RawFile("clicks", "", str(raw / "yoochoose-clicks.dat"), 0)], 3)) == 3
+    assert len(split_files([RawFile("clicks", "", str(raw / "yoochoose-clicks.dat"), 0)], 3)) == 3
     three = spark.model_copy(update={"threads": 3})
     first, second = build(raw, tmp_path / "1", three), build(raw, tmp_path / "2", three)
     assert first == second
