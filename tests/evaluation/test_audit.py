@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from window_fixtures import Session, random_sessions, session, write_windows
+from factories import Row, random_windows, window, write_windows
 
 from rabbithole.studies.leak_probe import probe_leaks
 
@@ -21,11 +21,11 @@ SETTINGS = {
 TRAINING = {"batch_size": 64, "epochs": 3, "patience": 3, "unseen_share": 0.0}
 
 
-def nothing(row: Session) -> None:
+def nothing(row: Row) -> None:
     """Leave a session as it is."""
 
 
-def the_purchase_and_the_time_up_to_it(row: Session) -> None:
+def the_purchase_and_the_time_up_to_it(row: Row) -> None:
     """The last event of a buyer is of a kind of its own, and comes after a longer time."""
     row["event"] = [4] * (row["events"] - 1) + [6 if row["buyer"] else 4]
     row["dwell"] = [0.3] * (row["events"] - 1) + [2.0 if row["buyer"] else 0.3]
@@ -40,7 +40,7 @@ PLANTED = {
 }
 
 
-def audited(folder: Path, rows: dict[str, list[Session]]) -> dict[str, Any]:
+def audited(folder: Path, rows: dict[str, list[Row]]) -> dict[str, Any]:
     """Return what an audit of these sessions tells."""
     probe_leaks(
         model="gru",
@@ -61,7 +61,7 @@ def test_a_planted_leak_is_named(leak: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = {}
     for split, count in (("train", 1200), ("valid", 300), ("test", 600)):
-        rows[split] = random_sessions(count, rng, prefix=split, longest=5)
+        rows[split] = random_windows(count, rng, prefix=split, longest=5)
         for row in rows[split]:
             plant(row)
     told = audited(tmp_path, rows)
@@ -79,6 +79,6 @@ def test_sessions_of_test_in_train_are_named(tmp_path: Path) -> None:
 
     None of them has a last event that could be left out.
     """
-    known = [session(f"{week:02}", int(week % 3 == 0), [4], week=[week]) for week in range(4, 57)]
+    known = [window(f"{week:02}", int(week % 3 == 0), [4], week=[week]) for week in range(4, 57)]
     told = audited(tmp_path, dict.fromkeys(("train", "valid", "test"), known * 25))
     assert any("shuffled labels" in finding for finding in told["findings"]), told

@@ -4,26 +4,30 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import factories
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from rabbithole.checks.leak_checks import check
-from rabbithole.ingest.build import build_events
-from rabbithole.ingest.locate import locate
 from rabbithole.io.atomic import read_json, write_json
 from rabbithole.io.parts import data_files
-from rabbithole.sessions.build import build_sessions
 from rabbithole.simulator.write import simulate
-from rabbithole.spark.session import SparkOptions
-from rabbithole.windows.build import build_windows
+from rabbithole.specs.data import SplitSpec
+from rabbithole.specs.spark import SparkOptions
 from rabbithole.windows.fields import FIRST_VALUE
 
-SHOPS = {
-    "yoochoose": {"by": "session", "cost": "purchases", "split": "time"},
-    "retailrocket": {"by": "visitor", "cost": "event", "split": "hash"},
+BY_HASH = SplitSpec(by="hash", shares=(0.6, 0.2, 0.2))
+SHOPS: dict[str, dict[str, Any]] = {
+    "yoochoose": {
+        "by": "session",
+        "cost": "purchases",
+        "split": SplitSpec(by="time", shares=(0.6, 0.2, 0.2)),
+    },
+    "retailrocket": {"split": BY_HASH},
 }
 CARTS = "carts"
 """Retailrocket again, judged at the first cart, of two events or more, by the event and the item alone."""
@@ -33,64 +37,31 @@ CARTS = "carts"
 def made(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> Path:
     """Return a folder with events, sessions and windows of both shops."""
     folder = tmp_path_factory.mktemp("made")
-    for shop, told in SHOPS.items():
+    for shop, changes in SHOPS.items():
         raw, place = folder / f"raw-{shop}", folder / shop
         place.mkdir()
         simulate(format=shop, sessions=3000, seed=0, output=raw)
-        build_events(
-            format=shop,
-            files=locate(shop, str(raw)),
-            output=place / "events",
-            rejected=place / "rejected",
-            max_rejected=0.0,
-            drop_duplicates=True,
-            spark=spark,
-        )
-        build_sessions(
-            events=place / "events",
-            output=place / "sessions",
-            by=told["by"],
-            gap_minutes=None,
-            cost=told["cost"],
-            split={"by": told["split"], "shares": [0.6, 0.2, 0.2]},
-            open_horizon_hours=1.0,
-            seed=0,
-            spark=spark,
-        )
-        build_windows(
-            sessions=place / "sessions",
-            output=place / "windows",
-            length=100,
-            minimum_item_count=2,
-            timezone="UTC",
-            keep_open=False,
-            spark=spark,
+        factories.build(
+            place,
+            spark,
+            events=factories.events_spec(shop, raw),
+            sessions=factories.sessions_spec(open_horizon_hours=1.0, **changes),
+            windows=factories.windows_spec(minimum_item_count=2),
         )
     carts, log = folder / CARTS, folder / "retailrocket"
     shutil.copytree(log / "events", carts / "events")
     shutil.copy(log / "events.json", carts)
-    build_sessions(
-        events=carts / "events",
-        output=carts / "sessions",
-        by="visitor",
-        gap_minutes=30.0,
-        cost="event",
-        split={"by": "hash", "shares": [0.6, 0.2, 0.2]},
-        open_horizon_hours=1.0,
-        seed=0,
-        spark=spark,
-        until="first_cart",
-        minimum_events=2,
-    )
-    build_windows(
-        sessions=carts / "sessions",
-        output=carts / "windows",
-        length=100,
-        minimum_item_count=2,
-        timezone="UTC",
-        keep_open=False,
-        spark=spark,
-        fields=["event", "item"],
+    factories.build(
+        carts,
+        spark,
+        sessions=factories.sessions_spec(
+            gap_minutes=30.0,
+            split=BY_HASH,
+            open_horizon_hours=1.0,
+            until="first_cart",
+            minimum_events=2,
+        ),
+        windows=factories.windows_spec(minimum_item_count=2, fields=("event", "item")),
     )
     return folder
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from window_fixtures import session, write_windows
+from factories import window, write_windows
 
 from rabbithole.evaluation.explain import explain
 from rabbithole.training.score import score
@@ -23,7 +23,7 @@ def signed(count, seed):
         buyer = int(draw.random() < (0.8 if sign else 0.1))
         events = [5 if sign else 4] + [4] * (steps - 1)
         items = draw.integers(4, 20, steps).tolist()
-        rows.append(session(f"{seed}-{number:05d}", buyer, items, event=events))
+        rows.append(window(f"{seed}-{number:05d}", buyer, items, event=events))
     return rows
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from window_fixtures import random_sessions, session, write_windows
+from factories import random_windows, window, write_windows
 
 from rabbithole.errors import UserError
 from rabbithole.models import gradient_boosting
@@ -23,12 +23,12 @@ def windows_of(folder, rows):
 
 def test_features_are_those_counted_by_hand(tmp_path):
     rows = [
-        session(
+        window(
             "a", 1, [7, 7, 9, RARE, UNSEEN, MISSING],
             dwell=[None, 1.0, 2.0, 3.0, 4.0, None], event=[4, 5, 4, 4, 4, 4], category=[6, 6, 6, 6, 8, 8],
             hour=[9, 9, 10, 11, 11, 11],
         ),
-        session("b", 0, [5], event=[5]),
+        window("b", 0, [5], event=[5]),
     ]  # fmt: skip
     windows = windows_of(tmp_path / "w", rows)
     codes = {"event": [4, 5], "category": [6, 8]}
@@ -45,7 +45,7 @@ def test_features_are_those_counted_by_hand(tmp_path):
 
 def test_the_order_of_events_tells_it_nothing(tmp_path):
     rng = np.random.default_rng(0)
-    windows = windows_of(tmp_path / "w", random_sessions(300, rng, prefix="s"))
+    windows = windows_of(tmp_path / "w", random_windows(300, rng, prefix="s"))
     order = np.concatenate(
         [rng.permutation(np.arange(a, b)) for a, b in zip(windows.offsets, windows.offsets[1:], strict=False)]
     )
@@ -58,7 +58,7 @@ def test_the_order_of_events_tells_it_nothing(tmp_path):
 def test_of_a_large_log_it_learns_from_a_draw(tmp_path, monkeypatch):
     """Of 400 sessions 200 ends and 300 beginnings, which weigh as much as all beginnings of 200 sessions."""
     rng = np.random.default_rng(2)
-    train, valid = (windows_of(tmp_path / n, random_sessions(400, rng, prefix=n)) for n in "tv")
+    train, valid = (windows_of(tmp_path / n, random_windows(400, rng, prefix=n)) for n in "tv")
     monkeypatch.setattr(gradient_boosting, "MOST", 200)
     monkeypatch.setattr(gradient_boosting, "MOST_BEGUN", 300)
     given = []
@@ -81,7 +81,7 @@ def test_of_a_large_log_it_learns_from_a_draw(tmp_path, monkeypatch):
 
 def test_what_is_saved_scores_as_what_was_fitted(tmp_path):
     rng = np.random.default_rng(1)
-    train, valid = (windows_of(tmp_path / n, random_sessions(400, rng, prefix=n)) for n in "tv")
+    train, valid = (windows_of(tmp_path / n, random_windows(400, rng, prefix=n)) for n in "tv")
     model = Model.build(settings=SETTINGS, seed=0)
     model.fit(train, np.ones(400), valid, prefixes=True, shift=0.0)
     model.save(tmp_path)

@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from factories import SIZES
 from flax import nnx
-from window_fixtures import SIZES
 
 from rabbithole.models.dilated_conv import TAPS, GatedBlock, dilations_for
 from rabbithole.models.gru_layer import GruLayer, recurrence

@@ -1,25 +1,28 @@
-"""What may never leak into a session: what came after it, and what its visitor bought."""
+"""Later events and purchases never leak into a session."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sessions_by_hand import HASH, event, others, sessions
+import pytest
+from factories import BY_HASH, build_sessions, event, filler_events
 
-from rabbithole.spark.session import SparkOptions
+from rabbithole.specs.spark import SparkOptions
+
+pytestmark = pytest.mark.spark
 
 
 def test_extra_events_after_the_first_transaction_change_no_session(
     tmp_path: Path, spark: SparkOptions
 ) -> None:
-    """Not even whether it counts as open: the share of buyers would hang on what they did afterwards."""
+    """They do not change whether it is open either: later behaviour would change the share of buyers."""
     events = [
         event("1", 0, item="a"),
         event("1", 1, "transaction", item="a", cost=5.0),
         event("2", 3, item="a"),
         event("3", 2390, item="a"),
         event("3", 2391, "transaction", item="a"),
-        *others(*range(10, 41)),
+        *filler_events(*range(10, 41)),
     ]
     extra = [
         event("1", 1, item="z"),
@@ -28,15 +31,14 @@ def test_extra_events_after_the_first_transaction_change_no_session(
         event("1", 2399, item="a"),
         event("3", 2399, "transaction", item="b"),
     ]
-    before, first = sessions(tmp_path / "before", events, spark)
-    after, second = sessions(tmp_path / "after", events + extra, spark)
+    before, first = build_sessions(tmp_path / "before", events, spark)
+    after, second = build_sessions(tmp_path / "after", events + extra, spark)
     assert after == before
     assert (before["1"]["open"], before["3"]["open"]) == (False, True)
-    assert second["splits"] == first["splits"]
+    assert second.splits == first.splits
 
 
-def test_events_after_a_session_s_end_change_no_other_session(tmp_path: Path, spark: SparkOptions) -> None:
-    """A log that was written on for longer tells the same of every session that had ended."""
+def test_a_longer_log_changes_no_session_that_had_ended(tmp_path: Path, spark: SparkOptions) -> None:
     rng = np.random.default_rng(11)
     events = []
     for visitor in range(120):
@@ -49,10 +51,10 @@ def test_events_after_a_session_s_end_change_no_other_session(tmp_path: Path, sp
             events.append(event(str(visitor), minute, kind, item=str(rng.integers(6)), cost=paid))
     last = {row["session_id"]: row["timestamp"] for row in sorted(events, key=lambda row: row["timestamp"])}
     middle = sorted(last.values())[60]
-    settings: dict[str, Any] = {"split": HASH, "cost": "purchases", "open_horizon_hours": 0.0}
+    settings: dict[str, Any] = {"split": BY_HASH, "cost": "purchases", "open_horizon_hours": 0.0}
     short = [row for row in events if row["timestamp"] <= middle]
-    before, _ = sessions(tmp_path / "before", short, spark, **settings)
-    after, _ = sessions(tmp_path / "after", events, spark, **settings)
+    before, _ = build_sessions(tmp_path / "before", short, spark, **settings)
+    after, _ = build_sessions(tmp_path / "after", events, spark, **settings)
     ended = {name for name in before if last[name] < middle}
     assert len(ended) > 40
     assert any(cost is not None for name in ended for cost in before[name]["cost"])
@@ -60,7 +62,7 @@ def test_events_after_a_session_s_end_change_no_other_session(tmp_path: Path, sp
 
 
 def test_costs_come_from_purchases_before_the_session_began(tmp_path: Path, spark: SparkOptions) -> None:
-    """Never from the session's own purchase, from one at the very time it began, or from a later one."""
+    """Costs never come from the session's own purchase, one at the time of its start, or a later one."""
     events = [
         event("1", 0, item="a"),
         event("1", 5, "transaction", item="a", cost=10.0),
@@ -72,9 +74,9 @@ def test_costs_come_from_purchases_before_the_session_began(tmp_path: Path, spar
         event("4", 7, item="a"),
         event("4", 60, item="a"),
         event("5", 9, item="a"),
-        *others(10, 20, 30),
+        *filler_events(10, 20, 30),
     ]
-    rows, manifest = sessions(tmp_path, events, spark, cost="purchases")
+    rows, manifest = build_sessions(tmp_path, events, spark, cost="purchases")
     assert {name: rows[name]["cost"] for name in "12345"} == {
         "1": [None],
         "2": [None],
@@ -82,4 +84,4 @@ def test_costs_come_from_purchases_before_the_session_began(tmp_path: Path, spar
         "4": [10.0, 10.0],
         "5": [30.0],
     }
-    assert manifest["prices"] == 2
+    assert manifest.prices == 2

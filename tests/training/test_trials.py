@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from window_fixtures import random_sessions, write_windows
+from factories import random_windows, write_windows
 
 from rabbithole.studies import ablation as trials
 from rabbithole.studies.ablation_report import ablation_tables
@@ -27,7 +27,7 @@ def test_each_way_keeps_true_probabilities_and_each_moment_has_its_rival(
     monkeypatch.setattr(trials, "WAYS", {name: trials.WAYS[name] for name in ("none", "undersample")})
     rng = np.random.default_rng(0)
     splits = {
-        split: random_sessions(count, rng, prefix=split, buyers=0.15, longest=4)
+        split: random_windows(count, rng, prefix=split, buyers=0.15, longest=4)
         for split, count in (("train", 4000), ("valid", 500), ("test", 2000))
     }
     windows = write_windows(tmp_path / "windows", length=4, **splits)

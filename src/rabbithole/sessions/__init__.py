@@ -1,1 +1,1 @@
-"""Events become labelled sessions, cut before the first purchase."""
+"""Sessions: events are grouped, labelled as buyers or not, cut before the first purchase, and split."""

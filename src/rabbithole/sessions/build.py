@@ -1,15 +1,14 @@
-"""Events to sessions: labelled, cut before the first transaction or at a cart, given to train, valid or test.
+"""The sessions step: from sorted events to labelled sessions, cut before the first purchase, and split.
 
-Events lie sorted in parts that hold whole sessions, so there is no shuffle: each Spark task turns one part
-of events into one part of sessions. What a task must know of the other parts (split boundaries, prices) is
-gathered by a first pass over the columns concerned.
+Events are sorted, and each part holds all events of its keys. So there is no shuffle: each Spark task turns
+one part of events into one part of sessions. What a task must know about the other parts (split bounds,
+prices) comes from a first pass over the columns that it needs.
 """
 
-import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,23 +16,31 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rabbithole.artifacts.data import EventsManifest, SessionsManifest
 from rabbithole.errors import UserError
-from rabbithole.formats.retailrocket import ROOTS
 from rabbithole.io.asof import AsOfTable
 from rabbithole.io.atomic import atomic_write, remove
-from rabbithole.io.manifests import read_manifest, write_manifest
-from rabbithole.io.parts import manifest_path, map_values, part_files, read_part, whole_groups
-from rabbithole.sessions.cutting import Selection, cut_sessions, is_transaction
-from rabbithole.sessions.session_task import SESSION_SCHEMA, SessionPlan, SessionTask
-from rabbithole.sessions.splitting import boundaries
-from rabbithole.sessions.summary import NONE_LEFT, manifest_facts
-from rabbithole.spark.session import SparkOptions, spark_session
+from rabbithole.io.parts import complete_groups, manifest_path, map_values, part_files, read_part
+from rabbithole.sessions.cutting import cut_sessions, is_transaction
+from rabbithole.sessions.session_task import SESSION_SCHEMA, SessionCounts, SessionPlan, SessionTask
+from rabbithole.sessions.splitting import split_bounds
+from rabbithole.sessions.summary import (
+    NO_SESSION,
+    check_counts,
+    length_statistics,
+    session_counts,
+    split_boundaries,
+    split_counts,
+)
+from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
+from rabbithole.specs.data import SessionsSpec
+from rabbithole.specs.spark import SparkOptions
 
-PRICES = "_prices.parquet"
-"""The table of prices by item and time, beside the parts of sessions; readers of the folder pass it by."""
+PRICE_HISTORY = "_prices.parquet"
+"""Prices by item and time. The underscore hides the file from those who read all sessions of the folder."""
 
-PASS = pa.schema(
+FIRST_PASS_SCHEMA = pa.schema(
     [
         ("starts", pa.binary()),
         ("item", pa.string()),
@@ -42,123 +49,102 @@ PASS = pa.schema(
         ("order", pa.int64()),
     ]
 )
-"""What the first pass finds: starts of sessions that keep an event (int64s as bytes), and prices paid."""
+"""Rows of the first pass: starts of sessions that keep an event (the bytes of int64s), or a price paid."""
 
 
-def build_sessions(
-    *,
-    events: Path,
-    output: Path,
-    by: str,
-    gap_minutes: float | None,
-    cost: str,
-    split: Mapping[str, Any],
-    open_horizon_hours: float,
-    seed: int,
-    spark: SparkOptions,
-    until: str = "purchase",
-    minimum_events: int = 1,
-    sample: float = 1.0,
-) -> None:
-    """Write sessions, one row each, and their manifest.
+def build_sessions(spec: SessionsSpec, *, events: Path, output: Path, spark: SparkOptions) -> None:
+    """Write sessions, a row each, and their manifest.
 
-    `by`: "session" (the log's own) or "visitor", either with a gap in minutes after which a new session
-    begins. `cost`: "event" (the event's own) or "purchases" (the item's last known price in purchases
-    before the session began). `split`: {"by": "time" | "hash", "shares": [train, valid, test]}. A session is
-    `open` if its last event before the cut is within the gap (without one: `open_horizon_hours`) of the log's
-    last event, whether it has bought or not: to set aside only those that have not would raise the share of
-    buyers, and to set aside buyers who came back after their purchase would lower it. `until`,
-    `minimum_events`, `sample`: which sessions are looked at, and up to where (see `Choice`); those left out
-    are counted by reason. With "first_cart" a session may go on after what is kept for longer than a gap, so
-    that the horizon holds with one too.
+    A session is open if its last kept event is within the horizon of the log's last event: the gap, or
+    `open_horizon_hours` without a gap. This holds for buyers and others alike. Dropping only non-buyers here
+    would inflate the share of buyers; dropping buyers who came back after their purchase would deflate it.
+    With `until: first_cart` a session may go on for longer than a gap after its last kept event, so
+    `open_horizon_hours` is the horizon even with a gap.
 
-    Raises `UserError` when there are no visitors, no session is left or a split is empty.
+    Raises `UserError` when sessions are by visitor and the log has no visitors, when no session is left, and
+    when a split is empty.
     """
-    facts = read_manifest(events)
-    if by == "visitor" and not facts["visitors"]:
+    log = EventsManifest.of(events)
+    if spec.by == "visitor" and not log.visitors:
         raise UserError(
-            f"Sessions by visitor, but the log of format {facts['format']} names no visitors: "
+            f"Sessions by visitor, but the log of format {log.format} names no visitors: "
             'set sessions.by to "session".'
         )
-    parts = part_files(events)
-    minutes = open_horizon_hours * 60 if gap_minutes is None or until == "first_cart" else gap_minutes
-    plan = SessionPlan(
-        gap_minutes=gap_minutes,
-        choice=Selection(until, minimum_events, sample, seed),
-        horizon=round(minutes * 60e6),
-        log_end=facts["last_microseconds"],
-        shares=tuple(split["shares"]),
-        seed=seed,
+    open_minutes = (
+        spec.open_horizon_hours * 60
+        if spec.gap_minutes is None or spec.until == "first_cart"
+        else spec.gap_minutes
     )
+    parts = part_files(events)
+    plan = SessionPlan(spec, open_from=log.last_microseconds - round(open_minutes * 60e6))
     remove(manifest_path(output))
     with atomic_write(output) as folder:
         folder.mkdir()
         with spark_session(spark, "sessions") as session:
-            by_time = split["by"] == "time"
-            if by_time or cost == "purchases":
-                first = FirstPass(parts, gap_minutes, plan.choice, starts=by_time, prices=cost == "purchases")
-                found = map_indexed(session, len(parts), first, PASS)
-                plan = _planned(plan, found, by_time=by_time, prices=cost == "purchases", folder=folder)
-            done = map_indexed(session, len(parts), SessionTask(parts, folder, plan), REPORT_SCHEMA)
-        if (events / ROOTS).exists():
-            shutil.copyfile(events / ROOTS, folder / ROOTS)
-        found_facts = manifest_facts(
-            [json.loads(row) for row in done["facts"].to_pylist()],
-            split=split,
-            bounds=plan.bounds,
-            visitors=bool(facts["visitors"]),
-            events_in=facts["rows"],
-        )
-    write_manifest(
-        output,
-        **found_facts,
-        by=by,
-        gap_minutes=gap_minutes,
-        open_minutes=minutes,
-        until=until,
-        minimum_events=minimum_events,
-        sample=sample,
-        cost=cost,
+            if spec.split.by == "time" or spec.cost == "purchases":
+                rows = map_indexed(session, len(parts), FirstPass(parts, spec), FIRST_PASS_SCHEMA)
+                plan = _complete_plan(plan, rows)
+            reports = map_indexed(session, len(parts), SessionTask(parts, folder, plan), REPORT_SCHEMA)
+        counts = SessionCounts.total_of_reports(reports)
+        check_counts(counts, log.rows, spec.split, plan.bounds)
+        if plan.prices is not None:
+            prices = plan.prices.table().rename_columns(["item", "time", "price"])
+            pq.write_table(prices, folder / PRICE_HISTORY)
+        if log.category_roots is not None:
+            shutil.copyfile(events / log.category_roots, folder / log.category_roots)
+    sessions = session_counts(counts.groups)
+    SessionsManifest(
+        files=SessionsManifest.digests(output),
+        rows=sessions.sessions,
+        sessions=sessions.sessions,
+        buyers=sessions.buyers,
+        open=sessions.open,
+        dropped=counts.dropped,
+        excluded=counts.excluded,
+        splits=split_counts(counts.groups),
+        split_by=spec.split.by,
+        shares=list(spec.split.shares),
+        boundaries=split_boundaries(plan.bounds, counts.crossings, visitors=bool(log.visitors)),
+        events=counts.events,
+        lengths=length_statistics(counts.groups),
+        by=spec.by,
+        gap_minutes=spec.gap_minutes,
+        open_minutes=open_minutes,
+        until=spec.until,
+        minimum_events=spec.minimum_events,
+        sample=spec.sample,
+        cost=spec.cost,
         prices=None if plan.prices is None else len(plan.prices.keys),
-        schema={field.name: str(field.type) for field in SESSION_SCHEMA},
-    )
+        price_history=None if plan.prices is None else PRICE_HISTORY,
+        category_roots=log.category_roots,
+        columns={field.name: str(field.type) for field in SESSION_SCHEMA},
+    ).write(manifest_path(output))
 
 
 class FirstPass:
-    """The work of a first-pass task: starts of the sessions of one part, and its prices."""
+    """Reads starts of sessions (for a split by time) and prices (for costs from purchases) from a part."""
 
-    def __init__(
-        self,
-        parts: Sequence[Path],
-        gap_minutes: float | None,
-        choice: Selection,
-        *,
-        starts: bool,
-        prices: bool,
-    ) -> None:
+    def __init__(self, parts: Sequence[Path], spec: SessionsSpec) -> None:
         self.parts = parts
-        self.gap_minutes = gap_minutes
-        self.choice = choice
-        self.starts = starts
-        self.prices = prices
+        self.spec = spec
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
-        """Yield rows of `PASS`: many starts, or a price; the other columns are null."""
+        """Yield rows of `FIRST_PASS_SCHEMA`: many starts, or a price; the other columns are null."""
+        prices = self.spec.cost == "purchases"
         columns = ["session_id", "timestamp", "event"]
-        if self.prices:
+        if prices:
             columns += ["item", "cost", "position"]
-        if self.choice.sample < 1:
+        if self.spec.sample < 1:
             columns.append("visitor")
-        for events in whole_groups(read_part(self.parts[index], columns), "session_id"):
-            if self.starts:
-                cut, _ = self.choice(cut_sessions(events, self.gap_minutes), events)
-                starts = cut.first[cut.kept > 0]
-                yield _pass_rows(1, starts=pa.array([starts.tobytes()], pa.binary()))
-            if self.prices:
+        for events in complete_groups(read_part(self.parts[index], columns), "session_id"):
+            if self.spec.split.by == "time":
+                cut = cut_sessions(events, self.spec)
+                starts = cut.start_times[cut.kept > 0]
+                yield _first_pass_rows(1, starts=pa.array([starts.tobytes()], pa.binary()))
+            if prices:
                 paid = pc.and_(map_values(is_transaction, events["event"]), events["cost"].is_valid())
-                rows = events.filter(paid).combine_chunks()
-                for batch in rows.to_batches():
-                    yield _pass_rows(
+                for batch in events.filter(paid).combine_chunks().to_batches():
+                    yield _first_pass_rows(
                         len(batch),
                         item=batch["item"].cast(pa.string()),
                         time=batch["timestamp"],
@@ -167,23 +153,22 @@ class FirstPass:
                     )
 
 
-def _pass_rows(rows: int, **columns: pa.Array) -> pa.RecordBatch:
-    arrays = [columns.get(field.name, pa.nulls(rows, field.type)) for field in PASS]
-    return pa.record_batch(arrays, schema=PASS)
+def _first_pass_rows(rows: int, **columns: pa.Array) -> pa.RecordBatch:
+    arrays = [columns.get(field.name, pa.nulls(rows, field.type)) for field in FIRST_PASS_SCHEMA]
+    return pa.record_batch(arrays, schema=FIRST_PASS_SCHEMA)
 
 
-def _planned(plan: SessionPlan, found: pa.Table, *, by_time: bool, prices: bool, folder: Path) -> SessionPlan:
-    """Return the plan with split boundaries and the table of prices, which is also written."""
+def _complete_plan(plan: SessionPlan, rows: pa.Table) -> SessionPlan:
+    """Add split bounds and prices to the plan, from the rows of the first pass."""
     bounds: NDArray[np.int64] | None = None
-    table: AsOfTable | None = None
-    if by_time:
-        pieces = found["starts"].drop_null().to_pylist()
-        starts = np.concatenate([np.frombuffer(piece, np.int64) for piece in pieces])
+    prices: AsOfTable | None = None
+    if plan.spec.split.by == "time":
+        blocks = rows["starts"].drop_null().to_pylist()
+        starts = np.concatenate([np.frombuffer(block, np.int64) for block in blocks])
         if len(starts) == 0:
-            raise UserError(NONE_LEFT)
-        bounds = boundaries(starts, plan.shares)
-    if prices:
-        paid = found.filter(found["item"].is_valid())
-        table = AsOfTable.build(paid.select(["item", "time", "order", "value"]))
-        pq.write_table(table.table().rename_columns(["item", "time", "price"]), folder / PRICES)
-    return plan.with_(bounds=bounds, prices=table)
+            raise UserError(NO_SESSION)
+        bounds = split_bounds(starts, plan.spec.split.shares)
+    if plan.spec.cost == "purchases":
+        paid = rows.filter(rows["item"].is_valid())
+        prices = AsOfTable.build(paid.select(["item", "time", "order", "value"]))
+    return replace(plan, bounds=bounds, prices=prices)

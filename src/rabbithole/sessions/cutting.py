@@ -1,6 +1,6 @@
-"""Sorted events become sessions: their bounds, their label, and what is left before the first purchase.
+"""Cut sorted events into sessions: where each one begins, its label, and the events that models may see.
 
-All on whole columns: a table of events in, arrays of one entry a session or an event out.
+Everything works on whole columns: a table of events in, arrays with an entry per session or per event out.
 """
 
 from collections.abc import Mapping
@@ -13,32 +13,67 @@ from numpy.typing import NDArray
 
 from rabbithole.io.parts import map_values
 from rabbithole.sessions.splitting import hash_shares
+from rabbithole.specs.data import SessionsSpec
 
 TRANSACTION = "transaction"
+CART = "addtocart"
+
 NEVER = np.iinfo(np.int64).max
+"""The time of a first transaction that does not exist."""
+
+EXCLUSION_REASONS = ("without_cart", "short", "not_drawn")
+"""Why a session with an event before its first transaction may be excluded, in the order of the tests."""
 
 
 @dataclass(frozen=True)
 class SessionCut:
-    """Sessions of a table of events, the ones without an event left included.
+    """The sessions of a table of events, including those of which no event is kept.
 
-    `starts`: int64 [sessions + 1], where each session's events begin in the table; `times`: int64
-    [events], microseconds since 1970; `keep`: bool [events], before the session's first transaction;
-    `kept`: int64 [sessions], how many are; `buyer`: bool [sessions]; `number`: int64 [sessions], counts
-    the sessions of one key from 0.
+    offsets: int64 [sessions + 1], the rows at which sessions begin; times: int64 [events], microseconds since
+    1970; keep: bool [events], events that models may see; kept: int64 [sessions], how many; buyer: bool
+    [sessions]; number: int64 [sessions], counts the sessions of one key from 0; dropped: bool [sessions],
+    no event before the first transaction; excluded: bool [sessions] by reason.
     """
 
-    starts: NDArray[np.int64]
+    offsets: NDArray[np.int64]
     times: NDArray[np.int64]
     keep: NDArray[np.bool_]
     kept: NDArray[np.int64]
     buyer: NDArray[np.bool_]
     number: NDArray[np.int64]
+    dropped: NDArray[np.bool_]
+    excluded: Mapping[str, NDArray[np.bool_]]
 
     @property
-    def first(self) -> NDArray[np.int64]:
+    def lengths(self) -> NDArray[np.int64]:
+        """Return the number of events of each session, kept or not."""
+        return np.diff(self.offsets)
+
+    @property
+    def start_times(self) -> NDArray[np.int64]:
         """Return the time of each session's first event of any kind."""
-        return self.times[self.starts[:-1]]
+        return self.times[self.offsets[:-1]]
+
+
+def cut_sessions(events: pa.Table, spec: SessionsSpec) -> SessionCut:
+    """Cut events into sessions and keep the events and sessions that the spec selects.
+
+    events: sorted by session_id, time and position, with all events of each key. Only kept events decide
+    whether a session is excluded, so an exclusion reveals nothing about later events.
+    """
+    cut = _before_transaction(events, spec.gap_minutes)
+    excluded = {reason: np.zeros(len(cut.kept), dtype=bool) for reason in EXCLUSION_REASONS}
+    if spec.until == "first_cart":
+        until_cart = _until_cart(cut, events["event"])
+        excluded["without_cart"] = (cut.kept > 0) & (until_cart.kept == 0)
+        cut = until_cart
+    if spec.minimum_events > 1:
+        excluded["short"] = (cut.kept > 0) & (cut.kept < spec.minimum_events)
+        cut = _exclude(cut, excluded["short"])
+    if spec.sample < 1:
+        excluded["not_drawn"] = (cut.kept > 0) & ~_drawn(cut, events, spec)
+        cut = _exclude(cut, excluded["not_drawn"])
+    return replace(cut, excluded=excluded)
 
 
 def is_transaction(events: pa.Array) -> pa.Array:
@@ -46,95 +81,56 @@ def is_transaction(events: pa.Array) -> pa.Array:
     return pc.equal(events, TRANSACTION)
 
 
-def cut_sessions(events: pa.Table, gap_minutes: float | None) -> SessionCut:
-    """Find the sessions in events that are sorted by session_id, time and position; keys must be whole.
+def _before_transaction(events: pa.Table, gap_minutes: float | None) -> SessionCut:
+    """Cut events into sessions and keep those before the first transaction.
 
-    With a gap, an event later than that after the one before it begins a new session. Of a buyer, only events
-    *earlier* than the first transaction are kept: what happened at its very time, a view too, may come of it.
+    A session ends where the key changes, and before an event that comes more than the gap after the previous
+    one. A buyer keeps only events *earlier* than the first transaction: an event at the very same time, even
+    a view, may be a result of the purchase.
     """
     times = events["timestamp"].cast(pa.int64()).to_numpy()
     key = events["session_id"].combine_chunks()
     new_key = np.ones(len(events), dtype=bool)
     new_key[1:] = pc.not_equal(key[1:], key[:-1]).to_numpy(zero_copy_only=False)
-    new = new_key.copy()
+    new_session = new_key.copy()
     if gap_minutes is not None:
-        new[1:] |= np.diff(times) > gap_minutes * 60_000_000
-    begins = np.flatnonzero(new)
-    starts = np.append(begins, len(events)).astype(np.int64)
-    lengths = np.diff(starts)
+        new_session[1:] |= np.diff(times) > gap_minutes * 60_000_000
+    begins = np.flatnonzero(new_session)
+    offsets = np.append(begins, len(events)).astype(np.int64)
     transaction = map_values(is_transaction, events["event"]).to_numpy(zero_copy_only=False)
-    first_bought = np.minimum.reduceat(np.where(transaction, times, NEVER), begins)
-    keep = times < np.repeat(first_bought, lengths)
+    purchase_time = np.minimum.reduceat(np.where(transaction, times, NEVER), begins)
+    keep = times < np.repeat(purchase_time, np.diff(offsets))
     kept = np.add.reduceat(keep.astype(np.int64), begins)
-    # Sessions so far, less those before the key's first.
+    # The sessions so far, minus those before the key's first one.
     first_of_key = np.flatnonzero(new_key[begins])
-    per_key = np.diff(np.append(first_of_key, len(begins)))
-    number = np.arange(len(begins)) - np.repeat(first_of_key, per_key)
-    return SessionCut(starts, times, keep, kept, first_bought != NEVER, number)
+    sessions_per_key = np.diff(np.append(first_of_key, len(begins)))
+    number = np.arange(len(begins)) - np.repeat(first_of_key, sessions_per_key)
+    return SessionCut(offsets, times, keep, kept, purchase_time != NEVER, number, kept == 0, {})
 
 
-CART = "addtocart"
+def _until_cart(cut: SessionCut, kinds: pa.ChunkedArray) -> SessionCut:
+    """Keep each session's first add-to-cart and what is earlier; nothing of a session without one.
 
-EXCLUSION_REASONS = ("without_cart", "short", "not_drawn")
-"""Why a session with an event before its first purchase may be left out, in the order of asking."""
-
-Excluded = Mapping[str, NDArray[np.bool_]]
-
-
-@dataclass(frozen=True)
-class Selection:
-    """What is asked of a session.
-
-    `until`: "purchase", or "first_cart" (judged at its first cart before a purchase; one without is left
-    out); `minimum_events`: of what is kept; `sample`: the share drawn, by hash of the visitor (of the session
-    where the log has none) under `seed`.
-    """
-
-    until: str
-    minimum_events: int
-    sample: float
-    seed: int
-
-    def __call__(self, cut: SessionCut, events: pa.Table) -> tuple[SessionCut, Excluded]:
-        """Return the cut in which sessions left out keep no event, and by reason which they are.
-
-        Left out are bool [sessions]. Only what is kept decides, so that no later event can tell.
-        """
-        left_out: dict[str, NDArray[np.bool_]] = {}
-        if self.until == "first_cart":
-            at_cart = _end_at_cart(cut, events["event"])
-            left_out["without_cart"] = (cut.kept > 0) & (at_cart.kept == 0)
-            cut = at_cart
-        if self.minimum_events > 1:
-            left_out["short"] = (cut.kept > 0) & (cut.kept < self.minimum_events)
-            cut = _without(cut, left_out["short"])
-        if self.sample < 1:
-            left_out["not_drawn"] = (cut.kept > 0) & ~self._drawn(cut, events)
-            cut = _without(cut, left_out["not_drawn"])
-        return cut, left_out
-
-    def _drawn(self, cut: SessionCut, events: pa.Table) -> NDArray[np.bool_]:
-        heads = pa.array(cut.starts[:-1])
-        visitor, key = (events[name].take(heads).combine_chunks() for name in ("visitor", "session_id"))
-        # Another key than the split's: else the sample would hold more of one split than of another.
-        return hash_shares(pc.coalesce(visitor, key), f"sample{self.seed % 10**10:010d}") < self.sample
-
-
-def _end_at_cart(cut: SessionCut, kinds: pa.ChunkedArray) -> SessionCut:
-    """Return the cut that keeps of each session its first cart and what is earlier; of one without, nothing.
-
-    Of events at the cart's very time it alone is kept, the first in the log: the others may come of it.
+    Of the events at the cart's very time, only the cart itself is kept (the first in the log): the others may
+    be results of it.
     """
     cart = map_values(lambda values: pc.equal(values, CART), kinds).to_numpy(zero_copy_only=False) & cut.keep
-    begins, lengths = cut.starts[:-1], np.diff(cut.starts)
     rows = np.arange(len(cart))
-    first = np.minimum.reduceat(np.where(cart, rows, len(cart)), begins)
+    first = np.minimum.reduceat(np.where(cart, rows, len(cart)), cut.offsets[:-1])
     time = np.where(first < len(cart), cut.times[np.minimum(first, len(cart) - 1)], -NEVER)
-    keep = (cut.times < np.repeat(time, lengths)) | (rows == np.repeat(first, lengths))
-    return replace(cut, keep=keep, kept=np.add.reduceat(keep.astype(np.int64), begins))
+    keep = (cut.times < np.repeat(time, cut.lengths)) | (rows == np.repeat(first, cut.lengths))
+    return replace(cut, keep=keep, kept=np.add.reduceat(keep.astype(np.int64), cut.offsets[:-1]))
 
 
-def _without(cut: SessionCut, left_out: NDArray[np.bool_]) -> SessionCut:
-    """Return the cut in which some sessions keep nothing."""
-    keep = cut.keep & ~np.repeat(left_out, np.diff(cut.starts))
-    return replace(cut, keep=keep, kept=np.where(left_out, 0, cut.kept))
+def _drawn(cut: SessionCut, events: pa.Table, spec: SessionsSpec) -> NDArray[np.bool_]:
+    """Return which sessions are in the sample: by hash of the visitor, of the session without visitors."""
+    rows = pa.array(cut.offsets[:-1])
+    visitor, key = (events[name].take(rows).combine_chunks() for name in ("visitor", "session_id"))
+    # The split hashes with another key. With the same one, the sample would take more of one split.
+    return hash_shares(pc.coalesce(visitor, key), f"sample{spec.seed % 10**10:010d}") < spec.sample
+
+
+def _exclude(cut: SessionCut, sessions: NDArray[np.bool_]) -> SessionCut:
+    """Keep no event of some sessions, bool [sessions]."""
+    keep = cut.keep & ~np.repeat(sessions, cut.lengths)
+    return replace(cut, keep=keep, kept=np.where(sessions, 0, cut.kept))

@@ -1,1 +1,1 @@
-"""Sessions become windows of codes and numbers."""
+"""Windows: the encoder is fitted on train, and the last steps of each session become codes and numbers."""

@@ -1,4 +1,4 @@
-"""Windows as flat arrays: what training and scoring read, with no padding and no Python per session."""
+"""Windows as ragged arrays, for training and scoring: flat values and offsets, without padding."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from rabbithole.windows.fields import CATEGORICAL, NUMERIC
 
 @dataclass(frozen=True)
 class Windows:
-    """Sessions by session id; the steps of session i are offsets[i] : offsets[i + 1].
+    """Windows of sessions, sorted by session id; the steps of session i are offsets[i] : offsets[i + 1].
 
-    session_id: Arrow strings [n]; buyer: int8 [n]; events: int32 [n], of the whole session;
+    session_id: Arrow strings [n]; buyer: int8 [n]; events: int32 [n], of the session, in the window or not;
     offsets: int64 [n + 1];
-    codes: int32 [total, 7] in the order of CATEGORICAL;
-    numbers: float32 [total, 2] in the order of NUMERIC, NaN where there is none.
+    codes: int32 [total, 7], in the order of CATEGORICAL;
+    numbers: float32 [total, 2], in the order of NUMERIC, NaN where there is no number.
     """
 
     session_id: pa.Array
@@ -37,15 +37,14 @@ class Windows:
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Steps of each session, int64 [n]."""
+        """Return the number of steps of each session, int64 [n]."""
         return np.diff(self.offsets)
 
 
 def take(windows: Windows, rows: NDArray[np.int64]) -> Windows:
-    """Return some sessions of many, in the order of `rows`."""
+    """Return the sessions `rows`, in this order."""
     lengths = windows.lengths[rows]
-    offsets = np.zeros(len(rows) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
+    offsets = _offsets(lengths)
     steps = np.arange(offsets[-1]) + np.repeat(windows.offsets[rows] - offsets[:-1], lengths)
     return Windows(
         windows.session_id.take(pa.array(rows)),
@@ -58,57 +57,51 @@ def take(windows: Windows, rows: NDArray[np.int64]) -> Windows:
 
 
 def concatenate_windows(parts: Sequence[Windows]) -> Windows:
-    """Return the sessions of several parts, one part after the other."""
-    lengths = np.concatenate([part.lengths for part in parts])
-    session_id = pa.concat_arrays([part.session_id for part in parts])
-    arrays = (
-        np.concatenate([getattr(part, name) for part in parts])
-        for name in ("buyer", "events", "codes", "numbers")
+    """Return the sessions of all parts, one part after the other."""
+    return Windows(
+        pa.concat_arrays([part.session_id for part in parts]),
+        np.concatenate([part.buyer for part in parts]),
+        np.concatenate([part.events for part in parts]),
+        _offsets(np.concatenate([part.lengths for part in parts])),
+        np.concatenate([part.codes for part in parts]),
+        np.concatenate([part.numbers for part in parts]),
     )
-    buyer, events, codes, numbers = arrays
-    return Windows(session_id, buyer, events, np.append(0, np.cumsum(lengths)), codes, numbers)
 
 
 def read_windows(files: Sequence[Path]) -> Windows:
-    """Read Parquet files of windows; none of them gives empty arrays.
+    """Read Parquet files of windows; no file gives empty arrays.
 
-    Columns are read one by one, so that the peak of memory is the arrays and one column. Raises `UserError`
-    when the lists of a session are of unlike length.
+    Columns are read one by one, so the peak of memory is the arrays and one column. Raises `UserError` when
+    the lists of a session differ in length.
     """
     if not files:
         return _empty()
     labels = _read(files, ["session_id", "buyer", "events"])
     ids = labels["session_id"].combine_chunks()
     order = pc.array_sort_indices(ids)
-    in_order = bool(pc.all(pc.equal(order, pa.array(np.arange(len(order)), order.type))).as_py())
-    picked = None if in_order else order
-
-    offsets: NDArray[np.int64] | None = None
-    codes = numbers = None
-    for number, field in enumerate(CATEGORICAL + NUMERIC):
-        values, found = _flat(files, field, picked)
-        if offsets is None:
-            offsets = found
-            codes = np.empty((len(values), len(CATEGORICAL)), np.int32)
-            numbers = np.empty((len(values), len(NUMERIC)), np.float32)
-        elif not np.array_equal(offsets, found):
+    if pc.all(pc.equal(order, pa.array(np.arange(len(ids)), order.type))).as_py():
+        # The sessions are sorted already. Not copying the columns saves time and memory.
+        order = None
+    else:
+        labels = labels.take(order)
+    offsets, first_field = _read_lists(files, CATEGORICAL[0], order)
+    codes = np.empty((offsets[-1], len(CATEGORICAL)), np.int32)
+    numbers = np.empty((offsets[-1], len(NUMERIC)), np.float32)
+    codes[:, 0] = first_field
+    columns = [(codes, index, field) for index, field in enumerate(CATEGORICAL) if index > 0]
+    columns += [(numbers, index, field) for index, field in enumerate(NUMERIC)]
+    for array, index, field in columns:
+        field_offsets, values = _read_lists(files, field, order)
+        if not np.array_equal(offsets, field_offsets):
             raise UserError(
-                f"{files[0].parent}: a session has fewer steps of {field!r} than of the field before it."
+                f"{files[0].parent}: {field!r} and {CATEGORICAL[0]!r} of a session differ in length. "
+                "Delete the windows and run again."
             )
-        assert codes is not None and numbers is not None
-        if field in CATEGORICAL:
-            codes[:, number] = values
-        else:
-            numbers[:, number - len(CATEGORICAL)] = values
-    assert offsets is not None and codes is not None and numbers is not None
-    buyer, events = (
-        (labels[name] if picked is None else labels[name].take(picked)).to_numpy()
-        for name in ("buyer", "events")
-    )
+        array[:, index] = values
     return Windows(
-        ids if picked is None else ids.take(picked),
-        buyer.astype(np.int8),
-        events.astype(np.int32),
+        labels["session_id"].combine_chunks(),
+        labels["buyer"].to_numpy().astype(np.int8),
+        labels["events"].to_numpy().astype(np.int32),
         offsets,
         codes,
         numbers,
@@ -119,18 +112,21 @@ def _read(files: Sequence[Path], columns: list[str]) -> pa.Table:
     return pa.concat_tables(pq.read_table(file, columns=columns) for file in files)
 
 
-def _flat(
+def _read_lists(
     files: Sequence[Path], field: str, order: pa.Array | None
-) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return all values of a column of lists, one session after the other, and where each session begins."""
+) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return offsets and flat values of a list column. order: of the sessions, None for that of the files."""
     column = _read(files, [field])[field]
     if order is not None:
         column = column.take(order)
-    lengths = pc.list_value_length(column).combine_chunks().to_numpy(zero_copy_only=False)
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
+    offsets = _offsets(pc.list_value_length(column).combine_chunks().to_numpy(zero_copy_only=False))
     chunks = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    return np.concatenate(chunks) if chunks else np.empty(0, np.float32), offsets
+    return offsets, np.concatenate(chunks) if chunks else np.empty(0, np.float32)
+
+
+def _offsets(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
+    """Return 0 and the running sums of lengths, int64 [n + 1]."""
+    return np.append(0, np.cumsum(lengths)).astype(np.int64)
 
 
 def _empty() -> Windows:

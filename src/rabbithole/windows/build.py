@@ -1,122 +1,107 @@
-"""Sessions to windows: fit the encoder on train, write the last steps of each session as codes and numbers.
+"""The windows step: fit the encoder on train, then write the last steps of each session as codes and numbers.
 
-As in `sessions`, a Spark task turns one part into one part of each split; there is no shuffle.
+As in the sessions step, a Spark task turns one part into one part of each split; there is no shuffle.
 """
 
-import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import Field
 
+from rabbithole.artifacts.data import SessionsManifest, WindowCounts, WindowEventCounts, WindowsManifest
 from rabbithole.errors import UserError
-from rabbithole.formats.retailrocket import ROOTS
 from rabbithole.io.atomic import atomic_write, remove
-from rabbithole.io.manifests import read_manifest, write_manifest
 from rabbithole.io.parts import PartWriter, manifest_path, part_files, read_part
-from rabbithole.sessions.build import PRICES
+from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.splitting import SPLITS
-from rabbithole.spark.session import SparkOptions, spark_session
+from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
-from rabbithole.windows.encoder import COUNTS, Encoder, VocabularyCounter, fit_encoder
-from rabbithole.windows.fields import CATEGORICAL, FIELDS, MISSING, NUMERIC, UNSEEN
-from rabbithole.windows.steps import COLUMNS
+from rabbithole.specs.data import WindowsSpec
+from rabbithole.specs.spark import SparkOptions
+from rabbithole.windows.encoder import VALUE_COUNT_SCHEMA, Encoder, VocabularyCounter, fit_encoder
+from rabbithole.windows.fields import CATEGORICAL, MISSING, NUMERIC, UNSEEN
+from rabbithole.windows.steps import LISTS
 
-SCHEMA = pa.schema(
+WINDOW_SCHEMA = pa.schema(
     [("session_id", pa.string()), ("buyer", pa.int8()), ("events", pa.int32())]
     + [(name, pa.list_(pa.int32())) for name in CATEGORICAL]
     + [(name, pa.list_(pa.float32())) for name in NUMERIC]
 )
 
-BEGINNINGS = ("valid", "test")
-"""Splits of which long sessions are also judged on their first steps, as still running."""
+PREFIX_FOLDERS = {"valid": "valid_prefixes", "test": "test_prefixes"}
+"""Folders by split, with the first steps of sessions longer than the window. They are scored as running."""
 
-FOLDERS = (*SPLITS, *(f"{split}_beginnings" for split in BEGINNINGS))
+FOLDERS = (*SPLITS, *PREFIX_FOLDERS.values())
 
-READ = ["session_id", "split", "buyer", "open", "events", *COLUMNS]
+PRICE_HISTORY = "prices.parquet"
+"""Prices by item and time, which scoring needs for new logs. Only where costs come from purchases."""
+
+COLUMNS = ["session_id", "split", "buyer", "open", "events", *LISTS]
+"""The columns of sessions that a task reads."""
 
 
-def build_windows(
-    *,
-    sessions: Path,
-    output: Path,
-    length: int,
-    minimum_item_count: int,
-    timezone: str,
-    keep_open: bool,
-    spark: SparkOptions,
-    fields: Sequence[str] = FIELDS,
-) -> None:
-    """Write windows of at most `length` steps, a folder a split, the encoder, and the manifest.
+def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: SparkOptions) -> None:
+    """Write windows of at most `length` steps (a folder per split), the encoder, and the manifest.
 
-    `fields`: what models may see of a step; any other is missing at every step, here and wherever the encoder
-    is used again. `keep_open`: whether sessions open at the end of the log are windows too. Where costs come
-    from purchases, their table is carried along (prices.parquet) for scoring. Raises `UserError` when a split
-    holds no session.
+    A field that is not in `spec.fields` is missing at every step, here and wherever the encoder is used.
+    Raises `UserError` when a split holds no session.
     """
+    source = SessionsManifest.of(sessions)
     parts = part_files(sessions)
-    events_in = read_manifest(sessions)["events"]["kept"]
+    roots = _category_roots(sessions / source.category_roots) if source.category_roots else {}
     remove(manifest_path(output))
     with atomic_write(output) as folder:
         for name in FOLDERS:
             (folder / name).mkdir(parents=True)
         with spark_session(spark, "windows") as session:
-            count = VocabularyCounter(
-                parts, length=length, timezone=timezone, keep_open=keep_open, fields=fields
-            )
-            counts = map_indexed(session, len(parts), count, COUNTS)
-            encoder = fit_encoder(
-                counts,
-                length=length,
-                minimum_item_count=minimum_item_count,
-                timezone=timezone,
-                fields=fields,
-                tree=_tree(sessions),
-            )
-            work = Encode(parts, folder, encoder, keep_open=keep_open)
-            done = map_indexed(session, len(parts), work, REPORT_SCHEMA)
-        facts = [json.loads(row) for row in done["facts"].to_pylist()]
-        splits = {split: _total(facts, split) for split in SPLITS}
-        for split, total in splits.items():
-            if total["rows"] == 0:
-                raise UserError(_why_empty(split))
-        events = _events(facts, splits, events_in)
+            values = map_indexed(session, len(parts), VocabularyCounter(parts, spec), VALUE_COUNT_SCHEMA)
+            encoder = fit_encoder(values, spec, roots)
+            task = WindowTask(parts, folder, encoder, keep_open=spec.keep_open)
+            counts = WindowTaskCounts.total_of_reports(map_indexed(session, len(parts), task, REPORT_SCHEMA))
+        _check_counts(counts, source.events.kept)
         encoder.save(folder)
-        if (sessions / PRICES).exists():
-            shutil.copyfile(sessions / PRICES, folder / "prices.parquet")
-    write_manifest(
-        output,
-        rows=sum(total["rows"] for total in splits.values()),
-        splits=splits,
-        open=sum(part["open"] for part in facts),
-        events=events,
-        keep_open=keep_open,
-        sizes=encoder.sizes,
-        rare_items=len(encoder.rare),
-        length=length,
-        minimum_item_count=minimum_item_count,
-        timezone=timezone,
-        fields=list(fields),
-        schema={field.name: str(field.type) for field in SCHEMA},
-    )
+        if source.price_history is not None:
+            shutil.copyfile(sessions / source.price_history, folder / PRICE_HISTORY)
+    WindowsManifest(
+        files=WindowsManifest.digests(output),
+        rows=sum(split.rows for split in counts.splits.values()),
+        splits=counts.splits,
+        open=counts.open,
+        events=counts.events,
+        keep_open=spec.keep_open,
+        sizes=encoder.fitted.sizes,
+        rare_items=len(encoder.fitted.rare),
+        length=spec.length,
+        minimum_item_count=spec.minimum_item_count,
+        timezone=spec.timezone,
+        fields=list(spec.fields),
+        columns={field.name: str(field.type) for field in WINDOW_SCHEMA},
+        price_history=None if source.price_history is None else PRICE_HISTORY,
+    ).write(manifest_path(output))
 
 
-def _tree(sessions: Path) -> dict[str, str]:
-    """Return the root above each category, where the log has a tree of them."""
-    if not (sessions / ROOTS).exists():
-        return {}
-    found = pq.read_table(sessions / ROOTS)
-    return dict(zip(found["category"].to_pylist(), found["root"].to_pylist(), strict=True))
+def _category_roots(path: Path) -> Mapping[str, str]:
+    """Return the root above each category of the shop's category tree."""
+    table = pq.read_table(path)
+    return dict(zip(table["category"].to_pylist(), table["root"].to_pylist(), strict=True))
 
 
-class Encode:
-    """From a part's index to its windows, written, and one row of facts."""
+class WindowTaskCounts(Counts):
+    """Where sessions and events went. open: open sessions that are not in a window."""
+
+    open: int = 0
+    events: WindowEventCounts = WindowEventCounts(total=0, kept=0, open=0, beyond=0)
+    splits: dict[str, WindowCounts] = Field(default={})
+
+
+class WindowTask:
+    """Turns the part of sessions with an index into a part of each folder of windows."""
 
     def __init__(self, parts: Sequence[Path], folder: Path, encoder: Encoder, *, keep_open: bool) -> None:
         self.parts = parts
@@ -125,50 +110,58 @@ class Encode:
         self.keep_open = keep_open
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
-        """Write the part of each split and yield what was found, as JSON."""
-        facts: dict[str, Any] = {
-            **dict.fromkeys(("open", "events_in", "events_open", "events_beyond"), 0),
-            "splits": {split: _nothing() for split in SPLITS},
-        }
+        """Write the parts and yield their `WindowTaskCounts` as a report."""
+        counts = WindowTaskCounts()
         with ExitStack() as stack:
             writers = {
-                name: stack.enter_context(PartWriter(self.folder / name, index, SCHEMA)) for name in FOLDERS
+                name: stack.enter_context(PartWriter(self.folder / name, index, WINDOW_SCHEMA))
+                for name in FOLDERS
             }
-            for batch in read_part(self.parts[index], READ):
-                sessions = pa.Table.from_batches([batch])
-                facts["events_in"] += _sum(sessions["events"])
-                if not self.keep_open:
-                    facts["open"] += _sum(sessions["open"])
-                    facts["events_open"] += _sum(sessions.filter(sessions["open"])["events"])
-                    sessions = sessions.filter(pc.invert(sessions["open"]))
-                facts["events_beyond"] += _sum(
-                    pc.max_element_wise(pc.subtract(sessions["events"], self.encoder.length), 0)
-                )
-                for split in SPLITS:
-                    chosen = sessions.filter(pc.equal(sessions["split"], split)).combine_chunks()
-                    if len(chosen):
-                        self._write(split, chosen, writers, facts["splits"][split])
-        yield pa.record_batch({"facts": [json.dumps(facts)]})
+            for batch in read_part(self.parts[index], COLUMNS):
+                counts += self._write(pa.Table.from_batches([batch]), writers)
+        yield counts.to_report()
 
-    def _write(
-        self, split: str, sessions: pa.Table, writers: dict[str, PartWriter], counts: dict[str, Any]
-    ) -> None:
-        windows = self._windows(sessions, self.encoder.last(sessions))
-        writers[split].write(windows)
-        long = sessions.filter(pc.greater(sessions["events"], self.encoder.length)).combine_chunks()
-        if split in BEGINNINGS and len(long):
-            writers[f"{split}_beginnings"].write(self._windows(long, self.encoder.first(long)))
-        _count(counts, windows, len(long))
+    def _write(self, sessions: pa.Table, writers: Mapping[str, PartWriter]) -> WindowTaskCounts:
+        """Write the windows of sessions and return their counts."""
+        length = self.encoder.fitted.length
+        excluded = sessions.slice(0, 0) if self.keep_open else sessions.filter(sessions["open"])
+        kept = sessions if self.keep_open else sessions.filter(pc.invert(sessions["open"]))
+        splits = {}
+        for split in SPLITS:
+            of_split = kept.filter(pc.equal(kept["split"], split)).combine_chunks()
+            if len(of_split) == 0:
+                continue
+            windows = _with_labels(of_split, self.encoder.encode_last(of_split))
+            writers[split].write(windows)
+            long = of_split.filter(pc.greater(of_split["events"], length)).combine_chunks()
+            if split in PREFIX_FOLDERS and len(long):
+                prefixes = _with_labels(long, self.encoder.encode_first(long))
+                writers[PREFIX_FOLDERS[split]].write(prefixes)
+            splits[split] = _window_counts(windows, len(long))
+        events = WindowEventCounts(
+            total=_sum(sessions["events"]),
+            kept=sum(split.steps for split in splits.values()),
+            open=_sum(excluded["events"]),
+            beyond=_sum(pc.max_element_wise(pc.subtract(kept["events"], length), 0)),
+        )
+        return WindowTaskCounts(open=len(excluded), events=events, splits=splits)
 
-    def _windows(self, sessions: pa.Table, steps: pa.Table) -> pa.Table:
-        labels = {name: sessions[name] for name in ("session_id", "buyer", "events")}
-        return pa.table(labels | {name: steps[name] for name in steps.column_names})
+
+def _with_labels(sessions: pa.Table, steps: pa.Table) -> pa.Table:
+    labels = {name: sessions[name] for name in ("session_id", "buyer", "events")}
+    return pa.table(labels | {name: steps[name] for name in steps.column_names})
 
 
-def _nothing() -> dict[str, Any]:
-    """Return a split's counts before its first session."""
-    counts: dict[str, Any] = {"rows": 0, "buyers": 0, "steps": 0, "cut_short": 0}
-    return counts | {kind: dict.fromkeys(CATEGORICAL, 0) for kind in ("missing", "unseen")}
+def _window_counts(windows: pa.Table, cut_short: int) -> WindowCounts:
+    codes = {name: pc.list_flatten(windows[name]).combine_chunks().to_numpy() for name in CATEGORICAL}
+    return WindowCounts(
+        rows=len(windows),
+        buyers=_sum(windows["buyer"].cast(pa.int64())),
+        steps=len(codes["event"]),
+        cut_short=cut_short,
+        missing={name: int(np.sum(values == MISSING)) for name, values in codes.items()},
+        unseen={name: int(np.sum(values == UNSEEN)) for name, values in codes.items()},
+    )
 
 
 def _sum(values: pa.ChunkedArray) -> int:
@@ -176,37 +169,14 @@ def _sum(values: pa.ChunkedArray) -> int:
     return total
 
 
-def _count(counts: dict[str, Any], windows: pa.Table, cut_short: int) -> None:
-    counts["rows"] += len(windows)
-    counts["buyers"] += pc.sum(windows["buyer"].cast(pa.int64())).as_py()
-    counts["cut_short"] += cut_short
-    for name in CATEGORICAL:
-        codes = pc.list_flatten(windows[name]).combine_chunks().to_numpy()
-        counts["missing"][name] += int(np.sum(codes == MISSING))
-        counts["unseen"][name] += int(np.sum(codes == UNSEEN))
-    counts["steps"] += len(codes)
-
-
-def _total(facts: list[dict[str, Any]], split: str) -> dict[str, Any]:
-    """Add up the parts' counts of a split."""
-    parts = [part["splits"][split] for part in facts]
-    total = {name: sum(part[name] for part in parts) for name in ("rows", "buyers", "steps", "cut_short")}
-    return total | {
-        kind: {name: sum(part[kind][name] for part in parts) for name in CATEGORICAL}
-        for kind in ("missing", "unseen")
-    }
-
-
-def _events(facts: list[dict[str, Any]], splits: dict[str, dict[str, Any]], events_in: int) -> dict[str, int]:
-    """Return where the events went: kept as steps, in sessions left out as open, before the last `length`."""
-    sums = {name: sum(part[f"events_{name}"] for part in facts) for name in ("in", "open", "beyond")}
-    sums["kept"] = sum(total["steps"] for total in splits.values())
-    assert sums["in"] == events_in == sums["kept"] + sums["open"] + sums["beyond"], sums
-    return sums
-
-
-def _why_empty(split: str) -> str:
-    return (
-        f"The {split} split holds no session that is not still open at the end of the log. Take a longer "
-        "log, another split, a smaller sessions.open_horizon_hours (or gap), or sessions.keep_open: true."
-    )
+def _check_counts(counts: WindowTaskCounts, events: int) -> None:
+    """Raise `UserError` if a split is empty; check that every event of the sessions is counted once."""
+    for split in SPLITS:
+        if split not in counts.splits:
+            raise UserError(
+                f"The {split} split holds no session, apart from those still open at the end of the log. "
+                "Take a longer log, another split, a smaller sessions.open_horizon_hours (or gap), or "
+                "sessions.keep_open: true."
+            )
+    parts = counts.events.kept + counts.events.open + counts.events.beyond
+    assert events == counts.events.total == parts, (events, counts.events)

@@ -1,246 +1,200 @@
-"""The encoder: vocabularies and normalisers, fitted on train, that turn steps into codes and numbers."""
+"""The encoder: vocabularies and normalisers, fitted on train, that turn steps into codes and numbers.
+
+Spark tasks count the values of the train windows (`VocabularyCounter`). `fit_encoder` makes vocabularies and
+normalisers from the counts, and `Encoder` applies them to sessions.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rabbithole.io.atomic import read_json, write_json
+from rabbithole.artifacts.data import EncoderFile, NormaliserRecord
 from rabbithole.io.parts import map_values, read_part
+from rabbithole.specs.data import WindowsSpec
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, NUMERIC, RARE, UNSEEN
-from rabbithole.windows.steps import CALENDAR, COLUMNS, LAST_WEEK, Steps, first_steps, last_steps
+from rabbithole.windows.steps import CALENDAR, LAST_WEEK, LISTS, Steps, first_steps, last_steps
 
-NAME = "encoder.json"
+ENCODER_FILE = "encoder.json"
+"""The encoder's file in a folder of windows or of a trained model."""
 
-
-@dataclass(frozen=True)
-class Normaliser:
-    """Mean and deviation of log1p of a number on train."""
-
-    mean: float
-    deviation: float
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """What train taught about the fields that models see; one it does not hold is missing at every step.
-
-    `vocabularies`: each categorical field's values in the order of their codes, from FIRST_VALUE on;
-    `rare`: items seen in train fewer than `minimum_item_count` times; `numeric`: normalisers by field;
-    `roots`: for each category code, from FIRST_VALUE on, the root above it in the shop's category tree,
-    counted from 1, 0 where the tree does not say; empty where there is no tree.
-    """
-
-    vocabularies: Mapping[str, Sequence[Any]]
-    rare: Sequence[str]
-    numeric: Mapping[str, Normaliser]
-    length: int
-    minimum_item_count: int
-    timezone: str
-    roots: Sequence[int] = ()
-    _sets: dict[str, pa.Array] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Return how many codes each categorical field has, the special ones included."""
-        return {name: FIRST_VALUE + len(self.vocabularies.get(name, ())) for name in CATEGORICAL}
-
-    def last(self, sessions: pa.Table) -> pa.Table:
-        """Return the windows of sessions: the nine fields of each one's last `length` steps, as lists."""
-        return self._encode(last_steps(sessions, self.length, self.timezone))
-
-    def first(self, sessions: pa.Table) -> pa.Table:
-        """Return the same of each session's first `length` steps."""
-        return self._encode(first_steps(sessions, self.length, self.timezone))
-
-    def _encode(self, steps: Steps) -> pa.Table:
-        offsets = pa.array(steps.offsets.astype(np.int32))
-        flat: dict[str, pa.Array] = {name: self._codes(name, steps.fields[name]) for name in CATEGORICAL}
-        flat |= {
-            name: self._numbers(name, values)
-            for name, values in zip(NUMERIC, (steps.dwell, steps.cost), strict=True)
-        }
-        return pa.table({name: pa.ListArray.from_arrays(offsets, values) for name, values in flat.items()})
-
-    def _codes(self, name: str, values: pa.Array) -> pa.Array:
-        if name not in self.vocabularies:
-            return pa.array(np.full(len(values), MISSING, np.int32))
-        if name in CALENDAR:
-            # Never missing, and few: a table by value is faster than a search.
-            return pa.array(self._table(name)[values.to_numpy()])
-        return pc.fill_null(map_values(partial(self._known, name), values), MISSING)
-
-    def _known(self, name: str, values: pa.Array) -> pa.Array:
-        """Return the codes of strings, int32; null stays null."""
-        places = pc.index_in(values, value_set=self._set(name))
-        codes = pc.fill_null(pc.add(places, pa.scalar(FIRST_VALUE, pa.int32())), UNSEEN)
-        if name == "item" and len(self.rare):
-            codes = pc.if_else(
-                pc.is_in(values, value_set=self._set("rare")), pa.scalar(RARE, pa.int32()), codes
-            )
-        return pc.if_else(values.is_valid(), codes, pa.scalar(None, pa.int32()))
-
-    def _table(self, name: str) -> NDArray[np.int32]:
-        """Return the codes of a calendar field by value, int32 [LAST_WEEK + 1]."""
-        codes = np.full(LAST_WEEK + 1, UNSEEN, np.int32)
-        values = np.array(self.vocabularies[name], np.int64)
-        codes[values] = FIRST_VALUE + np.arange(len(values))
-        return codes
-
-    def _set(self, name: str) -> pa.Array:
-        if name not in self._sets:
-            values = self.rare if name == "rare" else self.vocabularies[name]
-            self._sets[name] = pa.array(values, pa.string())
-        return self._sets[name]
-
-    def _numbers(self, name: str, values: NDArray[np.float64]) -> pa.Array:
-        if name not in self.numeric:
-            return pa.nulls(len(values), pa.float32())
-        norm = self.numeric[name]
-        normal = (np.log1p(values) - norm.mean) / norm.deviation
-        return pa.array(normal.astype(np.float32), mask=np.isnan(values))
-
-    def save(self, folder: Path) -> None:
-        """Write encoder.json into a folder."""
-        write_json(
-            folder / NAME,
-            {
-                "vocabularies": {name: list(values) for name, values in self.vocabularies.items()},
-                "rare": list(self.rare),
-                "sizes": self.sizes,
-                "roots": list(self.roots),
-                "numeric": {
-                    name: {"transform": "log1p", "mean": norm.mean, "deviation": norm.deviation}
-                    for name, norm in self.numeric.items()
-                },
-                "length": self.length,
-                "minimum_item_count": self.minimum_item_count,
-                "timezone": self.timezone,
-            },
-        )
-
-    @classmethod
-    def load(cls, folder: Path) -> "Encoder":
-        """Read encoder.json from a folder of windows or of a trained model."""
-        told = read_json(folder / NAME)
-        return cls(
-            told["vocabularies"],
-            told["rare"],
-            {name: Normaliser(one["mean"], one["deviation"]) for name, one in told["numeric"].items()},
-            told["length"],
-            told["minimum_item_count"],
-            told["timezone"],
-            told["roots"],
-        )
-
-
-COUNTS = pa.schema(
+VALUE_COUNT_SCHEMA = pa.schema(
     [("field", pa.string()), ("value", pa.string())]
     + [(name, pa.int64()) for name in ("count", "total", "squares")]
 )
-"""What a task returns: a row for each value of a categorical field, and one for each numeric field."""
+"""The count of a categorical field's value; or of a numeric field, with the sums of log1p and its square."""
 
-SCALE = 2**24
-"""Numbers are added up as integers of this scale: their sum is the same in whatever order."""
+SUM_SCALE = 2**24
+"""Numbers are summed as integers of this scale, so that the sum does not depend on the order."""
+
+
+class Encoder:
+    """Turns steps into codes and normalised numbers.
+
+    A field that was not fitted, because the models must not see it, is missing at every step.
+    """
+
+    def __init__(self, fitted: EncoderFile) -> None:
+        self.fitted = fitted
+        self._calendar_codes: dict[str, NDArray[np.int32]] = {}
+        self._value_sets = {"rare": pa.array(fitted.rare, pa.string())}
+        for name, values in fitted.vocabularies.items():
+            if name in CALENDAR:
+                codes = np.full(LAST_WEEK + 1, UNSEEN, np.int32)
+                codes[np.array(values, np.int64)] = FIRST_VALUE + np.arange(len(values))
+                self._calendar_codes[name] = codes
+            else:
+                self._value_sets[name] = pa.array(values, pa.string())
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read the encoder of a folder of windows or of a trained model."""
+        return cls(EncoderFile.read(folder / ENCODER_FILE))
+
+    def save(self, folder: Path) -> None:
+        """Write the encoder into a folder."""
+        self.fitted.write(folder / ENCODER_FILE)
+
+    def encode_last(self, sessions: pa.Table) -> pa.Table:
+        """Return each session's last `length` steps: a list column per field."""
+        return self._encode(last_steps(sessions, self.fitted.length, self.fitted.timezone))
+
+    def encode_first(self, sessions: pa.Table) -> pa.Table:
+        """Return each session's first `length` steps: a list column per field."""
+        return self._encode(first_steps(sessions, self.fitted.length, self.fitted.timezone))
+
+    def _encode(self, steps: Steps) -> pa.Table:
+        columns = {name: self._codes(name, values) for name, values in steps.categorical.items()}
+        columns |= {name: self._numbers(name, values) for name, values in steps.numeric.items()}
+        offsets = pa.array(steps.offsets.astype(np.int32))
+        return pa.table({name: pa.ListArray.from_arrays(offsets, values) for name, values in columns.items()})
+
+    def _codes(self, name: str, values: pa.Array) -> pa.Array:
+        """Return the codes of a categorical field, int32 [steps]."""
+        if name not in self.fitted.vocabularies:
+            return pa.array(np.full(len(values), MISSING, np.int32))
+        if name in CALENDAR:
+            # Calendar values are few and never missing: indexing a table is faster than a search.
+            return pa.array(self._calendar_codes[name][values.to_numpy()])
+        return pc.fill_null(map_values(lambda strings: self._string_codes(name, strings), values), MISSING)
+
+    def _string_codes(self, name: str, values: pa.Array) -> pa.Array:
+        """Return the codes of strings, int32; null stays null."""
+        indices = pc.index_in(values, value_set=self._value_sets[name])
+        codes = pc.fill_null(pc.add(indices, pa.scalar(FIRST_VALUE, pa.int32())), UNSEEN)
+        if name == "item" and self.fitted.rare:
+            rare = pc.is_in(values, value_set=self._value_sets["rare"])
+            codes = pc.if_else(rare, pa.scalar(RARE, pa.int32()), codes)
+        return pc.if_else(values.is_valid(), codes, pa.scalar(None, pa.int32()))
+
+    def _numbers(self, name: str, values: NDArray[np.float64]) -> pa.Array:
+        """Return a normalised numeric field, float32 [steps]; NaN becomes null."""
+        if name not in self.fitted.numeric:
+            return pa.nulls(len(values), pa.float32())
+        normaliser = self.fitted.numeric[name]
+        normal = (np.log1p(values) - normaliser.mean) / normaliser.deviation
+        return pa.array(normal.astype(np.float32), mask=np.isnan(values))
 
 
 class VocabularyCounter:
-    """From a part's index to counts of the values in its train windows."""
+    """Counts the values in the train windows of the part of sessions with an index."""
 
-    def __init__(
-        self, parts: Sequence[Path], *, length: int, timezone: str, keep_open: bool, fields: Sequence[str]
-    ) -> None:
+    def __init__(self, parts: Sequence[Path], spec: WindowsSpec) -> None:
         self.parts = parts
-        self.length = length
-        self.timezone = timezone
-        self.keep_open = keep_open
-        self.fields = fields
+        self.spec = spec
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
-        """Yield rows of `COUNTS`, several for one value where the part is read in several pieces."""
-        for batch in read_part(self.parts[index], ["split", "open", *COLUMNS]):
+        """Yield rows of `VALUE_COUNT_SCHEMA`, for each batch of the part its own."""
+        for batch in read_part(self.parts[index], ["split", "open", *LISTS]):
             sessions = pa.Table.from_batches([batch])
-            chosen = pc.equal(sessions["split"], "train")
-            if not self.keep_open:
-                chosen = pc.and_(chosen, pc.invert(sessions["open"]))
-            train = sessions.filter(chosen).combine_chunks()
+            in_train = pc.equal(sessions["split"], "train")
+            if not self.spec.keep_open:
+                in_train = pc.and_(in_train, pc.invert(sessions["open"]))
+            train = sessions.filter(in_train).combine_chunks()
             if len(train):
-                yield from self._counts(train)
+                yield from count_values(train, self.spec)
 
-    def _counts(self, train: pa.Table) -> Iterator[pa.RecordBatch]:
-        steps = last_steps(train, self.length, self.timezone)
-        for name in (name for name in CATEGORICAL if name in self.fields):
-            counted = pc.value_counts(steps.fields[name].drop_null())
-            values, counts = counted.field("values"), counted.field("counts")
-            yield _rows(name, values.cast(pa.string()), count=counts)
-        for name, numbers in zip(NUMERIC, (steps.dwell, steps.cost), strict=True):
-            if name not in self.fields:
-                continue
-            known = np.log1p(numbers[~np.isnan(numbers)])
-            yield _rows(
+
+def count_values(sessions: pa.Table, spec: WindowsSpec) -> Iterator[pa.RecordBatch]:
+    """Yield rows of `VALUE_COUNT_SCHEMA`: how often each value occurs in the windows of sessions."""
+    steps = last_steps(sessions, spec.length, spec.timezone)
+    for name, values in steps.categorical.items():
+        if name in spec.fields:
+            counted = pc.value_counts(values.drop_null())
+            yield _count_rows(name, counted.field("values").cast(pa.string()), count=counted.field("counts"))
+    for name, numbers in steps.numeric.items():
+        if name in spec.fields:
+            logs = np.log1p(numbers[~np.isnan(numbers)])
+            yield _count_rows(
                 name,
                 pa.nulls(1, pa.string()),
-                count=pa.array([len(known)]),
-                total=pa.array([int(np.rint(known * SCALE).astype(np.int64).sum())]),
-                squares=pa.array([int(np.rint(known**2 * SCALE).astype(np.int64).sum())]),
+                count=pa.array([len(logs)]),
+                total=pa.array([int(np.rint(logs * SUM_SCALE).astype(np.int64).sum())]),
+                squares=pa.array([int(np.rint(logs**2 * SUM_SCALE).astype(np.int64).sum())]),
             )
 
 
-def _rows(field: str, values: pa.Array, **sums: pa.Array) -> pa.RecordBatch:
+def _count_rows(field: str, values: pa.Array, **counts: pa.Array) -> pa.RecordBatch:
     rows = len(values)
-    columns = {name: sums.get(name, pa.nulls(rows, pa.int64())) for name in ("count", "total", "squares")}
+    columns = {name: counts.get(name, pa.nulls(rows, pa.int64())) for name in ("count", "total", "squares")}
     return pa.record_batch({"field": pa.array([field] * rows, pa.string()), "value": values, **columns})
 
 
-def fit_encoder(
-    counts: pa.Table,
-    *,
-    length: int,
-    minimum_item_count: int,
-    timezone: str,
-    fields: Sequence[str],
-    tree: Mapping[str, str],
-) -> Encoder:
-    """Return the encoder that the counts make: vocabularies begin with the most frequent value.
+def fit_encoder(counts: pa.Table, spec: WindowsSpec, category_roots: Mapping[str, str]) -> Encoder:
+    """Return the encoder for rows of `VALUE_COUNT_SCHEMA`. The most frequent value has the first code.
 
-    tree: the root above each category that has one.
+    category_roots: the root above each category in the shop's category tree, empty without a tree.
     """
     sums = counts.group_by(["field", "value"]).aggregate(
         [("count", "sum"), ("total", "sum"), ("squares", "sum")]
     )
     vocabularies: dict[str, list[Any]] = {}
     rare: list[str] = []
-    for name in (name for name in CATEGORICAL if name in fields):
+    for name in (name for name in CATEGORICAL if name in spec.fields):
         rows = sums.filter(pc.equal(sums["field"], name)).sort_by(
             [("count_sum", "descending"), ("value", "ascending")]
         )
         if name == "item":
-            enough = pc.greater_equal(rows["count_sum"], minimum_item_count)
-            rare = sorted(rows.filter(pc.invert(enough))["value"].to_pylist())
-            rows = rows.filter(enough)
+            frequent = pc.greater_equal(rows["count_sum"], spec.minimum_item_count)
+            rare = sorted(rows.filter(pc.invert(frequent))["value"].to_pylist())
+            rows = rows.filter(frequent)
         values = rows["value"].cast(pa.int32()) if name in CALENDAR else rows["value"]
         vocabularies[name] = values.to_pylist()
-    numeric = {
-        name: _normaliser(sums.filter(pc.equal(sums["field"], name))) for name in NUMERIC if name in fields
-    }
-    above = [tree.get(category, "") for category in vocabularies.get("category", ())]
-    numbers = {root: number for number, root in enumerate(sorted({*above} - {""}), 1)}
-    roots = [numbers.get(root, 0) for root in above] if numbers else []
-    return Encoder(vocabularies, rare, numeric, length, minimum_item_count, timezone, roots)
+    return Encoder(
+        EncoderFile(
+            vocabularies=vocabularies,
+            rare=rare,
+            sizes={name: FIRST_VALUE + len(vocabularies.get(name, ())) for name in CATEGORICAL},
+            roots=_root_codes(vocabularies.get("category", []), category_roots),
+            numeric={
+                name: _fit_normaliser(sums.filter(pc.equal(sums["field"], name)))
+                for name in NUMERIC
+                if name in spec.fields
+            },
+            length=spec.length,
+            minimum_item_count=spec.minimum_item_count,
+            timezone=spec.timezone,
+        )
+    )
 
 
-def _normaliser(sums: pa.Table) -> Normaliser:
-    """Return mean and deviation; 0 and 1 where train holds no number, or always the same."""
+def _root_codes(categories: Sequence[str], category_roots: Mapping[str, str]) -> list[int]:
+    """Return each category's root, numbered from 1, 0 if the tree does not hold it; empty without roots."""
+    roots = [category_roots.get(category, "") for category in categories]
+    numbers = {root: number for number, root in enumerate(sorted({*roots} - {""}), 1)}
+    return [numbers.get(root, 0) for root in roots] if numbers else []
+
+
+def _fit_normaliser(sums: pa.Table) -> NormaliserRecord:
+    """Return mean and deviation; 0 and 1 if train holds no number, deviation 1 if all numbers are equal."""
     rows = sums.to_pylist()
     if not rows or rows[0]["count_sum"] == 0:
-        return Normaliser(0.0, 1.0)
+        return NormaliserRecord(mean=0.0, deviation=1.0)
     (row,) = rows
-    mean = row["total_sum"] / SCALE / row["count_sum"]
-    variance = row["squares_sum"] / SCALE / row["count_sum"] - mean**2
-    return Normaliser(mean, float(np.sqrt(variance)) if variance > 1e-9 else 1.0)
+    mean = row["total_sum"] / SUM_SCALE / row["count_sum"]
+    variance = row["squares_sum"] / SUM_SCALE / row["count_sum"] - mean**2
+    return NormaliserRecord(mean=mean, deviation=float(np.sqrt(variance)) if variance > 1e-9 else 1.0)

@@ -1,6 +1,7 @@
-"""What comes next, as classes: the type and the category of the event after each step of a window.
+"""Labels of the next event: the type and the category of the event after each step of a window.
 
-A session ends in a purchase or in no further event, so these two stand beside the types of events.
+A session ends with a purchase or without a further event. These two outcomes are classes besides the event
+types.
 """
 
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rabbithole.io.atomic import read_json
+from rabbithole.artifacts.data import EncoderFile
 from rabbithole.windows.arrays import Windows
+from rabbithole.windows.encoder import ENCODER_FILE
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING
 
 EVENT, CATEGORY = CATEGORICAL.index("event"), CATEGORICAL.index("category")
@@ -18,21 +20,21 @@ EVENT, CATEGORY = CATEGORICAL.index("event"), CATEGORICAL.index("category")
 PURCHASE, END, NO_CATEGORY = "purchase", "end", "no category"
 
 MAX_CATEGORIES = 512
-"""Where train holds more categories than this, the next one is not asked for: each costs an output a
-step, and most are hardly ever seen."""
+"""With more categories in train, the next one is not predicted: each costs an output per step, and most are
+very rare."""
 
 IGNORED = -1
-"""In the place of a class: this step is not asked about."""
+"""The label of a step that counts in neither loss nor metrics."""
 
-Ints = NDArray[np.int32]
+Labels = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
 class Classes:
-    """The names of the classes in their order.
+    """The names of the classes, in order.
 
-    events: the types of events that train holds, then `purchase` and `end`. categories: those that train
-    holds, then `no category` (the log gives none); empty where the next category is not asked for.
+    events: the event types of train, then `purchase` and `end`. categories: those of train, then
+    `no category` (the log contains none); empty if the next category is not predicted.
     """
 
     events: tuple[str, ...]
@@ -40,28 +42,31 @@ class Classes:
 
 
 def read_classes(folder: Path) -> Classes:
-    """Return the classes that an encoder (in a folder of windows or of a trained model) makes."""
-    vocabularies = read_json(folder / "encoder.json")["vocabularies"]
-    # Not there where the models are not shown it.
-    categories = vocabularies.get("category", [])
-    asked = 0 < len(categories) <= MAX_CATEGORIES
-    return Classes((*vocabularies["event"], PURCHASE, END), (*categories, NO_CATEGORY) if asked else ())
+    """Return the classes for the encoder in a folder of windows or of a trained model."""
+    vocabularies = EncoderFile.read(folder / ENCODER_FILE).vocabularies
+    # The encoder has no categories if the models must not see them.
+    categories = tuple(map(str, vocabularies.get("category", [])))
+    if 0 < len(categories) <= MAX_CATEGORIES:
+        categories += (NO_CATEGORY,)
+    else:
+        categories = ()
+    return Classes((*map(str, vocabularies["event"]), PURCHASE, END), categories)
 
 
-def next_event_labels(windows: Windows, classes: Classes, length: int) -> tuple[Ints, Ints]:
+def next_event_labels(windows: Windows, classes: Classes, length: int) -> tuple[Labels, Labels]:
     """Return the class of the next event and of its category for each step, int32 [total] each.
 
-    `NOT_ASKED` stands where no model could know the class (train never held the type or the category);
-    for the category also after a session's last event, which has no next one; and at the end of a window that
-    does not hold its whole session, as sessions of more than `length` events.
+    length: steps of a full window. A label is `IGNORED` where no model could know the class, as train does
+    not contain the type or the category. So is the last step of a window that is cut short (its session has
+    more than `length` events), and for the category, the last step of every session.
     """
     following = np.roll(windows.codes[:, [EVENT, CATEGORY]], -1, axis=0)
     event = np.where(following[:, 0] >= FIRST_VALUE, following[:, 0] - FIRST_VALUE, IGNORED)
     category = np.where(following[:, 1] >= FIRST_VALUE, following[:, 1] - FIRST_VALUE, IGNORED)
     category[following[:, 1] == MISSING] = len(classes.categories) - 1
-    last, whole = windows.offsets[1:] - 1, windows.events <= length
+    last, complete = windows.offsets[1:] - 1, windows.events <= length
     purchase = len(classes.events) - 2
-    event[last] = np.where(whole, np.where(windows.buyer == 1, purchase, purchase + 1), IGNORED)
+    event[last] = np.where(complete, np.where(windows.buyer == 1, purchase, purchase + 1), IGNORED)
     category[last] = IGNORED
     if not classes.categories:
         category[:] = IGNORED

@@ -1,4 +1,4 @@
-"""The steps of sessions as columns: what the encoder counts and encodes, nothing coded yet."""
+"""The steps of sessions as columns, before they are encoded."""
 
 from dataclasses import dataclass
 
@@ -10,29 +10,28 @@ from numpy.typing import NDArray
 
 CALENDAR = ("hour", "weekday", "month", "week")
 LAST_WEEK = 53
-"""The largest value that a field of the calendar has."""
+"""The largest value of a calendar field."""
 
-QUARTER = 15 * 60 * 1_000_000
-"""Microseconds of a quarter of an hour, of which every offset from UTC in use is a multiple."""
+QUARTER_HOUR = 15 * 60 * 1_000_000
+"""Microseconds. Every UTC offset in use is a multiple of a quarter of an hour."""
 
-COLUMNS = ["timestamp", "event", "item", "category", "cost"]
-"""The lists of a session that its steps are made of."""
+LISTS = ["timestamp", "event", "item", "category", "cost"]
+"""The list columns of a session from which its steps are made."""
 
 
 @dataclass(frozen=True)
 class Steps:
     """Steps of sessions, one session after the other.
 
-    `offsets`: int64 [sessions + 1]; `fields`: each categorical field [steps], strings for event, item and
-    category, or dictionaries and codes of them (null: missing), int32 for the calendar's; `dwell`: float64
-    [steps], seconds since the event before, NaN at a session's first; `cost`: float64 [steps], NaN where it
-    is not known.
+    offsets: int64 [sessions + 1]; categorical: by field, [steps], in the order of `CATEGORICAL`: event, item
+    and category are strings or dictionaries of strings (null: missing), calendar fields are int32;
+    numeric: by field, float64 [steps]: dwell is the seconds since the previous event, NaN at a session's
+    first event, cost is NaN where it is unknown.
     """
 
     offsets: NDArray[np.int64]
-    fields: dict[str, pa.Array]
-    dwell: NDArray[np.float64]
-    cost: NDArray[np.float64]
+    categorical: dict[str, pa.Array]
+    numeric: dict[str, NDArray[np.float64]]
 
 
 def last_steps(sessions: pa.Table, length: int, timezone: str) -> Steps:
@@ -49,31 +48,32 @@ def first_steps(sessions: pa.Table, length: int, timezone: str) -> Steps:
 
 
 def _ends(sessions: pa.Table) -> NDArray[np.int64]:
+    """Return the position after each session's last event, among all events."""
     return np.cumsum(pc.list_value_length(sessions["timestamp"]).to_numpy()).astype(np.int64)
 
 
 def _steps(sessions: pa.Table, begins: NDArray[np.int64], ends: NDArray[np.int64], timezone: str) -> Steps:
-    flat = {name: pc.list_flatten(sessions[name]).combine_chunks() for name in COLUMNS}
+    flat = {name: pc.list_flatten(sessions[name]).combine_chunks() for name in LISTS}
     times = flat.pop("timestamp").cast(pa.int64()).to_numpy()
-    # The time since the event before is the session's own, also where that event is outside the window.
+    # The previous event counts even if it is outside the window.
     dwell = np.diff(times, prepend=times[:1]) / 1e6
     dwell[np.append(0, _ends(sessions)[:-1])] = np.nan
     offsets = np.append(0, np.cumsum(ends - begins)).astype(np.int64)
-    places = np.arange(offsets[-1]) + np.repeat(begins - offsets[:-1], np.diff(offsets))
-    taken = {name: values.take(pa.array(places)) for name, values in flat.items()}
-    cost = taken.pop("cost").to_numpy(zero_copy_only=False).astype(np.float64)
-    return Steps(offsets, taken | calendar(times[places], timezone), dwell[places], cost)
+    rows = np.arange(offsets[-1]) + np.repeat(begins - offsets[:-1], np.diff(offsets))
+    categorical = {name: values.take(pa.array(rows)) for name, values in flat.items()}
+    cost = categorical.pop("cost").to_numpy(zero_copy_only=False).astype(np.float64)
+    return Steps(offsets, categorical | calendar(times[rows], timezone), {"dwell": dwell[rows], "cost": cost})
 
 
 def calendar(times: NDArray[np.int64], timezone: str) -> dict[str, pa.Array]:
-    """Return hour (0 to 23), weekday (1 to 7, Monday first), month and ISO week of times, int32 [n].
+    """Return hour (0 to 23), weekday (1 to 7, Monday first), month and ISO week of times, int32 [n] each.
 
-    `times`: int64 microseconds since 1970 in UTC; read on the clocks of `timezone`.
+    times: int64 microseconds since 1970 in UTC; the fields are those of the clock in `timezone`.
     """
-    quarters = times // QUARTER
-    first = int(quarters.min(initial=0)) if len(quarters) == 0 else int(quarters.min())
+    quarters = times // QUARTER_HOUR
+    first = int(quarters.min()) if len(quarters) else 0
     count = int(quarters.max(initial=first)) - first + 1
-    local = pd.DatetimeIndex((first + np.arange(count)) * QUARTER * 1000, tz="UTC").tz_convert(timezone)
+    local = pd.DatetimeIndex((first + np.arange(count)) * QUARTER_HOUR * 1000, tz="UTC").tz_convert(timezone)
     values = (local.hour, local.weekday + 1, local.month, local.isocalendar().week)
     return {
         name: pa.array(np.asarray(value, np.int32)[quarters - first])

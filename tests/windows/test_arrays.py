@@ -1,0 +1,65 @@
+"""Ragged arrays: reading, selecting and joining windows."""
+
+from pathlib import Path
+
+import factories
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from factories import WINDOW_SCHEMA, Row, window
+
+from rabbithole.errors import UserError
+from rabbithole.io.parts import data_files
+from rabbithole.windows.arrays import Windows, concatenate_windows, read_windows, take
+from rabbithole.windows.fields import CATEGORICAL
+
+
+def rows_of(windows: Windows) -> list[Row]:
+    """Return id, label, events and items of each session."""
+    items = windows.codes[:, CATEGORICAL.index("item")]
+    return [
+        {
+            "session_id": windows.session_id[i].as_py(),
+            "buyer": windows.buyer[i],
+            "events": windows.events[i],
+            "item": items[windows.offsets[i] : windows.offsets[i + 1]].tolist(),
+        }
+        for i in range(len(windows))
+    ]
+
+
+def read(folder: Path, rows: list[Row]) -> Windows:
+    return read_windows(data_files(factories.write_windows(folder / "windows", train=rows) / "train"))
+
+
+def test_windows_of_several_files_are_read_in_the_order_of_their_ids(tmp_path: Path) -> None:
+    rows = factories.random_windows(41, np.random.default_rng(3), prefix="s")
+    windows = read(tmp_path, rows[::-1])
+    assert rows_of(windows) == [{name: row[name] for name in rows_of(windows)[0]} for row in rows]
+    assert np.isnan(windows.numbers[windows.offsets[:-1], 0]).all()
+
+
+def test_no_file_gives_empty_windows(tmp_path: Path) -> None:
+    assert len(read_windows([])) == 0
+    assert len(read(tmp_path, [])) == 0
+
+
+def test_taken_and_joined_sessions_keep_their_steps(tmp_path: Path) -> None:
+    windows = read(tmp_path, factories.random_windows(13, np.random.default_rng(4), prefix="s"))
+    order = np.random.default_rng(5).permutation(13)
+    parts = [take(windows, order[:5]), take(windows, order[5:5]), take(windows, order[5:])]
+    joined = concatenate_windows(parts)
+    assert rows_of(joined) == [rows_of(windows)[i] for i in order]
+    back = take(joined, np.argsort(order))
+    np.testing.assert_array_equal(back.codes, windows.codes)
+    np.testing.assert_array_equal(back.numbers, windows.numbers)
+    np.testing.assert_array_equal(back.offsets, windows.offsets)
+
+
+def test_lists_that_differ_in_length_are_an_error(tmp_path: Path) -> None:
+    rows = [window("1", 0, [4, 5, 6]), window("2", 0, [4]) | {"hour": [4, 4]}]
+    path = tmp_path / "part-0.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, WINDOW_SCHEMA), path)
+    with pytest.raises(UserError, match="'hour' and 'event' of a session differ in length"):
+        read_windows([path])
