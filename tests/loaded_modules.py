@@ -1,7 +1,7 @@
 """Which modules of the package the steps of a finished run loaded, beside what their digests cover.
 
-The run must be made with `snakemake(..., list_imports=True)`: then Python lists the modules that it imports in
-the log of each job.
+The run must be made with `snakemake(..., list_imports=True)`. Then Python lists the modules that it imports
+in the log of each job.
 """
 
 import ast

@@ -3,7 +3,6 @@
 import copy
 import difflib
 import json
-import re
 from pathlib import Path
 
 import pytest

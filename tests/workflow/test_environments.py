@@ -5,10 +5,10 @@ import re
 
 import pytest
 import yaml
-from rabbithole.formats.registry import format_names, raw_format
 from workflow_runs import ROOT
 
 from rabbithole.config.validation import model_names
+from rabbithole.formats.registry import format_names, raw_format
 from rabbithole.registry import module_name
 from rabbithole.workflow import digests
 from rabbithole.workflow.code_digest import code_digest

@@ -91,8 +91,8 @@ def windows(
     spec: Annotated[WindowsSpec, _spec(WindowsSpec)], spark: Spark, sessions: Sessions, output: SharedOutput
 ) -> None:
     """Fit the encoder on train and write the last steps of each session as codes and numbers."""
-    from rabbithole.windows.build import build_windows
     from rabbithole.spark.session import resolve_options
+    from rabbithole.windows.build import build_windows
 
     build_windows(spec, sessions=sessions, output=output, spark=resolve_options(spark))
 

@@ -46,8 +46,9 @@ class Sessions(Section):
     )
     until: Literal["purchase", "first_cart"] = Field(
         "purchase",
-        description="What the models see. `purchase`: all events before the first purchase; `first_cart`: all "
-        "events up to the first add-to-cart before it. Then sessions without a cart are excluded and counted.",
+        description="What the models see. `purchase`: all events before the first purchase; `first_cart`: "
+        "all events up to the first add-to-cart before it. Then sessions without a cart are excluded and "
+        "counted.",
     )
     minimum_events: Positive = Field(
         1,
@@ -142,9 +143,9 @@ class Dataset(Section):
     format: str = Field(description="Raw format of the log: `retailrocket` or `yoochoose`.")
     source: str | dict[str, str | list[str]] = Field(
         "simulate",
-        description="`simulate`; or the folder (or address) that holds the files under their published names; "
-        "or a mapping from role to file, such as `{clicks: a.dat, buys: b.dat}`. Files may be plain, .gz, "
-        ".zip or .7z.",
+        description="`simulate`; or the folder (or address) that holds the files under their published "
+        "names; or a mapping from role to file, such as `{clicks: a.dat, buys: b.dat}`. Files may be plain, "
+        ".gz, .zip or .7z.",
     )
     simulate: Simulation = Simulation()
     timezone: str = Field(

@@ -16,8 +16,8 @@ from rabbithole.formats.registry import format_names, raw_format
 INTRODUCTION = """# Settings
 
 Every key of `config.yaml`, with its default and its effect. This page is generated from the settings
-(`make reference`). A file given with `--configfile` merges over `config.yaml`. `NAME` is a name of your choice,
-in lower case. A wrong key or value stops the run before any job, with the nearest right key.
+(`make reference`). A file given with `--configfile` merges over `config.yaml`. `NAME` is a name of your
+choice, in lower case. A wrong key or value stops the run before any job, with the nearest right key.
 """
 
 SIGNS = {Ge: ("at least", "ge"), Gt: ("above", "gt"), Le: ("at most", "le"), Lt: ("below", "lt")}

@@ -60,7 +60,7 @@ class RuleInputs:
 
     def figure(self, wildcards: Wildcards) -> list[str]:
         """Return the files that a figure shows."""
-        files = []
+        files: list[str] = []
         for source in self._figure(wildcards).values():
             files += [source] if isinstance(source, str) else source.values()
         return files

@@ -66,9 +66,10 @@ class StepSpecs:
         """Return the spec of `sessions`. The seed counts only where something is drawn by hash."""
         dataset = self.project.dataset(wildcards)
         by_hash = dataset.split.by == "hash" or dataset.sessions.sample < 1
+        train, valid, test = dataset.split.shares
         return SessionsSpec(
             **dataset.sessions.model_dump(exclude={"keep_open"}),
-            split=SplitSpec(by=dataset.split.by, shares=tuple(dataset.split.shares)),
+            split=SplitSpec(by=dataset.split.by, shares=(train, valid, test)),
             seed=self.project.settings.data_seed if by_hash else 0,
         ).to_json()
 
@@ -196,18 +197,16 @@ class StepSpecs:
 
 def model_settings(model: Network | Trees) -> NetworkSettings | TreesSettings:
     """Return a model's own settings as its step reads them."""
-    return network_settings(model) if model.kind == "network" else TreesSettings(**_own(model))
+    if model.kind == "network":
+        return network_settings(model)
+    return TreesSettings.model_validate(model.model_dump(exclude={"kind"}))
 
 
 def network_settings(model: Network) -> NetworkSettings:
     """Return a network's own settings as its step reads them."""
-    return NetworkSettings(**_own(model))
+    return NetworkSettings.model_validate(model.model_dump(exclude={"kind"}))
 
 
 def network_training(training: Training) -> NetworkTraining:
     """Return how networks are trained, without what changes no result."""
-    return NetworkTraining(**training.model_dump(exclude={"checkpoint_minutes"}))
-
-
-def _own(model: Network | Trees) -> dict[str, int | float]:
-    return model.model_dump(exclude={"kind"})
+    return NetworkTraining.model_validate(training.model_dump(exclude={"checkpoint_minutes"}))
