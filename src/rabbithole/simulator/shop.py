@@ -119,10 +119,10 @@ class Shop(Record):
                         f"{name} is not a distribution over {len(columns)} values in state {state}"
                     )
         if not np.isclose(sum(self.initial), 1, rtol=0, atol=1e-9):
-            raise ValueError(f"initial sums to {sum(self.initial)}, not to 1")
+            raise ValueError(f"initial sums to {sum(self.initial):.6g}, not to 1")
         for state, ending in zip(self.states, self.ending, strict=True):
             if ending > 1:
-                raise ValueError(f"buy + leave is {ending} in state {state}, more than 1")
+                raise ValueError(f"buy + leave is {ending:.6g} in state {state}, more than 1")
         return self
 
     @property
