@@ -1,4 +1,4 @@
-"""The oracle equals sums over every hidden path, computed from the sessions' rows without the oracle's code."""
+"""The oracle equals sums over all hidden paths, computed from the sessions' rows without its code."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import product
