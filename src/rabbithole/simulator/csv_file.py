@@ -1,8 +1,7 @@
 """Write CSV files from columns. Arrow formats the lines: no row passes through Python."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -38,7 +37,7 @@ def take_names(names: list[str], code: NDArray[np.integer]) -> pa.Array:
     return pa.array(names, pa.string()).take(pa.array(code))
 
 
-class CsvFile:
+class CsvFile(AbstractContextManager):
     """A CSV file that grows table by table. No quotes; null is empty; "\\n" ends a line."""
 
     def __init__(self, path: Path, names: list[str], header: bool) -> None:
@@ -55,12 +54,6 @@ class CsvFile:
             table, self.file, csv.WriteOptions(include_header=False, quoting_style="none", batch_size=65536)
         )
 
-    def __enter__(self) -> Self:
-        """Return the file."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the file."""
         self.file.close()

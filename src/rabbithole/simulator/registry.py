@@ -18,13 +18,12 @@ from rabbithole.simulator.shoppers import AfterPurchase, Events
 class Chunk:
     """Sessions that are drawn and written together.
 
-    sessions: the number of labelled sessions; first: the position of the first one among all labelled
-    sessions; unlabelled, first_unlabelled: the same of the sessions that the log holds without their buys.
+    first: labelled sessions before the chunk; labelled, unlabelled: sessions in it. The log does not hold
+    the buys of unlabelled sessions.
     """
 
     first: int
-    sessions: int
-    first_unlabelled: int
+    labelled: int
     unlabelled: int
 
 
@@ -38,7 +37,7 @@ class LogWriter(Protocol):
         """Return how many unlabelled sessions the log holds besides so many labelled ones."""
 
     def session_numbers(self, chunk: Chunk) -> Ints:
-        """Return the numbers of a chunk's sessions in the log: labelled ones, then unlabelled ones."""
+        """Return the numbers in the log of a chunk's labelled sessions, then of its unlabelled ones."""
 
     def write(
         self, chunk: Chunk, numbers: Ints, events: Events, after: AfterPurchase, rng: np.random.Generator

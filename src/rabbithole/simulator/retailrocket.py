@@ -110,7 +110,7 @@ class Writer:
 
     def session_numbers(self, chunk: Chunk) -> Ints:
         """Return the numbers of a chunk's visitors, from 0."""
-        return np.arange(chunk.first, chunk.first + chunk.sessions)
+        return np.arange(chunk.first, chunk.first + chunk.labelled)
 
     def write(
         self, chunk: Chunk, numbers: Ints, events: Events, after: AfterPurchase, rng: np.random.Generator

@@ -16,9 +16,8 @@ Vector = tuple[float, ...]
 Matrix = tuple[Vector, ...]
 
 PER_STATE = (
-    *("initial", "initial_quarter", "initial_weekend", "initial_season"),
-    *("transition", "buy", "leave", "event_emission", "repeat", "rare", "tilt"),
-    *("dwell_median", "dwell_sigma"),
+    *("initial", "initial_quarter", "initial_weekend", "initial_season", "transition", "buy", "leave"),
+    *("event_emission", "repeat", "rare", "tilt", "dwell_median", "dwell_sigma"),
 )
 """Fields with one entry per hidden state; `context_emission` may also be empty."""
 
@@ -61,8 +60,8 @@ class Shop(Record):
     transition: Matrix
     buy: Vector
     leave: Vector
-    # The emissions. An event of a context shows category floor(n u**skew) of the context's n categories, with
-    # u uniform between 0 and 1.
+    # The emissions. An event shows category floor(n u**skew) of the n categories of its context, with u
+    # uniform between 0 and 1.
     event_types: tuple[str, ...]
     event_emission: Matrix
     contexts: tuple[str, ...]
@@ -102,7 +101,7 @@ class Shop(Record):
     @model_validator(mode="after")
     def _is_a_model(self) -> Self:
         """Check the shapes, and that distributions sum to 1."""
-        for name in (*PER_STATE, *(["context_emission"] if self.contexts else [])):
+        for name in [*PER_STATE, *(["context_emission"] if self.contexts else [])]:
             if (count := len(getattr(self, name))) != len(self.states):
                 raise ValueError(f"{name} has {count} entries, not one for each of {len(self.states)} states")
         for name in ("categories", "category_skew"):

@@ -56,13 +56,13 @@ def simulate(spec: SimulateSpec, *, output: Path) -> None:
                 after = draw_after_purchase(shop, samplers, events, rng)
                 session_numbers = writer.session_numbers(chunk)
                 writer.write(chunk, session_numbers, events, after, rng)
-                truth.write_table(truth_table(session_numbers[: chunk.sessions], events))
+                truth.write_table(truth_table(session_numbers[: chunk.labelled], events))
 
             # One chunk is written while the next is drawn. Chunks are written in order.
             pending: Future[None] | None = None
             for number, chunk in enumerate(split_sessions(spec.sessions, writer)):
                 rng = random_stream(spec.seed, 1, number)
-                events = draw_events(shop, samplers, chunk.sessions + chunk.unlabelled, rng)
+                events = draw_events(shop, samplers, chunk.labelled + chunk.unlabelled, rng)
                 if pending is not None:
                     pending.result()
                 pending = thread.submit(write, number, chunk, events)
@@ -76,11 +76,10 @@ def simulate(spec: SimulateSpec, *, output: Path) -> None:
 
 
 def split_sessions(sessions: int, writer: LogWriter) -> Iterator[Chunk]:
-    """Yield the chunks of a log with so many labelled sessions, and its unlabelled ones."""
+    """Yield the chunks of a log with so many labelled sessions, in order."""
     for first in range(0, sessions, SESSIONS_PER_CHUNK):
-        count = min(SESSIONS_PER_CHUNK, sessions - first)
-        first_unlabelled = writer.unlabelled(first)
-        yield Chunk(first, count, first_unlabelled, writer.unlabelled(first + count) - first_unlabelled)
+        end = min(first + SESSIONS_PER_CHUNK, sessions)
+        yield Chunk(first, end - first, writer.unlabelled(end) - writer.unlabelled(first))
 
 
 def random_stream(seed: int, *key: int) -> np.random.Generator:

@@ -23,7 +23,7 @@ WITHOUT_PRICE = 0.53
 """Share of bought rows whose price and quantity are written as 0."""
 
 LABELLED_PER_TEST = 4
-"""Labelled sessions for each session of the test file. The numbers of the latter are divisible by five."""
+"""Labelled sessions for each session of the test file. So every fifth number is one of the test file."""
 
 SHOP = Shop(
     format="yoochoose",
@@ -113,10 +113,12 @@ class Writer:
         return sessions // LABELLED_PER_TEST
 
     def session_numbers(self, chunk: Chunk) -> Ints:
-        """Return numbers that are not divisible by five, then the test file's, which are."""
-        order = np.arange(chunk.first, chunk.first + chunk.sessions)
-        test = np.arange(chunk.first_unlabelled, chunk.first_unlabelled + chunk.unlabelled)
-        return np.concatenate([order + order // LABELLED_PER_TEST + 1, (test + 1) * (LABELLED_PER_TEST + 1)])
+        """Return numbers that five does not divide, then those of the test file, which it divides."""
+        labelled = np.arange(chunk.first, chunk.first + chunk.labelled)
+        test = self.unlabelled(chunk.first) + np.arange(chunk.unlabelled)
+        return np.concatenate(
+            [labelled + labelled // LABELLED_PER_TEST + 1, (test + 1) * (LABELLED_PER_TEST + 1)]
+        )
 
     def write(
         self, chunk: Chunk, numbers: Ints, events: Events, after: AfterPurchase, rng: np.random.Generator
@@ -133,7 +135,7 @@ class Writer:
             item = np.concatenate([item, after.item])[order]
             context = np.concatenate([context, after.context])[order]
         category = self._draw_categories(np.where(time < self.shop.context_from_ms, 0, context), rng)
-        split = int(np.searchsorted(session, chunk.sessions))
+        split = int(np.searchsorted(session, chunk.labelled))
         for file, part in ((self.clicks, slice(0, split)), (self.test, slice(split, None))):
             file.write(
                 numbers[session[part]],
@@ -141,7 +143,7 @@ class Writer:
                 self.catalogue.item[item[part]],
                 take_names(self.categories, category[part]),
             )
-        rows = np.flatnonzero(after.bought_session < chunk.sessions)
+        rows = np.flatnonzero(after.bought_session < chunk.labelled)
         rows = rows[rng.permutation(len(rows))]
         bought = after.bought_item[rows]
         priced = rng.random(len(rows)) >= WITHOUT_PRICE
