@@ -88,7 +88,7 @@ def simulated(folder: Path, shop: str, sessions: int) -> Path:
     """Return a simulated log; write it if it does not exist."""
     raw = folder / f"{shop}-{sessions}"
     if not raw.exists():
-        settings = SimulateSpec(format=shop, sessions=sessions, seed=0).to_json()
+        settings = SimulateSpec(shop=shop, sessions=sessions, seed=0).to_json()
         began = time.perf_counter()
         command = [
             sys.executable,

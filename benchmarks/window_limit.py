@@ -1,14 +1,19 @@
-"""Shows how much of what the oracle knows stands in a window, or in train, at all, for a simulated log.
+"""Measure how much of the oracle's knowledge is in a window, or in train, for a simulated log.
 
-    python benchmarks/window_limit.py limit/results/yoochoose
+    python benchmarks/window_limit.py oracle-gap/results/yoochoose
 
-The oracle is told each item's class, and whether it is a rare one. A window shows less: the class by the
-item's category where the log gives one at that time (Retailrocket), else by its price where that is known
-(prices within a class vary), else not at all; and an item without a code of its own may be rare or popular.
-A second reader knows of items what a window shows, and a third what train's sessions tell of them besides:
-a price or a category that any of them shows, and by what shoppers an item is looked at, as their other events
-tell of them. All know the simulator's parameters, which a network has to learn too, from the same sessions:
-so the third is about what a model could reach that has seen no more than train.
+The oracle knows each item's class, and whether the item is rare. A window shows less:
+
+- the class by the item's category, if the log has one at that time (Retailrocket);
+- otherwise by the item's price, if it is known (prices vary within a class), or not at all;
+- an item without a code of its own may be rare or popular.
+
+The first scorer knows about items only what a window shows. The second scorer also knows what the sessions of
+train show about them: a price or category that any of them shows, and which shoppers view an item, judging
+from the other events of their sessions.
+
+Both know the simulator's parameters. A network has to learn these from the same sessions. So the second
+scorer is about the best that a model can do which has seen nothing but train.
 """
 
 from collections.abc import Iterator
@@ -17,186 +22,201 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import pyarrow as pa
 import typer
 from numpy.typing import NDArray
 from sklearn.metrics import log_loss, roc_auc_score
 
-from rabbithole.io.atomic import read_json
-from rabbithole.simulator.catalogue import Catalogue, read_catalogue
+from rabbithole.artifacts.data import EncoderFile
+from rabbithole.simulator.catalogue import Catalogue, read_shop
 from rabbithole.simulator.chain import clock_cells, forward, initial_table
-from rabbithole.simulator.oracle import flat, read_sessions, sessions_of
-from rabbithole.simulator.posterior import ObservedEvents, best_scores, log_emission, scores_from
-from rabbithole.simulator.shop import Shop, from_json
+from rabbithole.simulator.observation import flatten, observe_sessions, session_tables
+from rabbithole.simulator.posterior import (
+    ObservedSessions,
+    log_emission,
+    posteriors_from_emission,
+    purchase_posteriors,
+)
+from rabbithole.simulator.shop import Floats, Shop
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-WINDOW = 100
-ROUNDS = 3
-"""Passes over train: what is known of the other items of a session tells of an item."""
 
-ITEMS = frozenset({"repeat", "rare", "tilt"})
-"""What an item tells, in the words of `log_emission`."""
+WINDOW = 100
+
+PASSES = 3
+"""Passes over train. From the second one on, a session's other items help to recognise an item."""
+
+ITEM_EMISSIONS = frozenset({"repeat", "rare", "tilt"})
+"""The parts of `log_emission` that depend on the item."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """What is known of items without a window.
+class ItemKnowledge:
+    """What is known about items without a window.
 
-    logs: [items, classes], log likelihoods of each class; told: [items], where they hold what windows show.
+    log_likelihood: [items, classes], of each class; known: [items], where it contains what windows show.
     """
 
-    logs: Floats
-    told: Bools
+    log_likelihood: Floats
+    known: Bools
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some sessions: their events, where each begins, its start, who bought, and what is shown of the items.
+    """Some sessions of a split.
 
-    offsets: [n + 1]; start: [n], milliseconds; buyer: [n]; shown: [events, classes], chances of each class.
+    buyer: [n]. shown: [events, classes], probability of each class by what the window shows of the item.
     """
 
-    seen: ObservedEvents
-    offsets: Ints
-    start: Ints
+    sessions: ObservedSessions
     buyer: Bools
     shown: Floats
 
 
 def main(
-    results: Annotated[Path, typer.Argument(help="a data set's folder with raw, sessions and windows")],
+    results: Annotated[Path, typer.Argument(help="folder of a data set with raw, sessions and windows")],
 ) -> None:
-    """Score the test sessions with all that the oracle knows, and with less; print how good that is."""
-    told = read_json(results / "raw/parameters.json")
-    shop, catalogue = from_json(told["shop"]), read_catalogue(results / "raw" / told["items"])
-    coded = np.isin(
-        catalogue.item.astype(str), read_json(results / "windows/encoder.json")["vocabularies"]["item"]
-    )
-    nothing = Known(np.zeros((len(coded), shop.classes)), np.zeros(len(coded), bool))
-    learned = nothing
-    for _ in range(ROUNDS):
-        learned = told_by_train(shop, catalogue, results / "sessions", coded, learned)
-    found: dict[str, list[Floats]] = {}
+    """Score the test sessions with all that the oracle knows, and with less; print AUC and log loss."""
+    shop, catalogue = read_shop(results / "raw/parameters.json")
+    vocabulary = EncoderFile.read(results / "windows/encoder.json").vocabularies["item"]
+    coded = np.isin(catalogue.item.astype(str), vocabulary)
+    by_window = ItemKnowledge(np.zeros((len(coded), shop.classes)), np.zeros(len(coded), bool))
+    by_train = by_window
+    for _ in range(PASSES):
+        by_train = learn_items(shop, catalogue, results / "sessions", coded, by_train)
+    scorers = {
+        "true parameters; items as the window shows them": by_window,
+        "true parameters; items as train and the window show them": by_train,
+    }
+    scores: dict[str, list[Floats]] = {name: [] for name in ("the oracle", *scorers)}
     labels = []
     for part in parts(shop, catalogue, results / "sessions", "test"):
         labels.append(part.buyer)
-        best = best_scores(shop, catalogue, part.seen, part.offsets, part.start, WINDOW, []).ended
-        found.setdefault("the oracle", []).append(best)
-        for name, known in (("what a window shows", nothing), ("and what train tells of items", learned)):
-            emission = log_emission(shop, catalogue, part.seen, ITEMS)
-            emission += log_items(shop, catalogue, part, known, coded)
-            score = scores_from(shop, emission, part.offsets, part.start, WINDOW, []).ended
-            found.setdefault(name, []).append(score)
+        scores["the oracle"].append(purchase_posteriors(shop, catalogue, part.sessions, WINDOW, []).ended)
+        for name, items in scorers.items():
+            emission = log_emission(shop, catalogue, part.sessions.events, ITEM_EMISSIONS)
+            emission += log_items(shop, catalogue, part, items, coded)
+            posteriors = posteriors_from_emission(shop, emission, part.sessions, WINDOW, [])
+            scores[name].append(posteriors.ended)
     buyer = np.concatenate(labels)
-    for name, scores in found.items():
-        score = np.concatenate(scores)
+    for name, columns in scores.items():
+        score = np.concatenate(columns)
         print(f"{name}: AUC {roc_auc_score(buyer, score):.4f}, log loss {log_loss(buyer, score):.6f}")
 
 
 def parts(shop: Shop, catalogue: Catalogue, sessions: Path, split: str) -> Iterator[Part]:
     """Yield the sessions of a split."""
-    classes, items = classes_by_price(shop, catalogue), pa.array(catalogue.item).cast(pa.string())
-    for table in sessions_of(sessions, split, keep_open=False, more=["cost"]):
-        seen, offsets, time = read_sessions(shop, items, table)
-        given = {
-            name: ~flat(table[name]).is_null().to_numpy(zero_copy_only=False) for name in ("category", "cost")
-        }
-        shown = np.full((len(seen.item), shop.classes), 1 / shop.classes)
-        shown[given["cost"]] = classes[seen.item[given["cost"]]]
+    by_price = classes_by_price(shop, catalogue)
+    for table in session_tables(sessions, split, keep_open=False, columns=["cost"]):
+        observed = observe_sessions(shop, catalogue, table)
+        item = observed.events.item
+        shown = np.full((len(item), shop.classes), 1 / shop.classes)
+        priced = flatten(table["cost"]).is_valid().to_numpy(zero_copy_only=False)
+        shown[priced] = by_price[item[priced]]
         if not shop.contexts:
-            groups = catalogue.group[seen.item[given["category"]]]
-            shown[given["category"]] = np.eye(shop.classes)[groups % shop.classes]
+            # Without contexts, the category reveals the class.
+            categorised = flatten(table["category"]).is_valid().to_numpy(zero_copy_only=False)
+            item_class = catalogue.group[item[categorised]] % shop.classes
+            shown[categorised] = np.eye(shop.classes)[item_class]
         buyer = table["buyer"].to_numpy(zero_copy_only=False).astype(bool)
-        yield Part(seen, offsets, time[offsets[:-1]], buyer, shown)
+        yield Part(observed, buyer, shown)
 
 
 def classes_by_price(shop: Shop, catalogue: Catalogue) -> Floats:
-    """Return each item's chances of being of each class, given its price alone; [items, classes]."""
-    away = np.log(catalogue.price / shop.price_middle)[:, None] - shop.price_slope * shop.class_position
-    chances = np.exp(-0.5 * (away / shop.price_spread) ** 2)
-    return np.asarray(chances / chances.sum(1, keepdims=True))
+    """Return the probability of each class of an item given only its price; [items, classes]."""
+    deviation = np.log(catalogue.price / shop.price_median)[:, None] - shop.price_slope * shop.class_position
+    weights = np.exp(-0.5 * (deviation / shop.price_sigma) ** 2)
+    return np.asarray(weights / weights.sum(1, keepdims=True))
 
 
-def chances_of(part: Part, known: Known) -> Floats:
-    """Return the chances of the classes of each event's item, [events, classes]."""
-    logs, by_window = known.logs[part.seen.item], ~known.told[part.seen.item]
+def class_probabilities(part: Part, items: ItemKnowledge) -> Floats:
+    """Return the probability of each class of each event's item; [events, classes]."""
+    item = part.sessions.events.item
+    logs, by_window = items.log_likelihood[item], ~items.known[item]
     with np.errstate(divide="ignore"):
         logs[by_window] += np.log(part.shown[by_window])
-    chances = np.exp(logs - logs.max(1, keepdims=True))
-    return np.asarray(chances / chances.sum(1, keepdims=True))
+    return softmax(logs)
 
 
-def log_items(shop: Shop, catalogue: Catalogue, part: Part, known: Known, coded: Bools) -> Floats:
-    """Return log P(item | state) as `emission.log_items` does, but by the chances of its classes.
+def softmax(logs: Floats) -> Floats:
+    """Return exp(logs), scaled to sum to 1 per row."""
+    weights = np.exp(logs - logs.max(1, keepdims=True))
+    return np.asarray(weights / weights.sum(1, keepdims=True))
 
-    coded: which items have a code of their own; of these it is taken to be known whether they are rare.
+
+def log_items(shop: Shop, catalogue: Catalogue, part: Part, items: ItemKnowledge, coded: Bools) -> Floats:
+    """Return log P(item | state, previous item) by the probabilities of the item's classes; [events, S].
+
+    coded: [items], which items have a code of their own. For these it is known whether they are rare.
     """
-    seen = part.seen
+    events = part.sessions.events
     rare, repeat = np.array(shop.rare), np.array(shop.repeat)
-    popular = (1 - rare) * (chances_of(part, known) @ shop.class_shares.T)
-    is_rare, own = catalogue.group[seen.item] >= shop.classes, coded[seen.item]
-    hidden = np.mean(~own[~is_rare])
+    popular = (1 - rare) * (class_probabilities(part, items) @ shop.class_shares.T)
+    is_rare, has_code = catalogue.group[events.item] >= shop.classes, coded[events.item]
+    share_without_code = np.mean(~has_code[~is_rare])
     new = np.where(is_rare[:, None], rare / shop.classes, popular)
-    new[~own] = popular[~own] * hidden + rare / shop.classes
-    later, same = seen.before >= 0, seen.before == seen.item
+    new[~has_code] = popular[~has_code] * share_without_code + rare / shop.classes
+    later, same = events.previous >= 0, events.previous == events.item
     new[later] *= 1 - repeat
-    new[same] = new[same] * catalogue.share[seen.item[same]][:, None] + repeat
+    new[same] = new[same] * catalogue.share[events.item[same]][:, None] + repeat
     return np.asarray(np.log(new))
 
 
-def told_by_train(shop: Shop, catalogue: Catalogue, sessions: Path, coded: Bools, known: Known) -> Known:
-    """Return what train tells of the items with a code.
+def learn_items(
+    shop: Shop, catalogue: Catalogue, sessions: Path, coded: Bools, items: ItemKnowledge
+) -> ItemKnowledge:
+    """Return what train shows about the items with a code.
 
-    Each look at an item counts by the shopper's state, as the session's other events and its end tell it.
-    known: what an earlier pass found, for the items of these other events.
+    Each view of an item counts by the shopper's state, inferred from the session's other events and its end.
+    items: the result of an earlier pass, for the items of these other events.
     """
-    looks, counts = np.zeros_like(known.logs), np.zeros(len(coded))
-    shares = np.zeros(shop.classes)
-    shown, told = np.zeros_like(known.logs), np.zeros(len(coded), bool)
+    log_views, views = np.zeros_like(items.log_likelihood), np.zeros(len(coded))
+    class_views = np.zeros(shop.classes)
+    shown, known = np.zeros_like(items.log_likelihood), np.zeros(len(coded), bool)
     for part in parts(shop, catalogue, sessions, "train"):
-        seen = part.seen
-        ours = coded[seen.item]
-        clear = ours & (part.shown.max(1) > 1.5 / shop.classes)
+        events = part.sessions.events
+        has_code = coded[events.item]
+        clear = has_code & (part.shown.max(1) > 1.5 / shop.classes)
         with np.errstate(divide="ignore"):
-            shown[seen.item[clear]] = np.log(part.shown[clear])
-        told[seen.item[clear]] = True
-        # Who looks at the same item again tells of himself, not of the item.
-        new = ours & (seen.before != seen.item) & (catalogue.group[seen.item] < shop.classes)
-        classes = states(shop, catalogue, part, known, coded)[new] @ shop.class_shares
-        np.add.at(looks, seen.item[new], np.log(classes))
-        counts += np.bincount(seen.item[new], minlength=len(counts))
-        shares += classes.sum(0)
-    # By whom an item of a class is looked at, not how often one is.
-    return Known(looks - counts[:, None] * np.log(shares / counts.sum()) + shown, told)
+            shown[events.item[clear]] = np.log(part.shown[clear])
+        known[events.item[clear]] = True
+        # A repeated view says something about the shopper, not about the item.
+        new = has_code & (events.previous != events.item) & (catalogue.group[events.item] < shop.classes)
+        classes = state_probabilities(shop, catalogue, part, items, coded)[new] @ shop.class_shares
+        np.add.at(log_views, events.item[new], np.log(classes))
+        views += np.bincount(events.item[new], minlength=len(views))
+        class_views += classes.sum(0)
+    # Without the classes' overall shares: it matters who views an item, not how often its class is viewed.
+    overall = np.log(class_views / views.sum())
+    return ItemKnowledge(log_views - views[:, None] * overall + shown, known)
 
 
-def states(shop: Shop, catalogue: Catalogue, part: Part, known: Known, coded: Bools) -> Floats:
-    """Return the chances of each state at each event, without its own item but that it is a new popular one.
+def state_probabilities(
+    shop: Shop, catalogue: Catalogue, part: Part, items: ItemKnowledge, coded: Bools
+) -> Floats:
+    """Return P(state | the session without this event's item, which is a new popular one); [events, S].
 
-    By all else of the session: the events before and after, and how it ended; [events, states].
+    The forward-backward algorithm: everything before and after the event, and how the session ended.
     """
-    seen, offsets, length = part.seen, part.offsets, np.diff(part.offsets)
-    rest = log_emission(shop, catalogue, seen, ITEMS)
-    whole = rest + log_items(shop, catalogue, part, known, coded)
-    initial = initial_table(shop)[clock_cells(shop, part.start)]
+    events, offsets = part.sessions.events, part.sessions.offsets
+    length = np.diff(offsets)
+    without_item = log_emission(shop, catalogue, events, ITEM_EMISSIONS)
+    emission = without_item + log_items(shop, catalogue, part, items, coded)
+    initial = initial_table(shop)[clock_cells(shop, part.sessions.start())]
     end = np.where(part.buyer[:, None], shop.buy, shop.leave)
-    backwards = (offsets[:-1] + offsets[1:] - 1).repeat(length) - np.arange(len(whole))
-    steps = list(range(1, int(length.max()) + 1))
-    _, past = forward(initial, shop.running, whole, offsets, steps)
-    _, future = forward(end, shop.running.T, whole[backwards], offsets, steps)
+    backwards = (offsets[:-1] + offsets[1:] - 1).repeat(length) - np.arange(len(emission))
+    steps = range(1, int(length.max()) + 1)
+    _, past = forward(initial, shop.continuation, emission, offsets, steps)
+    _, future = forward(end, shop.continuation.T, emission[backwards], offsets, steps)
     before, after = initial.repeat(length, 0), end.repeat(length, 0)
     for step in steps[:-1]:
-        which, weights = past[step]
-        longer = length[which] > step
-        before[offsets[which[longer]] + step] = weights[longer] @ shop.running
-        after[offsets[which[longer] + 1] - 1 - step] = future[step][1][longer] @ shop.running.T
+        index, weights = past[step]
+        longer = length[index] > step
+        before[offsets[index[longer]] + step] = weights[longer] @ shop.continuation
+        after[offsets[index[longer] + 1] - 1 - step] = future[step][1][longer] @ shop.continuation.T
     with np.errstate(divide="ignore"):
-        logs = rest + np.log(before) + np.log(after) + np.log(1 - np.array(shop.rare))
-    logs[seen.before >= 0] += np.log(1 - np.array(shop.repeat))
-    chances = np.exp(logs - logs.max(1, keepdims=True))
-    return np.asarray(chances / chances.sum(1, keepdims=True))
+        logs = without_item + np.log(before) + np.log(after) + np.log(1 - np.array(shop.rare))
+    logs[events.previous >= 0] += np.log(1 - np.array(shop.repeat))
+    return softmax(logs)
 
 
 if __name__ == "__main__":

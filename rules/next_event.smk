@@ -81,7 +81,7 @@ rule next_event_oracle:
         runtime=120,
     params:
         spec=SPECS.oracle,
-        code=CODE.next_event_oracle,
+        code=code_digest(digests.NEXT_EVENT_ORACLE),
     message:
         "Evaluating the oracle's next events on {wildcards.dataset}"
     shell:

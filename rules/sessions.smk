@@ -109,7 +109,7 @@ rule oracle:
         runtime=120,
     params:
         spec=SPECS.oracle,
-        code=CODE.oracle,
+        code=code_digest(digests.ORACLE),
     message:
         "Scoring {wildcards.dataset} with the oracle"
     shell:

@@ -48,7 +48,7 @@ WINDOWS = WindowsSpec(
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a log that is large enough for several tasks."""
     folder = tmp_path_factory.mktemp("raw") / "log"
-    simulate(SimulateSpec(format="yoochoose", sessions=20_000, seed=1), output=folder)
+    simulate(SimulateSpec(shop="yoochoose", sessions=20_000, seed=1), output=folder)
     return folder
 
 

@@ -1,107 +1,142 @@
-"""What the simulator must be told about a shop: a closed record of plain numbers, readable from JSON."""
+"""The parameters of a simulated shop: a hidden Markov model of its shoppers, and its catalogue."""
 
-from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
+
+from rabbithole.artifacts.base import Artifact, Record
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+Vector = tuple[float, ...]
+Matrix = tuple[Vector, ...]
+
+PER_STATE = (
+    *("initial", "initial_quarter", "initial_weekend", "initial_season", "transition", "buy", "leave"),
+    *("event_emission", "repeat", "rare", "tilt", "dwell_median", "dwell_sigma"),
+)
+"""Fields with one entry per hidden state; `context_emission` may also be empty."""
 
 
-@dataclass(frozen=True)
-class Shop:
-    """A hidden Markov shopper and the shop that it moves through.
+class Shop(Record):
+    """A hidden Markov model with S states.
 
-    With S states. A shopper in state z emits an event; then it buys with probability `buy[z]`, leaves with
-    `leave[z]`, or goes on to another state by row z of `go`. Only the first state depends on the clock.
-    Given the state, the parts of an event are independent of each other:
+    A shopper in state z emits an event. Then it buys with probability `buy[z]`, leaves with probability
+    `leave[z]`, or moves to another state by row z of `transition`. Only the initial distribution depends on
+    the clock. Given the state, the parts of an event are independent of each other:
 
-    * its type, by row z of `kind` (columns: `kinds`);
-    * its context, by row z of `context` (columns: `contexts`; none where the shop's log has no contexts,
-      and always the missing one before `context_from`);
-    * the item: the one before again with probability `repeat[z]`, else a new one, drawn from the rare items
-      with probability `rare[z]`, else from the popular ones; a popular item's class x in [-1, 1] has weight
-      exp(`tilt[z]` x), a rare item's class is the same for all states;
-    * the time since the event before: lognormal with median `dwell_median[z]` seconds and deviation
-      `dwell_sigma[z]` of its logarithm, cut at `dwell_cap` seconds.
+    * its type, by row z of `event_emission` (columns: `event_types`);
+    * its context, by row z of `context_emission` (columns: `contexts`). Before `context_from` every event
+      shows the first context, which is the missing one. A shop without categories has no contexts;
+    * its item: the item of the event before with probability `repeat[z]`, else a new one. A new item is one
+      of the rare items with probability `rare[z]`, else a popular one. The class x in [-1, 1] of a popular
+      item has the weight exp(`tilt[z]` x); all classes of rare items are equally likely;
+    * the time since the event before: lognormal with median `dwell_median[z]` seconds and standard deviation
+      `dwell_sigma[z]` of its logarithm, at most `dwell_cap` seconds.
+
+    Raises `pydantic.ValidationError`, a ValueError, when the parameters are not a model.
     """
 
     format: str
     states: tuple[str, ...]
-    # The clock: the log's span in UTC, the shop's distance from UTC, and when shoppers come.
+    # The clock: the log's span (ISO times, UTC), the shop's time zone, and the weights of the hours of the
+    # day and of the weekdays (from Monday) in which sessions start.
     begin: str
     end: str
-    clock_hours: int
-    hour_weight: tuple[float, ...]
-    weekday_weight: tuple[float, ...]
-    # The first state: shares, and factors on them by the quarter of the day (from 0, 6, 12, 18 o'clock), at
-    # weekends, and at the top of a season's wave (13 weeks; its inverse at the bottom).
-    initial: tuple[float, ...]
-    initial_quarter: tuple[tuple[float, ...], ...]
-    initial_weekend: tuple[float, ...]
-    initial_season: tuple[float, ...]
+    utc_offset_hours: int
+    hour_weight: Vector
+    weekday_weight: Vector
+    # The initial distribution, and factors on it: by the quarter of the day (from 0, 6, 12, 18 o'clock; a row
+    # per state), at weekends, and at the top of a season's wave (13 weeks; the inverse at the bottom).
+    initial: Vector
+    initial_quarter: Matrix
+    initial_weekend: Vector
+    initial_season: Vector
     # The chain.
-    go: tuple[tuple[float, ...], ...]
-    buy: tuple[float, ...]
-    leave: tuple[float, ...]
-    # What an event shows.
-    kinds: tuple[str, ...]
-    kind: tuple[tuple[float, ...], ...]
+    transition: Matrix
+    buy: Vector
+    leave: Vector
+    # The emissions. An event shows category floor(n u**skew) of the n categories of its context, with u
+    # uniform between 0 and 1.
+    event_types: tuple[str, ...]
+    event_emission: Matrix
     contexts: tuple[str, ...]
-    context: tuple[tuple[float, ...], ...]
+    context_emission: Matrix
     context_from: str
-    repeat: tuple[float, ...]
-    rare: tuple[float, ...]
-    tilt: tuple[float, ...]
-    dwell_median: tuple[float, ...]
-    dwell_sigma: tuple[float, ...]
+    categories: tuple[tuple[str, ...], ...]
+    category_skew: Vector
+    repeat: Vector
+    rare: Vector
+    tilt: Vector
+    dwell_median: Vector
+    dwell_sigma: Vector
     dwell_cap: float
-    # The catalogue: at `full_sessions` sessions it holds `full_popular` + `full_rare` items; popular ones
-    # shrink with the root of the number of sessions, rare ones in proportion, so that rare stays rare.
+    # The catalogue. At `full_sessions` sessions it holds `full_popular` + `full_rare` items. With fewer
+    # sessions, popular items shrink with the square root and rare ones in proportion, so that rare stays
+    # rare. Item numbers are drawn from a range of `item_spacing` times the number of items. Prices are
+    # lognormal around a median that grows with the class, and are rounded to multiples of `price_step`.
     classes: int
     full_sessions: int
     full_popular: int
     full_rare: int
     zipf_shift: float
-    price_middle: float
+    first_item: int
+    item_spacing: int
+    price_median: float
     price_slope: float
-    price_spread: float
-    # After the purchase, which no window may show: rows bought and events added.
+    price_sigma: float
+    price_step: int
+    # After the purchase, which no window may show. Probabilities: of one more row in the same purchase, that
+    # a row's item was not viewed before, of a second purchase, of further events, and of each next one.
     bought_more: float
     bought_unseen: float
     buys_again: float
     clicks_on: float
     clicks_more: float
 
-    def __post_init__(self) -> None:
-        """Refuse rows that are no distributions (ValueError)."""
-        for name in ("go", "kind", "context"):
-            rows = np.array(getattr(self, name), float)
-            if rows.size and not np.allclose(rows.sum(1), 1, atol=1e-9):
-                raise ValueError(f"{name}: a row does not sum to 1")
-        if not np.isclose(sum(self.initial), 1, atol=1e-9):
-            raise ValueError("initial: does not sum to 1")
-        if (self.ending > 1).any():
-            raise ValueError("buy + leave: more than 1")
-        for name in ("initial_weekend", "initial_season", "go", "buy", "leave", "kind", "repeat", "rare"):
-            if len(getattr(self, name)) != len(self.states):
-                raise ValueError(f"{name}: not one entry a state")
+    @model_validator(mode="after")
+    def _is_a_model(self) -> Self:
+        """Check the shapes, and that distributions sum to 1."""
+        for name in [*PER_STATE, *(["context_emission"] if self.contexts else [])]:
+            if (count := len(getattr(self, name))) != len(self.states):
+                raise ValueError(f"{name} has {count} entries, not one for each of {len(self.states)} states")
+        for name in ("categories", "category_skew"):
+            if len(getattr(self, name)) != len(self.contexts):
+                raise ValueError(f"{name} does not have one entry for each of `contexts`")
+        for name, columns in (
+            ("transition", self.states),
+            ("event_emission", self.event_types),
+            ("context_emission", self.contexts),
+        ):
+            for state, row in zip(self.states, getattr(self, name), strict=False):
+                if len(row) != len(columns) or not np.isclose(sum(row), 1, rtol=0, atol=1e-9):
+                    raise ValueError(
+                        f"{name} is not a distribution over {len(columns)} values in state {state}"
+                    )
+        if not np.isclose(sum(self.initial), 1, rtol=0, atol=1e-9):
+            raise ValueError(f"initial sums to {sum(self.initial):.6g}, not to 1")
+        for state, ending in zip(self.states, self.ending, strict=True):
+            if ending > 1:
+                raise ValueError(f"buy + leave is {ending:.6g} in state {state}, more than 1")
+        return self
 
     @property
     def ending(self) -> Floats:
-        """Probability that the session ends at an event, by buying or by leaving; [S]."""
+        """Probability that the session ends after an event, by buying or by leaving; [S]."""
         return np.array(self.buy) + np.array(self.leave)
 
     @property
-    def running(self) -> Floats:
-        """Probability of going on from one state to another: `go`, less what ends; [S, S]."""
-        return np.array(self.go) * (1 - self.ending)[:, None]
+    def continuation(self) -> Floats:
+        """Probability that the session continues, and in which state: rows sum to 1 - `ending`; [S, S]."""
+        return np.array(self.transition) * (1 - self.ending)[:, None]
 
     @property
     def class_position(self) -> Floats:
-        """Where each class stands, evenly from -1 (cheap) to 1 (dear); [classes]."""
+        """Position of each class, evenly from -1 (cheap) to 1 (expensive); [classes]."""
         return np.linspace(-1, 1, self.classes)
 
     @property
@@ -111,33 +146,49 @@ class Shop:
         return np.asarray(weights / weights.sum(1, keepdims=True))
 
     @property
+    def category_names(self) -> list[str]:
+        """The categories of all contexts, context by context."""
+        return [name for names in self.categories for name in names]
+
+    @property
+    def category_shares(self) -> Floats:
+        """Share of each of `category_names` in each context; [contexts, categories]."""
+        shares = np.zeros((len(self.contexts), len(self.category_names)))
+        first = 0
+        for row, names, skew in zip(shares, self.categories, self.category_skew, strict=True):
+            size = len(names)
+            row[first : first + size] = np.diff((np.arange(size + 1) / size) ** (1 / skew))
+            first += size
+        return shares
+
+    @property
     def begin_ms(self) -> int:
         """The log's first moment in milliseconds since 1970."""
         return milliseconds(self.begin)
 
     @property
     def end_ms(self) -> int:
-        """The moment after the log's last, in milliseconds since 1970."""
+        """The end of the log (exclusive) in milliseconds since 1970."""
         return milliseconds(self.end)
+
+    @property
+    def context_from_ms(self) -> int:
+        """The time from which on the log shows contexts, in milliseconds since 1970."""
+        return milliseconds(self.context_from)
+
+
+class SimulatorParameters(Artifact):
+    """parameters.json: everything that the oracle needs. items: the file of the catalogue beside it."""
+
+    kind = "simulator parameters"
+    rule = "simulate"
+
+    sessions: int
+    seed: int
+    items: str
+    shop: Shop
 
 
 def milliseconds(moment: str) -> int:
-    """Return an ISO moment, UTC, as milliseconds since 1970."""
+    """Return an ISO time (UTC) as milliseconds since 1970."""
     return int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp() * 1000)
-
-
-def to_json(shop: Shop) -> dict[str, Any]:
-    """Return the shop as plain data."""
-    return asdict(shop)
-
-
-def from_json(data: dict[str, Any]) -> Shop:
-    """Return the shop that `to_json` gave; a missing or unknown key is a TypeError."""
-
-    def plain(value: Any) -> Any:
-        return tuple(plain(entry) for entry in value) if isinstance(value, list) else value
-
-    unknown = set(data) - {field.name for field in fields(Shop)}
-    if unknown:
-        raise TypeError(f"unknown key: {min(unknown)}")
-    return Shop(**{key: plain(value) for key, value in data.items()})

@@ -1,197 +1,205 @@
-"""Shoppers at work: starts, hidden paths, and the events that they show before they buy or leave."""
+"""Draw sessions: starts, hidden paths, events, purchases, and events after the purchase."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rabbithole.simulator.catalogue import Alias, Catalogue, alias
-from rabbithole.simulator.chain import HOUR, Paths, draw_paths, hour_weights
-from rabbithole.simulator.shop import Shop, milliseconds
+from rabbithole.simulator.catalogue import AliasTable, Catalogue, alias_table
+from rabbithole.simulator.chain import HOUR, WEEK, Paths, draw_paths, hour_shares
+from rabbithole.simulator.shop import Ints, Shop
 
-WEEK = 7 * 24 * HOUR
+MAX_BASKET = 31
+"""Rows of the largest purchase."""
 
 
 @dataclass(frozen=True)
 class Events:
-    """What n sessions show, laid end to end; session i's are paths.offsets[i]:paths.offsets[i + 1].
+    """Events of n sessions end to end; session i has the events paths.offsets[i]:paths.offsets[i + 1].
 
-    time: int64 milliseconds since 1970. dwell: int64 milliseconds since the event before, 0 for a first
-    event. kind, context: int8 columns of `Shop.kinds` and `Shop.contexts`. item: int32 row of the catalogue.
+    time: int64, milliseconds since 1970. dwell: int64, milliseconds since the event before, 0 for a first
+    event. event_type, context: int8, columns of `Shop.event_types` and `Shop.contexts`. item: int32, row of
+    the catalogue.
     """
 
     paths: Paths
-    time: NDArray[np.int64]
-    dwell: NDArray[np.int64]
-    kind: NDArray[np.int8]
+    time: Ints
+    dwell: Ints
+    event_type: NDArray[np.int8]
     context: NDArray[np.int8]
     item: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class Draws:
-    """The prepared distributions of a shop, made once for all chunks."""
+class Samplers:
+    """A shop's distributions, prepared once for all chunks.
 
-    hours: Alias
-    kind: Alias
-    context: Alias | None
-    group: Alias
-    item: Alias
+    hour: of the log, in which a session starts; event_type, context, group of items: by state; item: by
+    group. context is None if the shop has no contexts.
+    """
+
+    hour: AliasTable
+    event_type: AliasTable
+    context: AliasTable | None
+    group: AliasTable
+    item: AliasTable
 
 
-def prepare(shop: Shop, catalogue: Catalogue) -> Draws:
-    """Prepare a shop's draws."""
+def make_samplers(shop: Shop, catalogue: Catalogue) -> Samplers:
+    """Prepare the distributions of a shop."""
     rare = np.array(shop.rare)[:, None]
-    even = np.full((len(shop.states), shop.classes), 1 / shop.classes)
-    return Draws(
-        hours=alias([hour_weights(shop)]),
-        kind=alias(list(np.array(shop.kind))),
-        context=alias(list(np.array(shop.context))) if shop.contexts else None,
-        group=alias(list(np.hstack([(1 - rare) * shop.class_shares, rare * even]))),
+    uniform = np.full((len(shop.states), shop.classes), 1 / shop.classes)
+    return Samplers(
+        hour=alias_table([hour_shares(shop)]),
+        event_type=alias_table(list(np.array(shop.event_emission))),
+        context=alias_table(list(np.array(shop.context_emission))) if shop.contexts else None,
+        group=alias_table(list(np.hstack([(1 - rare) * shop.class_shares, rare * uniform]))),
         item=catalogue.sampler(),
     )
 
 
-def draw_events(shop: Shop, draws: Draws, count: int, random: np.random.Generator) -> Events:
-    """Draw whole sessions, up to the last event before the purchase or the leaving.
+def draw_events(shop: Shop, samplers: Samplers, count: int, rng: np.random.Generator) -> Events:
+    """Draw complete sessions, up to the last event before the shopper buys or leaves.
 
-    A session that would run beyond the log's end starts as many whole weeks earlier as it takes, so that
-    the hour and the weekday, on which its first state depends, stay true; one longer than the log is
-    hurried to fit.
+    A session that would end after the log starts earlier by as many weeks as needed. So the hour and the
+    weekday, on which its initial state depends, stay the same. The dwell times of a session that is longer
+    than the log are shortened.
     """
-    hour = draws.hours.draw(np.zeros(count, np.int64), random).astype(np.int64)
-    start = shop.begin_ms + hour * HOUR + random.integers(0, HOUR, count)
-    paths = draw_paths(shop, start, random)
+    hour = samplers.hour.draw(np.zeros(count, np.int64), rng).astype(np.int64)
+    start = shop.begin_ms + hour * HOUR + rng.integers(0, HOUR, count)
+    paths = draw_paths(shop, start, rng)
     first, length = paths.offsets[:-1], np.diff(paths.offsets)
-    state = paths.state
+    state, span = paths.state, shop.end_ms - shop.begin_ms
 
-    dwell = draw_dwell(shop, state, random)
+    dwell = draw_dwell(shop, state, rng)
     dwell[first] = 0
-    since_chunk = np.cumsum(dwell)
-    lasts = since_chunk[first + length - 1] - since_chunk[first]
-    hurried = np.flatnonzero(lasts >= shop.end_ms - shop.begin_ms - WEEK)
-    for session in hurried:
+    elapsed = np.cumsum(dwell)
+    duration = elapsed[first + length - 1] - elapsed[first]
+    too_long = np.flatnonzero(duration >= span - WEEK)
+    for session in too_long:
         part = slice(first[session] + 1, first[session] + length[session])
-        dwell[part] = np.maximum(1, dwell[part] // (1 + lasts[session] * 2 // (shop.end_ms - shop.begin_ms)))
-    if len(hurried):
-        since_chunk = np.cumsum(dwell)
-        lasts = since_chunk[first + length - 1] - since_chunk[first]
-    start -= np.maximum(0, -((shop.end_ms - 1 - start - lasts) // WEEK)) * WEEK
+        dwell[part] = np.maximum(1, dwell[part] // (1 + duration[session] * 2 // span))
+    if len(too_long):
+        elapsed = np.cumsum(dwell)
+        duration = elapsed[first + length - 1] - elapsed[first]
+    start -= np.maximum(0, -((shop.end_ms - 1 - start - duration) // WEEK)) * WEEK
     start = np.maximum(start, shop.begin_ms)
-    time = since_chunk + np.repeat(start - since_chunk[first], length)
+    time = elapsed + np.repeat(start - elapsed[first], length)
 
-    kind = draws.kind.draw(state, random).astype(np.int8)
+    event_type = samplers.event_type.draw(state, rng).astype(np.int8)
     context = np.zeros(len(state), np.int8)
-    if draws.context is not None:
-        shown = time >= milliseconds(shop.context_from)
-        context[shown] = draws.context.draw(state[shown], random)
-    return Events(paths, time, dwell, kind, context, draw_items(shop, draws, state, first, random))
+    if samplers.context is not None:
+        shown = time >= shop.context_from_ms
+        context[shown] = samplers.context.draw(state[shown], rng)
+    return Events(paths, time, dwell, event_type, context, draw_items(shop, samplers, state, first, rng))
 
 
-def draw_dwell(shop: Shop, state: NDArray[np.int8], random: np.random.Generator) -> NDArray[np.int64]:
-    """Draw the time since the event before, in milliseconds, at least 1."""
-    middle = np.log(np.array(shop.dwell_median, np.float32) * 1000)
-    spread = np.array(shop.dwell_sigma, np.float32)
-    logarithm = random.standard_normal(len(state), np.float32)
-    logarithm *= spread[state]
-    logarithm += middle[state]
+def draw_dwell(shop: Shop, state: NDArray[np.int8], rng: np.random.Generator) -> Ints:
+    """Draw the times since the event before, in milliseconds, at least 1."""
+    mean = np.log(np.array(shop.dwell_median, np.float32) * 1000)
+    sigma = np.array(shop.dwell_sigma, np.float32)
+    logarithm = rng.standard_normal(len(state), np.float32)
+    logarithm *= sigma[state]
+    logarithm += mean[state]
     dwell = np.exp(logarithm, dtype=np.float32).astype(np.int64)
     return np.clip(dwell, 1, int(shop.dwell_cap * 1000))
 
 
 def draw_items(
-    shop: Shop,
-    draws: Draws,
-    state: NDArray[np.int8],
-    first: NDArray[np.int64],
-    random: np.random.Generator,
+    shop: Shop, samplers: Samplers, state: NDArray[np.int8], first: Ints, rng: np.random.Generator
 ) -> NDArray[np.int32]:
-    """Draw each event's item: the one before again, or a new one (which may by chance be the same)."""
-    again = random.random(len(state), np.float32) < np.array(shop.repeat, np.float32)[state]
-    again[first] = False
-    fresh = np.flatnonzero(~again)
-    group = draws.group.draw(state[fresh], random)
-    item = (draws.item.offsets[group] + draws.item.draw(group, random)).astype(np.int32)
-    # The events after a new item, until the next new one, show that item.
-    return np.repeat(item, np.diff(fresh, append=len(state)))
-
-
-LARGEST_BASKET = 31
+    """Draw each event's item: the previous one, or a new one (which may be the same by chance)."""
+    repeated = rng.random(len(state), np.float32) < np.array(shop.repeat, np.float32)[state]
+    repeated[first] = False
+    new = np.flatnonzero(~repeated)
+    group = samplers.group.draw(state[new], rng)
+    item = (samplers.item.offsets[group] + samplers.item.draw(group, rng)).astype(np.int32)
+    # All events from a new item up to the next new one show that item.
+    return np.repeat(item, np.diff(new, append=len(state)))
 
 
 @dataclass(frozen=True)
-class Aftermath:
-    """Purchases, and further events of buyers; session counts within the chunk, item is a catalogue row.
+class AfterPurchase:
+    """Purchases, and the buyers' further events. Sessions count within the chunk; items are catalogue rows.
 
-    basket numbers the purchases of the chunk from 0: rows of one basket share a session and a time.
+    basket: the purchase's number in the chunk, from 0. Rows of one basket share a session and a time.
     """
 
-    bought_session: NDArray[np.int64]
-    bought_time: NDArray[np.int64]
+    bought_session: Ints
+    bought_time: Ints
     bought_item: NDArray[np.int32]
-    basket: NDArray[np.int64]
-    session: NDArray[np.int64]
-    time: NDArray[np.int64]
-    kind: NDArray[np.int8]
+    basket: Ints
+    session: Ints
+    time: Ints
+    event_type: NDArray[np.int8]
     context: NDArray[np.int8]
     item: NDArray[np.int32]
 
 
-def draw_aftermath(shop: Shop, draws: Draws, events: Events, random: np.random.Generator) -> Aftermath:
-    """Draw what buyers buy and do afterwards.
+def draw_after_purchase(
+    shop: Shop, samplers: Samplers, events: Events, rng: np.random.Generator
+) -> AfterPurchase:
+    """Draw what buyers buy, and what they do afterwards.
 
-    A purchase follows the last event by a minute or two and is never pushed beyond the log's end: whether a
-    session fits into the log must not depend on whether it buys. Later events beyond the end are lost.
+    A purchase follows the last event by a minute or two. If that is after the log's end, it moves to the end:
+    whether a session fits into the log must not depend on whether it buys. Later events after the end are
+    dropped.
     """
     offsets = events.paths.offsets
     buyers = np.flatnonzero(events.paths.buyer)
     latest = shop.end_ms - 1
-    paid = events.time[offsets[buyers + 1] - 1] + waits(90, 0.8, len(buyers), random)
+    paid = events.time[offsets[buyers + 1] - 1] + draw_waits(90, 0.8, len(buyers), rng)
     paid = np.minimum(paid, latest)
-    again = np.flatnonzero(random.random(len(buyers)) < shop.buys_again)
-    later = paid[again] + waits(4 * 86400, 1.5, len(again), random)
+    again = np.flatnonzero(rng.random(len(buyers)) < shop.buys_again)
+    later = paid[again] + draw_waits(4 * 86_400, 1.5, len(again), rng)
     session, time = np.concatenate([buyers, buyers[again]]), np.concatenate([paid, later])
     session, time = session[time <= latest], time[time <= latest]
 
-    rows = np.minimum(random.geometric(1 - shop.bought_more, len(session)), LARGEST_BASKET)
-    # Now and then somebody buys for a whole office.
-    rows[random.random(len(session)) < 2e-4] = LARGEST_BASKET
+    rows = np.minimum(rng.geometric(1 - shop.bought_more, len(session)), MAX_BASKET)
+    # Very rarely a shopper buys for a whole office.
+    rows[rng.random(len(session)) < 2e-4] = MAX_BASKET
     basket = np.repeat(np.arange(len(session)), rows)
     bought_session = session[basket]
-    spot = random.random(len(basket)) * np.diff(offsets)[bought_session]
-    bought_item = events.item[offsets[bought_session] + spot.astype(np.int64)]
-    strange = random.random(len(basket)) < shop.bought_unseen
-    bought_item[strange] = any_items(shop, draws, int(strange.sum()), random)
+    position = rng.random(len(basket)) * np.diff(offsets)[bought_session]
+    bought_item = events.item[offsets[bought_session] + position.astype(np.int64)]
+    unseen = rng.random(len(basket)) < shop.bought_unseen
+    bought_item[unseen] = draw_popular_items(shop, samplers, int(unseen.sum()), rng)
 
-    going_on = random.random(len(buyers)) < shop.clicks_on
-    more = np.where(going_on, random.geometric(1 - shop.clicks_more, len(buyers)), 0)
-    owner = np.repeat(np.arange(len(buyers)), more)
-    passed = np.cumsum(waits(60, 1.3, len(owner), random))
-    firsts = np.cumsum(more) - more
-    passed -= np.repeat(np.concatenate([[0], passed])[firsts], more)
-    after = paid[owner] + passed
+    stays = rng.random(len(buyers)) < shop.clicks_on
+    count = np.where(stays, rng.geometric(1 - shop.clicks_more, len(buyers)), 0)
+    buyer = np.repeat(np.arange(len(buyers)), count)
+    elapsed = np.cumsum(draw_waits(60, 1.3, len(buyer), rng))
+    first = np.cumsum(count) - count
+    elapsed -= np.repeat(np.concatenate([[0], elapsed])[first], count)
+    after = paid[buyer] + elapsed
     kept = after <= latest
-    owner, after = owner[kept], after[kept]
-    state = events.paths.state[offsets[buyers[owner] + 1] - 1]
-    return Aftermath(
-        bought_session,
-        time[basket],
-        bought_item,
-        basket,
-        buyers[owner],
-        after,
-        draws.kind.draw(state, random).astype(np.int8),
-        draws.context.draw(state, random).astype(np.int8) if draws.context else np.zeros(len(owner), np.int8),
-        any_items(shop, draws, len(owner), random),
+    buyer, after = buyer[kept], after[kept]
+    state = events.paths.state[offsets[buyers[buyer] + 1] - 1]
+    event_type = samplers.event_type.draw(state, rng).astype(np.int8)
+    context = np.zeros(len(buyer), np.int8)
+    if samplers.context is not None:
+        context = samplers.context.draw(state, rng).astype(np.int8)
+    return AfterPurchase(
+        bought_session=bought_session,
+        bought_time=time[basket],
+        bought_item=bought_item,
+        basket=basket,
+        session=buyers[buyer],
+        time=after,
+        event_type=event_type,
+        context=context,
+        item=draw_popular_items(shop, samplers, len(buyer), rng),
     )
 
 
-def waits(median: float, sigma: float, count: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Draw lognormal waits, in milliseconds, at least 1; the median is in seconds."""
-    return np.maximum(1, median * 1000 * np.exp(sigma * random.standard_normal(count))).astype(np.int64)
+def draw_waits(median: float, sigma: float, count: int, rng: np.random.Generator) -> Ints:
+    """Draw lognormal waits with a median in seconds; returns milliseconds, at least 1."""
+    return np.maximum(1, median * 1000 * np.exp(sigma * rng.standard_normal(count))).astype(np.int64)
 
 
-def any_items(shop: Shop, draws: Draws, count: int, random: np.random.Generator) -> NDArray[np.int32]:
-    """Draw popular items of any class."""
-    group = random.integers(0, shop.classes, count)
-    return (draws.item.offsets[group] + draws.item.draw(group, random)).astype(np.int32)
+def draw_popular_items(
+    shop: Shop, samplers: Samplers, count: int, rng: np.random.Generator
+) -> NDArray[np.int32]:
+    """Draw popular items, all classes equally likely."""
+    group = rng.integers(0, shop.classes, count)
+    return (samplers.item.offsets[group] + samplers.item.draw(group, rng)).astype(np.int32)

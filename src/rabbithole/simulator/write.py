@@ -1,5 +1,6 @@
-"""Writes a simulated shop's raw log, with the parameters and the truth beside it."""
+"""Simulate a shop: write its raw log, its parameters, and the hidden truth."""
 
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,26 +8,19 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import atomic_write, write_json
+from rabbithole.io.atomic import atomic_write
 from rabbithole.simulator.catalogue import make_catalogue, write_catalogue
-from rabbithole.simulator.retailrocket import Retailrocket
-from rabbithole.simulator.shop import to_json
-from rabbithole.simulator.shoppers import Events, draw_aftermath, draw_events, prepare
-from rabbithole.simulator.shops import SHOPS
-from rabbithole.simulator.yoochoose import Yoochoose
+from rabbithole.simulator.registry import Chunk, LogWriter, load_shop
+from rabbithole.simulator.shop import Ints, SimulatorParameters
+from rabbithole.simulator.shoppers import Events, draw_after_purchase, draw_events, make_samplers
+from rabbithole.specs.data import SimulateSpec
 
-CHUNK = 100_000
-"""Sessions drawn at a time: what bounds memory. Part of what a seed means."""
+SESSIONS_PER_CHUNK = 100_000
+"""Labelled sessions that are drawn at a time, which bounds the memory. The result depends on it."""
 
-FILES: dict[str, type[Yoochoose] | type[Retailrocket]] = {
-    "yoochoose": Yoochoose,
-    "retailrocket": Retailrocket,
-}
-
-TRUTH = pa.schema(
+TRUTH_SCHEMA = pa.schema(
     [
         ("session_id", pa.string()),
         ("buyer", pa.bool_()),
@@ -36,76 +30,71 @@ TRUTH = pa.schema(
 )
 
 
-def simulate(*, format: str, sessions: int, seed: int, output: Path) -> None:
-    """Write a simulated log of a shop as a folder of raw files under their published names.
+def simulate(spec: SimulateSpec, *, output: Path) -> None:
+    """Write the simulated log of a shop: a folder of raw files with their published names.
 
-    format: "yoochoose" or "retailrocket". sessions: labelled sessions, or visitors. The folder also holds
-    parameters.json and items.parquet (all that the oracle needs) and truth.parquet (session_id, buyer,
-    events before the purchase, hidden state of each). It appears whole; the same arguments give the same
-    bytes.
+    The folder also holds parameters.json and items.parquet (all that the oracle needs), and truth.parquet
+    (session_id, buyer, events before the purchase, hidden state of each). Equal specs give equal bytes.
+
+    Raises `UserError` for an unknown shop, and when there is no session to simulate.
     """
-    if format not in SHOPS:
-        raise UserError(f"no simulated shop is called {format!r}: there are {', '.join(SHOPS)}.")
-    if sessions < 1:
-        raise UserError(f"{sessions} sessions can't be simulated: give at least 1.")
-    shop = SHOPS[format]
-    catalogue = make_catalogue(shop, sessions, stream(seed, 0))
-    draws = prepare(shop, catalogue)
+    if spec.sessions < 1:
+        raise UserError(f"{spec.sessions} sessions cannot be simulated: use at least 1.")
+    module = load_shop(spec.shop)
+    shop = module.SHOP
+    catalogue = make_catalogue(shop, spec.sessions, random_stream(spec.seed, 0))
+    samplers = make_samplers(shop, catalogue)
     with atomic_write(output) as folder:
         folder.mkdir()
         with ExitStack() as stack:
-            files = FILES[format](shop, catalogue, folder, stack)
-            truth = stack.enter_context(pq.ParquetWriter(folder / "truth.parquet", TRUTH))
-            writer = stack.enter_context(ThreadPoolExecutor(1))
-            # One chunk is written while the next is drawn; chunks are written in their order.
+            writer = module.Writer(shop, catalogue, folder, stack)
+            truth = stack.enter_context(pq.ParquetWriter(folder / "truth.parquet", TRUTH_SCHEMA))
+            thread = stack.enter_context(ThreadPoolExecutor(1))
+
+            def write(number: int, chunk: Chunk, events: Events) -> None:
+                rng = random_stream(spec.seed, 2, number)
+                after = draw_after_purchase(shop, samplers, events, rng)
+                session_numbers = writer.session_numbers(chunk)
+                writer.write(chunk, session_numbers, events, after, rng)
+                truth.write_table(truth_table(session_numbers[: chunk.labelled], events))
+
+            # One chunk is written while the next is drawn. Chunks are written in order.
             pending: Future[None] | None = None
-
-            def write(
-                first: int, count: int, first_test: int, tests: int, events: Events, chunk: int
-            ) -> None:
-                random = stream(seed, 2, chunk)
-                after = draw_aftermath(shop, draws, events, random)
-                number = files.numbers(first, count, first_test, tests)
-                files.write(number, count, events, after, random)
-                truth.write_table(truth_of(number[:count], events))
-
-            for chunk, first in enumerate(range(0, sessions, CHUNK)):
-                count = min(CHUNK, sessions - first)
-                first_test = files.unlabelled(first)
-                tests = files.unlabelled(first + count) - first_test
-                events = draw_events(shop, draws, count + tests, stream(seed, 1, chunk))
+            for number, chunk in enumerate(split_sessions(spec.sessions, writer)):
+                rng = random_stream(spec.seed, 1, number)
+                events = draw_events(shop, samplers, chunk.labelled + chunk.unlabelled, rng)
                 if pending is not None:
                     pending.result()
-                pending = writer.submit(write, first, count, first_test, tests, events, chunk)
+                pending = thread.submit(write, number, chunk, events)
             if pending is not None:
                 pending.result()
-            files.finish(stream(seed, 3))
+            writer.finish(random_stream(spec.seed, 3))
         write_catalogue(catalogue, folder / "items.parquet")
-        write_json(
-            folder / "parameters.json",
-            {
-                "format": format,
-                "sessions": sessions,
-                "seed": seed,
-                "items": "items.parquet",
-                "shop": to_json(shop),
-            },
+        SimulatorParameters(sessions=spec.sessions, seed=spec.seed, items="items.parquet", shop=shop).write(
+            folder / "parameters.json"
         )
 
 
-def stream(seed: int, *key: int) -> np.random.Generator:
-    """Return a stream of random numbers of its own for each key."""
+def split_sessions(sessions: int, writer: LogWriter) -> Iterator[Chunk]:
+    """Yield the chunks of a log with so many labelled sessions, in order."""
+    for first in range(0, sessions, SESSIONS_PER_CHUNK):
+        end = min(first + SESSIONS_PER_CHUNK, sessions)
+        yield Chunk(first, end - first, writer.unlabelled(end) - writer.unlabelled(first))
+
+
+def random_stream(seed: int, *key: int) -> np.random.Generator:
+    """Return the independent stream of random numbers of a key."""
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
-def truth_of(number: NDArray[np.int64], events: Events) -> pa.Table:
-    """Return the truth about a chunk's labelled sessions, which are its first ones."""
-    offsets = events.paths.offsets[: len(number) + 1].astype(np.int32)
+def truth_table(numbers: Ints, events: Events) -> pa.Table:
+    """Return the truth of a chunk's labelled sessions, which come first in `events`."""
+    offsets = events.paths.offsets[: len(numbers) + 1].astype(np.int32)
     states = pa.ListArray.from_arrays(pa.array(offsets), pa.array(events.paths.state[: offsets[-1]]))
     columns = [
-        pa.array(number).cast(pa.string()),
-        pa.array(events.paths.buyer[: len(number)]),
+        pa.array(numbers).cast(pa.string()),
+        pa.array(events.paths.buyer[: len(numbers)]),
         pa.array(np.diff(offsets)),
         states,
     ]
-    return pa.table(columns, schema=TRUTH)
+    return pa.table(columns, schema=TRUTH_SCHEMA)

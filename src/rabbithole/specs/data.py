@@ -9,9 +9,12 @@ Source = str | dict[str, str | list[str]]
 
 
 class SimulateSpec(Spec):
-    """How much of which shop to simulate. sessions: labelled sessions, or visitors."""
+    """How much of which shop to simulate.
 
-    format: str
+    shop: a module of `rabbithole.simulator`; sessions: labelled sessions, or visitors.
+    """
+
+    shop: str
     sessions: int
     seed: int
 

@@ -41,15 +41,8 @@ class CodeDigests:
 
     def simulate(self, wildcards: Wildcards) -> str:
         """Return the digest of the simulator and of one shop."""
-        return code_digest(SIMULATE, *self._simulator(wildcards))
-
-    def oracle(self, wildcards: Wildcards) -> str:
-        """Return the digest of the oracle and of one shop."""
-        return code_digest(ORACLE, *self._simulator(wildcards))
-
-    def next_event_oracle(self, wildcards: Wildcards) -> str:
-        """Return the digest of the oracle's next events and of one shop."""
-        return code_digest(NEXT_EVENT_ORACLE, *self._simulator(wildcards))
+        shop = raw_format(self.project.dataset(wildcards).format).simulator
+        return code_digest(SIMULATE, *([module_name("simulator", shop)] if shop else []))
 
     def events(self, wildcards: Wildcards) -> str:
         """Return the digest of the ingest and of one raw format."""
@@ -88,8 +81,3 @@ class CodeDigests:
         """Return the digest of the page and of its templates."""
         templates = sorted(PACKAGE.glob("report/templates/*"))
         return code_digest(PAGE, files=tuple(str(path.relative_to(PACKAGE)) for path in templates))
-
-    def _simulator(self, wildcards: Wildcards) -> list[str]:
-        """Return the module of a data set's simulated shop, which its steps load by name."""
-        simulator = raw_format(self.project.dataset(wildcards).format).simulator
-        return [] if simulator is None else [module_name("simulator", simulator)]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from rabbithole.config.models import Network, Training, Trees
+from rabbithole.formats.registry import raw_format
 from rabbithole.specs.data import (
     EventsSpec,
     OracleSpec,
@@ -49,7 +50,9 @@ class StepSpecs:
     def simulate(self, wildcards: Wildcards) -> str:
         """Return the spec of `simulate`."""
         dataset, seed = self.project.dataset(wildcards), self.project.settings.data_seed
-        return SimulateSpec(format=dataset.format, sessions=dataset.simulate.sessions, seed=seed).to_json()
+        shop = raw_format(dataset.format).simulator
+        assert shop is not None, "the settings refuse a simulated log of such a format"
+        return SimulateSpec(shop=shop, sessions=dataset.simulate.sessions, seed=seed).to_json()
 
     def events(self, wildcards: Wildcards) -> str:
         """Return the spec of `events`, the raw log's place included."""

@@ -1,7 +1,6 @@
-"""Simulated raw files: as published, the same for the same seed, and told truly."""
+"""Simulated raw files look as published, are the same for the same seed, and match the hidden truth."""
 
 import hashlib
-import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,9 +14,10 @@ import pytest
 import rabbithole.simulator.write
 from rabbithole.artifacts.data import EventsManifest
 from rabbithole.errors import UserError
-from rabbithole.simulator.shop import from_json
-from rabbithole.simulator.shops import SHOPS
+from rabbithole.simulator.registry import load_shop
+from rabbithole.simulator.shop import SimulatorParameters
 from rabbithole.simulator.write import simulate
+from rabbithole.specs.data import SimulateSpec, SplitSpec
 from rabbithole.specs.spark import SparkOptions
 
 RAW = {
@@ -40,20 +40,20 @@ Log = Callable[[str], Path]
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
-    """Return what simulates a shop's log once, and its folder."""
-    done: dict[str, Path] = {}
+    """Return a function from a format to the folder of its log, which is simulated once."""
+    folders: dict[str, Path] = {}
 
-    def made(format: str) -> Path:
-        if format not in done:
-            done[format] = tmp_path_factory.mktemp(format) / "raw"
-            simulate(format=format, sessions=12_000, seed=4, output=done[format])
-        return done[format]
+    def simulated(format: str) -> Path:
+        if format not in folders:
+            folders[format] = tmp_path_factory.mktemp(format) / "raw"
+            simulate(SimulateSpec(shop=format, sessions=12_000, seed=4), output=folders[format])
+        return folders[format]
 
-    return made
+    return simulated
 
 
 def lines(path: Path) -> list[str]:
-    """Return a file's lines; it must end with the end of one."""
+    """Return a file's lines; the last one must be complete."""
     text = path.read_text("ascii")
     assert text.endswith("\n")
     assert "\r" not in text
@@ -61,7 +61,7 @@ def lines(path: Path) -> list[str]:
 
 
 def all_match(pattern: re.Pattern[str], rows: list[str]) -> bool:
-    """Return whether each line as a whole is as published."""
+    """Return whether the pattern matches each complete line."""
     return all(pattern.fullmatch(row) for row in rows)
 
 
@@ -73,14 +73,14 @@ def table(path: Path, *names: str) -> pd.DataFrame:
 @pytest.mark.parametrize("format", list(RAW))
 def test_the_folder_holds_the_log_the_parameters_and_the_truth(format: str, log: Log) -> None:
     folder = log(format)
-    told = json.loads((folder / "parameters.json").read_text())
+    parameters = SimulatorParameters.read(folder / "parameters.json")
     assert {path.name for path in folder.iterdir()} == RAW[format] | {
         "parameters.json",
         "items.parquet",
         "truth.parquet",
     }
-    assert (told["format"], told["sessions"], told["seed"]) == (format, 12_000, 4)
-    assert from_json(told["shop"]) == SHOPS[format]
+    assert (parameters.shop.format, parameters.sessions, parameters.seed) == (format, 12_000, 4)
+    assert parameters.shop == load_shop(format).SHOP
     truth = pq.read_table(folder / "truth.parquet").to_pandas()
     assert truth["session_id"].nunique() == len(truth) == 12_000
     assert (truth["states"].map(len) == truth["events"]).all()
@@ -167,14 +167,12 @@ def test_retailrocket_is_written_as_published(log: Log) -> None:
 
 
 @pytest.mark.parametrize("format", list(RAW))
-def test_a_seed_gives_its_own_bytes_each_time(
-    format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Several chunks, one of them drawn while another is written.
-    monkeypatch.setattr(rabbithole.simulator.write, "CHUNK", 300)
+def test_equal_seeds_give_equal_bytes(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Several chunks, so that one is drawn while another is written.
+    monkeypatch.setattr(rabbithole.simulator.write, "SESSIONS_PER_CHUNK", 300)
     digests = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        simulate(format=format, sessions=1000, seed=seed, output=tmp_path / name)
+        simulate(SimulateSpec(shop=format, sessions=1000, seed=seed), output=tmp_path / name)
         digests.append(
             {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (tmp_path / name).iterdir()}
         )
@@ -184,29 +182,35 @@ def test_a_seed_gives_its_own_bytes_each_time(
     assert len(set(truth["session_id"].to_pylist())) == 1000
 
 
+@pytest.mark.spark
 @pytest.mark.parametrize("format", list(RAW))
-def test_the_log_reads_back_as_the_truth(format: str, log: Log, tmp_path: Path, spark: SparkOptions) -> None:
+def test_sessions_built_from_the_log_match_the_truth(
+    format: str, log: Log, tmp_path: Path, spark: SparkOptions
+) -> None:
     folder = log(format)
-    by = "session" if format == "yoochoose" else "visitor"
     factories.build(
         tmp_path,
         spark,
         events=factories.events_spec(format, folder),
-        sessions=factories.sessions_spec(by=by),
+        sessions=factories.sessions_spec(
+            by="session" if format == "yoochoose" else "visitor",
+            split=SplitSpec(by="time", shares=(0.8, 0.1, 0.1)),
+            open_horizon_hours=1.0,
+        ),
     )
     assert EventsManifest.of(tmp_path / "events").rejected == 0
     columns = ["session_id", "buyer", "events"]
-    found = pq.read_table(tmp_path / "sessions", columns=columns).to_pandas()
+    sessions = pq.read_table(tmp_path / "sessions", columns=columns).to_pandas()
     truth = pq.read_table(folder / "truth.parquet", columns=columns).to_pandas()
     pd.testing.assert_frame_equal(
-        found.sort_values("session_id", ignore_index=True),
+        sessions.sort_values("session_id", ignore_index=True),
         truth.sort_values("session_id", ignore_index=True),
     )
 
 
-def test_a_shop_or_size_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="there are yoochoose, retailrocket"):
-        simulate(format="amazon", sessions=10, seed=0, output=tmp_path / "raw")
+def test_an_unknown_shop_and_an_empty_log_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="'amazon'"):
+        simulate(SimulateSpec(shop="amazon", sessions=10, seed=0), output=tmp_path / "raw")
     with pytest.raises(UserError, match="at least 1"):
-        simulate(format="yoochoose", sessions=0, seed=0, output=tmp_path / "raw")
+        simulate(SimulateSpec(shop="yoochoose", sessions=0, seed=0), output=tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
