@@ -30,7 +30,7 @@ def window(
 ) -> Row:
     """Return the window of one session as a row.
 
-    items, fields: codes per step; a categorical field that is not given has its first value at every step.
+    items, fields: codes per step; a categorical field without codes has its first value at every step.
     """
     steps = len(items)
     row: Row = {"session_id": name, "buyer": buyer, "events": steps}
