@@ -6,7 +6,6 @@ from math import erfc, exp, log, sin, sqrt, tau
 from pathlib import Path
 from typing import Any
 
-import factories
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -14,15 +13,17 @@ from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
 from rabbithole.evaluation.next_event_oracle import evaluate_oracle
+from rabbithole.ingest.build import build_events
+from rabbithole.ingest.locate import locate
 from rabbithole.io.atomic import read_json, write_json
+from rabbithole.sessions.build import build_sessions
 from rabbithole.simulator.next_event import waits_at_least
 from rabbithole.simulator.oracle import score_oracle
 from rabbithole.simulator.shop import Shop
 from rabbithole.simulator.shops import SHOPS
 from rabbithole.simulator.write import simulate
 from rabbithole.simulator.yoochoose import BRANDS, NUMBERS
-from rabbithole.specs.data import SplitSpec
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.spark.session import SparkOptions
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]
@@ -131,19 +132,28 @@ def last_states(first: Floats, going: Floats, emission: Floats) -> Floats:
     return np.array([chance[paths[:, -1] == state].sum() for state in states])
 
 
-def sessions_of(folder: Path, format: str, spark: SparkOptions, **changes: Any) -> Path:
+def sessions_of(folder: Path, format: str, spark: SparkOptions, **settings: Any) -> Path:
     """Simulate a small log, read it and build its sessions; return their folder."""
     simulate(format=format, sessions=4000, seed=5, output=folder / "raw")
-    values: dict[str, Any] = {
-        "by": "session" if format == "yoochoose" else "visitor",
-        "split": SplitSpec(by="time", shares=(0.8, 0.1, 0.1)),
-        "open_horizon_hours": 1.0,
-    }
-    factories.build(
-        folder,
-        spark,
-        events=factories.events_spec(format, folder / "raw"),
-        sessions=factories.sessions_spec(**values | changes),
+    build_events(
+        format=format,
+        files=locate(format, str(folder / "raw")),
+        output=folder / "events",
+        rejected=folder / "rejected",
+        max_rejected=0.0,
+        drop_duplicates=True,
+        spark=spark,
+    )
+    told: dict[str, Any] = {"by": "session" if format == "yoochoose" else "visitor", "gap_minutes": None}
+    build_sessions(
+        events=folder / "events",
+        output=folder / "sessions",
+        **(told | settings),
+        cost="event",
+        split={"by": "time", "shares": [0.8, 0.1, 0.1]},
+        open_horizon_hours=1,
+        seed=0,
+        spark=spark,
     )
     return folder / "sessions"
 

@@ -7,18 +7,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import factories
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 import rabbithole.simulator.write
-from rabbithole.artifacts.data import EventsManifest
 from rabbithole.errors import UserError
+from rabbithole.ingest.build import build_events
+from rabbithole.ingest.locate import locate
+from rabbithole.io.manifests import read_manifest
+from rabbithole.sessions.build import build_sessions
 from rabbithole.simulator.shop import from_json
 from rabbithole.simulator.shops import SHOPS
 from rabbithole.simulator.write import simulate
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.spark.session import SparkOptions
 
 RAW = {
     "yoochoose": {"yoochoose-clicks.dat", "yoochoose-buys.dat", "yoochoose-test.dat"},
@@ -187,14 +189,27 @@ def test_a_seed_gives_its_own_bytes_each_time(
 @pytest.mark.parametrize("format", list(RAW))
 def test_the_log_reads_back_as_the_truth(format: str, log: Log, tmp_path: Path, spark: SparkOptions) -> None:
     folder = log(format)
-    by = "session" if format == "yoochoose" else "visitor"
-    factories.build(
-        tmp_path,
-        spark,
-        events=factories.events_spec(format, folder),
-        sessions=factories.sessions_spec(by=by),
+    build_events(
+        format=format,
+        files=locate(format, str(folder)),
+        output=tmp_path / "events",
+        rejected=tmp_path / "rejected",
+        max_rejected=0.0,
+        drop_duplicates=True,
+        spark=spark,
     )
-    assert EventsManifest.of(tmp_path / "events").rejected == 0
+    assert read_manifest(tmp_path / "events")["rejected"] == 0
+    build_sessions(
+        events=tmp_path / "events",
+        output=tmp_path / "sessions",
+        by="session" if format == "yoochoose" else "visitor",
+        gap_minutes=None,
+        cost="event",
+        split={"by": "time", "shares": [0.8, 0.1, 0.1]},
+        open_horizon_hours=1,
+        seed=0,
+        spark=spark,
+    )
     columns = ["session_id", "buyer", "events"]
     found = pq.read_table(tmp_path / "sessions", columns=columns).to_pandas()
     truth = pq.read_table(folder / "truth.parquet", columns=columns).to_pandas()
