@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from factories import random_windows, window, write_windows
 from scipy.special import expit
+from window_fixtures import random_sessions, session, write_windows
 
 from rabbithole.training.batching import (
     ITEM,
@@ -82,7 +82,7 @@ def test_a_session_s_prefixes_share_its_weight_by_one_over_k():
 
 
 def test_dropping_events_keeps_the_last_and_the_order(tmp_path):
-    rows = [window(f"s{n}", n % 2, list(range(4, 4 + 8))) for n in range(200)]
+    rows = [session(f"s{n}", n % 2, list(range(4, 4 + 8))) for n in range(200)]
     windows = windows_of(tmp_path, rows)
     shape = batch_shapes(length=10, batch_size=250)[-1]
     batch = make_batch(windows, np.arange(shape.sessions), shape)
@@ -102,7 +102,7 @@ def test_dropping_events_keeps_the_last_and_the_order(tmp_path):
 def test_an_accelerator_drops_events_as_the_processor_does(tmp_path):
     """The last event and the order stay, codes and numbers fit together, and answers know what is left."""
     items = [list(range(4, 4 + 1 + n % 8)) for n in range(200)]
-    rows = [window(f"s{n:03d}", n % 2, each, dwell=list(map(float, each))) for n, each in enumerate(items)]
+    rows = [session(f"s{n:03d}", n % 2, each, dwell=list(map(float, each))) for n, each in enumerate(items)]
     windows = windows_of(tmp_path, rows)
     batch = make_batch(windows, np.arange(200), Shape(230, 8))
     codes, numbers, (lengths, buyer, weights) = from_accelerator(windows, batch, event_dropout=0.5)
@@ -139,7 +139,7 @@ def from_accelerator(windows, batch, *, unseen_share=0.0, event_dropout=0.0):
 
 @pytest.mark.parametrize("feed", ["host", "accelerator"])
 def test_a_share_of_codes_becomes_unseen_and_padding_stays(feed, tmp_path):
-    windows = windows_of(tmp_path, random_windows(1500, np.random.default_rng(0), prefix="s"))
+    windows = windows_of(tmp_path, random_sessions(1500, np.random.default_rng(0), prefix="s"))
     shape = batch_shapes(length=10, batch_size=1500)[-1]
     batch = make_batch(windows, np.arange(shape.sessions), shape)
     codes, numbers = gather_steps(windows, batch)
@@ -154,7 +154,7 @@ def test_a_share_of_codes_becomes_unseen_and_padding_stays(feed, tmp_path):
 
 @pytest.mark.parametrize("feed", ["host", "accelerator"])
 def test_half_of_the_rare_items_become_unseen(feed, tmp_path):
-    rows = [window(f"s{number:04d}", 0, [RARE, 9, RARE, 9]) for number in range(1000)]
+    rows = [session(f"s{number:04d}", 0, [RARE, 9, RARE, 9]) for number in range(1000)]
     codes = np.array([[RARE, 9, RARE, 9]] * 1000, np.int32)
     windows = windows_of(tmp_path, rows)
     items = hidden_by(feed, windows, make_batch(windows, np.arange(1000), Shape(1000, 4)), 1e-9)[..., ITEM]

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from factories import Row, window, write_windows
+from window_fixtures import Session, session, write_windows
 
 from rabbithole.evaluation.delong import auc_with_interval
 from rabbithole.training.score import score
@@ -29,17 +29,17 @@ NETWORK = {
 TREES = {"learning_rate": 0.1, "iterations": 60, "leaves": 8}
 
 
-def order_alone(rng: np.random.Generator, name: str) -> Row:
+def order_alone(rng: np.random.Generator, name: str) -> Session:
     """Six events of six items; a buyer saw item 5 before item 6, wherever these two stand."""
     items = rng.permutation(np.arange(4, 10))
-    return window(name, int(items.tolist().index(5) < items.tolist().index(6)), items.tolist())
+    return session(name, int(items.tolist().index(5) < items.tolist().index(6)), items.tolist())
 
 
-def ninety_steps_back(rng: np.random.Generator, name: str) -> Row:
+def ninety_steps_back(rng: np.random.Generator, name: str) -> Session:
     """Ninety-two events; a buyer's begin with item 5, then 6, another's with 6, then 5, and noise follows."""
     buyer = int(rng.integers(2))
     first = [5, 6] if buyer else [6, 5]
-    return window(name, buyer, first + rng.integers(10, 30, 90).tolist())
+    return session(name, buyer, first + rng.integers(10, 30, 90).tolist())
 
 
 CASES = {"order alone": (order_alone, 10, 3), "ninety steps back": (ninety_steps_back, 100, 4)}

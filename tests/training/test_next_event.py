@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories import SIZES, window, write_windows
+from window_fixtures import SIZES, session, write_windows
 
 from rabbithole.errors import UserError
 from rabbithole.evaluation.next_event import mean_with_interval
@@ -47,7 +47,7 @@ def by_the_last_two(count: int, rng: np.random.Generator, prefix: str) -> list[d
         events = [FIRST_VALUE + cart for cart in carts]
         categories = [FIRST_VALUE + cart for cart in carts]
         name = f"{prefix}{number:05d}"
-        rows.append(window(name, number % 2, [4] * len(carts), event=events, category=categories))
+        rows.append(session(name, number % 2, [4] * len(carts), event=events, category=categories))
     return rows
 
 
@@ -134,10 +134,10 @@ def test_where_batches_are_gathered_makes_no_difference(
 def test_each_step_is_asked_for_what_follows_it(tmp_path: Path) -> None:
     a, b = FIRST_VALUE, FIRST_VALUE + 1
     rows = [
-        window("1", 1, [4] * 3, event=[a, b, a], category=[a, MISSING, UNSEEN]),
-        window("2", 0, [4], event=[b], category=[b]),
+        session("1", 1, [4] * 3, event=[a, b, a], category=[a, MISSING, UNSEEN]),
+        session("2", 0, [4], event=[b], category=[b]),
         # Longer than the window: where it ends is not asked, and its first step does not tell.
-        window("3", 1, [4] * LENGTH, event=[a] * LENGTH, dwell=[0.5] * LENGTH) | {"events": LENGTH + 9},
+        session("3", 1, [4] * LENGTH, event=[a] * LENGTH, dwell=[0.5] * LENGTH) | {"events": LENGTH + 9},
     ]
     folder = small(tmp_path / "windows", train=rows, valid=rows[:2])
     encoding, classes = read_encoding(folder), read_classes(folder)
@@ -153,9 +153,9 @@ def test_each_step_is_asked_for_what_follows_it(tmp_path: Path) -> None:
 
 def test_a_long_session_is_judged_on_its_beginning(tmp_path: Path) -> None:
     long = {"events": LENGTH + 2}
-    end = window("9", 1, [5] * LENGTH, dwell=[0.5] * LENGTH) | long
-    begin = window("9", 1, [6] * LENGTH) | long
-    folder = small(tmp_path / "windows", test=[end, window("8", 0, [4])], test_prefixes=[begin])
+    end = session("9", 1, [5] * LENGTH, dwell=[0.5] * LENGTH) | long
+    begin = session("9", 1, [6] * LENGTH) | long
+    folder = small(tmp_path / "windows", test=[end, session("8", 0, [4])], test_beginnings=[begin])
     encoding = read_encoding(folder)
     parts = [part for part in read_from_start(folder, "test", encoding) if len(part)]
     items = np.concatenate([part.codes[:, 1] for part in parts])
@@ -173,7 +173,7 @@ def test_a_chain_is_what_was_counted() -> None:
 
 def test_baselines_are_fitted_on_train_and_judged_on_test(tmp_path: Path) -> None:
     a, b = FIRST_VALUE, FIRST_VALUE + 1
-    rows = [window("1", 0, [4] * 2, event=[a, b]), window("2", 1, [4] * 2, event=[a, a])]
+    rows = [session("1", 0, [4] * 2, event=[a, b]), session("2", 1, [4] * 2, event=[a, a])]
     folder = small(tmp_path / "windows", train=rows, valid=rows, test=rows[:1])
     evaluate_baselines(
         windows=folder, steps=[1], most_frequent=tmp_path / "0.json", markov=tmp_path / "1.json"

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from factories import random_windows, write_windows
+from window_fixtures import random_sessions, write_windows
 
 from rabbithole.training.checkpoints import FILES, ResumeCheckpoints
 from rabbithole.training.loop import TrainingProgress
@@ -101,7 +101,7 @@ def windows_of(folder: Path, seed: int) -> Path:
     """Write windows whose train makes about seven batches an epoch."""
     rng = np.random.default_rng(seed)
     rows = {
-        split: random_windows(count, rng, prefix=split, longest=4)
+        split: random_sessions(count, rng, prefix=split, longest=4)
         for split, count in (("train", 300), ("valid", 100), ("test", 100))
     }
     return write_windows(folder / "windows", length=4, **rows)

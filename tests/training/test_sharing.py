@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories import random_windows, write_windows
+from window_fixtures import random_sessions, write_windows
 
 from rabbithole.training.train import train
 
@@ -105,7 +105,7 @@ def test_two_learn_what_one_does(
     drawn = environments is not two_accelerators
     given["training"] = given["training"] | {"unseen_share": 0.01 if drawn else 0.0}
     rng = np.random.default_rng(0)
-    train_rows, valid_rows = (random_windows(150, rng, prefix=name, longest=3) for name in "tv")
+    train_rows, valid_rows = (random_sessions(150, rng, prefix=name, longest=3) for name in "tv")
     windows = write_windows(
         tmp_path / "windows",
         length=3,

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from factories import SIZES, random_windows, window, write_windows
 from sklearn.metrics import roc_auc_score
+from window_fixtures import SIZES, random_sessions, session, write_windows
 
 from rabbithole.errors import UserError
 from rabbithole.evaluation.delong import interval, placements
@@ -84,7 +84,7 @@ def signed(
         events = [5 if sign else 4] + [4] * (steps - 1)
         items = rng.integers(4, 20, steps).tolist()
         buyer = int(rng.random() < chances[int(sign)])
-        rows.append(window(f"{prefix}{number:05d}", buyer, items, event=events))
+        rows.append(session(f"{prefix}{number:05d}", buyer, items, event=events))
     return rows
 
 
@@ -136,7 +136,7 @@ def test_balancing_is_taken_back_in_the_scores(model, balance, rare, tmp_path):
 def test_shuffled_labels_teach_nothing(model, tmp_path):
     rng = np.random.default_rng(2)
     rows = {
-        split: random_windows(count, rng, prefix=split, longest=LENGTH)
+        split: random_sessions(count, rng, prefix=split, longest=LENGTH)
         for split, count in (("train", 1500), ("valid", 400), ("test", 1500))
     }
     for found in rows.values():
@@ -159,7 +159,7 @@ def test_the_same_seed_gives_the_same_bytes(model, planted, tmp_path):
 def test_where_batches_are_gathered_makes_no_difference(tmp_path, monkeypatch):
     """By the processor, or as on an accelerator; nothing is hidden, as each draws that in its own way."""
     rng = np.random.default_rng(4)
-    rows = {split: random_windows(150, rng, prefix=split, longest=4) for split in ("train", "valid", "test")}
+    rows = {split: random_sessions(150, rng, prefix=split, longest=4) for split in ("train", "valid", "test")}
     windows = write_windows(tmp_path / "windows", length=4, sizes=SIZES | {"item": 200}, **rows)
     monkeypatch.setattr("rabbithole.training.devices.accelerated", lambda: False)
     host = fit(windows, tmp_path / "host", "gru", unseen_share=0.0)
@@ -174,7 +174,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_training(tmp_path):
     """Few sessions and little to learn: after a while valid AUC gets worse."""
     rng = np.random.default_rng(3)
     rows = {
-        split: random_windows(150, rng, prefix=split, longest=LENGTH) for split in ("train", "valid", "test")
+        split: random_sessions(150, rng, prefix=split, longest=LENGTH) for split in ("train", "valid", "test")
     }
     windows = write_windows(tmp_path / "windows", length=LENGTH, **rows)
     history = fit(windows, tmp_path, "gru", epochs=40, patience=2)
@@ -203,12 +203,12 @@ def test_a_long_session_is_judged_on_its_own_beginning(tmp_path):
     """Its window shows its end alone; after two steps it scores as a session that began in the same way."""
     rng = np.random.default_rng(6)
     rows = {
-        split: random_windows(200, rng, prefix=split, longest=LENGTH) for split in ("train", "valid", "test")
+        split: random_sessions(200, rng, prefix=split, longest=LENGTH) for split in ("train", "valid", "test")
     }
-    short = window("short", 0, [5, 6, 7])
-    long, begun = (window("long", 0, items) | {"events": 9} for items in ([20, 8, 25, 11], [5, 6, 30, 30]))
+    short = session("short", 0, [5, 6, 7])
+    long, begun = (session("long", 0, items) | {"events": 9} for items in ([20, 8, 25, 11], [5, 6, 30, 30]))
     rows["test"] += [short, long]
-    windows = write_windows(tmp_path / "windows", length=LENGTH, test_prefixes=[begun], **rows)
+    windows = write_windows(tmp_path / "windows", length=LENGTH, test_beginnings=[begun], **rows)
     fit(windows, tmp_path, "gru", epochs=8, patience=8)
     found = {
         (row["session_id"], row["steps"]): row["score"]
@@ -222,7 +222,7 @@ def test_a_long_session_is_judged_on_its_own_beginning(tmp_path):
 
 def test_a_split_without_a_buyer_is_refused(tmp_path):
     rng = np.random.default_rng(4)
-    rows = {"train": random_windows(50, rng, prefix="a"), "valid": random_windows(50, rng, prefix="b")}
+    rows = {"train": random_sessions(50, rng, prefix="a"), "valid": random_sessions(50, rng, prefix="b")}
     for row in rows["valid"]:
         row["buyer"] = 0
     windows = write_windows(tmp_path / "windows", **rows)
@@ -252,7 +252,7 @@ def test_an_unknown_model_is_named_with_the_file_that_is_missing(planted, tmp_pa
 def test_windows_of_another_encoding_are_refused(planted, tmp_path):
     fit(planted, tmp_path, "gradient_boosting")
     other = write_windows(
-        tmp_path / "other", length=LENGTH + 1, test=random_windows(20, np.random.default_rng(5), prefix="a")
+        tmp_path / "other", length=LENGTH + 1, test=random_sessions(20, np.random.default_rng(5), prefix="a")
     )
     with pytest.raises(UserError, match="trained for other windows"):
         score(checkpoint=tmp_path / "model", windows=other, steps=[1], output=tmp_path / "x.parquet")

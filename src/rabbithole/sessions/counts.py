@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from functools import reduce
-from operator import add
 from typing import Any, Self
 
 import pyarrow as pa
@@ -18,12 +17,13 @@ class Counts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def __add__(self, other: Self) -> Self:
-        return type(self).model_validate(_add(self.model_dump(), other.model_dump()))
+        return self.total((self, other))
 
     @classmethod
     def total(cls, counts: Iterable[Self]) -> Self:
         """Return the sum of counts."""
-        return reduce(add, counts, cls())
+        values = [record.model_dump() for record in counts]
+        return cls.model_validate(reduce(_add, values, cls().model_dump()))
 
     @classmethod
     def total_of_reports(cls, reports: pa.Table) -> Self:

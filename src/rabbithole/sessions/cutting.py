@@ -1,6 +1,6 @@
 """Cut sorted events into sessions: where each one begins, its label, and the events that models may see.
 
-Everything works on whole columns: a table of events in, arrays with an entry per session or per event out.
+Everything works on columns: a table of events in, arrays with an entry per session or per event out.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ EXCLUSION_REASONS = ("without_cart", "short", "not_drawn")
 
 @dataclass(frozen=True)
 class SessionCut:
-    """The sessions of a table of events, including those of which no event is kept.
+    """The sessions of a table of events, even those without a kept event.
 
     offsets: int64 [sessions + 1], the rows at which sessions begin; times: int64 [events], microseconds since
     1970; keep: bool [events], events that models may see; kept: int64 [sessions], how many; buyer: bool

@@ -82,7 +82,7 @@ class SessionCounts(Counts):
     """Where sessions and events went.
 
     dropped: sessions without an event before a purchase; crossings: visitors with sessions on both sides of
-    a bound, by the split that begins there; groups: the sessions that were written, several groups may be
+    a bound, by the split that begins at it; groups: the sessions that were written, several groups may be
     alike.
     """
 

@@ -1,0 +1,50 @@
+"""The one factory of test data: specs, and events, sessions and windows as folders with their manifests."""
+
+from factories.manifests import Row, events_manifest, sessions_manifest, windows_manifest
+from factories.steps import (
+    BEGIN,
+    BY_HASH,
+    BY_TIME,
+    EVENT_SCHEMA,
+    build,
+    build_sessions,
+    event,
+    events_spec,
+    filler_events,
+    session,
+    sessions_spec,
+    windows_spec,
+    write_events,
+    write_sessions,
+)
+from factories.training import network_settings, network_training, train_spec
+from factories.windows import SIZES, WINDOW_SCHEMA, random_windows, window, write_windows
+
+__all__ = [
+    "BEGIN",
+    "BY_HASH",
+    "BY_TIME",
+    "EVENT_SCHEMA",
+    "SIZES",
+    "WINDOW_SCHEMA",
+    "Row",
+    "build",
+    "build_sessions",
+    "event",
+    "events_manifest",
+    "events_spec",
+    "filler_events",
+    "network_settings",
+    "network_training",
+    "random_windows",
+    "session",
+    "sessions_manifest",
+    "sessions_spec",
+    "train_spec",
+    "window",
+    "windows_manifest",
+    "windows_spec",
+    "write_events",
+    "write_sessions",
+    "write_windows",
+]

@@ -1,0 +1,191 @@
+"""Specs, events and sessions, and the steps from a raw log to windows."""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from factories.manifests import events_manifest, sessions_manifest
+from rabbithole.artifacts.data import EventsManifest, SessionsManifest
+from rabbithole.io.parts import manifest_path
+from rabbithole.sessions.session_task import SESSION_SCHEMA
+from rabbithole.specs.data import EventsSpec, SessionsSpec, SplitSpec, WindowsSpec
+from rabbithole.specs.spark import SparkOptions
+from rabbithole.windows.fields import FIELDS
+
+BEGIN = dt.datetime(2015, 6, 1, tzinfo=dt.UTC)
+"""The time of minute 0 of `event` and of the first step of `session`."""
+
+BY_HASH = SplitSpec(by="hash", shares=(0.5, 0.25, 0.25))
+BY_TIME = SplitSpec(by="time", shares=(0.5, 0.25, 0.25))
+
+EVENT_SCHEMA = pa.schema(
+    [
+        ("session_id", pa.string()),
+        ("visitor", pa.string()),
+        ("timestamp", pa.timestamp("us", "UTC")),
+        ("event", pa.string()),
+        ("item", pa.string()),
+        ("category", pa.string()),
+        ("cost", pa.float64()),
+        ("position", pa.int64()),
+    ]
+)
+
+Row = dict[str, Any]
+
+
+def events_spec(format: str, source: Path, **changes: Any) -> EventsSpec:
+    """Return the spec of a raw log without a bad line, with some entries changed."""
+    values: Row = {"max_rejected": 0.0, "drop_duplicates": True}
+    return EventsSpec(format=format, source=str(source), **values | changes)
+
+
+def sessions_spec(**changes: Any) -> SessionsSpec:
+    """Return the spec of sessions by visitor, split by time, with some entries changed."""
+    values: Row = {
+        "by": "visitor",
+        "gap_minutes": None,
+        "cost": "event",
+        "open_horizon_hours": 0.5,
+        "until": "purchase",
+        "minimum_events": 1,
+        "sample": 1.0,
+        "split": BY_TIME,
+        "seed": 0,
+    }
+    return SessionsSpec(**values | changes)
+
+
+def windows_spec(**changes: Any) -> WindowsSpec:
+    """Return the spec of windows of all fields, with some entries changed."""
+    values: Row = {
+        "length": 100,
+        "minimum_item_count": 1,
+        "fields": FIELDS,
+        "timezone": "UTC",
+        "keep_open": False,
+    }
+    return WindowsSpec(**values | changes)
+
+
+def build(
+    folder: Path,
+    spark: SparkOptions,
+    *,
+    events: EventsSpec | None = None,
+    sessions: SessionsSpec | None = None,
+    windows: WindowsSpec | None = None,
+) -> Path:
+    """Run the steps whose specs are set, from a raw log to windows, and return the folder.
+
+    Each step reads and writes `events`, `rejected`, `sessions` and `windows` in the folder.
+    """
+    # The steps are imported where they run, so that tests of training don't wait for PySpark.
+    if events is not None:
+        from rabbithole.ingest.build import build_events
+
+        build_events(events, output=folder / "events", rejected=folder / "rejected", spark=spark)
+    if sessions is not None:
+        from rabbithole.sessions.build import build_sessions
+
+        build_sessions(sessions, events=folder / "events", output=folder / "sessions", spark=spark)
+    if windows is not None:
+        from rabbithole.windows.build import build_windows
+
+        build_windows(windows, sessions=folder / "sessions", output=folder / "windows", spark=spark)
+    return folder
+
+
+def event(key: str, minute: float, kind: str = "view", **changes: Any) -> Row:
+    """Return an event so many minutes after `BEGIN`, by the visitor `key`."""
+    row = {
+        "session_id": key,
+        "visitor": key,
+        "timestamp": BEGIN + dt.timedelta(minutes=minute),
+        "event": kind,
+        "item": "1",
+        "category": None,
+        "cost": None,
+    }
+    return row | changes
+
+
+def filler_events(*hours: int) -> list[Row]:
+    """Return one view by a visitor of its own at each hour, so that no split is empty."""
+    return [event(f"9{hour:04}", 60 * hour) for hour in hours]
+
+
+def write_events(folder: Path, rows: Sequence[Row], *, parts: int = 2, **manifest: Any) -> Path:
+    """Write events in the order of the log to `folder`/events, each key in one part; return that folder.
+
+    manifest: entries of its manifest that differ from the usual ones.
+    """
+    rows = [{"position": position} | row for position, row in enumerate(rows)]
+    output = folder / "events"
+    output.mkdir(parents=True)
+    keys = sorted({row["session_id"] for row in rows})
+    for part in range(parts):
+        chosen = [row for row in rows if keys.index(row["session_id"]) % parts == part]
+        chosen.sort(key=lambda row: (row["session_id"], row["timestamp"], row["position"]))
+        if chosen:
+            pq.write_table(pa.Table.from_pylist(chosen, EVENT_SCHEMA), output / f"part-{part:05}.parquet")
+    last = max(row["timestamp"] for row in rows)
+    values: Row = {
+        "files": EventsManifest.digests(output),
+        "rows": len(rows),
+        "sessions": len(keys),
+        "visitors": len(keys) if rows[0]["visitor"] else None,
+        "last_microseconds": (last - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1),
+    }
+    events_manifest(**values | manifest).write(manifest_path(output))
+    return output
+
+
+def build_sessions(
+    folder: Path, events: Sequence[Row], spark: SparkOptions, *, parts: int = 2, **changes: Any
+) -> tuple[dict[str, Row], SessionsManifest]:
+    """Build sessions from events and a changed `sessions_spec`; return them by id, and their manifest."""
+    write_events(folder, events, parts=parts)
+    output = build(folder, spark, sessions=sessions_spec(**changes)) / "sessions"
+    rows = {row["session_id"]: row for row in pq.read_table(output).to_pylist()}
+    return rows, SessionsManifest.of(output)
+
+
+def session(name: str, split: str, items: list[str | None], **changes: Any) -> Row:
+    """Return a session of views, ten seconds apart, without cost or category."""
+    steps = len(items)
+    row = {
+        "session_id": name,
+        "visitor": None,
+        "split": split,
+        "buyer": False,
+        "open": False,
+        "events": steps,
+        "timestamp": [BEGIN + dt.timedelta(hours=12, seconds=10 * step) for step in range(steps)],
+        "event": ["view"] * steps,
+        "item": items,
+        "category": [None] * steps,
+        "cost": [None] * steps,
+    } | changes
+    return row | {"start": row["timestamp"][0], "end": row["timestamp"][-1]}
+
+
+def write_sessions(folder: Path, rows: Sequence[Row], **manifest: Any) -> Path:
+    """Write sessions in two parts to `folder`/sessions, with their manifest; return that folder."""
+    output = folder / "sessions"
+    output.mkdir(parents=True, exist_ok=True)
+    for part in range(2):
+        table = pa.Table.from_pylist(list(rows[part::2]), SESSION_SCHEMA)
+        pq.write_table(table, output / f"part-{part:05}.parquet")
+    steps = sum(row["events"] for row in rows)
+    values: Row = {
+        "files": SessionsManifest.digests(output),
+        "rows": len(rows),
+        "events": {"total": steps, "kept": steps, "cut": 0, "dropped": 0},
+    }
+    sessions_manifest(**values | manifest).write(manifest_path(output))
+    return output

@@ -1,0 +1,49 @@
+"""Splits by time and by hash, and the visitors on both sides of a split boundary."""
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rabbithole.sessions.splitting import count_crossings, split_bounds, split_by_hash, split_by_time
+
+SHARES = (0.5, 0.3, 0.2)
+times = st.lists(st.integers(0, 20), min_size=1, max_size=40)
+
+
+@given(times)
+def test_a_split_by_time_is_in_order_and_misses_its_shares_by_ties_alone(starts: list[int]) -> None:
+    values = np.array(starts, np.int64)
+    bounds = split_bounds(values, SHARES)
+    splits = split_by_time(values, bounds)
+    assert (np.diff(splits[np.argsort(values, kind="stable")]) >= 0).all()
+    for index, (bound, share) in enumerate(zip(bounds, np.cumsum(SHARES)[:2], strict=True)):
+        earlier, ties = np.sum(splits <= index), np.sum(values == bound)
+        assert abs(earlier - share * len(values)) <= ties
+
+
+@given(st.lists(times, min_size=1, max_size=6), st.tuples(st.integers(0, 20), st.integers(0, 20)))
+def test_crossings_equal_a_count_visitor_by_visitor(
+    visitors: list[list[int]], bounds: tuple[int, int]
+) -> None:
+    starts = [sorted(visitor) for visitor in visitors]
+    expected = [sum(visitor[0] < bound <= visitor[-1] for visitor in starts) for bound in bounds]
+    first = [position == 0 for visitor in starts for position in range(len(visitor))]
+    counted = count_crossings(
+        np.array(first), np.concatenate(starts).astype(np.int64), np.array(bounds, np.int64)
+    )
+    assert counted.tolist() == expected
+
+
+def test_no_session_crosses_no_bound() -> None:
+    empty = np.empty(0, np.int64)
+    assert count_crossings(empty.astype(bool), empty, np.array([1, 2])).tolist() == [0, 0]
+
+
+def test_a_split_by_hash_has_its_shares_and_depends_on_key_and_seed_alone() -> None:
+    keys = [str(number) for number in range(4000)]
+    splits = split_by_hash(pa.array(keys), SHARES, seed=3)
+    # Three standard deviations of a share of 0.5.
+    assert np.abs(np.bincount(splits) / 4000 - SHARES).max() < 3 * (0.25 / 4000) ** 0.5
+    assert (split_by_hash(pa.array(keys[::-1]), SHARES, seed=3) == splits[::-1]).all()
+    assert (split_by_hash(pa.array(keys), SHARES, seed=4) != splits).any()
