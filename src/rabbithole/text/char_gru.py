@@ -23,7 +23,6 @@ from rabbithole.text.trainer import (
     bits_per_character,
     check_length,
     epoch_randomness,
-    init_state,
     portions,
 )
 from rabbithole.training.loop import start
@@ -79,13 +78,13 @@ class CharGruTrainer:
         streams, steps = settings.batch_size, settings.steps
         check_length(corpus, streams * steps + steps + 1)
         self.corpus, self.settings, self.seed = corpus, settings, seed
-        # One update fewer than there is room for, so that the start can move.
+        # At least `steps` characters stay unused, so that the start can move.
         self.updates = (corpus.held_out - 1 - steps) // (streams * steps)
         network = build_char_gru(settings, symbols=corpus.vocabulary.symbols, seed=seed)
         self.graph, parameters = nnx.split(network, nnx.Param)
         self.optimizer = _make_optimizer(settings, self.updates * settings.epochs, parameters)
-        carry = network.initial_state(streams)
-        self.progress = start(self, init_state(parameters, self.optimizer, carry=carry))
+        optimizer_state, carry = self.optimizer.init(parameters), network.initial_state(streams)
+        self.progress = start(self, TextTrainState(parameters, optimizer_state, carry, sums=jnp.zeros(2)))
 
     def batches(self, epoch: int) -> list[Batch]:
         """Return the batches of an epoch in the order of the text."""
@@ -125,23 +124,20 @@ class CharGruTrainer:
 
     def log_probabilities(self, parameters: Any) -> np.ndarray:
         """Return float32[held-out characters], read in one stream that starts in the train part."""
-        codes = self._held_out_codes()
+        codes = self._evaluation_codes()
         logs = _evaluate(nnx.merge(self.graph, parameters), codes[:-1], codes[1:])
-        return np.asarray(logs)[-self._held_out() :]
+        return np.asarray(logs)[-len(self.corpus.held_out_codes) :]
 
     def dynamic_log_probabilities(self, parameters: Any) -> np.ndarray:
         """Return float32[held-out characters] with dynamic evaluation."""
         train_codes = jnp.asarray(self.corpus.codes[: self.corpus.held_out][-GRADIENT_SCALE_CHARACTERS:])
-        logs = dynamic_log_probabilities(self.graph, parameters, train_codes, self._held_out_codes())
-        return logs[-self._held_out() :]
+        logs = dynamic_log_probabilities(self.graph, parameters, train_codes, self._evaluation_codes())
+        return logs[-len(self.corpus.held_out_codes) :]
 
-    def _held_out_codes(self) -> Array:
+    def _evaluation_codes(self) -> Array:
         """Return the codes of the warm-up and the held-out part, after one more code: the first input."""
         first = max(self.corpus.held_out - WARM_UP, 1)
         return jnp.asarray(self.corpus.codes[first - 1 :])
-
-    def _held_out(self) -> int:
-        return len(self.corpus.codes) - self.corpus.held_out
 
 
 def _make_optimizer(settings: CharGruSettings, updates: int, parameters: Any) -> optax.GradientTransformation:

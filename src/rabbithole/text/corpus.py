@@ -56,6 +56,11 @@ class Corpus:
     held_out: int
     vocabulary: Vocabulary
 
+    @property
+    def held_out_codes(self) -> np.ndarray:
+        """The codes for evaluation, int32[held-out characters]."""
+        return self.codes[self.held_out :]
+
 
 def read_book(path: Path, *, lower: bool) -> str:
     """Read a UTF-8 text file and return its book (see `strip`).

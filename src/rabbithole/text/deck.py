@@ -21,7 +21,6 @@ from rabbithole.text.trainer import (
     bits_per_character,
     check_length,
     epoch_randomness,
-    init_state,
     portions,
 )
 from rabbithole.training.loop import start
@@ -66,7 +65,8 @@ class DeckTrainer:
         self.graph, parameters = nnx.split(network, nnx.Param)
         # Keras's epsilon; optax's default is 1e-8.
         self.optimizer = optax.adam(settings.learning_rate, eps=1e-7)
-        self.progress = start(self, init_state(parameters, self.optimizer, carry=()))
+        state = TextTrainState(parameters, self.optimizer.init(parameters), carry=(), sums=jnp.zeros(2))
+        self.progress = start(self, state)
 
     def batches(self, epoch: int) -> list[Batch]:
         """Return the batches of an epoch: all positions of the train part that follow a full window."""

@@ -69,7 +69,7 @@ def train_text(
         epochs=progress.epoch,
         parameters=sum(leaf.size for leaf in jax.tree.leaves(progress.best)),
         characters=len(corpus.codes),
-        held_out_characters=len(corpus.codes) - corpus.held_out,
+        held_out_characters=len(corpus.held_out_codes),
     ).write(metrics)
     checkpoints.remove()
 

@@ -47,12 +47,7 @@ class TextTrainer(EpochTask, Protocol):
         """Return the natural log-probability of each held-out character after all before it."""
 
     def dynamic_log_probabilities(self, parameters: Any) -> np.ndarray | None:
-        """Return the same with dynamic evaluation; None where the model has none."""
-
-
-def init_state(parameters: Any, optimizer: optax.GradientTransformation, *, carry: Any) -> TextTrainState:
-    """Return the state before the first update."""
-    return TextTrainState(parameters, optimizer.init(parameters), carry, jnp.zeros(2))
+        """Return these values with dynamic evaluation, None if the model has no such mode."""
 
 
 def apply_gradients(
@@ -66,8 +61,7 @@ def apply_gradients(
 
 def bits_per_character(corpus: Corpus, log_probabilities: np.ndarray) -> float:
     """Return the mean code length of the held-out characters, in bits."""
-    codes = corpus.codes[corpus.held_out :]
-    return float(code_lengths(log_probabilities, codes, corpus.vocabulary).mean())
+    return float(code_lengths(log_probabilities, corpus.held_out_codes, corpus.vocabulary).mean())
 
 
 def epoch_randomness(seed: int, epoch: int) -> tuple[np.random.Generator, Array]:
