@@ -23,6 +23,7 @@ def sample(
     return samples
 
 
+@pytest.mark.slow
 def test_samples_depend_on_the_seed_and_the_temperature(trained, tmp_path, line):
     runs = [sample(trained, "char_gru", tmp_path / "samples.json", seed=seed) for seed in (0, 0, 1)]
     assert all(run.seed_found for run in runs)
@@ -35,6 +36,7 @@ def test_samples_depend_on_the_seed_and_the_temperature(trained, tmp_path, line)
     assert sample(trained, "deck", tmp_path / "deck.json", seed=0).seed_found
 
 
+@pytest.mark.slow
 def test_a_seed_text_that_is_not_in_the_book_is_logged_with_its_unknown_characters(trained, tmp_path, caplog):
     caplog.set_level(logging.INFO, "rabbithole")
     samples = sample(trained, "deck", tmp_path / "samples.json", seed=0, seed_text="The QUIZ?")

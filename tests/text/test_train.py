@@ -9,6 +9,8 @@ from rabbithole.artifacts.text import TextHistory, TextMetrics
 from rabbithole.text.checkpoint import load
 from rabbithole.text.corpus import Vocabulary, code_lengths, read_book, split
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_gru_learns_a_text_that_repeats(trained, line):
     metrics = TextMetrics.read(trained / "char_gru/metrics.json")
