@@ -1,4 +1,4 @@
-"""The book as a row of codes: header and footer off, split by position, a vocabulary, and what a bit is."""
+"""Turns a book into codes: strips it, splits it by position, fits the vocabulary, and counts bits."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from rabbithole.errors import UserError
 
 TRAIN_SHARE = 0.9
-CODE_POINTS = 0x110000
+UNICODE_CODE_POINTS = 0x110000
 
 START = re.compile(r"^\*\*\* ?START OF TH(?:E|IS) PROJECT GUTENBERG EBOOK[^*]*\*\*\*", re.MULTILINE)
 END = re.compile(
@@ -21,9 +21,9 @@ END = re.compile(
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The characters of the text's first part, sorted; a character's code is its place.
+    """The characters of the train part, sorted; a character's code is its index.
 
-    The code after the last stands for every other character (`unknown`), so that a text can be read whole.
+    One more code, `unknown`, stands for all other characters.
     """
 
     characters: str
@@ -35,7 +35,7 @@ class Vocabulary:
 
     @property
     def unknown(self) -> int:
-        """The code of all characters that the first part does not have."""
+        """The code of all characters that are not in the train part."""
         return len(self.characters)
 
     def encode(self, text: str) -> np.ndarray:
@@ -50,17 +50,22 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text in codes (int32[characters]); what stands from `held_out` on is for judging alone."""
+    """A text in codes, int32[characters]. Codes from index `held_out` on are for evaluation only."""
 
     codes: np.ndarray
     held_out: int
     vocabulary: Vocabulary
 
+    @property
+    def held_out_codes(self) -> np.ndarray:
+        """The codes for evaluation, int32[held-out characters]."""
+        return self.codes[self.held_out :]
+
 
 def read_book(path: Path, *, lower: bool) -> str:
-    """Read a UTF-8 text file and return the book in it (see `strip`), lower-cased if asked.
+    """Read a UTF-8 text file and return its book (see `strip`).
 
-    Raises UserError where the file is missing, is not UTF-8, or holds no book.
+    lower: whether to lower-case it. Raises UserError if the file is missing, is not UTF-8, or is empty.
     """
     try:
         raw = path.read_bytes().decode("utf-8-sig")
@@ -77,9 +82,10 @@ def read_book(path: Path, *, lower: bool) -> str:
 
 
 def strip(raw: str) -> str:
-    r"""Return the text between Project Gutenberg's header and footer, or all of it where there are none.
+    r"""Return the text between Project Gutenberg's header and footer, or the full text without them.
 
-    Line ends become "\n"; empty lines at either end go; one line end closes the text. All else is kept.
+    Line ends become "\n", empty lines at both ends are removed, and the text ends with one line end.
+    Everything else is kept.
     """
     text = raw.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if start := START.search(text):
@@ -90,19 +96,19 @@ def strip(raw: str) -> str:
 
 
 def split(text: str) -> Corpus:
-    """Split a text by position, the first 90 % to learn from; the vocabulary is that part's alone."""
+    """Split a text by position: the first 90 % are the train part, which alone defines the vocabulary."""
     held_out = int(TRAIN_SHARE * len(text))
     vocabulary = Vocabulary("".join(sorted(set(text[:held_out]))))
     return Corpus(vocabulary.encode(text), held_out, vocabulary)
 
 
 def code_lengths(log_probabilities: np.ndarray, codes: np.ndarray, vocabulary: Vocabulary) -> np.ndarray:
-    """Return what each character costs, float64[characters], in bits: -log2 of its probability.
+    """Return the code length of each character in bits, -log2 of its probability, float64[characters].
 
-    log_probabilities: natural logarithms, float[characters], of the codes that came. An unknown character
-    pays for the code `unknown` and then for its choice among all Unicode code points left, evenly, so that
-    the probabilities of all texts still sum to 1.
+    log_probabilities: natural logarithms of the probabilities of `codes`, float[characters]. An unknown
+    character costs the code `unknown` plus a uniform choice among all Unicode code points outside the
+    vocabulary. So the probabilities of all characters still sum to 1.
     """
     bits = np.asarray(log_probabilities, np.float64) / -np.log(2)
-    others = CODE_POINTS - len(vocabulary.characters)
+    others = UNICODE_CODE_POINTS - len(vocabulary.characters)
     return bits + np.where(codes == vocabulary.unknown, np.log2(others), 0.0)

@@ -1,5 +1,6 @@
-"""The deck's way: windows of the text in random order, one prediction each."""
+"""Trains and samples the deck's network: shuffled windows of the text, one prediction per window."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -11,116 +12,139 @@ from flax import nnx
 from jax import Array, lax
 
 from rabbithole.models.text.deck import CharDeck
+from rabbithole.specs.text import DeckSettings
 from rabbithole.text.corpus import Corpus
-from rabbithole.text.learner import Step, TextTrainer, TextTrainState, portions, refuse_short, updated
+from rabbithole.text.sampler import Sampler
+from rabbithole.text.trainer import (
+    TextTrainState,
+    apply_gradients,
+    bits_per_character,
+    check_length,
+    epoch_randomness,
+    portions,
+)
+from rabbithole.training.loop import start
 
-JUDGED_AT_ONCE = 512
+EVALUATION_BATCH = 512
+"""Windows in one batch of the evaluation."""
+
+Batch = tuple[np.ndarray, Array]
+"""Positions of the characters to predict, int32[updates, batch], and a dropout key per update."""
 
 
-class DeckTrainer(TextTrainer):
-    """Keras's `fit` with its defaults: shuffled windows, Adam, categorical cross-entropy.
+def build_deck(settings: DeckSettings, *, symbols: int, seed: int) -> CharDeck:
+    """Return the untrained network for a vocabulary of `symbols` codes."""
+    return CharDeck(symbols=symbols, width=settings.width, dropout=settings.dropout, rngs=nnx.Rngs(seed))
 
-    Windows that do not fill the last batch of an epoch are left out of it (others in each epoch).
+
+def deck_sampler(network: CharDeck, settings: DeckSettings, context: np.ndarray) -> Sampler:
+    """Return a sampler that continues a context, int32[characters]; its state is the window without its end.
+
+    A context shorter than the window is repeated to the left.
+    """
+    window = np.resize(context[::-1], settings.window)[::-1]
+
+    def step(state: Array, code: Array) -> tuple[Array, Array]:
+        window = jnp.append(state, code)
+        return window[1:], network(window[:, None])[0]
+
+    return Sampler(step, jnp.asarray(window[:-1]), int(window[-1]))
+
+
+class DeckTrainer:
+    """Trains like `fit` of Keras with its defaults: shuffled windows, Adam, categorical cross-entropy.
+
+    Windows that do not fill the last batch of an epoch are left out, different ones in each epoch.
     """
 
-    def __init__(self, corpus: Corpus, settings: dict[str, Any], *, seed: int) -> None:
-        self.window = int(settings["window"])
-        refuse_short(corpus, self.window + settings["batch_size"])
-        super().__init__(corpus, settings, seed=seed)
+    def __init__(self, corpus: Corpus, settings: DeckSettings, *, seed: int) -> None:
+        check_length(corpus, settings.window + settings.batch_size)
+        self.corpus, self.settings, self.seed = corpus, settings, seed
         self.codes = jnp.asarray(corpus.codes)
+        network = build_deck(settings, symbols=corpus.vocabulary.symbols, seed=seed)
+        self.graph, parameters = nnx.split(network, nnx.Param)
+        # Keras's epsilon; optax's default is 1e-8.
+        self.optimizer = optax.adam(settings.learning_rate, eps=1e-7)
+        state = TextTrainState(parameters, self.optimizer.init(parameters), carry=(), sums=jnp.zeros(2))
+        self.progress = start(self, state)
 
-    def make_optimizer(self, parameters: Any) -> optax.GradientTransformation:  # noqa: ARG002 - all alike
-        """Return Adam with Keras's epsilon; optax's own is 1e-8."""
-        return optax.adam(self.settings["learning_rate"], eps=1e-7)
-
-    @staticmethod
-    def build(settings: dict[str, Any], *, symbols: int, seed: int) -> CharDeck:
-        """Return the untrained network for so many codes."""
-        return CharDeck(
-            symbols=symbols, width=settings["width"], dropout=settings["dropout"], rngs=nnx.Rngs(seed)
-        )
-
-    @staticmethod
-    def writer(network: CharDeck, settings: dict[str, Any], context: np.ndarray) -> tuple[Step, Array, int]:
-        """Return a step whose state is the window without its last code.
-
-        Where the context is shorter than the window, it is repeated in front of itself.
-        """
-        window = np.resize(context[::-1], settings["window"])[::-1]
-
-        def step(state: Array, code: Array) -> tuple[Array, Array]:
-            window = jnp.append(state, code)
-            return window[1:], network(window[:, None])[0]
-
-        return step, jnp.asarray(window[:-1]), int(window[-1])
-
-    def batches(self, epoch: int) -> list[tuple[np.ndarray, Array]]:
-        """Return the places to be foretold, int32[updates, batch], in random order, and a key an update."""
-        batch = self.settings["batch_size"]
-        random, key = self.draws(epoch)
-        places = random.permutation(np.arange(self.window, self.corpus.held_out, dtype=np.int32))
-        updates = places[: len(places) // batch * batch].reshape(-1, batch)
+    def batches(self, epoch: int) -> list[Batch]:
+        """Return the batches of an epoch: all positions of the train part that follow a full window."""
+        rng, key = epoch_randomness(self.seed, epoch)
+        positions = rng.permutation(np.arange(self.settings.window, self.corpus.held_out, dtype=np.int32))
+        batch_size = self.settings.batch_size
+        updates = positions[: len(positions) // batch_size * batch_size].reshape(-1, batch_size)
         keys = jax.random.split(key, len(updates))
         return [(updates[part], keys[part]) for part in portions(len(updates))]
 
-    def train_batch(
-        self,
-        state: TextTrainState,
-        batch: tuple[np.ndarray, Array],
-        *,
-        epoch: int,  # noqa: ARG002
-        number: int,  # noqa: ARG002
-    ) -> TextTrainState:
-        """Return what is learned after some updates."""
-        return _learn(self.graph, self.optimizer, self.window, state, self.codes, *batch)
+    def train_batch(self, state: TextTrainState, batch: Batch, *, epoch: int, number: int) -> TextTrainState:
+        """Return the state after one update per row of the batch."""
+        del epoch, number
+        return _train(self.graph, self.optimizer, self.settings.window, state, self.codes, *batch)
 
-    def examples(self, batch: tuple[np.ndarray, Array]) -> int:
-        """Return the number of characters foretold."""
+    def examples(self, batch: Batch) -> int:
+        """Return the number of predicted characters."""
         return batch[0].size
 
+    def evaluate(self, state: TextTrainState) -> dict[str, float]:
+        """Return `held_out_bits`, the bits per held-out character."""
+        return {"held_out_bits": bits_per_character(self.corpus, self.log_probabilities(state.parameters))}
+
+    def monitor(self, metrics: Mapping[str, float]) -> float:
+        """Return the epoch, so that the last one is kept."""
+        return metrics["epoch"]
+
+    def weights(self, state: TextTrainState) -> Any:
+        """Return the parameters."""
+        return state.parameters
+
     def log_probabilities(self, parameters: Any) -> np.ndarray:
-        """Return float32[held-out characters]; the first windows reach back into the first part."""
-        places = np.arange(self.corpus.held_out, len(self.corpus.codes), dtype=np.int32)
-        filled = np.resize(places, (-(-len(places) // JUDGED_AT_ONCE), JUDGED_AT_ONCE))
-        judged = _judge(self.graph, self.window, parameters, self.codes, filled)
-        return np.asarray(judged).ravel()[: len(places)]
+        """Return float32[held-out characters]; the first windows reach back into the train part."""
+        positions = np.arange(self.corpus.held_out, len(self.corpus.codes), dtype=np.int32)
+        padded = np.resize(positions, (-(-len(positions) // EVALUATION_BATCH), EVALUATION_BATCH))
+        logs = _evaluate(self.graph, self.settings.window, parameters, self.codes, padded)
+        return np.asarray(logs).ravel()[: len(positions)]
+
+    def dynamic_log_probabilities(self, parameters: Any) -> None:
+        """Return None: dynamic evaluation needs a network that reads the text as a stream."""
+        del parameters
 
 
-def _windows(codes: Array, places: Array, window: int) -> Array:
-    """Return the codes before each of places, int32[window, batch]."""
-    return codes[places[None, :] + jnp.arange(-window, 0)[:, None]]
+def _windows(codes: Array, positions: Array, window: int) -> Array:
+    """Return the codes before each position, int32[window, batch]."""
+    return codes[positions[None, :] + jnp.arange(-window, 0)[:, None]]
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2), donate_argnums=3)
-def _learn(
+def _train(
     graph: Any,
-    optimizer: Any,
+    optimizer: optax.GradientTransformation,
     window: int,
-    learned: TextTrainState,
+    state: TextTrainState,
     codes: Array,
-    batches: Array,
+    positions: Array,
     keys: Array,
 ) -> TextTrainState:
-    """Take one update for each row of `batches`, int32[updates, batch]: the places to be foretold."""
+    """Take one update per row of `positions`, int32[updates, batch]."""
 
-    def loss_of(parameters: Any, places: Array, key: Array) -> Array:
-        logits = nnx.merge(graph, parameters)(_windows(codes, places, window), key)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, codes[places]).mean()
+    def loss_fn(parameters: Any, positions: Array, key: Array) -> Array:
+        logits = nnx.merge(graph, parameters)(_windows(codes, positions, window), key)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, codes[positions]).mean()
 
-    def update(learned: TextTrainState, given: tuple[Array, Array]) -> tuple[TextTrainState, None]:
-        loss, slopes = jax.value_and_grad(loss_of)(learned.parameters, *given)
-        return updated(learned, optimizer, slopes, loss, carried=()), None
+    def update(state: TextTrainState, batch: tuple[Array, Array]) -> tuple[TextTrainState, None]:
+        loss, gradients = jax.value_and_grad(loss_fn)(state.parameters, *batch)
+        return apply_gradients(state, optimizer, gradients, loss, carry=()), None
 
-    return lax.scan(update, learned, (batches, keys))[0]
+    return lax.scan(update, state, (positions, keys))[0]
 
 
 @partial(jax.jit, static_argnums=(0, 1))
-def _judge(graph: Any, window: int, parameters: Any, codes: Array, batches: Array) -> Array:
-    """Return the log-probability of the character at each of `batches`, int32[batches, batch]."""
+def _evaluate(graph: Any, window: int, parameters: Any, codes: Array, positions: Array) -> Array:
+    """Return the log-probability of the character at each of `positions`, int32[batches, batch]."""
     network = nnx.merge(graph, parameters)
 
-    def judge(places: Array) -> Array:
-        logits = network(_windows(codes, places, window))
-        return -optax.softmax_cross_entropy_with_integer_labels(logits, codes[places])
+    def log_probabilities(positions: Array) -> Array:
+        logits = network(_windows(codes, positions, window))
+        return -optax.softmax_cross_entropy_with_integer_labels(logits, codes[positions])
 
-    return lax.map(judge, batches)
+    return lax.map(log_probabilities, positions)

@@ -1,13 +1,13 @@
-"""Dynamic evaluation: a reader that goes on learning from what it has just been judged on.
+"""Dynamic evaluation: the network adapts to the text while it is evaluated on it.
 
-The fair rival of a compressor, which adapts as it goes. Krause, Kahembwe, Murray and Renals 2018 ("Dynamic
-evaluation of neural sequence models", arXiv:1709.07432, sections 3 and 4): after each chunk a step of
-gradient descent, and a pull back to what was learned in training. Both are scaled by the root mean square
-that each weight's slope has on text that was learned: where it is small, nothing asked for other weights.
+The fair competitor of a compressor, which adapts too. Krause, Kahembwe, Murray and Renals 2018 ("Dynamic
+evaluation of neural sequence models", arXiv:1709.07432, sections 3 and 4): after each chunk, take a step of
+gradient descent and move back towards the trained weights. Both are scaled by the root mean square of each
+weight's gradients on the train part. A weight with small gradients there needs no change.
 """
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,103 +22,116 @@ CHUNK = 8
 """Characters between two steps."""
 
 RATE, PULL, FLOOR = 0.0005, 0.001, 0.3
-"""Step size, the share of the way back to the trained weights after each step (of a weight whose slopes are
-average), and what is added to the slopes' scale, in shares of its average. Chosen on the end of the part that
-is learned from, by networks that had learned all before it."""
+"""Step size; fraction of the way back to the trained weight after each step, for a weight with average
+gradients; and what is added to a weight's relative gradient scale. They were chosen on the end of the train
+part, with networks that were trained on the text before it."""
 
 
-def adapting_log_probabilities(
+class GradientScale(NamedTuple):
+    """Root mean squares of the gradients per chunk.
+
+    average: over all weights; relative: of each weight, divided by the average, a tree like the parameters.
+    """
+
+    average: Array
+    relative: Any
+
+
+def dynamic_log_probabilities(
     graph: Any,
     parameters: Any,
-    learned: Array,
+    train_codes: Array,
     codes: Array,
     *,
     rate: float = RATE,
     pull: float = PULL,
     floor: float = FLOOR,
 ) -> np.ndarray:
-    """Return the natural logarithm of the probability of codes[1:], float32[characters - 1].
+    """Return the natural log-probability of codes[1:], float32[characters - 1].
 
-    Each is judged before it is learned from. The last few, fewer than a chunk, are judged without a step.
-    learned: int32[characters], text from training on which the slopes are measured, at least one chunk.
+    Each character is evaluated before the network adapts to it. The last characters, fewer than a chunk,
+    cause no step.
+    train_codes: int32[characters], a part of the train text that measures the gradients, one chunk at least.
     """
-    scale = _scale(graph, parameters, *_chunks(learned))
+    scale = _gradient_scale(graph, parameters, *_chunks(train_codes))
     inputs, targets = _chunks(codes)
-    found, adapted, state = _adapt(graph, parameters, scale, inputs, targets, rate, pull, floor)
-    logs = [np.asarray(found).reshape(-1)]
-    if (cut := inputs.size) < len(codes) - 1:
+    chunk_logs, adapted, state = _adapt(graph, parameters, scale, inputs, targets, rate, pull, floor)
+    logs = [np.asarray(chunk_logs).reshape(-1)]
+    if (rest := inputs.size) < len(codes) - 1:
         network = nnx.merge(graph, adapted)
-        losses, _ = step_losses(network, codes[cut:-1, None], codes[cut + 1 :, None], state)
+        losses, _ = character_losses(network, codes[rest:-1, None], codes[rest + 1 :, None], state)
         logs.append(-np.asarray(losses).reshape(-1))
     return np.concatenate(logs)
 
 
-def step_losses(
+def character_losses(
     network: CharGru, inputs: Array, targets: Array, state: State, key: Array | None = None
-) -> Any:
-    """Return each step's loss in nats, float32[steps, streams], and the state to go on from."""
+) -> tuple[Array, State]:
+    """Return the loss at each step in nats, float32[steps, streams], and the new recurrent state."""
     logits, state = network(inputs, state, key)
     return optax.softmax_cross_entropy_with_integer_labels(logits, targets), state
 
 
 def _chunks(codes: Array) -> tuple[Array, Array]:
-    """Return inputs and targets, int32[chunks, CHUNK, 1], without the last few that fill no chunk."""
+    """Return inputs and targets, int32[chunks, CHUNK, 1]; an incomplete last chunk is left out."""
     chunks = (len(codes) - 1) // CHUNK
     inputs, targets = (part[: chunks * CHUNK].reshape(chunks, CHUNK, 1) for part in (codes[:-1], codes[1:]))
     return inputs, targets
 
 
-def _slopes(graph: Any, parameters: Any, state: State, inputs: Array, targets: Array) -> tuple[Any, Any]:
-    """Return the derivative of a chunk's loss, its log-probabilities and the state after it."""
+def _chunk_gradients(
+    graph: Any, parameters: Any, state: State, inputs: Array, targets: Array
+) -> tuple[Any, Any]:
+    """Return the gradients of a chunk's summed loss, and (its log-probabilities, the new state)."""
 
-    def loss_of(parameters: Any) -> Any:
-        losses, after = step_losses(nnx.merge(graph, parameters), inputs, targets, state)
-        return losses.sum(), (-losses, after)
+    def loss_fn(parameters: Any) -> Any:
+        losses, new_state = character_losses(nnx.merge(graph, parameters), inputs, targets, state)
+        return losses.sum(), (-losses, new_state)
 
-    return jax.grad(loss_of, has_aux=True)(parameters)
+    return jax.grad(loss_fn, has_aux=True)(parameters)
 
 
 @partial(jax.jit, static_argnums=0)
-def _scale(graph: Any, parameters: Any, inputs: Array, targets: Array) -> Any:
-    """Return the root mean square of each weight's slopes, in shares of the average over all weights."""
+def _gradient_scale(graph: Any, parameters: Any, inputs: Array, targets: Array) -> GradientScale:
+    """Measure the gradients of trained weights, which stay as they are."""
 
-    def step(carry: Any, given: Any) -> tuple[Any, None]:
+    def step(carry: Any, chunk: Any) -> tuple[Any, None]:
         squares, state = carry
-        slopes, (_, state) = _slopes(graph, parameters, state, *given)
-        return (jax.tree.map(lambda sum_, slope: sum_ + slope**2, squares, slopes), state), None
+        gradients, (_, state) = _chunk_gradients(graph, parameters, state, *chunk)
+        return (jax.tree.map(lambda square, gradient: square + gradient**2, squares, gradients), state), None
 
-    begin = (jax.tree.map(jnp.zeros_like, parameters), nnx.merge(graph, parameters).initial_state(1))
-    (squares, _), _ = lax.scan(step, begin, (inputs, targets))
+    first = (jax.tree.map(jnp.zeros_like, parameters), nnx.merge(graph, parameters).initial_state(1))
+    (squares, _), _ = lax.scan(step, first, (inputs, targets))
     roots = jax.tree.map(jnp.sqrt, squares)
     leaves = jax.tree.leaves(roots)
     average = sum(leaf.sum() for leaf in leaves) / sum(leaf.size for leaf in leaves)
-    # The unit of the rate is that of a slope's root mean square.
-    return {
-        "unit": average / jnp.sqrt(len(inputs)),
-        "shares": jax.tree.map(lambda root: root / average, roots),
-    }
+    return GradientScale(
+        average=average / jnp.sqrt(len(inputs)), relative=jax.tree.map(lambda root: root / average, roots)
+    )
 
 
 @partial(jax.jit, static_argnums=0)
 def _adapt(
     graph: Any,
     trained: Any,
-    scale: Any,
+    scale: GradientScale,
     inputs: Array,
     targets: Array,
     rate: float,
     pull: float,
     floor: float,
-) -> tuple[Array, Any, Any]:
-    def follow(weight: Array, slope: Array, share: Array, then: Array) -> Array:
-        down = rate * slope / (scale["unit"] * (share + floor))
-        return weight - down + jnp.minimum(pull * share, 1.0) * (then - weight)
+) -> tuple[Array, Any, State]:
+    """Return the log-probabilities, float32[chunks, CHUNK, 1], the adapted weights and the last state."""
 
-    def step(carry: Any, given: Any) -> tuple[Any, Array]:
+    def adapt(weight: Array, gradient: Array, relative: Array, trained_weight: Array) -> Array:
+        descent = rate * gradient / (scale.average * (relative + floor))
+        return weight - descent + jnp.minimum(pull * relative, 1.0) * (trained_weight - weight)
+
+    def step(carry: Any, chunk: Any) -> tuple[Any, Array]:
         parameters, state = carry
-        slopes, (logs, state) = _slopes(graph, parameters, state, *given)
-        return (jax.tree.map(follow, parameters, slopes, scale["shares"], trained), state), logs
+        gradients, (logs, state) = _chunk_gradients(graph, parameters, state, *chunk)
+        return (jax.tree.map(adapt, parameters, gradients, scale.relative, trained), state), logs
 
-    begin = (trained, nnx.merge(graph, trained).initial_state(1))
-    (adapted, state), found = lax.scan(step, begin, (inputs, targets))
-    return found, adapted, state
+    first = (trained, nnx.merge(graph, trained).initial_state(1))
+    (adapted, state), logs = lax.scan(step, first, (inputs, targets))
+    return logs, adapted, state

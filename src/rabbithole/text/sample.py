@@ -1,82 +1,73 @@
-"""Write on from a sentence of the book, at several temperatures."""
+"""The step `sample_text`: continues a sentence of the book with a trained model, at several temperatures."""
 
+import logging
 import re
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jax import Array, lax
 
+from rabbithole.artifacts.text import TextSample, TextSamples
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import write_json
+from rabbithole.specs.text import SampleTextSpec
 from rabbithole.text.checkpoint import load
-from rabbithole.text.corpus import read_book
-from rabbithole.text.learner import Step
+from rabbithole.text.corpus import Vocabulary, read_book
+from rabbithole.text.registry import text_model
+from rabbithole.text.sampler import draw_codes
 
 QUOTES = "'\"`\u2018\u2019\u201c\u201d"
-WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 QUOTE = f"[{QUOTES}]{{1,2}}"
+WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+
+log = logging.getLogger("rabbithole")
 
 
-def sample_text(
-    *,
-    checkpoint: Path,
-    text: Path,
-    output: Path,
-    seed_text: str,
-    temperatures: list[float],
-    length: int,
-    seed: int,
-) -> None:
-    """Write on from `seed_text`, `length` characters per temperature, and save them as JSON.
+def sample_text(spec: SampleTextSpec, *, checkpoint: Path, text: Path, output: Path) -> None:
+    """Continue the seed text once per temperature, and write the samples (`TextSamples`).
 
-    Where the book has the seed text (white space and kinds of quotes aside), the book's own characters up to
-    its end come before; else the book's end comes before it, and the terminal says so. Temperature 0 takes
-    the likeliest character each time, 1 draws as learned.
-    output: {"seed_text", "seed_found", "samples": [{"temperature", "text", "word_share"}]}, see `word_share`.
+    If the book contains the seed text (see `find_context`), the model reads the book up to its end first.
+    Otherwise it reads the end of the book and then the seed text, which is logged. Temperature 0 takes the
+    most likely character at each step; 1 samples from the predicted distribution.
     """
-    network, learner, vocabulary, described = load(checkpoint)
-    if described["lower"]:
-        seed_text = seed_text.lower()
-    book = read_book(text, lower=described["lower"])
-    context, found = context_of(book, seed_text)
-    if not found:
-        print(
-            "alice: the seed text does not stand in the book; the window is filled with the book's end",
-            flush=True,
-        )
-    unknown = sorted(set(seed_text) - set(vocabulary.characters) - set(QUOTES + " \n"))
-    if unknown:
-        print(f"alice: unknown to the model in the seed text: {''.join(unknown)}", flush=True)
-    step, state, last = learner.writer(network, described["settings"], vocabulary.encode(context))
-    written = write_on(
-        step, state, last,
-        temperatures=temperatures, length=length, unknown=vocabulary.unknown, key=jax.random.key(seed),
-    )  # fmt: skip
-    known = words_of(book)
+    network, description = load(checkpoint)
+    vocabulary = Vocabulary(description.characters)
+    seed_text = spec.seed_text.lower() if description.lower else spec.seed_text
+    book = read_book(text, lower=description.lower)
+    context, seed_found = find_context(book, seed_text)
+    if not seed_found:
+        log.info("alice: the book does not contain the seed text; the model reads the book's end before it")
+    if unknown := sorted(set(seed_text) - set(vocabulary.characters) - set(QUOTES + " \n")):
+        log.info("alice: the model does not know these characters of the seed text: %s", "".join(unknown))
+    model = text_model(description.model)
+    codes = draw_codes(
+        model.sampler(network, description.settings, vocabulary.encode(context)),
+        temperatures=spec.temperatures,
+        length=spec.length,
+        unknown=vocabulary.unknown,
+        key=jax.random.key(spec.seed),
+    )
+    book_words = words_of(book)
     samples = []
-    for temperature, codes in zip(temperatures, written, strict=True):
-        made = vocabulary.decode(codes.tolist())
-        samples.append(
-            {"temperature": temperature, "text": made, "word_share": word_share(seed_text, made, known)}
-        )
-    write_json(output, {"seed_text": seed_text, "seed_found": found, "samples": samples})
+    for temperature, sample_codes in zip(spec.temperatures, codes, strict=True):
+        sample = vocabulary.decode(sample_codes.tolist())
+        share = word_share(seed_text, sample, book_words)
+        samples.append(TextSample(temperature=temperature, text=sample, word_share=share))
+    TextSamples(seed_text=seed_text, seed_found=seed_found, samples=samples).write(output)
 
 
-def context_of(book: str, seed_text: str) -> tuple[str, bool]:
-    """Return the text to write on from, which ends with the seed text, and whether the book has that."""
+def find_context(book: str, seed_text: str) -> tuple[str, bool]:
+    """Return the text to continue, which ends with the seed text, and whether the book contains it.
+
+    White space matches any white space and a quote any quote; the context has the book's own characters.
+    """
     if not seed_text.strip():
-        raise UserError("alice.seed_text is empty: give the words to write on from")
-    if match := re.search(_loosely(seed_text), book):
+        raise UserError("alice.seed_text is empty: give the words that the samples continue")
+    if match := re.search(_pattern(seed_text), book):
         return book[: match.end()], True
     return book + "\n" + seed_text, False
 
 
-def _loosely(seed_text: str) -> str:
-    """Return a pattern of the text in which white space fits any white space, and a quote any quote."""
+def _pattern(seed_text: str) -> str:
+    """Return the regular expression with which `find_context` searches."""
     pattern = ""
     for part in re.findall(rf"\s+|{QUOTE}|[^\s{QUOTES}]+", seed_text.strip()):
         if part.isspace():
@@ -86,44 +77,20 @@ def _loosely(seed_text: str) -> str:
     return pattern
 
 
-def write_on(
-    step: Step, state: Any, last: int, *, temperatures: list[float], length: int, unknown: int, key: Array
-) -> np.ndarray:
-    """Return what follows, int32[temperatures, length], drawn with one key per temperature.
-
-    step, state, last: see `Learner.writer`. The code `unknown` is never drawn: it stands for no character.
-    """
-
-    @partial(jax.jit, static_argnames="length")
-    def write(temperature: Array, key: Array, length: int) -> Array:
-        def draw(carry: tuple[Any, Array], key: Array) -> tuple[tuple[Any, Array], Array]:
-            state, logits = step(*carry)
-            logits = logits.at[unknown].set(-jnp.inf)
-            drawn = jax.random.categorical(key, logits / jnp.maximum(temperature, 1e-6))
-            code = jnp.where(temperature > 0, drawn, logits.argmax()).astype(jnp.int32)
-            return (state, code), code
-
-        return lax.scan(draw, (state, jnp.int32(last)), jax.random.split(key, length))[1]
-
-    keys = jax.random.split(key, len(temperatures))
-    return np.stack([np.asarray(write(t, k, length)) for t, k in zip(temperatures, keys, strict=True)])
-
-
 def words_of(text: str) -> set[str]:
-    """Return the words of a text, lower-cased: runs of letters, apostrophes within."""
+    """Return the words of a text, lower-cased: runs of letters, with apostrophes inside."""
     return set(WORD.findall(text.lower()))
 
 
-def word_share(seed_text: str, made: str, known: set[str]) -> float | None:
-    """Return the share of the made words that are known; None where no whole word was made.
+def word_share(seed_text: str, sample: str, book_words: set[str]) -> float | None:
+    """Return the fraction of the sample's words that are words of the book, None if it has no complete word.
 
-    The first word may have been begun by the seed text, and is taken whole; the last is left out where the
-    text stops within it.
+    The first word may start in the seed text. A word at the very end does not count: it may be cut off.
     """
-    text = (seed_text + made).lower()
+    text = (seed_text + sample).lower()
     words = [
         match.group()
         for match in WORD.finditer(text)
         if match.end() > len(seed_text) and match.end() < len(text)
     ]
-    return sum(word in known for word in words) / len(words) if words else None
+    return sum(word in book_words for word in words) / len(words) if words else None

@@ -1,88 +1,81 @@
-"""Learn the book letter by letter, and say how many bits a letter still costs."""
+"""The step `train_text`: trains a character model on the book and measures its bits per character."""
 
+import logging
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from rabbithole.io.atomic import atomic_write, sha256_of, write_json
-from rabbithole.text.checkpoint import save, text_trainer
+import jax
+
+from rabbithole.artifacts.text import TextEpoch, TextHistory, TextMetrics, TextModelDescription
+from rabbithole.io.atomic import atomic_write, sha256_of
+from rabbithole.specs.text import TrainTextSpec
+from rabbithole.specs.training import ResumeOptions
+from rabbithole.text.checkpoint import save
 from rabbithole.text.corpus import read_book, split
-from rabbithole.text.learner import parameter_count
+from rabbithole.text.registry import text_model
+from rabbithole.text.trainer import bits_per_character
 from rabbithole.training.checkpoints import ResumeCheckpoints, settings_digest
-from rabbithole.training.loop import run_epochs
+from rabbithole.training.loop import Metrics, run_epochs
+
+log = logging.getLogger("rabbithole")
 
 
 def train_text(
+    spec: TrainTextSpec,
     *,
-    model: str,
     text: Path,
     output: Path,
     history: Path,
     metrics: Path,
-    settings: dict[str, Any],
-    lower: bool,
-    seed: int,
     code: str,
-    resume: Path,
-    checkpoint_minutes: float,
+    resume: ResumeOptions,
 ) -> None:
-    """Train a text model (`deck` or `char_gru`) and write its checkpoint, its history and its metrics.
+    """Train a text model on the first 90 % of the characters and evaluate it on the last 10 %.
 
-    The first 90 % of the characters are learned from, the last 10 % judge.
-    output: a folder (see `checkpoint.save`). history: {"epochs": [{"epoch", "loss", "held_out_bits"}],
-    "seconds": [per epoch]}; `loss` is the mean on the way, in bits, with dropout. metrics:
-    {"bits_per_character", "adapting_bits_per_character" (of a reader that goes on learning as it is judged;
-    None for the deck's), "epochs", "parameters", "characters", "held_out_characters"}.
-    The state is kept below the folder `resume`, every `checkpoint_minutes` and after epochs (see
-    `Checkpoints.keep`), until all is written.
-    Killed and started again with the same arguments, text and `code` (any text that tells one code from
-    another), the training goes on from there.
+    output: the checkpoint folder, see `checkpoint.save`; history: a `TextHistory`; metrics: a `TextMetrics`.
+    code: a digest of the code. The state is saved below `resume.folder` (see `ResumeCheckpoints.keep`) until
+    all files are written. An interrupted training with the same spec, text and code continues from there.
     """
-    corpus = split(read_book(text, lower=lower))
-    learner = text_trainer(model)(corpus, settings, seed=seed)
-    made_of = (model, settings, lower, seed, code, sha256_of(text))
-    checkpoints = ResumeCheckpoints(resume / settings_digest(*made_of), minutes=checkpoint_minutes)
-    if (kept := checkpoints.load(learner.progress)) is not None:
-        learner.progress = kept
-        print(f"alice {model}: continues from epoch {kept.epoch + 1}, batch {kept.batch + 1}", flush=True)
+    corpus = split(read_book(text, lower=spec.lower))
+    trainer = text_model(spec.model).trainer(corpus, spec.settings, seed=spec.seed)
+    digest = settings_digest(spec.to_json(), code, sha256_of(text))
+    checkpoints = ResumeCheckpoints(Path(resume.folder) / digest, minutes=resume.minutes)
+    if (saved := checkpoints.load(trainer.progress)) is not None:
+        trainer.progress = saved
+        log.info("alice %s: continues from epoch %d, batch %d", spec.model, saved.epoch + 1, saved.batch + 1)
+    epochs, progress = spec.settings.epochs, trainer.progress
     run_epochs(
-        learner,
-        learner.progress,
-        epochs=learner.epochs,
-        patience=learner.epochs,
-        on_epoch=partial(_tell_epoch, f"alice {model}", settings["epochs"]),
+        trainer,
+        progress,
+        epochs=epochs,
+        patience=epochs,
+        on_epoch=partial(_log_epoch, spec.model, epochs),
         on_batch=checkpoints.keep,
     )
-    state = learner.progress
-    with atomic_write(output) as folder:
-        save(
-            folder,
-            state.best,
-            model=model,
-            settings=settings,
-            vocabulary=corpus.vocabulary,
-            lower=lower,
-        )
-    adapting = learner.adapting_log_probabilities(state.best)
-    write_json(history, {"epochs": state.rows, "seconds": state.seconds})
-    write_json(
-        metrics,
-        {
-            "bits_per_character": state.rows[-1]["held_out_bits"],
-            "adapting_bits_per_character": None if adapting is None else learner.bits(adapting),
-            "epochs": state.epoch,
-            "parameters": parameter_count(state.best),
-            "characters": len(corpus.codes),
-            "held_out_characters": len(corpus.codes) - corpus.held_out,
-        },
+    description = TextModelDescription(
+        model=spec.model,
+        settings=spec.settings,
+        characters=corpus.vocabulary.characters,
+        lower=spec.lower,
     )
+    with atomic_write(output) as folder:
+        save(folder, progress.best, description)
+    dynamic = trainer.dynamic_log_probabilities(progress.best)
+    rows = [TextEpoch.model_validate(row) for row in progress.rows]
+    TextHistory(epochs=rows, seconds=progress.seconds).write(history)
+    TextMetrics(
+        bits_per_character=rows[-1].held_out_bits,
+        dynamic_bits_per_character=None if dynamic is None else bits_per_character(corpus, dynamic),
+        epochs=progress.epoch,
+        parameters=sum(leaf.size for leaf in jax.tree.leaves(progress.best)),
+        characters=len(corpus.codes),
+        held_out_characters=len(corpus.held_out_codes),
+    ).write(metrics)
     checkpoints.remove()
 
 
-def _tell_epoch(what: str, epochs: int, row: dict[str, Any], speed: float) -> None:
-    """Tell how an epoch went."""
-    print(
-        f"{what}: epoch {row['epoch']:>3}/{epochs}  loss {row['loss']:.3f}  "
-        f"held out {row['held_out_bits']:.3f} bits per character  {speed:,.0f} characters/s",
-        flush=True,
+def _log_epoch(model: str, epochs: int, metrics: Metrics, speed: float) -> None:
+    log.info(
+        f"alice {model}: epoch {metrics['epoch']:>3}/{epochs}  loss {metrics['loss']:.3f}  "
+        f"held out {metrics['held_out_bits']:.3f} bits per character  {speed:,.0f} characters/s"
     )

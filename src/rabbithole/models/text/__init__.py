@@ -1,1 +1,1 @@
-"""Room."""
+"""Networks that predict the next character of a text."""

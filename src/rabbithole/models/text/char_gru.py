@@ -1,4 +1,4 @@
-"""Our text network: an embedding and GRU layers that read on from where they stopped."""
+"""Our text network: an embedding and GRU layers whose state carries over from one call to the next."""
 
 import jax
 import jax.numpy as jnp
@@ -11,12 +11,12 @@ State = tuple[Array, ...]
 
 
 class CharGru(nnx.Module):
-    """Predicts every next character of a text from all that came before it.
+    """Predicts every next character of a text from all characters before it.
 
-    Dropout keeps its mask for all steps of one call (Gal and Ghahramani 2016, arXiv:1512.05287, section 4).
-    It acts on the embedding, on each layer's output, and on the kernel that takes a layer's state to the next
-    step (Merity, Keskar and Socher 2018, "Regularizing and optimizing LSTM language models",
-    arXiv:1708.02182, section 2).
+    A dropout mask stays the same for all steps of one call (Gal and Ghahramani 2016, arXiv:1512.05287,
+    section 4). Dropout acts on the embedding, on each layer's output, and on each layer's recurrent kernel
+    (Merity, Keskar and Socher 2018, "Regularizing and optimizing LSTM language models", arXiv:1708.02182,
+    section 2).
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class CharGru(nnx.Module):
             nnx.initializers.normal(0.5)(rngs.params(), (symbols, embedding_width), jnp.float32)
         )
         self.layers = nnx.List(
-            [GruLayer(width if n else embedding_width, width, rngs=rngs) for n in range(layers)]
+            [GruLayer(width if number else embedding_width, width, rngs=rngs) for number in range(layers)]
         )
         self.embedding_dropout = nnx.Dropout(embedding_dropout, broadcast_dims=(0,))
         self.dropout = nnx.Dropout(dropout, broadcast_dims=(0,))
@@ -44,24 +44,24 @@ class CharGru(nnx.Module):
         self.head = nnx.Linear(width, symbols, rngs=rngs)
 
     def initial_state(self, streams: int) -> State:
-        """Return what a reader knows before the first character: zeros, float32[streams, width] per layer."""
+        """Return the state before the first character: zeros, float32[streams, width] per layer."""
         return tuple(jnp.zeros((streams, layer.width)) for layer in self.layers)
 
     def __call__(self, codes: Array, state: State, key: Array | None = None) -> tuple[Array, State]:
-        """Read int32[steps, streams]; return the next character's logits, float32[steps, streams, symbols].
+        """Return the logits of each next character, float32[steps, streams, symbols], and the new state.
 
-        The second value is the state to go on from. Without a `key` nothing is dropped.
+        codes: int32[steps, streams]. Dropout is active only with a `key`.
         """
         keys = iter(jax.random.split(key, 2 * len(self.layers) + 1)) if key is not None else None
 
         def drop(dropout: nnx.Dropout, values: Array) -> Array:
             return values if keys is None else dropout(values, deterministic=False, rngs=next(keys))
 
-        # A product with one-hot rows: its derivative is a product too, where a gather's is a slow scatter.
+        # A product with one-hot rows, because its gradient is a product too. A lookup's is a slow scatter.
         values = drop(self.embedding_dropout, jax.nn.one_hot(codes, self.symbols) @ self.embedding[...])
-        after = []
-        for layer, before in zip(self.layers, state, strict=True):
-            values, last = layer(values, before, drop(self.kernel_dropout, layer.state_kernel[...]))
+        new_state = []
+        for layer, layer_state in zip(self.layers, state, strict=True):
+            values, last = layer(values, layer_state, drop(self.kernel_dropout, layer.state_kernel[...]))
             values = drop(self.dropout, values)
-            after.append(last)
-        return self.head(values), tuple(after)
+            new_state.append(last)
+        return self.head(values), tuple(new_state)

@@ -1,4 +1,4 @@
-"""The deck's text network: a window of character codes, a GRU, the character that follows."""
+"""The text network of the slide deck: from a window of character codes to the character that follows."""
 
 import jax.numpy as jnp
 from flax import nnx
@@ -8,9 +8,9 @@ from rabbithole.models.gru_layer import GruLayer
 
 
 class CharDeck(nnx.Module):
-    """GRU(64), Dropout(0.2), dense softmax; one feature per step, the character's code scaled to 0..1.
+    """GRU(64), Dropout(0.2), dense softmax. Each step has one feature, the character code scaled to 0..1.
 
-    The deck gives the layers; the input follows the Keras example that it follows.
+    The deck gives the layers. The input is that of the Keras example on which the deck is based.
     """
 
     def __init__(self, *, symbols: int, width: int, dropout: float, rngs: nnx.Rngs) -> None:
@@ -20,9 +20,9 @@ class CharDeck(nnx.Module):
         self.head = nnx.Linear(width, symbols, kernel_init=nnx.initializers.glorot_uniform(), rngs=rngs)
 
     def __call__(self, windows: Array, key: Array | None = None) -> Array:
-        """Read int32[window, batch]; return the next character's logits, float32[batch, symbols].
+        """Return the logits of the next character, float32[batch, symbols], for int32[window, batch].
 
-        Without a `key` nothing is dropped.
+        Dropout is active only with a `key`.
         """
         inputs = (windows * self.scale).astype(jnp.float32)[..., None]
         _, state = self.gru(inputs, jnp.zeros((windows.shape[1], self.gru.width)))
