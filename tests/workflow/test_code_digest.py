@@ -93,7 +93,8 @@ def test_training_a_text_model_does_not_depend_on_the_purchase_models() -> None:
 
 def test_every_step_has_a_module_and_every_import_of_a_step_is_its_own() -> None:
     """The command of a step imports the module whose digest its rule has."""
-    commands = (ROOT / "src/rabbithole/cli/steps.py").read_text("utf-8")
+    files = (ROOT / "src/rabbithole/cli").glob("*_steps.py")
+    commands = "".join(path.read_text("utf-8") for path in files)
     imported = {
         name: entry for entry, name in re.findall(r"    from (rabbithole\S+) import (\w+)\n", commands)
     }

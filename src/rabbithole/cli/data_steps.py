@@ -1,0 +1,89 @@
+"""Steps from a raw log to windows, the leak checks and the oracle.
+
+Each command imports its step when it runs, so that no step pays for the libraries of another.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from rabbithole.cli.app import step
+from rabbithole.cli.options import (
+    Events,
+    Output,
+    Raw,
+    Sessions,
+    SharedOutput,
+    Spark,
+    WindowsFolder,
+    shared_option,
+    spec_option,
+)
+from rabbithole.specs.data import EventsSpec, OracleSpec, SessionsSpec, SimulateSpec, WindowsSpec
+
+
+@step.command()
+def simulate(spec: Annotated[SimulateSpec, spec_option(SimulateSpec)], output: Output) -> None:
+    """Simulate a raw log, with its parameters and the true labels."""
+    from rabbithole.simulator.write import simulate
+
+    simulate(spec, output=output)
+
+
+@step.command()
+def events(
+    spec: Annotated[EventsSpec, spec_option(EventsSpec)],
+    spark: Spark,
+    output: SharedOutput,
+    rejected: Annotated[Path, shared_option("Folder for the rejected lines.")],
+) -> None:
+    """Read a raw log into events; set aside the lines that cannot be read."""
+    from rabbithole.ingest.build import build_events
+    from rabbithole.spark.session import resolve_options
+
+    build_events(spec, output=output, rejected=rejected, spark=resolve_options(spark))
+
+
+@step.command()
+def sessions(
+    spec: Annotated[SessionsSpec, spec_option(SessionsSpec)],
+    spark: Spark,
+    events: Events,
+    output: SharedOutput,
+) -> None:
+    """Build sessions from events: labelled, cut before the first purchase, and split."""
+    from rabbithole.sessions.build import build_sessions
+    from rabbithole.spark.session import resolve_options
+
+    build_sessions(spec, events=events, output=output, spark=resolve_options(spark))
+
+
+@step.command()
+def windows(
+    spec: Annotated[WindowsSpec, spec_option(WindowsSpec)],
+    spark: Spark,
+    sessions: Sessions,
+    output: SharedOutput,
+) -> None:
+    """Fit the encoder on train and write the last steps of each session as codes and numbers."""
+    from rabbithole.spark.session import resolve_options
+    from rabbithole.windows.build import build_windows
+
+    build_windows(spec, sessions=sessions, output=output, spark=resolve_options(spark))
+
+
+@step.command()
+def check_leaks(events: Events, sessions: Sessions, windows: WindowsFolder, output: Output) -> None:
+    """Check events, sessions and windows for leaks."""
+    from rabbithole.checks.leak_checks import check_leaks
+
+    check_leaks(events=events, sessions=sessions, windows=windows, output=output)
+
+
+@step.command()
+def oracle(
+    spec: Annotated[OracleSpec, spec_option(OracleSpec)], sessions: Sessions, raw: Raw, output: Output
+) -> None:
+    """Score the sessions of a simulated log as well as its parameters allow."""
+    from rabbithole.simulator.oracle import score_oracle
+
+    score_oracle(spec, sessions=sessions, parameters=raw / "parameters.json", output=output)

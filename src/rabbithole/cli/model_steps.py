@@ -1,0 +1,150 @@
+"""Steps that train, score, evaluate and explain the purchase models.
+
+Each command imports its step when it runs, so that no step pays for the libraries of another.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from rabbithole.cli.app import paths, step, use_threads
+from rabbithole.cli.options import (
+    Checkpoint,
+    Code,
+    HistoryFile,
+    Named,
+    Output,
+    Raw,
+    Resume,
+    Sessions,
+    Threads,
+    WindowsFolder,
+    file_option,
+    json_option,
+    spec_option,
+)
+from rabbithole.specs.data import OracleSpec
+from rabbithole.specs.evaluation import EvaluateSpec
+from rabbithole.specs.training import ExplainSpec, ScoreSpec, TrainSpec
+
+
+@step.command()
+def train(
+    spec: Annotated[TrainSpec, spec_option(TrainSpec)],
+    resume: Resume,
+    code: Code,
+    windows: WindowsFolder,
+    output: Output,
+    history: HistoryFile,
+    threads: Threads = 1,
+) -> None:
+    """Train one model on one data set."""
+    use_threads(threads)
+    from rabbithole.training.train import train
+
+    train(spec, windows=windows, output=output, history=history, code=code, resume=resume)
+
+
+@step.command()
+def score(
+    spec: Annotated[ScoreSpec, spec_option(ScoreSpec)],
+    checkpoint: Checkpoint,
+    windows: WindowsFolder,
+    output: Output,
+    threads: Threads = 1,
+) -> None:
+    """Score the valid and test sessions with a trained model."""
+    use_threads(threads)
+    from rabbithole.training.score import score
+
+    score(spec, checkpoint=checkpoint, windows=windows, output=output)
+
+
+@step.command()
+def ensemble(
+    scores: Annotated[Any, json_option(list[str], "Scores of each seed, as a JSON list.")], output: Output
+) -> None:
+    """Average the scores of a model's seeds."""
+    from rabbithole.evaluation.ensemble import ensemble
+
+    ensemble(scores=[Path(path) for path in scores], output=output)
+
+
+@step.command()
+def evaluate(
+    spec: Annotated[EvaluateSpec, spec_option(EvaluateSpec)],
+    scores: Annotated[Path, file_option("scores.parquet of a run.")],
+    output: Output,
+) -> None:
+    """Evaluate the scores of one run on test."""
+    from rabbithole.evaluation.evaluate import evaluate
+
+    evaluate(spec, scores=scores, output=output)
+
+
+@step.command()
+def explain(
+    spec: Annotated[ExplainSpec, spec_option(ExplainSpec)],
+    checkpoint: Checkpoint,
+    history: HistoryFile,
+    windows: WindowsFolder,
+    output: Output,
+    threads: Threads = 1,
+) -> None:
+    """Measure which fields and steps a trained model uses, and follow single sessions step by step."""
+    use_threads(threads)
+    from rabbithole.evaluation.explain import explain
+
+    explain(spec, checkpoint=checkpoint, history=history, windows=windows, output=output)
+
+
+@step.command()
+def compare_models(
+    scores: Annotated[Named, json_option(Named, "Scores by run, as JSON.")], output: Output
+) -> None:
+    """Test the runs of a data set against each other."""
+    from rabbithole.evaluation.compare_models import compare_models
+
+    compare_models(scores=paths(scores), output=output)
+
+
+@step.command()
+def next_event(
+    spec: Annotated[ScoreSpec, spec_option(ScoreSpec)],
+    checkpoints: Annotated[Any, json_option(list[str], "Trained models, as a JSON list.")],
+    windows: WindowsFolder,
+    output: Output,
+    threads: Threads = 1,
+) -> None:
+    """Evaluate the next-event predictions of a network, or of several together."""
+    use_threads(threads)
+    from rabbithole.evaluation.next_event_networks import evaluate_networks
+
+    evaluate_networks(spec, checkpoints=[Path(path) for path in checkpoints], windows=windows, output=output)
+
+
+@step.command()
+def next_event_baselines(
+    spec: Annotated[ScoreSpec, spec_option(ScoreSpec)],
+    windows: WindowsFolder,
+    most_frequent: Annotated[Path, file_option("File for the metrics of the most frequent class.")],
+    markov: Annotated[Path, file_option("File for the metrics of the Markov chain.")],
+) -> None:
+    """Evaluate next-event predictions that count train's events."""
+    from rabbithole.evaluation.next_event_baselines import evaluate_baselines
+
+    evaluate_baselines(spec, windows=windows, most_frequent=most_frequent, markov=markov)
+
+
+@step.command()
+def next_event_oracle(
+    spec: Annotated[OracleSpec, spec_option(OracleSpec)],
+    sessions: Sessions,
+    raw: Raw,
+    windows: WindowsFolder,
+    output: Output,
+) -> None:
+    """Evaluate the best possible next-event predictions of a simulated log."""
+    from rabbithole.evaluation.next_event_oracle import evaluate_oracle
+
+    parameters = raw / "parameters.json"
+    evaluate_oracle(spec, sessions=sessions, parameters=parameters, windows=windows, output=output)
