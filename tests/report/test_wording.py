@@ -32,6 +32,8 @@ def test_durations_times_lists_and_p_values_are_written_as_in_a_sentence() -> No
     assert listed(["a", "b", "c"]) == "a, b and c"
     assert chance(0.00055) == f"p{GAP}={GAP}0.00055"
     assert minute("2014-04-07T10:51:09.277+00:00") == "7 April 2014, 10:51 UTC"
+    # A rounded zero has no minus sign.
+    assert decimals(-0.0004, 3) == "0.000"
     assert (decimals(-0.125), signed(0.1234), signed(-0.00041, 4)) == (
         f"{MINUS}0.12",
         "+0.123",

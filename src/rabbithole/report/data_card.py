@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from rabbithole.artifacts.data import EventsManifest, RejectedLine, SessionsManifest, WindowsManifest
+from rabbithole.report.runs import field_name
 from rabbithole.report.wording import GAP, listed, minute, number, plural, share
 from rabbithole.windows.fields import FIELDS, FIRST_VALUE
 
@@ -162,7 +163,12 @@ def window_facts(windows: WindowsManifest) -> Facts:
     hidden = [field for field in FIELDS if field not in windows.fields]
     facts = []
     if hidden:
-        facts.append(("Unused fields", f"{listed(hidden)}: no model sees them, but the oracle does"))
+        facts.append(
+            (
+                "Unused fields",
+                f"{listed([field_name(field) for field in hidden])}: no model sees them, but the oracle does",
+            )
+        )
     return [
         *facts,
         ("Windows", f"{number(windows.rows)} with {plural(steps, 'step')}"),
@@ -195,7 +201,10 @@ def vocabulary_rows(windows: WindowsManifest) -> list[VocabularyRow]:
     valid, test = windows.splits["valid"], windows.splits["test"]
     return [
         VocabularyRow(
-            field, size - FIRST_VALUE, valid.unseen[field] / valid.steps, test.unseen[field] / test.steps
+            field=field_name(field),
+            size=size - FIRST_VALUE,
+            valid=valid.unseen[field] / valid.steps,
+            test=test.unseen[field] / test.steps,
         )
         for field, size in windows.sizes.items()
     ]

@@ -201,7 +201,7 @@ def best(rows: list[NextEventRow], question: Question) -> NextEventRow | None:
 
 def result_sentences(name: str, rows: list[NextEventRow], question: Question) -> str | None:
     """Return a few sentences on the best network at one question, None without network or Markov chain."""
-    means = {row.model: found for row in rows if (found := row.means(question))}
+    means = {row.model: values for row in rows if (values := row.means(question))}
     top = best(rows, question)
     if top is None or MARKOV not in means:
         return None

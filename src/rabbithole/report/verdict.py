@@ -72,43 +72,43 @@ def warnings(
 
     visitors_on_both_sides: visitors with sessions both in test and in an earlier split, None if unknown.
     """
-    found = []
+    texts = []
     scored = [row for row in rows if row.auc is not None]
     models = [row for row in scored if not row.is_oracle]
     if rows and rows[0].buyers < FEW_BUYERS:
-        found.append(
+        texts.append(
             f"Only {plural(rows[0].buyers, 'buyer')} in {plural(rows[0].sessions, 'test session')}: "
             "the intervals are wide, and small differences between models mean nothing."
         )
     for row in models:
         if row.auc is not None and row.auc > SUSPICIOUS_AUC:
-            found.append(
+            texts.append(
                 f"{row.name} has an AUC of {metric(row.auc)}. More than {SUSPICIOUS_AUC} suggests that the "
                 "answer leaks into the input."
             )
         slope = row.calibration.slope
         if slope and (slope.high < SLOPES[0] or slope.low > SLOPES[1]):
             fault = "not extreme enough" if slope.value > 1 else "too extreme"
-            found.append(
+            texts.append(
                 f"{row.name} is not calibrated: its calibration slope of {slope.value:.2f} means that its "
                 f"probabilities are {fault}. Use its ranking, not its probabilities."
             )
-    found += _beyond_oracle(comparison)
+    texts += _beyond_oracle(comparison)
     baseline = next((row for row in models if row.model == BASELINE), None)
     networks = [row for row in models if row is not baseline]
     if baseline and networks and all((row.auc or 0) <= (baseline.auc or 0) for row in networks):
-        found.append("No network beats the baseline, gradient boosting on aggregates of each session.")
+        texts.append("No network beats the baseline, gradient boosting on aggregates of each session.")
     if visitors_on_both_sides:
-        found.append(
+        texts.append(
             f"Train or valid contains sessions of {plural(visitors_on_both_sides, 'visitor')} of the test "
             "split, whom a model may recognise."
         )
-    return found
+    return texts
 
 
 def _beyond_oracle(comparison: Comparison | None) -> list[str]:
     """Return a warning for each run that ranks better than possible."""
-    found = []
+    texts = []
     for pair in comparison.pairs if comparison else []:
         runs, difference = (pair.first, pair.second), pair.difference
         if model_of(pair.first) == ORACLE:
@@ -116,11 +116,11 @@ def _beyond_oracle(comparison: Comparison | None) -> list[str]:
         run, other = runs
         is_against_oracle = model_of(other) == ORACLE and model_of(run) != ORACLE
         if is_against_oracle and difference > 0 and pair.p < ORACLE_SIGNIFICANCE:
-            found.append(
+            texts.append(
                 f"{run_name(run, with_seed=True)} ranks better than possible ({chance(pair.p)}): "
                 "the answer leaks into its input, or the oracle is wrong."
             )
-    return found
+    return texts
 
 
 def comparison_sentences(comparison: Comparison | None) -> list[str]:

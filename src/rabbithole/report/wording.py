@@ -34,7 +34,7 @@ def share(value: float | None) -> str:
 
 def decimals(value: float | None, digits: int = 2) -> str:
     """Write a number with so many decimals."""
-    return NONE if value is None else f"{value:.{digits}f}".replace("-", MINUS)
+    return NONE if value is None else f"{value:z.{digits}f}".replace("-", MINUS)
 
 
 def metric(value: float | None) -> str:
@@ -44,12 +44,12 @@ def metric(value: float | None) -> str:
 
 def signed(value: float | None, digits: int = 3) -> str:
     """Write a difference with its sign and so many decimals."""
-    return NONE if value is None else f"{value:+.{digits}f}".replace("-", MINUS)
+    return NONE if value is None else f"{value:+z.{digits}f}".replace("-", MINUS)
 
 
 def amount(value: float) -> str:
     """Write an amount of money in the user's currency: 1,897, -585 with a minus sign, 2.50."""
-    return f"{value:,.0f}".replace("-", MINUS) if abs(value) >= 10 else f"{value:,.2f}".replace("-", MINUS)
+    return f"{value:z,.{0 if abs(value) >= 10 else 2}f}".replace("-", MINUS)
 
 
 def chance(p: float) -> str:
