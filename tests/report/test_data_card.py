@@ -1,8 +1,8 @@
 """The data card, from manifests."""
 
-from factories import sessions_manifest, windows_manifest
+from factories import events_manifest, sessions_manifest, windows_manifest
 
-from rabbithole.report.data_card import exclusion_facts, session_facts, split_rows, window_facts
+from rabbithole.report.data_card import data_card, exclusion_facts, session_facts, window_facts
 from rabbithole.report.wording import GAP
 
 
@@ -51,7 +51,8 @@ def test_the_card_names_the_fields_that_no_model_sees() -> None:
     assert facts["Unused fields"] == "item and cost: no model sees them, but the oracle does"
 
 
-def test_splits_are_in_order_of_time_with_their_share_of_buyers() -> None:
-    splits = split_rows(sessions_manifest())
-    assert [row.split for row in splits] == ["train", "valid", "test"]
-    assert splits[1].share == 4 / 151
+def test_splits_are_in_order_of_time() -> None:
+    splits = sessions_manifest().splits
+    in_other_order = sessions_manifest(splits=dict(sorted(splits.items())))
+    card = data_card(events_manifest(), in_other_order, windows_manifest())
+    assert list(card.splits.items()) == [(name, splits[name]) for name in ("train", "valid", "test")]

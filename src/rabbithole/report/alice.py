@@ -6,7 +6,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from rabbithole.artifacts.text import TextHistory, TextMetrics, TextSample, TextSamples
-from rabbithole.report.runs import colour, display_name, name_in_sentence
+from rabbithole.report.runs import ModelRow, display_name
 from rabbithole.report.svg import inline_svg
 from rabbithole.specs.report import AliceSources
 
@@ -21,27 +21,11 @@ DECK_SAMPLE = (
 
 
 @dataclass(frozen=True)
-class TextModelRow:
+class TextModelRow(ModelRow):
     """A text model; seconds: of its training."""
 
-    model: str
     metrics: TextMetrics
     seconds: float
-
-    @property
-    def name(self) -> str:
-        """Return the model's name as a label."""
-        return display_name(self.model)
-
-    @property
-    def name_in_sentence(self) -> str:
-        """Return the model's name as part of a sentence."""
-        return name_in_sentence(self.model)
-
-    @property
-    def colour(self) -> str:
-        """Return the model's colour."""
-        return colour(self.model)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,13 @@
 
 from dataclasses import dataclass
 
-from rabbithole.artifacts.data import EventsManifest, RejectedLine, SessionsManifest, WindowsManifest
+from rabbithole.artifacts.data import (
+    EventsManifest,
+    RejectedLine,
+    SessionsManifest,
+    SplitCounts,
+    WindowsManifest,
+)
 from rabbithole.report.runs import field_name
 from rabbithole.report.wording import GAP, listed, minute, number, plural, share
 from rabbithole.windows.fields import FIELDS, FIRST_VALUE
@@ -11,21 +17,6 @@ Facts = list[tuple[str, str]]
 """Labels and their values as text."""
 
 SPLITS = ("train", "valid", "test")
-
-
-@dataclass(frozen=True)
-class SplitRow:
-    """A split: its sessions and buyers, and its sessions still open at the end of the log."""
-
-    split: str
-    sessions: int
-    buyers: int
-    open: int
-
-    @property
-    def share(self) -> float:
-        """Return the share of buyers."""
-        return self.buyers / self.sessions
 
 
 @dataclass(frozen=True)
@@ -49,7 +40,7 @@ class DataCard:
     log: Facts
     sessions: Facts
     windows: Facts
-    splits: list[SplitRow]
+    splits: dict[str, SplitCounts]
     vocabularies: list[VocabularyRow]
     rejected_reasons: dict[str, int]
     rejected_examples: list[RejectedLine]
@@ -63,7 +54,7 @@ def data_card(events: EventsManifest, sessions: SessionsManifest, windows: Windo
         log=log_facts(events),
         sessions=session_facts(sessions),
         windows=window_facts(windows),
-        splits=split_rows(sessions),
+        splits={split: sessions.splits[split] for split in SPLITS},
         vocabularies=vocabulary_rows(windows),
         rejected_reasons=events.rejected_reasons,
         rejected_examples=events.rejected_examples,
@@ -188,12 +179,6 @@ def window_facts(windows: WindowsManifest) -> Facts:
         ),
         ("Time zone", windows.timezone),
     ]
-
-
-def split_rows(sessions: SessionsManifest) -> list[SplitRow]:
-    """Return a row per split, in order of time."""
-    counts = {name: sessions.splits[name] for name in SPLITS if name in sessions.splits}
-    return [SplitRow(name, split.sessions, split.buyers, split.open) for name, split in counts.items()]
 
 
 def vocabulary_rows(windows: WindowsManifest) -> list[VocabularyRow]:

@@ -6,20 +6,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from rabbithole.artifacts.data import (
-    EventsManifest,
-    LeakCheck,
-    LeakChecks,
-    SessionsManifest,
-    WindowsManifest,
-)
-from rabbithole.artifacts.evaluation import (
-    Comparison,
-    Explanation,
-    Interval,
-    Metrics,
-    Ranking,
-)
+from rabbithole.artifacts.data import EventsManifest, LeakCheck, LeakChecks, SessionsManifest, WindowsManifest
+from rabbithole.artifacts.evaluation import Comparison, Explanation, Interval, Metrics, Ranking
 from rabbithole.artifacts.training import History
 from rabbithole.report.data_card import DataCard, data_card
 from rabbithole.report.explanation import ExplanationSection, explanation_section
@@ -83,11 +71,6 @@ class DatasetSection:
     by_length: GroupTable
     figures: dict[str, Markup]
     card: DataCard
-
-    @property
-    def anchor(self) -> str:
-        """Return the id of the section in the page."""
-        return f"data-{self.name}"
 
 
 def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:

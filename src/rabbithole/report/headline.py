@@ -14,14 +14,14 @@ from rabbithole.artifacts.evaluation import (
     Metrics,
 )
 from rabbithole.artifacts.training import History
-from rabbithole.report.runs import ORACLE, by_model, colour, display_name, model_of
+from rabbithole.report.runs import ORACLE, ModelRow, by_model, model_of
 
 HEADLINE_TOP = 0.05
 """Fraction of the highest-ranked sessions whose lift is shown in the headline table."""
 
 
 @dataclass(frozen=True)
-class Row:
+class Row(ModelRow):
     """A model on a data set. Metrics are means over its seeds, None where there are none.
 
     low, high: ends of the AUC's 95 % interval; spread: standard deviation of the AUC over seeds, None for one
@@ -30,7 +30,6 @@ class Row:
     training per seed. Of the first seed: reason (why there is no AUC), lifts, calibration and campaign.
     """
 
-    model: str
     seeds: int
     auc: float | None
     low: float | None
@@ -53,21 +52,6 @@ class Row:
     lifts: list[LiftRow]
     calibration: CalibrationMetrics
     campaign: Campaign
-
-    @property
-    def name(self) -> str:
-        """Return the model's name as a label."""
-        return display_name(self.model)
-
-    @property
-    def colour(self) -> str:
-        """Return the model's colour."""
-        return colour(self.model)
-
-    @property
-    def is_oracle(self) -> bool:
-        """Return whether this is the oracle, the best possible score."""
-        return self.model == ORACLE
 
 
 def rows(

@@ -7,15 +7,10 @@ from typing import Literal
 import numpy as np
 
 from rabbithole.artifacts.data import LeakCheck, LeakChecks, WindowsManifest
-from rabbithole.artifacts.evaluation import (
-    ClassMetrics,
-    NextEventMetrics,
-    QuestionMetrics,
-    StepAccuracy,
-)
+from rabbithole.artifacts.evaluation import ClassMetrics, NextEventMetrics, QuestionMetrics, StepAccuracy
 from rabbithole.artifacts.training import History
 from rabbithole.report.headline import mean, standard_deviation
-from rabbithole.report.runs import ORACLE, by_model, colour, display_name, name_in_sentence
+from rabbithole.report.runs import ORACLE, ModelRow, by_model, name_in_sentence
 from rabbithole.report.verdict import check_warnings
 from rabbithole.report.wording import metric, share
 from rabbithole.specs.report import NextEventSources
@@ -49,41 +44,17 @@ class QuestionMeans:
 
 
 @dataclass(frozen=True)
-class NextEventRow:
+class NextEventRow(ModelRow):
     """A model on a data set; category: None if there is no such question; seconds: of training per seed."""
 
-    model: str
     seeds: int
     event: QuestionMeans
     category: QuestionMeans | None
     seconds: float | None
 
-    @property
-    def name(self) -> str:
-        """Return the model's name as a label."""
-        return display_name(self.model)
-
-    @property
-    def colour(self) -> str:
-        """Return the model's colour."""
-        return colour(self.model)
-
-    @property
-    def is_oracle(self) -> bool:
-        """Return whether this is the oracle, the best possible prediction."""
-        return self.model == ORACLE
-
     def means(self, question: Question) -> QuestionMeans | None:
         """Return the metrics on one question."""
         return self.event if question == "event" else self.category
-
-
-@dataclass(frozen=True)
-class ClassTable:
-    """The metrics of each class of one question."""
-
-    title: str
-    classes: list[ClassMetrics]
 
 
 @dataclass(frozen=True)
@@ -100,7 +71,7 @@ class NextEventSection:
     """What the page shows of a data set.
 
     best_event, best_category: rows of the best networks; no_category: why the next category is not predicted;
-    event_predictions, category_predictions: on test, in `sessions`.
+    event_predictions, category_predictions: on test, in `sessions`; classes: by title of their table.
     """
 
     name: str
@@ -114,14 +85,9 @@ class NextEventSection:
     event_predictions: int
     category_predictions: int
     sessions: int
-    classes: list[ClassTable]
+    classes: dict[str, list[ClassMetrics]]
     by_steps: list[StepsRow]
     checks: list[LeakCheck]
-
-    @property
-    def anchor(self) -> str:
-        """Return the id of the section in the page."""
-        return f"data-{self.name}"
 
 
 def next_event_section(name: str, sources: NextEventSources) -> NextEventSection:
@@ -147,11 +113,11 @@ def next_event_section(name: str, sources: NextEventSources) -> NextEventSection
         event_predictions=shown.event.predictions,
         category_predictions=shown.category.predictions if shown.category else 0,
         sessions=WindowsManifest.read(Path(sources.windows)).splits["test"].rows,
-        classes=[
-            ClassTable(f"{shown.name}: metrics by {kind}", means.classes)
+        classes={
+            f"{shown.name}: metrics by {kind}": means.classes
             for kind, means in (("next event", shown.event), ("category", shown.category))
             if means
-        ],
+        },
         by_steps=steps_rows(rows),
         checks=checks,
     )

@@ -1,6 +1,5 @@
 """The report: one self-contained HTML page, and a summary as text."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -11,17 +10,10 @@ from rabbithole.report.alice import alice_section
 from rabbithole.report.dataset import DatasetSection, dataset_section
 from rabbithole.report.next_event import next_event_section
 from rabbithole.report.rule_times import rule_times
+from rabbithole.report.runs import name_in_sentence
 from rabbithole.report.summary import summary_lines
 from rabbithole.report.wording import FILTERS
 from rabbithole.specs.report import PageSpec
-
-
-@dataclass(frozen=True)
-class AucAxis:
-    """The scale of the small AUC plots in the headline table."""
-
-    low: float
-    high: float
 
 
 def page(spec: PageSpec, *, benchmarks: Path, versions: dict[str, str], output: Path, summary: Path) -> None:
@@ -40,7 +32,8 @@ def page(spec: PageSpec, *, benchmarks: Path, versions: dict[str, str], output: 
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(FILTERS)
+    environment.filters.update(FILTERS, name_in_sentence=name_in_sentence)
+    axis_low, axis_high = auc_axis(datasets)
     html = environment.get_template("page.html.j2").render(
         title=spec.title,
         datasets=datasets,
@@ -49,7 +42,8 @@ def page(spec: PageSpec, *, benchmarks: Path, versions: dict[str, str], output: 
         rule_times=rule_times(benchmarks),
         versions=versions,
         settings=yaml.safe_dump(spec.settings, sort_keys=False),
-        axis=auc_axis(datasets),
+        axis_low=axis_low,
+        axis_high=axis_high,
     )
     with atomic_write(output) as temporary:
         temporary.write_text(html, "utf-8")
@@ -57,9 +51,9 @@ def page(spec: PageSpec, *, benchmarks: Path, versions: dict[str, str], output: 
         temporary.write_text("\n".join(summary_lines(datasets, next_events, alice, output)) + "\n", "utf-8")
 
 
-def auc_axis(datasets: list[DatasetSection]) -> AucAxis:
-    """Return a scale that contains all AUC intervals; its ends are multiples of 0.05."""
+def auc_axis(datasets: list[DatasetSection]) -> tuple[float, float]:
+    """Return the ends of a scale that contains all AUC intervals, as multiples of 0.05."""
     rows = [row for section in datasets for row in section.rows]
     low = min((row.low for row in rows if row.low is not None), default=0.5)
     high = max((row.high for row in rows if row.high is not None), default=1.0)
-    return AucAxis(max(0.0, int(low * 20) / 20), min(1.0, (int(high * 20) + 1) / 20))
+    return max(0.0, int(low * 20) / 20), min(1.0, (int(high * 20) + 1) / 20)

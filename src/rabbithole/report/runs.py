@@ -6,6 +6,7 @@ ensemble of a model's seeds counts as a model of its own: "gru ensemble".
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
@@ -91,6 +92,28 @@ def colour(model: str) -> str:
     model = model.removesuffix(ENSEMBLE)
     spare = OTHER_COLOURS[sha256(model.encode()).digest()[0] % len(OTHER_COLOURS)]
     return COLOURS.get(model, spare)
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A row of a table on models, with the model's name as a label and its colour."""
+
+    model: str
+
+    @property
+    def name(self) -> str:
+        """Return the model's name as a label."""
+        return display_name(self.model)
+
+    @property
+    def colour(self) -> str:
+        """Return the model's colour."""
+        return colour(self.model)
+
+    @property
+    def is_oracle(self) -> bool:
+        """Return whether this is the oracle, the best possible score or prediction."""
+        return self.model == ORACLE
 
 
 def by_model(runs: Iterable[str]) -> dict[str, list[str]]:

@@ -4,16 +4,7 @@ from rabbithole.artifacts.data import LeakCheck
 from rabbithole.artifacts.evaluation import Comparison, PairedTest
 from rabbithole.report.headline import Row, best
 from rabbithole.report.runs import ORACLE, model_of, name_in_sentence, run_name
-from rabbithole.report.wording import (
-    GAP,
-    capitalised,
-    chance,
-    factor,
-    interval,
-    metric,
-    plural,
-    share,
-)
+from rabbithole.report.wording import GAP, capitalised, chance, factor, interval, metric, plural, share
 
 FEW_BUYERS = 100
 """Test buyers below which the reader is warned of wide intervals."""
