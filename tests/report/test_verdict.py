@@ -1,104 +1,180 @@
+"""Sentences and warnings on the metrics of a data set."""
+
 import pytest
 
-from rabbithole.report.headline import rows
-from rabbithole.report.verdict import tests_in_words as in_words
-from rabbithole.report.verdict import verdict, warnings
-from rabbithole.report.wording import chance, duration, listed, minute, share
+from rabbithole.artifacts.data import LeakCheck
+from rabbithole.artifacts.evaluation import (
+    AucInterval,
+    CalibrationMetrics,
+    Campaign,
+    CampaignOutcome,
+    Comparison,
+    GainCurve,
+    Interval,
+    LiftRow,
+    Metrics,
+    PairedTest,
+    Ranking,
+    ThresholdOutcome,
+)
+from rabbithole.report.headline import Row, best, rows
+from rabbithole.report.verdict import check_warnings, comparison_sentences, verdict, warnings
+
+NO_RANKING = Ranking(sessions=0, buyers=0, share=None, auc=None, average_precision=None, reason="none")
 
 
-def metrics(auc, *, buyers=500, slope=1.0):
-    return {
-        "sessions": 10_000,
-        "buyers": buyers,
-        "share": buyers / 10_000,
-        "auc": auc and {"value": auc, "low": auc - 0.01, "high": auc + 0.01, "error": 0.005},
-        "reason": None if auc else "no buyers in 10,000 sessions; at least 2 are needed",
-        "average_precision": auc and 0.2,
-        "log_loss": 0.18,
-        "log_loss_constant": 0.2,
-        "lift": [{"top": 0.05, "lift": 6.0, "reached": 0.3}],
-        "valid": {"auc": None},
-        "calibration": {"slope": {"value": slope, "low": slope - 0.02, "high": slope + 0.02}},
-        "campaign": {},
-    }
+def auc_interval(auc: float) -> AucInterval:
+    return AucInterval(value=auc, low=auc - 0.01, high=auc + 0.01, error=0.005)
 
 
-def pair(first, second, difference, p):
-    return {
-        "first": first,
-        "second": second,
-        "difference": difference,
-        "low": difference - 0.01,
-        "high": difference + 0.01,
-        "p": p,
-    }
-
-
-def test_a_difference_is_told_from_the_better_side():
-    pairs = [
-        pair("gru seed 0", "dilated_conv seed 0", -0.021, 1e-9),
-        pair("gru seed 0", "oracle", -0.004, 0.4),
-    ]
-    first, second = (
-        line.replace("\N{NO-BREAK SPACE}", " ") for line in in_words({"reason": None, "pairs": pairs})
+def metrics(
+    auc: float | None, *, buyers: int = 500, slope: float = 1.0, valid_auc: float | None = None
+) -> Metrics:
+    """Return metrics of a run with a few values of interest."""
+    valid = (
+        NO_RANKING if valid_auc is None else NO_RANKING.model_copy(update={"auc": auc_interval(valid_auc)})
     )
+    outcome = {"contacted": 0, "buyers": 0, "value": 0.0, "low": 0.0, "high": 0.0}
+    return Metrics(
+        split="test",
+        sessions=10_000,
+        buyers=buyers,
+        share=buyers / 10_000,
+        auc=None if auc is None else auc_interval(auc),
+        average_precision=None if auc is None else 0.2,
+        reason="no buyers in 10,000 sessions; at least 2 are needed" if auc is None else None,
+        log_loss=0.18,
+        log_loss_constant=0.2,
+        brier=0.04,
+        brier_constant=0.05,
+        calibration=CalibrationMetrics(
+            slope=Interval(value=slope, low=slope - 0.02, high=slope + 0.02),
+            intercept=Interval(value=0.0, low=-0.1, high=0.1),
+            reason=None,
+            expected_error=0.001,
+            mean_score=0.05,
+        ),
+        reliability=[],
+        lift=[LiftRow(top=0.05, addressed=500, buyers=150.0, reached=0.3, lift=6.0, low=5.0, high=7.0)],
+        gain=GainCurve(addressed=[], reached=[], low=[], high=[]),
+        campaign=Campaign(
+            contact_cost=1.0,
+            sale_worth=20.0,
+            everybody=CampaignOutcome(**outcome),
+            expected=ThresholdOutcome(**outcome, threshold=0.05),
+            chosen=None,
+        ),
+        roc=None,
+        precision_recall=None,
+        by_steps=[],
+        by_length=[],
+        valid=valid,
+    )
+
+
+def pair(first: str, second: str, difference: float, p: float) -> PairedTest:
+    low, high = difference - 0.01, difference + 0.01
+    return PairedTest(
+        first=first, second=second, difference=difference, low=low, high=high, error=0.005, z=1.0, p=p
+    )
+
+
+def comparison(*pairs: PairedTest) -> Comparison:
+    return Comparison(sessions=10_000, buyers=500, reason=None, pairs=list(pairs))
+
+
+def headline(scores: dict[str, Metrics], tests: Comparison | None = None) -> list[Row]:
+    return rows(scores, {}, tests)
+
+
+def test_the_better_model_is_the_subject_of_a_comparison() -> None:
+    tests = comparison(
+        pair("gru seed 0", "dilated_conv seed 0", -0.021, 1e-9), pair("gru seed 0", "oracle", -0.004, 0.4)
+    )
+    first, second = (text.replace("\N{NO-BREAK SPACE}", " ") for text in comparison_sentences(tests))
     assert first == (
-        "The dilated convolution ranks better than the GRU: AUC higher by 0.021 [0.011, 0.031], p < 0.0001."
+        "The dilated convolution ranks better than the GRU: its AUC is higher by 0.021 [0.011, 0.031], "
+        "p < 0.0001."
     )
     assert second == (
-        "The oracle and the GRU can't be told apart: difference 0.004 [\N{MINUS SIGN}0.006, 0.014], p = 0.40."
+        "The oracle and the GRU do not differ significantly: AUC difference 0.004 "
+        "[\N{MINUS SIGN}0.006, 0.014], p = 0.40."
     )
 
 
-def test_gap_to_the_oracle_has_its_sign_whichever_comes_first():
+def test_only_the_first_seeds_are_compared() -> None:
+    tests = comparison(pair("gru seed 3", "oracle", -0.1, 0.001), pair("gru seed 4", "oracle", -0.2, 0.001))
+    assert len(comparison_sentences(tests)) == 1
+
+
+def test_a_comparison_without_tests_says_why() -> None:
+    tests = Comparison(sessions=9, buyers=0, reason="no buyers", pairs=[])
+    assert comparison_sentences(tests) == ["The models cannot be compared: no buyers."]
+
+
+def test_the_difference_to_the_oracle_has_its_sign_whichever_run_is_first() -> None:
     scores = {"oracle": metrics(0.85), "gru seed 0": metrics(0.84)}
-    for tested in (pair("oracle", "gru seed 0", 0.01, 0.01), pair("gru seed 0", "oracle", -0.01, 0.01)):
-        row = rows(scores, {}, {"reason": None, "pairs": [tested]})[0]
+    for test in (pair("oracle", "gru seed 0", 0.01, 0.01), pair("gru seed 0", "oracle", -0.01, 0.01)):
+        row = headline(scores, comparison(test))[0]
         assert (row.model, row.to_oracle) == ("gru", -0.01)
         assert row.to_oracle_low == pytest.approx(-0.02)
+
+
+def test_the_best_model_is_chosen_on_valid() -> None:
+    scores = {
+        "gru seed 0": metrics(0.80, valid_auc=0.9),
+        "dilated_conv seed 0": metrics(0.85, valid_auc=0.8),
+        "oracle": metrics(0.9, valid_auc=0.95),
+    }
+    top = best(headline(scores))
+    assert top is not None
+    assert top.model == "gru"
 
 
 @pytest.mark.parametrize(
     ("scores", "pairs", "words"),
     [
-        ({"gru seed 0": metrics(0.97)}, [], "suspect that the answer leaks"),
-        ({"gru seed 0": metrics(0.8, buyers=12)}, [], "Only 12 buyers"),
+        ({"gru seed 0": metrics(0.97)}, [], "suggests that the answer leaks"),
+        ({"gru seed 0": metrics(0.8, buyers=12)}, [], "Only 12 buyers in 10,000 test sessions"),
+        ({"gru seed 0": metrics(0.8, buyers=1)}, [], "Only 1 buyer in"),
         ({"gru seed 0": metrics(0.8, slope=0.5)}, [], "too extreme"),
+        ({"gru seed 0": metrics(0.8, slope=1.5)}, [], "not extreme enough"),
         (
             {"gru seed 0": metrics(0.8), "gradient_boosting seed 0": metrics(0.81)},
             [],
-            "No network is ahead of the baseline",
+            "No network beats the baseline",
         ),
         (
             {"gru seed 0": metrics(0.87), "oracle": metrics(0.85)},
             [pair("gru seed 0", "oracle", 0.02, 0.001)],
-            "above the best possible",
+            "better than possible",
+        ),
+        (
+            {"gru seed 0": metrics(0.87), "oracle": metrics(0.85)},
+            [pair("oracle", "gru seed 0", -0.02, 0.001)],
+            "GRU, seed 0 ranks better than possible",
         ),
     ],
 )
-def test_the_reader_is_warned(scores, pairs, words):
-    comparison = {"reason": None, "pairs": pairs}
-    found = warnings(rows(scores, {}, comparison), comparison)
-    assert len(found) == 1
-    assert words in found[0]
+def test_the_reader_is_warned(scores: dict[str, Metrics], pairs: list[PairedTest], words: str) -> None:
+    tests = comparison(*pairs)
+    (text,) = warnings(headline(scores, tests), tests)
+    assert words in text
 
 
-def test_nothing_to_warn_of_and_nothing_to_judge():
-    good = rows({"gru seed 0": metrics(0.8)}, {}, None)
+def test_good_metrics_need_no_warning_and_none_need_a_reason() -> None:
+    good = headline({"gru seed 0": metrics(0.8)})
     assert warnings(good, None) == []
     assert "3 visitors" in warnings(good, None, visitors_on_both_sides=3)[0]
-    none = rows({"gru seed 0": metrics(None, buyers=0)}, {}, None)
+    none = headline({"gru seed 0": metrics(None, buyers=0)})
     assert verdict("shop", none, simulated=False, no_oracle="x").startswith(
-        "On shop no AUC can be given: no buyers"
+        "On shop, there is no AUC: no buyers"
     )
 
 
-def test_wording():
-    gap = "\N{NO-BREAK SPACE}"
-    assert [share(x) for x in (0.00812, 0.0551, 0.842, 0.9996, 1.0, 0.00001)] == [
-        f"{text}{gap}%" for text in ("0.81", "5.5", "84", "99.96", "100", "under 0.01")
+def test_a_failing_leak_check_is_a_warning() -> None:
+    checks = [
+        LeakCheck(name="No purchase is in a window", holds=False, detail="3 are"),
+        LeakCheck(name="Dwell times are right", holds=True, detail="none is not"),
     ]
-    assert [duration(x) for x in (0.42, 25, 200, 7500)] == ["0.4 s", "25 s", "3 min 20 s", "2 h 05 min"]
-    assert listed(["a", "b", "c"]) == "a, b and c"
-    assert chance(0.00055) == f"p{gap}={gap}0.00055"
-    assert minute("2014-04-07T10:51:09.277+00:00") == "7 April 2014, 10:51 UTC"
+    assert check_warnings(checks) == ["A leak check fails. No purchase is in a window: 3 are."]

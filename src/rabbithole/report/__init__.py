@@ -1,1 +1,1 @@
-"""Figures and the page."""
+"""Draws the figures and writes the report: one self-contained HTML page and a summary as text."""

@@ -1,48 +1,84 @@
-"""What the page shows of the two networks that learned the book."""
+"""The section on the text models of Alice's Adventures in Wonderland."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from rabbithole.io.atomic import read_json
-from rabbithole.report.figures.style import colour, inline
-from rabbithole.report.runs import display_name, name_in_sentence
+from markupsafe import Markup
 
-# What the deck prints, cut where it begins to repeat itself.
+from rabbithole.artifacts.text import TextHistory, TextMetrics, TextSample, TextSamples
+from rabbithole.report.runs import ModelRow, display_name
+from rabbithole.report.svg import inline_svg
+from rabbithole.specs.report import AliceSources
+
 DECK_SEED = "said, tossing his head contemptuously. 'i dare say you never even spoke to time!' 'perhaps n"
-DECK_WROTE = (
+"""Seed text of the sample that the deck prints."""
+
+DECK_SAMPLE = (
     "o to the toue ' said the cocp.'ih the woeee to the cotee to the toeee an c den toet toeee to the toeee "
     "to the toue lo tou do the soue ' said the cocp.''to the toeee to thet the soeee"
 )
+"""The deck's sample, up to where it repeats itself."""
 
 
-def alice_part(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the template shows of Alice: models and figures, samples by temperature, the curve."""
-    metrics = {model: read_json(Path(path)) for model, path in given["metrics"].items()}
-    histories = {model: read_json(Path(path)) for model, path in given["histories"].items()}
-    samples = {model: read_json(Path(path)) for model, path in given["samples"].items()}
-    temperatures = sorted({one["temperature"] for group in samples.values() for one in group["samples"]})
-    texts = {model: {one["temperature"]: one for one in group["samples"]} for model, group in samples.items()}
-    seed_text = next((group["seed_text"] for group in samples.values()), "")
-    ranked = sorted(metrics, key=lambda model: metrics[model]["bits_per_character"])
-    return {
-        "models": [
-            {
-                **metrics[model],
-                "model": model,
-                "name": display_name(model),
-                "within": name_in_sentence(model),
-                "colour": colour(model),
-                "seconds": sum(histories[model]["seconds"]),
-            }
-            for model in metrics
-        ],
-        "best": ranked[0] if ranked else None,
-        "names": {model: display_name(model) for model in metrics},
-        "seed_text": seed_text,
-        # What the deck wrote continues its own seed text alone.
-        "deck_wrote": DECK_WROTE if seed_text.lower() == DECK_SEED else None,
-        "temperatures": temperatures,
-        "texts": texts,
-        "figures": {name: inline(Path(path), f"alice-{name}") for name, path in given["figures"].items()},
-    }
+@dataclass(frozen=True)
+class TextModelRow(ModelRow):
+    """A text model; seconds: of its training."""
+
+    metrics: TextMetrics
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TemperatureSamples:
+    """The samples of one temperature, each with the name of its model."""
+
+    temperature: float
+    samples: list[tuple[str, TextSample]]
+
+
+@dataclass(frozen=True)
+class AliceSection:
+    """What the page shows of the text models.
+
+    best: the model with the fewest bits per held-out character; deck_sample: None unless the models continue
+    the deck's seed text.
+    """
+
+    models: list[TextModelRow]
+    best: TextModelRow | None
+    seed_text: str
+    deck_sample: str | None
+    temperatures: list[TemperatureSamples]
+    figures: dict[str, Markup]
+
+
+def alice_section(sources: AliceSources) -> AliceSection:
+    """Read the files of the text models and return their section."""
+    models = [
+        TextModelRow(
+            model,
+            TextMetrics.read(Path(path)),
+            sum(TextHistory.read(Path(sources.histories[model])).seconds),
+        )
+        for model, path in sources.metrics.items()
+    ]
+    samples = {model: TextSamples.read(Path(path)) for model, path in sources.samples.items()}
+    seed_text = next((each.seed_text for each in samples.values()), "")
+    return AliceSection(
+        models=models,
+        best=min(models, key=lambda row: row.metrics.bits_per_character, default=None),
+        seed_text=seed_text,
+        deck_sample=DECK_SAMPLE if seed_text.lower() == DECK_SEED else None,
+        temperatures=_by_temperature(samples),
+        figures={name: inline_svg(Path(path), f"alice-{name}") for name, path in sources.figures.items()},
+    )
+
+
+def _by_temperature(samples: dict[str, TextSamples]) -> list[TemperatureSamples]:
+    by_temperature: dict[float, list[tuple[str, TextSample]]] = {}
+    for model, texts in samples.items():
+        for sample in texts.samples:
+            by_temperature.setdefault(sample.temperature, []).append((display_name(model), sample))
+    return [
+        TemperatureSamples(temperature, by_temperature[temperature]) for temperature in sorted(by_temperature)
+    ]

@@ -1,29 +1,35 @@
-"""One row per model: the figures that the page and the terminal begin with."""
+"""The main metrics of each model on a data set: one row per model."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from rabbithole.report.runs import ORACLE, by_model, display_name, model_of
-from rabbithole.report.wording import NONE, area, share
+from rabbithole.artifacts.evaluation import (
+    CalibrationMetrics,
+    Campaign,
+    Comparison,
+    Interval,
+    LiftRow,
+    Metrics,
+)
+from rabbithole.artifacts.training import History
+from rabbithole.report.runs import ORACLE, ModelRow, by_model, model_of
 
 HEADLINE_TOP = 0.05
+"""Fraction of the highest-ranked sessions whose lift is shown in the headline table."""
 
 
 @dataclass(frozen=True)
-class Row:
-    """A model on a data set; figures are means over its seeds, None where there are none.
+class Row(ModelRow):
+    """A model on a data set. Metrics are means over its seeds, None where there are none.
 
-    auc, low, high: AUC and the ends of its 95 % interval; spread: standard deviation over seeds, None for
-    one seed; to_oracle: AUC minus the oracle's, with `to_oracle_low` and `to_oracle_high` of the first seed's
-    paired test; lift in the top 5 % and the share of buyers that is `reached` there; `lifts` in the top 1, 5
-    and 10 % with intervals, of the first seed; seconds of training per seed.
+    low, high: ends of the AUC's 95 % interval; spread: standard deviation of the AUC over seeds, None for one
+    seed; share: of buyers; lift: in the top 5 %, with the fraction of buyers `reached` there; to_oracle: AUC
+    minus the oracle's, with `to_oracle_low` and `to_oracle_high` of the first seed's paired test; seconds: of
+    training per seed. Of the first seed: reason (why there is no AUC), lifts, calibration and campaign.
     """
 
-    model: str
-    name: str
     seeds: int
     auc: float | None
     low: float | None
@@ -31,7 +37,7 @@ class Row:
     spread: float | None
     reason: str | None
     average_precision: float | None
-    share: float
+    share: float | None
     sessions: int
     buyers: int
     log_loss: float
@@ -43,134 +49,83 @@ class Row:
     to_oracle_high: float | None
     seconds: float | None
     valid_auc: float | None
-    lifts: list[dict[str, float]]
-    calibration: dict[str, Any]
-    campaign: dict[str, Any]
-
-    @property
-    def is_oracle(self) -> bool:
-        """Say whether this is the best possible score rather than a model."""
-        return self.model == ORACLE
+    lifts: list[LiftRow]
+    calibration: CalibrationMetrics
+    campaign: Campaign
 
 
 def rows(
-    metrics: dict[str, dict[str, Any]],
-    histories: dict[str, dict[str, Any]],
-    comparison: dict[str, Any] | None,
+    metrics: dict[str, Metrics], histories: dict[str, History], comparison: Comparison | None
 ) -> list[Row]:
-    """Return the rows of one data set, models in a set order and the oracle last.
-
-    `metrics` and `histories`: score name to the contents of its metrics.json and history.json.
-    """
+    """Return the rows of one data set in the order of the report, from metrics and histories by run."""
     return [
-        _row(model, [metrics[name] for name in names], [histories.get(name) for name in names], comparison)
-        for model, names in by_model(list(metrics)).items()
+        _row(model, [metrics[run] for run in runs], [histories.get(run) for run in runs], comparison)
+        for model, runs in by_model(metrics).items()
     ]
 
 
-def best(found: list[Row]) -> Row | None:
-    """Return the model (not the oracle) with the highest AUC on valid, None if none has one on test.
+def best(rows: list[Row]) -> Row | None:
+    """Return the model (not the oracle) with the highest AUC on valid, None if none has an AUC on test.
 
-    Chosen on test, its AUC there would be the luckiest of several; so it is only where valid has none.
+    A choice on test would favour the luckiest model, so test decides only where valid has no AUC.
     """
-    models = [row for row in found if not row.is_oracle and row.auc is not None]
+    models = [row for row in rows if not row.is_oracle and row.auc is not None]
     return max(models, key=lambda row: (row.valid_auc or 0.0, row.auc), default=None)
 
 
 def _row(
-    model: str,
-    metrics: list[dict[str, Any]],
-    histories: list[dict[str, Any] | None],
-    comparison: dict[str, Any] | None,
+    model: str, seeds: list[Metrics], histories: list[History | None], comparison: Comparison | None
 ) -> Row:
-    areas = [one["auc"] for one in metrics if one["auc"]]
-    tops = [top for one in metrics for top in one["lift"] if top["top"] == HEADLINE_TOP]
-    gaps = _gaps(model, comparison)
-    first = metrics[0]
+    first = seeds[0]
+    aucs = [seed.auc for seed in seeds if seed.auc]
+    tops = [row for seed in seeds for row in seed.lift if row.top == HEADLINE_TOP]
+    to_oracle = _differences_to_oracle(model, comparison)
+    log_losses = [seed.log_loss for seed in seeds]
     return Row(
         model=model,
-        name=display_name(model),
-        seeds=len(metrics),
-        auc=_mean([area["value"] for area in areas]),
-        low=_mean([area["low"] for area in areas]),
-        high=_mean([area["high"] for area in areas]),
-        spread=float(np.std([area["value"] for area in areas], ddof=1)) if len(areas) > 1 else None,
-        reason=first["reason"],
-        average_precision=_mean([one["average_precision"] for one in metrics]),
-        share=first["share"],
-        sessions=first["sessions"],
-        buyers=first["buyers"],
-        log_loss=float(np.mean([one["log_loss"] for one in metrics])),
-        log_loss_constant=first["log_loss_constant"],
-        lift=_mean([top["lift"] for top in tops]),
-        reached=_mean([top["reached"] for top in tops]),
-        to_oracle=_mean([gap["difference"] for gap in gaps]),
-        to_oracle_low=gaps[0]["low"] if gaps else None,
-        to_oracle_high=gaps[0]["high"] if gaps else None,
-        seconds=_mean([sum(one["seconds"]) for one in histories if one and one.get("seconds")]),
-        valid_auc=_mean([one["valid"]["auc"]["value"] for one in metrics if one["valid"]["auc"]]),
-        lifts=first["lift"],
-        calibration=first["calibration"],
-        campaign=first["campaign"],
+        seeds=len(seeds),
+        auc=mean([auc.value for auc in aucs]),
+        low=mean([auc.low for auc in aucs]),
+        high=mean([auc.high for auc in aucs]),
+        spread=standard_deviation([auc.value for auc in aucs]),
+        reason=first.reason,
+        average_precision=mean([seed.average_precision for seed in seeds]),
+        share=first.share,
+        sessions=first.sessions,
+        buyers=first.buyers,
+        log_loss=float(np.mean(log_losses)),
+        log_loss_constant=first.log_loss_constant,
+        lift=mean([row.lift for row in tops]),
+        reached=mean([row.reached for row in tops]),
+        to_oracle=mean([difference.value for difference in to_oracle]),
+        to_oracle_low=to_oracle[0].low if to_oracle else None,
+        to_oracle_high=to_oracle[0].high if to_oracle else None,
+        seconds=mean([sum(history.seconds) for history in histories if history and history.seconds]),
+        valid_auc=mean([seed.valid.auc.value for seed in seeds if seed.valid.auc]),
+        lifts=first.lift,
+        calibration=first.calibration,
+        campaign=first.campaign,
     )
 
 
-def _gaps(model: str, comparison: dict[str, Any] | None) -> list[dict[str, float]]:
-    """Return the paired tests of a model's seeds against the oracle, as model minus oracle."""
-    gaps = []
-    for pair in (comparison or {"pairs": []})["pairs"]:
-        names = model_of(pair["first"]), model_of(pair["second"])
-        if names == (model, ORACLE):
-            gaps.append({key: pair[key] for key in ("difference", "low", "high")})
-        elif names == (ORACLE, model):
-            gaps.append({"difference": -pair["difference"], "low": -pair["high"], "high": -pair["low"]})
-    return gaps
+def _differences_to_oracle(model: str, comparison: Comparison | None) -> list[Interval]:
+    """Return the AUC of each of the model's seeds minus the oracle's, from the paired tests."""
+    differences = []
+    for pair in comparison.pairs if comparison else []:
+        models = model_of(pair.first), model_of(pair.second)
+        if models == (model, ORACLE):
+            differences.append(Interval(value=pair.difference, low=pair.low, high=pair.high))
+        elif models == (ORACLE, model):
+            differences.append(Interval(value=-pair.difference, low=-pair.high, high=-pair.low))
+    return differences
 
 
-def _mean(values: list[Any]) -> float | None:
+def mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the values that are not None, None if there are none."""
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
 
 
-def summary_lines(
-    datasets: list[dict[str, Any]],
-    next_events: list[dict[str, Any]],
-    alice: dict[str, Any] | None,
-    report: Path,
-) -> list[str]:
-    """Return the headline figures as lines of plain text, at most 100 wide, the report's path last.
-
-    `datasets`, `next_events` and `alice` are the parts that the page shows.
-    """
-    width = max((len(row.name) for part in datasets for row in part["rows"]), default=0)
-    lines = []
-    for part in datasets:
-        if part["rows"]:
-            first = part["rows"][0]
-            lines.append(f"{part['name']}: {first.buyers:,} buyers in {first.sessions:,} test sessions")
-        for row in part["rows"]:
-            if row.auc is None:
-                lines.append(f"  {row.name:<{width}}  AUC {NONE} ({row.reason})")
-                continue
-            seeds = f", {row.seeds} seeds" if row.seeds > 1 else ""
-            lines.append(
-                f"  {row.name:<{width}}  AUC {area(row.auc)} [{area(row.low)}, {area(row.high)}]  "
-                f"average precision {area(row.average_precision)}  "
-                f"top 5 % reach {share(row.reached)} of buyers{seeds}"
-            )
-        if part["no_oracle"]:
-            lines.append(f"  {part['no_oracle']}")
-    for part in next_events:
-        width = max(len(row["name"]) for row in part["rows"])
-        lines.append(f"{part['name']}: what comes next, asked {part['predictions']['event']:,} times")
-        lines += [
-            f"  {row['name']:<{width}}  cross-entropy {area(row['event']['value'])}  "
-            f"right {share(row['event']['top_1'])}"
-            + (f"  category {area(row['category']['value'])}" if row["category"] else "")
-            for row in part["rows"]
-        ]
-    for model in (alice or {"models": []})["models"]:
-        lines.append(
-            f"alice: {model['name']}: {model['bits_per_character']:.3f} bits per character, held out"
-        )
-    return [*lines, f"The report: {report}"]
+def standard_deviation(values: list[float]) -> float | None:
+    """Return the standard deviation of a sample, None for a single value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None

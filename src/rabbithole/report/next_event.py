@@ -1,166 +1,221 @@
-"""What the page shows of a data set whose next events are foretold."""
+"""The section on a data set whose target is the next event."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
-from rabbithole.io.atomic import read_json
-from rabbithole.report.figures.style import colour
-from rabbithole.report.runs import ORACLE, by_model, display_name, model_of, name_in_sentence
-from rabbithole.report.wording import area, share
+from rabbithole.artifacts.data import LeakCheck, LeakChecks, WindowsManifest
+from rabbithole.artifacts.evaluation import ClassMetrics, NextEventMetrics, QuestionMetrics, StepAccuracy
+from rabbithole.artifacts.training import History
+from rabbithole.report.headline import mean, standard_deviation
+from rabbithole.report.runs import ORACLE, ModelRow, by_model, name_in_sentence
+from rabbithole.report.verdict import check_warnings
+from rabbithole.report.wording import metric, share
+from rabbithole.specs.report import NextEventSources
 
 MARKOV, MOST_FREQUENT = "markov", "most_frequent"
 NO_NETWORK = (MARKOV, MOST_FREQUENT, ORACLE)
-QUESTIONS = ("event", "category")
+
+Question = Literal["event", "category"]
+QUESTIONS: tuple[Question, ...] = ("event", "category")
 
 
-def next_event_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the template shows: a row per model, sentences, classes and figures by events seen.
+@dataclass(frozen=True)
+class QuestionMeans:
+    """Metrics of a model on one question, averaged over seeds.
 
-    given: simulated (bool); windows, checks: paths; metrics: score name to path of next_event.json;
-    histories: of the networks, score name to path of history.json.
+    low, high: ends of the cross-entropy's 95 % interval, None for a single session; spread: standard
+    deviation of the cross-entropy over seeds, None for one seed; valid: cross-entropy on valid, None without
+    a prediction. Of the first seed: predictions, classes, and the accuracy by events seen.
     """
-    metrics = {score: read_json(Path(path)) for score, path in given["metrics"].items()}
-    seconds = {score: sum(read_json(Path(path))["seconds"]) for score, path in given["histories"].items()}
+
+    cross_entropy: float
+    low: float | None
+    high: float | None
+    spread: float | None
+    top_1: float
+    macro_f1: float
+    valid: float | None
+    predictions: int
+    classes: list[ClassMetrics]
+    by_steps: list[StepAccuracy]
+
+
+@dataclass(frozen=True)
+class NextEventRow(ModelRow):
+    """A model on a data set; category: None if there is no such question; seconds: of training per seed."""
+
+    seeds: int
+    event: QuestionMeans
+    category: QuestionMeans | None
+    seconds: float | None
+
+    def means(self, question: Question) -> QuestionMeans | None:
+        """Return the metrics on one question."""
+        return self.event if question == "event" else self.category
+
+
+@dataclass(frozen=True)
+class StepsRow:
+    """Predictions of the next event after `steps` events, and the accuracy of each model."""
+
+    steps: int
+    predictions: int
+    cells: list[StepAccuracy]
+
+
+@dataclass(frozen=True)
+class NextEventSection:
+    """What the page shows of a data set.
+
+    best_event, best_category: rows of the best networks; no_category: why the next category is not predicted;
+    event_predictions, category_predictions: on test, in `sessions`; classes: by title of their table.
+    """
+
+    name: str
+    simulated: bool
+    rows: list[NextEventRow]
+    best_event: NextEventRow | None
+    best_category: NextEventRow | None
+    no_category: str | None
+    sentences: list[str]
+    warnings: list[str]
+    event_predictions: int
+    category_predictions: int
+    sessions: int
+    classes: dict[str, list[ClassMetrics]]
+    by_steps: list[StepsRow]
+    checks: list[LeakCheck]
+
+
+def next_event_section(name: str, sources: NextEventSources) -> NextEventSection:
+    """Read the files of a data set and return its section."""
+    metrics = {run: NextEventMetrics.read(Path(path)) for run, path in sources.metrics.items()}
+    seconds = {run: sum(History.read(Path(path)).seconds) for run, path in sources.histories.items()}
     rows = [
-        {
-            "model": model,
-            "name": display_name(model),
-            "seeds": len(scores),
-            "colour": colour(model),
-            "is_oracle": model == ORACLE,
-            "valid": {
-                question: mean_of([(metrics[one]["valid"] or {}).get(question) for one in scores])
-                for question in QUESTIONS
-            },
-            **{question: averaged([metrics[one][question] for one in scores]) for question in QUESTIONS},
-            "seconds": float(np.mean([seconds[one] for one in scores])) if scores[0] in seconds else None,
-        }
-        for model, scores in by_model(list(metrics)).items()
+        _row(model, [metrics[run] for run in runs], mean([seconds.get(run) for run in runs]))
+        for model, runs in by_model(metrics).items()
     ]
-    first = metrics[next(iter(metrics))]
-    top = best(rows, "event")
-    shown_classes = next(score for score in metrics if top is None or model_of(score) == top["model"])
-    checks = read_json(Path(given["checks"]))["checks"]
-    return {
-        "name": name,
-        "anchor": f"data-{name}",
-        "simulated": bool(given["simulated"]),
-        "rows": rows,
-        "best": {question: best(rows, question) for question in QUESTIONS},
-        "reason": first["reason"],
-        "sentences": [text for question in QUESTIONS if (text := in_words(name, rows, question))],
-        "predictions": {
-            question: first[question]["predictions"] if first[question] else 0 for question in QUESTIONS
+    checks = LeakChecks.read(Path(sources.checks)).checks
+    best_event = best(rows, "event")
+    shown = best_event or rows[0]
+    return NextEventSection(
+        name=name,
+        simulated=sources.simulated,
+        rows=rows,
+        best_event=best_event,
+        best_category=best(rows, "category"),
+        no_category=next(iter(metrics.values())).reason,
+        sentences=[text for question in QUESTIONS if (text := result_sentences(name, rows, question))],
+        warnings=check_warnings(checks) + oracle_warnings(rows),
+        event_predictions=shown.event.predictions,
+        category_predictions=shown.category.predictions if shown.category else 0,
+        sessions=WindowsManifest.read(Path(sources.windows)).splits["test"].rows,
+        classes={
+            f"{shown.name}: metrics by {kind}": means.classes
+            for kind, means in (("next event", shown.event), ("category", shown.category))
+            if means
         },
-        "sessions": read_json(Path(given["windows"]))["splits"]["test"]["rows"],
-        "classes": {
-            question: metrics[shown_classes][question]["classes"]
-            for question in QUESTIONS
-            if metrics[shown_classes][question]
-        },
-        "classes_of": display_name(top["model"]) if top else rows[0]["name"],
-        "by_steps": by_steps(rows),
-        "checks": checks,
-        "warnings": [
-            f"A check against leaks fails. {one['name']}: {one['found']}."
-            for one in checks
-            if not one["holds"]
-        ]
-        + beyond_oracle(rows),
-    }
-
-
-def averaged(figures: list[dict[str, Any] | None]) -> dict[str, Any] | None:
-    """Return the means over a model's seeds, None where there are no figures."""
-    found = [one for one in figures if one]
-    if not found:
-        return None
-
-    def mean(*path: str) -> float | None:
-        return mean_of([one[path[0]][path[1]] if len(path) > 1 else one[path[0]] for one in found])
-
-    values = [one["cross_entropy"]["value"] for one in found]
-    return {
-        "value": mean("cross_entropy", "value"),
-        "spread": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        "low": mean("cross_entropy", "low"),
-        "high": mean("cross_entropy", "high"),
-        "top_1": mean("top_1"),
-        "macro_f1": mean("macro_f1"),
-        "steps": {line["steps"]: line for line in found[0]["by_steps"]},
-    }
-
-
-def mean_of(values: list[float | None]) -> float | None:
-    """Return the mean, None where a value is."""
-    return None if None in values else float(np.mean(values))  # type: ignore[arg-type]
-
-
-def best(rows: list[dict[str, Any]], question: str) -> dict[str, Any] | None:
-    """Return the network with the lowest cross-entropy on valid, None where there is none.
-
-    Chosen on test, its cross-entropy there would be the luckiest of several.
-    """
-    networks = [row for row in rows if row["model"] not in NO_NETWORK and row[question]]
-    # Where valid asks nothing, it does of none of them.
-    return min(
-        networks, key=lambda row: (row["valid"][question] or 0.0, row[question]["value"]), default=None
+        by_steps=steps_rows(rows),
+        checks=checks,
     )
 
 
-def in_words(name: str, rows: list[dict[str, Any]], question: str) -> str | None:
-    """Return what the figures of a question mean, in a few sentences."""
-    found = {row["model"]: row[question] for row in rows if row[question]}
+def _row(model: str, seeds: list[NextEventMetrics], seconds: float | None) -> NextEventRow:
+    categories = [seed.category for seed in seeds if seed.category]
+    valid = [seed.valid for seed in seeds if seed.valid]
+    return NextEventRow(
+        model=model,
+        seeds=len(seeds),
+        event=_means([seed.event for seed in seeds], [each.event for each in valid]),
+        category=_means(categories, [each.category for each in valid]) if categories else None,
+        seconds=seconds,
+    )
+
+
+def _means(seeds: list[QuestionMetrics], valid: list[float | None]) -> QuestionMeans:
+    cross_entropies = [seed.cross_entropy.value for seed in seeds]
+    first = seeds[0]
+    return QuestionMeans(
+        cross_entropy=float(np.mean(cross_entropies)),
+        low=mean([seed.cross_entropy.low for seed in seeds]),
+        high=mean([seed.cross_entropy.high for seed in seeds]),
+        spread=standard_deviation(cross_entropies),
+        top_1=float(np.mean([seed.top_1 for seed in seeds])),
+        macro_f1=float(np.mean([seed.macro_f1 for seed in seeds])),
+        valid=mean(valid),
+        predictions=first.predictions,
+        classes=first.classes,
+        by_steps=first.by_steps,
+    )
+
+
+def best(rows: list[NextEventRow], question: Question) -> NextEventRow | None:
+    """Return the network with the lowest cross-entropy on valid, None if there is no network.
+
+    A choice on test would favour the luckiest network, so test decides only where valid has no prediction.
+    """
+    networks = [
+        (means.valid or 0.0, means.cross_entropy, index)
+        for index, row in enumerate(rows)
+        if row.model not in NO_NETWORK and (means := row.means(question))
+    ]
+    return rows[min(networks)[2]] if networks else None
+
+
+def result_sentences(name: str, rows: list[NextEventRow], question: Question) -> str | None:
+    """Return a few sentences on the best network at one question, None without network or Markov chain."""
+    means = {row.model: values for row in rows if (values := row.means(question))}
     top = best(rows, question)
-    if top is None or MARKOV not in found:
+    if top is None or MARKOV not in means:
         return None
-    ours, markov = top[question], found[MARKOV]
-    asked = {
-        "event": f"On {name} the best network at telling what comes next, {name_in_sentence(top['model'])},",
-        "category": f"Asked for the category of the next event, {name_in_sentence(top['model'])}",
+    network, markov = means[top.model], means[MARKOV]
+    model = name_in_sentence(top.model)
+    subject = {
+        "event": f"On {name}, the best network for the next event is {model}. It",
+        "category": f"For the category of the next event, the best network is {model}. It",
     }[question]
     text = (
-        f"{asked} is right {share(ours['top_1'])} of the time (a first-order Markov chain: "
-        f"{share(markov['top_1'])}). Its cross-entropy is {area(ours['value'])} nats, the chain's "
-        f"{area(markov['value'])}"
+        f"{subject} is right {share(network.top_1)} of the time; a first-order Markov chain is right "
+        f"{share(markov.top_1)} of the time. The cross-entropy of the network is "
+        f"{metric(network.cross_entropy)} nats, that of the chain {metric(markov.cross_entropy)}"
     )
-    if MOST_FREQUENT in found:
-        text += f", that of shares alone {area(found[MOST_FREQUENT]['value'])}"
-    text += f"; no model could come below {area(found[ORACLE]['value'])}." if ORACLE in found else "."
-    counted = min(found[model]["value"] for model in (MARKOV, MOST_FREQUENT) if model in found)
-    if ours["value"] >= counted:
-        return text + " Counting train does no worse than the network."
-    if ORACLE in found and found[ORACLE]["value"] < counted:
-        gained = (counted - ours["value"]) / (counted - found[ORACLE]["value"])
-        text += f" So it gains {share(min(gained, 1))} of what can be gained over counting."
+    if MOST_FREQUENT in means:
+        text += f", and that of the class frequencies {metric(means[MOST_FREQUENT].cross_entropy)}"
+    text += "."
+    if ORACLE in means:
+        text += f" The lowest possible cross-entropy is {metric(means[ORACLE].cross_entropy)}."
+    baseline = min(means[model].cross_entropy for model in (MARKOV, MOST_FREQUENT) if model in means)
+    if network.cross_entropy >= baseline:
+        return text + " The network does not beat the baselines, which only count events of train."
+    if ORACLE in means and means[ORACLE].cross_entropy < baseline:
+        gained = (baseline - network.cross_entropy) / (baseline - means[ORACLE].cross_entropy)
+        text += f" The network achieves {share(min(gained, 1))} of the possible gain over the baselines."
     return text
 
 
-def beyond_oracle(rows: list[dict[str, Any]]) -> list[str]:
-    """Warn of models that are better than possible, by more than the intervals are wide."""
-    oracle = next((row for row in rows if row["is_oracle"]), None)
-    if oracle is None:
-        return []
-    return [
-        f"{row['name']} foretells the next {question} better than possible: the answer leaks into its "
-        "input, or the oracle is wrong."
-        for question in QUESTIONS
-        for row in rows
-        if row[question] and oracle[question] and row[question]["value"] < (oracle[question]["low"] or 0)
-    ]
+def oracle_warnings(rows: list[NextEventRow]) -> list[str]:
+    """Return a warning for each model that beats the oracle by more than the width of its interval."""
+    oracle = next((row for row in rows if row.is_oracle), None)
+    texts = []
+    for question in QUESTIONS:
+        possible = oracle.means(question) if oracle else None
+        for row in rows:
+            means = row.means(question)
+            if means and possible and means.cross_entropy < (possible.low or 0):
+                texts.append(
+                    f"{row.name} predicts the next {question} better than possible: the answer leaks into "
+                    "its input, or the oracle is wrong."
+                )
+    return texts
 
 
-def by_steps(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return a line per number of events seen: the predictions, and each row's figures in order."""
-    steps = sorted({step for row in rows for step in row["event"]["steps"]})
+def steps_rows(rows: list[NextEventRow]) -> list[StepsRow]:
+    """Return a row per number of events seen."""
+    accuracies = [{step.steps: step for step in row.event.by_steps} for row in rows]
     return [
-        {
-            "steps": step,
-            "predictions": rows[0]["event"]["steps"][step]["predictions"],
-            "found": [row["event"]["steps"][step] for row in rows],
-        }
-        for step in steps
+        StepsRow(step.steps, step.predictions, [by_steps[step.steps] for by_steps in accuracies])
+        for step in rows[0].event.by_steps
     ]

@@ -1,88 +1,30 @@
-"""How long each rule took, as Snakemake's benchmark files say."""
+"""The report: one self-contained HTML page, and a summary as text."""
 
-import csv
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from rabbithole.io.atomic import atomic_write, read_json
-from rabbithole.report import alice as book
-from rabbithole.report.card import card
-from rabbithole.report.explained import explained
-from rabbithole.report.figures.style import colour, inline
-from rabbithole.report.headline import Row, best, rows, summary_lines
-from rabbithole.report.next_event import next_event_part
-from rabbithole.report.runs import by_model, run_name
-from rabbithole.report.verdict import tests_in_words, verdict, warnings
+from rabbithole.io.atomic import atomic_write
+from rabbithole.report.alice import alice_section
+from rabbithole.report.dataset import DatasetSection, dataset_section
+from rabbithole.report.next_event import next_event_section
+from rabbithole.report.rule_times import rule_times
+from rabbithole.report.runs import name_in_sentence
+from rabbithole.report.summary import summary_lines
 from rabbithole.report.wording import FILTERS
+from rabbithole.specs.report import PageSpec
 
 
-def rule_times(benchmarks: Path | None) -> list[dict[str, Any]]:
-    """Return per rule its jobs, seconds in all and of the longest job, and peak memory in MB, slowest first.
+def page(spec: PageSpec, *, benchmarks: Path, versions: dict[str, str], output: Path, summary: Path) -> None:
+    """Write the report, and its main metrics as text at `summary`.
 
-    `benchmarks` holds `{rule}.tsv` or `{rule}/...tsv`; None or a folder that isn't there gives no rows.
+    The same inputs give the same bytes: no date is written. benchmarks: the folder of Snakemake's benchmark
+    files, which need not exist; versions: by library. Raises `UserError` if a file is missing or damaged.
     """
-    rules: dict[str, dict[str, Any]] = {}
-    for path in sorted(benchmarks.rglob("*.tsv")) if benchmarks else []:
-        rule = path.relative_to(benchmarks).parts[0].removesuffix(".tsv") if benchmarks else ""
-        facts = rules.setdefault(
-            rule, {"rule": rule, "jobs": 0, "seconds": 0.0, "longest": 0.0, "memory": None}
-        )
-        with path.open(encoding="utf-8", newline="") as file:
-            for line in csv.DictReader(file, delimiter="\t"):
-                seconds = _number(line.get("s")) or 0.0
-                memory = _number(line.get("max_rss"))
-                facts["jobs"] += 1
-                facts["seconds"] += seconds
-                facts["longest"] = max(facts["longest"], seconds)
-                facts["memory"] = (
-                    max(facts["memory"] or 0.0, memory) if memory is not None else facts["memory"]
-                )
-    return sorted(rules.values(), key=lambda facts: (-facts["seconds"], facts["rule"]))
-
-
-def _number(text: str | None) -> float | None:
-    """Return a number of a benchmark file; Snakemake writes NA or - for what it could not see."""
-    try:
-        return float(text or "")
-    except ValueError:
-        return None
-
-
-NO_ORACLE_REAL = "no oracle: nobody knows what real shoppers had in mind"
-NO_ORACLE_SIMULATED = "no oracle: these sessions or events are not as simulated"
-
-
-def page(
-    *,
-    title: str,
-    datasets: dict[str, dict[str, Any]],
-    alice: dict[str, Any] | None,
-    made: dict[str, Any],
-    output: Path,
-    summary: Path,
-    next_events: dict[str, dict[str, Any]] | None = None,
-) -> None:
-    """Write the report, one self-contained HTML file, and its headline figures as text at `summary`.
-
-    `datasets`, by name, in the order of the page:
-      simulated: bool
-      events, sessions, windows: paths of the three manifests
-      metrics, histories: score name ("gru seed 0", "oracle") to path of its metrics.json, history.json
-      explanations: score name to path of explanation.json, of one seed a model
-      comparison: path of comparison.json, or None
-      checks: path of checks.json
-      published: a published figure under the same protocol, or None
-      figures: figure name ("roc", "lengths", ...) to path of its SVG
-      no_oracle: why there is no oracle, or None for the usual reason
-    `next_events`: data sets of the other target, by name, as `next_event_part` takes them.
-    `alice`: metrics, histories and samples, each model ("deck", "char_gru") to path; figures (name to path);
-      None leaves the section out.
-    `made`: settings (text), versions (library to version), benchmarks (Snakemake's folder, or None).
-    Paths may be text. The same inputs give the same bytes; no time of day is written.
-    """
+    datasets = [dataset_section(name, sources) for name, sources in spec.datasets.items()]
+    next_events = [next_event_section(name, sources) for name, sources in spec.next_events.items()]
+    alice = alice_section(spec.alice) if spec.alice else None
     environment = Environment(
         loader=PackageLoader("rabbithole.report"),
         autoescape=True,
@@ -90,102 +32,28 @@ def page(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(FILTERS)
-    parts = [dataset_part(name, given) for name, given in datasets.items()]
-    next_parts = [next_event_part(name, given) for name, given in (next_events or {}).items()]
-    text_part = book.alice_part(alice) if alice else None
-    text = environment.get_template("page.html.j2").render(
-        title=title,
-        datasets=parts,
-        next_events=next_parts,
-        alice=text_part,
-        made={
-            "settings": made["settings"],
-            "versions": made["versions"],
-            "rules": rule_times(_path(made.get("benchmarks"))),
-        },
-        axis=auc_axis([row for part in parts for row in part["rows"]]),
+    environment.filters.update(FILTERS, name_in_sentence=name_in_sentence)
+    axis_low, axis_high = auc_axis(datasets)
+    html = environment.get_template("page.html.j2").render(
+        title=spec.title,
+        datasets=datasets,
+        next_events=next_events,
+        alice=alice,
+        rule_times=rule_times(benchmarks),
+        versions=versions,
+        settings=yaml.safe_dump(spec.settings, sort_keys=False),
+        axis_low=axis_low,
+        axis_high=axis_high,
     )
     with atomic_write(output) as temporary:
-        temporary.write_text(text, "utf-8")
+        temporary.write_text(html, "utf-8")
     with atomic_write(summary) as temporary:
-        temporary.write_text("\n".join(summary_lines(parts, next_parts, text_part, output)) + "\n", "utf-8")
+        temporary.write_text("\n".join(summary_lines(datasets, next_events, alice, output)) + "\n", "utf-8")
 
 
-def dataset_part(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the template shows of one data set."""
-    metrics = {score: read_json(Path(path)) for score, path in given["metrics"].items()}
-    histories = {score: read_json(Path(path)) for score, path in given["histories"].items()}
-    comparison = read_json(Path(given["comparison"])) if given.get("comparison") else None
-    manifests = {stage: read_json(Path(given[stage])) for stage in ("events", "sessions", "windows")}
-    found = rows(metrics, histories, comparison)
-    simulated = bool(given["simulated"])
-    no_oracle = None
-    if not any(row.is_oracle for row in found):
-        no_oracle = given.get("no_oracle") or (NO_ORACLE_SIMULATED if simulated else NO_ORACLE_REAL)
-    facts = card(**manifests)
-    checks = read_json(Path(given["checks"]))["checks"]
-    leaks = [
-        f"A check against leaks fails. {one['name']}: {one['found']}." for one in checks if not one["holds"]
-    ]
-    return {
-        "name": name,
-        "anchor": f"data-{name}",
-        "simulated": simulated,
-        "rows": found,
-        "seeds": max((row.seeds for row in found), default=0),
-        "best": best(found),
-        "no_oracle": no_oracle,
-        "verdict": verdict(name, found, simulated=simulated, no_oracle=no_oracle),
-        "warnings": leaks + warnings(found, comparison, visitors_on_both_sides=facts.visitors_on_both_sides),
-        "checks": checks,
-        "published": given.get("published"),
-        "explained": explained(
-            {score: read_json(Path(path)) for score, path in given["explanations"].items()}
-        ),
-        "tests": tests_in_words(comparison),
-        "by_steps": groups_table(metrics, "by_steps"),
-        "by_length": groups_table(metrics, "by_length"),
-        "figures": {
-            figure: inline(Path(path), f"{name}-{figure}") for figure, path in given["figures"].items()
-        },
-        "card": facts,
-        "colours": {row.model: colour(row.model) for row in found},
-    }
-
-
-def groups_table(metrics: dict[str, dict[str, Any]], key: str) -> dict[str, Any]:
-    """Return what is known by events seen: names as shown, and lines by number of events and score name.
-
-    `key`: "by_steps" (sessions still running after so many) or "by_length" (ended sessions of so many).
-    """
-    names = [name for group in by_model(list(metrics)).values() for name in group]
-    with_seed = len(names) > len(by_model(names))
-    lines: dict[int, dict[str, Any]] = {}
-    for name in names:
-        for row in metrics[name][key]:
-            begin = row["steps"] if key == "by_steps" else row["from"]
-            line = lines.setdefault(begin, {"sessions": row["sessions"], "buyers": row["buyers"]})
-            line["events"] = str(begin) if key == "by_steps" else _span(begin, row["to"])
-            line[name] = row
-    return {
-        "names": {name: run_name(name, with_seed=with_seed) for name in names},
-        "lines": dict(sorted(lines.items())),
-    }
-
-
-def _span(begin: int, end: int | None) -> str:
-    if end is None:
-        return f"{begin} or more"
-    return str(begin) if begin == end else f"{begin} to {end}"
-
-
-def auc_axis(found: list[Row]) -> dict[str, float]:
-    """Return the ends of the small AUC scale in the headline table: all intervals fit, at tenths or so."""
-    low = min((row.low for row in found if row.low is not None), default=0.5)
-    high = max((row.high for row in found if row.high is not None), default=1.0)
-    return {"low": max(0.0, int(low * 20) / 20), "high": min(1.0, (int(high * 20) + 1) / 20)}
-
-
-def _path(value: str | Path | None) -> Path | None:
-    return Path(value) if value else None
+def auc_axis(datasets: list[DatasetSection]) -> tuple[float, float]:
+    """Return the ends of a scale that contains all AUC intervals, as multiples of 0.05."""
+    rows = [row for section in datasets for row in section.rows]
+    low = min((row.low for row in rows if row.low is not None), default=0.5)
+    high = max((row.high for row in rows if row.high is not None), default=1.0)
+    return max(0.0, int(low * 20) / 20), min(1.0, (int(high * 20) + 1) / 20)

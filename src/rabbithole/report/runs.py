@@ -1,107 +1,140 @@
-"""Names of scores, and how the report shows them.
+"""Names, order and colours of runs, and artifacts by model.
 
-A score is named by its model, or by its model and seed: "gru", "gru seed 1"; the oracle's is "oracle". An
+A run is named by its model, or by its model and seed: "gru", "gru seed 1". The oracle's run is "oracle". The
 ensemble of a model's seeds counts as a model of its own: "gru ensemble".
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import numpy as np
-
-from rabbithole.io.atomic import read_json
+from rabbithole.artifacts.base import Artifact
+from rabbithole.artifacts.evaluation import Explanation
 
 ORACLE = "oracle"
 ENSEMBLE = " ensemble"
-SHOWN = {
+
+DISPLAY_NAMES = {
     "gru": "GRU",
     "dilated_conv": "Dilated convolution",
     "gradient_boosting": "Gradient boosting",
     "most_frequent": "Most frequent",
     "markov": "Markov, first order",
     ORACLE: "Oracle (best possible)",
-    "deck": "The deck's network",
-    "char_gru": "Ours",
+    "deck": "Deck network",
+    "char_gru": "Character GRU",
 }
-WITHIN = {
+"""Models in the order of the report."""
+
+NAMES_IN_SENTENCE = {
     "gru": "the GRU",
     "dilated_conv": "the dilated convolution",
     "gradient_boosting": "gradient boosting",
     "most_frequent": "the most frequent class",
     "markov": "the first-order Markov chain",
     ORACLE: "the oracle",
-    "deck": "the deck's network",
-    "char_gru": "ours",
+    "deck": "the deck network",
+    "char_gru": "the character GRU",
 }
-ORDER = tuple(SHOWN)
-FIELDS = {"dwell": "dwell time", "weekday": "day of week", "week": "week of year"}
+
+FIELD_NAMES = {"dwell": "dwell time", "weekday": "day of week", "week": "week of year"}
+
+COLOURS = {
+    "gru": "#2f7ed8",
+    "dilated_conv": "#e6772e",
+    "gradient_boosting": "#2aa876",
+    ORACLE: "#8a8f98",
+    "deck": "#e6772e",
+    "char_gru": "#2f7ed8",
+}
+"""Mid tones that differ on white and on black, and for the colour-blind."""
+
+OTHER_COLOURS = ("#a05bd6", "#d6457a", "#b8952a", "#3fb6c6")
+
+A = TypeVar("A", bound=Artifact)
 
 
-def model_of(name: str) -> str:
-    """Return the model that a score's name speaks of: "gru" for "gru seed 1"."""
-    return re.sub(r" seed \d+$", "", name)
+def model_of(run: str) -> str:
+    """Return the model of a run: "gru" for "gru seed 1"."""
+    return re.sub(r" seed \d+$", "", run)
 
 
 def display_name(model: str) -> str:
-    """Return a model's name as a reader sees it."""
+    """Return a model's name as a label."""
     if model.endswith(ENSEMBLE):
-        return f"{display_name(model.removesuffix(ENSEMBLE))}, all seeds together"
-    return SHOWN.get(model, model.replace("_", " ").capitalize())
+        return f"{display_name(model.removesuffix(ENSEMBLE))} ensemble"
+    return DISPLAY_NAMES.get(model, model.replace("_", " ").capitalize())
 
 
 def name_in_sentence(model: str) -> str:
-    """Return a model's name as it stands within a sentence."""
+    """Return a model's name as part of a sentence."""
     if model.endswith(ENSEMBLE):
-        return f"{name_in_sentence(model.removesuffix(ENSEMBLE))} of all seeds together"
-    return WITHIN.get(model, model.replace("_", " "))
+        return f"the ensemble of {name_in_sentence(model.removesuffix(ENSEMBLE))}"
+    return NAMES_IN_SENTENCE.get(model, model.replace("_", " "))
+
+
+def run_name(run: str, *, with_seed: bool) -> str:
+    """Return a run's name as a label, with or without its seed."""
+    model = model_of(run)
+    return display_name(model) + (run.removeprefix(model).replace(" seed", ", seed") if with_seed else "")
 
 
 def field_name(field: str) -> str:
-    """Return a field's name as a reader sees it."""
-    return FIELDS.get(field, field)
+    """Return a field's name as a label."""
+    return FIELD_NAMES.get(field, field)
 
 
-def run_name(name: str, *, with_seed: bool) -> str:
-    """Return a score's name as a reader sees it, with or without its seed."""
-    model = model_of(name)
-    return display_name(model) + (name.removeprefix(model).replace(" seed", ", seed") if with_seed else "")
+def colour(model: str) -> str:
+    """Return the colour of a model, the same in every figure; an ensemble has that of its model."""
+    model = model.removesuffix(ENSEMBLE)
+    spare = OTHER_COLOURS[sha256(model.encode()).digest()[0] % len(OTHER_COLOURS)]
+    return COLOURS.get(model, spare)
 
 
-def by_model(names: list[str]) -> dict[str, list[str]]:
-    """Group names of scores by model: known models in a set order, then others by name, the oracle last."""
-    models = sorted({model_of(name) for name in names}, key=_rank)
-    return {model: sorted(name for name in names if model_of(name) == model) for model in models}
+@dataclass(frozen=True)
+class ModelRow:
+    """A row of a table on models, with the model's name as a label and its colour."""
+
+    model: str
+
+    @property
+    def name(self) -> str:
+        """Return the model's name as a label."""
+        return display_name(self.model)
+
+    @property
+    def colour(self) -> str:
+        """Return the model's colour."""
+        return colour(self.model)
+
+    @property
+    def is_oracle(self) -> bool:
+        """Return whether this is the oracle, the best possible score or prediction."""
+        return self.model == ORACLE
+
+
+def by_model(runs: Iterable[str]) -> dict[str, list[str]]:
+    """Group runs by model: known models in a fixed order, then others by name, the oracle last."""
+    groups: dict[str, list[str]] = {}
+    for run in sorted(runs):
+        groups.setdefault(model_of(run), []).append(run)
+    return {model: groups[model] for model in sorted(groups, key=_rank)}
 
 
 def _rank(model: str) -> tuple[bool, int, str]:
-    single = model.removesuffix(ENSEMBLE)
-    place = ORDER.index(single) if single in ORDER else len(ORDER)
-    return model == ORACLE, place, model
+    order, single = list(DISPLAY_NAMES), model.removesuffix(ENSEMBLE)
+    position = order.index(single) if single in order else len(order)
+    return model == ORACLE, position, model
 
 
-def read_by_model(paths: dict[str, Path]) -> dict[str, list[dict[str, Any]]]:
-    """Read one JSON file per score (metrics or history) and return them by model, one per seed."""
-    groups = by_model(list(paths))
-    return {model: [read_json(paths[name]) for name in names] for model, names in groups.items()}
+def read_by_model(paths: dict[str, Path], artifact: type[A]) -> dict[str, list[A]]:
+    """Read one artifact per run and return them by model, one per seed."""
+    return {model: [artifact.read(paths[run]) for run in runs] for model, runs in by_model(paths).items()}
 
 
-def with_curve(
-    groups: dict[str, list[dict[str, Any]]], curve: str
-) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield each model with those of its metrics that hold `curve`, leaving out models without any."""
-    for model, metrics in groups.items():
-        kept = [one for one in metrics if one[curve]]
-        if kept:
-            yield model, kept
-
-
-def best_on_valid(explanations: dict[str, dict[str, Any]]) -> str:
-    """Return the name of the score of the best valid AUC; given: name -> explanation.json, as read."""
-    return max(explanations, key=lambda name: float(explanations[name]["valid_auc"]))
-
-
-def mean(values: Iterable[float]) -> float:
-    """Return the mean of some numbers."""
-    return float(np.mean(list(values)))
+def best_on_valid(explanations: dict[str, Explanation]) -> str:
+    """Return the run with the highest AUC on valid."""
+    return max(explanations, key=lambda run: explanations[run].valid_auc)

@@ -1,129 +1,146 @@
-"""What the figures of a data set mean, in plain sentences, and what a reader should beware of."""
+"""Sentences on the metrics of a data set: the main result, differences between models, and warnings."""
 
-from typing import Any
-
+from rabbithole.artifacts.data import LeakCheck
+from rabbithole.artifacts.evaluation import Comparison, PairedTest
 from rabbithole.report.headline import Row, best
 from rabbithole.report.runs import ORACLE, model_of, name_in_sentence, run_name
-from rabbithole.report.wording import GAP, area, chance, factor, number, plural, share
+from rabbithole.report.wording import GAP, capitalised, chance, factor, interval, metric, plural, share
 
 FEW_BUYERS = 100
+"""Test buyers below which the reader is warned of wide intervals."""
+
 SUSPICIOUS_AUC = 0.95
+"""AUC above which the reader is warned of a leak."""
+
+SLOPES = (0.9, 1.1)
+"""Range of calibration slopes that count as calibrated."""
+
 BASELINE = "gradient_boosting"
-CERTAIN = 0.05  # Below this p a difference is called one.
+
+SIGNIFICANCE = 0.05
+"""p-value below which a difference between two models is reported as one."""
+
+ORACLE_SIGNIFICANCE = 0.01
+"""p-value below which a model that beats the oracle is reported as a leak."""
 
 
 def verdict(dataset: str, rows: list[Row], *, simulated: bool, no_oracle: str | None) -> str:
-    """Return a few sentences on the best model of a data set."""
+    """Return a few sentences on the best model of a data set. no_oracle: why there is no oracle, if so."""
     top = best(rows)
     if top is None or top.auc is None:
         reason = next((row.reason for row in rows if row.reason), "no model was scored")
-        return f"On {dataset} no AUC can be given: {reason}."
-    kind = "simulated" if simulated else "real"
-    parts = [
-        f"On {dataset} the best model, {name_in_sentence(top.model)}, ranks a random buyer above a random non-buyer "
-        f"{share(top.auc)} of the time (AUC {area(top.auc)}, 95{GAP}% interval {area(top.low)} to "
-        f"{area(top.high)})."
+        return f"On {dataset}, there is no AUC: {reason}."
+    sentences = [
+        f"On {dataset}, the best model is {name_in_sentence(top.model)}. It ranks a random buyer above a "
+        f"random non-buyer {share(top.auc)} of the time (AUC {metric(top.auc)}, 95{GAP}% interval "
+        f"{metric(top.low)} to {metric(top.high)})."
     ]
     oracle = next((row for row in rows if row.is_oracle and row.auc is not None), None)
     if oracle and oracle.auc is not None:
-        gap = oracle.auc - top.auc
-        short = f", {area(gap)} more" if gap > 0 else ""
-        parts.append(
-            f"The best that any model could do on these {kind} sessions is {area(oracle.auc)}{short}."
-        )
+        difference = oracle.auc - top.auc
+        higher = f", {metric(difference)} higher" if difference > 0 else ""
+        kind = "simulated" if simulated else "real"
+        sentences.append(f"The best possible AUC on these {kind} sessions is {metric(oracle.auc)}{higher}.")
     elif no_oracle:
-        parts.append(f"How much better a model could be is not known ({no_oracle}).")
+        sentences.append(f"The best possible AUC is not known: {no_oracle}.")
     if top.lift is not None:
-        parts.append(
-            f"The 5{GAP}% of sessions that it ranks highest hold {share(top.reached)} of the buyers, "
-            f"{factor(top.lift)} times as many as chance would put there."
+        sentences.append(
+            f"The 5{GAP}% of sessions with the highest scores contain {share(top.reached)} of the buyers, "
+            f"{factor(top.lift)} times as many as a random choice."
         )
-    return " ".join(parts)
+    return " ".join(sentences)
+
+
+def check_warnings(checks: list[LeakCheck]) -> list[str]:
+    """Return a warning for each leak check that fails."""
+    return [f"A leak check fails. {check.name}: {check.detail}." for check in checks if not check.holds]
 
 
 def warnings(
-    rows: list[Row], comparison: dict[str, Any] | None, *, visitors_on_both_sides: int | None = None
+    rows: list[Row], comparison: Comparison | None, *, visitors_on_both_sides: int | None = None
 ) -> list[str]:
-    """Return what a reader of a data set's figures must know to not be misled."""
-    found = []
-    judged = [row for row in rows if row.auc is not None]
+    """Return what might mislead a reader of a data set's metrics.
+
+    visitors_on_both_sides: visitors with sessions both in test and in an earlier split, None if unknown.
+    """
+    texts = []
+    scored = [row for row in rows if row.auc is not None]
+    models = [row for row in scored if not row.is_oracle]
     if rows and rows[0].buyers < FEW_BUYERS:
-        found.append(
-            f"Only {plural(rows[0].buyers, 'buyer')} among {number(rows[0].sessions)} test sessions: "
-            "the intervals are wide, and small differences between models say nothing."
+        texts.append(
+            f"Only {plural(rows[0].buyers, 'buyer')} in {plural(rows[0].sessions, 'test session')}: "
+            "the intervals are wide, and small differences between models mean nothing."
         )
-    for row in judged:
-        if not row.is_oracle and row.auc is not None and row.auc > SUSPICIOUS_AUC:
-            found.append(
-                f"{row.name} has an AUC of {area(row.auc)}. Above {SUSPICIOUS_AUC} suspect that the answer "
-                "leaks into the input, until shown otherwise."
+    for row in models:
+        if row.auc is not None and row.auc > SUSPICIOUS_AUC:
+            texts.append(
+                f"{row.name} has an AUC of {metric(row.auc)}. More than {SUSPICIOUS_AUC} suggests that the "
+                "answer leaks into the input."
             )
-        slope = row.calibration["slope"]
-        if not row.is_oracle and slope and (slope["low"] > 1.1 or slope["high"] < 0.9):
-            habit = "too timid" if slope["value"] > 1 else "too extreme"
-            found.append(
-                f"{row.name} is not calibrated: its slope of {slope['value']:.2f} says that its "
-                f"probabilities are {habit}. Use its order, not its numbers."
+        slope = row.calibration.slope
+        if slope and (slope.high < SLOPES[0] or slope.low > SLOPES[1]):
+            fault = "not extreme enough" if slope.value > 1 else "too extreme"
+            texts.append(
+                f"{row.name} is not calibrated: its calibration slope of {slope.value:.2f} means that its "
+                f"probabilities are {fault}. Use its ranking, not its probabilities."
             )
-    found += _beyond_oracle(comparison)
-    baseline = next((row for row in judged if row.model == BASELINE), None)
-    networks = [row for row in judged if not row.is_oracle and row is not baseline]
+    texts += _beyond_oracle(comparison)
+    baseline = next((row for row in models if row.model == BASELINE), None)
+    networks = [row for row in models if row is not baseline]
     if baseline and networks and all((row.auc or 0) <= (baseline.auc or 0) for row in networks):
-        found.append("No network is ahead of the baseline, gradient boosting on aggregates of a session.")
+        texts.append("No network beats the baseline, gradient boosting on aggregates of each session.")
     if visitors_on_both_sides:
-        found.append(
-            f"{plural(visitors_on_both_sides, 'visitor')} of the test sessions also stand in train or valid: "
-            "a model may know them."
+        texts.append(
+            f"Train or valid contains sessions of {plural(visitors_on_both_sides, 'visitor')} of the test "
+            "split, whom a model may recognise."
         )
-    return found
+    return texts
 
 
-def _beyond_oracle(comparison: dict[str, Any] | None) -> list[str]:
-    """Warn of models that are better than possible."""
-    found = []
-    for pair in (comparison or {"pairs": []})["pairs"]:
-        names = [model_of(pair["first"]), model_of(pair["second"])]
-        if ORACLE not in names or names[0] == names[1]:
-            continue
-        beyond = pair["difference"] if names[1] == ORACLE else -pair["difference"]
-        if beyond > 0 and pair["p"] < 0.01:
-            name = pair["first"] if names[1] == ORACLE else pair["second"]
-            found.append(
-                f"{run_name(name, with_seed=True)} scores above the best possible ({chance(pair['p'])}): "
+def _beyond_oracle(comparison: Comparison | None) -> list[str]:
+    """Return a warning for each run that ranks better than possible."""
+    texts = []
+    for pair in comparison.pairs if comparison else []:
+        runs, difference = (pair.first, pair.second), pair.difference
+        if model_of(pair.first) == ORACLE:
+            runs, difference = (pair.second, pair.first), -difference
+        run, other = runs
+        is_against_oracle = model_of(other) == ORACLE and model_of(run) != ORACLE
+        if is_against_oracle and difference > 0 and pair.p < ORACLE_SIGNIFICANCE:
+            texts.append(
+                f"{run_name(run, with_seed=True)} ranks better than possible ({chance(pair.p)}): "
                 "the answer leaks into its input, or the oracle is wrong."
             )
-    return found
+    return texts
 
 
-def tests_in_words(comparison: dict[str, Any] | None) -> list[str]:
-    """Return a sentence per pair of models; where there are several seeds, those of the first are paired."""
+def comparison_sentences(comparison: Comparison | None) -> list[str]:
+    """Return a sentence per pair of models; of several seeds, the first ones are compared."""
     if not comparison:
         return []
-    if comparison["reason"]:
-        return [f"The models can't be compared: {comparison['reason']}."]
-    seeds = sorted(
-        {_seed(name) for pair in comparison["pairs"] for name in (pair["first"], pair["second"])} - {""}
-    )
-    kept = [
-        pair
-        for pair in comparison["pairs"]
-        if all(_seed(pair[side]) in ("", *seeds[:1]) for side in ("first", "second"))
+    if comparison.reason:
+        return [f"The models cannot be compared: {comparison.reason}."]
+    seeds = sorted({_seed(run) for pair in comparison.pairs for run in (pair.first, pair.second)} - {""})
+    shown = {"", *seeds[:1]}
+    return [
+        _comparison_sentence(pair)
+        for pair in comparison.pairs
+        if _seed(pair.first) in shown and _seed(pair.second) in shown
     ]
-    return [_in_words(pair) for pair in kept]
 
 
-def _in_words(pair: dict[str, Any]) -> str:
-    ahead, behind = pair["first"], pair["second"]
-    difference, low, high = pair["difference"], pair["low"], pair["high"]
+def _comparison_sentence(pair: PairedTest) -> str:
+    better, worse, difference = pair.first, pair.second, pair.difference
+    low, high = pair.low, pair.high
     if difference < 0:
-        ahead, behind, difference, low, high = behind, ahead, -difference, -high, -low
-    first, second = name_in_sentence(model_of(ahead)), name_in_sentence(model_of(behind))
-    first = first[0].upper() + first[1:]
-    facts = f"{area(difference)} [{area(low)}, {area(high)}], {chance(pair['p'])}"
-    if pair["p"] < CERTAIN:
-        return f"{first} ranks better than {second}: AUC higher by {facts}."
-    return f"{first} and {second} can't be told apart: difference {facts}."
+        better, worse, difference, low, high = worse, better, -difference, -high, -low
+    first, second = name_in_sentence(model_of(better)), name_in_sentence(model_of(worse))
+    result = f"{metric(difference)} {interval(low, high)}, {chance(pair.p)}"
+    if pair.p < SIGNIFICANCE:
+        return f"{capitalised(first)} ranks better than {second}: its AUC is higher by {result}."
+    return f"{capitalised(first)} and {second} do not differ significantly: AUC difference {result}."
 
 
-def _seed(name: str) -> str:
-    return name.removeprefix(model_of(name)).removeprefix(" seed ")
+def _seed(run: str) -> str:
+    """Return the seed of a run as text, empty for the oracle and for ensembles."""
+    return run.removeprefix(model_of(run)).removeprefix(" seed ")

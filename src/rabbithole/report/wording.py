@@ -1,7 +1,7 @@
-"""Numbers as a reader wants them."""
+"""Numbers, times and lists as text."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 NONE = "\N{EN DASH}"
 GAP = "\N{NO-BREAK SPACE}"
@@ -9,19 +9,19 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def number(value: float | None) -> str:
-    """Write a number with thousands apart: 12,345; two digits of a fraction if it has one."""
+    """Write a number with thousands separators: 12,345; with two decimals unless it is an integer."""
     if value is None:
         return NONE
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
 
 
 def factor(value: float | None) -> str:
-    """Write how many times as much: 5.5."""
+    """Write a ratio with one decimal: 5.5."""
     return NONE if value is None else f"{value:.1f}"
 
 
 def share(value: float | None) -> str:
-    """Write a share as a percentage with two or three telling digits: 0.81 %, 5.5 %, 84 %."""
+    """Write a fraction as a percentage of two or three significant digits: 0.81 %, 5.5 %, 84 %."""
     if value is None:
         return NONE
     percent = value * 100
@@ -32,25 +32,30 @@ def share(value: float | None) -> str:
     return f"{percent:.{digits}f}{GAP}%"
 
 
-def area(value: float | None) -> str:
-    """Write an AUC or another figure between 0 and 1 with three digits."""
-    return NONE if value is None else f"{value:.3f}".replace("-", MINUS)
+def decimals(value: float | None, digits: int = 2) -> str:
+    """Write a number with so many decimals."""
+    return NONE if value is None else f"{value:z.{digits}f}".replace("-", MINUS)
 
 
-def signed(value: float | None) -> str:
-    """Write a difference with its sign and three digits."""
-    return NONE if value is None else f"{value:+.3f}".replace("-", MINUS)
+def metric(value: float | None) -> str:
+    """Write an AUC, or another metric, with three decimals."""
+    return decimals(value, 3)
+
+
+def signed(value: float | None, digits: int = 3) -> str:
+    """Write a difference with its sign and so many decimals."""
+    return NONE if value is None else f"{value:+z.{digits}f}".replace("-", MINUS)
 
 
 def amount(value: float) -> str:
     """Write an amount of money in the user's currency: 1,897, -585 with a minus sign, 2.50."""
-    return f"{value:,.0f}".replace("-", MINUS) if abs(value) >= 10 else f"{value:,.2f}".replace("-", MINUS)
+    return f"{value:z,.{0 if abs(value) >= 10 else 2}f}".replace("-", MINUS)
 
 
 def chance(p: float) -> str:
     """Write a p-value."""
-    written = "< 0.0001" if p < 0.0001 else f"= {p:.2g}" if p < 0.1 else f"= {p:.2f}"
-    return f"p {written}".replace(" ", GAP)
+    text = "< 0.0001" if p < 0.0001 else f"= {p:.2g}" if p < 0.1 else f"= {p:.2f}"
+    return f"p {text}".replace(" ", GAP)
 
 
 def duration(seconds: float | None) -> str:
@@ -65,47 +70,42 @@ def duration(seconds: float | None) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def day(moment: str | None) -> str:
-    """Write the day of a time in ISO form: 7 April 2014; what is no time stays as it is."""
-    if moment is None:
-        return NONE
-    try:
-        when = datetime.fromisoformat(moment)
-    except ValueError:
-        return moment
-    return f"{when.day} {when:%B %Y}"
-
-
-def minute(moment: str | None) -> str:
+def minute(moment: str) -> str:
     """Write a time in ISO form to the minute, with its zone: 7 April 2014, 10:51 UTC."""
-    if moment is None:
-        return NONE
-    try:
-        when = datetime.fromisoformat(moment)
-    except ValueError:
-        return moment
-    return f"{day(moment)}, {when:%H:%M} {when.tzname() or ''}".rstrip()
+    time = datetime.fromisoformat(moment)
+    return f"{time.day} {time:%B %Y, %H:%M} {time.tzname() or ''}".rstrip()
 
 
 def listed(parts: list[str]) -> str:
-    """Join words as a sentence does: a, b and c."""
+    """Join words as in a sentence: a, b and c."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
 
 
-def plural(count: float, one: str, many: str | None = None) -> str:
+def plural(count: float, singular: str, plural: str | None = None) -> str:
     """Write a count with its noun: 1 buyer, 12 buyers."""
-    return f"{number(count)} {one if count == 1 else many or one + 's'}"
+    return f"{number(count)} {singular if count == 1 else plural or singular + 's'}"
 
 
-FILTERS: dict[str, Any] = {
+def capitalised(text: str) -> str:
+    """Return a text whose first letter is a capital; all others stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """Write the ends of an interval with three decimals: [0.81, 0.85]."""
+    return f"[{metric(low)}, {metric(high)}]"
+
+
+FILTERS: dict[str, Callable[..., str]] = {
     "number": number,
     "share": share,
     "factor": factor,
-    "area": area,
+    "decimals": decimals,
+    "metric": metric,
     "signed": signed,
     "amount": amount,
-    "chance": chance,
     "duration": duration,
-    "day": day,
-    "minute": minute,
+    "plural": plural,
+    "capitalised": capitalised,
 }
+"""Filters of the templates."""

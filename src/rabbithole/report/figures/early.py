@@ -1,57 +1,54 @@
-"""How early a buyer can be told: AUC of running sessions by events seen."""
+"""How early a purchase can be predicted: AUC of running sessions by events seen."""
 
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from matplotlib.ticker import NullLocator
 
-from rabbithole.report.figures.style import Style, colour, drawing, line
-from rabbithole.report.runs import ORACLE, display_name, mean, read_by_model
+from rabbithole.artifacts.evaluation import AucInterval, Metrics
+from rabbithole.report.figures.style import line_style, svg_figure, write_note
+from rabbithole.report.runs import ORACLE, colour, display_name, read_by_model
+from rabbithole.specs.report import FigureStyle
 
 
-def early(*, metrics: dict[str, Path], output: Path, style: Style) -> None:
+def early(*, metrics: dict[str, Path], output: Path, style: FigureStyle) -> None:
     """Draw the AUC after the first k events with its 95 % interval as SVG.
 
-    `metrics`: score name -> metrics.json. With several seeds the line and the interval's ends are their
-    means. The second line of the axis gives the buyers among the sessions that got that far.
+    With several seeds, the line and the ends of the interval are means over seeds. The second line of the
+    axis' labels counts the buyers among the sessions with at least k events. metrics: metrics.json by run.
     """
-    groups = {model: _by_steps(found) for model, found in read_by_model(metrics).items()}
-    buyers = {k: rows[0]["buyers"] for steps in groups.values() for k, rows in steps.items()}
-    with drawing(output, style, title="AUC by events seen") as axes:
+    buyers: dict[int, int] = {}
+    with svg_figure(output, style, title="AUC by events seen") as axes:
         axes.set_xscale("log")
-        for place, (model, steps) in enumerate(groups.items()):
-            if not steps:
+        groups = read_by_model(metrics, Metrics)
+        for place, (model, seeds) in enumerate(groups.items()):
+            aucs: dict[int, list[AucInterval]] = {}
+            for row in [row for seed in seeds for row in seed.by_steps]:
+                if row.auc:
+                    aucs.setdefault(row.steps, []).append(row.auc)
+                    buyers[row.steps] = row.buyers
+            if not aucs:
                 continue
-            auc = {end: [mean(row["auc"][end] for row in rows) for rows in steps.values()] for end in _ENDS}
+            auc = [np.mean([seed.value for seed in seeds]) for seeds in aucs.values()]
             if model == ORACLE:
-                axes.plot(list(steps), auc["value"], label=display_name(model), **line(model))
+                axes.plot(list(aucs), auc, label=display_name(model), **line_style(model))
                 continue
-            # Set apart a little, or intervals would hide one another.
-            x = [k * 1.035 ** (place - (len(groups) - 1) / 2) for k in steps]
-            axes.plot(x, auc["value"], label=display_name(model), marker="o", markersize=4, **line(model))
-            axes.vlines(x, auc["low"], auc["high"], color=colour(model), linewidth=1.2, alpha=0.55)
+            # A small shift per model, as intervals would hide one another.
+            x = [k * 1.035 ** (place - (len(groups) - 1) / 2) for k in aucs]
+            axes.plot(x, auc, label=display_name(model), marker="o", markersize=4, **line_style(model))
+            low = [np.mean([seed.low for seed in seeds]) for seeds in aucs.values()]
+            high = [np.mean([seed.high for seed in seeds]) for seeds in aucs.values()]
+            axes.vlines(x, low, high, color=colour(model), linewidth=1.2, alpha=0.55)
         ticks = sorted(buyers)
         axes.set_xticks(ticks, [f"{k}\n{_short(buyers[k])}" for k in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set(xlabel="Events seen (below: buyers among the sessions that got that far)")
-        axes.set(ylabel="AUC, will it still buy?")
+        axes.set(xlabel="Events seen (second line: buyers among sessions with at least as many)")
+        axes.set(ylabel="AUC: will the session still buy?")
         if buyers:
-            axes.legend(loc="best")
+            # Above the axes, as intervals may lie anywhere within them.
+            axes.figure.legend(loc="outside upper left", ncols=2)
         else:
-            axes.text(0.5, 0.5, "Too few buyers", transform=axes.transAxes, ha="center")
-
-
-_ENDS = ("value", "low", "high")
-
-
-def _by_steps(metrics: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
-    """Return by number of events the rows of all seeds that have an AUC."""
-    rows: dict[int, list[dict[str, Any]]] = {}
-    for one in metrics:
-        for row in one["by_steps"]:
-            if row["auc"]:
-                rows.setdefault(row["steps"], []).append(row)
-    return rows
+            write_note(axes, "Too few buyers")
 
 
 def _short(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Single sessions event by event: how the probability of buying rises and falls."""
+"""Single sessions event by event: how the probability of a purchase rises and falls."""
 
 from pathlib import Path
 from typing import Any
@@ -10,41 +10,53 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from rabbithole.io.atomic import read_json
-from rabbithole.report.figures.style import QUIET, Style, colour, drawing, few_ticks
-from rabbithole.report.runs import ORACLE, best_on_valid, display_name, model_of
+from rabbithole.artifacts.evaluation import Explanation, Journey
+from rabbithole.report.figures.style import QUIET, log_ticks, svg_figure
+from rabbithole.report.runs import ORACLE, best_on_valid, colour, display_name, model_of
+from rabbithole.specs.report import FigureStyle
 
-KINDS = ((True, True), (True, False), (False, True), (False, False))
-"""Bought, rising: a column each."""
+COLUMNS = ((True, True), (True, False), (False, True), (False, False))
+"""Whether the sessions of a column bought, and whether their probability rises."""
 
 SHAPES = ("o", "D", "^", "s", "v", "P")
-FRESH, SEEN_BEFORE = 5.5, 2.8  # Sizes of the marks, in points.
+"""Markers of the kinds of events; rare kinds share the last."""
+
+LARGE, SMALL = 5.5, 2.8
+"""Sizes in points of a marker whose item is new to the session, and of one whose item was seen before."""
+
+ORACLE_MARK: dict[str, Any] = {
+    "color": QUIET,
+    "marker": "_",
+    "linestyle": "",
+    "markersize": 9,
+    "markeredgewidth": 2,
+}
 
 
 def journeys(
-    *, explanations: dict[str, Path], output: Path, style: Style, oracle: Path | None = None
+    *, explanations: dict[str, Path], output: Path, style: FigureStyle, oracle: Path | None = None
 ) -> None:
-    """Draw the sessions of the model with the best valid AUC as small pictures in one SVG.
+    """Draw the journeys of the model with the best valid AUC as small panels in one SVG.
 
-    `explanations`: score name -> explanation.json; `oracle`: its scores.parquet, where there is one. The
-    figure is twice as wide as others. Sessions are numbered; nothing names them.
+    The figure is twice as wide as others. Sessions are numbered; their ids are not shown. explanations:
+    explanation.json by run; oracle: its scores.parquet, None if there is no oracle.
     """
-    found = {name: read_json(path) for name, path in explanations.items()}
-    model = best_on_valid(found)
-    shown_sessions = found[model]["journeys"]
-    columns = [[one for one in shown_sessions if (one["bought"], one["rising"]) == kind] for kind in KINDS]
+    by_run = {run: Explanation.read(path) for run, path in explanations.items()}
+    best = best_on_valid(by_run)
+    model, sessions = model_of(best), by_run[best].journeys
+    columns = [
+        [session for session in sessions if (session.bought, session.rising) == kind] for kind in COLUMNS
+    ]
     rows = max(1, *(len(column) for column in columns))
-    shapes = dict(zip(_events(shown_sessions), SHAPES, strict=False))
-    known = _oracle(oracle, [one["session_id"] for one in shown_sessions]) if oracle else {}
-    wide = {**style, "width": 2 * style["width"]}
-    height = 0.07 + 0.15 * rows
-    with drawing(
-        output, wide, title="Sessions event by event", height=height, rows=rows, columns=len(KINDS)
-    ) as panels:
-        panels = panels.reshape(rows, len(KINDS))
-        low = min((min(one["probability"]) for one in shown_sessions), default=0.01)
-        high = max((max(one["probability"]) for one in shown_sessions), default=0.1)
-        longest = max((len(one["event"]) for one in shown_sessions), default=1)
+    shapes = dict(zip(_event_kinds(sessions), SHAPES, strict=False))
+    oracle_scores = _oracle_scores(oracle, [session.session_id for session in sessions]) if oracle else {}
+    wide = style.model_copy(update={"width": 2 * style.width})
+    title, height = "Sessions event by event", 0.07 + 0.15 * rows
+    with svg_figure(output, wide, title=title, height=height, rows=rows, columns=len(COLUMNS)) as panels:
+        panels = panels.reshape(rows, len(COLUMNS))
+        low = min((min(session.probability) for session in sessions), default=0.01)
+        high = max((max(session.probability) for session in sessions), default=0.1)
+        longest = max((len(session.event) for session in sessions), default=1)
         number = 0
         for row in range(rows):
             for place, column in enumerate(columns):
@@ -53,13 +65,14 @@ def journeys(
                     axes.set_axis_off()
                     continue
                 number += 1
-                one = column[row]
-                axes.set_title(f"{number}. {'Bought' if one['bought'] else 'Did not buy'}")
+                session = column[row]
+                axes.set_title(f"{number}. {'Bought' if session.bought else 'Did not buy'}")
                 axes.set_yscale("log")
                 axes.set(ylim=(low / 1.4, min(1.0, high * 1.4)), xlim=(0.5, longest + 0.5))
-                _session(axes, one, colour(model_of(model)), shapes)
-                _oracle_marks(axes, known.get(one["session_id"], {}))
-                few_ticks(axes, "y")
+                _draw_session(axes, session, colour(model), shapes)
+                scores = oracle_scores.get(session.session_id, {})
+                axes.plot(list(scores), list(scores.values()), zorder=1.9, **ORACLE_MARK)
+                log_ticks(axes, "y")
                 axes.yaxis.set_minor_locator(NullLocator())
                 axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.3g}%"))
                 axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=3))
@@ -67,69 +80,51 @@ def journeys(
                 if row == len(column) - 1:
                     axes.set_xlabel("Event")
         figure = panels[0, 0].figure
-        if not shown_sessions:
+        if not sessions:
             figure.text(0.5, 0.5, "No session is long enough", ha="center")
             return
-        figure.supylabel("Probability that it will still buy", fontsize=style["font_size"])
-        figure.legend(
-            handles=_legend(model_of(model), shapes, bool(known)),
-            loc="outside lower center",
-            ncols=6,
-            fontsize=style["font_size"],
-        )
+        figure.supylabel("Probability of a purchase", fontsize=style.font_size)
+        handles = _legend(model, shapes, with_oracle=bool(oracle_scores))
+        figure.legend(handles=handles, loc="outside lower center", ncols=6, fontsize=style.font_size)
 
 
-def _events(sessions: list[dict[str, Any]]) -> list[str]:
+def _event_kinds(sessions: list[Journey]) -> list[str]:
     """Return the kinds of events, the most frequent first."""
-    events = [event for one in sessions for event in one["event"]]
+    events = [event for session in sessions for event in session.event]
     return sorted(set(events), key=lambda event: (-events.count(event), event))
 
 
-def _session(axes: Axes, one: dict[str, Any], shade: str, shapes: dict[str, str]) -> None:
-    steps = range(1, len(one["event"]) + 1)
-    axes.plot(steps, one["probability"], color=shade, linewidth=1.3)
-    marks: dict[tuple[str, bool], list[tuple[int, float]]] = {}
-    for step, value, event, again in zip(steps, one["probability"], one["event"], one["again"], strict=True):
-        marks.setdefault((shapes.get(event, SHAPES[-1]), again), []).append((step, value))
-    for (shape, again), points in marks.items():
-        size = SEEN_BEFORE if again else FRESH
-        axes.plot(*zip(*points, strict=True), shape, color=shade, markersize=size)
+def _draw_session(axes: Axes, session: Journey, shade: str, shapes: dict[str, str]) -> None:
+    """Draw the line of probabilities, and a marker per event."""
+    steps = range(1, len(session.event) + 1)
+    axes.plot(steps, session.probability, color=shade, linewidth=1.3)
+    points: dict[tuple[str, bool], list[tuple[int, float]]] = {}
+    for step, value, event, again in zip(
+        steps, session.probability, session.event, session.again, strict=True
+    ):
+        points.setdefault((shapes.get(event, SHAPES[-1]), again), []).append((step, value))
+    for (shape, again), places in points.items():
+        axes.plot(*zip(*places, strict=True), shape, color=shade, markersize=SMALL if again else LARGE)
 
 
-def _oracle_marks(axes: Axes, scores: dict[int, float]) -> None:
-    axes.plot(
-        list(scores), list(scores.values()), "_", color=QUIET, markersize=9, markeredgewidth=2, zorder=1.9
-    )
-
-
-def _oracle(path: Path, sessions: list[str]) -> dict[str, dict[int, float]]:
-    """Return the oracle's probabilities of running sessions: session -> events seen -> probability."""
-    wanted = pc.field("session_id").isin(pa.array(sessions, pa.string())) & (pc.field("steps") > 0)
-    table = pq.read_table(path, columns=["session_id", "steps", "score"], filters=wanted)
-    found: dict[str, dict[int, float]] = {}
+def _oracle_scores(path: Path, sessions: list[str]) -> dict[str, dict[int, float]]:
+    """Return the oracle's probabilities of running sessions, by session and events seen."""
+    chosen = pc.field("session_id").isin(pa.array(sessions, pa.string())) & (pc.field("steps") > 0)
+    table = pq.read_table(path, columns=["session_id", "steps", "score"], filters=chosen)
+    scores: dict[str, dict[int, float]] = {}
     for row in table.sort_by([("session_id", "ascending"), ("steps", "ascending")]).to_pylist():
-        found.setdefault(row["session_id"], {})[row["steps"]] = row["score"]
-    return found
+        scores.setdefault(row["session_id"], {})[row["steps"]] = row["score"]
+    return scores
 
 
-def _legend(model: str, shapes: dict[str, str], with_oracle: bool) -> list[Line2D]:
+def _legend(model: str, shapes: dict[str, str], *, with_oracle: bool) -> list[Line2D]:
+    """Return the legend: the model, the kinds of events, new and repeated items, the oracle."""
     shade = colour(model)
     handles = [Line2D([], [], color=shade, label=display_name(model))]
     for event, shape in shapes.items() if len(shapes) > 1 else ():
-        handles.append(Line2D([], [], color=shade, marker=shape, linestyle="", markersize=FRESH, label=event))
-    for size, label in ((FRESH, "item not seen before"), (SEEN_BEFORE, "item seen before")):
+        handles.append(Line2D([], [], color=shade, marker=shape, linestyle="", markersize=LARGE, label=event))
+    for size, label in ((LARGE, "item not seen before"), (SMALL, "item seen before")):
         handles.append(Line2D([], [], color=shade, marker="o", linestyle="", markersize=size, label=label))
     if with_oracle:
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=QUIET,
-                marker="_",
-                linestyle="",
-                markersize=9,
-                markeredgewidth=2,
-                label=display_name(ORACLE),
-            )
-        )
+        handles.append(Line2D([], [], label=display_name(ORACLE), **ORACLE_MARK))
     return handles

@@ -1,30 +1,40 @@
-"""Precision against recall: what AUC hides when buyers are rare."""
+"""Precision by recall: it shows what the AUC hides when buyers are rare."""
 
 from pathlib import Path
 
-from rabbithole.report.figures.style import QUIET, Style, drawing, few_ticks, line, percent
-from rabbithole.report.runs import display_name, mean, read_by_model, with_curve
+import numpy as np
+
+from rabbithole.artifacts.evaluation import Metrics
+from rabbithole.report.figures.style import QUIET, line_style, log_ticks, percent_ticks, svg_figure
+from rabbithole.report.runs import display_name, read_by_model
+from rabbithole.specs.report import FigureStyle
 
 
-def precision_recall(*, metrics: dict[str, Path], output: Path, style: Style) -> None:
-    """Draw precision by recall of `metrics` (score name -> metrics.json) as SVG, precision on a log scale."""
-    groups = dict(with_curve(read_by_model(metrics), "precision_recall"))
-    with drawing(output, style, title="Precision and recall") as axes:
-        share = mean(found[0]["share"] for found in groups.values()) if groups else 0.1
-        for model, found in groups.items():
-            label = f"{display_name(model)}  {mean(one['average_precision'] for one in found):.3f}"
-            for one in found:
-                curve = one["precision_recall"]
-                # Before the first buyer is found precision is 0, or 1 by convention: neither is worth a line.
-                found_any = [
-                    pair for pair in zip(curve["recall"], curve["precision"], strict=True) if pair[0]
-                ]
-                axes.plot(*zip(*found_any, strict=True), label=label, **line(model))
+def precision_recall(*, metrics: dict[str, Path], output: Path, style: FigureStyle) -> None:
+    """Draw one precision-recall curve per run as SVG, precision on a log scale.
+
+    The legend gives each model's average precision, averaged over seeds. metrics: metrics.json by run.
+    """
+    groups = {
+        model: [seed for seed in seeds if seed.precision_recall and seed.average_precision is not None]
+        for model, seeds in read_by_model(metrics, Metrics).items()
+    }
+    groups = {model: seeds for model, seeds in groups.items() if seeds}
+    with svg_figure(output, style, title="Precision and recall") as axes:
+        share = float(np.mean([seeds[0].share for seeds in groups.values()])) if groups else 0.1
+        for model, seeds in groups.items():
+            precision = np.mean([seed.average_precision for seed in seeds])
+            label = f"{display_name(model)}  {precision:.3f}"
+            for seed in seeds:
+                assert seed.precision_recall is not None
+                recall, precisions = np.array(seed.precision_recall.recall), seed.precision_recall.precision
+                # At recall 0 precision is 0, or 1 by convention: neither is worth a line.
+                drawn = recall > 0
+                axes.plot(recall[drawn], np.array(precisions)[drawn], label=label, **line_style(model))
                 label = ""
         axes.axhline(share, color=QUIET, linewidth=0.9, linestyle=":", label=f"Chance  {share:.3f}")
         axes.set_yscale("log")
-        axes.set(xlim=(0, 1), ylim=(share * 0.7, 1.1))
-        axes.set(xlabel="Buyers found", ylabel="Buyers among those picked")
-        few_ticks(axes, "y")
-        percent(axes, "x", "y")
+        axes.set(xlim=(0, 1), ylim=(share * 0.7, 1.1), xlabel="Recall", ylabel="Precision")
+        log_ticks(axes, "y")
+        percent_ticks(axes, "x", "y")
         axes.legend(loc="upper right", title="Average precision", alignment="left")

@@ -1,41 +1,44 @@
-"""Whether the scores can be taken for probabilities."""
+"""Calibration: observed share of buyers by predicted probability."""
 
 from pathlib import Path
 
 import numpy as np
 
-from rabbithole.report.figures.style import QUIET, Style, colour, drawing, few_ticks, line, percent
-from rabbithole.report.runs import ORACLE, display_name, read_by_model, with_curve
+from rabbithole.artifacts.evaluation import Metrics
+from rabbithole.report.figures.style import QUIET, line_style, log_ticks, percent_ticks, svg_figure
+from rabbithole.report.runs import ORACLE, colour, display_name, read_by_model
+from rabbithole.specs.report import FigureStyle
 
 
-def reliability(*, metrics: dict[str, Path], output: Path, style: Style) -> None:
-    """Draw the share of buyers by mean score of `metrics` (score name -> metrics.json) as SVG, log scales.
+def reliability(*, metrics: dict[str, Path], output: Path, style: FigureStyle) -> None:
+    """Draw the share of buyers by mean score for each run as SVG, with 95 % intervals, on log scales.
 
     A bin without a buyer has no place on a log scale: only the upper end of its interval is drawn.
+    metrics: metrics.json by run.
     """
-    groups = dict(with_curve(read_by_model(metrics), "reliability"))
-    with drawing(output, style, title="Calibration") as axes:
-        scores = [
-            row["mean_score"] for found in groups.values() for one in found for row in one["reliability"]
-        ]
+    models = read_by_model(metrics, Metrics)
+    with svg_figure(output, style, title="Calibration") as axes:
+        scores = [row.mean_score for seeds in models.values() for seed in seeds for row in seed.reliability]
         low = max(min(scores, default=0.01), 1e-5) * 0.6
         axes.plot([low, 1], [low, 1], color=QUIET, linewidth=0.9, linestyle=":", label="Perfect")
-        for model, found in groups.items():
+        for model, seeds in models.items():
             label = display_name(model)
-            for one in found:
-                bins = [row for row in one["reliability"] if row["mean_score"] > 0]
-                x = np.array([row["mean_score"] for row in bins])
-                share = np.array([row["share"] or np.nan for row in bins])
-                ends = [np.maximum([row[end] for row in bins], low * 0.5) for end in ("low", "high")]
-                look = line(model) | {"linewidth": 1.3}
-                marker = {"marker": "", "alpha": 0.9} if model == ORACLE else {"marker": "o", "markersize": 4}
-                axes.plot(x, share, label=label, **look, **marker)
+            marker = {"marker": "", "alpha": 0.9} if model == ORACLE else {"marker": "o", "markersize": 4}
+            for seed in seeds:
+                if not seed.reliability:
+                    continue
+                rows = [row for row in seed.reliability if row.mean_score > 0]
+                x = np.array([row.mean_score for row in rows])
+                share = np.array([row.share or np.nan for row in rows])
+                axes.plot(x, share, label=label, **line_style(model) | {"linewidth": 1.3}, **marker)
                 if model != ORACLE:
-                    axes.vlines(x, *ends, color=colour(model), linewidth=1, alpha=0.5)
+                    bottom = np.maximum([row.low for row in rows], low * 0.5)
+                    top = np.maximum([row.high for row in rows], low * 0.5)
+                    axes.vlines(x, bottom, top, color=colour(model), linewidth=1, alpha=0.5)
                 label = ""
         high = min(1.0, max(scores, default=1.0) * 2)
         axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low * 0.5, high))
-        axes.set(xlabel="Predicted probability of buying", ylabel="Share that bought")
-        few_ticks(axes, "x", "y")
-        percent(axes, "x", "y")
+        axes.set(xlabel="Predicted probability of a purchase", ylabel="Observed share of buyers")
+        log_ticks(axes, "x", "y")
+        percent_ticks(axes, "x", "y")
         axes.legend(loc="upper left")
