@@ -85,8 +85,8 @@ def loss(labels: NDArray[np.int8], before: Floats, after: list[Floats]) -> Impor
     """Return how much AUC the permutations cost, and how much log loss (nats per session) they add.
 
     labels: int8 [n]; before: float64 [n], log odds; after: the same for each permutation. Results are means
-    over the permutations. The 95 % intervals are over sessions: DeLong's paired one, and that of a mean. There
-    is no AUC when a class has fewer than MIN_CLASS_SIZE sessions.
+    over the permutations. The 95 % intervals are over sessions: DeLong's paired one, and that of a mean.
+    There is no AUC when a class has fewer than MIN_CLASS_SIZE sessions.
     """
     signs = np.where(labels.astype(bool), -1.0, 1.0)
     nats = np.mean([np.logaddexp(0.0, signs * log_odds) for log_odds in after], axis=0)

@@ -22,8 +22,8 @@ from rabbithole.windows.next_events import read_classes
 def evaluate_networks(spec: ScoreSpec, *, checkpoints: list[Path], windows: Path, output: Path) -> None:
     """Evaluate one network, or the ensemble of several seeds of one model, on test; write next_event.json.
 
-    An ensemble predicts the mean of its networks' probabilities. Raises `UserError` when a network was trained
-    on other windows or for another target.
+    An ensemble predicts the mean of its networks' probabilities. Raises `UserError` when a network was
+    trained on other windows or for another target.
     """
     encoding = read_encoding(windows)
     descriptions = [read_description(checkpoint) for checkpoint in checkpoints]

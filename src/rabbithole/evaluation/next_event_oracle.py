@@ -22,8 +22,9 @@ def evaluate_oracle(
     """Evaluate the exact predictions on the test sessions of a simulated log; write next_event.json.
 
     parameters: the simulator's parameters.json; windows: whose encoder names the classes. Sessions are read
-    from their first event, up to the spec's window, as models read them. Classes that train lacks are ignored,
-    and the others share their probability. Raises `UserError` where the sessions are not the simulated ones.
+    from their first event, up to the spec's window, as models read them. Classes that train lacks are
+    ignored, and the others share their probability. Raises `UserError` where the sessions are not the
+    simulated ones.
     """
     SessionsManifest.of(sessions)
     shop, catalogue = read_shop(parameters)
