@@ -166,17 +166,22 @@ class Metrics(Artifact, Ranking, Probabilities):
     valid: Ranking
 
 
-class PairedTest(Record):
-    """DeLong's paired test of two runs. difference: AUC of the first minus that of the second."""
+class AucDifference(Record):
+    """AUC of the first minus that of the second, with 95 % interval and standard error; p: two-sided."""
 
-    first: str
-    second: str
     difference: float
     low: float
     high: float
     error: float
     z: float
     p: float
+
+
+class PairedTest(AucDifference):
+    """DeLong's paired test of two runs."""
+
+    first: str
+    second: str
 
 
 class Comparison(Artifact):

@@ -1,7 +1,6 @@
-"""The result of a check, and how checks read columns."""
+"""Leak checks of time: does a session, or what it says of its items, reach into the future?"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,186 +11,186 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rabbithole.io.atomic import read_json
+from rabbithole.artifacts.data import EncoderFile, LeakCheck
+from rabbithole.checks.split_checks import SPLITS
 from rabbithole.io.parts import data_files
-from rabbithole.sessions.splitting import SPLITS
 from rabbithole.windows.fields import FIRST_VALUE
 
-
-@dataclass(frozen=True)
-class Check:
-    """What was asked, whether it holds, and what was found, in words."""
-
-    name: str
-    holds: bool
-    found: str
-
-
-def read_columns(folder: Path, columns: list[str]) -> pa.Table:
-    """Return columns of all the Parquet files of a folder, as one table."""
-    return pa.concat_tables(pq.read_table(path, columns=columns) for path in data_files(folder))
-
-
 SAMPLE = 20_000
-"""Sessions whose costs, categories and dwell times are looked up again."""
+"""Sessions whose costs, categories and dwell times are checked."""
 
-CLOSE = 1e-3
-"""How far an encoded dwell time may fall where the time itself grows."""
+DWELL_TOLERANCE = 1e-3
+"""How far an encoded dwell time may fall while the time itself grows."""
 
 
-def ends_before_its_purchase(events: Path, sessions: Path, by: str) -> Check:
-    """Look for a purchase by the same visitor (or session) from a session's first event to its last."""
+def check_purchases(events: Path, sessions: Path, by: str) -> LeakCheck:
+    """Check that no purchase of the same visitor (or session) is between a session's first and last event."""
     key = "session_id" if by == "session" else "visitor"
-    # Filtered as it is read: a full log has thirty times as many other events.
-    purchase = pc.field("event") == "transaction"
-    bought = pa.concat_tables(
-        pq.read_table(path, columns=[key, "timestamp"], filters=purchase) for path in data_files(events)
-    )
-    mine = read_columns(sessions, [key, "start", "timestamp"])
-    mine = mine.filter(pc.is_in(mine[key], bought[key].combine_chunks())).combine_chunks()
+    # Filtered while reading: a full log has thirty times as many other events.
+    is_purchase = pc.field("event") == "transaction"
+    purchases = pq.read_table(events, columns=[key, "timestamp"], filters=is_purchase)
+    table = pq.read_table(sessions, columns=[key, "start", "timestamp"])
+    table = table.filter(pc.is_in(table[key], purchases[key].combine_chunks())).combine_chunks()
     times = (
-        mine["timestamp"].combine_chunks() if len(mine) else pa.array([], pa.list_(pa.timestamp("us", "UTC")))
+        table["timestamp"].combine_chunks()
+        if len(table)
+        else pa.array([], pa.list_(pa.timestamp("us", "UTC")))
     )
     spans = pd.DataFrame(
         {
-            "key": mine[key].to_pandas(),
-            "time": pd.to_datetime(mine["start"].to_pandas(), utc=True).dt.as_unit("us"),
-            "last": pd.to_datetime(_last(times).to_pandas(), utc=True),
+            "key": table[key].to_pandas(),
+            "time": _utc(table["start"].to_pandas()),
+            "last": _utc(_last(times).to_pandas()),
         }
     )
-    purchases = pd.DataFrame(
-        {
-            "key": bought[key].to_pandas(),
-            "time": pd.to_datetime(bought["timestamp"].to_pandas(), utc=True).dt.as_unit("us"),
-        }
-    ).assign(bought=lambda frame: frame["time"])
-    found = pd.merge_asof(
-        spans.sort_values("time"), purchases.sort_values("time"), on="time", by="key", direction="forward"
+    bought = pd.DataFrame(
+        {"key": purchases[key].to_pandas(), "time": _utc(purchases["timestamp"].to_pandas())}
     )
-    wrong = int((found["bought"] <= found["last"]).sum())
-    return Check("Every session ends before its purchase", wrong == 0, f"{wrong:,} of {len(spans):,} do not")
+    bought["bought"] = bought["time"]
+    # The first purchase at or after each session's start.
+    following = pd.merge_asof(
+        spans.sort_values("time"), bought.sort_values("time"), on="time", by="key", direction="forward"
+    )
+    wrong = int((following["bought"] <= following["last"]).sum())
+    return LeakCheck(
+        name="Each session ends before its purchase",
+        holds=wrong == 0,
+        detail=f"{wrong:,} of {len(spans):,} sessions do not",
+    )
 
 
-def open_by_the_last_event(events: Path, sessions: Path, minutes: float) -> Check:
-    """Look up which sessions the log's end may have cut, by the last event that each keeps."""
+def check_open_sessions(events: Path, sessions: Path, minutes: float) -> LeakCheck:
+    """Check that sessions are flagged as open by their last kept event, near the end of the log."""
     ends = [
         pc.max(pq.read_table(path, columns=["timestamp"])["timestamp"]).as_py() for path in data_files(events)
     ]
     since, wrong = pa.scalar(max(ends) - timedelta(minutes=minutes)), 0
     for path in data_files(sessions):
-        mine = pq.read_table(path, columns=["open", "timestamp"]).combine_chunks()
-        late = pc.greater_equal(_last(mine["timestamp"].combine_chunks()), since)
-        wrong += pc.sum(pc.xor(late, mine["open"]), min_count=0).as_py()
-    name = "Whether a session is still open is told by its last kept event alone"
-    return Check(name, wrong == 0, f"{wrong:,} are told otherwise")
+        table = pq.read_table(path, columns=["open", "timestamp"]).combine_chunks()
+        late = pc.greater_equal(_last(table["timestamp"].combine_chunks()), since)
+        wrong += pc.sum(pc.xor(late, table["open"]), min_count=0).as_py()
+    return LeakCheck(
+        name="A session counts as open by its last kept event alone",
+        holds=wrong == 0,
+        detail=f"{wrong:,} sessions do not",
+    )
 
 
-def _last(lists: pa.Array) -> pa.Array:
-    return pc.list_flatten(lists).take(pa.array(_ends(lists)))
+def check_dwell(sessions: Path, windows: Path, fields: list[str]) -> Iterator[LeakCheck]:
+    """Compare the dwell times of a sample of sessions with the times of their events.
 
-
-def _ends(lists: pa.Array) -> NDArray[np.int64]:
-    """Return where the last value of each list stands among all values."""
-    return np.asarray(np.cumsum(pc.list_value_length(lists).to_numpy()) - 1)
-
-
-def dwell_looks_back(sessions: Path, windows: Path, fields: list[str]) -> Iterator[Check]:
-    """Hold the times of a sample of sessions against their windows.
-
-    An event's encoded dwell time must grow with the time since the one before it, whatever the encoding, and
-    a session's first event has none.
+    Whatever the encoding, it must grow with the time since the previous event, and a session's first event
+    has no dwell time.
     """
     if "dwell" not in fields:
         return
     path = data_files(sessions)[0]
     batch = next(pq.ParquetFile(path).iter_batches(SAMPLE, columns=["session_id", "timestamp"]))
-    waits = {
-        name: np.append(np.nan, np.diff(times.astype("int64")))
-        for name, times in zip(
-            batch["session_id"].to_pylist(), batch["timestamp"].to_numpy(False), strict=True
-        )
-    }
-    since, told = [], []
+    times_by_session = zip(batch["session_id"].to_pylist(), batch["timestamp"].to_numpy(False), strict=True)
+    dwell = {name: np.append(np.nan, np.diff(times.astype("int64"))) for name, times in times_by_session}
+    expected, actual = [], []
     for split in SPLITS:
-        table = read_columns(windows / split, ["session_id", "dwell"])
+        table = pq.read_table(windows / split, columns=["session_id", "dwell"])
         table = table.filter(pc.is_in(table["session_id"], batch["session_id"]))
-        for name, values in zip(table["session_id"].to_pylist(), table["dwell"].to_pylist(), strict=True):
-            since.append(waits[name][-len(values) :])
-            told.append(np.array(values, float))
-    frame = pd.DataFrame({"since": np.concatenate(since), "told": np.concatenate(told)})
-    known = frame.dropna().sort_values(["since", "told"])
-    wrong = int((frame["since"].isna() != frame["told"].isna()).sum())
-    wrong += int((known["told"].diff() < -CLOSE).sum())
-    yield Check(
-        "A dwell time is the one since the event before", wrong == 0, f"{wrong:,} of {len(frame):,} are not"
+        for name, encoded in zip(table["session_id"].to_pylist(), table["dwell"].to_pylist(), strict=True):
+            expected.append(dwell[name][-len(encoded) :])
+            actual.append(np.array(encoded, float))
+    steps = pd.DataFrame({"expected": np.concatenate(expected), "actual": np.concatenate(actual)})
+    ordered = steps.dropna().sort_values(["expected", "actual"])
+    wrong = int((steps["expected"].isna() != steps["actual"].isna()).sum())
+    wrong += int((ordered["actual"].diff() < -DWELL_TOLERANCE).sum())
+    yield LeakCheck(
+        name="Dwell time is the time since the previous event",
+        holds=wrong == 0,
+        detail=f"{wrong:,} of {len(steps):,} steps differ",
     )
 
 
-def judged_at_the_cart(sessions: Path, windows: Path, until: str) -> Iterator[Check]:
-    """Hold that each list of events has one cart, its last: in the sessions, and in windows that tell it."""
+def check_first_cart(sessions: Path, windows: Path, encoder: EncoderFile, until: str) -> Iterator[LeakCheck]:
+    """Check that each session (each window too, if it has event types) has one add-to-cart, as its last."""
     if until != "first_cart":
         return
-    wrong = {"sessions": _not_at_the_cart(read_columns(sessions, ["event"])["event"], "addtocart")}
-    kinds = read_json(windows / "encoder.json")["vocabularies"].get("event", [])
-    if "addtocart" in kinds:
-        code = FIRST_VALUE + kinds.index("addtocart")
+    wrong = {"sessions": _wrong_carts(pq.read_table(sessions, columns=["event"])["event"], "addtocart")}
+    event_types = [str(name) for name in encoder.vocabularies.get("event", [])]
+    if "addtocart" in event_types:
+        code = FIRST_VALUE + event_types.index("addtocart")
         for split in SPLITS:
-            wrong[f"windows of {split}"] = _not_at_the_cart(
-                read_columns(windows / split, ["event"])["event"], code
-            )
-    found = ", ".join(f"{count:,} {place}" for place, count in wrong.items())
-    yield Check("Every session is judged at its first cart", not any(wrong.values()), f"{found} are not")
+            column = pq.read_table(windows / split, columns=["event"])["event"]
+            wrong[f"windows of {split}"] = _wrong_carts(column, code)
+    yield LeakCheck(
+        name="Each session ends at its first add-to-cart",
+        holds=not any(wrong.values()),
+        detail=", ".join(f"{count:,} {place}" for place, count in wrong.items()) + " do not",
+    )
 
 
-def _not_at_the_cart(events: pa.ChunkedArray, cart: str | int) -> int:
+def _wrong_carts(events: pa.ChunkedArray, cart: str | int) -> int:
     """Count lists of events whose last is not a cart, and carts that are not the last of their list."""
     lists = events.combine_chunks()
     is_cart = pc.equal(pc.list_flatten(lists), cart).to_numpy(zero_copy_only=False)
-    ends = _ends(lists)
+    ends = _last_indices(lists)
     return int((~is_cart[ends]).sum() + is_cart.sum() - is_cart[ends].sum())
 
 
-def as_known_then(events: Path, sessions: Path, cost: str) -> Iterator[Check]:
-    """Look up what a sample of sessions says of its items, in the tables of what was known when."""
-    tables = {"category": events / "_category.parquet", "cost": events / "_cost.parquet"}
-    exact = {"category": True, "cost": True}
-    if cost == "purchases":
-        tables["cost"], exact["cost"] = sessions / "_prices.parquet", False
-    if not any(table.exists() for table in tables.values()):
-        return
-    steps = _steps(sessions)
-    for field, path in tables.items():
-        if not path.exists():
+def check_known_values(
+    sessions: Path, *, category: Path | None, cost: Path | None, purchase_price: Path | None
+) -> Iterator[LeakCheck]:
+    """Compare categories and costs in a sample of sessions with the histories of the items.
+
+    category, cost: histories from the log: the value at the time of an event is the last one up to it.
+    purchase_price: the history of prices in purchases, in the place of `cost`: the value is the last one
+    strictly before the session began.
+    """
+    at_event = "at the time of the event"
+    histories = [("category", category, at_event)]
+    histories += [("cost", cost, at_event)] if purchase_price is None else []
+    histories += [("cost", purchase_price, "before the session began")]
+    steps = None
+    for field, path, moment in histories:
+        if path is None:
             continue
-        known = pq.read_table(path).rename_columns(["item", "time", "known"]).to_pandas()
-        # Strictly before the session where costs come from purchases, else up to the event's own time.
-        steps["time"] = steps["timestamp"] if exact[field] else steps["start"]
-        then = pd.merge_asof(
+        steps = _sample_steps(sessions) if steps is None else steps
+        steps["time"] = steps["timestamp"] if moment == at_event else steps["start"]
+        history = pq.read_table(path).rename_columns(["item", "time", "known"]).to_pandas()
+        compared = pd.merge_asof(
             steps.sort_values("time", kind="stable"),
-            known.sort_values("time", kind="stable"),
+            history.sort_values("time", kind="stable"),
             on="time",
             by="item",
-            allow_exact_matches=exact[field],
+            allow_exact_matches=moment == at_event,
         )
-        same = (then[field] == then["known"]) | (then[field].isna() & then["known"].isna())
+        same = (compared[field] == compared["known"]) | (compared[field].isna() & compared["known"].isna())
         wrong = int((~same).sum())
-        moment = "when the event happened" if exact[field] else "before the session began"
-        yield Check(
-            f"An item's {field} is the one known {moment}", wrong == 0, f"{wrong:,} of {len(then):,} are not"
+        yield LeakCheck(
+            name=f"An item's {field} is the one known {moment}",
+            holds=wrong == 0,
+            detail=f"{wrong:,} of {len(compared):,} events differ",
         )
 
 
-def _steps(sessions: Path) -> pd.DataFrame:
+def _sample_steps(sessions: Path) -> pd.DataFrame:
     """Return the events of the first `SAMPLE` sessions, one row each."""
-    columns = ["start", "timestamp", "item", "category", "cost"]
+    lists = ["timestamp", "item", "category", "cost"]
     batches = (
         batch
         for path in data_files(sessions)
-        for batch in pq.ParquetFile(path).iter_batches(SAMPLE, columns=columns)
+        for batch in pq.ParquetFile(path).iter_batches(SAMPLE, columns=["start", *lists])
     )
     table: pd.DataFrame = next(batches).to_pandas()
-    steps = table.explode(["timestamp", "item", "category", "cost"], ignore_index=True)
-    moments = {
-        name: pd.to_datetime(steps[name], utc=True).dt.as_unit("us") for name in ("start", "timestamp")
-    }
-    return steps.assign(**moments).astype({"cost": float})
+    steps = table.explode(lists, ignore_index=True)
+    steps = steps.assign(start=_utc(steps["start"]), timestamp=_utc(steps["timestamp"]))
+    return steps.astype({"cost": float})
+
+
+def _utc(times: pd.Series) -> pd.Series:
+    return pd.to_datetime(times, utc=True).dt.as_unit("us")
+
+
+def _last(lists: pa.Array) -> pa.Array:
+    """Return the last value of each list."""
+    return pc.list_flatten(lists).take(pa.array(_last_indices(lists)))
+
+
+def _last_indices(lists: pa.Array) -> NDArray[np.int64]:
+    """Return the index of each list's last value among all values."""
+    return np.asarray(np.cumsum(pc.list_value_length(lists).to_numpy()) - 1)

@@ -1,1 +1,1 @@
-"""Scores meet the truth."""
+"""Compares predictions with labels: metrics with intervals, comparisons of models, explanations."""

@@ -1,7 +1,8 @@
-"""Whom to contact, when a contact costs something and a sale is worth something.
+"""Campaigns that contact the sessions with the highest scores: lift, gain, and the best threshold.
 
-A contact is taken to earn the sale of each buyer whom it reaches and nothing of anybody else. What a contact
-changes in a shopper stands in no log.
+A contact is assumed to earn the sale of each buyer that it reaches, and nothing else. No log shows how a
+contact changes a shopper. Lift and gain take sessions of equal score in random order: they are expectations
+over all orders.
 """
 
 from typing import Any
@@ -9,69 +10,133 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rabbithole.evaluation.delong import LEVEL, normal_quantile
+from rabbithole.artifacts.evaluation import Campaign, CampaignOutcome, GainCurve, LiftRow, ThresholdOutcome
+from rabbithole.evaluation.intervals import normal_quantile, wilson_interval
 from rabbithole.evaluation.scores import Scores
+from rabbithole.specs.evaluation import EvaluateSpec
 
-PER = 1000
-"""Values are told per so many sessions."""
+LIFT_TOPS = (0.01, 0.05, 0.10)
+"""Fractions of the highest-ranked sessions in the lift table."""
+
+GAIN_FRACTIONS = (0.0, 0.005, *(percent / 100 for percent in range(1, 101)))
+"""Fractions of the highest-ranked sessions on the gain curve."""
+
+VALUE_PER = 1000
+"""Sessions that a campaign's value refers to."""
 
 
-def campaign(test: Scores, valid: Scores, *, contact_cost: float, sale_worth: float) -> dict[str, Any]:
-    """Return what campaigns among ended sessions of test would have been worth, by whom they contact.
+def expected_buyers(
+    labels: NDArray[Any], scores: NDArray[np.float64], addressed: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the expected number of buyers among the highest scores, float64 [k].
 
-    Both amounts are above 0 and in one currency. Returns them and, each as `outcome` tells:
-      everybody: all sessions are contacted (nobody: a value of 0)
-      expected: those of a probability above contact_cost / sale_worth, which is best for true probabilities
-        (Elkan, The Foundations of Cost-Sensitive Learning, 2001, section 1)
-      chosen: those that score at least what was best on valid; None where valid holds no session
+    addressed: float64 [k], numbers of sessions, may be fractional.
     """
-    amounts = {"contact_cost": contact_cost, "sale_worth": sale_worth}
-    threshold = contact_cost / sale_worth
-    everybody = outcome(test.buyer, np.ones(len(test.buyer), bool), **amounts)
-    expected = outcome(test.buyer, test.score > threshold, **amounts)
+    order = np.argsort(-scores, kind="stable")
+    ordered = scores[order]
+    ends = np.append(np.flatnonzero(np.diff(ordered)) + 1, len(ordered))
+    buyers = np.cumsum(labels[order].astype(float))[ends - 1]
+    # Within equal scores buyers come at a constant rate, so the expectation is a straight line.
+    return np.interp(addressed, np.concatenate([[0], ends]), np.concatenate([[0.0], buyers]))
+
+
+def lift_table(labels: NDArray[Any], scores: NDArray[np.float64]) -> list[LiftRow]:
+    """Return the lift in the top 1, 5 and 10 %: the share of buyers there over that of all sessions.
+
+    The number addressed is rounded to whole sessions, at least one. The interval is Wilson's 95 % interval of
+    the fraction of buyers reached, divided by the fraction of sessions addressed. Empty without buyers.
+    """
+    sessions, buyers = len(labels), int(labels.sum())
+    if not buyers:
+        return []
+    table = []
+    for top in LIFT_TOPS:
+        addressed = max(1, round(top * sessions))
+        expected = float(expected_buyers(labels, scores, np.array([addressed], float))[0])
+        low, high = wilson_interval(expected, buyers)
+        fraction = addressed / sessions
+        table.append(
+            LiftRow(
+                top=top,
+                addressed=addressed,
+                buyers=expected,
+                reached=expected / buyers,
+                lift=expected / buyers / fraction,
+                low=low / fraction,
+                high=high / fraction,
+            )
+        )
+    return table
+
+
+def gain_curve(labels: NDArray[Any], scores: NDArray[np.float64]) -> GainCurve:
+    """Return the cumulative gain with Wilson's 95 % intervals, by percent; empty without buyers."""
+    buyers = int(labels.sum())
+    if not buyers:
+        return GainCurve(addressed=[], reached=[], low=[], high=[])
+    fractions = np.array(GAIN_FRACTIONS)
+    expected = expected_buyers(labels, scores, fractions * len(labels))
+    low, high = wilson_interval(expected, buyers)
+    return GainCurve(
+        addressed=fractions.tolist(),
+        reached=(expected / buyers).tolist(),
+        low=low.tolist(),
+        high=high.tolist(),
+    )
+
+
+def campaign(test: Scores, valid: Scores, costs: EvaluateSpec) -> Campaign:
+    """Return the value of campaigns among the ended sessions of test.
+
+    The costs are positive and in one currency. Contacting nobody has the value 0. Evaluated are:
+      everybody: all sessions are contacted
+      expected: sessions with a score above contact_cost / sale_worth, which is optimal for calibrated scores
+        (Elkan, The Foundations of Cost-Sensitive Learning, 2001, section 1)
+      chosen: sessions from the best threshold on valid upwards; None where valid has no session
+    """
+    ratio = costs.contact_cost / costs.sale_worth
+    everybody = outcome(test.buyer, np.ones(len(test.buyer), bool), costs)
+    expected = outcome(test.buyer, test.score > ratio, costs)
     chosen = None
     if len(valid.score):
-        best = best_threshold(valid.buyer, valid.score, **amounts)
-        contacted = np.zeros(len(test.score), bool) if best is None else test.score >= best
-        chosen = {"threshold": best, **outcome(test.buyer, contacted, **amounts)}
-    return {
-        **amounts,
-        "everybody": everybody,
-        "expected": {"threshold": threshold, **expected},
-        "chosen": chosen,
-    }
+        threshold = best_threshold(valid.buyer, valid.score, costs)
+        contacted = np.zeros(len(test.score), bool) if threshold is None else test.score >= threshold
+        chosen = ThresholdOutcome(threshold=threshold, **dict(outcome(test.buyer, contacted, costs)))
+    return Campaign(
+        contact_cost=costs.contact_cost,
+        sale_worth=costs.sale_worth,
+        everybody=everybody,
+        expected=ThresholdOutcome(threshold=ratio, **dict(expected)),
+        chosen=chosen,
+    )
 
 
-def best_threshold(
-    labels: NDArray[Any], scores: NDArray[np.float64], *, contact_cost: float, sale_worth: float
-) -> float | None:
-    """Return the score from which on (itself included) contacts are worth most in all.
+def best_threshold(labels: NDArray[Any], scores: NDArray[np.float64], costs: EvaluateSpec) -> float | None:
+    """Return the lowest score to contact (itself included) that makes the campaign worth most.
 
-    labels: [n], 0 or 1; scores: [n]. Equal scores are contacted together. Of thresholds that are worth the
-    same the highest is returned, None where it is best to contact nobody.
+    labels: [n], 0 or 1; scores: float64 [n]. Equal scores are contacted together. Of equally good thresholds
+    the highest is returned, None where contacting nobody is best.
     """
     order = np.argsort(-scores, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(scores[order])), len(scores) - 1)
-    values = np.cumsum(sale_worth * labels[order].astype(float) - contact_cost)[ends]
-    place = int(np.argmax(values))
-    return float(scores[order][ends[place]]) if values[place] > 0.0 else None
+    values = np.cumsum(costs.sale_worth * labels[order].astype(float) - costs.contact_cost)[ends]
+    best = int(np.argmax(values))
+    return float(scores[order][ends[best]]) if values[best] > 0.0 else None
 
 
-def outcome(
-    labels: NDArray[Any], contacted: NDArray[np.bool_], *, contact_cost: float, sale_worth: float
-) -> dict[str, float]:
-    """Return how many are contacted, how many buyers are among them, and the value per 1,000 sessions.
+def outcome(labels: NDArray[Any], contacted: NDArray[np.bool_], costs: EvaluateSpec) -> CampaignOutcome:
+    """Return the outcome of contacting some sessions, with its value per 1,000 of all sessions.
 
-    labels: [n], 0 or 1; contacted: bool [n]. The value comes with the ends `low` and `high` of its
-    95 % interval, that of a mean over n sessions.
+    labels: [n], 0 or 1; contacted: bool [n]. The interval is the normal one of a mean over n sessions.
     """
-    values = PER * contacted * (sale_worth * labels.astype(float) - contact_cost)
+    values = VALUE_PER * contacted * (costs.sale_worth * labels.astype(float) - costs.contact_cost)
     error = float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    reach = normal_quantile(LEVEL) * error
-    return {
-        "contacted": int(contacted.sum()),
-        "buyers": int(labels[contacted].sum()),
-        "value": float(values.mean()),
-        "low": float(values.mean()) - reach,
-        "high": float(values.mean()) + reach,
-    }
+    half_width = normal_quantile() * error
+    value = float(values.mean())
+    return CampaignOutcome(
+        contacted=int(contacted.sum()),
+        buyers=int(labels[contacted].sum()),
+        value=value,
+        low=value - half_width,
+        high=value + half_width,
+    )

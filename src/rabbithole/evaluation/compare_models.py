@@ -1,60 +1,57 @@
-"""Which of several scores of the same sessions ranks better, and whether that could be chance."""
+"""Compares models by their scores of the same sessions: which ranks better, and could it be chance?"""
 
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from rabbithole.artifacts.evaluation import Comparison, PairedTest
 from rabbithole.errors import UserError
-from rabbithole.evaluation.delong import FEWEST, paired_test, placements
+from rabbithole.evaluation.delong import MIN_CLASS_SIZE, paired_test, placements
 from rabbithole.evaluation.scores import Scores, read_scores
-from rabbithole.io.atomic import write_json
 
 
 def compare_models(*, scores: dict[str, Path], output: Path) -> None:
-    """Test every pair of scores (name -> scores.parquet, the oracle's among them) on the ended test sessions.
+    """Test every pair of runs on the ended test sessions; write comparison.json.
 
-    Writes comparison.json at `output`: {"sessions", "buyers", "reason", "pairs": [{"first", "second",
-    "difference" (first minus second), "low", "high", "error", "z", "p"}]}, DeLong's paired test, two-sided.
-    With a class missing there are no pairs, but a reason.
-    Raises `UserError` unless all score the same sessions with the same labels.
+    scores: by run name, with the oracle's. With a class missing there are no pairs, but a reason. Raises
+    `UserError` unless all runs score the same sessions with the same labels.
     """
-    read = {name: sorted_by_session(read_scores(path, "test").after(0)) for name, path in scores.items()}
-    names = list(read)
+    runs = {name: sorted_by_session(read_scores(path, "test").after(0)) for name, path in scores.items()}
+    names = list(runs)
     for name in names[1:]:
-        check_same(names[0], read[names[0]], name, read[name])
-    labels = read[names[0]].buyer if names else np.zeros(0, np.int8)
+        check_same_sessions(names[0], runs[names[0]], name, runs[name])
+    labels = runs[names[0]].buyer if names else np.zeros(0, np.int8)
     buyers = int(labels.sum())
-    facts: dict[str, Any] = {"sessions": len(labels), "buyers": buyers, "reason": None, "pairs": []}
-    if min(buyers, len(labels) - buyers) < FEWEST:
-        facts["reason"] = f"{buyers} buyers of {len(labels):,} sessions: a test needs {FEWEST} of each class"
+    reason, pairs = None, []
+    if min(buyers, len(labels) - buyers) < MIN_CLASS_SIZE:
+        reason = f"{buyers} buyers in {len(labels):,} sessions; the test needs {MIN_CLASS_SIZE} of each class"
     else:
-        parts = {name: placements(labels, one.score) for name, one in read.items()}
-        facts["pairs"] = [
-            {"first": first, "second": second, **paired_test(parts[first], parts[second])}
+        aucs = {name: placements(labels, run.score) for name, run in runs.items()}
+        pairs = [
+            PairedTest(first=first, second=second, **dict(paired_test(aucs[first], aucs[second])))
             for first, second in combinations(names, 2)
         ]
-    write_json(output, facts)
+    Comparison(sessions=len(labels), buyers=buyers, reason=reason, pairs=pairs).write(output)
 
 
 def sorted_by_session(scores: Scores) -> Scores:
-    """Return the scores in order of their session ids."""
-    order = np.argsort(scores.session_id.astype(str), kind="stable")
-    return Scores(scores.session_id[order], scores.steps[order], scores.buyer[order], scores.score[order])
+    """Return the scores in the order of their session ids."""
+    return scores.take(np.argsort(scores.session_id.astype(str), kind="stable"))
 
 
-def check_same(first: str, one: Scores, second: str, other: Scores) -> None:
-    """Raise `UserError` unless both score the same sessions and call the same ones buyers."""
-    if not np.array_equal(one.session_id, other.session_id):
-        lost = sorted(set(one.session_id) ^ set(other.session_id))
+def check_same_sessions(first: str, first_scores: Scores, second: str, second_scores: Scores) -> None:
+    """Raise `UserError` unless both runs score the same sessions with the same labels."""
+    if not np.array_equal(first_scores.session_id, second_scores.session_id):
+        unpaired = sorted(set(first_scores.session_id) ^ set(second_scores.session_id))
         raise UserError(
-            f"{first!r} and {second!r} score different test sessions ({len(lost):,} stand in one alone, such "
-            f"as {lost[0] if lost else 'a repeated id'}). They were made from different windows: delete both "
-            "and run again."
+            f"{first!r} and {second!r} score different test sessions ({len(unpaired):,} in only one, such as "
+            f"{unpaired[0] if unpaired else 'a repeated id'}). They were made from different windows: "
+            "delete both and run again."
         )
-    if not np.array_equal(one.buyer, other.buyer):
-        wrong = one.session_id[np.flatnonzero(one.buyer != other.buyer)[0]]
+    if not np.array_equal(first_scores.buyer, second_scores.buyer):
+        row = np.flatnonzero(first_scores.buyer != second_scores.buyer)[0]
         raise UserError(
-            f"{first!r} and {second!r} disagree on whether session {wrong} bought: delete both and run again."
+            f"{first!r} and {second!r} have different labels for session {first_scores.session_id[row]}: "
+            "delete both and run again."
         )

@@ -1,6 +1,10 @@
-"""Intervals of shares."""
+"""AUCs with intervals and paired tests by DeLong's method.
 
-import math
+The method: DeLong, DeLong & Clarke-Pearson 1988, Comparing the areas under two or more correlated receiver
+operating characteristic curves. The computation from ranks, O(n log n): Sun & Xu 2014, Fast implementation of
+DeLong's algorithm.
+"""
+
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,44 +13,27 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
-LEVEL = 0.95
+from rabbithole.artifacts.evaluation import AucDifference, AucInterval
+from rabbithole.evaluation.intervals import LEVEL, normal_quantile, wilson_interval
 
+MIN_CLASS_SIZE = 2
+"""Sessions of each class that a variance needs."""
 
-def normal_quantile(level: float) -> float:
-    """Return how many standard errors a two-sided interval at `level` reaches to each side."""
-    return float(norm.ppf(0.5 + level / 2.0))
-
-
-def wilson(successes: float, trials: int, level: float = LEVEL) -> tuple[float, float]:
-    """Return Wilson's interval of a share; `successes` may be fractional, an expectation over ties.
-
-    Unlike the plain normal interval it stays within 0 and 1 and is of use at a handful of successes.
-    Raises ValueError without trials.
-    """
-    if trials <= 0:
-        raise ValueError("a share needs at least one trial")
-    z = normal_quantile(level)
-    share = successes / trials
-    scale = 1.0 + z * z / trials
-    centre = (share + z * z / (2 * trials)) / scale
-    reach = z * math.sqrt(max(share * (1.0 - share), 0.0) / trials + z * z / (4 * trials * trials)) / scale
-    return max(0.0, centre - reach), min(1.0, centre + reach)
-
-
-FEWEST = 2  # A variance needs two sessions of each class.
+NO_DIFFERENCE = 1e-12
+"""Below this a difference, or its error, is rounding noise."""
 
 
 @dataclass(frozen=True)
 class Placements:
-    """One AUC and the parts that it is the mean of.
+    """An AUC and its structural components, whose means it is.
 
-    `buyers` float64 [m]: for each buyer the share of non-buyers that score below (ties count half).
-    `others` float64 [n]: for each non-buyer the share of buyers that score above.
+    buyers: float64 [m], for each buyer the fraction of non-buyers with a lower score (ties count half);
+    non_buyers: float64 [n], for each non-buyer the fraction of buyers with a higher score.
     """
 
     auc: float
     buyers: NDArray[np.float64]
-    others: NDArray[np.float64]
+    non_buyers: NDArray[np.float64]
 
 
 def placements(labels: NDArray[Any], scores: NDArray[np.float64]) -> Placements:
@@ -55,73 +42,70 @@ def placements(labels: NDArray[Any], scores: NDArray[np.float64]) -> Placements:
     Raises ValueError when a class is missing.
     """
     positive = labels.astype(bool)
-    above, below = scores[positive], scores[~positive]
-    if not len(above) or not len(below):
+    buyers, non_buyers = scores[positive], scores[~positive]
+    if not len(buyers) or not len(non_buyers):
         raise ValueError("an AUC needs both buyers and non-buyers")
-    ranks = rankdata(np.concatenate([above, below]))
-    buyers = (ranks[: len(above)] - rankdata(above)) / len(below)
-    others = 1.0 - (ranks[len(above) :] - rankdata(below)) / len(above)
-    return Placements(float(buyers.mean()), buyers, others)
+    ranks = rankdata(np.concatenate([buyers, non_buyers]))
+    below = (ranks[: len(buyers)] - rankdata(buyers)) / len(non_buyers)
+    above = 1.0 - (ranks[len(buyers) :] - rankdata(non_buyers)) / len(buyers)
+    return Placements(float(below.mean()), below, above)
 
 
 def covariance(first: Placements, second: Placements) -> float:
-    """Return DeLong's covariance of two AUCs of the same sessions in the same order.
+    """Return DeLong's covariance of two AUCs on the same sessions in the same order.
 
-    That of an AUC with itself is its variance.
+    The covariance of an AUC with itself is its variance.
     """
 
-    def one(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    def of_means(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
         return float(np.dot(a - a.mean(), b - b.mean()) / (len(a) - 1) / len(a))
 
-    return one(first.buyers, second.buyers) + one(first.others, second.others)
+    return of_means(first.buyers, second.buyers) + of_means(first.non_buyers, second.non_buyers)
 
 
-def interval(parts: Placements, level: float = LEVEL) -> tuple[float, float]:
-    """Return an interval of an AUC at `level`, made on the logit scale so that it stays within 0 and 1.
+def auc_interval(auc: Placements, level: float = LEVEL) -> tuple[float, float]:
+    """Return both ends of the interval of an AUC, computed on the logit scale to stay within 0 and 1.
 
-    DeLong's variance is 0 when the classes are parted without a fault, which would claim certainty: then the
-    Wilson interval of that many faultless trials is given, as many as the smaller class has sessions.
+    DeLong's variance is 0 when the scores separate the classes perfectly, which would claim certainty. Then
+    this is Wilson's interval of as many successful trials as the smaller class has sessions.
     """
-    trials = min(len(parts.buyers), len(parts.others))
-    variance = covariance(parts, parts)
-    if not 0.0 < parts.auc < 1.0 or variance <= 0.0:
-        return wilson(parts.auc * trials, trials, level)
-    spread = normal_quantile(level) * np.sqrt(variance) / (parts.auc * (1.0 - parts.auc))
-    centre = logit(parts.auc)
-    return float(expit(centre - spread)), float(expit(centre + spread))
+    trials = min(len(auc.buyers), len(auc.non_buyers))
+    variance = covariance(auc, auc)
+    if not 0.0 < auc.auc < 1.0 or variance <= 0.0:
+        return wilson_interval(auc.auc * trials, trials, level)
+    half_width = normal_quantile(level) * np.sqrt(variance) / (auc.auc * (1.0 - auc.auc))
+    centre = logit(auc.auc)
+    return float(expit(centre - half_width)), float(expit(centre + half_width))
 
 
-def auc_with_interval(labels: NDArray[Any], scores: NDArray[np.float64]) -> dict[str, float]:
-    """Return the AUC with its 95 % interval and standard error: keys value, low, high, error.
+def auc_with_interval(labels: NDArray[Any], scores: NDArray[np.float64]) -> AucInterval:
+    """Return the AUC of `scores` [n] for `labels` [n] with its 95 % interval and standard error.
 
-    Raises ValueError when a class holds fewer than two sessions.
+    Raises ValueError when a class has fewer than MIN_CLASS_SIZE sessions.
     """
-    parts = placements(labels, scores)
-    if min(len(parts.buyers), len(parts.others)) < FEWEST:
+    auc = placements(labels, scores)
+    if min(len(auc.buyers), len(auc.non_buyers)) < MIN_CLASS_SIZE:
         raise ValueError("the interval of an AUC needs at least two buyers and two non-buyers")
-    low, high = interval(parts)
-    return {"value": parts.auc, "low": low, "high": high, "error": float(np.sqrt(covariance(parts, parts)))}
+    low, high = auc_interval(auc)
+    return AucInterval(value=auc.auc, low=low, high=high, error=float(np.sqrt(covariance(auc, auc))))
 
 
-def paired_test(first: Placements, second: Placements) -> dict[str, float]:
-    """Test whether two scores of the same sessions have the same AUC, two-sided.
-
-    Returns difference (first minus second), its 95 % interval low and high, its standard error, z and p.
-    """
+def paired_test(first: Placements, second: Placements) -> AucDifference:
+    """Test whether two scores of the same sessions have the same AUC, two-sided."""
     difference = first.auc - second.auc
     variance = covariance(first, first) + covariance(second, second) - 2.0 * covariance(first, second)
     error = float(np.sqrt(max(variance, 0.0)))
-    # Scores that rank alike leave only rounding noise, of which no z should be made.
-    if error < 1e-12:
-        error, z = 0.0, 0.0
+    if error < NO_DIFFERENCE:
+        error, z, p = 0.0, 0.0, float(abs(difference) < NO_DIFFERENCE)
     else:
         z = difference / error
-    reach = normal_quantile(LEVEL) * error
-    return {
-        "difference": difference,
-        "low": difference - reach,
-        "high": difference + reach,
-        "error": error,
-        "z": z,
-        "p": float(2.0 * norm.sf(abs(z))) if error else float(abs(difference) < 1e-12),
-    }
+        p = float(2.0 * norm.sf(abs(z)))
+    half_width = normal_quantile() * error
+    return AucDifference(
+        difference=difference,
+        low=difference - half_width,
+        high=difference + half_width,
+        error=error,
+        z=z,
+        p=p,
+    )

@@ -1,7 +1,6 @@
-"""Everything that is said about one set of scores: metrics.json."""
+"""All metrics of one set of scores."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,22 +8,37 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from rabbithole.artifacts.evaluation import (
+    CalibrationMetrics,
+    LengthRanking,
+    Metrics,
+    Probabilities,
+    Ranking,
+    StepsRanking,
+)
 from rabbithole.errors import UserError
-from rabbithole.evaluation import calibration, curves, lift
-from rabbithole.evaluation.campaign import campaign
-from rabbithole.evaluation.delong import auc_with_interval
-from rabbithole.evaluation.scores import Scores, read_scores, rounded
-from rabbithole.io.atomic import write_json
+from rabbithole.evaluation.calibration import (
+    brier,
+    calibration_regression,
+    expected_error,
+    log_loss,
+    reliability,
+)
+from rabbithole.evaluation.campaign import campaign, gain_curve, lift_table
+from rabbithole.evaluation.curves import precision_recall_curve, roc_curve
+from rabbithole.evaluation.delong import MIN_CLASS_SIZE, auc_with_interval
+from rabbithole.evaluation.scores import Scores, read_scores
+from rabbithole.specs.evaluation import EvaluateSpec
 
-FEWEST_BUYERS = 5  # Below that an AUC by steps says nothing but noise.
+MIN_GROUP_CLASS_SIZE = 5
+"""Sessions of each class that the AUC of a group needs; with fewer it is noise."""
 
 
-def evaluate(*, scores: Path, contact_cost: float, sale_worth: float, output: Path) -> None:
-    """Judge one scores.parquet (a model's or the oracle's) on the test split at its natural balance.
+def evaluate(spec: EvaluateSpec, *, scores: Path, output: Path) -> None:
+    """Evaluate one scores.parquet on the test split at its natural share of buyers; write metrics.json.
 
-    Writes metrics.json at `output`. What can't be computed is null, with a reason beside it.
-    `contact_cost` and `sale_worth` are those of a campaign, see `campaign`.
-    Raises `UserError` when no ended session of the test split is scored.
+    What cannot be computed is None, with a reason beside it. Raises `UserError` when no ended session of the
+    test split has a score.
     """
     test = read_scores(scores, "test")
     ended = test.after(0)
@@ -33,116 +47,110 @@ def evaluate(*, scores: Path, contact_cost: float, sale_worth: float, output: Pa
             f"{scores} scores no ended session of the test split: give the test split more sessions."
         )
     valid = read_scores(scores, "valid").after(0)
-    metrics = {
-        "split": "test",
-        **ranking(ended.buyer, ended.score, fewest=2),
-        **probabilities(ended.buyer, ended.score),
-        "lift": lift.lift_table(ended.buyer, ended.score),
-        "gain": lift.gain_curve(ended.buyer, ended.score),
-        "campaign": campaign(ended, valid, contact_cost=contact_cost, sale_worth=sale_worth),
-        **drawn(ended.buyer, ended.score),
-        "by_steps": by_steps(test),
-        "by_length": by_length(test),
-        "valid": ranking(valid.buyer, valid.score, fewest=2),
-    }
-    write_json(output, rounded(metrics))
+    labels, predicted = ended.buyer, ended.score
+    Metrics(
+        split="test",
+        **dict(ranking(labels, predicted)),
+        **dict(probabilities(labels, predicted)),
+        reliability=reliability(labels, predicted),
+        lift=lift_table(labels, predicted),
+        gain=gain_curve(labels, predicted),
+        campaign=campaign(ended, valid, spec),
+        roc=roc_curve(labels, predicted),
+        precision_recall=precision_recall_curve(labels, predicted),
+        by_steps=by_steps(test),
+        by_length=by_length(test),
+        valid=ranking(valid.buyer, valid.score),
+    ).write(output)
 
 
-def ranking(labels: NDArray[np.int8], scores: NDArray[np.float64], *, fewest: int) -> dict[str, Any]:
-    """Return sessions, buyers, their share, AUC with interval, average precision (by chance: the share).
+def ranking(
+    labels: NDArray[np.int8], scores: NDArray[np.float64], *, min_class_size: int = MIN_CLASS_SIZE
+) -> Ranking:
+    """Return AUC with interval and average precision, or the reason why there are none.
 
-    The last two are None, with a `reason`, when either class has fewer than `fewest` sessions.
+    Both need `min_class_size` sessions of each class. The average precision of random scores is the share of
+    buyers.
     """
     sessions, buyers = len(labels), int(labels.sum())
-    facts: dict[str, Any] = {
-        "sessions": sessions,
-        "buyers": buyers,
-        "share": buyers / sessions if sessions else None,
-        "auc": None,
-        "average_precision": None,
-        "reason": None,
-    }
+    reason = _no_auc(sessions, buyers, min_class_size)
+    return Ranking(
+        sessions=sessions,
+        buyers=buyers,
+        share=buyers / sessions if sessions else None,
+        auc=None if reason else auc_with_interval(labels, scores),
+        average_precision=None if reason else float(average_precision_score(labels, scores)),
+        reason=reason,
+    )
+
+
+def _no_auc(sessions: int, buyers: int, min_class_size: int) -> str | None:
+    """Return why there is no AUC, None where there is one."""
     if not sessions:
-        return {**facts, "reason": "no session was scored"}
-    if min(buyers, sessions - buyers) < fewest:
-        rarer, number = ("buyer", buyers) if buyers < fewest else ("non-buyer", sessions - buyers)
-        found = f"{number or 'no'} {rarer}{'' if number == 1 else 's'}"
-        return {
-            **facts,
-            "reason": f"{found} in {sessions:,} sessions; at least {fewest} are needed",
-        }
-    return {
-        **facts,
-        "auc": auc_with_interval(labels, scores),
-        "average_precision": float(average_precision_score(labels, scores)),
-    }
+        return "no session was scored"
+    if min(buyers, sessions - buyers) >= min_class_size:
+        return None
+    name, count = ("buyer", buyers) if buyers < min_class_size else ("non-buyer", sessions - buyers)
+    plural = "" if count == 1 else "s"
+    return f"{count or 'no'} {name}{plural} in {sessions:,} sessions; at least {min_class_size} are needed"
 
 
-def probabilities(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> dict[str, Any]:
-    """Return log loss (nats) and Brier score beside those of the best constant, and the calibration."""
+def probabilities(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> Probabilities:
+    """Return log loss and Brier score, for the scores and for the best constant, and the calibration."""
     constant = np.full(len(labels), labels.mean())
-    return {
-        "log_loss": calibration.log_loss(labels, scores),
-        "log_loss_constant": calibration.log_loss(labels, constant),
-        "brier": calibration.brier(labels, scores),
-        "brier_constant": calibration.brier(labels, constant),
-        "calibration": {
-            **calibration.slope_and_intercept(labels, scores),
-            "expected_error": calibration.expected_error(labels, scores),
-            "mean_score": float(scores.mean()),
-        },
-        "reliability": calibration.reliability(labels, scores),
-    }
+    return Probabilities(
+        log_loss=log_loss(labels, scores),
+        log_loss_constant=log_loss(labels, constant),
+        brier=brier(labels, scores),
+        brier_constant=brier(labels, constant),
+        calibration=CalibrationMetrics(
+            **dict(calibration_regression(labels, scores)),
+            expected_error=expected_error(labels, scores),
+            mean_score=float(scores.mean()),
+        ),
+    )
 
 
-def drawn(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> dict[str, Any]:
-    """Return the ROC and the precision-recall curve, None when a class is missing."""
-    if labels.all() or not labels.any():
-        return {"roc": None, "precision_recall": None}
-    return {"roc": curves.roc(labels, scores), "precision_recall": curves.precision_recall(labels, scores)}
-
-
-def by_steps(test: Scores) -> list[dict[str, Any]]:
-    """Return what is known of sessions still running after their first k events, for each k that was scored.
-
-    Will they still buy? Their ranking, log loss (nats) and calibration.
-    """
+def by_steps(test: Scores) -> list[StepsRanking]:
+    """Return the metrics of running sessions after each number of events that was scored."""
     return [
-        {
-            "steps": steps,
-            **ranking(part.buyer, part.score, fewest=FEWEST_BUYERS),
-            "log_loss": calibration.log_loss(part.buyer, part.score),
-            "mean_score": float(part.score.mean()),
-            "slope": calibration.slope_and_intercept(part.buyer, part.score)["slope"],
-        }
-        for steps in _asked(test)
-        for part in [test.after(steps)]
+        StepsRanking(
+            steps=steps,
+            **dict(ranking(running.buyer, running.score, min_class_size=MIN_GROUP_CLASS_SIZE)),
+            log_loss=log_loss(running.buyer, running.score),
+            mean_score=float(running.score.mean()),
+            slope=calibration_regression(running.buyer, running.score).slope,
+        )
+        for steps in _scored_steps(test)
+        for running in [test.after(steps)]
     ]
 
 
-def by_length(test: Scores) -> list[dict[str, Any]]:
-    """Return the ranking of ended sessions by their number of events: from each k scored to the next.
-
-    Did they hold a buyer? `to` is None in the last group, which has no end.
-    """
-    ended, asked = test.after(0), _asked(test)
+def by_length(test: Scores) -> list[LengthRanking]:
+    """Return the ranking of ended sessions by length: from each number of events scored to the next."""
+    ended, steps = test.after(0), _scored_steps(test)
     names = pa.array(ended.session_id, pa.string())
-    # A session has a score after k events exactly if it is that long.
+    # A session has a score after k events exactly if it has k events.
     reached = [
-        pc.is_in(names, value_set=pa.array(test.after(steps).session_id, pa.string())).to_numpy(False)
-        for steps in asked
+        pc.is_in(names, value_set=pa.array(test.after(k).session_id, pa.string())).to_numpy(False)
+        for k in steps
     ]
-    groups = np.sum(reached, axis=0) if asked else np.zeros(len(names), np.int64)
-    edges = [0, *asked]
+    groups = np.sum(reached, axis=0) if steps else np.zeros(len(names), np.int64)
     return [
-        {
-            "from": edges[group] or 1,
-            "to": asked[group] - 1 if group < len(asked) else None,
-            **ranking(ended.buyer[groups == group], ended.score[groups == group], fewest=FEWEST_BUYERS),
-        }
+        LengthRanking(
+            first=steps[group - 1] if group else 1,
+            last=steps[group] - 1 if group < len(steps) else None,
+            **dict(
+                ranking(
+                    ended.buyer[groups == group],
+                    ended.score[groups == group],
+                    min_class_size=MIN_GROUP_CLASS_SIZE,
+                )
+            ),
+        )
         for group in np.unique(groups).tolist()
     ]
 
 
-def _asked(test: Scores) -> list[int]:
+def _scored_steps(test: Scores) -> list[int]:
     return sorted(int(steps) for steps in np.unique(test.steps) if steps > 0)

@@ -1,93 +1,92 @@
-"""What a trained model leans on, and single sessions step by step: explanation.json."""
+"""Explains a trained model: importance of fields and steps, and single sessions step by step."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from rabbithole.artifacts.data import EncoderFile
+from rabbithole.artifacts.evaluation import Explanation, Journey
+from rabbithole.artifacts.training import History
 from rabbithole.evaluation.importance import field_importance, step_importance
-from rabbithole.evaluation.scores import rounded
-from rabbithole.io.atomic import read_json, write_json
-from rabbithole.training.checkpoints import read_description
+from rabbithole.specs.training import ExplainSpec
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.score import Logits, load_model
 from rabbithole.windows.arrays import Windows, take
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
 
-SESSIONS = 20_000
-"""Test sessions that are looked at, at most: some seconds of work, and intervals that tell."""
+MAX_SESSIONS = 20_000
+"""Test sessions that are used: seconds of work, and narrow intervals."""
 
-EVENTS = (5, 15)
-"""Events of the sessions that are shown step by step: enough for a course, few enough for a small picture."""
+JOURNEY_EVENTS = (5, 15)
+"""Events of the sessions shown step by step: enough to see a course, few enough for a small figure."""
 
-OF_EACH = 3
-"""Sessions shown of each kind: buyers and others, rising and falling."""
+JOURNEYS_PER_KIND = 3
+"""Sessions shown of each kind: buyers and non-buyers, rising and falling."""
 
 
-def explain(*, checkpoint: Path, history: Path, windows: Path, seed: int, output: Path) -> None:
-    """Ask a trained model which fields and steps it leans on, on test sessions at their natural balance.
+def explain(spec: ExplainSpec, *, checkpoint: Path, history: Path, windows: Path, output: Path) -> None:
+    """Explain a trained model on test sessions at their natural share of buyers; write explanation.json.
 
-    history: of the model's training. Writes explanation.json at `output`: valid_auc (of the kept epoch);
-    test_sessions, of which `sessions` were drawn by `seed`, with so many `buyers`; fields and steps (see
-    `field_importance` and `step_importance`); journeys (see there).
+    history: the model's history.json, which has its AUC on valid.
     """
-    description, encoding = read_description(checkpoint), read_encoding(windows)
+    encoding, epochs = read_encoding(windows), History.read(history).epochs
     test = read_split(windows, "test", encoding)
-    draw = np.random.default_rng(seed)
-    some = take(test, np.sort(draw.choice(len(test), min(SESSIONS, len(test)), replace=False)))
-    logits = load_model(checkpoint, description)
+    rng = np.random.default_rng(spec.seed)
+    sample = take(test, np.sort(rng.choice(len(test), min(MAX_SESSIONS, len(test)), replace=False)))
+    logits = load_model(checkpoint)
 
     def ended(windows: Windows) -> NDArray[np.float64]:
-        found: NDArray[np.float64] = logits(windows, [0])[0]
-        return found
+        return np.asarray(logits(windows, [0])[0])
 
-    explanation = {
-        "valid_auc": max(row["valid_auc"] for row in read_json(history)["epochs"]),
-        "test_sessions": len(test),
-        "sessions": len(some),
-        "buyers": int(some.buyer.sum()),
-        "fields": field_importance(ended, some, draw),
-        "steps": step_importance(ended, some, draw),
-        "journeys": journeys(logits, some, read_json(checkpoint / "encoder.json")["vocabularies"]["event"]),
-    }
-    write_json(output, rounded(explanation))
+    event_names = EncoderFile.read(checkpoint / "encoder.json").vocabularies["event"]
+    Explanation(
+        valid_auc=max(epoch.valid_auc for epoch in epochs if epoch.valid_auc is not None),
+        test_sessions=len(test),
+        sessions=len(sample),
+        buyers=int(sample.buyer.sum()),
+        fields=field_importance(ended, sample, rng),
+        steps=step_importance(ended, sample, rng),
+        journeys=journeys(logits, sample, [str(name) for name in event_names]),
+    ).write(output)
 
 
-def journeys(logits: Logits, windows: Windows, names: list[str]) -> list[dict[str, Any]]:
-    """Return some sessions with the probability, after each event, that they will still buy.
+def journeys(logits: Logits, windows: Windows, event_names: list[str]) -> list[Journey]:
+    """Return some sessions with the probability of a purchase after each event.
 
-    names: the events' names by code. Of the sessions of 5 to 15 events (their first among them), those whose
-    log odds rise most from the first event to the last, and those that fall most, as many of each: buyers,
-    then others. Each: session_id, bought, rising, probability after each event, event (its name), and
-    whether its item was seen before in the session.
+    event_names: the event vocabulary. Among uncut sessions of 5 to 15 events, these are the ones whose log
+    odds rise most from the first event to the last, and as many whose log odds fall most: buyers first, then
+    non-buyers.
     """
-    low, high = EVENTS
+    low, high = JOURNEY_EVENTS
     fitting = (windows.events >= low) & (windows.events <= high) & (windows.events == windows.lengths)
-    some = take(windows, np.flatnonzero(fitting))
-    if not len(some):
+    sessions = take(windows, np.flatnonzero(fitting))
+    if not len(sessions):
         return []
-    odds = logits(some, list(range(1, min(high, int(some.lengths.max())) + 1)))
-    change = odds[some.lengths - 1, np.arange(len(some))] - odds[0]
-    shown: list[dict[str, Any]] = []
+    log_odds = logits(sessions, list(range(1, min(high, int(sessions.lengths.max())) + 1)))
+    change = log_odds[sessions.lengths - 1, np.arange(len(sessions))] - log_odds[0]
+    shown = []
     for bought in (True, False):
-        rows = np.flatnonzero(some.buyer.astype(bool) == bought)
+        rows = np.flatnonzero(sessions.buyer.astype(bool) == bought)
         order = rows[np.argsort(-change[rows], kind="stable")]
-        count = min(OF_EACH, len(order) // 2)
+        count = min(JOURNEYS_PER_KIND, len(order) // 2)
         for rising, part in ((True, order[:count]), (False, order[len(order) - count :][::-1])):
-            shown += [_journey(some, row, odds[:, row], names) | {"rising": rising} for row in part]
+            shown += [_journey(sessions, row, log_odds[:, row], event_names, rising=rising) for row in part]
     return shown
 
 
-def _journey(windows: Windows, row: int, odds: NDArray[np.float64], names: list[str]) -> dict[str, Any]:
+def _journey(
+    windows: Windows, row: int, log_odds: NDArray[np.float64], event_names: list[str], *, rising: bool
+) -> Journey:
     codes = windows.codes[windows.offsets[row] : windows.offsets[row + 1]]
     items = codes[:, CATEGORICAL.index("item")].tolist()
-    known = ["", "missing", "unseen", "rare", *names]
-    return {
-        "session_id": windows.session_id[row].as_py(),
-        "bought": bool(windows.buyer[row]),
-        "probability": expit(odds[: len(codes)]).tolist(),
-        "event": [known[code] for code in codes[:, CATEGORICAL.index("event")]],
-        "again": [item >= FIRST_VALUE and item in items[:place] for place, item in enumerate(items)],
-    }
+    names = ["", "missing", "unseen", "rare", *event_names]
+    return Journey(
+        session_id=windows.session_id[row].as_py(),
+        bought=bool(windows.buyer[row]),
+        rising=rising,
+        probability=expit(log_odds[: len(codes)]).tolist(),
+        event=[names[code] for code in codes[:, CATEGORICAL.index("event")]],
+        again=[item >= FIRST_VALUE and item in items[:step] for step, item in enumerate(items)],
+    )

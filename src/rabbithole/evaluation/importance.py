@@ -1,142 +1,143 @@
-"""Which fields and which steps of a session a trained model leans on: permutation importance.
+"""Permutation importance: which fields and which steps of a session does a trained model use?
 
-What is asked about moves from session to session and all else stays; the AUC that is lost and the log loss
-that is gained say how much the model made of it (Breiman, Random Forests, 2001, section 10; model-agnostic
-in Fisher, Rudin & Dominici 2019, arXiv:1801.01489). scikit-learn's `permutation_importance` permutes the
-columns of one matrix; sessions are sequences of unlike length, so a column moves as a whole here, among
-sessions of like length: it stays a course that a session might take, and the number of events, which stands
-in no field, keeps what it tells.
+A permutation moves some fields or steps between sessions and leaves everything else. The AUC that is lost and
+the log loss that is gained measure how much the model relied on them (Breiman, Random Forests, 2001, section
+10; model-agnostic in Fisher, Rudin & Dominici 2019, arXiv:1801.01489). scikit-learn's
+`permutation_importance` permutes the columns of one matrix. Sessions are sequences of different lengths, so
+a field's course moves among sessions of similar length. It stays a course that a session might have, and the
+number of events, which is not a field, keeps its information.
 """
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rabbithole.evaluation.delong import LEVEL, Placements, normal_quantile, paired_test, placements
+from rabbithole.artifacts.evaluation import FieldImportance, ImportanceLoss, Interval, StepImportance
+from rabbithole.evaluation.delong import Placements, paired_test, placements
+from rabbithole.evaluation.intervals import normal_quantile
 from rabbithole.windows.arrays import Windows, take
 from rabbithole.windows.fields import CATEGORICAL, FIELDS, NUMERIC
 
-Ended = Callable[[Windows], NDArray[np.float64]]
-"""A trained model: sessions that ended to natural log odds of a purchase, float64 [n]."""
+Floats = NDArray[np.float64]
 
-FROM_THE_END = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, None))
-"""Steps counted from a session's last: from, to (None: to its first)."""
+EndedLogits = Callable[[Windows], Floats]
+"""A trained model: from ended sessions to the log odds of a purchase, float64 [n]."""
+
+STEP_RANGES = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, None))
+"""Steps counted from the end of a session: first, last (None: no end)."""
 
 REPEATS = 3
-"""Permutations of each field and step; their scores are judged each, and the figures averaged."""
+"""Permutations of each field and step range; their results are averaged."""
 
-GROUP = 20
-"""Sessions of like length at least; lengths that are rarer share a group with the next."""
+MIN_GROUP = 20
+"""Sessions that a group of similar length has at least."""
 
-FEWEST = 5
-"""With fewer buyers, or fewer others, an AUC says nothing but noise."""
+MIN_CLASS_SIZE = 5
+"""Sessions of each class that an AUC needs; with fewer it is noise."""
 
 
-def field_importance(ended: Ended, windows: Windows, draw: np.random.Generator) -> list[dict[str, Any]]:
-    """Return for each of the nine fields what is lost when it comes from another session; see `loss`."""
+def field_importance(ended: EndedLogits, windows: Windows, rng: np.random.Generator) -> list[FieldImportance]:
+    """Return the loss from permuting each of the nine fields."""
     before = ended(windows)
     every = np.ones(len(windows.codes), bool)
     return [
-        {
-            "field": field,
-            **loss(windows.buyer, before, _after(ended, windows, every, (field,), draw)),
-        }
+        FieldImportance(
+            field=field,
+            **dict(loss(windows.buyer, before, _permuted_logits(ended, windows, every, (field,), rng))),
+        )
         for field in FIELDS
     ]
 
 
-def step_importance(ended: Ended, windows: Windows, draw: np.random.Generator) -> list[dict[str, Any]]:
-    """Return for steps from the end, and the first, what is lost when they come from another session.
+def step_importance(ended: EndedLogits, windows: Windows, rng: np.random.Generator) -> list[StepImportance]:
+    """Return the loss from permuting all nine fields of steps, by their place from the end, and of the first.
 
-    All nine fields of these steps move together. Each row is of the sessions that have such a step (the
-    first: of those of two or more), and names their number, their buyers, and what `loss` says. from and to
-    count from the end; None in both is the first step, None in `to` alone has no end.
+    Each row is computed on the sessions that have such a step (for the first step: two steps or more).
     """
     rows = []
-    for begin, end in (*FROM_THE_END, (None, None)):
-        some = take(windows, np.flatnonzero(windows.lengths >= (begin or 2)))
-        if not len(some):
+    for first, last in (*STEP_RANGES, (None, None)):
+        sessions = take(windows, np.flatnonzero(windows.lengths >= (first or 2)))
+        if not len(sessions):
             continue
-        lengths = some.lengths
-        number = np.arange(len(some.codes)) - np.repeat(some.offsets[:-1], lengths)
-        back = np.repeat(lengths, lengths) - number
-        chosen = number == 0 if begin is None else (back >= begin) & (back <= (end or back.max()))
+        lengths = sessions.lengths
+        position = np.arange(len(sessions.codes)) - np.repeat(sessions.offsets[:-1], lengths)
+        from_end = np.repeat(lengths, lengths) - position
+        if first is None:
+            chosen = position == 0
+        else:
+            chosen = (from_end >= first) & (from_end <= (last or from_end.max()))
+        after = _permuted_logits(ended, sessions, chosen, FIELDS, rng)
         rows.append(
-            {
-                "from": begin,
-                "to": end,
-                "sessions": len(some),
-                "buyers": int(some.buyer.sum()),
-                **loss(some.buyer, ended(some), _after(ended, some, chosen, FIELDS, draw)),
-            }
+            StepImportance(
+                first=first,
+                last=last,
+                sessions=len(sessions),
+                buyers=int(sessions.buyer.sum()),
+                **dict(loss(sessions.buyer, ended(sessions), after)),
+            )
         )
     return rows
 
 
-def loss(
-    labels: NDArray[np.int8], before: NDArray[np.float64], after: list[NDArray[np.float64]]
-) -> dict[str, Any]:
-    """Return how much AUC log odds lose, and how much log loss (nats a session) they gain.
+def loss(labels: NDArray[np.int8], before: Floats, after: list[Floats]) -> ImportanceLoss:
+    """Return how much AUC the permutations cost, and how much log loss (nats per session) they add.
 
-    labels, before: [n]; after: one array [n] per permutation, whose figures are averaged. Returns auc, the
-    one before, and auc_lost and log_loss_gained, each {value, low, high} with a 95 % interval over sessions:
-    DeLong's paired one, and that of a mean. The first two are None when a class has fewer than FEWEST
-    sessions.
+    labels: int8 [n]; before: float64 [n], log odds; after: the same for each permutation. Results are means
+    over the permutations. The 95 % intervals are over sessions: DeLong's paired one, and that of a mean.
+    There is no AUC when a class has fewer than MIN_CLASS_SIZE sessions.
     """
     signs = np.where(labels.astype(bool), -1.0, 1.0)
-    nats = np.mean([np.logaddexp(0.0, signs * odds) for odds in after], axis=0)
+    nats = np.mean([np.logaddexp(0.0, signs * log_odds) for log_odds in after], axis=0)
     nats -= np.logaddexp(0.0, signs * before)
-    reach = normal_quantile(LEVEL) * float(nats.std()) / len(nats) ** 0.5
+    half_width = normal_quantile() * float(nats.std()) / len(nats) ** 0.5
     gained = float(nats.mean())
-    found: dict[str, Any] = {
-        "auc": None,
-        "auc_lost": None,
-        "log_loss_gained": {"value": gained, "low": gained - reach, "high": gained + reach},
-    }
+    log_loss_gained = Interval(value=gained, low=gained - half_width, high=gained + half_width)
     buyers = int(labels.sum())
-    if min(buyers, len(labels) - buyers) < FEWEST:
-        return found
-    first = placements(labels, before)
-    # The mean of AUCs has the means of their parts for its parts.
-    each = [placements(labels, odds) for odds in after]
-    second = Placements(
-        float(np.mean([one.auc for one in each])),
-        np.mean([one.buyers for one in each], axis=0),
-        np.mean([one.others for one in each], axis=0),
+    if min(buyers, len(labels) - buyers) < MIN_CLASS_SIZE:
+        return ImportanceLoss(auc=None, auc_lost=None, log_loss_gained=log_loss_gained)
+    auc_before = placements(labels, before)
+    # The components of a mean of AUCs are the means of their components.
+    each = [placements(labels, log_odds) for log_odds in after]
+    auc_after = Placements(
+        float(np.mean([auc.auc for auc in each])),
+        np.mean([auc.buyers for auc in each], axis=0),
+        np.mean([auc.non_buyers for auc in each], axis=0),
     )
-    test = paired_test(first, second)
-    lost = {"value": test["difference"], "low": test["low"], "high": test["high"]}
-    return found | {"auc": first.auc, "auc_lost": lost}
+    test = paired_test(auc_before, auc_after)
+    return ImportanceLoss(
+        auc=auc_before.auc,
+        auc_lost=Interval(value=test.difference, low=test.low, high=test.high),
+        log_loss_gained=log_loss_gained,
+    )
 
 
-def _after(
-    ended: Ended,
+def _permuted_logits(
+    ended: EndedLogits,
     windows: Windows,
     chosen: NDArray[np.bool_],
     fields: tuple[str, ...],
-    draw: np.random.Generator,
-) -> list[NDArray[np.float64]]:
+    rng: np.random.Generator,
+) -> list[Floats]:
     """Return the log odds after each permutation."""
-    return [ended(permuted(windows, chosen, fields, draw)) for _ in range(REPEATS)]
+    return [ended(permute(windows, chosen, fields, rng)) for _ in range(REPEATS)]
 
 
-def permuted(
-    windows: Windows, chosen: NDArray[np.bool_], fields: tuple[str, ...], draw: np.random.Generator
+def permute(
+    windows: Windows, chosen: NDArray[np.bool_], fields: tuple[str, ...], rng: np.random.Generator
 ) -> Windows:
-    """Return windows in which the chosen steps' fields come from other sessions of like length.
+    """Return windows in which the fields of the chosen steps come from other sessions of similar length.
 
-    chosen: bool [total], the steps. The sessions of a group are shuffled, what was chosen of them laid end
-    to end and dealt out again in their old order: sessions of one length exchange whole courses; where
-    lengths are rare and share a group, courses are cut anew. No value is lost or doubled.
+    chosen: bool [total], the steps. The sessions of a group are shuffled, their chosen steps are laid end to
+    end, and refilled in the original order. Sessions of one length exchange complete courses; in groups of
+    several lengths courses are cut at new places. No value is lost or duplicated.
     """
-    owner = np.repeat(np.arange(len(windows)), windows.lengths)[chosen]
+    session = np.repeat(np.arange(len(windows)), windows.lengths)[chosen]
     steps = np.flatnonzero(chosen)
-    group, place = length_groups(windows.lengths)[owner], draw.permutation(len(windows))[owner]
+    group, shuffled = length_groups(windows.lengths)[session], rng.permutation(len(windows))[session]
     # Stable, so that the steps of a session stay in their order.
-    target, source = (steps[np.lexsort((order, group))] for order in (owner, place))
+    target, source = (steps[np.lexsort((order, group))] for order in (session, shuffled))
     codes, numbers = windows.codes.copy(), windows.numbers.copy()
     for field in fields:
         values, column = (
@@ -147,18 +148,19 @@ def permuted(
 
 
 def length_groups(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return each session's group, int64 [n]: one length each, or neighbours so that GROUP sessions share it.
+    """Return each session's group of similar length, int64 [n].
 
-    The longest sessions join the group before them where they are too few.
+    A group is one length, or neighbouring lengths with MIN_GROUP sessions together. If too few long sessions
+    remain, they join the group before them.
     """
     counts = np.bincount(lengths)
-    number = np.zeros(len(counts), np.int64)
-    current, held = 0, 0
+    group_of_length = np.zeros(len(counts), np.int64)
+    group, size = 0, 0
     for length, count in enumerate(counts):
-        number[length] = current
-        held += count
-        if held >= GROUP:
-            current, held = current + 1, 0
-    if held:
-        number[number == current] = max(current - 1, 0)
-    return number[lengths]
+        group_of_length[length] = group
+        size += count
+        if size >= MIN_GROUP:
+            group, size = group + 1, 0
+    if size:
+        group_of_length[group_of_length == group] = max(group - 1, 0)
+    return group_of_length[lengths]

@@ -1,56 +1,59 @@
-"""What must be beaten at foretelling the next event: counts of train, taken alone or by what came last."""
+"""Evaluates baselines for the next event: class frequencies in train, alone or after the last event."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rabbithole.evaluation.next_event import evaluate_predictions
+from rabbithole.evaluation.next_event import Floats, Ints, Predict, evaluate_predictions
+from rabbithole.specs.training import ScoreSpec
 from rabbithole.training.data import read_encoding, read_parts
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.next_events import CATEGORY, EVENT, IGNORED, next_event_labels, read_classes
 
-Floats = NDArray[np.float64]
-
-ROWS = 50_000
-"""Steps predicted at a time: what bounds memory."""
+MAX_STEPS = 50_000
+"""Steps predicted at a time, which bounds memory."""
 
 
-def evaluate_baselines(*, windows: Path, steps: list[int], most_frequent: Path, markov: Path) -> None:
-    """Write next_event.json of both baselines on test, fitted on train alone (see `judge`).
+def evaluate_baselines(spec: ScoreSpec, *, windows: Path, most_frequent: Path, markov: Path) -> None:
+    """Evaluate both baselines, fitted on train, on test; write a next_event.json for each.
 
-    The most frequent: the classes' shares in train. Markov, of first order: the shares after an event of this
-    type, and those of the category after an event of this category.
+    most_frequent: the class frequencies in train. markov, of first order: the frequencies of events after an
+    event of the same type, and of categories after an event of the same category.
     """
     encoding, classes = read_encoding(windows), read_classes(windows)
     event = np.zeros((encoding.sizes["event"], len(classes.events)), np.int64)
     category = np.zeros((encoding.sizes["category"], len(classes.categories)), np.int64)
     for part in read_parts(windows, "train", encoding):
-        asked = next_event_labels(part, classes, encoding.length)
-        for counts, field, following in zip((event, category), (EVENT, CATEGORY), asked, strict=True):
+        labels = next_event_labels(part, classes, encoding.length)
+        for counts, field, following in zip((event, category), (EVENT, CATEGORY), labels, strict=True):
             rows = np.flatnonzero(following != IGNORED)
             np.add.at(counts, (part.codes[rows, field], following[rows]), 1)
     for output, order in ((most_frequent, 0), (markov, 1)):
-        of_event, of_category = (np.log(transitions(counts, order)) for counts in (event, category))
-
-        def predict(
-            part: Windows, of_event: Floats = of_event, of_category: Floats = of_category
-        ) -> Iterator[tuple[NDArray[np.int64], Floats, Floats]]:
-            for low in range(0, len(part.codes), ROWS):
-                index = np.arange(low, min(low + ROWS, len(part.codes)))
-                now = part.codes[index]
-                yield index, of_event[now[:, EVENT]], of_category[now[:, CATEGORY]]
-
-        evaluate_predictions(windows, encoding, predict, steps, output)
+        predict = table_predictor(
+            np.log(transition_probabilities(event, order)), np.log(transition_probabilities(category, order))
+        )
+        evaluate_predictions(windows, encoding, predict, spec.steps, output)
 
 
-def transitions(counts: NDArray[np.int64], order: int) -> Floats:
-    """Return the probability of each class after each state, [states, classes].
+def table_predictor(event: Floats, category: Floats) -> Predict:
+    """Return a predictor that looks log probabilities up by the code of the last event, [states, classes]."""
 
-    counts: [states, classes], what followed in train. Additive smoothing: of order 0, whatever the state,
-    each class is counted once more; of order 1 each state has as many more counts as there are classes, dealt
-    out by the shares of order 0, so that a state that train never held has these.
+    def predict(part: Windows) -> Iterator[tuple[Ints, Floats, Floats]]:
+        for begin in range(0, len(part.codes), MAX_STEPS):
+            index = np.arange(begin, min(begin + MAX_STEPS, len(part.codes)))
+            codes = part.codes[index]
+            yield index, event[codes[:, EVENT]], category[codes[:, CATEGORY]]
+
+    return predict
+
+
+def transition_probabilities(counts: Ints, order: int) -> Floats:
+    """Return the smoothed probability of each class after each state, float64 [states, classes].
+
+    counts: int64 [states, classes], classes after each state in train. Order 0 ignores the state and adds one
+    to each class. Order 1 adds one count per class to each state, distributed like order 0, so that a state
+    without counts has the probabilities of order 0.
     """
     classes = counts.shape[1]
     total = counts.sum(0) + 1

@@ -1,28 +1,18 @@
-"""How many digits the results keep."""
+"""Reads the scores of a split."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from rabbithole.errors import UserError
 
-DIGITS = 9  # Keeps the files small; far below any interval.
-
-
-def rounded(value: Any) -> Any:
-    """Round every number within nested lists and dicts to nine significant digits."""
-    if isinstance(value, dict):
-        return {key: rounded(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(item) for item in value]
-    if isinstance(value, float):
-        return float(f"{value:.{DIGITS}g}")
-    return value
-
+CLIP = 1e-12
+"""Distance that scores keep from 0 and 1: a wrong score of 0 or 1 would make the log loss infinite."""
 
 COLUMNS = ("session_id", "split", "steps", "buyer", "score")
 
@@ -31,7 +21,8 @@ COLUMNS = ("session_id", "split", "steps", "buyer", "score")
 class Scores:
     """Scores of one split, in the file's order.
 
-    session_id str [n], steps int32 [n] (0 = the ended session), buyer int8 [n], score float64 [n].
+    session_id: str [n]; steps: int32 [n], events seen of a running session, 0 for an ended one; buyer: int8
+    [n], 0 or 1; score: float64 [n], the probability of a purchase.
     """
 
     session_id: NDArray[Any]
@@ -39,29 +30,30 @@ class Scores:
     buyer: NDArray[np.int8]
     score: NDArray[np.float64]
 
-    def after(self, steps: int) -> "Scores":
-        """Return the scores made after so many steps; 0 for those of ended sessions."""
-        kept = self.steps == steps
-        return Scores(self.session_id[kept], self.steps[kept], self.buyer[kept], self.score[kept])
+    def take(self, rows: NDArray[Any]) -> Self:
+        """Return some of the scores, by index or mask."""
+        return type(self)(self.session_id[rows], self.steps[rows], self.buyer[rows], self.score[rows])
+
+    def after(self, steps: int) -> Self:
+        """Return the scores of sessions running after so many steps; 0: of ended sessions."""
+        return self.take(self.steps == steps)
 
 
 def read_scores(path: Path, split: str) -> Scores:
-    """Read the scores of one split ("valid" or "test") of a scores.parquet.
+    """Read the scores of one split ("valid" or "test") from a scores.parquet.
 
-    Raises `UserError` when a column is missing or a score is no probability.
+    Raises `UserError` when a column is missing or a score is not a probability.
     """
-    missing = set(COLUMNS) - set(pq.read_schema(path).names)
-    if missing:
-        raise UserError(
-            f"{path} has no column {sorted(missing)[0]!r}: it was not written by this version. Delete it."
-        )
+    if missing := sorted(set(COLUMNS) - set(pq.read_schema(path).names)):
+        raise UserError(f"{path} has no column {missing[0]!r}. Delete it and run again.")
     table = pq.read_table(path, columns=list(COLUMNS), filters=[("split", "=", split)])
     score = table["score"].to_numpy().astype(np.float64)
-    if not ((score >= 0.0) & (score <= 1.0)).all():
-        wrong = int(np.flatnonzero(~((score >= 0.0) & (score <= 1.0)))[0])
+    valid = (score >= 0.0) & (score <= 1.0)
+    if not valid.all():
+        row = int(np.argmin(valid))
         raise UserError(
-            f"{path}: the score of session {table['session_id'][wrong]} is {score[wrong]}, no probability. "
-            "The model's training has gone astray: lower its learning_rate."
+            f"{path}: the score of session {table['session_id'][row]} is {score[row]}, not a probability. "
+            "The model's training diverged: lower its learning_rate."
         )
     return Scores(
         table["session_id"].to_numpy(zero_copy_only=False),
@@ -69,3 +61,8 @@ def read_scores(path: Path, split: str) -> Scores:
         table["buyer"].to_numpy().astype(np.int8),
         score,
     )
+
+
+def log_odds(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the finite log odds of scores, which keep a distance of CLIP from 0 and 1."""
+    return np.asarray(logit(np.clip(scores, CLIP, 1.0 - CLIP)))

@@ -1,182 +1,178 @@
-"""Ways to train, side by side: each balance, each augmentation, and a network for one moment alone."""
+"""Trains a network with each balance and augmentation, and one network per prefix length, to compare them."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from rabbithole.artifacts.studies import Ablation, PrefixComparison, Variant, VariantMetrics
 from rabbithole.evaluation.delong import paired_test, placements
 from rabbithole.evaluation.evaluate import probabilities, ranking
 from rabbithole.evaluation.scores import read_scores
-from rabbithole.io.atomic import write_json
-from rabbithole.models.layers import ENDED, RUNNING
-from rabbithole.models.registry import model_class
-from rabbithole.training.calibration import calibrated
+from rabbithole.specs.evaluation import AblationSpec
+from rabbithole.specs.training import AugmentationSpec, Balance
+from rabbithole.training.calibration import calibrate
 from rabbithole.training.data import Encoding, read_encoding, read_split
-from rabbithole.training.purchase import PurchaseObjective, network_logits
-from rabbithole.training.trainer import Trainer, build
+from rabbithole.training.purchase import PurchaseObjective, network_logits, running_column
+from rabbithole.training.trainer import make_trainer
 from rabbithole.windows.arrays import Windows, take
 
-PLAIN: dict[str, Any] = {"balance": "none", "augmentation": {"prefixes": True, "event_dropout": 0.0}}
-ENDS_ALONE = PLAIN | {"augmentation": {"prefixes": False, "event_dropout": 0.0}}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "none": PLAIN,
-    "undersample": PLAIN | {"balance": "undersample"},
-    "oversample": PLAIN | {"balance": "oversample"},
-    "class_weight": PLAIN | {"balance": "class_weight"},
-    "without prefixes": ENDS_ALONE,
-    "event_dropout 0.1": PLAIN | {"augmentation": {"prefixes": True, "event_dropout": 0.1}},
-}
-"""What is compared: the balances with the default augmentation, then the augmentations with no balance."""
+PREFIXES = AugmentationSpec(prefixes=True, event_dropout=0.0)
+NO_PREFIXES = AugmentationSpec(prefixes=False, event_dropout=0.0)
+EVENT_DROPOUT = AugmentationSpec(prefixes=True, event_dropout=0.1)
 
-FEWEST_BUYERS = 20
-"""Below so many buyers in train, a network for one moment alone is not worth the comparison."""
+VARIANTS: dict[str, tuple[Balance, AugmentationSpec]] = {
+    "none": ("none", PREFIXES),
+    "undersample": ("undersample", PREFIXES),
+    "oversample": ("oversample", PREFIXES),
+    "class_weight": ("class_weight", PREFIXES),
+    "without prefixes": ("none", NO_PREFIXES),
+    "event_dropout 0.1": ("none", EVENT_DROPOUT),
+}
+"""The variants by name: balances with the default augmentation, then augmentations without a balance."""
+
+MIN_CLASS_SIZE = 20
+"""Sessions of each class that every split needs to compare networks at a prefix length."""
 
 Data = dict[str, Windows]
+"""Windows by split: train, valid and test."""
 
 
-def run_ablation(
-    *,
-    model: str,
-    settings: dict[str, Any],
-    training: dict[str, Any],
-    seeds: list[int],
-    steps: list[int],
-    windows: Path,
-    oracle: Path | None,
-    output: Path,
-) -> None:
-    """Train a network in each of `WAYS` with each seed, and for each k alone, and write trials.json.
+def run_ablation(spec: AblationSpec, *, windows: Path, oracle: Path | None, output: Path) -> None:
+    """Train a network in each variant with each seed, and one per prefix length; write ablation.json.
 
-    settings, training: as `train` takes them; steps: the moments k; oracle: scores.parquet of the oracle, if
-    there is one. Sessions longer than the window are left out of the moments, as it does not show their
-    beginning. `output`: {"model", "ways": [{"name", "seed", ...}], "oracle": {...} or None, "moments":
-    [{"steps", "sessions", "buyers", "auc", "alone", "difference", "low", "high"}]}; a way holds what
-    `ranking` and `probabilities` of the evaluation say of test's ended sessions, `difference` is the one
-    network for all moments less the one for this alone (paired DeLong), which takes as many steps.
+    oracle: the oracle's scores.parquet, None if there is none. Sessions longer than the window are left out
+    of the prefixes, as their windows do not show their first events.
     """
     encoding = read_encoding(windows)
     data = {split: read_split(windows, split, encoding) for split in ("train", "valid", "test")}
-    trials = AblationTrainer(model, settings, training, encoding)
-    buyer = data["test"].buyer
-    rows: list[dict[str, Any]] = []
-    running: NDArray[np.float64] | None = None
-    for name, way in VARIANTS.items():
-        for seed in seeds:
-            found = trials.logits(data, seed=seed, steps=[0, *steps], **way)
-            rows.append({"name": name, "seed": seed, **told(buyer, expit(found[0]))})
-            print(f"{model}: {name}, seed {seed}: AUC {rows[-1]['auc']['value']:.4f}", flush=True)
-            if running is None:
-                running = found[1:]
+    labels = data["test"].buyer
+    variants, running = [], None
+    for name, (balance, augmentation) in VARIANTS.items():
+        for seed in spec.seeds:
+            logits = train_and_predict(
+                spec, encoding, data, [0, *spec.steps], balance=balance, augmentation=augmentation, seed=seed
+            )
+            # The first variant is the default; the single networks are compared with it.
+            running = logits[1:] if running is None else running
+            metrics = variant_metrics(labels, expit(logits[0]))
+            variants.append(Variant(name=name, seed=seed, **dict(metrics)))
+            auc = f"AUC {metrics.auc.value:.4f}" if metrics.auc else metrics.reason
+            print(f"{spec.model}: {name}, seed {seed}: {auc}", flush=True)
     assert running is not None
     best = None
     if oracle is not None:
         scores = read_scores(oracle, "test").after(0)
-        best = told(scores.buyer, scores.score)
-    moments = list(_moments(trials, data, running, steps=steps, seed=seeds[0]))
-    write_json(output, {"model": model, "ways": rows, "oracle": best, "moments": moments})
+        best = variant_metrics(scores.buyer, scores.score)
+    prefixes = list(compare_prefixes(spec, encoding, data, running))
+    Ablation(model=spec.model, variants=variants, oracle=best, prefixes=prefixes).write(output)
 
 
-def told(buyer: NDArray[np.int8], score: NDArray[np.float64]) -> dict[str, Any]:
-    """Return what the evaluation says of scores, less what is drawn."""
-    found = ranking(buyer, score, fewest=2) | probabilities(buyer, score)
-    return {key: value for key, value in found.items() if key != "reliability"}
+def variant_metrics(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> VariantMetrics:
+    """Return the metrics of ended sessions."""
+    return VariantMetrics(**dict(ranking(labels, scores)), **dict(probabilities(labels, scores)))
 
 
-class AblationTrainer:
-    """One network, trained anew for each trial."""
+def train_and_predict(
+    spec: AblationSpec,
+    encoding: Encoding,
+    data: Data,
+    steps: Sequence[int],
+    *,
+    balance: Balance,
+    augmentation: AugmentationSpec,
+    seed: int,
+    epoch_factor: float = 1.0,
+) -> NDArray[np.float64]:
+    """Train a network, restore its best epoch, and return its log odds on test, float64 [len(steps), n].
 
-    def __init__(
-        self, model: str, settings: dict[str, Any], training: dict[str, Any], encoding: Encoding
-    ) -> None:
-        self.model, self.settings, self.training, self.encoding = model, settings, training, encoding
-
-    def logits(
-        self,
-        data: Data,
-        *,
-        balance: str,
-        augmentation: dict[str, Any],
-        seed: int,
-        steps: list[int],
-        more: float = 1.0,
-    ) -> NDArray[np.float64]:
-        """Train on train, keep the epoch that is best on valid, return test's log odds [len(steps), n].
-
-        more: how many times the epochs, for data so much smaller: the network takes as many steps then.
-        """
-        encoding = self.encoding
-        training = self.training
-        if more > 1:
-            epochs = round(training["epochs"] * more)
-            training = training | {"epochs": epochs, "patience": epochs}
-        task = PurchaseObjective(
-            data["train"], data["valid"], balance=balance, prefixes=augmentation["prefixes"]
-        )
-        trainer = Trainer(
-            build(
-                model_class(self.model),
-                self.settings,
-                sizes=encoding.sizes,
-                length=encoding.length,
-                roots=encoding.roots,
-                outputs=PurchaseObjective.outputs,
-                seed=seed,
-            ),
-            task,
-            length=encoding.length,
-            settings=self.settings,
-            training=training,
-            event_dropout=augmentation["event_dropout"],
-            seed=seed,
-        )
-        trainer.run()
-        trainer.restore_best()
-        found = task.description(trainer.forward, trainer.shapes)["calibration"]
-        running = RUNNING if augmentation["prefixes"] else ENDED
-        logits = network_logits(trainer.forward, data["test"], steps, shapes=trainer.shapes, running=running)
-        return calibrated(logits, steps, found)
+    epoch_factor: multiplies the epochs, so that on less data the network takes as many training steps.
+    """
+    training = spec.training
+    if epoch_factor > 1:
+        epochs = round(training.epochs * epoch_factor)
+        training = training.model_copy(update={"epochs": epochs, "patience": epochs})
+    objective = PurchaseObjective(
+        data["train"], data["valid"], balance=balance, prefixes=augmentation.prefixes
+    )
+    trainer = make_trainer(
+        spec.model,
+        spec.settings,
+        training,
+        objective,
+        encoding,
+        event_dropout=augmentation.event_dropout,
+        seed=seed,
+    )
+    trainer.run()
+    trainer.restore_best()
+    logits = network_logits(
+        trainer.forward,
+        data["test"],
+        list(steps),
+        shapes=trainer.shapes,
+        running=running_column(augmentation.prefixes),
+    )
+    return calibrate(logits, list(steps), objective.fit_calibration(trainer.forward, trainer.shapes))
 
 
-def _moments(
-    trials: AblationTrainer, data: Data, running: NDArray[np.float64], *, steps: list[int], seed: int
-) -> Iterator[dict[str, Any]]:
-    """Yield, for each k, the network for all moments beside one that learned nothing but first k events."""
-    for number, k in enumerate(steps):
-        rows = {
-            split: np.flatnonzero((one.lengths >= k) & (one.events <= trials.encoding.length))
-            for split, one in data.items()
+def compare_prefixes(
+    spec: AblationSpec, encoding: Encoding, data: Data, running: NDArray[np.float64]
+) -> Iterator[PrefixComparison]:
+    """Yield, for each prefix length, the network for all lengths against one trained on this length alone.
+
+    running: float64 [len(spec.steps), n], the log odds of the network for all lengths on test.
+    """
+    for row, steps in enumerate(spec.steps):
+        # Sessions that have such a prefix, with their first events in the window.
+        sessions = {
+            split: np.flatnonzero((windows.lengths >= steps) & (windows.events <= encoding.length))
+            for split, windows in data.items()
         }
-        cut = {split: _first(take(one, rows[split]), k) for split, one in data.items()}
-        fewest = min(min(int(one.buyer.sum()), len(one) - int(one.buyer.sum())) for one in cut.values())
-        if fewest < FEWEST_BUYERS:
+        cut = {split: _first_steps(take(data[split], sessions[split]), steps) for split in data}
+        if min(_smaller_class(windows) for windows in cut.values()) < MIN_CLASS_SIZE:
             continue
-        more = len(data["train"]) / len(cut["train"])
-        alone = trials.logits(cut, seed=seed, steps=[0], more=more, **ENDS_ALONE)[0]
-        buyer = cut["test"].buyer
-        parts = [placements(buyer, score) for score in (running[number][rows["test"]], alone)]
-        test = paired_test(*parts)
-        print(f"{trials.model}: after {k} events: {parts[0].auc:.4f}, alone {parts[1].auc:.4f}", flush=True)
-        yield {
-            "steps": k,
-            "sessions": len(buyer),
-            "buyers": int(buyer.sum()),
-            "auc": parts[0].auc,
-            "alone": parts[1].auc,
-            **{key: test[key] for key in ("difference", "low", "high")},
-        }
+        single = train_and_predict(
+            spec,
+            encoding,
+            cut,
+            [0],
+            balance="none",
+            augmentation=NO_PREFIXES,
+            seed=spec.seeds[0],
+            epoch_factor=len(data["train"]) / len(cut["train"]),
+        )[0]
+        labels = cut["test"].buyer
+        auc, single_auc = placements(labels, running[row][sessions["test"]]), placements(labels, single)
+        test = paired_test(auc, single_auc)
+        print(f"{spec.model}: after {steps} events: {auc.auc:.4f}, single {single_auc.auc:.4f}", flush=True)
+        yield PrefixComparison(
+            steps=steps,
+            sessions=len(labels),
+            buyers=int(labels.sum()),
+            auc=auc.auc,
+            single=single_auc.auc,
+            difference=test.difference,
+            low=test.low,
+            high=test.high,
+        )
 
 
-def _first(windows: Windows, steps: int) -> Windows:
+def _smaller_class(windows: Windows) -> int:
+    """Return the number of sessions in the smaller class."""
+    buyers = int(windows.buyer.sum())
+    return min(buyers, len(windows) - buyers)
+
+
+def _first_steps(windows: Windows, steps: int) -> Windows:
     """Return the first steps of sessions that have as many."""
-    places = (windows.offsets[:-1, None] + np.arange(steps)).reshape(-1)
+    index = (windows.offsets[:-1, None] + np.arange(steps)).reshape(-1)
     return dataclasses.replace(
         windows,
         offsets=np.arange(len(windows) + 1) * steps,
-        codes=windows.codes[places],
-        numbers=windows.numbers[places],
+        codes=windows.codes[index],
+        numbers=windows.numbers[index],
     )

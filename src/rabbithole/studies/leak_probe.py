@@ -1,200 +1,154 @@
-"""A hunt for leaks: what does a network learn when it may see only this, or all but that?"""
+"""Searches for leaks: what does a network learn from one field alone, or from all but one?"""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from rabbithole.evaluation.delong import interval, placements
-from rabbithole.io.atomic import write_json
-from rabbithole.models.registry import model_class
-from rabbithole.training.data import Encoding, read_encoding, read_split
+from rabbithole.artifacts.studies import LeakProbe, LeakProbes
+from rabbithole.evaluation.delong import auc_interval, placements
+from rabbithole.specs.evaluation import LeakProbeSpec
+from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.loop import start
 from rabbithole.training.purchase import PurchaseObjective
-from rabbithole.training.trainer import Trainer, build
+from rabbithole.training.trainer import make_trainer
 from rabbithole.windows.arrays import Windows, take
-from rabbithole.windows.fields import CATEGORICAL, MISSING, NUMERIC
+from rabbithole.windows.fields import CATEGORICAL, FIELDS, MISSING, NUMERIC
 
-FIELDS = (*CATEGORICAL, *NUMERIC)
 LEVEL = 0.99
-"""Of the intervals: a hunt of twenty shots would hit something by chance at 95 %."""
+"""Level of the intervals: of twenty probes, one would miss its 95 % interval by chance."""
 
-HIGH_ALONE = 0.9
-"""An AUC above this is suspicious for a single field or event: none of a shop's alone says who buys."""
+SUSPICIOUS_ALONE = 0.9
+"""AUC above which a single field or event is suspicious: in a shop, none of them determines the purchase."""
 
-HIGH = 0.95
-FALL = 0.1
-"""So much less AUC without the last event is suspicious where the AUC with it is that high. (Where it is not,
-the last event may well tell much: it is where the shopper stood in the end.)"""
+SUSPICIOUS = 0.95
+"""AUC above which all fields together are suspicious."""
 
-SHUFFLED, AS_IT_IS, NOTHING = "labels shuffled", "as it is", "no field, only how many events"
-TWO_OR_MORE, NO_LAST = "sessions of two events or more", "the same, without their last event"
+SUSPICIOUS_LOSS = 0.1
+"""Loss of AUC without the last event that is suspicious where the AUC is above SUSPICIOUS_ALONE. Below that
+the last event may well be informative: it shows where the shopper left off."""
+
+ALL, SHUFFLED, NOTHING = "all fields", "all fields, labels shuffled", "no field, only the number of events"
+TWO_OR_MORE, NO_LAST = "sessions of two or more events", "the same sessions without their last event"
 
 Data = dict[str, Windows]
-Change = Callable[[Windows], Windows]
+"""Windows by split: train, valid and test."""
 
 
-def probe_leaks(
-    *,
-    model: str,
-    settings: dict[str, Any],
-    training: dict[str, Any],
-    windows: Path,
-    sessions: int,
-    seed: int,
-    output: Path,
-) -> None:
-    """Train a network briefly, again and again, each time on other parts of the data, and write audit.json.
-
-    sessions: how many of each split are looked at, at most, drawn at random. `output`: {"probes": [{"name",
-    "sessions", "buyers", "auc", "low", "high"}], "findings": [text]}; the intervals are of 99 %.
-    """
+def probe_leaks(spec: LeakProbeSpec, *, windows: Path, output: Path) -> None:
+    """Train a network on different parts of the data, once per probe; write leak_probes.json."""
     encoding = read_encoding(windows)
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(spec.seed)
     data = {
-        split: _some(read_split(windows, split, encoding), sessions, draw)
+        split: _sample(read_split(windows, split, encoding), spec.sessions, rng)
         for split in ("train", "valid", "test")
     }
-    subject = Subject(model, settings, training, data, encoding, seed=seed)
-    rows = []
-    for name, changed in probes(data, seed=seed):
-        auc, low, high = subject.auc(changed)
-        test = changed["test"]
-        facts = {"name": name, "sessions": len(test), "buyers": int(test.buyer.sum())}
-        rows.append(facts | {"auc": auc, "low": low, "high": high})
-        print(f"{name}: AUC {auc:.3f} [{low:.3f}, {high:.3f}]", flush=True)
-    write_json(output, {"probes": rows, "findings": findings(rows)})
+    objective = PurchaseObjective(data["train"], data["valid"], balance="none", prefixes=False)
+    trainer = make_trainer(
+        spec.model, spec.settings, spec.training, objective, encoding, event_dropout=0.0, seed=spec.seed
+    )
+    # One trainer for all probes, as it compiles its programs once.
+    untrained = jax.tree.map(np.asarray, trainer.progress.state)
+    probes = []
+    for name, visible in probe_data(data, seed=spec.seed):
+        trainer.set_data(visible["train"], visible["valid"])
+        trainer.progress = start(trainer, jax.tree.map(jnp.array, untrained))
+        trainer.run()
+        test = visible["test"]
+        auc = placements(test.buyer, objective.logits(trainer.forward, test, [0], trainer.shapes)[0])
+        low, high = auc_interval(auc, LEVEL)
+        probes.append(
+            LeakProbe(
+                name=name, sessions=len(test), buyers=int(test.buyer.sum()), auc=auc.auc, low=low, high=high
+            )
+        )
+        print(f"{name}: AUC {auc.auc:.3f} [{low:.3f}, {high:.3f}]", flush=True)
+    LeakProbes(probes=probes, findings=findings(probes)).write(output)
 
 
-def probes(data: Data, *, seed: int) -> Iterator[tuple[str, Data]]:
-    """Yield the name of each probe and what it lets the network see."""
-    yield AS_IT_IS, data
-    yield SHUFFLED, _shuffled(data, seed)
-    yield NOTHING, _each(data, partial(_without, hidden=FIELDS))
+def probe_data(data: Data, *, seed: int) -> Iterator[tuple[str, Data]]:
+    """Yield the name of each probe and the data that its network sees."""
+    yield ALL, data
+    yield SHUFFLED, _shuffle_labels(data, seed)
+    yield NOTHING, _map(partial(_hide, fields=FIELDS), data)
     for field in FIELDS:
         others = tuple(other for other in FIELDS if other != field)
-        yield f"only {field}", _each(data, partial(_without, hidden=others))
+        yield f"only {field}", _map(partial(_hide, fields=others), data)
     for field in FIELDS:
-        yield f"without {field}", _each(data, partial(_without, hidden=(field,)))
-    longer = _each(data, lambda windows: take(windows, np.flatnonzero(windows.lengths > 1)))
-    # A log may have none, or none that buys.
+        yield f"without {field}", _map(partial(_hide, fields=(field,)), data)
+    longer = _map(lambda windows: take(windows, np.flatnonzero(windows.lengths > 1)), data)
+    # A log may have no such sessions, or no buyers among them.
     if all(0 < windows.buyer.sum() < len(windows) for windows in longer.values()):
         yield TWO_OR_MORE, longer
-        yield NO_LAST, _each(longer, _without_last)
+        yield NO_LAST, _map(_drop_last, longer)
 
 
-def findings(rows: list[dict[str, Any]]) -> list[str]:
-    """Return what is suspicious about the probes' AUCs, in words; nothing where nothing is."""
-    found, by_name = [], {row["name"]: row for row in rows}
+def findings(probes: Sequence[LeakProbe]) -> list[str]:
+    """Return sentences on what is suspicious about the probes' AUCs."""
+    sentences, by_name = [], {probe.name: probe for probe in probes}
     shuffled = by_name[SHUFFLED]
-    if not shuffled["low"] <= 0.5 <= shuffled["high"]:
-        found.append(
-            f"With shuffled labels the AUC is {shuffled['auc']:.3f}, not 0.5: train knows test's sessions."
+    if not shuffled.low <= 0.5 <= shuffled.high:
+        sentences.append(
+            f"With shuffled labels the AUC is {shuffled.auc:.3f}, not 0.5: sessions of test are in train."
         )
-    if by_name[AS_IT_IS]["auc"] > HIGH:
-        found.append(f"An AUC of {by_name[AS_IT_IS]['auc']:.3f} is too good to be true.")
-    length = by_name[NOTHING]["auc"]
-    if length > HIGH_ALONE:
-        found.append(f"The number of events alone has an AUC of {length:.3f}: it seems to tell the answer.")
+    if by_name[ALL].auc > SUSPICIOUS:
+        sentences.append(f"An AUC of {by_name[ALL].auc:.3f} is too good to be true.")
+    length = by_name[NOTHING].auc
+    if length > SUSPICIOUS_ALONE:
+        sentences.append(f"The number of events alone has an AUC of {length:.3f}: it may contain the label.")
     for field in FIELDS:
-        alone = by_name[f"only {field}"]["auc"]
-        if alone > HIGH_ALONE:
-            found.append(f"The field {field} alone has an AUC of {alone:.3f}: it seems to tell the answer.")
+        alone = by_name[f"only {field}"].auc
+        if alone > SUSPICIOUS_ALONE:
+            sentences.append(f"The field {field} alone has an AUC of {alone:.3f}: it may contain the label.")
     if TWO_OR_MORE not in by_name:
-        return found
-    with_last = by_name[TWO_OR_MORE]["auc"]
-    fall = with_last - by_name[NO_LAST]["auc"]
-    if with_last > HIGH_ALONE and fall > FALL:
-        found.append(
-            f"Without the last event of each session the AUC falls from {with_last:.3f} by {fall:.3f}: that "
-            "event seems to tell the answer."
+        return sentences
+    with_last = by_name[TWO_OR_MORE].auc
+    lost = with_last - by_name[NO_LAST].auc
+    if with_last > SUSPICIOUS_ALONE and lost > SUSPICIOUS_LOSS:
+        sentences.append(
+            f"Without the last event of each session the AUC falls from {with_last:.3f} by {lost:.3f}: that "
+            "event may contain the label."
         )
-    return found
+    return sentences
 
 
-class Subject:
-    """A network that is trained anew for each probe; what is compiled is compiled once."""
-
-    def __init__(
-        self,
-        model: str,
-        settings: dict[str, Any],
-        training: dict[str, Any],
-        data: Data,
-        encoding: Encoding,
-        *,
-        seed: int,
-    ) -> None:
-        self.task = PurchaseObjective(data["train"], data["valid"], balance="none", prefixes=False)
-        self.trainer = Trainer(
-            build(
-                model_class(model),
-                settings,
-                sizes=encoding.sizes,
-                length=encoding.length,
-                roots=encoding.roots,
-                outputs=PurchaseObjective.outputs,
-                seed=seed,
-            ),
-            self.task,
-            length=encoding.length,
-            settings=settings,
-            training=training,
-            event_dropout=0.0,
-            seed=seed,
-        )
-        self.untrained = jax.tree.map(np.asarray, self.trainer.progress.state)
-
-    def auc(self, data: Data) -> tuple[float, float, float]:
-        """Train, and return the AUC on test and the ends of its interval."""
-        trainer = self.trainer
-        trainer.learn_from(data["train"], data["valid"])
-        learned = jax.tree.map(jnp.array, self.untrained)
-        trainer.progress = start(trainer, learned)
-        trainer.run()
-        test = data["test"]
-        parts = placements(test.buyer, self.task.logits(trainer.forward, test, [0], trainer.shapes)[0])
-        return parts.auc, *interval(parts, LEVEL)
-
-
-def _some(windows: Windows, most: int, draw: np.random.Generator) -> Windows:
-    if len(windows) <= most:
+def _sample(windows: Windows, sessions: int, rng: np.random.Generator) -> Windows:
+    if len(windows) <= sessions:
         return windows
-    return take(windows, np.sort(draw.choice(len(windows), most, replace=False)))
+    return take(windows, np.sort(rng.choice(len(windows), sessions, replace=False)))
 
 
-def _each(data: Data, change: Change) -> Data:
+def _map(change: Callable[[Windows], Windows], data: Data) -> Data:
     return {split: change(windows) for split, windows in data.items()}
 
 
-def _shuffled(data: Data, seed: int) -> Data:
-    """Deal all labels out anew, one to each session id: who stands in train and in test keeps one label."""
-    names = np.unique(np.concatenate([_names(windows) for windows in data.values()]))
+def _shuffle_labels(data: Data, seed: int) -> Data:
+    """Shuffle the labels over session ids, so that a session in both train and test has one label."""
+    ids = np.unique(np.concatenate([_session_ids(windows) for windows in data.values()]))
     share = np.concatenate([windows.buyer for windows in data.values()]).mean()
-    label = np.zeros(len(names), np.int8)
-    label[: round(share * len(names))] = 1
-    label = np.random.default_rng(seed).permutation(label)
+    labels = np.zeros(len(ids), np.int8)
+    labels[: round(share * len(ids))] = 1
+    labels = np.random.default_rng(seed).permutation(labels)
 
-    def relabelled(windows: Windows) -> Windows:
-        places = np.searchsorted(names, _names(windows))
-        return dataclasses.replace(windows, buyer=label[places])
+    def relabel(windows: Windows) -> Windows:
+        return dataclasses.replace(windows, buyer=labels[np.searchsorted(ids, _session_ids(windows))])
 
-    return _each(data, relabelled)
+    return _map(relabel, data)
 
 
-def _names(windows: Windows) -> NDArray[np.str_]:
+def _session_ids(windows: Windows) -> NDArray[np.str_]:
     return np.asarray(windows.session_id.to_numpy(zero_copy_only=False).astype(str))
 
 
-def _without(windows: Windows, hidden: tuple[str, ...]) -> Windows:
+def _hide(windows: Windows, fields: tuple[str, ...]) -> Windows:
+    """Return windows in which some fields are missing at every step."""
     codes, numbers = windows.codes.copy(), windows.numbers.copy()
-    for field in hidden:
+    for field in fields:
         if field in CATEGORICAL:
             codes[:, CATEGORICAL.index(field)] = MISSING
         else:
@@ -202,7 +156,8 @@ def _without(windows: Windows, hidden: tuple[str, ...]) -> Windows:
     return dataclasses.replace(windows, codes=codes, numbers=numbers)
 
 
-def _without_last(windows: Windows) -> Windows:
+def _drop_last(windows: Windows) -> Windows:
+    """Return windows without the last event of each session."""
     kept: NDArray[np.bool_] = np.ones(len(windows.codes), bool)
     kept[windows.offsets[1:] - 1] = False
     offsets = windows.offsets - np.arange(len(windows.offsets))

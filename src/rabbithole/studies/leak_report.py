@@ -1,22 +1,22 @@
-"""What the hunt for leaks found, as Markdown."""
+"""Writes the leak probes of all data sets as Markdown."""
 
 from pathlib import Path
 
-from rabbithole.io.atomic import atomic_write, read_json
+from rabbithole.artifacts.studies import LeakProbes
+from rabbithole.io.atomic import atomic_write
 
 
-def leak_tables(*, audits: dict[str, Path], output: Path) -> None:
-    """Write a table of probes for each data set; `audits`: data set -> audit.json."""
-    lines = ["# Audit", ""]
-    for name, path in audits.items():
-        told = read_json(path)
-        lines += [f"## {name}", ""]
-        lines += [f"- **{text}**" for text in told["findings"]] or ["Nothing suspicious."]
-        lines += ["", "| a network that sees | AUC | 99 % interval | test sessions |", "|---|--:|--:|--:|"]
+def leak_tables(*, probes: dict[str, Path], output: Path) -> None:
+    """Write the findings and a table of probes for each data set; probes: leak_probes.json by data set."""
+    lines = ["# Leak probes", ""]
+    for dataset, path in probes.items():
+        study = LeakProbes.read(path)
+        lines += [f"## {dataset}", ""]
+        lines += [f"- **{sentence}**" for sentence in study.findings] or ["Nothing suspicious."]
+        lines += ["", "| the network sees | AUC | 99 % interval | test sessions |", "|---|--:|--:|--:|"]
         lines += [
-            f"| {row['name']} | {row['auc']:.3f} | {row['low']:.3f} to {row['high']:.3f} "
-            f"| {row['sessions']:,} |"
-            for row in told["probes"]
+            f"| {probe.name} | {probe.auc:.3f} | {probe.low:.3f} to {probe.high:.3f} | {probe.sessions:,} |"
+            for probe in study.probes
         ]
         lines.append("")
     with atomic_write(output) as temporary:

@@ -1,101 +1,126 @@
-"""How near the models come to the best possible score, as Markdown."""
+"""Writes how close the models of simulated data sets come to the best possible score, as Markdown."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from rabbithole.io.atomic import atomic_write, read_json
+from rabbithole.artifacts.data import WindowsManifest
+from rabbithole.artifacts.evaluation import Comparison, Metrics
+from rabbithole.io.atomic import atomic_write
 from rabbithole.report.headline import Row, rows
 from rabbithole.report.runs import by_model, display_name, model_of
+from rabbithole.specs.evaluation import OracleGapSources
 
 BASELINE = "gradient_boosting"
 
-FEWEST = 100
-"""Buyers at least, among sessions that got so far, for a figure of these."""
+MIN_BUYERS = 100
+"""Buyers among the running sessions that a row of their table needs."""
 
 
-def oracle_gap_tables(*, datasets: dict[str, dict[str, Any]], output: Path) -> None:
-    """Write one row a data set and model: the oracle ahead, the baseline behind, probabilities.
+@dataclass(frozen=True)
+class Dataset:
+    """One data set. train: its number of train sessions; metrics: by run name."""
 
-    Then one table a data set: the AUC of sessions still running, by events seen.
+    name: str
+    train: int
+    metrics: dict[str, Metrics]
+    comparison: Comparison
 
-    `datasets`: data set -> {"windows": windows.json, "comparison": comparison.json, "metrics": name ->
-    metrics.json}. Data sets of fewer sessions to learn from come first.
+    @classmethod
+    def read(cls, name: str, sources: OracleGapSources) -> "Dataset":
+        """Read the data set's files."""
+        return cls(
+            name,
+            WindowsManifest.read(Path(sources.windows)).splits["train"].rows,
+            {run: Metrics.read(Path(path)) for run, path in sources.metrics.items()},
+            Comparison.read(Path(sources.comparison)),
+        )
+
+
+def oracle_gap_tables(*, datasets: dict[str, OracleGapSources], output: Path) -> None:
+    """Write a table with a row per data set and model, and a table of running sessions per data set.
+
+    Data sets come in the order of their numbers of train sessions.
     """
-    told = {name: _read(files) for name, files in datasets.items()}
-    lines = ["# How near to the best possible score", ""]
-    lines += [
-        "| data set | train | test | buyers | model | AUC | 95 % interval | behind the oracle "
-        "| 95 % interval | ahead of gradient boosting | p | log loss over the oracle's | calibration slope |",
+    studied = sorted(
+        (Dataset.read(name, sources) for name, sources in datasets.items()), key=lambda part: part.train
+    )
+    lines = [
+        "# Distance to the oracle",
+        "",
+        "| data set | train sessions | test sessions | buyers | model | AUC | 95 % interval "
+        "| below the oracle | 95 % interval | above gradient boosting | p | log loss above the oracle's "
+        "| calibration slope |",
         "|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    lines_of_running: list[str] = []
-    for name, (train, found, comparison) in sorted(told.items(), key=lambda item: item[1][0]):
-        best = next((row.log_loss for row in found if row.is_oracle), None)
-        for row in found:
-            facts = [name, f"{train:,}", f"{row.sessions:,}", f"{row.buyers:,}", row.name]
-            told_of = [*facts, *_figures(row, comparison), *_probabilities(row, best)]
-            lines.append("| " + " | ".join(told_of) + " |")
-        lines_of_running += ["", f"{name}:", "", *_running(datasets[name]["metrics"])]
-    lines += ["", "## Sessions still running", *lines_of_running]
+    lines += [line for dataset in studied for line in _model_lines(dataset)]
+    lines += ["", "## Running sessions"]
+    for dataset in studied:
+        lines += ["", f"{dataset.name}:", "", *_running_table(dataset.metrics)]
     with atomic_write(output) as temporary:
         temporary.write_text("\n".join(lines) + "\n", "utf-8")
 
 
-def _read(files: dict[str, Any]) -> tuple[int, list[Row], dict[str, Any]]:
-    comparison = read_json(files["comparison"])
-    metrics = {name: read_json(path) for name, path in files["metrics"].items()}
-    train = int(read_json(files["windows"])["splits"]["train"]["rows"])
-    return train, rows(metrics, {}, comparison), comparison
+def _model_lines(dataset: Dataset) -> list[str]:
+    models = rows(dataset.metrics, {}, dataset.comparison)
+    oracle_loss = next((row.log_loss for row in models if row.is_oracle), None)
+    return [
+        _line(
+            dataset.name,
+            f"{dataset.train:,}",
+            f"{row.sessions:,}",
+            f"{row.buyers:,}",
+            row.name,
+            *_auc_cells(row),
+            *_baseline_cells(row, dataset.comparison),
+            "" if oracle_loss is None or row.is_oracle else f"{row.log_loss / oracle_loss - 1:+.1%}",
+            "" if row.calibration.slope is None else f"{row.calibration.slope.value:.3f}",
+        )
+        for row in models
+    ]
 
 
-def _running(metrics: dict[str, str]) -> list[str]:
-    """Return a table: moments by models, means over seeds."""
+def _auc_cells(row: Row) -> list[str]:
+    """Return the AUC with its interval, and how far it is below the oracle's, with the interval of that."""
+    if row.auc is None or row.low is None or row.high is None:
+        return [row.reason or "", "", "", ""]
+    cells = [f"{row.auc:.4f}", f"{row.low:.4f} to {row.high:.4f}"]
+    if row.to_oracle is None or row.to_oracle_low is None or row.to_oracle_high is None:
+        return [*cells, "", ""]
+    return [*cells, f"{-row.to_oracle:.4f}", f"{-row.to_oracle_high:.4f} to {-row.to_oracle_low:.4f}"]
+
+
+def _baseline_cells(row: Row, comparison: Comparison) -> list[str]:
+    """Return how far the AUC of the first seed is above the baseline's, and the p-value."""
+    if row.auc is None or row.is_oracle:
+        return ["", ""]
+    for pair in comparison.pairs:
+        models = model_of(pair.first), model_of(pair.second)
+        if models in ((row.model, BASELINE), (BASELINE, row.model)):
+            difference = pair.difference if models[0] == row.model else -pair.difference
+            return [f"{difference:+.4f}", f"{pair.p:.2g}" if pair.p > 1e-99 else "below 1e-99"]
+    return ["", ""]
+
+
+def _running_table(metrics: dict[str, Metrics]) -> list[str]:
+    """Return a table of AUCs of running sessions: events seen by models, means over seeds."""
     models = by_model(list(metrics))
     lines = [
-        "| after k events, still running | sessions | buyers | "
-        + " | ".join(map(display_name, models))
-        + " |",
+        _line("events seen", "running sessions", "buyers", *map(display_name, models)),
         "|--:" * (3 + len(models)) + "|",
     ]
-    read = {
-        name: {line["steps"]: line for line in read_json(Path(path))["by_steps"]}
-        for name, path in metrics.items()
-    }
-    for step, line in next(iter(read.values())).items():
-        if line["auc"] is None or line["buyers"] < FEWEST:
+    by_steps = {run: {row.steps: row for row in metrics[run].by_steps} for run in metrics}
+    for steps, row in next(iter(by_steps.values())).items():
+        if row.auc is None or row.buyers < MIN_BUYERS:
             continue
-        cells = [str(step), f"{line['sessions']:,}", f"{line['buyers']:,}"]
-        for names in models.values():
-            cells.append(f"{np.mean([read[name][step]['auc']['value'] for name in names]):.4f}")
-        lines.append("| " + " | ".join(cells) + " |")
+        aucs = [[by_steps[run][steps].auc for run in runs] for runs in models.values()]
+        means = [
+            f"{np.mean([auc.value for auc in seeds if auc]):.4f}" if all(seeds) else "" for seeds in aucs
+        ]
+        lines.append(_line(str(steps), f"{row.sessions:,}", f"{row.buyers:,}", *means))
     return lines
 
 
-def _figures(row: Row, comparison: dict[str, Any]) -> list[str]:
-    if row.auc is None or row.low is None or row.high is None:
-        return [row.reason or "", *[""] * 5]
-    found = [f"{row.auc:.4f}", f"{row.low:.4f} to {row.high:.4f}"]
-    if row.to_oracle is None or row.to_oracle_low is None or row.to_oracle_high is None:
-        found += ["", ""]
-    else:
-        found += [f"{-row.to_oracle:.4f}", f"{-row.to_oracle_high:.4f} to {-row.to_oracle_low:.4f}"]
-    pairs = [
-        (sign * pair["difference"], pair["p"])
-        for pair in comparison["pairs"]
-        for one, other, sign in ((pair["first"], pair["second"], 1), (pair["second"], pair["first"], -1))
-        if (model_of(one), model_of(other)) == (row.model, BASELINE)
-    ]
-    if row.is_oracle or not pairs:
-        return [*found, "", ""]
-    difference, p = pairs[0]
-    return [*found, f"{difference:+.4f}", f"{p:.2g}" if p > 1e-99 else "below 1e-99"]
-
-
-def _probabilities(row: Row, best: float | None) -> list[str]:
-    slope = row.calibration["slope"]
-    return [
-        "" if best is None or row.is_oracle else f"{row.log_loss / best - 1:+.1%}",
-        "" if slope is None else f"{slope['value']:.3f}",
-    ]
+def _line(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
