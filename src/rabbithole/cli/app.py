@@ -40,9 +40,12 @@ def set_up(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details too.")] = False,
 ) -> None:
-    """Set up logging: one format, to the standard output."""
-    logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.WARNING)
-    logging.getLogger("rabbithole").setLevel(logging.DEBUG if verbose else logging.INFO)
+    """Set up logging: our own messages alone, in one format, to the standard output."""
+    logger, handler = logging.getLogger("rabbithole"), logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logger.propagate = False
 
 
 def use_threads(threads: int) -> None:
