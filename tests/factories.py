@@ -9,6 +9,13 @@ import pyarrow.parquet as pq
 
 from rabbithole.artifacts.data import EncoderFile, EventsManifest, SessionsManifest, WindowsManifest
 from rabbithole.io.parts import manifest_path
+from rabbithole.specs.training import (
+    NetworkSettings,
+    NetworkTraining,
+    TrainSpec,
+    TreesSettings,
+    TreesTraining,
+)
 from rabbithole.windows.fields import CATEGORICAL, FIELDS, FIRST_VALUE, NUMERIC
 
 SPLITS = ("train", "valid", "test")
@@ -134,6 +141,42 @@ def windows_manifest(**changes: Any) -> WindowsManifest:
         "price_history": None,
     }
     return WindowsManifest.model_validate(values | changes)
+
+
+def network_settings(**changes: Any) -> NetworkSettings:
+    """Return the settings of a tiny network, with some entries changed."""
+    values: Row = {
+        "embedding_width": 4,
+        "width": 8,
+        "layers": 1,
+        "dropout": 0.1,
+        "learning_rate": 0.01,
+        "weight_decay": 0.0001,
+    }
+    return NetworkSettings(**values | changes)
+
+
+def network_training(**changes: Any) -> NetworkTraining:
+    """Return how to train a tiny network, with some entries changed."""
+    values: Row = {"batch_size": 64, "epochs": 2, "patience": 2, "unseen_share": 0.01}
+    return NetworkTraining(**values | changes)
+
+
+def train_spec(model: str = "gru", **changes: Any) -> TrainSpec:
+    """Return the spec of a short training on the purchase target, with some entries changed."""
+    trees = model == "gradient_boosting"
+    values: Row = {
+        "model": model,
+        "settings": TreesSettings(learning_rate=0.1, iterations=60, leaves=8)
+        if trees
+        else network_settings(),
+        "training": TreesTraining(unseen_share=0.01) if trees else network_training(),
+        "balance": "none",
+        "augmentation": {"prefixes": True, "event_dropout": 0.0},
+        "target": "buyer",
+        "seed": 0,
+    }
+    return TrainSpec(**values | changes)
 
 
 def window(

@@ -75,7 +75,7 @@ class GatedBlock(nnx.Module):
         inputs = [jnp.pad(values[:, : steps - shift], ((0, 0), (shift, 0), (0, 0))) for shift in shifts]
         kernel, bias = self.taps.kernel[...], self.taps.bias
         assert bias is not None
-        gates = jnp.concatenate(inputs, axis=-1) @ kernel[: len(shifts) * width] + bias[...]
+        gates = jnp.concatenate(inputs, axis=-1) @ kernel[: len(shifts) * width] + bias[...][None, None]
         signal, gate = jnp.split(gates, 2, axis=-1)
         skip = jnp.tanh(signal) * jax.nn.sigmoid(gate)
         return values + self.residual(skip), skip

@@ -65,7 +65,7 @@ def recurrence(inputs: Gates, kernel: Array, bias: Array, state: Array) -> Array
 
 def _cell(state: Array, inputs: Gates, kernel: Array, bias: Array) -> tuple[Array, Arrays]:
     """Return the next state, and the gates that the backward pass needs."""
-    products = lax.optimization_barrier(state @ kernel) + bias
+    products = lax.optimization_barrier(state @ kernel) + bias[None]
     state_reset, state_update, state_candidate = jnp.split(products, 3, axis=-1)
     input_reset, input_update, input_candidate = inputs
     reset = jax.nn.sigmoid(input_reset + state_reset)

@@ -94,19 +94,22 @@ class EventEmbedding(nnx.Module):
         one_hot = jnp.concatenate([jax.nn.one_hot(codes[..., i], self.sizes[i]) for i in self.small], axis=-1)
         present = jnp.isfinite(numbers)
         values = jnp.where(present, numbers, 0.0)
-        hats = jnp.maximum(0.0, 1 - jnp.abs(values[..., None] - jnp.array(KNOTS)) / (KNOTS[1] - KNOTS[0]))
+        distances = jnp.abs(values[..., None] - jnp.array(KNOTS)[None, None, None])
+        hats = jnp.maximum(0.0, 1 - distances / (KNOTS[1] - KNOTS[0])) * present[..., None].astype(
+            jnp.float32
+        )
         items = codes[..., ITEM]
         parts = [
             one_hot @ block_diag(*[tables[i] for i in self.small]),
             *[tables[i][codes[..., i]] for i in self.large],
             tables[ITEM][items],
             values,
-            (hats * present[..., None]).reshape(*numbers.shape[:-1], -1),
+            hats.reshape(*numbers.shape[:-1], -1),
             (~present).astype(jnp.float32),
             (items == _previous(items, time_axis))[..., None].astype(jnp.float32),
         ]
-        uncoded = (items < FIRST_VALUE)[..., None]
-        return jnp.concatenate(parts, axis=-1) * (1 + uncoded * self.doubt[...])
+        uncoded = (items < FIRST_VALUE)[..., None].astype(jnp.float32)
+        return jnp.concatenate(parts, axis=-1) * (1 + uncoded * self.doubt[...][None, None])
 
 
 def _previous(items: Array, axis: int) -> Array:

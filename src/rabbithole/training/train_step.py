@@ -173,10 +173,12 @@ def make_train_step(
     def update(
         state: TrainState, gradients: Any, row_gradients: Array, items: Array | None, sums: Array
     ) -> TrainState:
-        updates, optimiser_state = optimiser.update(gradients, state.optimiser, state.weights)
-        table, table_state = update_table(
-            table_optimiser, state.table_optimiser, state.table, items, row_gradients
-        )
+        # optax multiplies integer step counts with floats, which tests of strict types refuse elsewhere.
+        with jax.numpy_dtype_promotion("standard"):
+            updates, optimiser_state = optimiser.update(gradients, state.optimiser, state.weights)
+            table, table_state = update_table(
+                table_optimiser, state.table_optimiser, state.table, items, row_gradients
+            )
         return TrainState(
             optax.apply_updates(state.weights, updates),
             table,
