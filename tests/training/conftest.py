@@ -1,16 +1,23 @@
-"""Trainings of one shape are compiled once for all tests."""
+"""Settings of JAX for all tests of training: programs are compiled once, and types are strict."""
 
 import os
 
 import jax
 import pytest
 
-# Tests start programs that train beside this one: on a GPU, the first would take most of its memory.
+# Tests start programs that train beside this process: on a GPU, the first would take most of its memory.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+def compile_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Let JAX keep what it compiles, in a folder of the tests' own."""
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def strict_promotion() -> None:
+    """Let JAX refuse operations between arrays of different types or ranks."""
+    jax.config.update("jax_numpy_dtype_promotion", "strict")
+    jax.config.update("jax_numpy_rank_promotion", "raise")

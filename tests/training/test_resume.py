@@ -1,7 +1,7 @@
-"""A training that is killed goes on from its last checkpoint, and ends as if nothing had been."""
+"""A training that is killed continues from its last saved state, and ends as if it had not been killed."""
 
 import io
-import json
+import logging
 import os
 import shutil
 import signal
@@ -17,8 +17,10 @@ import jax.numpy as jnp
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from window_fixtures import random_sessions, write_windows
+from factories import network_settings, network_training, random_windows, train_spec, write_windows
 
+from rabbithole.artifacts.training import EpochMetrics, History
+from rabbithole.specs.training import ResumeOptions, ScoreSpec, TrainSpec
 from rabbithole.training.checkpoints import FILES, ResumeCheckpoints
 from rabbithole.training.loop import TrainingProgress
 from rabbithole.training.score import score
@@ -26,82 +28,95 @@ from rabbithole.training.train import train
 from rabbithole.training.train_step import TrainState
 
 PROGRAM = """
-import json, sys
+import logging, sys
 from pathlib import Path
+from rabbithole.specs.training import ResumeOptions, TrainSpec
 from rabbithole.training.train import train
 
-settings, windows, folder = json.loads(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
+logging.getLogger("rabbithole").setLevel(logging.INFO)
+logging.getLogger("rabbithole").addHandler(logging.StreamHandler(sys.stdout))
+spec, windows, folder = TrainSpec.parse(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 train(
-    **settings,
+    spec,
     windows=windows,
     output=folder / "model",
     history=folder / "history.json",
-    resume=folder / "resume",
+    code="",
+    # A state is saved after every batch.
+    resume=ResumeOptions(folder=str(folder / "resume"), minutes=0.0),
 )
 """
-SETTINGS: dict[str, Any] = {
-    "model": "gru",
-    "settings": {
-        "embedding_width": 4,
-        "width": 4,
-        "layers": 1,
-        "dropout": 0.1,
-        "learning_rate": 0.01,
-        "weight_decay": 0.0001,
-    },
-    "training": {"batch_size": 32, "epochs": 2, "patience": 2, "unseen_share": 0.01},
-    "balance": "undersample",
-    "augmentation": {"prefixes": True, "event_dropout": 0.1},
-    "seed": 0,
-    "code": "",
-    # A state is saved after every batch.
-    "checkpoint_minutes": 0.0,
-}
-
-
+SETTINGS = network_settings(width=4)
+TRAINING = network_training(batch_size=32)
+SPEC = train_spec(
+    settings=SETTINGS,
+    training=TRAINING,
+    balance="undersample",
+    augmentation={"prefixes": True, "event_dropout": 0.1},
+)
 CONVOLUTION: dict[str, Any] = {
     "model": "dilated_conv",
-    "settings": {**SETTINGS["settings"], "width": 8},
-    "training": {**SETTINGS["training"], "epochs": 1},
+    "settings": network_settings(width=8),
+    "training": network_training(batch_size=32, epochs=1),
 }
-"""What the convolution changes of `SETTINGS`; one epoch, as the loop is the same."""
+"""What the convolution changes of `SPEC`; one epoch, as the loop is the same."""
+
+Outcome = tuple[bytes, list[EpochMetrics]]
 
 
-def learn(windows: Path, folder: Path, **changed: Any) -> None:
+def changed_spec(**changes: Any) -> TrainSpec:
+    """Return `SPEC` with some entries changed."""
+    return SPEC.model_copy(update=changes)
+
+
+def train_here(
+    windows: Path,
+    folder: Path,
+    *,
+    code: str = "",
+    minutes: float = 0.0,
+    history: Path | None = None,
+    **changes: Any,
+) -> None:
     """Train into `folder`, in this process."""
-    places = {
-        "output": folder / "model",
-        "history": folder / "history.json",
-        "resume": folder / "resume",
-    }
-    train(**SETTINGS | places | changed, windows=windows)
+    train(
+        changed_spec(**changes),
+        windows=windows,
+        output=folder / "model",
+        history=history or folder / "history.json",
+        code=code,
+        resume=ResumeOptions(folder=str(folder / "resume"), minutes=minutes),
+    )
 
 
-def outcome(windows: Path, folder: Path) -> tuple[bytes, dict[str, Any]]:
-    """Return the bytes of a training's scores, and its history but for the seconds."""
-    score(checkpoint=folder / "model", windows=windows, steps=[1], output=folder / "scores.parquet")
-    history: dict[str, Any] = json.loads((folder / "history.json").read_text())
-    del history["seconds"]
-    return (folder / "scores.parquet").read_bytes(), history
+def outcome(windows: Path, folder: Path) -> Outcome:
+    """Return the bytes of a training's scores, and the metrics of its epochs."""
+    score(
+        ScoreSpec(steps=(1,)),
+        checkpoint=folder / "model",
+        windows=windows,
+        output=folder / "scores.parquet",
+    )
+    return (folder / "scores.parquet").read_bytes(), History.read(folder / "history.json").epochs
 
 
-def agree(one: tuple[bytes, dict[str, Any]], other: tuple[bytes, dict[str, Any]]) -> bool:
-    """Return whether two outcomes are the same: to the byte on a processor, else about."""
+def agree(one: Outcome, other: Outcome) -> bool:
+    """Return whether two outcomes are equal: to the byte on a processor, else nearly."""
     return one == other if jax.default_backend() == "cpu" else close(one, other)
 
 
-def close(one: tuple[bytes, dict[str, Any]], other: tuple[bytes, dict[str, Any]]) -> bool:
-    """Return whether two outcomes are the same within a relative 1e-5."""
-    scores = [pq.read_table(io.BytesIO(found[0]))["score"].to_numpy() for found in (one, other)]
-    figures = [[list(row.values()) for row in found[1]["epochs"]] for found in (one, other)]
-    return np.allclose(*scores, rtol=1e-5) and np.allclose(*figures, rtol=1e-5)
+def close(one: Outcome, other: Outcome) -> bool:
+    """Return whether two outcomes are equal within a relative 1e-5."""
+    scores = [pq.read_table(io.BytesIO(bytes_))["score"].to_numpy() for bytes_, _ in (one, other)]
+    metrics = [[list(row.model_dump().values()) for row in epochs] for _, epochs in (one, other)]
+    return np.allclose(*scores, rtol=1e-5) and np.allclose(*metrics, rtol=1e-5)
 
 
-def windows_of(folder: Path, seed: int) -> Path:
+def small_windows(folder: Path, seed: int) -> Path:
     """Write windows whose train makes about seven batches an epoch."""
     rng = np.random.default_rng(seed)
     rows = {
-        split: random_sessions(count, rng, prefix=split, longest=4)
+        split: random_windows(count, rng, prefix=split, longest=4)
         for split, count in (("train", 300), ("valid", 100), ("test", 100))
     }
     return write_windows(folder / "windows", length=4, **rows)
@@ -109,36 +124,42 @@ def windows_of(folder: Path, seed: int) -> Path:
 
 @pytest.fixture(scope="module")
 def windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return windows to learn from."""
-    return windows_of(tmp_path_factory.mktemp("data"), 0)
+    """Return windows to train on."""
+    return small_windows(tmp_path_factory.mktemp("data"), 0)
 
 
 @pytest.fixture(scope="module")
-def unbroken(windows: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, dict[str, Any]]:
-    """Return what a training comes to that is left alone."""
-    return left_alone(windows, tmp_path_factory.mktemp("unbroken"))
+def uninterrupted(windows: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+    """Return the outcome of a training that is not killed."""
+    return train_uninterrupted(windows, tmp_path_factory.mktemp("uninterrupted"))
 
 
-def left_alone(windows: Path, folder: Path, **changed: Any) -> tuple[bytes, dict[str, Any]]:
-    """Return what a training comes to that saves nothing on the way."""
-    learn(windows, folder, checkpoint_minutes=60.0, **changed)
+@pytest.fixture(autouse=True)
+def info_logs(caplog: pytest.LogCaptureFixture) -> None:
+    """Record the log lines of trainings."""
+    caplog.set_level(logging.INFO, "rabbithole")
+
+
+def train_uninterrupted(windows: Path, folder: Path, **changes: Any) -> Outcome:
+    """Return the outcome of a training that saves no state."""
+    train_here(windows, folder, minutes=60.0, **changes)
     return outcome(windows, folder)
 
 
-def kept(folder: Path) -> tuple[int, ...]:
-    """Return epochs and batches done of the last state kept below `folder`; -1 where there is none."""
-    found = (folder / "resume").glob("*/[0-9]*")
-    return max((tuple(map(int, path.name.split("-"))) for path in found), default=(-1, -1))
+def last_saved(folder: Path) -> tuple[int, ...]:
+    """Return the finished epochs and batches of the newest saved state; -1 where there is none."""
+    states = (folder / "resume").glob("*/[0-9]*")
+    return max((tuple(map(int, path.name.split("-"))) for path in states), default=(-1, -1))
 
 
-def started(windows: Path, folder: Path, devices: int = 1, **changed: Any) -> "subprocess.Popen[str]":
-    """Train into `folder` in a process of its own, whose processor counts as so many devices."""
+def start(windows: Path, folder: Path, devices: int = 1, **changes: Any) -> "subprocess.Popen[str]":
+    """Train into `folder` in another process, whose processor counts as so many devices."""
     folder.mkdir(exist_ok=True)
     environment = {"JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir}
     if devices > 1:
         environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, json.dumps(SETTINGS | changed), str(windows), str(folder)],
+        [sys.executable, "-c", PROGRAM, changed_spec(**changes).to_json(), str(windows), str(folder)],
         env=os.environ | environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -146,125 +167,133 @@ def started(windows: Path, folder: Path, devices: int = 1, **changed: Any) -> "s
 
 
 def kill(process: "subprocess.Popen[str]", moment: Callable[[], bool]) -> None:
-    """Kill a training at the moment given."""
+    """Kill a training at a moment."""
     killed = False
     while not killed:
         assert process.poll() is None, "the training ended before it was killed"
         time.sleep(0.001)
         if moment():
-            # Held still, it can't have gone beyond the moment when it is killed.
+            # While it is stopped, it cannot have passed the moment when it is killed.
             process.send_signal(signal.SIGSTOP)
             killed = moment()
             process.send_signal(signal.SIGKILL if killed else signal.SIGCONT)
     process.communicate(timeout=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["within an epoch", "after an epoch", "while a state is written"])
-def test_a_killed_training_ends_as_one_left_alone(
+def test_a_killed_training_ends_like_an_uninterrupted_one(
     when: str,
     windows: Path,
-    unbroken: tuple[bytes, dict[str, Any]],
+    uninterrupted: Outcome,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     folder = tmp_path / "killed"
-    batch = int(np.random.default_rng(0).integers(2, 5))
+    batch_limit = int(np.random.default_rng(0).integers(2, 5))
 
     def moment() -> bool:
-        epoch, place = kept(folder)
+        epoch, batch = last_saved(folder)
         if when == "within an epoch":
-            return epoch >= 1 and place >= batch
+            return epoch >= 1 and batch >= batch_limit
         if when == "after an epoch":
-            return epoch >= 1 and place == 0
-        return place >= batch and any((folder / "resume").glob("*/.*.partial"))
+            return epoch >= 1 and batch == 0
+        return batch >= batch_limit and any((folder / "resume").glob("*/.*.partial"))
 
-    kill(started(windows, folder), moment)
-    epoch, place = kept(folder)
-    learn(windows, folder)
-    assert f"gru: continues from epoch {epoch + 1}, batch {place + 1}\n" in capsys.readouterr().out
-    assert agree(outcome(windows, folder), unbroken)
+    kill(start(windows, folder), moment)
+    epoch, batch = last_saved(folder)
+    train_here(windows, folder)
+    assert any(
+        line.endswith(f"gru: continues from epoch {epoch + 1}, batch {batch + 1}") for line in caplog.messages
+    )
+    assert agree(outcome(windows, folder), uninterrupted)
     assert sorted(path.name for path in folder.iterdir()) == ["history.json", "model", "scores.parquet"]
 
 
-def test_a_killed_convolution_ends_as_one_left_alone(
-    windows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.slow
+def test_a_killed_convolution_ends_like_an_uninterrupted_one(
+    windows: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    expected = left_alone(windows, tmp_path / "unbroken", **CONVOLUTION)
+    expected = train_uninterrupted(windows, tmp_path / "uninterrupted", **CONVOLUTION)
     folder = tmp_path / "killed"
-    kill(started(windows, folder, **CONVOLUTION), lambda: (0, 3) <= kept(folder) < (1, 0))
-    place = kept(folder)[1]
-    learn(windows, folder, **CONVOLUTION)
-    assert f"dilated_conv: continues from epoch 1, batch {place + 1}\n" in capsys.readouterr().out
+    kill(start(windows, folder, **CONVOLUTION), lambda: (0, 3) <= last_saved(folder) < (1, 0))
+    batch = last_saved(folder)[1]
+    train_here(windows, folder, **CONVOLUTION)
+    assert any(
+        line.endswith(f"dilated_conv: continues from epoch 1, batch {batch + 1}") for line in caplog.messages
+    )
     assert agree(outcome(windows, folder), expected)
 
 
-@pytest.mark.skipif(jax.default_backend() != "cpu", reason="a processor can be made to count as several")
-def test_several_devices_go_on_as_one_that_was_left_alone(windows: Path, tmp_path: Path) -> None:
-    """They add up their shares in an order of their own: within the tolerance, not to the byte."""
-    # Each draws units to drop of its own.
-    how = {"settings": SETTINGS["settings"] | {"dropout": 0.0}}
-    expected = left_alone(windows, tmp_path / "alone", **how)
+@pytest.mark.slow
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="only a processor can count as several devices")
+def test_several_devices_continue_like_one_uninterrupted_device(windows: Path, tmp_path: Path) -> None:
+    """They add up their shards in another order: equal within the tolerance, not to the byte."""
+    # Without dropout, as each device draws its own.
+    changes = {"settings": network_settings(width=4, dropout=0.0)}
+    expected = train_uninterrupted(windows, tmp_path / "uninterrupted", **changes)
     folder = tmp_path / "killed"
-    kill(started(windows, folder, 2, **how), lambda: kept(folder) >= (1, 2))
-    epoch, place = kept(folder)
-    process = started(windows, folder, 2, **how)
+    kill(start(windows, folder, 2, **changes), lambda: last_saved(folder) >= (1, 2))
+    epoch, batch = last_saved(folder)
+    process = start(windows, folder, 2, **changes)
     try:
-        told = process.communicate(timeout=300)[0]
+        log = process.communicate(timeout=300)[0]
     finally:
         process.kill()
-    assert f"gru: continues from epoch {epoch + 1}, batch {place + 1}\n" in told
+    assert f"gru: continues from epoch {epoch + 1}, batch {batch + 1}\n" in log
     assert close(outcome(windows, folder), expected)
 
 
-def test_a_changed_setting_begins_anew(
-    windows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.slow
+def test_a_changed_setting_starts_from_scratch(
+    windows: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Left behind: the last state of a training that could not write its history."""
-    short = {"training": SETTINGS["training"] | {"epochs": 1}}
+    """A training that could not write its history leaves its last state behind."""
+    short = {"training": network_training(batch_size=32, epochs=1)}
     (tmp_path / "file").touch()
     with pytest.raises(OSError):
-        learn(windows, tmp_path, history=tmp_path / "file/history.json", **short)
-    often = short | {"checkpoint_minutes": 60.0}
-    slower = {"settings": SETTINGS["settings"] | {"learning_rate": 0.005}}
-    for changed in ({"seed": 1}, {"code": "another"}, slower, {"windows": windows_of(tmp_path / "other", 1)}):
-        learn(**{"windows": windows, "folder": tmp_path} | often | changed)
-        assert "continues" not in capsys.readouterr().out
-    learn(windows, tmp_path, **often)
-    assert "gru: continues from epoch 2, batch 1\n" in capsys.readouterr().out
+        train_here(windows, tmp_path, history=tmp_path / "file/history.json", **short)
+    slower = {"settings": network_settings(width=4, learning_rate=0.005)}
+    other = {"windows": small_windows(tmp_path / "other", 1)}
+    for changes in ({"seed": 1}, {"code": "another"}, slower, other):
+        train_here(**{"windows": windows, "folder": tmp_path, "minutes": 60.0} | short | changes)
+        assert "continues" not in caplog.text
+    train_here(windows, tmp_path, minutes=60.0, **short)
+    assert any(line.endswith("gru: continues from epoch 2, batch 1") for line in caplog.messages)
     assert not (tmp_path / "resume").exists()
 
 
-def state(place: int) -> TrainingProgress:
-    """Return a state whose arrays tell its place."""
-    table = jnp.full((50, 4), place, jnp.float32)
-    learned = TrainState({"w": table}, table, (table,), (table,), jnp.int32(place), jnp.zeros(2))
+def progress(batch: int) -> TrainingProgress:
+    """Return progress whose arrays hold the number of its batch."""
+    table = jnp.full((50, 4), batch, jnp.float32)
+    state = TrainState({"w": table}, table, (table,), (table,), jnp.int32(batch), jnp.zeros(2))
     rows = [{"epoch": 1, "loss": 0.1 + 0.2, "valid_auc": 2 / 3}]
-    return TrainingProgress(learned, ({"w": table}, table), 1, 1, place, rows, [0.1])
+    return TrainingProgress(state, ({"w": table}, table), 1, 1, batch, rows, [0.1])
 
 
 @pytest.mark.parametrize("damage", ["a byte", "an end", "a file"])
-def test_a_damaged_state_is_passed_over(damage: str, tmp_path: Path) -> None:
+def test_a_damaged_state_is_skipped(damage: str, tmp_path: Path) -> None:
     checkpoints = ResumeCheckpoints(tmp_path / "resume/digest", minutes=0.0)
-    checkpoints.save(state(1))
+    checkpoints.save(progress(1))
     shutil.copytree(checkpoints.folder, tmp_path / "older")
-    checkpoints.save(state(2))
+    checkpoints.save(progress(2))
     shutil.copytree(tmp_path / "older", checkpoints.folder, dirs_exist_ok=True)
     older, newer = sorted(checkpoints.folder.iterdir())
     for broken, expected in ((None, 2), (newer, 1), (older, None)):
         if broken is not None:
             spoil(broken, damage)
-        found = checkpoints.load(state(0))
+        loaded = checkpoints.load(progress(0))
         if expected is None:
-            assert found is None
+            assert loaded is None
         else:
-            assert found is not None
-            assert jax.tree.all(jax.tree.map(np.array_equal, vars(found)["state"], state(expected).state))
-            assert (found.rows, found.seconds) == (state(expected).rows, state(expected).seconds)
-            assert (found.epoch, found.batch, found.best_epoch) == (1, expected, 1)
+            assert loaded is not None
+            assert jax.tree.all(jax.tree.map(np.array_equal, loaded.state, progress(expected).state))
+            assert (loaded.rows, loaded.seconds) == (progress(expected).rows, progress(expected).seconds)
+            assert (loaded.epoch, loaded.batch, loaded.best_epoch) == (1, expected, 1)
 
 
 def spoil(folder: Path, damage: str) -> None:
-    """Damage the largest of a state's files; their list without its last line end would say the same."""
+    """Damage the largest file of a state; the list of files would still be read without its last byte."""
     files = (path for path in folder.rglob("*") if path.is_file() and path != folder / FILES)
     file = max(files, key=lambda path: path.stat().st_size)
     content = file.read_bytes()

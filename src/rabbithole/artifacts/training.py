@@ -70,3 +70,29 @@ class AggregateFeatures(Artifact):
     codes: dict[str, list[int]]
     blank: list[int]
     prefixes: bool
+
+
+class ResumeProgress(Artifact):
+    """progress.json of a resumable state: how far a training has come, besides its arrays.
+
+    epoch: finished epochs; batch: finished batches of the current epoch; rows: metrics per epoch; seconds:
+    per epoch.
+    """
+
+    kind = "training progress"
+    rule = "train"
+
+    epoch: int
+    batch: int
+    best_epoch: int
+    rows: list[dict[str, int | float]]
+    seconds: list[float]
+
+
+class ResumeFiles(Artifact):
+    """files.json of a resumable state. digests: the sha256 of every other file, by its path."""
+
+    kind = "resume files"
+    rule = "train"
+
+    digests: dict[str, str]

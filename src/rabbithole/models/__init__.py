@@ -1,1 +1,1 @@
-"""The networks and the baseline, found by name."""
+"""The models, loaded by name: two networks on the order of events, and gradient boosting on counts."""

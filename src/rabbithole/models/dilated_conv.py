@@ -1,4 +1,4 @@
-"""Causal convolutions whose dilation grows until they see the whole window (WaveNet, arXiv:1609.03499)."""
+"""Causal convolutions whose dilation grows until they cover the window (WaveNet, arXiv:1609.03499)."""
 
 from collections.abc import Sequence
 
@@ -8,43 +8,42 @@ from flax import nnx
 from jax import Array
 
 from rabbithole.models.layers import EventEmbedding, StepHead
+from rabbithole.specs.training import NetworkSettings
 
 TAPS = 5
-"""Steps that a convolution looks at. With two, as in WaveNet, it takes seven layers, not three, to cover 100
-steps: twice the time, and no better here."""
+"""Steps that one convolution reads. With two, as in WaveNet, 100 steps take seven layers instead of three:
+twice the time, and no better AUC here."""
 
 
 class Model(nnx.Module):
     """Rounds of gated, residual convolutions over the shared event embedding.
 
-    A round has the dilations 1, 5, 25, ... as many as let its receptive field cover the window's `length`.
+    A round has the dilations 1, 5, 25, ... until its receptive field covers the window's `length`.
     """
 
     def __init__(
         self,
+        settings: NetworkSettings,
         *,
-        embedding_width: int,
-        width: int,
-        layers: int,
-        dropout: float,
         sizes: dict[str, int],
         roots: Sequence[int],
-        outputs: int,
         length: int,
+        outputs: int,
         rngs: nnx.Rngs,
     ) -> None:
-        self.embedding = EventEmbedding(embedding_width=embedding_width, sizes=sizes, roots=roots, rngs=rngs)
+        width = settings.width
+        self.embedding = EventEmbedding(settings.embedding_width, sizes=sizes, roots=roots, rngs=rngs)
         self.entry = nnx.Linear(self.embedding.features, width, rngs=rngs)
-        dilations = dilations_for(length) * layers
+        dilations = dilations_for(length) * settings.layers
         self.blocks = nnx.List([GatedBlock(width, dilation, rngs=rngs) for dilation in dilations])
-        self.dropout = nnx.Dropout(dropout, broadcast_dims=(1,))
+        self.dropout = nnx.Dropout(settings.dropout, broadcast_dims=(1,))
         self.head = StepHead(width * (len(dilations) + 1), width, outputs, rngs=rngs)
 
     def __call__(self, codes: Array, numbers: Array, key: Array | None = None) -> Array:
-        """Read int32 [batch, steps, 7], float32 [batch, steps, 2]; return float32 [batch, steps, outputs].
+        """Return logits, float32 [batch, steps, outputs], from codes and numbers.
 
-        Sessions begin at step 0; padding comes after them. With a `key`, units are dropped, the same ones at
-        all steps of a session.
+        codes: int32 [batch, steps, 7]; numbers: float32 [batch, steps, 2]. Sessions start at step 0, padding
+        follows them. With a `key`, dropout is on; its mask is the same at all steps of a session.
         """
         keys = jax.random.split(key, 2) if key is not None else None
 
@@ -56,12 +55,12 @@ class Model(nnx.Module):
         for block in self.blocks:
             values, skip = block(values)
             skips.append(skip)
-        # The skips are summed after a matrix each; one product of all of them does the same in less time.
+        # WaveNet sums the skips after one matrix each. One product of all skips is the same, in less time.
         return self.head(drop(jnp.concatenate(skips, axis=-1), 1))
 
 
 class GatedBlock(nnx.Module):
-    """Causal taps, tanh times sigmoid, and a residual path."""
+    """A causal convolution, gated (tanh times sigmoid), with a residual path."""
 
     def __init__(self, width: int, dilation: int, *, rngs: nnx.Rngs) -> None:
         self.dilation = dilation
@@ -69,21 +68,21 @@ class GatedBlock(nnx.Module):
         self.residual = nnx.Linear(width, width, rngs=rngs)
 
     def __call__(self, values: Array) -> tuple[Array, Array]:
-        """Read float32 [batch, steps, width]; return the next block's input and this block's skip, alike."""
+        """Return the next block's input and this block's skip; all are float32 [batch, steps, width]."""
         steps, width = values.shape[1:]
-        # Taps that reach back beyond the first step read zeros alone: a short batch leaves them out.
-        reach = [back for back in range(0, TAPS * self.dilation, self.dilation) if back < steps]
-        seen = [jnp.pad(values[:, : steps - back], ((0, 0), (back, 0), (0, 0))) for back in reach]
+        # Taps that reach back beyond the first step read only zeros, so a short batch leaves them out.
+        shifts = [shift for shift in range(0, TAPS * self.dilation, self.dilation) if shift < steps]
+        inputs = [jnp.pad(values[:, : steps - shift], ((0, 0), (shift, 0), (0, 0))) for shift in shifts]
         kernel, bias = self.taps.kernel[...], self.taps.bias
         assert bias is not None
-        gates = jnp.concatenate(seen, axis=-1) @ kernel[: len(reach) * width] + bias[...]
+        gates = jnp.concatenate(inputs, axis=-1) @ kernel[: len(shifts) * width] + bias[...][None, None]
         signal, gate = jnp.split(gates, 2, axis=-1)
         skip = jnp.tanh(signal) * jax.nn.sigmoid(gate)
         return values + self.residual(skip), skip
 
 
 def dilations_for(length: int) -> list[int]:
-    """Return 1, 5, 25, ... whose taps together reach over `length` steps."""
+    """Return the dilations 1, 5, 25, ... that together cover `length` steps."""
     dilations = [1]
     while 1 + (TAPS - 1) * sum(dilations) < length:
         dilations.append(TAPS * dilations[-1])

@@ -1,7 +1,7 @@
-"""The baseline to beat: scikit-learn's histogram booster on order-free aggregates of a session."""
+"""The baseline: scikit-learn's histogram gradient boosting on summaries that ignore the order of events."""
 
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import numpy as np
 import skops.io
@@ -10,40 +10,43 @@ from scipy.special import expit
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss
 
+from rabbithole.artifacts.training import AggregateFeatures, EpochMetrics
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import read_json, write_json
 from rabbithole.models.aggregates import Prefixes, aggregates, frequent_codes
-from rabbithole.models.registry import Estimator
+from rabbithole.specs.training import TreesSettings
 from rabbithole.windows.arrays import Windows
 
-TRUSTED = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
-"""The one type of a saved booster that skops does not trust by itself."""
+TRUSTED_TYPES = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
+"""The only type in a saved booster that skops does not trust by itself."""
 
-PREFIXES = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100)
-"""Steps after which a session is taken as a running one; aggregates change too slowly to take all."""
+PREFIX_STEPS = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 25, 32, 40, 50, 64, 80, 100)
+"""Lengths of the prefixes to learn from; the features change too slowly to need every length."""
 
 PATIENCE = 10
 """Rounds without a better valid AUC before boosting stops."""
 
-MOST = 1_000_000
-"""Sessions it learns from at most, for time and memory."""
+MAX_SESSIONS = 1_000_000
+"""Ended sessions to learn from at most, for time and memory."""
 
-MOST_BEGUN = 2_000_000
-"""Beginnings of them at most. A million sessions of YOOCHOOSE have 3.3 million: to learn from two of these
-costs nothing of the AUC, from one .002."""
+MAX_PREFIXES = 2_000_000
+"""Prefixes to learn from at most. A million YOOCHOOSE sessions have 3.3 million: learning from two million
+of them costs no AUC, from one million .002."""
 
-CHUNK = 200_000
-"""Rows summarised at a time, for memory."""
+CHUNK_ROWS = 200_000
+"""Rows that are summarised at a time, for memory."""
+
+MAX_HISTORY_ROWS = 20_000
+"""Ended sessions on which the training loss is measured at most."""
 
 
-class Model(Estimator):
-    """Boosted trees; one feature tells a running session from an ended one."""
+class Model:
+    """Boosted trees. One feature says whether the session is still running."""
 
-    def __init__(self, *, settings: dict[str, Any], seed: int) -> None:
+    def __init__(self, settings: TreesSettings, *, seed: int) -> None:
         self.booster = HistGradientBoostingClassifier(
-            learning_rate=settings["learning_rate"],
-            max_iter=settings["iterations"],
-            max_leaf_nodes=settings["leaves"],
+            learning_rate=settings.learning_rate,
+            max_iter=settings.iterations,
+            max_leaf_nodes=settings.leaves,
             early_stopping=True,
             scoring="roc_auc",
             n_iter_no_change=PATIENCE,
@@ -54,87 +57,78 @@ class Model(Estimator):
         self.blank: list[int] = []
         self.prefixes = False
 
-    @classmethod
-    def build(cls, *, settings: dict[str, Any], seed: int) -> "Model":
-        """Return an unfitted model; settings: `learning_rate`, `iterations` and `leaves`."""
-        return cls(settings=settings, seed=seed)
-
     def fit(
         self, train: Windows, weights: NDArray[np.float64], valid: Windows, *, prefixes: bool, shift: float
-    ) -> list[dict[str, Any]]:
-        """Fit; see `Estimator.fit`. Of too many sessions or beginnings, as many as are allowed are drawn.
+    ) -> list[EpochMetrics]:
+        """Fit; see `Estimator.fit`. Large logs are sampled: see `MAX_SESSIONS` and `MAX_PREFIXES`.
 
-        Half of a session's weight is that of its end, 1/k of the other half that of its prefix of k steps.
+        With `prefixes`, half of a session's weight goes to its end. Its prefix of k steps gets 1/k of the
+        other half.
         """
         self.codes, self.blank, self.prefixes = frequent_codes(train), [], prefixes
-        random = np.random.default_rng(self.booster.random_state)
-        chosen = _at_most(MOST, np.flatnonzero(weights), random)
-        lengths = train.lengths[chosen]
-        features = [self._features(train, chosen, lengths, running=False)]
-        labels, shares = [train.buyer[chosen]], [weights[chosen] * (0.5 if prefixes else 1.0)]
-        # The same part of the beginnings of every length; each of those left weighs as much more.
-        kept = min(1.0, MOST_BEGUN / sum(int((lengths >= step).sum()) for step in PREFIXES))
-        for step in PREFIXES if prefixes else ():
-            long = chosen[lengths >= step]
-            begun = _at_most(round(kept * len(long)), long, random)
-            if len(begun):
-                features.append(self._features(train, begun, np.full(len(begun), step), running=True))
-                labels.append(train.buyer[begun])
-                shares.append(weights[begun] * 0.5 / step * len(long) / len(begun))
-        judged = self._features(valid, np.arange(len(valid)), valid.lengths, running=False)
-        # scikit-learn can't bin a column without a number (a log without costs has some).
+        rng = np.random.default_rng(self.booster.random_state)
+        rows = _sample(MAX_SESSIONS, np.flatnonzero(weights), rng)
+        lengths = train.lengths[rows]
+        features = [self._features(train, rows, lengths, running=False)]
+        labels, row_weights = [train.buyer[rows]], [weights[rows] * (0.5 if prefixes else 1.0)]
+        # The same fraction of the prefixes of every length; each one that is kept weighs as much more.
+        fraction = min(1.0, MAX_PREFIXES / sum(int((lengths >= step).sum()) for step in PREFIX_STEPS))
+        for step in PREFIX_STEPS if prefixes else ():
+            long = rows[lengths >= step]
+            kept = _sample(round(fraction * len(long)), long, rng)
+            if len(kept):
+                features.append(self._features(train, kept, np.full(len(kept), step), running=True))
+                labels.append(train.buyer[kept])
+                row_weights.append(weights[kept] * 0.5 / step * len(long) / len(kept))
+        valid_features = self._features(valid, np.arange(len(valid)), valid.lengths, running=False)
+        # scikit-learn cannot bin a column without any number (the costs of a log without costs).
         self.blank = np.flatnonzero(np.isnan(features[0]).all(axis=0)).tolist()
-        for part in (*features, judged):
+        for part in (*features, valid_features):
             part[:, self.blank] = 0.0
         self.booster.fit(
             np.concatenate(features),
             np.concatenate(labels),
-            sample_weight=np.concatenate(shares),
-            X_val=judged,
+            sample_weight=np.concatenate(row_weights),
+            X_val=valid_features,
             y_val=valid.buyer,
         )
-        return self._history(features[0], labels[0], weights[chosen], judged, valid.buyer, shift)
+        return self._history(features[0], labels[0], weights[rows], valid_features, valid.buyer, shift)
 
     def _history(
         self,
-        ended: NDArray[np.float32],
+        features: NDArray[np.float32],
         labels: NDArray[np.int8],
         weights: NDArray[np.float64],
-        judged: NDArray[np.float32],
-        buyer: NDArray[np.int8],
+        valid_features: NDArray[np.float32],
+        valid_labels: NDArray[np.int8],
         shift: float,
-    ) -> list[dict[str, Any]]:
-        """Return each round's losses on ended sessions (train: at most 20,000, as balanced) and valid AUC."""
-        stride = -(-len(labels) // 20_000)
-        ended, labels, weights = ended[::stride], labels[::stride], weights[::stride]
-        rows = []
-        for number, (train_logits, valid_logits, auc) in enumerate(
-            zip(
-                self.booster._staged_raw_predict(ended),
-                self.booster._staged_raw_predict(judged),
-                self.booster.validation_score_[1:],
-                strict=True,
+    ) -> list[EpochMetrics]:
+        """Return each round's losses and valid AUC on ended sessions; `loss` is that of balanced train."""
+        stride = -(-len(labels) // MAX_HISTORY_ROWS)
+        features, labels, weights = features[::stride], labels[::stride], weights[::stride]
+        rounds = zip(
+            self.booster.staged_decision_function(features),
+            self.booster.staged_decision_function(valid_features),
+            self.booster.validation_score_[1:],
+            strict=True,
+        )
+        return [
+            EpochMetrics(
+                epoch=number,
+                loss=float(log_loss(labels, expit(logits), sample_weight=weights, labels=[0, 1])),
+                valid_loss=float(log_loss(valid_labels, expit(valid_logits + shift))),
+                valid_auc=float(auc),
             )
-        ):
-            rows.append(
-                {
-                    "epoch": number + 1,
-                    "loss": float(
-                        log_loss(labels, expit(train_logits[:, 0]), sample_weight=weights, labels=[0, 1])
-                    ),
-                    "valid_loss": float(log_loss(buyer, expit(valid_logits[:, 0] + shift))),
-                    "valid_auc": float(auc),
-                }
-            )
-        return rows
+            for number, (logits, valid_logits, auc) in enumerate(rounds, 1)
+        ]
 
     def logits(self, windows: Windows, steps: list[int]) -> NDArray[np.float64]:
         """Return the log odds of a purchase, float64 [len(steps), n]; see `Estimator.logits`."""
         out = np.full((len(steps), len(windows)), np.nan)
         for index, step in enumerate(steps):
             rows = np.flatnonzero(windows.lengths >= max(step, 1))
-            for start in range(0, len(rows), CHUNK):
-                part = rows[start : start + CHUNK]
+            for start in range(0, len(rows), CHUNK_ROWS):
+                part = rows[start : start + CHUNK_ROWS]
                 lengths = np.full(len(part), step) if step else windows.lengths[part]
                 features = self._features(windows, part, lengths, running=bool(step))
                 out[index, part] = self.booster.decision_function(features)
@@ -143,9 +137,10 @@ class Model(Estimator):
     def _features(
         self, windows: Windows, rows: NDArray[np.int64], steps: NDArray[np.int64], *, running: bool
     ) -> NDArray[np.float32]:
+        """Return the features of the first `steps` of each session, float32 [m, features]."""
         parts = [
-            aggregates(windows, Prefixes(rows[at : at + CHUNK], steps[at : at + CHUNK]), self.codes)
-            for at in range(0, len(rows), CHUNK)
+            aggregates(windows, Prefixes(rows[i : i + CHUNK_ROWS], steps[i : i + CHUNK_ROWS]), self.codes)
+            for i in range(0, len(rows), CHUNK_ROWS)
         ]
         flag = np.full((len(rows), 1), float(running and self.prefixes), np.float32)
         features = np.concatenate([np.concatenate(parts), flag], axis=1)
@@ -153,33 +148,39 @@ class Model(Estimator):
         return features
 
     def save(self, folder: Path) -> None:
-        """Write model.skops and aggregates.json into a folder."""
-        # What fitting leaves behind of its own: a scorer, and a method bound to the booster itself, in which
-        # skops would turn in circles. Neither is used to predict.
-        for name in ("_scorer", "_raw_predict"):
-            self.booster.__dict__.pop(name, None)
+        """Write model.skops and aggregates.json."""
+        drop_training_state(self.booster)
         skops.io.dump(self.booster, folder / "model.skops")
-        write_json(
-            folder / "aggregates.json", {"codes": self.codes, "blank": self.blank, "prefixes": self.prefixes}
+        AggregateFeatures(codes=self.codes, blank=self.blank, prefixes=self.prefixes).write(
+            folder / "aggregates.json"
         )
 
     @classmethod
-    def load(cls, folder: Path) -> "Model":
-        """Read what `save` wrote; raises `UserError` when the file holds other types than a booster's."""
-        untrusted = set(skops.io.get_untrusted_types(file=folder / "model.skops")) - set(TRUSTED)
-        if untrusted:
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; raises `UserError` when the file holds types that no booster has."""
+        file = folder / "model.skops"
+        if untrusted := sorted(set(skops.io.get_untrusted_types(file=file)) - set(TRUSTED_TYPES)):
             raise UserError(
-                f"{folder / 'model.skops'} holds {sorted(untrusted)[0]}, which no model of ours does. "
+                f"{file} holds {untrusted[0]}, which no model of this project contains. "
                 "Delete it and train again."
             )
-        described = read_json(folder / "aggregates.json")
+        features = AggregateFeatures.read(folder / "aggregates.json")
         model = cls.__new__(cls)
-        model.booster = skops.io.load(folder / "model.skops", trusted=list(TRUSTED))
-        model.codes, model.blank = described["codes"], described["blank"]
-        model.prefixes = described["prefixes"]
+        model.booster = skops.io.load(file, trusted=list(TRUSTED_TYPES))
+        model.codes, model.blank, model.prefixes = features.codes, features.blank, features.prefixes
         return model
 
 
-def _at_most(most: int, rows: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
-    """Return all rows, or so many of them, drawn, in their order."""
-    return rows if len(rows) <= most else np.sort(random.choice(rows, most, replace=False))
+def drop_training_state(booster: HistGradientBoostingClassifier) -> None:
+    """Delete the two private attributes that fitting leaves on a booster and that prediction does not use.
+
+    skops does not trust the scorer, and would recurse for ever into `_raw_predict`, a method bound to the
+    booster itself. A test fails when scikit-learn renames either.
+    """
+    for name in ("_scorer", "_raw_predict"):
+        vars(booster).pop(name, None)
+
+
+def _sample(count: int, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return all rows, or `count` of them drawn at random, in order."""
+    return rows if len(rows) <= count else np.sort(rng.choice(rows, count, replace=False))

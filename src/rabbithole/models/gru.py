@@ -1,4 +1,4 @@
-"""A gated recurrent unit that reads a session step by step."""
+"""A gated recurrent unit (GRU) that reads a session step by step."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,7 @@ from jax import Array
 
 from rabbithole.models.gru_layer import GruLayer
 from rabbithole.models.layers import EventEmbedding, StepHead
+from rabbithole.specs.training import NetworkSettings
 
 
 class Model(nnx.Module):
@@ -20,29 +21,26 @@ class Model(nnx.Module):
 
     def __init__(
         self,
+        settings: NetworkSettings,
         *,
-        embedding_width: int,
-        width: int,
-        layers: int,
-        dropout: float,
         sizes: dict[str, int],
         roots: Sequence[int],
+        length: int,  # noqa: ARG002 - all networks take the window's length; a recurrence does not need it
         outputs: int,
-        length: int,  # noqa: ARG002 - every network is told the window's length; a recurrence needs none
         rngs: nnx.Rngs,
     ) -> None:
-        self.embedding = EventEmbedding(embedding_width=embedding_width, sizes=sizes, roots=roots, rngs=rngs)
-        self.layers = nnx.List(
-            [GruLayer(width if n else self.embedding.features, width, rngs=rngs) for n in range(layers)]
-        )
-        self.dropout = nnx.Dropout(dropout, broadcast_dims=(0,))
+        self.embedding = EventEmbedding(settings.embedding_width, sizes=sizes, roots=roots, rngs=rngs)
+        width = settings.width
+        inputs = [self.embedding.features] + [width] * (settings.layers - 1)
+        self.layers = nnx.List([GruLayer(features, width, rngs=rngs) for features in inputs])
+        self.dropout = nnx.Dropout(settings.dropout, broadcast_dims=(0,))
         self.head = StepHead(width, width, outputs, rngs=rngs)
 
     def __call__(self, codes: Array, numbers: Array, key: Array | None = None) -> Array:
-        """Read int32 [batch, steps, 7], float32 [batch, steps, 2]; return float32 [batch, steps, outputs].
+        """Return logits, float32 [batch, steps, outputs], from codes and numbers.
 
-        Sessions begin at step 0; padding comes after them. With a `key`, units are dropped, the same ones at
-        all steps of a session.
+        codes: int32 [batch, steps, 7]; numbers: float32 [batch, steps, 2]. Sessions start at step 0, padding
+        follows them. With a `key`, dropout is on; its mask is the same at all steps of a session.
         """
         keys = jax.random.split(key, len(self.layers) + 1) if key is not None else None
 

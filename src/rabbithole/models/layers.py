@@ -1,4 +1,4 @@
-"""The shared event embedding: a step's nine fields become one vector."""
+"""Layers that all networks share: the embedding of an event's nine fields, and the output head."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,49 +17,57 @@ ITEM = CATEGORICAL.index("item")
 CATEGORY = CATEGORICAL.index("category")
 
 ONE_HOT_SIZE = 128
-"""Fields with at most so many codes are looked up by a product with one-hot rows."""
-
+"""Tables of at most so many codes are looked up by a product with one-hot rows."""
 
 KNOTS = tuple(step / 2 for step in range(-4, 5))
-"""Where a normalised number's hat functions have their peaks, half a deviation apart."""
+"""Peaks of the hat functions of a normalised number, half a standard deviation apart."""
+
+RUNNING = 0
+"""Column of the logit that a session still running after this step will buy."""
+
+ENDED = 1
+"""Column of the logit that a session which ended at this step holds a purchase."""
 
 
 class RowTable(nnx.Param):
-    """A table of which a step touches few rows; the training loop updates just those."""
+    """A table of which a step touches few rows; the train step updates only those."""
 
 
 class EventEmbedding(nnx.Module):
-    """One table per categorical field, the numeric fields beside, and whether the item is the step before's.
+    """Turns an event's fields into one vector.
 
-    The item takes `embedding_width` numbers; another field of n codes about sqrt(n), at most half of that.
-    A number comes as it is and as hat functions around `KNOTS` (a piecewise linear encoding: Gorishniy,
-    Rubachev and Babenko 2022, arXiv:2203.05556, section 3.2), as what it says is seldom linear; a missing
-    one is 0, with an indicator of 1. Where the shop has a tree of categories, `roots` holds the root above
-    each category code, and a table of roots stands beside that of categories: what few sessions tell of a
-    category, many tell of its root. `doubt` is added, number by number, to a scale of 1 where an item has
-    no code of its own (it is rare, unseen or missing): what holds of known items need not hold of these,
-    and there are too few to learn it field by field.
+    The vector holds an embedding of each categorical field, the numeric fields, and whether the item is that
+    of the step before. The item's embedding takes `embedding_width` numbers; that of another field with n
+    codes takes about sqrt(n), at most half of `embedding_width`.
+
+    A number enters as it is and as hat functions around `KNOTS` (a piecewise linear encoding: Gorishniy,
+    Rubachev and Babenko 2022, arXiv:2203.05556, section 3.2), as its effect is seldom linear. A missing
+    number is 0, with an indicator of 1.
+
+    With a category tree, `roots` holds the root of each category code. Roots have an embedding too: many
+    sessions teach that of a root, few that of a single category.
+
+    `doubt` is added to a scale of 1, number by number, where the item has no code of its own (rare, unseen
+    or missing). What holds for known items need not hold for these, and there are too few to learn it field
+    by field.
     """
 
     def __init__(
-        self, *, embedding_width: int, sizes: dict[str, int], roots: Sequence[int], rngs: nnx.Rngs
+        self, embedding_width: int, *, sizes: dict[str, int], roots: Sequence[int], rngs: nnx.Rngs
     ) -> None:
         self.roots = tuple(roots)
         self.fields = (*CATEGORICAL, "root") if roots else CATEGORICAL
         counts = sizes | {"root": max(roots, default=0) + 1}
         self.sizes = tuple(counts[field] for field in self.fields)
-        self.small = tuple(
-            index for index, size in enumerate(self.sizes) if size <= ONE_HOT_SIZE and index != ITEM
-        )
-        self.large = tuple(
-            index for index in range(len(self.sizes)) if index not in self.small and index != ITEM
-        )
+        fields = [index for index in range(len(self.sizes)) if index != ITEM]
+        self.small = tuple(index for index in fields if self.sizes[index] <= ONE_HOT_SIZE)
+        self.large = tuple(index for index in fields if self.sizes[index] > ONE_HOT_SIZE)
         widths = [
             embedding_width if index == ITEM else min(max(1, embedding_width // 2), round(size**0.5) + 1)
             for index, size in enumerate(self.sizes)
         ]
-        # All rows of a table begin nearly alike: what tells two values apart is what was learned of them,
-        # not the random numbers that they began with, by which the networks know train's sessions.
+        # All rows of a table start nearly equal. So two values differ by what was learned about them, not by
+        # random numbers, from which the networks would recognise train's sessions.
         tables = [
             (RowTable if index == ITEM else nnx.Param)(
                 jax.random.normal(rngs.params(), (size, width), jnp.float32)
@@ -72,41 +80,44 @@ class EventEmbedding(nnx.Module):
         self.doubt = nnx.Param(jnp.zeros(self.features))
 
     def __call__(self, codes: Array, numbers: Array, *, time_axis: int) -> Array:
-        """Read int32 [.., .., 7] and float32 [.., .., 2]; return float32 [.., .., features].
+        """Return vectors, float32 [.., .., features].
 
-        `time_axis` (0 or 1) is the axis of the steps. Steps of padding give vectors like any other: the
-        networks are causal and padding comes last, so that nothing reads them.
+        codes: int32 [.., .., 7]; numbers: float32 [.., .., 2]; time_axis: the axis of the steps, 0 or 1.
+        Padding gets vectors too. The networks are causal and padding comes last, so nothing reads them.
         """
-        # A product with one-hot rows has a product for derivative, where a gather has a slow scatter; and
-        # all small tables in one product, as narrow ones use a processor badly.
+        # The gradient of a product with one-hot rows is a product; that of a gather is a slow scatter. All
+        # small tables share one product, as narrow products use a processor badly.
         tables = [self.tables[field][...] for field in self.fields]
         if self.roots:
             roots = jnp.array(self.roots)[codes[..., CATEGORY]]
             codes = jnp.concatenate([codes, roots[..., None]], axis=-1)
-        hot = jnp.concatenate([jax.nn.one_hot(codes[..., i], self.sizes[i]) for i in self.small], axis=-1)
-        known = jnp.isfinite(numbers)
-        values = jnp.where(known, numbers, 0.0)
-        hats = jnp.maximum(0.0, 1 - jnp.abs(values[..., None] - jnp.array(KNOTS)) / (KNOTS[1] - KNOTS[0]))
-        item = codes[..., ITEM]
-        before = _shift(item, time_axis)
+        one_hot = jnp.concatenate([jax.nn.one_hot(codes[..., i], self.sizes[i]) for i in self.small], axis=-1)
+        present = jnp.isfinite(numbers)
+        values = jnp.where(present, numbers, 0.0)
+        distances = jnp.abs(values[..., None] - jnp.array(KNOTS)[None, None, None])
+        hats = jnp.maximum(0.0, 1 - distances / (KNOTS[1] - KNOTS[0])) * present[..., None].astype(
+            jnp.float32
+        )
+        items = codes[..., ITEM]
         parts = [
-            hot @ block_diag(*[tables[i] for i in self.small]),
+            one_hot @ block_diag(*[tables[i] for i in self.small]),
             *[tables[i][codes[..., i]] for i in self.large],
-            tables[ITEM][item],
+            tables[ITEM][items],
             values,
-            (hats * known[..., None]).reshape(*numbers.shape[:-1], -1),
-            (~known).astype(jnp.float32),
-            (item == before)[..., None].astype(jnp.float32),
+            hats.reshape(*numbers.shape[:-1], -1),
+            (~present).astype(jnp.float32),
+            (items == _previous(items, time_axis))[..., None].astype(jnp.float32),
         ]
-        uncoded = (item < FIRST_VALUE)[..., None]
-        return jnp.concatenate(parts, axis=-1) * (1 + uncoded * self.doubt[...])
+        uncoded = (items < FIRST_VALUE)[..., None].astype(jnp.float32)
+        return jnp.concatenate(parts, axis=-1) * (1 + uncoded * self.doubt[...][None, None])
 
 
-def _shift(item: Array, axis: int) -> Array:
-    """Return the item of the step before, -1 at the first."""
-    pad = [(0, 0), (0, 0)]
-    pad[axis] = (1, 0)
-    return jax.lax.slice_in_dim(jnp.pad(item, pad, constant_values=-1), 0, item.shape[axis], axis=axis)
+def _previous(items: Array, axis: int) -> Array:
+    """Return the item of the step before, -1 at the first step."""
+    padding = [(0, 0), (0, 0)]
+    padding[axis] = (1, 0)
+    padded = jnp.pad(items, padding, constant_values=-1)
+    return jax.lax.slice_in_dim(padded, 0, items.shape[axis], axis=axis)
 
 
 def large_tables(weights: Any) -> Any:
@@ -116,18 +127,10 @@ def large_tables(weights: Any) -> Any:
     )
 
 
-RUNNING = 0
-"""Column of the logit that a session still running after this step will buy."""
-
-ENDED = 1
-"""Column of the logit that a session which ended at this step holds a purchase."""
-
-
 class StepHead(nnx.Module):
-    """A hidden layer and the logits of each step, so that one pass judges every prefix.
+    """The output head of all networks: an MLP with one hidden layer, which returns logits at every step.
 
-    Asked who will buy, it has two outputs: which is read tells a running session from an ended one. Asked
-    what comes next, it has one for each class.
+    For the purchase target it returns two logits, `RUNNING` and `ENDED`; for the next event one per class.
     """
 
     def __init__(self, features: int, width: int, outputs: int, *, rngs: nnx.Rngs) -> None:
@@ -135,10 +138,10 @@ class StepHead(nnx.Module):
         self.logits = nnx.Linear(width, outputs, kernel_init=nnx.initializers.normal(0.02), rngs=rngs)
 
     def __call__(self, values: Array) -> Array:
-        """Read float32 [.., features]; return float32 [.., outputs]."""
+        """Return float32 [.., outputs] for float32 [.., features]."""
         return self.logits(nnx.gelu(self.hidden(values)))
 
     def init_output_bias(self, logits: NDArray[np.float32]) -> None:
-        """Let the first guess be these logits, float32 [outputs], whatever was seen."""
+        """Set the output bias, so that an untrained model predicts these logits, float32 [outputs]."""
         assert self.logits.bias is not None
         self.logits.bias[...] = jnp.asarray(logits)

@@ -1,22 +1,24 @@
 """Models by name: `gru` is the class `Model` of `rabbithole.models.gru`.
 
-Found by import when asked for, so that a model costs one file and no model's code counts as another's.
+A model is imported only when it is asked for. So a model costs one file, and its code is part of no other
+model's digest.
 """
 
 import importlib
-from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rabbithole.artifacts.training import EpochMetrics
 from rabbithole.errors import UserError
+from rabbithole.specs.training import TreesSettings
 from rabbithole.windows.arrays import Windows
 
 
 def model_class(name: str) -> Any:
-    """Return the class of a model; `UserError` for a name that has none."""
+    """Return the class of a model; raises `UserError` for an unknown name."""
     module = f"rabbithole.models.{name}"
     try:
         return importlib.import_module(module).Model
@@ -28,38 +30,33 @@ def model_class(name: str) -> Any:
     raise UserError(f"models.{name}: there is no class Model in src/rabbithole/models/{name}.py")
 
 
-class Estimator(ABC):
-    """A model with a fit of its own."""
+@runtime_checkable
+class Estimator(Protocol):
+    """A model that fits itself. All other models are networks, which `training.trainer` trains."""
 
-    @classmethod
-    @abstractmethod
-    def build(cls, *, settings: dict[str, Any], seed: int) -> "Estimator":
-        """Return an unfitted model."""
+    def __init__(self, settings: TreesSettings, *, seed: int) -> None:
+        """Create an unfitted model."""
 
-    @abstractmethod
     def fit(
         self, train: Windows, weights: NDArray[np.float64], valid: Windows, *, prefixes: bool, shift: float
-    ) -> list[dict[str, Any]]:
-        """Fit on sessions with weights, float64 [n] (0: leave out); stop early on the AUC of `valid`.
+    ) -> list[EpochMetrics]:
+        """Fit on weighted sessions, and stop early on the AUC of `valid`; return the metrics of each round.
 
-        With `prefixes` it learns from each session's beginnings too, as from sessions still running.
-        Returns, for each round, `epoch`, `loss`, `valid_loss` and `valid_auc`; `shift` is what makes log odds
-        natural ones, for the valid loss alone.
+        weights: float64 [n], 0 leaves a session out; prefixes: whether to learn from every session's
+        prefixes too, as from running sessions; shift: turns the log odds into those of the natural share of
+        buyers. It is used for the valid loss alone.
         """
 
-    @abstractmethod
     def logits(self, windows: Windows, steps: list[int]) -> NDArray[np.float64]:
-        """Return the log odds of a purchase, as trained (not shifted), float64 [len(steps), n].
+        """Return the log odds of a purchase, as fitted (not shifted), float64 [len(steps), n].
 
-        Step 0 is the ended session; k the session still running after its first k steps, NaN where it is
-        shorter.
+        Step 0 is the ended session. Step k is the session still running after its first k steps, NaN for
+        shorter sessions.
         """
 
-    @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write what was fitted into a folder, which is there."""
+        """Write the fitted model into an existing folder."""
 
     @classmethod
-    @abstractmethod
-    def load(cls, folder: Path) -> "Estimator":
-        """Read what `save` wrote; nothing in the file is run."""
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote, without running any code from the file."""

@@ -1,1 +1,1 @@
-"""Balancing, batches, the loop of every training, and scoring."""
+"""Trains the models on windows, keeps the state of running trainings, and scores sessions."""

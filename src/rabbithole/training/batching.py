@@ -1,6 +1,5 @@
-"""Batches of sessions of like length: few static shapes, little padding, all fixed by seed and epoch."""
+"""Batches of sessions of similar length: few static shapes, little padding, all fixed by seed and epoch."""
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,26 +7,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rabbithole.windows.arrays import Windows
-from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, PADDING, RARE, UNSEEN
+from rabbithole.windows.fields import FIRST_VALUE, PADDING
 
 FULL_BATCH_STEPS = 4
-"""Up to so many steps a batch holds `batch_size` sessions; above, as many steps as that makes: 4,096 with the
-default, whose arrays still fit a core's cache (twice as many take three times as long)."""
+"""A batch of at most so many steps holds `batch_size` sessions. A longer one holds fewer, so that sessions
+times steps stay the same: 4,096 with the default, whose arrays fit a core's cache (twice as many take three
+times as long)."""
 
 MIN_BATCH_SIZE = 32
-"""Sessions that a batch is not made smaller than where an epoch has few."""
+"""A small train split never makes batches smaller than this."""
 
 MANY_SESSIONS = 250_000
-"""Sessions to learn from that make a compilation (some seconds) cheaper than the padding that it saves."""
+"""With so many train sessions, compiling a shape (some seconds) costs less than the padding that it saves."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The static shape of a batch: its sessions, and the steps of each."""
+
+    sessions: int
+    steps: int
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Which sessions lie side by side, padded at the end to one length.
+    """Sessions side by side, padded at the end to the same length.
 
-    Arrays of NumPy, or of JAX where it is laid out on an accelerator (int32 there).
-    rows: int64 [batch], the sessions' numbers, -1 for a place that is empty; lengths: int32 [batch], 0 there;
-    steps: int64 [batch, steps], the number of each step among all of the windows', -1 for padding.
+    The arrays are NumPy's, or JAX's where an accelerator lays the batch out (all int32 there).
+    rows: int64 [batch], the sessions' indices, -1 for an empty place; lengths: int32 [batch], 0 for an empty
+    place; steps: int64 [batch, steps], the index of each step among those of all windows, -1 for padding.
     """
 
     rows: Any
@@ -35,19 +43,16 @@ class Batch:
     steps: Any
 
 
-@dataclass(frozen=True)
-class Shape:
-    """A static shape: so many sessions of at most so many steps."""
-
-    sessions: int
-    steps: int
+def make_rng(*numbers: int) -> np.random.Generator:
+    """Return a generator that depends only on these numbers (seed, epoch, batch, ...)."""
+    return np.random.default_rng(list(numbers))
 
 
 def batch_shapes(*, length: int, batch_size: int, sessions: int = MANY_SESSIONS) -> list[Shape]:
     """Return the shapes of all batches, shortest first: 1, 2, 4, 8, ... steps, last the window's `length`.
 
-    Each costs a compilation, and few sessions are long: there is none between half of `length` and it, and
-    where there are few `sessions` to learn from, only 1, 4, 16, ...
+    Each shape costs a compilation, and long sessions are few. So there is no shape between half of `length`
+    and `length`, and with few `sessions` to train on there are only 1, 4, 16, ... steps.
     """
     factor = 2 if sessions >= MANY_SESSIONS else 4
     steps = [1]
@@ -64,25 +69,39 @@ def plan_batches(
     shapes: list[Shape],
     rng: np.random.Generator | None = None,
 ) -> list[tuple[Shape, NDArray[np.int64]]]:
-    """Divide sessions into batches: each its shape and the numbers of its sessions, int64 [at most sessions].
+    """Divide sessions into batches; return each batch's shape and sessions, int64 [at most shape.sessions].
 
-    lengths: int64 [n] of all sessions; rows: those to use, a session as often as it is named. With `rng`,
-    which sessions share a batch and the order of the batches are drawn; without, they follow `rows`.
+    lengths: int64 [n] of all sessions; rows: the sessions to use, which may repeat. With `rng`, the sessions
+    of a batch and the order of batches are random. Without, they follow `rows`.
     """
     if rng is not None:
         rows = rng.permutation(rows)
-    # A stable sort by shape keeps the order of `rows` within each.
-    kind = np.searchsorted([shape.steps for shape in shapes], lengths[rows]).astype(np.uint8)
-    rows = rows[np.argsort(kind, kind="stable")]
-    counts = np.bincount(kind, minlength=len(shapes))
-    batches = []
-    for shape, group in zip(shapes, np.split(rows, np.cumsum(counts)[:-1]), strict=True):
-        batches += [
-            (shape, group[start : start + shape.sessions]) for start in range(0, len(group), shape.sessions)
-        ]
+    # A stable sort by shape keeps the order of `rows` within each shape.
+    shape_index = np.searchsorted([shape.steps for shape in shapes], lengths[rows]).astype(np.uint8)
+    rows = rows[np.argsort(shape_index, kind="stable")]
+    counts = np.bincount(shape_index, minlength=len(shapes))
+    batches = [
+        (shape, group[start : start + shape.sessions])
+        for shape, group in zip(shapes, np.split(rows, np.cumsum(counts)[:-1]), strict=True)
+        for start in range(0, len(group), shape.sessions)
+    ]
     if rng is not None:
         batches = [batches[index] for index in rng.permutation(len(batches))]
     return batches
+
+
+def choose_batch_size(
+    lengths: NDArray[np.int64], rows: NDArray[np.int64], *, length: int, batch_size: int, min_batches: int
+) -> tuple[int, list[Shape]]:
+    """Return the batch size and the shapes of all batches for an epoch of `rows`.
+
+    The batch size is halved while the epoch has fewer than `min_batches` batches.
+    """
+    while True:
+        shapes = batch_shapes(length=length, batch_size=batch_size, sessions=len(lengths))
+        if batch_size < 2 * MIN_BATCH_SIZE or len(plan_batches(lengths, rows, shapes)) >= min_batches:
+            return batch_size, shapes
+        batch_size //= 2
 
 
 def make_batch(windows: Windows, rows: NDArray[np.int64], shape: Shape) -> Batch:
@@ -91,28 +110,28 @@ def make_batch(windows: Windows, rows: NDArray[np.int64], shape: Shape) -> Batch
 
 
 def pad_rows(rows: NDArray[np.int64], places: int) -> NDArray[np.int64]:
-    """Return sessions' numbers, followed by -1 for the places that are left."""
-    filled = np.full(places, -1, np.int64)
-    filled[: len(rows)] = rows
-    return filled
+    """Return the sessions' indices, with -1 for the remaining places."""
+    padded = np.full(places, -1, np.int64)
+    padded[: len(rows)] = rows
+    return padded
 
 
 def layout_steps(offsets: Any, rows: Any, step: Any) -> Batch:
-    """Lay sessions out side by side; arrays are NumPy's, or JAX's where that is done on an accelerator.
+    """Lay sessions out side by side, with NumPy arrays or, on an accelerator, with JAX arrays.
 
-    offsets: int [n + 1], where the sessions' steps begin; rows: int [batch], -1 for a place that is empty;
-    step: 0, 1, ..., int [steps]; an array, whose length a compiled program knows.
+    offsets: int [n + 1], the start of each session's steps; rows: int [batch], -1 for an empty place;
+    step: int [steps], 0, 1, ..., an array, so that a compiled program knows its length.
     """
     xp = offsets.__array_namespace__()
     starts = offsets[rows]
-    # An empty place counts from the last offset back to the first.
+    # An empty place starts at the last offset and ends at the first: its length would be negative.
     lengths = (offsets[rows + 1] - starts).clip(0)
-    steps = xp.where(step < lengths[:, None], starts[:, None] + step, -1)
+    steps = xp.where(step[None] < lengths[:, None], starts[:, None] + step[None], -1)
     return Batch(rows, lengths.astype(np.int32), steps)
 
 
 def pad_batch(batch: Batch, multiple: int) -> Batch:
-    """Return a batch with as many more empty places as make their number a multiple."""
+    """Return the batch with empty places added, up to a multiple of `multiple`."""
     missing = -len(batch.rows) % multiple
     if missing == 0:
         return batch
@@ -123,26 +142,12 @@ def pad_batch(batch: Batch, multiple: int) -> Batch:
     )
 
 
-def choose_batch_size(
-    lengths: NDArray[np.int64], rows: NDArray[np.int64], *, length: int, batch_size: int, fewest: int
-) -> tuple[int, list[Shape]]:
-    """Return the sessions of a batch, and the shapes of all batches, for an epoch of these `rows`.
-
-    `batch_size`, or half of it, a quarter, ... where the epoch would have less than `fewest` batches.
-    """
-    while True:
-        kinds = batch_shapes(length=length, batch_size=batch_size, sessions=len(lengths))
-        if batch_size < 2 * MIN_BATCH_SIZE or len(plan_batches(lengths, rows, kinds)) >= fewest:
-            return batch_size, kinds
-        batch_size //= 2
-
-
 def gather_steps(windows: Windows, batch: Batch) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return the codes of a batch, int32 [batch, steps, 7], and its numbers, float32 [batch, steps, 2].
+    """Return a batch's codes, int32 [batch, steps, 7], and numbers, float32 [batch, steps, 2].
 
-    Padding has the code PADDING and the numbers 0.
+    Padding has the code PADDING and the number 0.
     """
-    # "clip" sends the -1 of padding somewhere, and spares the copy that a check of bounds would make.
+    # "clip" sends the -1 of padding to step 0, and saves the copy that a bounds check makes.
     codes = np.take(windows.codes, batch.steps, axis=0, mode="clip")
     numbers = np.take(windows.numbers, batch.steps, axis=0, mode="clip")
     padding = (batch.steps < 0)[..., None]
@@ -151,80 +156,19 @@ def gather_steps(windows: Windows, batch: Batch) -> tuple[NDArray[np.int32], NDA
     return codes, numbers
 
 
-def make_rng(*numbers: int) -> np.random.Generator:
-    """Return a generator that depends on these numbers alone (seed, epoch, batch, ...)."""
-    return np.random.default_rng(list(numbers))
-
-
 def distinct_codes(codes: NDArray[np.int32], size: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
-    """Return the distinct codes, and each code as its place among them.
+    """Return the distinct codes, int32 [m], and the index of each code among them.
 
-    codes: int32 [..], below `size`. Codes below `FIRST_VALUE` stand for no value; they are always among the
-    distinct ones, and so keep their places. The first array's length is fixed by the number of codes and
-    `size`; it is filled up with `size`, which is no code.
+    codes: int32 [..], below `size`. Codes below `FIRST_VALUE` stand for no value. They are always among the
+    distinct codes, and so keep their indices. The length m depends only on the number of codes and `size`;
+    the rest of the array is filled with `size`, which is no code.
     """
     present = np.zeros(size, bool)
     present[codes] = True
     present[:FIRST_VALUE] = True
-    found = np.flatnonzero(present)
-    place = np.empty(size, np.int32)
-    place[found] = np.arange(len(found), dtype=np.int32)
+    distinct = np.flatnonzero(present)
+    index = np.empty(size, np.int32)
+    index[distinct] = np.arange(len(distinct), dtype=np.int32)
     padded = np.full(min(codes.size + FIRST_VALUE, size), size, np.int32)
-    padded[: len(found)] = found
-    return padded, place[codes]
-
-
-ITEM = CATEGORICAL.index("item")
-
-RARE_AS_UNSEEN = 0.5
-"""Share of rare items shown as unseen. An item that train never held is most like one that it held once or
-twice (Good 1953, The population frequencies of species): of test's items, most rare ones are unseen."""
-
-
-def drop_events(batch: Batch, chance: Any, share: float) -> Batch:
-    """Return a batch without a share of its events; arrays are NumPy's or JAX's.
-
-    chance: float [batch, steps], evenly drawn from 0 to 1. The last event of a session stays, as it is where
-    the session ended. The times between the events that remain are left as they were.
-    """
-    xp = batch.steps.__array_namespace__()
-    inside = batch.steps >= 0
-    last = np.arange(inside.shape[1]) == batch.lengths[:, None] - 1
-    kept = inside & ((chance >= share) | last)
-    # A stable sort moves what is dropped behind what is kept, in order.
-    order = xp.argsort(~kept, axis=1, stable=True)
-    steps = xp.take_along_axis(xp.where(kept, batch.steps, -1), order, 1)
-    return Batch(batch.rows, kept.sum(1).astype(np.int32), steps)
-
-
-def mask_codes(codes: NDArray[np.int32], rng: np.random.Generator, share: float) -> NDArray[np.int32]:
-    """Return codes, int32 [.., 7], of which a share is replaced by "unseen"; padding stays.
-
-    Each field of each step by itself, so that the embedding of "unseen" learns; where the share is above 0,
-    half of the rare items are replaced too.
-    """
-    # As many places as the share makes, drawn with repeats: far fewer draws than one a code.
-    codes = codes.copy()
-    flat = codes.reshape(-1)
-    places = rng.integers(0, flat.size, rng.binomial(flat.size, share))
-    flat[places[flat[places] != PADDING]] = UNSEEN
-    rare = np.flatnonzero(flat[ITEM :: len(CATEGORICAL)] == RARE)
-    hidden = rare[rng.random(len(rare)) < RARE_AS_UNSEEN] if share > 0 else rare[:0]
-    flat[hidden * len(CATEGORICAL) + ITEM] = UNSEEN
-    return codes
-
-
-def augment_windows(
-    windows: Windows, rng: np.random.Generator, *, unseen_share: float, event_dropout: float
-) -> Windows:
-    """Do the same to all sessions of a split at once, for models that go through them as they are."""
-    if event_dropout > 0:
-        kept = rng.random(len(windows.codes)) >= event_dropout
-        kept[windows.offsets[1:] - 1] = True
-        offsets = np.concatenate(
-            [[0], np.cumsum(np.add.reduceat(kept.astype(np.int64), windows.offsets[:-1]))]
-        )
-        windows = dataclasses.replace(
-            windows, offsets=offsets, codes=windows.codes[kept], numbers=windows.numbers[kept]
-        )
-    return dataclasses.replace(windows, codes=mask_codes(windows.codes, rng, unseen_share))
+    padded[: len(distinct)] = distinct
+    return padded, index[codes]

@@ -1,6 +1,5 @@
-"""What a training has come to so far, and goes on from."""
+"""Trained networks on disk, and the resumable state of running trainings."""
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -16,32 +15,35 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax import Array
 
+from rabbithole.artifacts.training import ModelDescription, ResumeFiles, ResumeProgress
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import atomic_write, read_json, remove, sha256_of, write_json
+from rabbithole.io.atomic import atomic_write, remove, sha256_of
 from rabbithole.training.loop import TrainingProgress
 from rabbithole.training.mesh import assert_same_on_all_hosts, is_primary
 
 WEIGHTS = "weights"
 CARRIED = ("encoder.json", "prices.parquet")
+"""Files of the windows folder that encode new sessions."""
+
+ARRAYS, PROGRESS, FILES = "arrays", "progress.json", "files.json"
+
+EPOCH_SECONDS = 10.0
+"""No state is saved at the end of an epoch within so many seconds of the last one: saving takes a tenth of a
+second or more."""
 
 
-def write_description(folder: Path, windows: Path, description: dict[str, Any]) -> None:
-    """Write model.json and copy what encodes new sessions; the folder is made if it is not there."""
+def write_description(folder: Path, windows: Path, description: ModelDescription) -> None:
+    """Write model.json, and copy the files that encode new sessions; create the folder if necessary."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "model.json", description)
+    description.write(folder / "model.json")
     for name in CARRIED:
         if (windows / name).exists():
             shutil.copyfile(windows / name, folder / name)
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """Read model.json; `UserError` when it is not there."""
-    if not (folder / "model.json").exists():
-        raise UserError(
-            f"{folder} holds no trained model (model.json is missing). Delete it and train again."
-        )
-    description: dict[str, Any] = read_json(folder / "model.json")
-    return description
+def read_description(folder: Path) -> ModelDescription:
+    """Read a checkpoint's model.json; raises `UserError` where it is missing or of another version."""
+    return ModelDescription.read(folder / "model.json")
 
 
 def save_weights(folder: Path, weights: Any, table: Array) -> None:
@@ -50,133 +52,124 @@ def save_weights(folder: Path, weights: Any, table: Array) -> None:
 
 
 def load_weights(folder: Path, weights: Any, table: Array) -> tuple[Any, Array]:
-    """Read what `save_weights` wrote; the arguments give structure, shapes and types.
+    """Read a network's weights; the arguments give structure, shapes and types.
 
-    Raises `UserError` when the network had other weights then.
+    Raises `UserError` when the saved network had other weights.
     """
     try:
-        restored: tuple[Any, Array] = load_arrays(folder / WEIGHTS, (weights, table))
+        loaded: tuple[Any, Array] = load_arrays(folder / WEIGHTS, (weights, table))
     except ValueError as error:
         raise UserError(
             f"{folder} was written by another version, whose network had other weights: train it again."
         ) from error
-    return restored
+    return loaded
 
 
 def save_arrays(folder: Path, tree: Any) -> None:
-    """Write a tree of arrays as one flat mapping from a name to an array."""
+    """Write a tree of arrays as one flat mapping from names to arrays."""
     with _checkpointer() as checkpointer:
-        checkpointer.save(folder.absolute(), jax.tree.map(np.asarray, _flat(tree)))
+        checkpointer.save(folder.absolute(), jax.tree.map(np.asarray, _flatten(tree)))
         checkpointer.wait_until_finished()
 
 
 def load_arrays(folder: Path, tree: Any) -> Any:
-    """Read what `save_arrays` wrote; `tree` gives structure and shapes, ValueError where they differ."""
-    # As plain arrays: for arrays that orbax has placed, XLA would not find what training compiled.
-    target = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in _flat(tree).items()}
+    """Read a tree of arrays; `tree` gives structure and shapes. Raises ValueError where they differ."""
+    # As NumPy arrays: XLA would compile again for arrays that orbax has placed on devices.
+    target = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in _flatten(tree).items()}
     with _checkpointer() as checkpointer:
-        found = checkpointer.restore(folder.absolute(), target)
-    # It says nothing of another shape.
-    if wrong := [name for name, leaf in target.items() if found[name].shape != leaf.shape]:
+        loaded = checkpointer.restore(folder.absolute(), target)
+    # orbax does not check shapes.
+    if wrong := [name for name, leaf in target.items() if loaded[name].shape != leaf.shape]:
         raise ValueError(f"{folder}: {wrong[0]} has another shape")
-    return jax.tree.unflatten(jax.tree.structure(tree), [jnp.array(found[name]) for name in target])
+    return jax.tree.unflatten(jax.tree.structure(tree), [jnp.array(loaded[name]) for name in target])
 
 
 def _checkpointer() -> ocp.StandardCheckpointer:
-    """Return a checkpointer that waits for no other process, where several train."""
-    alone = ocp.options.MultiprocessingOptions(
+    """Return a checkpointer that does not wait for other processes of the same training."""
+    options = ocp.options.MultiprocessingOptions(
         primary_host=jax.process_index(),
         active_processes={jax.process_index()},
         barrier_sync_key_prefix="alone",
     )
-    return ocp.StandardCheckpointer(multiprocessing_options=alone)
+    return ocp.StandardCheckpointer(multiprocessing_options=options)
 
 
-def _flat(tree: Any) -> dict[str, Array]:
+def _flatten(tree: Any) -> dict[str, Array]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-ARRAYS, PROGRESS, FILES = "arrays", "progress.json", "files.json"
-
-EPOCH_SECONDS = 10.0
-"""The end of an epoch is passed over so soon after the last save, which takes a tenth of a second or more."""
-
-
-def settings_digest(*made_of: Any) -> str:
-    """Return a name, 16 hex digits, for all that the state of a training depends on (values for JSON)."""
-    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+def settings_digest(*values: Any) -> str:
+    """Return 16 hex digits for everything that a training's state depends on (values that JSON can hold)."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class ResumeCheckpoints:
-    """The states kept of one training: there is one on disk, two for a moment, none when it has ended."""
+    """The saved states of one training: usually one on disk, for a moment two, none after its end."""
 
     def __init__(self, folder: Path, *, minutes: float) -> None:
         self.folder, self.seconds = folder, 60 * minutes
-        self.saved = time.monotonic()
+        self.last_save = time.monotonic()
 
-    def load(self, state: TrainingProgress) -> TrainingProgress | None:
-        """Return the newest state that is whole, or None; `state` gives structure, shapes and types."""
-        kept = next(filter(_is_whole, sorted(self.folder.glob("[0-9]*"), reverse=True)), None)
-        found = None
-        if kept is not None:
-            train_state, best = load_arrays(kept / ARRAYS, (state.state, state.best))
-            found = TrainingProgress(state=train_state, best=best, **read_json(kept / PROGRESS))
-        # Last, so that the first task removes nothing that another still reads.
-        assert_same_on_all_hosts(kept.name if kept else "")
-        return found
+    def load(self, progress: TrainingProgress) -> TrainingProgress | None:
+        """Return the newest complete state, or None; `progress` gives structure, shapes and types."""
+        newest = next(filter(_is_complete, sorted(self.folder.glob("[0-9]*"), reverse=True)), None)
+        loaded = None
+        if newest is not None:
+            state, best = load_arrays(newest / ARRAYS, (progress.state, progress.best))
+            saved = ResumeProgress.read(newest / PROGRESS)
+            loaded = TrainingProgress(state=state, best=best, **saved.model_dump())
+        # At the end, so that the primary process removes nothing that another one still reads.
+        assert_same_on_all_hosts(newest.name if newest else "")
+        return loaded
 
-    def keep(self, state: TrainingProgress) -> None:
-        """Save the state if it is time to; must be called after each batch and each epoch.
+    def keep(self, progress: TrainingProgress) -> None:
+        """Save the state if enough time has passed; to be called after each batch and each epoch.
 
-        Of several processes that train together, the first one saves.
+        Of several processes that train together, the primary one saves.
         """
-        wait = min(self.seconds, EPOCH_SECONDS) if state.batch == 0 else self.seconds
-        if is_primary() and time.monotonic() - self.saved >= wait:
-            self.save(state)
-            self.saved = time.monotonic()
+        wait = min(self.seconds, EPOCH_SECONDS) if progress.batch == 0 else self.seconds
+        if is_primary() and time.monotonic() - self.last_save >= wait:
+            self.save(progress)
+            self.last_save = time.monotonic()
 
-    def save(self, state: TrainingProgress) -> None:
-        """Write the state, and remove older ones once it can't be lost, not by a loss of power either."""
-        progress = {
-            field.name: getattr(state, field.name)
-            for field in dataclasses.fields(state)
-            if field.name not in ("state", "best")
-        }
-        newest = self.folder / f"{state.epoch:05d}-{state.batch:08d}"
+    def save(self, progress: TrainingProgress) -> None:
+        """Write the state, then remove older ones once not even a power failure can lose the new one."""
+        fields = {name: getattr(progress, name) for name in ResumeProgress.model_fields}
+        newest = self.folder / f"{progress.epoch:05d}-{progress.batch:08d}"
         with atomic_write(newest) as temporary:
-            save_arrays(temporary / ARRAYS, (state.state, state.best))
-            write_json(temporary / PROGRESS, progress)
-            write_json(temporary / FILES, _digests(temporary))
+            save_arrays(temporary / ARRAYS, (progress.state, progress.best))
+            ResumeProgress.model_validate(fields).write(temporary / PROGRESS)
+            ResumeFiles(digests=_digests(temporary)).write(temporary / FILES)
             for path in (*temporary.rglob("*"), temporary):
-                _to_disk(path)
+                _sync_to_disk(path)
         for path in (self.folder, *self.folder.parents[:2]):
-            _to_disk(path)
+            _sync_to_disk(path)
         for path in self.folder.iterdir():
             if path != newest:
                 remove(path)
 
     def remove(self) -> None:
-        """Remove all of them, and the folder of all trainings if this was the last."""
+        """Remove all states, and the parent folder if this training was the last one in it."""
         remove(self.folder)
         with suppress(OSError):
             self.folder.parent.rmdir()
 
 
-def _is_whole(kept: Path) -> bool:
-    """Return whether a state's files are those that were written."""
+def _is_complete(state: Path) -> bool:
+    """Return whether a saved state holds exactly the files that were written."""
     try:
-        return bool(read_json(kept / FILES) == _digests(kept))
-    except (OSError, ValueError):
+        return ResumeFiles.read(state / FILES).digests == _digests(state)
+    except (OSError, UserError):
         return False
 
 
-def _digests(kept: Path) -> dict[str, str]:
-    """Return the sha256 of each file of a state."""
-    files = (path for path in kept.rglob("*") if path.is_file() and path != kept / FILES)
-    return {str(path.relative_to(kept)): sha256_of(path) for path in files}
+def _digests(state: Path) -> dict[str, str]:
+    """Return the sha256 of each file of a saved state."""
+    files = (path for path in state.rglob("*") if path.is_file() and path != state / FILES)
+    return {str(path.relative_to(state)): sha256_of(path) for path in files}
 
 
-def _to_disk(path: Path) -> None:
+def _sync_to_disk(path: Path) -> None:
     """Wait until a file, or a folder's list of files, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

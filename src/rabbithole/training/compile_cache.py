@@ -1,4 +1,4 @@
-"""What XLA compiled is kept between runs: a rerun finds what the last run made."""
+"""Keeps what XLA compiles between runs, so that a rerun compiles nothing again."""
 
 import hashlib
 import os
@@ -6,32 +6,33 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-LARGEST = 2**30
-"""Bytes that the cache may take; what was not used longest goes first."""
+MAX_CACHE_BYTES = 2**30
+"""Bytes that the cache may take; what was not used for longest is deleted first."""
 
 
 def enable_compile_cache() -> None:
-    """Let JAX keep what it compiles in the user's cache folder; must come before JAX is imported.
+    """Let JAX keep compiled programs in the user's cache folder; to be called before JAX is imported.
 
-    A folder a kind of processor: the code is for this machine's alone, and a home folder may be shared by
-    many. JAX's own environment variables win; a folder that can't be written is passed over.
+    Each kind of processor has its own folder, as programs run only on the kind that they were compiled for,
+    and several machines may share a home folder. JAX's own environment variables take precedence. Without
+    write access, nothing is cached.
     """
-    folder = user_cache_path("rabbithole") / "compiled" / _processor()
+    folder = user_cache_path("rabbithole") / "compiled" / _processor_digest()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return
     if os.access(folder, os.W_OK):
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
-        os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(LARGEST))
+        os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(MAX_CACHE_BYTES))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 
 
-def _processor() -> str:
-    """Return a name for what this machine's processor can do."""
+def _processor_digest() -> str:
+    """Return 12 hex digits for the processor's model and features."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         lines = []
-    told = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
+    features = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+    return hashlib.sha256("\n".join(features).encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""What training and scoring read of a windows folder."""
+"""Reads what training and scoring need from a windows folder."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rabbithole.artifacts.data import EncoderFile, WindowsManifest
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import read_json
-from rabbithole.io.manifests import read_manifest
 from rabbithole.io.parts import data_files
 from rabbithole.windows.arrays import Windows, read_windows, take
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
@@ -18,8 +17,8 @@ from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
 class Encoding:
     """How steps were encoded.
 
-    sizes: the number of codes of each field; length: the window's steps; roots: the root of the category tree
-    above each category code, 0 where there is none, empty where there is no tree.
+    sizes: the number of codes of each field; length: the window's steps; roots: the category tree's root of
+    each category code, 0 where there is none, empty without a tree.
     """
 
     sizes: dict[str, int]
@@ -28,16 +27,16 @@ class Encoding:
 
 
 def read_encoding(windows: Path) -> Encoding:
-    """Check a windows folder's manifest and read how it was encoded."""
-    read_manifest(windows)
-    encoder = read_json(windows / "encoder.json")
-    sizes = {field: int(encoder["sizes"][field]) for field in CATEGORICAL}
-    roots = [0] * FIRST_VALUE * bool(encoder["roots"]) + encoder["roots"]
-    return Encoding(sizes, int(encoder["length"]), roots)
+    """Check a windows folder's manifest and read how the windows were encoded."""
+    WindowsManifest.of(windows)
+    encoder = EncoderFile.read(windows / "encoder.json")
+    sizes = {field: encoder.sizes[field] for field in CATEGORICAL}
+    roots = [0] * FIRST_VALUE + encoder.roots if encoder.roots else []
+    return Encoding(sizes, encoder.length, roots)
 
 
 def read_split(windows: Path, split: str, encoding: Encoding) -> Windows:
-    """Read one split; `UserError` when a code or a length is beyond what the encoder says."""
+    """Read one split; raises `UserError` when a code or a length does not fit the encoding."""
     return _checked(read_windows(data_files(windows / split)), windows / split, encoding)
 
 
@@ -50,32 +49,32 @@ def read_parts(windows: Path, split: str, encoding: Encoding) -> Iterator[Window
 def read_from_start(windows: Path, split: str, encoding: Encoding) -> Iterator[Windows]:
     """Read each session of valid or test from its first event on, part by part.
 
-    Of sessions longer than the window these are the first `length` events, not the last.
+    Sessions longer than the window come with their first `length` events, not with their last.
     """
     for part in read_parts(windows, split, encoding):
         yield take(part, np.flatnonzero(part.events <= encoding.length))
-    yield from read_parts(windows, f"{split}_beginnings", encoding)
+    yield from read_parts(windows, f"{split}_prefixes", encoding)
 
 
-def _checked(found: Windows, place: Path, encoding: Encoding) -> Windows:
-    if len(found) == 0:
-        return found
-    if found.lengths.min() < 1 or found.lengths.max() > encoding.length:
-        raise UserError(f"{place}: a session has no step or more than {encoding.length}.")
-    for index, field in enumerate(CATEGORICAL):
-        if found.codes[:, index].max() >= encoding.sizes[field]:
-            raise UserError(f"{place}: a code of {field!r} is beyond its vocabulary's size.")
-    return found
-
-
-def refuse_one_class(windows: Windows, split: str) -> None:
-    """Raise `UserError` for a split that holds no buyer, or nobody else."""
+def require_both_classes(windows: Windows, split: str) -> None:
+    """Raise `UserError` for a split without buyers or without non-buyers."""
     buyers = int(windows.buyer.sum())
     if 0 < buyers < len(windows):
         return
-    lack = "no buyer" if buyers == 0 else "nobody but buyers"
-    need = "train needs both to learn from" if split == "train" else f"AUC on {split} needs both"
+    lack = "no buyer" if buyers == 0 else "only buyers"
+    need = "training needs both classes" if split == "train" else f"AUC on {split} needs both classes"
     raise UserError(
-        f"{split} has {len(windows):,} sessions and {lack}; {need}. Take more sessions, or other shares; "
-        "and see that the log holds purchases."
+        f"{split} has {len(windows):,} sessions and {lack}; {need}. Take more sessions or other shares, "
+        "and check that the log contains purchases."
     )
+
+
+def _checked(windows: Windows, path: Path, encoding: Encoding) -> Windows:
+    if len(windows) == 0:
+        return windows
+    if windows.lengths.min() < 1 or windows.lengths.max() > encoding.length:
+        raise UserError(f"{path}: a session has no step or more than {encoding.length}.")
+    for index, field in enumerate(CATEGORICAL):
+        if windows.codes[:, index].max() >= encoding.sizes[field]:
+            raise UserError(f"{path}: a code of {field!r} is not below its vocabulary's size.")
+    return windows

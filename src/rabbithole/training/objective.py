@@ -1,86 +1,88 @@
-"""What a network is trained for: its outputs, its loss, and how valid is judged.
+"""What a network is trained for: its targets, its loss, and its metrics on valid.
 
-Found by name when asked for, as models are, so that no task's code counts as another's.
+An objective is imported only when it is asked for, like a model, so that its code is part of no other
+objective's digest.
 """
 
 import importlib
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from rabbithole.artifacts.training import Calibration
+from rabbithole.specs.training import AugmentationSpec, Balance, Target
 from rabbithole.training.batching import Batch, Shape
 from rabbithole.training.data import Encoding
 from rabbithole.windows.arrays import Windows
 
-CLASSES = {"buyer": ("purchase", "PurchaseObjective"), "next_event": ("next_event", "NextEventObjective")}
-"""The class of each task, in the module of `rabbithole.training` that has the task's name."""
+CLASSES: dict[Target, tuple[str, str]] = {
+    "buyer": ("purchase", "PurchaseObjective"),
+    "next_event": ("next_event", "NextEventObjective"),
+}
+"""The module in `rabbithole.training` and the class of each target's objective."""
 
 Forward = Callable[[Windows, list[Shape]], Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]]
-"""From windows and the shapes of batches to each batch's sessions and their logits; see `logits_of`."""
+"""A network: from windows and batch shapes to the sessions and logits of each batch; see `predict_logits`."""
 
 
-class Objective(ABC):
-    """A task with the sessions to learn from (`train`) and to stop by (`valid`)."""
+class Objective(Protocol):
+    """A prediction target, with the sessions to train on and those for early stopping.
+
+    outputs: the network's logits per step; min_batches: an epoch has at least so many batches. Where train
+    is small, each holds fewer sessions.
+    """
 
     train: Windows
     valid: Windows
     outputs: int
-    fewest_batches: int
-    """Batches that an epoch has at least, of fewer sessions each where train is small."""
+    min_batches: int
 
     @classmethod
-    @abstractmethod
     def read(
-        cls, windows: Path, encoding: Encoding, *, balance: str, augmentation: dict[str, Any]
-    ) -> "Objective":
-        """Read train and valid; `UserError` where there is nothing to learn."""
+        cls, windows: Path, encoding: Encoding, *, balance: Balance, augmentation: AugmentationSpec
+    ) -> Self:
+        """Read train and valid; raises `UserError` when they cannot be trained on."""
 
-    @abstractmethod
-    def description(self, forward: Forward, shapes: list[Shape]) -> dict[str, Any]:
-        """Return what scoring must know of the trained network besides model and encoding."""
-
-    @abstractmethod
-    def initial_logits(self) -> NDArray[np.float32]:
-        """Return the logits to begin with, float32 [outputs]."""
-
-    @abstractmethod
     def rows(self, *, seed: int, epoch: int) -> NDArray[np.int64]:
-        """Return the numbers of the sessions to train on in an epoch."""
+        """Return the sessions to train on in an epoch, int64 [m]."""
 
-    @abstractmethod
-    def known(self) -> tuple[NDArray[Any], ...]:
-        """Return what answers are taken from: arrays by session or by step of train.
+    def initial_logits(self) -> NDArray[np.float32]:
+        """Return the logits that an untrained network should predict, float32 [outputs]."""
 
-        The last entry of each, one more than there are, answers for places and steps that are none.
+    def target_arrays(self) -> tuple[NDArray[Any], ...]:
+        """Return the arrays, by session or by step of train, that `batch_targets` indexes.
+
+        Each has one more entry at the end. Index -1 reads it: that of empty places and of padding.
         """
 
-    @abstractmethod
-    def answers(self, batch: Batch, *known: Any) -> tuple[Any, ...]:
-        """Return what the loss takes besides the logits, arrays [batch, ..] each.
+    def batch_targets(self, batch: Batch, *arrays: Any) -> tuple[Any, ...]:
+        """Return a batch's targets, arrays [batch, ..], which `loss` takes.
 
-        batch: as augmented; known: what `known` gives. Arrays are NumPy's, or JAX's on an accelerator.
+        batch: after augmentation; arrays: the `target_arrays`, NumPy's or, on an accelerator, JAX's.
         """
 
-    @abstractmethod
-    def loss(self, logits: Array, *answers: Array) -> tuple[Array, Array]:
-        """Return the sum over a batch to learn from, and two sums whose ratio is the loss to tell, [2]."""
+    def loss(self, logits: Array, *targets: Array) -> tuple[Array, Array]:
+        """Return the training loss and two sums whose ratio is the loss to report, float32 [] and [2].
 
-    @abstractmethod
-    def judge(self, forward: Forward, shapes: list[Shape]) -> dict[str, float]:
-        """Return figures of valid: `valid_loss` and others named `valid_..`."""
+        The training loss is a sum over the batch. logits: float32 [batch, steps, outputs].
+        """
 
-    @abstractmethod
+    def evaluate(self, forward: Forward, shapes: list[Shape]) -> dict[str, float]:
+        """Return metrics on valid: `valid_loss`, and others whose names start with `valid_`."""
+
     def monitor(self, metrics: Mapping[str, float]) -> float:
-        """Return what the best epoch has most of."""
+        """Return the value that early stopping maximises."""
+
+    def fit_calibration(self, forward: Forward, shapes: list[Shape]) -> Calibration | None:
+        """Fit the trained network's calibration on valid; None where its logits are used as they are."""
 
 
-def objective_class(name: str) -> type[Objective]:
-    """Return the class of a task."""
-    module, attribute = CLASSES[name]
-    found: type[Objective] = getattr(importlib.import_module(f"rabbithole.training.{module}"), attribute)
-    return found
+def objective_class(target: Target) -> type[Objective]:
+    """Return the class of a target's objective."""
+    module, name = CLASSES[target]
+    objective: type[Objective] = getattr(importlib.import_module(f"rabbithole.training.{module}"), name)
+    return objective

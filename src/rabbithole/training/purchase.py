@@ -1,130 +1,141 @@
-"""The task that the deck keeps to: will this session buy?"""
+"""The purchase objective: will this session buy?"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
 from numpy.typing import NDArray
+from scipy.special import expit
 
+from rabbithole.artifacts.training import Calibration
 from rabbithole.models.layers import ENDED, RUNNING
+from rabbithole.specs.training import AugmentationSpec, Balance
+from rabbithole.training.balancing import balanced_rows, class_weights, natural_log_odds, prior_shift
 from rabbithole.training.batching import Batch, Shape
-from rabbithole.training.calibration import (
-    balanced_rows,
-    class_weights,
-    fit_calibration,
-    natural_log_odds,
-    prior_shift,
-)
-from rabbithole.training.data import Encoding, read_split, refuse_one_class
-from rabbithole.training.objective import Forward, Objective
+from rabbithole.training.calibration import fit_calibration
+from rabbithole.training.data import Encoding, read_split, require_both_classes
+from rabbithole.training.objective import Forward
 from rabbithole.windows.arrays import Windows
 
 
-class PurchaseObjective(Objective):
-    """Two log odds a step: of a purchase yet to come, and of one right after the session's end."""
+class PurchaseObjective:
+    """Two logits per step: the log odds of a purchase for a running and for an ended session.
+
+    shift: see `prior_shift`; weights: float32 [n], each train session's weight in the loss.
+    """
 
     outputs = 2
-    fewest_batches = 100
-    """A network takes some hundred steps to learn what is plain in a log. Of 10,000 sessions, batches of 128
-    in the place of 1,024 raised the AUC of the GRU by .01 to .03."""
+    min_batches = 100
+    """A network needs some hundred steps to learn what is plain in a log. With 10,000 sessions, batches of
+    128 instead of 1,024 raised the AUC of the GRU by .01 to .03."""
 
-    def __init__(self, train: Windows, valid: Windows, *, balance: str, prefixes: bool) -> None:
+    def __init__(self, train: Windows, valid: Windows, *, balance: Balance, prefixes: bool) -> None:
         self.train, self.valid = train, valid
-        self.balance, self.prefixes = balance, prefixes
+        self.balance: Balance = balance
+        self.prefixes = prefixes
         self.shift = prior_shift(train.buyer, balance)
         self.weights = class_weights(train.buyer, balance)
 
     @classmethod
     def read(
-        cls, windows: Path, encoding: Encoding, *, balance: str, augmentation: dict[str, Any]
-    ) -> "PurchaseObjective":
-        """Read train and valid; `UserError` where either lacks buyers or others."""
-        data = {split: read_split(windows, split, encoding) for split in ("train", "valid")}
-        for split, found in data.items():
-            refuse_one_class(found, split)
-        return cls(**data, balance=balance, prefixes=augmentation["prefixes"])
+        cls, windows: Path, encoding: Encoding, *, balance: Balance, augmentation: AugmentationSpec
+    ) -> Self:
+        """Read train and valid; raises `UserError` where either lacks buyers or non-buyers."""
+        train, valid = (read_split(windows, split, encoding) for split in ("train", "valid"))
+        require_both_classes(train, "train")
+        require_both_classes(valid, "valid")
+        return cls(train, valid, balance=balance, prefixes=augmentation.prefixes)
 
-    def description(self, forward: Forward, shapes: list[Shape]) -> dict[str, Any]:
-        """Return what makes log odds true, and whether running sessions were learned."""
-        running = RUNNING if self.prefixes else ENDED
-        return self.true_odds(
+    def rows(self, *, seed: int, epoch: int) -> NDArray[np.int64]:
+        """Return the sessions of an epoch, balanced, int64 [m]."""
+        return balanced_rows(self.train.buyer, self.balance, seed=seed, epoch=epoch)
+
+    def initial_logits(self) -> NDArray[np.float32]:
+        """Return the log odds of the share of buyers among the balanced sessions, float32 [2]."""
+        return np.full(2, natural_log_odds(self.train.buyer) - self.shift, np.float32)
+
+    def target_arrays(self) -> tuple[NDArray[Any], ...]:
+        """Return label and weight of each session, float32 [n + 1] each, the last entry 0."""
+        labels = self.train.buyer.astype(np.float32)
+        return np.append(labels, np.float32(0)), np.append(self.weights, np.float32(0))
+
+    def batch_targets(self, batch: Batch, *arrays: Any) -> tuple[Any, ...]:
+        """Return the sessions' lengths, int32 [batch], labels and weights, float32 [batch]."""
+        labels, weights = arrays
+        return batch.lengths, labels[batch.rows], weights[batch.rows]
+
+    def loss(self, logits: Array, *targets: Array) -> tuple[Array, Array]:
+        """Return the training loss, and the sums of the ended sessions' losses and of the weights."""
+        lengths, labels, weights = targets
+        total, ended = purchase_losses(logits, labels, lengths, weights, prefixes=self.prefixes)
+        return total, jnp.stack([ended, jnp.sum(weights)])
+
+    def evaluate(self, forward: Forward, shapes: list[Shape]) -> dict[str, float]:
+        """Return `valid_loss` (nats per session) and `valid_auc` of ended sessions."""
+        # The import takes a second, and scoring does not need it.
+        from sklearn.metrics import log_loss, roc_auc_score
+
+        logits = self.logits(forward, self.valid, [0], shapes)[0]
+        return {
+            "valid_loss": float(log_loss(self.valid.buyer, expit(logits))),
+            "valid_auc": float(roc_auc_score(self.valid.buyer, logits)),
+        }
+
+    def monitor(self, metrics: Mapping[str, float]) -> float:
+        """Return the AUC on valid."""
+        return float(metrics["valid_auc"])
+
+    def fit_calibration(self, forward: Forward, shapes: list[Shape]) -> Calibration:
+        """Fit the calibration of ended and running sessions on valid."""
+        running = running_column(self.prefixes)
+        return self.fit_logit_calibration(
             lambda steps: network_logits(forward, self.valid, steps, shapes=shapes, running=running),
             length=shapes[-1].steps,
         )
 
-    def true_odds(self, logits: Callable[[list[int]], NDArray[np.float64]], *, length: int) -> dict[str, Any]:
-        """Return the same of any model; logits: from steps to those of valid, as trained."""
-        calibration = fit_calibration(logits, self.valid, shift=self.shift, length=length)
-        return {"calibration": calibration, "prefixes": self.prefixes}
-
-    def initial_logits(self) -> NDArray[np.float32]:
-        """Return the log odds of the share of buyers among the sessions trained on."""
-        return np.full(2, natural_log_odds(self.train.buyer) - self.shift, np.float32)
-
-    def rows(self, *, seed: int, epoch: int) -> NDArray[np.int64]:
-        """Return the sessions of an epoch, balanced."""
-        return balanced_rows(self.train.buyer, self.balance, seed=seed, epoch=epoch)
-
-    def known(self) -> tuple[NDArray[Any], ...]:
-        """Return label and weight of each session, float32 [n + 1]."""
-        nobody = np.float32(0)
-        return np.append(self.train.buyer.astype(np.float32), nobody), np.append(self.weights, nobody)
-
-    def answers(self, batch: Batch, *known: Any) -> tuple[Any, ...]:
-        """Return steps, int32 [batch], label and weight, float32 [batch]."""
-        buyer, weights = known
-        return batch.lengths, buyer[batch.rows], weights[batch.rows]
-
-    def loss(self, logits: Array, *answers: Array) -> tuple[Array, Array]:
-        """Return the loss, and the sums of ended sessions' losses and of the weights."""
-        lengths, buyer, weights = answers
-        total, ended = purchase_losses(logits, buyer, lengths, weights, prefixes=self.prefixes)
-        return total, jnp.stack([ended, jnp.sum(weights)])
-
-    def judge(self, forward: Forward, shapes: list[Shape]) -> dict[str, float]:
-        """Return `valid_loss` (nats a session) and `valid_auc` of ended sessions."""
-        # Here, as scoring judges nothing and need not wait a second for scikit-learn.
-        from rabbithole.training.judge import judge
-
-        return judge(self.valid.buyer, self.logits(forward, self.valid, [0], shapes)[0])
-
-    def monitor(self, metrics: Mapping[str, float]) -> float:
-        """Return the AUC of valid."""
-        return float(metrics["valid_auc"])
+    def fit_logit_calibration(
+        self, logits: Callable[[list[int]], NDArray[np.float64]], *, length: int
+    ) -> Calibration:
+        """Fit the calibration of any model; logits: its log odds on valid, see `fit_calibration`."""
+        return fit_calibration(logits, self.valid, shift=self.shift, length=length)
 
     def logits(
         self, forward: Forward, windows: Windows, steps: list[int], shapes: list[Shape]
     ) -> NDArray[np.float64]:
-        """Return natural log odds, not yet calibrated; see `network_logits`."""
-        running = RUNNING if self.prefixes else ENDED
+        """Return log odds at the natural share of buyers, not yet calibrated; see `network_logits`."""
+        running = running_column(self.prefixes)
         return self.shift + network_logits(forward, windows, steps, shapes=shapes, running=running)
 
 
 def purchase_losses(
-    logits: Array, buyer: Array, lengths: Array, weights: Array, *, prefixes: bool
+    logits: Array, labels: Array, lengths: Array, weights: Array, *, prefixes: bool
 ) -> tuple[Array, Array]:
-    """Return the sums over a batch of the loss to learn from and of that of ended sessions, float32 [] each.
+    """Return a batch's training loss and its ended sessions' loss, both sums over the batch, float32 [].
 
-    logits: float32 [batch, steps, 2]; buyer, weights: float32 [batch]; lengths: int32 [batch].
-    With `prefixes` half of a session's weight is that of its end; the other half goes to its prefixes as
-    running sessions, 1/k of it to the one of k steps. A prefix's weight may not depend on how much follows
-    (an equal share of each session's weight would count the prefixes of long sessions, thus of buyers, too
-    little), else the probabilities of running sessions were biased.
+    logits: float32 [batch, steps, 2]; labels, weights: float32 [batch]; lengths: int32 [batch].
+    With `prefixes`, half of a session's weight goes to its end. Its prefix of k steps, taken as a running
+    session, gets 1/k of the other half. A prefix's weight may not depend on how much follows. If a session's
+    prefixes shared its weight equally, those of long sessions, thus of buyers, would count too little, and
+    the probabilities of running sessions would be biased.
     """
-    steps = logits.shape[1]
     last = jnp.maximum(lengths - 1, 0)
-    ended = jnp.take_along_axis(logits[..., ENDED], last[:, None], axis=1)[:, 0]
-    end = jnp.sum(weights * optax.sigmoid_binary_cross_entropy(ended, buyer))
+    ended_logits = jnp.take_along_axis(logits[..., ENDED], last[:, None], axis=1)[:, 0]
+    ended = jnp.sum(weights * optax.sigmoid_binary_cross_entropy(ended_logits, labels))
     if not prefixes:
-        return end, end
-    number = jnp.arange(1, steps + 1)
-    share = jnp.where(number <= lengths[:, None], 1 / number, 0.0)
-    each = optax.sigmoid_binary_cross_entropy(logits[..., RUNNING], buyer[:, None])
-    return 0.5 * end + 0.5 * jnp.sum(weights[:, None] * share * each), end
+        return ended, ended
+    step = jnp.arange(1, logits.shape[1] + 1)[None]
+    shares = jnp.where(step <= lengths[:, None], 1 / step, 0.0)
+    losses = optax.sigmoid_binary_cross_entropy(logits[..., RUNNING], labels[:, None])
+    return 0.5 * ended + 0.5 * jnp.sum(weights[:, None] * shares * losses), ended
+
+
+def running_column(prefixes: bool) -> int:
+    """Return the logit to read for running sessions: that of ended ones where no prefix was trained on."""
+    return RUNNING if prefixes else ENDED
 
 
 def network_logits(
@@ -135,10 +146,10 @@ def network_logits(
     shapes: list[Shape],
     running: int,
 ) -> NDArray[np.float64]:
-    """Return the log odds that a network gives, float64 [len(steps), n]; one pass judges all steps.
+    """Return a network's log odds after each of `steps`, float64 [len(steps), n], from one pass.
 
-    Step 0 is the ended session; k the session still running after its first k steps, NaN where it is
-    shorter. running: the column of the logits read for running sessions.
+    Step 0 is the ended session. Step k is the session still running after its first k steps, NaN for shorter
+    sessions. running: the column of the logits for running sessions.
     """
     out = np.full((len(steps), len(windows)), np.nan)
     all_lengths = windows.lengths

@@ -1,8 +1,7 @@
-"""Score the valid and test sessions of a data set with a trained model."""
+"""Scores the valid and test sessions of a data set with a trained model."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,17 +11,18 @@ from scipy.special import expit
 
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
-from rabbithole.models.layers import ENDED, RUNNING
 from rabbithole.models.registry import Estimator, model_class
+from rabbithole.specs.training import ScoreSpec
 from rabbithole.training.batching import batch_shapes
-from rabbithole.training.calibration import calibrated
+from rabbithole.training.calibration import calibrate
 from rabbithole.training.checkpoints import read_description
 from rabbithole.training.data import read_encoding, read_parts
-from rabbithole.training.purchase import PurchaseObjective, network_logits
+from rabbithole.training.purchase import network_logits, running_column
 from rabbithole.training.trainer import load_network
 from rabbithole.windows.arrays import Windows
 
 Logits = Callable[[Windows, list[int]], NDArray[np.float64]]
+"""A trained model: from windows and steps to calibrated log odds, float64 [len(steps), n]."""
 
 SCHEMA = pa.schema(
     [
@@ -34,65 +34,67 @@ SCHEMA = pa.schema(
     ]
 )
 
-REPEATED = ["split", "steps", "buyer"]
-"""Columns worth a dictionary: hardly two sessions share an id or a score."""
+DICTIONARY_COLUMNS = ["split", "steps", "buyer"]
+"""Columns with few values. Hardly two sessions share an id or a score."""
 
 
-def score(*, checkpoint: Path, windows: Path, steps: list[int], output: Path) -> None:
-    """Write scores.parquet: the probability of a purchase, at the natural balance.
+def score(spec: ScoreSpec, *, checkpoint: Path, windows: Path, output: Path) -> None:
+    """Write scores.parquet: the probability of a purchase, at the natural share of buyers.
 
-    Valid is scored as ended sessions (steps 0); test so, and as running sessions after each of `steps`, those
-    that are so long. Sessions longer than the window are judged on their own beginnings then
-    (test_beginnings/). The windows are read part by part, in constant memory, and written so: by split, part,
-    steps and session id. Raises `UserError` when the model was trained for other windows or a step is beyond
-    them.
+    Valid is scored as ended sessions (steps 0). Test is scored as ended sessions, and as running sessions
+    after each of the spec's steps that they reach. For sessions longer than the window, the running scores
+    use their own first events (test_prefixes/). The windows are read part by part, in constant memory. The
+    rows are ordered by split, part, steps and session id. Raises `UserError` when the model was trained for
+    other windows or for the next event, or when a step is beyond the window.
     """
-    description = read_description(checkpoint)
-    encoding = read_encoding(windows)
-    if (description["sizes"], description["length"]) != (encoding.sizes, encoding.length):
+    description, encoding = read_description(checkpoint), read_encoding(windows)
+    if (description.sizes, description.length) != (encoding.sizes, encoding.length):
         raise UserError(f"{checkpoint} was trained for other windows than {windows}: train it again.")
-    if "target" in description:
-        raise UserError(f"{checkpoint} foretells next events, not buyers: train it again.")
-    wrong = [step for step in steps if not 1 <= step <= encoding.length]
-    if wrong:
-        raise UserError(f"evaluation.steps: {wrong[0]} is not within 1 and the window's {encoding.length}.")
-    logits = load_model(checkpoint, description)
-    running = sorted(set(steps))
+    if description.target != "buyer":
+        raise UserError(f"{checkpoint} predicts next events, not buyers: train it again.")
+    if beyond := [step for step in spec.steps if not 1 <= step <= encoding.length]:
+        raise UserError(f"evaluation.steps: {beyond[0]} is not between 1 and the window's {encoding.length}.")
+    logits = load_model(checkpoint)
+    running = sorted(set(spec.steps))
     with (
         atomic_write(output) as temporary,
-        pq.ParquetWriter(temporary, SCHEMA, use_dictionary=REPEATED) as writer,
+        pq.ParquetWriter(temporary, SCHEMA, use_dictionary=DICTIONARY_COLUMNS) as writer,
     ):
         cut_short = 0
         for test in read_parts(windows, "test", encoding):
-            found = logits(test, [0, *running])
+            log_odds = logits(test, [0, *running])
             long = test.events > encoding.length
             cut_short += int(long.sum())
-            found[1:, long] = np.nan
-            _write(writer, "test", [0, *running], test, found)
-        for begun in read_parts(windows, "test_beginnings", encoding):
-            cut_short -= len(begun)
+            log_odds[1:, long] = np.nan
+            _write(writer, "test", [0, *running], test, log_odds)
+        for prefixes in read_parts(windows, "test_prefixes", encoding):
+            cut_short -= len(prefixes)
             if running:
-                _write(writer, "test", running, begun, logits(begun, running))
+                _write(writer, "test", running, prefixes, logits(prefixes, running))
         if cut_short:
-            raise UserError(f"{windows}: test and test_beginnings do not hold the same long sessions.")
+            raise UserError(f"{windows}: test and test_prefixes do not hold the same long sessions.")
         for valid in read_parts(windows, "valid", encoding):
             _write(writer, "valid", [0], valid, logits(valid, [0]))
 
 
-def load_model(checkpoint: Path, description: dict[str, Any]) -> Logits:
-    """Return a trained model as a function: (windows, steps) to natural log odds, float64 [len(steps), n]."""
-    found = model_class(description["model"])
-    calibration, length = description["calibration"], description["length"]
-    if issubclass(found, Estimator):
-        estimator = found.load(checkpoint)
-        return lambda windows, steps: calibrated(estimator.logits(windows, steps), steps, calibration)
-    forward = load_network(checkpoint, description, outputs=PurchaseObjective.outputs)
-    kinds = batch_shapes(length=length, batch_size=description["batch_size"])
-    running = RUNNING if description["prefixes"] else ENDED
+def load_model(checkpoint: Path) -> Logits:
+    """Return the model of a checkpoint as a function to calibrated log odds, NaN for shorter sessions."""
+    description = read_description(checkpoint)
+    calibration = description.calibration
+    if calibration is None:
+        raise UserError(f"{checkpoint} predicts next events, not buyers: train it again.")
+    model = model_class(description.model)
+    if issubclass(model, Estimator):
+        estimator = model.load(checkpoint)
+        return lambda windows, steps: calibrate(estimator.logits(windows, steps), steps, calibration)
+    assert description.batch_size is not None
+    forward = load_network(checkpoint)
+    shapes = batch_shapes(length=description.length, batch_size=description.batch_size)
+    running = running_column(description.prefixes)
 
     def logits(windows: Windows, steps: list[int]) -> NDArray[np.float64]:
-        found = network_logits(forward, windows, steps, shapes=kinds, running=running)
-        return calibrated(found, steps, calibration)
+        log_odds = network_logits(forward, windows, steps, shapes=shapes, running=running)
+        return calibrate(log_odds, steps, calibration)
 
     return logits
 
@@ -102,13 +104,13 @@ def _write(
 ) -> None:
     """Write the sessions that have a score, step by step."""
     buyers = pa.array(windows.buyer)
-    for step, values in zip(steps, logits, strict=True):
-        there = np.flatnonzero(~np.isnan(values))
+    for step, log_odds in zip(steps, logits, strict=True):
+        rows = np.flatnonzero(~np.isnan(log_odds))
         columns = [
-            windows.session_id.take(pa.array(there)),
-            pa.repeat(split, len(there)),
-            pa.repeat(pa.scalar(step, pa.int32()), len(there)),
-            buyers.take(there),
-            pa.array(expit(values[there])),
+            windows.session_id.take(pa.array(rows)),
+            pa.repeat(split, len(rows)),
+            pa.repeat(pa.scalar(step, pa.int32()), len(rows)),
+            buyers.take(rows),
+            pa.array(expit(log_odds[rows])),
         ]
         writer.write_table(pa.table(columns, schema=SCHEMA))

@@ -1,19 +1,28 @@
-"""Train one purchase model on one data set; which, and how, the settings say."""
+"""Trains one model on one data set: a network by gradient descent, or an estimator by its own fit."""
 
+import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-from rabbithole.io.atomic import atomic_write, write_json
-from rabbithole.io.manifests import read_manifest
+from rabbithole.artifacts.data import WindowsManifest
+from rabbithole.artifacts.training import Calibration, EpochMetrics, History, ModelDescription
+from rabbithole.io.atomic import atomic_write
 from rabbithole.models.registry import Estimator, model_class
-from rabbithole.training.batching import augment_windows, make_rng
-from rabbithole.training.calibration import balanced_rows, class_weights, prior_shift
+from rabbithole.specs.training import (
+    NetworkSettings,
+    NetworkTraining,
+    ResumeOptions,
+    TrainSpec,
+    TreesSettings,
+)
+from rabbithole.training.augmentation import augment_windows
+from rabbithole.training.batching import make_rng
 from rabbithole.training.checkpoints import (
     ResumeCheckpoints,
     save_weights,
@@ -23,177 +32,156 @@ from rabbithole.training.checkpoints import (
 from rabbithole.training.data import Encoding, read_encoding
 from rabbithole.training.mesh import is_primary, join_processes
 from rabbithole.training.objective import Objective, objective_class
-from rabbithole.training.trainer import Trainer, build
+from rabbithole.training.trainer import make_trainer
 
-Fitted = tuple[Callable[[Path], None], dict[str, Any], dict[str, Any]]
-"""What writes the fitted model into a folder, what scoring must know of it, and how the fitting went."""
+LOGGER = logging.getLogger("rabbithole")
 
-Tell = Callable[[str], None]
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model. save: writes it into a folder."""
+
+    save: Callable[[Path], None]
+    calibration: Calibration | None
+    history: History
 
 
 def train(
-    *,
-    model: str,
-    windows: Path,
-    output: Path,
-    history: Path,
-    settings: dict[str, Any],
-    training: dict[str, Any],
-    balance: str,
-    augmentation: dict[str, Any],
-    seed: int,
-    code: str,
-    resume: Path,
-    checkpoint_minutes: float,
-    target: str = "buyer",
+    spec: TrainSpec, *, windows: Path, output: Path, history: Path, code: str, resume: ResumeOptions
 ) -> None:
-    """Train `model` and write it to the folder `output`, and how it went to `history`.
+    """Train a model; write it to the folder `output`, and its training history to `history`.
 
-    settings: the model's own; training: `unseen_share`, for a network also `batch_size` (sessions),
-    `epochs` and `patience`; balance: none, undersample, oversample or class_weight; augmentation:
-    `prefixes` and `event_dropout`; target: `buyer`, or for a network `next_event`. `history` is JSON:
-    `epochs` (a list of `epoch`, `loss`, `valid_loss` and, of buyers, `valid_auc`), `best_epoch`, `unit`, and
-    `seconds` (how long each epoch took; all else depends on the arguments alone). Raises `UserError` when
-    train or valid lacks what is to be told apart.
-    Started as several tasks of a Slurm step, these share the work; the first one writes.
-    A network keeps its state below the folder `resume`, every `checkpoint_minutes` and after epochs (see
-    `Checkpoints.keep`), until all is written. Killed and started again with the same arguments, windows and
-    `code` (any text that tells one code from another), it goes on from there.
+    As several tasks of a Slurm step, a network's training shares the work, and the primary task writes. Only
+    the `seconds` of the history depend on more than the arguments.
+
+    A network's state is saved in `resume.folder` (see `ResumeCheckpoints`). A training that was killed
+    continues from it when it is started again with the same spec, windows and `code` (any text that
+    identifies the code's version).
+
+    Raises `UserError` when train or valid cannot be trained on.
     """
-    found_class = model_class(model)
-    if not issubclass(found_class, Estimator):
+    model = model_class(spec.model)
+    is_estimator = issubclass(model, Estimator)
+    if not is_estimator:
         join_processes()
     elif not is_primary():
-        # It has no use for more tasks than one.
+        # An estimator cannot share the work.
         return
     encoding = read_encoding(windows)
-    task = objective_class(target).read(windows, encoding, balance=balance, augmentation=augmentation)
-    description = {
-        "model": model,
-        "settings": settings,
-        "sizes": encoding.sizes,
-        "length": encoding.length,
-        "roots": encoding.roots,
-        "batch_size": training.get("batch_size"),
-    }
-    made_of = (target, model, settings, training, balance, augmentation, seed, code, read_manifest(windows))
-    checkpoints = ResumeCheckpoints(resume / settings_digest(*made_of), minutes=checkpoint_minutes)
-    fit = _fit_estimator if issubclass(found_class, Estimator) else _fit_network
-    save, known, record = fit(
-        partial(_tell, f"{windows.parent.name} {model}"),
-        found_class,
-        encoding,
-        task,
-        settings=settings,
-        training=training,
-        balance=balance,
-        augmentation=augmentation,
-        seed=seed,
-        checkpoints=checkpoints,
+    objective = objective_class(spec.target).read(
+        windows, encoding, balance=spec.balance, augmentation=spec.augmentation
     )
-    if is_primary():
-        with atomic_write(output) as folder:
-            write_description(folder, windows, description | known)
-            save(folder)
-        write_json(history, record)
-        checkpoints.remove()
-
-
-def _fit_network(
-    tell: Tell,
-    found_class: Any,
-    encoding: Encoding,
-    task: Objective,
-    *,
-    settings: dict[str, Any],
-    training: dict[str, Any],
-    balance: str,  # noqa: ARG001 - the task knows it
-    augmentation: dict[str, Any],
-    seed: int,
-    checkpoints: ResumeCheckpoints,
-) -> Fitted:
-    trainer = Trainer(
-        build(
-            found_class,
-            settings,
-            sizes=encoding.sizes,
-            length=encoding.length,
-            roots=encoding.roots,
-            outputs=task.outputs,
-            seed=seed,
-        ),
-        task,
+    manifest = WindowsManifest.of(windows).model_dump(mode="json")
+    checkpoints = ResumeCheckpoints(
+        Path(resume.folder) / settings_digest(spec.to_json(), code, manifest), minutes=resume.minutes
+    )
+    log = partial(_log, f"{windows.parent.name} {spec.model}")
+    fit = fit_estimator if is_estimator else fit_network
+    fitted = fit(spec, objective, encoding, checkpoints, log)
+    if not is_primary():
+        return
+    description = ModelDescription(
+        model=spec.model,
+        settings=spec.settings,
+        target=spec.target,
+        outputs=objective.outputs,
+        sizes=encoding.sizes,
         length=encoding.length,
-        settings=settings,
-        training=training,
-        event_dropout=augmentation["event_dropout"],
-        seed=seed,
+        roots=encoding.roots,
+        batch_size=spec.training.batch_size if isinstance(spec.training, NetworkTraining) else None,
+        calibration=fitted.calibration,
+        prefixes=spec.augmentation.prefixes,
     )
-    if (kept := checkpoints.load(trainer.progress)) is not None:
-        trainer.restore(kept)
-        tell(f"continues from epoch {kept.epoch + 1}, batch {kept.batch + 1}")
-    trainer.run(partial(_tell_epoch, tell), checkpoints.keep)
-    trainer.restore_best()
-    state = trainer.progress
-    record = {
-        "unit": "epoch",
-        "epochs": state.rows,
-        "best_epoch": state.best_epoch,
-        "seconds": state.seconds,
-    }
-    known = task.description(trainer.forward, trainer.shapes)
-    return lambda folder: save_weights(folder, *state.best), known, record
+    with atomic_write(output) as folder:
+        write_description(folder, windows, description)
+        fitted.save(folder)
+    fitted.history.write(history)
+    checkpoints.remove()
 
 
-def _fit_estimator(
-    tell: Tell,
-    found_class: type[Estimator],
-    encoding: Encoding,
-    task: Any,
-    *,
-    settings: dict[str, Any],
-    training: dict[str, Any],
-    balance: str,
-    augmentation: dict[str, Any],
-    seed: int,
-    checkpoints: ResumeCheckpoints,  # noqa: ARG001 - it trains in seconds
+def fit_network(
+    spec: TrainSpec, objective: Objective, encoding: Encoding, checkpoints: ResumeCheckpoints, log: Log
 ) -> Fitted:
+    """Train a network, from its saved state if there is one, and restore its best epoch."""
+    assert isinstance(spec.settings, NetworkSettings) and isinstance(spec.training, NetworkTraining)
+    trainer = make_trainer(
+        spec.model,
+        spec.settings,
+        spec.training,
+        objective,
+        encoding,
+        event_dropout=spec.augmentation.event_dropout,
+        seed=spec.seed,
+    )
+    if (saved := checkpoints.load(trainer.progress)) is not None:
+        trainer.restore(saved)
+        log(f"continues from epoch {saved.epoch + 1}, batch {saved.batch + 1}")
+
+    def log_epoch(metrics: dict[str, float], speed: float) -> None:
+        log(_epoch_line(EpochMetrics.model_validate(metrics), speed))
+
+    trainer.run(log_epoch, checkpoints.keep)
+    trainer.restore_best()
+    progress = trainer.progress
+    history = History(
+        unit="epoch",
+        epochs=[EpochMetrics.model_validate(metrics) for metrics in progress.rows],
+        best_epoch=progress.best_epoch,
+        seconds=progress.seconds,
+    )
+    calibration = objective.fit_calibration(trainer.forward, trainer.shapes)
+    return Fitted(lambda folder: save_weights(folder, *progress.best), calibration, history)
+
+
+def fit_estimator(
+    spec: TrainSpec,
+    objective: Any,
+    encoding: Encoding,
+    checkpoints: ResumeCheckpoints,  # noqa: ARG001 - it fits in seconds
+    log: Log,
+) -> Fitted:
+    """Fit an estimator; objective: a `PurchaseObjective`, the only one that estimators support."""
+    assert isinstance(spec.settings, TreesSettings)
     began = time.perf_counter()
-    train, valid = task.train, task.valid
-    # Drawn once: an estimator goes through its sessions as they are. A session drawn twice weighs double.
-    drawn = balanced_rows(train.buyer, balance, seed=seed, epoch=0)
-    weights = np.bincount(drawn, minlength=len(train)) * class_weights(train.buyer, balance).astype(float)
-    estimator = found_class.build(settings=settings, seed=seed)
-    rows = estimator.fit(
+    train, valid = objective.train, objective.valid
+    # Balanced and augmented once: an estimator does not pass over its sessions batch by batch. A session
+    # drawn twice weighs double.
+    counts = np.bincount(objective.rows(seed=spec.seed, epoch=0), minlength=len(train))
+    estimator: Estimator = model_class(spec.model)(spec.settings, seed=spec.seed)
+    epochs = estimator.fit(
         augment_windows(
             train,
-            make_rng(seed),
-            unseen_share=training["unseen_share"],
-            event_dropout=augmentation["event_dropout"],
+            make_rng(spec.seed),
+            unseen_share=spec.training.unseen_share,
+            event_dropout=spec.augmentation.event_dropout,
         ),
-        weights,
+        counts * objective.weights.astype(float),
         valid,
-        prefixes=augmentation["prefixes"],
-        shift=prior_shift(train.buyer, balance),
+        prefixes=spec.augmentation.prefixes,
+        shift=objective.shift,
     )
-    best = max(rows, key=lambda row: row["valid_auc"])
+    best = max(epochs, key=lambda metrics: metrics.valid_auc or 0.0)
     seconds = time.perf_counter() - began
-    _tell_epoch(tell, best, len(train) / seconds)
-    known = task.true_odds(lambda steps: estimator.logits(valid, steps), length=encoding.length)
-    record = {"unit": "tree", "epochs": rows, "best_epoch": best["epoch"], "seconds": [seconds]}
-    return estimator.save, known, record
+    log(_epoch_line(best, len(train) / seconds))
+    history = History(unit="tree", epochs=epochs, best_epoch=best.epoch, seconds=[seconds])
+    calibration = objective.fit_logit_calibration(
+        lambda steps: estimator.logits(valid, steps), length=encoding.length
+    )
+    return Fitted(estimator.save, calibration, history)
 
 
-def _tell(what: str, news: str) -> None:
-    """Print a line that reads well in a terminal and in a log."""
+def _log(name: str, text: str) -> None:
+    """Log a line about one training; only the primary process logs."""
     if is_primary():
-        Console(highlight=False, soft_wrap=True).print(f"{what}: {news}")
+        LOGGER.info("%s: %s", name, text)
 
 
-def _tell_epoch(tell: Tell, row: dict[str, Any], speed: float) -> None:
-    """Tell how an epoch went."""
-    tell(
-        f"epoch {row['epoch']:3d}  loss {row['loss']:.5f}  valid loss {row['valid_loss']:.5f}  "
-        + (f"valid AUC {row['valid_auc']:.4f}  " if "valid_auc" in row else "")
-        + f"{speed:,.0f} sessions/s"
+def _epoch_line(metrics: EpochMetrics, speed: float) -> str:
+    """Return the log line of an epoch; speed: sessions per second."""
+    auc = "" if metrics.valid_auc is None else f"valid AUC {metrics.valid_auc:.4f}  "
+    return (
+        f"epoch {metrics.epoch:3d}  loss {metrics.loss:.5f}  valid loss {metrics.valid_loss:.5f}  "
+        f"{auc}{speed:,.0f} sessions/s"
     )

@@ -1,4 +1,4 @@
-"""The training of a purchase network: its batches, its steps, its judgement on valid."""
+"""The trainer of a network: its batches, its steps, and its evaluation on valid."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from rabbithole.models.layers import ITEM
 from rabbithole.models.registry import model_class
+from rabbithole.specs.training import NetworkSettings, NetworkTraining
+from rabbithole.training.batch_source import BatchSource, make_batch_source
 from rabbithole.training.batching import Shape, choose_batch_size, make_rng, plan_batches
-from rabbithole.training.checkpoints import load_weights
-from rabbithole.training.devices import feed_of, predict_logits
+from rabbithole.training.checkpoints import load_weights, read_description
+from rabbithole.training.data import Encoding
+from rabbithole.training.devices import predict_logits
 from rabbithole.training.loop import (
     PRNG_IMPL,
     OnBatch,
@@ -30,94 +33,85 @@ from rabbithole.training.objective import Forward, Objective
 from rabbithole.training.train_step import (
     TrainState,
     init_train_state,
-    make_forward,
     make_optimisers,
-    make_step,
-    split,
+    make_train_step,
+    split_network,
 )
 from rabbithole.windows.arrays import Windows
 
 
 class Trainer:
-    """A network, the sessions that it learns from, and the way that it does.
+    """A network, the sessions that it is trained on, and how; `make_trainer` sets it up.
 
-    The seed and the place (epoch, batch) fix which sessions are taken, which share a batch, what is augmented
-    and which units drop.
+    Seed, epoch and batch fix the sessions of a batch, their augmentation, and dropout.
     """
 
     def __init__(
         self,
         model: Any,
-        task: Objective,
+        settings: NetworkSettings,
+        training: NetworkTraining,
+        objective: Objective,
         *,
         length: int,
-        settings: dict[str, Any],
-        training: dict[str, Any],
         event_dropout: float,
         seed: int,
     ) -> None:
-        self.task = task
-        self.epochs, self.patience = training["epochs"], training["patience"]
-        self.unseen_share, self.event_dropout = training["unseen_share"], event_dropout
-        self.seed = seed
+        self.training, self.objective = training, objective
+        self.event_dropout, self.seed = event_dropout, seed
         batch_size, self.shapes = choose_batch_size(
-            task.train.lengths,
-            task.rows(seed=seed, epoch=0),
+            objective.train.lengths,
+            objective.rows(seed=seed, epoch=0),
             length=length,
-            batch_size=training["batch_size"],
-            fewest=task.fewest_batches,
+            batch_size=training.batch_size,
+            min_batches=objective.min_batches,
         )
-        self.sharing = DeviceMesh()
-        self.key = self.sharing.replicate(jax.random.key(seed, impl=PRNG_IMPL))
-        self.items = model.embedding.sizes[ITEM]
-        self.learn_from(task.train, task.valid)
-        model.head.init_output_bias(task.initial_logits())
-        chain = make_optimisers(
+        self.mesh = DeviceMesh()
+        self.key = self.mesh.replicate(jax.random.key(seed, impl=PRNG_IMPL))
+        self.item_count = model.embedding.sizes[ITEM]
+        self.source: BatchSource
+        self.set_data(objective.train, objective.valid)
+        model.head.init_output_bias(objective.initial_logits())
+        optimisers = make_optimisers(
             settings,
-            steps=self.epochs * len(self.batches(0)),
+            steps=training.epochs * len(self.batches(0)),
             batch_size=batch_size,
-            items=self.items,
+            item_count=self.item_count,
         )
-        self.network, learned = init_train_state(model, *chain)
-        learned = self.sharing.replicate(learned)
-        self.step = make_step(
+        self.network, state = init_train_state(model, *optimisers)
+        self.train_step = make_train_step(
             self.network,
-            *chain,
+            *optimisers,
             batch_size=batch_size,
-            # Not the feed's own method, which would keep its windows when others are learned from.
-            receive=lambda key, *sent: self.feed.receive(key, *sent),
-            loss=task.loss,
+            # Looked up at every call: the source changes with the data.
+            materialise=lambda key, *arrays: self.source.materialise(key, *arrays),
+            loss=objective.loss,
         )
-        self.compiled = make_forward(self.network)
-        self.progress = start(self, learned)
+        self.compiled_forward = jax.jit(self.network.forward)
+        self.progress = start(self, self.mesh.replicate(state))
 
-    def learn_from(self, train: Windows, valid: Windows) -> None:
-        """Take these sessions to learn from and to stop by, in the place of the task's."""
-        self.task.train, self.task.valid = train, valid
-        self.feed = feed_of(
-            self.task,
-            self.sharing,
-            items=self.items,
-            unseen_share=self.unseen_share,
+    def set_data(self, train: Windows, valid: Windows) -> None:
+        """Replace the sessions to train on and those for early stopping."""
+        self.objective.train, self.objective.valid = train, valid
+        self.source = make_batch_source(
+            self.objective,
+            self.mesh,
+            item_count=self.item_count,
+            unseen_share=self.training.unseen_share,
             event_dropout=self.event_dropout,
         )
-
-    def batches(self, epoch: int) -> list[tuple[Shape, NDArray[np.int64]]]:
-        """Return the batches of an epoch."""
-        rows = self.task.rows(seed=self.seed, epoch=epoch)
-        return plan_batches(self.task.train.lengths, rows, self.shapes, make_rng(self.seed, epoch))
 
     def run(
         self,
         on_epoch: OnEpoch = lambda _metrics, _speed: None,
         on_batch: OnBatch = lambda _progress: None,
     ) -> None:
-        """Train from where the progress stands."""
+        """Train from the current progress to the last epoch."""
         run_epochs(
             self,
             self.progress,
-            epochs=self.epochs,
-            patience=self.patience,
+            epochs=self.training.epochs,
+            patience=self.training.patience,
             on_epoch=on_epoch,
             on_batch=on_batch,
         )
@@ -125,33 +119,8 @@ class Trainer:
     def restore(self, progress: TrainingProgress) -> None:
         """Continue from the progress of an earlier run of the same training."""
         self.progress = dataclasses.replace(
-            progress, state=self.sharing.replicate(progress.state), best=self.sharing.replicate(progress.best)
+            progress, state=self.mesh.replicate(progress.state), best=self.mesh.replicate(progress.best)
         )
-
-    def train_batch(
-        self, state: TrainState, batch: tuple[Shape, NDArray[np.int64]], *, epoch: int, number: int
-    ) -> TrainState:
-        """Return the state after one batch."""
-        shape, rows = batch
-        sent, items = self.feed.send(rows, shape, make_rng(self.seed, epoch, number))
-        after: TrainState = self.sharing.replicate(self.step(state, self.key, sent, items))
-        return after
-
-    def examples(self, batch: tuple[Shape, NDArray[np.int64]]) -> int:
-        """Return the number of sessions."""
-        return len(batch[1])
-
-    def evaluate(self, state: TrainState) -> dict[str, float]:
-        """Return metrics on the validation split."""
-        return self.task.judge(partial(self._forward, state), self.shapes)
-
-    def monitor(self, metrics: Mapping[str, float]) -> float:
-        """Return the value that early stopping maximises."""
-        return self.task.monitor(metrics)
-
-    def weights(self, state: TrainState) -> Any:
-        """Return the weights and the item table."""
-        return state.weights, state.table
 
     def restore_best(self) -> None:
         """Restore the weights of the best epoch."""
@@ -167,38 +136,90 @@ class Trainer:
     def _forward(
         self, state: TrainState, windows: Windows, shapes: list[Shape]
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        return predict_logits(self.compiled, state.weights, state.table, self.sharing, windows, shapes)
+        return predict_logits(self.compiled_forward, state.weights, state.table, self.mesh, windows, shapes)
+
+    # The rest is the `EpochTask` that `run_epochs` works on.
+
+    def batches(self, epoch: int) -> list[tuple[Shape, NDArray[np.int64]]]:
+        """Return the shape and the sessions of each batch of an epoch."""
+        rows = self.objective.rows(seed=self.seed, epoch=epoch)
+        return plan_batches(self.objective.train.lengths, rows, self.shapes, make_rng(self.seed, epoch))
+
+    def train_batch(
+        self, state: TrainState, batch: tuple[Shape, NDArray[np.int64]], *, epoch: int, number: int
+    ) -> TrainState:
+        """Return the state after batch `number` of an epoch."""
+        shape, rows = batch
+        arrays, items = self.source.prepare_batch(rows, shape, make_rng(self.seed, epoch, number))
+        after: TrainState = self.mesh.replicate(self.train_step(state, self.key, arrays, items))
+        return after
+
+    def examples(self, batch: tuple[Shape, NDArray[np.int64]]) -> int:
+        """Return the number of sessions in a batch."""
+        return len(batch[1])
+
+    def evaluate(self, state: TrainState) -> dict[str, float]:
+        """Return metrics on the validation split."""
+        return self.objective.evaluate(partial(self._forward, state), self.shapes)
+
+    def monitor(self, metrics: Mapping[str, float]) -> float:
+        """Return the value that early stopping maximises."""
+        return self.objective.monitor(metrics)
+
+    def weights(self, state: TrainState) -> Any:
+        """Return the weights and the item table."""
+        return state.weights, state.table
 
 
-def build(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any) -> Any:
-    """Return an untrained network. shape: sizes, length, roots and outputs (see `Encoding`)."""
-    # Drawn in one compiled program: compiled number by number, this takes longer than an epoch.
-    return nnx.jit(_maker(model_class, settings, seed=seed, **shape))()
-
-
-def outline(model_class: Any, settings: dict[str, Any], **shape: Any) -> Any:
-    """Return a network in which shapes and types stand in the place of numbers."""
-    return nnx.eval_shape(_maker(model_class, settings, seed=0, **shape))
-
-
-def load_network(checkpoint: Path, description: dict[str, Any], *, outputs: int) -> Forward:
-    """Return a trained network as a function from windows to logits; description: its checkpoint's."""
-    network, weights, table = split(
-        outline(
-            model_class(description["model"]),
-            description["settings"],
-            sizes=description["sizes"],
-            length=description["length"],
-            roots=description["roots"],
-            outputs=outputs,
-        )
+def make_trainer(
+    model: str,
+    settings: NetworkSettings,
+    training: NetworkTraining,
+    objective: Objective,
+    encoding: Encoding,
+    *,
+    event_dropout: float,
+    seed: int,
+) -> Trainer:
+    """Return the trainer of an untrained network, given by its name in `rabbithole.models`."""
+    maker = network_maker(model, settings, encoding, outputs=objective.outputs, seed=seed)
+    # Initialised in one compiled program: compiling it array by array takes longer than an epoch.
+    return Trainer(
+        nnx.jit(maker)(),
+        settings,
+        training,
+        objective,
+        length=encoding.length,
+        event_dropout=event_dropout,
+        seed=seed,
     )
-    sharing = DeviceMesh()
-    weights, table = sharing.replicate(load_weights(checkpoint, weights, table))
-    return partial(predict_logits, make_forward(network), weights, table, sharing)
 
 
-def _maker(model_class: Any, settings: dict[str, Any], *, seed: int, **shape: Any) -> Callable[[], Any]:
-    """Return what makes the network; how it is optimised is none of its own settings."""
-    shape |= {key: settings[key] for key in settings if key not in ("learning_rate", "weight_decay")}
-    return lambda: model_class(**shape, rngs=nnx.Rngs(jax.random.key(seed, impl=PRNG_IMPL)))
+def load_network(checkpoint: Path) -> Forward:
+    """Return the network of a checkpoint; raises `UserError` where it does not fit its description."""
+    description = read_description(checkpoint)
+    assert isinstance(description.settings, NetworkSettings)
+    encoding = Encoding(description.sizes, description.length, description.roots)
+    maker = network_maker(
+        description.model, description.settings, encoding, outputs=description.outputs, seed=0
+    )
+    # Only shapes and types: the weights come from the checkpoint.
+    network, weights, table = split_network(nnx.eval_shape(maker))
+    mesh = DeviceMesh()
+    weights, table = mesh.replicate(load_weights(checkpoint, weights, table))
+    return partial(predict_logits, jax.jit(network.forward), weights, table, mesh)
+
+
+def network_maker(
+    model: str, settings: NetworkSettings, encoding: Encoding, *, outputs: int, seed: int
+) -> Callable[[], Any]:
+    """Return a function without arguments that creates the network with random weights."""
+    network = model_class(model)
+    return lambda: network(
+        settings,
+        sizes=encoding.sizes,
+        roots=encoding.roots,
+        length=encoding.length,
+        outputs=outputs,
+        rngs=nnx.Rngs(jax.random.key(seed, impl=PRNG_IMPL)),
+    )

@@ -1,0 +1,82 @@
+"""Golden values: the losses of the first train steps, for each network, target and size of item table."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from factories import SIZES, network_settings, network_training, random_windows, write_windows
+
+from rabbithole.specs.training import AugmentationSpec, Target
+from rabbithole.training.data import read_encoding
+from rabbithole.training.loop import start
+from rabbithole.training.objective import objective_class
+from rabbithole.training.trainer import Trainer, make_trainer
+
+LENGTH = 5
+GOLDEN: dict[tuple[str, Target, int], list[float]] = {
+    ("gru", "buyer", 31): [0.73557693, 0.73557693, 0.72550112],
+    ("gru", "buyer", 211): [0.73557693, 0.73557693, 0.72552675],
+    ("gru", "next_event", 31): [2.6783102, 2.6783102, 2.6080782],
+    ("dilated_conv", "buyer", 31): [0.73472214, 0.73472214, 0.71683073],
+    ("dilated_conv", "buyer", 211): [0.73472214, 0.73472214, 0.71687198],
+    ("dilated_conv", "next_event", 31): [2.6691895, 2.6691895, 2.5257194],
+}
+"""Loss before the first, second and third update, by model, target and number of item codes.
+
+The first update has a learning rate of 0. Only a change of the arithmetic may change these numbers.
+"""
+
+
+def make(windows: Path, model: str, target: Target) -> Trainer:
+    """Return a trainer without any randomness: no dropout, no masks, and weights that are set by a formula."""
+    encoding = read_encoding(windows)
+    objective = objective_class(target).read(
+        windows,
+        encoding,
+        balance="none",
+        augmentation=AugmentationSpec(prefixes=True, event_dropout=0.0),
+    )
+    trainer = make_trainer(
+        model,
+        network_settings(dropout=0.0, layers=2),
+        network_training(unseen_share=0.0),
+        objective,
+        encoding,
+        event_dropout=0.0,
+        seed=0,
+    )
+
+    def formula(leaf: jax.Array) -> jax.Array:
+        return 0.3 * jnp.sin(jnp.arange(leaf.size, dtype=jnp.float32)).reshape(leaf.shape)
+
+    state = trainer.progress.state
+    weights, table = jax.tree.map(formula, (state.weights, state.table))
+    trainer.progress = start(trainer, type(state)(weights, table, *list(vars(state).values())[2:]))
+    return trainer
+
+
+@pytest.mark.parametrize(("model", "target", "items"), GOLDEN)
+def test_the_losses_of_the_first_steps_are_golden(
+    model: str, target: Target, items: int, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = {name: random_windows(97, rng, prefix=name, longest=LENGTH) for name in ("train", "valid")}
+    windows = write_windows(
+        tmp_path / "windows",
+        length=LENGTH,
+        sizes=SIZES | {"item": items},
+        vocabularies={"event": ["a", "b", "c"], "category": ["d", "e"]},
+        **rows,
+    )
+    trainer = make(windows, model, target)
+    state, batch = trainer.progress.state, trainer.batches(0)[0]
+    losses = []
+    for number in range(3):
+        before = np.asarray(state.sums)
+        state = trainer.train_batch(state, batch, epoch=0, number=number)
+        change = np.asarray(state.sums) - before
+        losses.append(float(change[0] / change[1]))
+    assert losses == pytest.approx(GOLDEN[model, target, items], rel=1e-5)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6) and losses[2] < losses[1]
