@@ -4,7 +4,6 @@ A model is imported only when it is asked for. So a model costs one file, and it
 model's digest.
 """
 
-import importlib
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -13,17 +12,17 @@ from numpy.typing import NDArray
 
 from rabbithole.artifacts.training import EpochMetrics
 from rabbithole.errors import UserError
+from rabbithole.registry import load_module, module_name
 from rabbithole.specs.training import TreesSettings
 from rabbithole.windows.arrays import Windows
 
 
 def model_class(name: str) -> Any:
     """Return the class of a model; raises `UserError` for an unknown name."""
-    module = f"rabbithole.models.{name}"
     try:
-        return importlib.import_module(module).Model
+        return load_module("model", name).Model
     except ModuleNotFoundError as error:
-        if error.name != module:
+        if error.name != module_name("model", name):
             raise
     except AttributeError:
         pass

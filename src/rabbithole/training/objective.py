@@ -4,7 +4,6 @@ An objective is imported only when it is asked for, like a model, so that its co
 objective's digest.
 """
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -14,15 +13,13 @@ from jax import Array
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.training import Calibration
+from rabbithole.registry import load_module
 from rabbithole.specs.training import AugmentationSpec, Balance, Target
 from rabbithole.training.batching import Batch, Shape
 from rabbithole.training.data import Encoding
 from rabbithole.windows.arrays import Windows
 
-CLASSES: dict[Target, tuple[str, str]] = {
-    "buyer": ("purchase", "PurchaseObjective"),
-    "next_event": ("next_event", "NextEventObjective"),
-}
+CLASSES: dict[Target, str] = {"buyer": "PurchaseObjective", "next_event": "NextEventObjective"}
 """The module in `rabbithole.training` and the class of each target's objective."""
 
 Forward = Callable[[Windows, list[Shape]], Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]]
@@ -83,6 +80,5 @@ class Objective(Protocol):
 
 def objective_class(target: Target) -> type[Objective]:
     """Return the class of a target's objective."""
-    module, name = CLASSES[target]
-    objective: type[Objective] = getattr(importlib.import_module(f"rabbithole.training.{module}"), name)
+    objective: type[Objective] = getattr(load_module("objective", target), CLASSES[target])
     return objective
