@@ -4,11 +4,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
-from statsmodels.discrete.discrete_model import Logit
 
 from rabbithole.artifacts.evaluation import CalibrationFit, Interval, ReliabilityBin
-from rabbithole.evaluation.intervals import LEVEL, wilson_interval
+from rabbithole.evaluation.intervals import normal_quantile, wilson_interval
 from rabbithole.evaluation.scores import CLIP, log_odds
 
 EQUAL_COUNT_BINS = 15
@@ -55,12 +56,22 @@ def calibration_regression(labels: NDArray[Any], scores: NDArray[np.float64]) ->
         return none("all scores are equal")
     if x[positive].min() >= x[~positive].max() or x[positive].max() <= x[~positive].min():
         return none("the scores separate buyers from non-buyers perfectly, so the slope is infinite")
-    fit = Logit(positive, np.column_stack([np.ones(len(x)), x])).fit(maxiter=100, disp=False)
-    intercept, slope = (
-        Interval(value=float(value), low=float(low), high=float(high))
-        for value, (low, high) in zip(fit.params, fit.conf_int(alpha=1.0 - LEVEL), strict=True)
+    centre, scale = x.mean(), x.std()
+    fit = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=200)
+    fit.fit(((x - centre) / scale)[:, None], positive)
+    slope = float(fit.coef_[0, 0]) / scale
+    intercept = float(fit.intercept_[0]) - slope * centre
+    weight = expit(intercept + slope * x)
+    weight *= 1.0 - weight
+    information = np.array([[weight.sum(), weight @ x], [weight @ x, weight @ (x * x)]])
+    reach = normal_quantile() * np.sqrt(np.diag(np.linalg.pinv(information)))
+    return CalibrationFit(
+        slope=_interval(slope, reach[1]), intercept=_interval(intercept, reach[0]), reason=None
     )
-    return CalibrationFit(slope=slope, intercept=intercept, reason=None)
+
+
+def _interval(value: float, reach: float) -> Interval:
+    return Interval(value=float(value), low=float(value - reach), high=float(value + reach))
 
 
 def expected_error(labels: NDArray[Any], scores: NDArray[np.float64], bins: int = EQUAL_COUNT_BINS) -> float:
