@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from rabbithole.artifacts.training import History, ModelDescription
 from rabbithole.errors import UserError
-from rabbithole.evaluation.delong import interval, placements
+from rabbithole.evaluation.delong import auc_interval, placements
 from rabbithole.specs.training import ResumeOptions, ScoreSpec, TrainSpec
 from rabbithole.training.score import load_model, score
 from rabbithole.training.train import train
@@ -142,7 +142,7 @@ def test_shuffled_labels_teach_nothing(model, tmp_path):
             row["buyer"] = int(label)
     fit(write_windows(tmp_path / "windows", length=LENGTH, **splits), tmp_path, model)
     labels, scores = ended_test_sessions(tmp_path)
-    low, high = interval(placements(labels, scores), level=0.999)
+    low, high = auc_interval(placements(labels, scores), level=0.999)
     assert low < 0.5 < high
 
 
