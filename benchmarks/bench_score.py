@@ -1,27 +1,36 @@
-"""Times the scoring of every session of a data set, train's too, beside an epoch of training.
+"""Times the scoring of every session of a data set, train's too, relative to an epoch of training.
 
     python benchmarks/bench_score.py full-size/results/yoochoose gru dilated_conv
 
-`full-size/results` is what `config/full_size.yaml` leaves. Train and valid are scored as ended sessions,
-those of test at eight moments, by the command and on the core that the workflow gives it. Prints each
-model's median, its range, the most memory held, and the ratio to an epoch over as many sessions.
+`full-size/results` is what `config/full_size.yaml` leaves. Train and valid are scored as ended sessions, test
+also after seven numbers of steps, in another process on one core, as in the workflow. Prints each model's
+median and range, its peak memory, and the ratio to an epoch over as many sessions.
 """
 
-import json
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
-import pyarrow.parquet as pq
 import typer
 from bench_etl import Times, measure
 
-from rabbithole.io.manifests import write_manifest
-from rabbithole.io.parts import data_files
+from rabbithole.artifacts.data import WindowsManifest
+from rabbithole.artifacts.training import History
+from rabbithole.io.parts import data_files, manifest_path
 
-MOMENTS = [1, 2, 3, 5, 10, 20, 50]
+PROGRAM = """
+import os, sys
+from pathlib import Path
+os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = "1"
+from rabbithole.training.compile_cache import enable_compile_cache
+enable_compile_cache()
+from rabbithole.specs.training import ScoreSpec
+from rabbithole.training.score import score
+checkpoint, windows, output = map(Path, sys.argv[1:])
+score(ScoreSpec(steps=(1, 2, 3, 5, 10, 20, 50)), checkpoint=checkpoint, windows=windows, output=output)
+"""
 
 
 def main(
@@ -29,46 +38,45 @@ def main(
     models: Annotated[list[str], typer.Argument(help="Models to score with.")],
     rounds: int = 3,
 ) -> None:
-    """Score with each model in turn, several times, and tell what it took."""
-    windows, found, epochs = results.absolute() / "windows", {}, {}
+    """Score with each model in turn, several times, and print the times."""
+    times: dict[str, Times] = {}
+    epochs: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as temporary:
-        all_of_it = Path(temporary) / "windows"
-        trained, more = gather(windows, all_of_it)
+        windows = Path(temporary) / "windows"
+        train_sessions, other_sessions = link_windows(results.absolute() / "windows", windows)
+        sessions = train_sessions + other_sessions
         for _ in range(rounds):
             for model in models:
                 folder = results / model / "seed-0"
-                history = json.loads((folder / "history.json").read_text())
-                epochs[model] = statistics.median(history["seconds"]) * (trained + more) / trained
-                command = [sys.executable, "-m", "rabbithole", "score", "--threads", "1"]
-                command += ["--settings", json.dumps({"steps": MOMENTS}), "--windows", str(all_of_it)]
-                command += ["--checkpoint", str(folder / "checkpoint")]
-                command += ["--output", f"{temporary}/scores.parquet"]
-                measure(found.setdefault(model, Times()), command, {"JAX_PLATFORMS": "cpu"})
-    print(f"{trained + more:,} sessions, one core")
-    for model, times in found.items():
-        middle = statistics.median(times.seconds)
+                history = History.read(folder / "history.json")
+                epochs[model] = statistics.median(history.seconds) * sessions / train_sessions
+                command = [sys.executable, "-c", PROGRAM, str(folder / "checkpoint"), str(windows)]
+                command.append(f"{temporary}/scores.parquet")
+                measure(times.setdefault(model, Times()), command, {"JAX_PLATFORMS": "cpu"})
+    print(f"{sessions:,} sessions, one core")
+    for model, measured in times.items():
+        median, epoch = statistics.median(measured.seconds), epochs[model]
         print(
-            f"{model}: {middle:.1f} s ({min(times.seconds):.1f} to {max(times.seconds):.1f}), "
-            f"{max(times.memory):,.0f} MB, {middle / epochs[model]:.2f} of an epoch ({epochs[model]:.0f} s)"
+            f"{model}: {median:.1f} s ({min(measured.seconds):.1f} to {max(measured.seconds):.1f}), "
+            f"{max(measured.memory):,.0f} MB, {median / epoch:.2f} of an epoch ({epoch:.0f} s)"
         )
 
 
-def gather(windows: Path, place: Path) -> tuple[int, int]:
-    """Lay out windows, train's sessions among those of valid; return the sessions of train and the others."""
-    place.mkdir()
-    for name in ("test", "test_beginnings", "valid"):
-        (place / name).mkdir()
-        for file in data_files(windows / name):
-            (place / name / file.name).symlink_to(file)
-    for file in data_files(windows / "train"):
-        (place / "valid" / f"train-{file.name}").symlink_to(file)
+def link_windows(source: Path, target: Path) -> tuple[int, int]:
+    """Link windows, train's sessions among those of valid; return the sessions of train and of the rest."""
+    target.mkdir()
+    for split in ("test", "test_prefixes", "valid"):
+        (target / split).mkdir()
+        for file in data_files(source / split):
+            (target / split / file.name).symlink_to(file)
+    for file in data_files(source / "train"):
+        (target / "valid" / f"train-{file.name}").symlink_to(file)
     for name in ("encoder.json", "prices.parquet"):
-        (place / name).symlink_to(windows / name)
-    write_manifest(place)
-    counts = [
-        sum(pq.read_metadata(file).num_rows for file in data_files(windows / name))
-        for name in ("train", "valid", "test")
-    ]
+        if (source / name).exists():
+            (target / name).symlink_to(source / name)
+    manifest = WindowsManifest.of(source)
+    manifest.model_copy(update={"files": WindowsManifest.digests(target)}).write(manifest_path(target))
+    counts = [manifest.splits[split].rows for split in ("train", "valid", "test")]
     return counts[0], sum(counts[1:])
 
 

@@ -1,7 +1,7 @@
-"""Trains as the deck does, in Keras: `python keras_gru.py WINDOWS EPOCHS BATCH SESSIONS`; prints JSON.
+"""Trains the deck's network in Keras: `python keras_gru.py WINDOWS EPOCHS BATCH SESSIONS`; prints JSON.
 
-Every window padded to its full length, one embedding for the item and one for the event, a GRU of 64,
-dropout, one logit at the end. Keras runs on the backend that KERAS_BACKEND names.
+Every window is padded to its full length. There is one embedding for the item and one for the event, a GRU of
+64, dropout, and one logit at the end. KERAS_BACKEND names the backend.
 """
 
 import json
@@ -23,19 +23,19 @@ FIELDS = ("event", "item")
 
 
 def padded(windows: Windows, length: int) -> list[NDArray[np.int32]]:
-    """Return the two fields, int32 [sessions, length] each, padded in front as Keras does."""
-    place = np.arange(len(windows.codes)) - np.repeat(windows.offsets[1:], windows.lengths) + length
+    """Return the two fields, int32 [sessions, length] each, padded at the start as in Keras."""
+    step = np.arange(len(windows.codes)) - np.repeat(windows.offsets[1:], windows.lengths) + length
     session = np.repeat(np.arange(len(windows)), windows.lengths)
     out = []
     for field in FIELDS:
         values = np.zeros((len(windows), length), np.int32)
-        values[session, place] = windows.codes[:, CATEGORICAL.index(field)]
+        values[session, step] = windows.codes[:, CATEGORICAL.index(field)]
         out.append(values)
     return out
 
 
 def main(folder: Path, epochs: int, batch_size: int, sessions: int) -> None:
-    """Train and print seconds, sessions and AUC of each epoch."""
+    """Train, and print each epoch's seconds, sessions and valid AUC."""
     keras.utils.set_random_seed(0)
     encoding = read_encoding(folder)
     train, valid = (read_split(folder, split, encoding) for split in ("train", "valid"))
@@ -51,7 +51,7 @@ def main(folder: Path, epochs: int, batch_size: int, sessions: int) -> None:
     model.compile(optimizer=keras.optimizers.Adam(0.003), loss="binary_crossentropy")
     used = min(sessions, len(train))
     x, x_valid = padded(train, encoding.length), padded(valid, encoding.length)
-    found = []
+    results = []
     for _ in range(epochs):
         began = time.perf_counter()
         model.fit([values[:used] for values in x], train.buyer[:used], batch_size=batch_size, verbose=0)
@@ -59,8 +59,8 @@ def main(folder: Path, epochs: int, batch_size: int, sessions: int) -> None:
         scores = model.predict(x_valid, batch_size=batch_size, verbose=0)[:, 0]
         auc = float(roc_auc_score(valid.buyer, scores))
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        found.append({"seconds": seconds, "sessions": used, "auc": auc, "device": device})
-    print(json.dumps(found))
+        results.append({"seconds": seconds, "sessions": used, "auc": auc, "device": device})
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

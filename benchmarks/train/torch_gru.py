@@ -1,9 +1,9 @@
 """Trains our GRU in PyTorch: `python torch_gru.py VARIANT WINDOWS EPOCHS BATCH SESSIONS`; prints JSON.
 
-VARIANT: padded (every window to its full length, the deck's way), packed (packed sequences), bucketed
-(batches of like length), sparse (bucketed, the item's derivatives by row). The same network, losses and
-step sizes as ours (but none that changes from step to step); the windows are read before the clock starts.
-Of train, so many SESSIONS are learned from in each epoch.
+VARIANT: padded (every window to its full length, as in the deck), packed (packed sequences), bucketed
+(batches of similar length), sparse (bucketed, with the item's gradients by row). Network, losses and learning
+rate are ours, but the rate is constant. The windows are read before the clock starts. Each epoch trains on
+SESSIONS sessions of train.
 """
 
 import json
@@ -33,7 +33,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class Gru(nn.Module):
-    """The nine fields, a GRU of 64, a hidden layer, two logits a step."""
+    """The nine fields, a GRU of 64, a hidden layer, two logits per step."""
 
     def __init__(self, sizes: list[int], *, sparse: bool, prior: float) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Gru(nn.Module):
         nn.init.constant_(self.logits.bias, prior)
 
     def embed(self, codes: Tensor, numbers: Tensor, before: Tensor) -> Tensor:
-        """Return the vectors of steps, [.., features]; before: the item of the step before, [..]."""
+        """Return the steps' vectors, [.., features]; before: the item of the step before, [..]."""
         known = torch.isfinite(numbers)
         values = torch.where(known, numbers, 0.0)
         far = (values[..., None] - self.knots).abs() / (KNOTS[1] - KNOTS[0])
@@ -79,18 +79,18 @@ class Gru(nn.Module):
         before = functional.pad(codes[..., ITEM], (1, 0), value=-1)[:, :-1]
         if not packed:
             return self.head(self.gru(self.embed(codes, numbers, before))[0])
-        # Packed before anything is computed, so that no step of padding costs more than its copy.
-        many = [
+        # Packed before anything is computed, so that a step of padding costs only its copy.
+        packed_inputs = [
             pack_padded_sequence(values, lengths.cpu(), batch_first=True, enforce_sorted=False)
             for values in (codes, numbers, before)
         ]
-        values = many[0]._replace(data=self.embed(*(one.data for one in many)))
-        logits = many[0]._replace(data=self.head(self.gru(values)[0].data))
+        values = packed_inputs[0]._replace(data=self.embed(*(each.data for each in packed_inputs)))
+        logits = packed_inputs[0]._replace(data=self.head(self.gru(values)[0].data))
         return pad_packed_sequence(logits, batch_first=True, total_length=codes.shape[1])[0]
 
 
 class Data:
-    """Windows that lie on the device, where a batch is gathered, as ours does on a GPU."""
+    """Windows on the device, which gathers the batches, as ours does on a GPU."""
 
     def __init__(self, windows: Windows) -> None:
         self.windows = windows
@@ -99,7 +99,7 @@ class Data:
         )
 
     def __call__(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """Return codes, numbers and lengths; an empty place counts as a session of one step."""
+        """Return codes, numbers and lengths; an empty place is taken as a session of one step."""
         lengths = torch.from_numpy(np.maximum(batch.lengths, 1)).long().to(DEVICE)
         steps = torch.from_numpy(batch.steps).to(DEVICE)
         padding = (steps < 0)[..., None]
@@ -111,24 +111,24 @@ class Data:
         )
 
 
-def loss_of(logits: Tensor, buyer: Tensor, lengths: Tensor, there: Tensor, size: int) -> Tensor:
-    """Return ours: half of it the ended sessions', half that of their prefixes, the k-th by 1/k."""
+def loss_of(logits: Tensor, buyer: Tensor, lengths: Tensor, present: Tensor, size: int) -> Tensor:
+    """Return our loss: half for ended sessions, half for prefixes, of which the k-th weighs 1/k."""
     cross = functional.binary_cross_entropy_with_logits
     ended = logits[torch.arange(len(logits), device=DEVICE), lengths - 1, 1]
     number = torch.arange(1, logits.shape[1] + 1, device=DEVICE)
     share = torch.where(number <= lengths[:, None], 1 / number, 0.0)
     labels = buyer[:, None].expand(-1, logits.shape[1])
     each = (share * cross(logits[..., 0], labels, reduction="none")).sum(1)
-    return (there * (cross(ended, buyer, reduction="none") + each)).sum() / (2 * size)
+    return (present * (cross(ended, buyer, reduction="none") + each)).sum() / (2 * size)
 
 
-def auc(model: Gru, data: Data, kinds: list[Shape], *, packed: bool) -> float:
+def auc(model: Gru, data: Data, shapes: list[Shape], *, packed: bool) -> float:
     """Return the AUC on valid."""
     valid = data.windows
     scores: NDArray[np.float64] = np.empty(len(valid))
     model.eval()
     with torch.no_grad():
-        for shape, rows in plan_batches(valid.lengths, np.arange(len(valid)), kinds):
+        for shape, rows in plan_batches(valid.lengths, np.arange(len(valid)), shapes):
             codes, numbers, lengths = data(make_batch(valid, rows, shape))
             logits = model(codes, numbers, lengths, packed=packed)
             ended = logits[torch.arange(len(logits), device=DEVICE), lengths - 1, 1]
@@ -138,14 +138,14 @@ def auc(model: Gru, data: Data, kinds: list[Shape], *, packed: bool) -> float:
 
 
 def main(variant: str, windows: Path, epochs: int, batch_size: int, sessions: int) -> None:
-    """Train and print seconds, sessions and AUC of each epoch."""
+    """Train, and print each epoch's seconds, sessions and valid AUC."""
     torch.set_num_threads(int(os.environ["THREADS"]))
     torch.set_float32_matmul_precision("high")  # as JAX does on a GPU
     torch.manual_seed(0)
     encoding = read_encoding(windows)
     train, valid = (read_split(windows, split, encoding) for split in ("train", "valid"))
     bucketed = variant in ("bucketed", "sparse")
-    kinds = (
+    shapes = (
         batch_shapes(length=encoding.length, batch_size=batch_size)
         if bucketed
         else [Shape(batch_size, encoding.length)]
@@ -153,34 +153,34 @@ def main(variant: str, windows: Path, epochs: int, batch_size: int, sessions: in
     share = train.buyer.mean()
     sizes = [encoding.sizes[field] for field in CATEGORICAL]
     model = Gru(sizes, sparse=variant == "sparse", prior=float(np.log(share / (1 - share)))).to(DEVICE)
-    # Large tables learn by plain descent, in ours and here.
+    # Large tables are trained by plain gradient descent, as in ours.
     large = [table.weight for table in model.tables if table.num_embeddings > ONE_HOT_SIZE]
-    small = [weight for weight in model.parameters() if not any(weight is one for one in large)]
+    small = [weight for weight in model.parameters() if not any(weight is table for table in large)]
     optimisers = [torch.optim.AdamW(small, RATE, weight_decay=1e-4, fused=True)]
     if large:
         optimisers.append(torch.optim.SGD(large, RATE * TABLE_RATE * batch_size))
     data, valid_data = Data(train), Data(valid)
-    found = []
+    results = []
     used = np.arange(min(sessions, len(train)))
     for epoch in range(epochs):
         began = time.perf_counter()
-        for shape, rows in plan_batches(train.lengths, used, kinds, make_rng(0, epoch)):
+        for shape, rows in plan_batches(train.lengths, used, shapes, make_rng(0, epoch)):
             batch = make_batch(train, rows, shape)
             codes, numbers, lengths = data(batch)
-            there = torch.from_numpy(batch.rows >= 0).float().to(DEVICE)
+            present = torch.from_numpy(batch.rows >= 0).float().to(DEVICE)
             buyer = torch.from_numpy(train.buyer[batch.rows].astype(np.float32)).to(DEVICE)
             logits = model(codes, numbers, lengths, packed=variant == "packed")
             for optimiser in optimisers:
                 optimiser.zero_grad(set_to_none=True)
-            loss_of(logits, buyer, lengths, there, batch_size).backward()
+            loss_of(logits, buyer, lengths, present, batch_size).backward()
             for optimiser in optimisers:
                 optimiser.step()
         if DEVICE == "cuda":
             torch.cuda.synchronize()
         seconds = time.perf_counter() - began
-        judged = auc(model, valid_data, kinds, packed=variant == "packed")
-        found.append({"seconds": seconds, "sessions": len(used), "auc": judged, "device": DEVICE})
-    print(json.dumps(found))
+        valid_auc = auc(model, valid_data, shapes, packed=variant == "packed")
+        results.append({"seconds": seconds, "sessions": len(used), "auc": valid_auc, "device": DEVICE})
+    print(json.dumps(results))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The baseline: its features by hand, and blind to order."""
+"""Gradient boosting: its features by hand, blindness to order, sampling, saved files, and a golden fit."""
 
 import dataclasses
 
@@ -9,16 +9,27 @@ from factories import random_windows, window, write_windows
 from rabbithole.errors import UserError
 from rabbithole.models import gradient_boosting
 from rabbithole.models.aggregates import CALENDAR, Prefixes, aggregates, frequent_codes
-from rabbithole.models.gradient_boosting import Model
+from rabbithole.models.gradient_boosting import Model, drop_training_state
+from rabbithole.models.registry import Estimator
+from rabbithole.specs.training import TreesSettings
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.windows.fields import MISSING, RARE, UNSEEN
 
-SETTINGS = {"learning_rate": 0.1, "iterations": 20, "leaves": 8}
+SETTINGS = TreesSettings(learning_rate=0.1, iterations=20, leaves=8)
+GOLDEN = [(1, 0.61434798, 0.61020504, 0.53479167), (19, 0.56656604, 0.61996457, 0.54720238)]
+"""Number, losses and valid AUC of the first and the last round."""
 
 
 def windows_of(folder, rows):
     path = write_windows(folder, train=rows)
     return read_split(path, "train", read_encoding(path))
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory):
+    """Return train and valid, 400 sessions each."""
+    folder, rng = tmp_path_factory.mktemp("splits"), np.random.default_rng(1)
+    return tuple(windows_of(folder / n, random_windows(400, rng, prefix=n)) for n in "tv")
 
 
 def test_features_are_those_counted_by_hand(tmp_path):
@@ -32,61 +43,89 @@ def test_features_are_those_counted_by_hand(tmp_path):
     ]  # fmt: skip
     windows = windows_of(tmp_path / "w", rows)
     codes = {"event": [4, 5], "category": [6, 8]}
-    whole, start = aggregates(windows, Prefixes(np.array([0, 0]), np.array([6, 2])), codes)
-    #      steps, distinct, repeats, events 4 5, categories 6 8, missing, unseen, rare
-    assert whole[:10].tolist() == [6, 5, 1, 5, 1, 4, 2, 1, 1, 1]
-    assert start[:10].tolist() == [2, 1, 1, 1, 1, 2, 0, 0, 0, 0]
+    session, prefix = aggregates(windows, Prefixes(np.array([0, 0]), np.array([6, 2])), codes)
+    # Steps, distinct, repeats, events 4 and 5, categories 6 and 8, missing, unseen, rare.
+    assert session[:10].tolist() == [6, 5, 1, 5, 1, 4, 2, 1, 1, 1]
+    assert prefix[:10].tolist() == [2, 1, 1, 1, 1, 2, 0, 0, 0, 0]
     hour = 10 + 2 * CALENDAR.index("hour")
-    assert whole[hour : hour + 2].tolist() == [9, 11]
+    assert session[hour : hour + 2].tolist() == [9, 11]
     dwell = 10 + 2 * len(CALENDAR)
-    assert whole[dwell : dwell + 6] == pytest.approx([2.5, 1, 4, np.std([1, 2, 3, 4]), 10, 2 / 6])
-    assert np.isnan(whole[dwell + 6 : dwell + 11]).all() and whole[dwell + 11] == 1
+    assert session[dwell : dwell + 6] == pytest.approx([2.5, 1, 4, np.std([1, 2, 3, 4]), 10, 2 / 6])
+    assert np.isnan(session[dwell + 6 : dwell + 11]).all() and session[dwell + 11] == 1
 
 
-def test_the_order_of_events_tells_it_nothing(tmp_path):
+def test_the_order_of_events_changes_no_feature(tmp_path):
     rng = np.random.default_rng(0)
     windows = windows_of(tmp_path / "w", random_windows(300, rng, prefix="s"))
     order = np.concatenate(
         [rng.permutation(np.arange(a, b)) for a, b in zip(windows.offsets, windows.offsets[1:], strict=False)]
     )
     shuffled = dataclasses.replace(windows, codes=windows.codes[order], numbers=windows.numbers[order])
-    everyone = Prefixes(np.arange(300), windows.lengths)
+    sessions = Prefixes(np.arange(300), windows.lengths)
     codes = frequent_codes(windows)
-    np.testing.assert_array_equal(aggregates(windows, everyone, codes), aggregates(shuffled, everyone, codes))
+    np.testing.assert_array_equal(aggregates(windows, sessions, codes), aggregates(shuffled, sessions, codes))
 
 
-def test_of_a_large_log_it_learns_from_a_draw(tmp_path, monkeypatch):
-    """Of 400 sessions 200 ends and 300 beginnings, which weigh as much as all beginnings of 200 sessions."""
+def test_a_large_log_is_sampled(tmp_path, monkeypatch):
+    """Of 400 sessions, 200 ends and 300 prefixes, which weigh as much as all prefixes of 200 sessions."""
     rng = np.random.default_rng(2)
     train, valid = (windows_of(tmp_path / n, random_windows(400, rng, prefix=n)) for n in "tv")
-    monkeypatch.setattr(gradient_boosting, "MOST", 200)
-    monkeypatch.setattr(gradient_boosting, "MOST_BEGUN", 300)
-    given = []
+    monkeypatch.setattr(gradient_boosting, "MAX_SESSIONS", 200)
+    monkeypatch.setattr(gradient_boosting, "MAX_PREFIXES", 300)
+    calls = []
     monkeypatch.setattr(
         gradient_boosting.HistGradientBoostingClassifier,
         "fit",
-        lambda _, x, y, **more: given.append((x, y, more)),
+        lambda _, x, y, **more: calls.append((x, y, more)),
     )
     monkeypatch.setattr(Model, "_history", lambda *_: [])
     for seed in (0, 0, 1):
-        Model.build(settings=SETTINGS, seed=seed).fit(train, np.ones(400), valid, prefixes=True, shift=0.0)
-    (first, *_), (again, *_), (other, *_) = given
+        Model(SETTINGS, seed=seed).fit(train, np.ones(400), valid, prefixes=True, shift=0.0)
+    (first, *_), (again, *_), (other, *_) = calls
     running = first[:, -1] == 1
     assert (~running).sum() == 200 and running.sum() == pytest.approx(300, abs=9)
-    expected = sum(0.5 / step * (train.lengths >= step).sum() / 2 for step in gradient_boosting.PREFIXES)
-    assert given[0][2]["sample_weight"][running].sum() == pytest.approx(expected, rel=0.1)
+    expected = sum(0.5 / step * (train.lengths >= step).sum() / 2 for step in gradient_boosting.PREFIX_STEPS)
+    assert calls[0][2]["sample_weight"][running].sum() == pytest.approx(expected, rel=0.1)
     np.testing.assert_array_equal(first, again)
     assert first.shape != other.shape or (first != other).any()
 
 
-def test_what_is_saved_scores_as_what_was_fitted(tmp_path):
-    rng = np.random.default_rng(1)
-    train, valid = (windows_of(tmp_path / n, random_windows(400, rng, prefix=n)) for n in "tv")
-    model = Model.build(settings=SETTINGS, seed=0)
+def test_a_fit_has_golden_metrics(splits):
+    """Only a change of the features, the weights or scikit-learn's arithmetic may change these numbers."""
+    train, valid = splits
+    epochs = Model(SETTINGS, seed=0).fit(train, np.ones(400), valid, prefixes=True, shift=-0.1)
+    rounds = [(row.epoch, row.loss, row.valid_loss, row.valid_auc) for row in (epochs[0], epochs[-1])]
+    for metrics, golden in zip(rounds, GOLDEN, strict=True):
+        assert metrics == pytest.approx(golden, rel=1e-5)
+
+
+def test_a_saved_model_scores_like_the_fitted_one(splits, tmp_path):
+    train, valid = splits
+    model = Model(SETTINGS, seed=0)
     model.fit(train, np.ones(400), valid, prefixes=True, shift=0.0)
     model.save(tmp_path)
     loaded = Model.load(tmp_path)
     np.testing.assert_array_equal(loaded.logits(valid, [0, 1, 3]), model.logits(valid, [0, 1, 3]))
+
+
+def test_scikit_learn_still_leaves_the_private_attributes_that_are_dropped(splits):
+    """If this fails, scikit-learn has changed: see whether `drop_training_state` is still needed."""
+    train, valid = splits
+    model = Model(SETTINGS, seed=0)
+    model.fit(train, np.ones(400), valid, prefixes=False, shift=0.0)
+    before = model.logits(valid, [0])
+    left = vars(model.booster).keys()
+    assert {"_scorer", "_raw_predict"} <= left
+    drop_training_state(model.booster)
+    assert not {"_scorer", "_raw_predict"} & vars(model.booster).keys()
+    np.testing.assert_array_equal(model.logits(valid, [0]), before)
+
+
+def test_the_model_is_an_estimator_and_networks_are_not():
+    from rabbithole.models import dilated_conv, gru
+
+    assert issubclass(Model, Estimator)
+    assert not issubclass(gru.Model, Estimator) and not issubclass(dilated_conv.Model, Estimator)
 
 
 def test_a_file_with_other_code_in_it_is_refused(tmp_path):
@@ -94,5 +133,5 @@ def test_a_file_with_other_code_in_it_is_refused(tmp_path):
     from sklearn.preprocessing import FunctionTransformer
 
     skops.io.dump(FunctionTransformer(print), tmp_path / "model.skops")
-    with pytest.raises(UserError, match="which no model of ours does"):
+    with pytest.raises(UserError, match="which no model of this project contains"):
         Model.load(tmp_path)

@@ -1,10 +1,10 @@
-"""What holds for every network: no look ahead, padding that does nothing, a field wide enough."""
+"""What holds for every network: causality, padding without effect, and a receptive field that suffices."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from factories import SIZES
+from factories import SIZES, network_settings
 from flax import nnx
 
 from rabbithole.models.dilated_conv import TAPS, GatedBlock, dilations_for
@@ -14,12 +14,12 @@ from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, RARE, U
 
 LENGTH = 12
 NETWORKS = ("gru", "dilated_conv")
-SETTINGS = {"embedding_width": 6, "width": 8, "layers": 1, "dropout": 0.3}
+SETTINGS = network_settings(embedding_width=6, dropout=0.3)
 
 
 def network(name: str, length: int = LENGTH, outputs: int = 3, roots=()):
     shape = {"sizes": SIZES, "length": length, "roots": roots, "outputs": outputs}
-    return model_class(name)(**SETTINGS, **shape, rngs=nnx.Rngs(0))
+    return model_class(name)(SETTINGS, **shape, rngs=nnx.Rngs(0))
 
 
 def steps(count: int, length: int = LENGTH):
@@ -30,7 +30,7 @@ def steps(count: int, length: int = LENGTH):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_step_is_judged_by_itself_and_what_came_before(name):
+def test_a_step_s_logits_depend_on_no_later_step(name):
     model, (codes, numbers) = network(name), steps(3)
     before = model(jnp.array(codes), jnp.array(numbers))
     for changed in (4, LENGTH - 1):
@@ -53,8 +53,8 @@ def test_padding_changes_nothing(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_categories_of_one_root_share_what_it_says(name):
-    """Of two categories without rows of their own, nothing but their roots is told apart."""
+def test_categories_of_one_root_share_its_embedding(name):
+    """Two categories whose own embeddings are zero differ only by their roots."""
     (codes, numbers), category = steps(1), CATEGORICAL.index("category")
     first, second = codes.copy(), codes.copy()
     first[..., category], second[..., category] = FIRST_VALUE, FIRST_VALUE + 1
@@ -64,13 +64,13 @@ def test_categories_of_one_root_share_what_it_says(name):
         )
         table = model.embedding.tables["category"]
         table[...] = jnp.zeros_like(table[...])
-        found = [model(jnp.array(each), jnp.array(numbers)) for each in (first, second)]
-        assert np.allclose(*found, atol=1e-7) == same
+        logits = [model(jnp.array(each), jnp.array(numbers)) for each in (first, second)]
+        assert np.allclose(*logits, atol=1e-7) == same
 
 
 @pytest.mark.parametrize("code", [MISSING, UNSEEN, RARE, FIRST_VALUE])
-def test_doubt_concerns_items_without_a_code_alone(code):
-    """With full doubt nothing that such an event says counts, not even its time."""
+def test_doubt_changes_only_items_without_a_code(code):
+    """With a doubt of -1, such an event's vector is zero, even its time."""
     embedding, (codes, numbers) = network("gru").embedding, steps(1)
     codes[:, 3, CATEGORICAL.index("item")] = code
     before = embedding(jnp.array(codes), jnp.array(numbers), time_axis=1)
@@ -91,7 +91,7 @@ def test_the_first_step_of_a_window_reaches_the_last(name):
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 5, 64, 100, 128, 129])
-def test_dilations_cover_the_window_and_no_layer_more(length):
+def test_dilations_cover_the_window_without_a_spare_layer(length):
     dilations = dilations_for(length)
     assert dilations == [TAPS**n for n in range(len(dilations))]
 
@@ -120,7 +120,7 @@ def test_a_block_is_a_causal_convolution(steps):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_units_are_dropped_only_with_a_key(name):
+def test_dropout_is_on_only_with_a_key(name):
     model, (codes, numbers) = network(name), steps(2)
     plain = model(jnp.array(codes), jnp.array(numbers))
     np.testing.assert_array_equal(plain, model(jnp.array(codes), jnp.array(numbers)))
@@ -134,7 +134,7 @@ def test_the_recurrent_layer_is_a_gated_recurrent_unit():
     layer.state_bias[...] = jnp.linspace(-1.0, 1.0, 12)
     inputs = np.random.default_rng(2).normal(size=(5, 2, 3)).astype(np.float32)
     state = np.full((2, 4), 0.3, np.float32)
-    found, last = layer(jnp.array(inputs), jnp.array(state))
+    states, last = layer(jnp.array(inputs), jnp.array(state))
 
     def sigmoid(x):
         return 1 / (1 + np.exp(-x))
@@ -148,19 +148,19 @@ def test_the_recurrent_layer_is_a_gated_recurrent_unit():
         reset, update = (sigmoid(from_input[n] + from_state[n]) for n in range(2))
         new = np.tanh(from_input[2] + reset * from_state[2])
         expected = (1 - update) * new + update * expected
-        np.testing.assert_allclose(found[step], expected, atol=1e-5)
+        np.testing.assert_allclose(states[step], expected, atol=1e-5)
     np.testing.assert_allclose(last, expected, atol=1e-5)
 
 
-def test_the_recurrence_s_own_derivative_is_jax_s():
+def test_the_recurrence_s_own_gradient_equals_jax_s():
     rng = np.random.default_rng(3)
     gates = tuple(jnp.array(rng.normal(size=(5, 2, 4)), jnp.float32) for _ in range(3))
     kernel, bias, state = (jnp.array(rng.normal(size=s), jnp.float32) for s in ((4, 12), (12,), (2, 4)))
 
-    def plainly(gates, kernel, bias, state):
+    def plain(gates, kernel, bias, state):
         states = []
         for step in range(5):
-            part = jnp.split(state @ kernel + bias, 3, -1)
+            part = jnp.split(state @ kernel + bias[None], 3, -1)
             reset, update = (jax.nn.sigmoid(gates[n][step] + part[n]) for n in range(2))
             state = (1 - update) * jnp.tanh(gates[2][step] + reset * part[2]) + update * state
             states.append(state)
@@ -169,7 +169,7 @@ def test_the_recurrence_s_own_derivative_is_jax_s():
     def ours(*arguments):
         return jnp.sum(recurrence(*arguments) ** 2)
 
-    expected = jax.grad(plainly, argnums=(0, 1, 2, 3))(gates, kernel, bias, state)
-    found = jax.grad(ours, argnums=(0, 1, 2, 3))(gates, kernel, bias, state)
-    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+    expected = jax.grad(plain, argnums=(0, 1, 2, 3))(gates, kernel, bias, state)
+    gradients = jax.grad(ours, argnums=(0, 1, 2, 3))(gates, kernel, bias, state)
+    for one, other in zip(jax.tree.leaves(gradients), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

@@ -1,6 +1,7 @@
 """Settings of JAX for all tests of training: programs are compiled once, and types are strict."""
 
 import os
+from collections.abc import Iterator
 
 import jax
 import pytest
@@ -16,8 +17,8 @@ def compile_once(tmp_path_factory: pytest.TempPathFactory) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def strict_promotion() -> None:
+@pytest.fixture(scope="module", autouse=True)
+def strict_promotion() -> Iterator[None]:
     """Let JAX refuse operations between arrays of different types or ranks."""
-    jax.config.update("jax_numpy_dtype_promotion", "strict")
-    jax.config.update("jax_numpy_rank_promotion", "raise")
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield

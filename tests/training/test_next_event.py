@@ -11,7 +11,7 @@ from rabbithole.artifacts.evaluation import NextEventMetrics
 from rabbithole.artifacts.training import ModelDescription
 from rabbithole.errors import UserError
 from rabbithole.evaluation.next_event import mean_with_interval
-from rabbithole.evaluation.next_event_baselines import evaluate_baselines, transitions
+from rabbithole.evaluation.next_event_baselines import evaluate_baselines, transition_probabilities
 from rabbithole.evaluation.next_event_networks import evaluate_networks
 from rabbithole.specs.training import AugmentationSpec, ResumeOptions, ScoreSpec
 from rabbithole.training.data import read_encoding, read_from_start, read_split
@@ -170,12 +170,14 @@ def test_a_long_session_is_read_from_its_first_event(tmp_path: Path) -> None:
     assert sorted(items.tolist()) == [4, *[6] * LENGTH]
 
 
-def test_transitions_are_smoothed_counts() -> None:
+def test_transition_probabilities_are_smoothed_counts() -> None:
     """Three states, two classes: counts and smoothing by hand."""
     counts = np.array([[3, 1], [0, 2], [0, 0]])
-    np.testing.assert_allclose(transitions(counts, 0), [[4 / 8, 4 / 8]] * 3)
-    np.testing.assert_allclose(transitions(counts, 1), [[4 / 6, 2 / 6], [1 / 4, 3 / 4], [1 / 2, 1 / 2]])
-    uneven = transitions(np.array([[5, 1], [0, 0]]), 1)
+    np.testing.assert_allclose(transition_probabilities(counts, 0), [[4 / 8, 4 / 8]] * 3)
+    np.testing.assert_allclose(
+        transition_probabilities(counts, 1), [[4 / 6, 2 / 6], [1 / 4, 3 / 4], [1 / 2, 1 / 2]]
+    )
+    uneven = transition_probabilities(np.array([[5, 1], [0, 0]]), 1)
     np.testing.assert_allclose(uneven, [[(5 + 2 * 6 / 8) / 8, (1 + 2 * 2 / 8) / 8], [6 / 8, 2 / 8]])
 
 
@@ -204,6 +206,6 @@ def test_the_interval_holds_the_mean_as_often_as_it_claims() -> None:
         lengths = rng.integers(1, 8, 200)
         values = np.repeat(rng.normal(1.0, 1.0, 200), lengths)
         mean = mean_with_interval(values, np.repeat(np.arange(200), lengths))
-        low, high = (mean["low"], mean["high"]) if isinstance(mean, dict) else (mean.low, mean.high)
-        covered += low < 1.0 < high
+        assert mean.low is not None and mean.high is not None
+        covered += mean.low < 1.0 < mean.high
     assert 270 <= covered <= 297

@@ -12,7 +12,7 @@ import pytest
 from factories import Row, network_settings, network_training, train_spec, window, write_windows
 from sklearn.metrics import roc_auc_score
 
-from rabbithole.evaluation.delong import interval, placements
+from rabbithole.evaluation.delong import auc_interval, placements
 from rabbithole.specs.training import ResumeOptions, ScoreSpec
 from rabbithole.training.score import score
 from rabbithole.training.train import train
@@ -81,7 +81,7 @@ def test_networks_use_the_order_and_the_baseline_cannot(
     table = table.filter(pc.and_(pc.equal(table["split"], "test"), pc.equal(table["steps"], 0)))
     labels, scores = table["buyer"].to_numpy(), table["score"].to_numpy()
     if model == BASELINE:
-        low, high = interval(placements(labels, scores), level=0.95)
+        low, high = auc_interval(placements(labels, scores))
         assert low <= 0.5 <= high
     else:
         assert roc_auc_score(labels, scores) > 0.95

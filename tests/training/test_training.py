@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from rabbithole.artifacts.training import History, ModelDescription
 from rabbithole.errors import UserError
-from rabbithole.evaluation.delong import interval, placements
+from rabbithole.evaluation.delong import auc_interval, placements
 from rabbithole.specs.training import ResumeOptions, ScoreSpec, TrainSpec
 from rabbithole.training.score import load_model, score
 from rabbithole.training.train import train
@@ -142,7 +142,7 @@ def test_shuffled_labels_teach_nothing(model, tmp_path):
             row["buyer"] = int(label)
     fit(write_windows(tmp_path / "windows", length=LENGTH, **splits), tmp_path, model)
     labels, scores = ended_test_sessions(tmp_path)
-    low, high = interval(placements(labels, scores), level=0.999)
+    low, high = auc_interval(placements(labels, scores), level=0.999)
     assert low < 0.5 < high
 
 
@@ -185,18 +185,20 @@ def test_the_best_epoch_is_kept_and_patience_ends_training(tmp_path):
     assert auc == pytest.approx(aucs[best], abs=1e-9)
 
 
-def test_the_description_holds_the_spec_and_what_scoring_needs(tmp_path):
+@pytest.mark.parametrize(
+    ("model", "batch_size"), [pytest.param("gru", 64, marks=pytest.mark.slow), ("gradient_boosting", None)]
+)
+def test_the_description_holds_the_spec_and_what_scoring_needs(model, batch_size, tmp_path):
     windows = random_splits(tmp_path, np.random.default_rng(7), train=150, valid=150, test=20)
-    for model, batch_size in (("gru", 64), ("gradient_boosting", None)):
-        folder, spec = tmp_path / model, train_spec(model)
-        train_to(folder, windows, spec)
-        description = ModelDescription.read(folder / "model/model.json")
-        assert (description.model, description.settings) == (model, spec.settings)
-        assert (description.target, description.outputs, description.prefixes) == ("buyer", 2, True)
-        assert (description.sizes, description.length, description.roots) == (SIZES, LENGTH, [])
-        assert description.batch_size == batch_size and description.calibration is not None
-        assert (folder / "model/encoder.json").read_bytes() == (windows / "encoder.json").read_bytes()
-        assert not (folder / "resume").exists()
+    spec = train_spec(model)
+    train_to(tmp_path, windows, spec)
+    description = ModelDescription.read(tmp_path / "model/model.json")
+    assert (description.model, description.settings) == (model, spec.settings)
+    assert (description.target, description.outputs, description.prefixes) == ("buyer", 2, True)
+    assert (description.sizes, description.length, description.roots) == (SIZES, LENGTH, [])
+    assert description.batch_size == batch_size and description.calibration is not None
+    assert (tmp_path / "model/encoder.json").read_bytes() == (windows / "encoder.json").read_bytes()
+    assert not (tmp_path / "resume").exists()
 
 
 def test_scores_hold_every_session_once_per_step(planted, tmp_path):
