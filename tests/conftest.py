@@ -1,9 +1,13 @@
 """What all tests share."""
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["spark_fixtures"]
 
+# Every run tests the same examples, and a busy machine fails none of them.
+settings.register_profile("tests", deadline=None, derandomize=True)
+settings.load_profile("tests")
 
 FIRST = ("test_kills.py", "test_slurm.py", "workflow")
 """Files and folders that take minutes, longest first: several processes then end together."""
