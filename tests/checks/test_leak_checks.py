@@ -27,7 +27,7 @@ SHARES = (0.6, 0.2, 0.2)
 
 
 def sessions_spec(**changes: Any) -> SessionsSpec:
-    """Return the spec of whole visitors, split by hash, with some entries changed."""
+    """Return the spec of visitors without a gap, split by hash, with some entries changed."""
     values: dict[str, Any] = {
         "by": "visitor",
         "gap_minutes": None,
@@ -220,7 +220,7 @@ def an_hour_that_is_left_out(folder: Path) -> None:
     edit(folder / "windows/train", lambda table: lengthened(table, "hour", FIRST_VALUE))
 
 
-def flags_that_tell_buyers(folder: Path) -> None:
+def open_flags_that_reveal_buyers(folder: Path) -> None:
     """Let the purchase, which follows the window, decide whether a session is open."""
     edit(
         folder / "sessions",
@@ -272,9 +272,9 @@ LEAKS: dict[str, tuple[str, Callable[[Path], None], str]] = {
         numbers_normalised_on_everything,
         "Numbers were normalised on train alone",
     ),
-    "flags that tell buyers": (
+    "open flags that reveal buyers": (
         "yoochoose",
-        flags_that_tell_buyers,
+        open_flags_that_reveal_buyers,
         "A session counts as open by its last kept event alone",
     ),
     "costs of the future": (

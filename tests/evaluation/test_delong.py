@@ -143,10 +143,10 @@ def test_the_interval_covers_the_truth_19_times_of_20() -> None:
 
 @pytest.mark.parametrize(("shift", "auc"), [(100.0, 1.0), (-100.0, 0.0)])
 def test_the_interval_of_a_perfect_ranking_claims_no_certainty(shift: float, auc: float) -> None:
-    found = auc_with_interval(*sample(1, shift=shift))
-    assert found.value == auc
-    assert 0.0 <= found.low < found.high <= 1.0
-    assert 0.05 < found.high - found.low < 0.2
+    result = auc_with_interval(*sample(1, shift=shift))
+    assert result.value == auc
+    assert 0.0 <= result.low < result.high <= 1.0
+    assert 0.05 < result.high - result.low < 0.2
 
 
 def test_p_is_uniform_when_both_scores_are_equally_good() -> None:

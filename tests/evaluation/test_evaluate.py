@@ -92,8 +92,8 @@ def test_a_missing_class_gives_a_reason_in_the_place_of_metrics(tmp_path: Path) 
     ],
 )
 def test_the_reason_counts_the_smaller_class(labels: list[int], reason: str) -> None:
-    found = ranking(np.array(labels, np.int8), np.linspace(0, 1, len(labels)))
-    assert (found.auc, found.reason) == (None, reason)
+    result = ranking(np.array(labels, np.int8), np.linspace(0, 1, len(labels)))
+    assert (result.auc, result.reason) == (None, reason)
 
 
 def test_scores_without_test_sessions_or_that_are_no_probabilities_are_refused(tmp_path: Path) -> None:
