@@ -1,96 +1,120 @@
 """A trained model explained, from its checkpoint to explanation.json (networks: tests/runs)."""
 
-import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from factories import window, write_windows
 
+from rabbithole.artifacts.evaluation import Explanation
 from rabbithole.evaluation.explain import explain
+from rabbithole.specs.training import (
+    AugmentationSpec,
+    ExplainSpec,
+    ResumeOptions,
+    ScoreSpec,
+    TrainSpec,
+    TreesSettings,
+    TreesTraining,
+)
 from rabbithole.training.score import score
 from rabbithole.training.train import train
 
+pytestmark = pytest.mark.slow
+
 LENGTH = 6
+SPEC = TrainSpec(
+    model="gradient_boosting",
+    settings=TreesSettings(learning_rate=0.1, iterations=40, leaves=8),
+    training=TreesTraining(unseen_share=0.01),
+    balance="none",
+    augmentation=AugmentationSpec(prefixes=True, event_dropout=0.0),
+    target="buyer",
+    seed=0,
+)
 
 
-def signed(count, seed):
-    """Sessions of which two in five begin with a sign, which makes buyers of most."""
-    draw = np.random.default_rng(seed)
+def signed(count: int, seed: int) -> list[dict[str, Any]]:
+    """Return sessions, two in five of which begin with an add-to-cart, as most buyers do."""
+    rng = np.random.default_rng(seed)
     rows = []
     for number in range(count):
-        steps, sign = int(draw.integers(1, LENGTH + 1)), draw.random() < 0.4
-        buyer = int(draw.random() < (0.8 if sign else 0.1))
+        steps, sign = int(rng.integers(1, LENGTH + 1)), rng.random() < 0.4
+        buyer = int(rng.random() < (0.8 if sign else 0.1))
         events = [5 if sign else 4] + [4] * (steps - 1)
-        items = draw.integers(4, 20, steps).tolist()
+        items = rng.integers(4, 20, steps).tolist()
         rows.append(window(f"{seed}-{number:05d}", buyer, items, event=events))
     return rows
 
 
 @pytest.fixture(scope="module")
-def explained(tmp_path_factory):
+def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train trees on such sessions, score and explain them."""
     folder = tmp_path_factory.mktemp("explained")
     windows = write_windows(
-        folder / "windows", length=LENGTH, train=signed(4000, 0), valid=signed(500, 1), test=signed(1200, 2)
+        folder / "windows",
+        length=LENGTH,
+        vocabularies={"event": ["view", "addtocart"]},
+        train=signed(4000, 0),
+        valid=signed(500, 1),
+        test=signed(1200, 2),
     )
-    told = json.loads((windows / "encoder.json").read_text())
-    told["vocabularies"] = {"event": ["view", "addtocart"]}
-    (windows / "encoder.json").write_text(json.dumps(told))
     train(
-        model="gradient_boosting",
+        SPEC,
         windows=windows,
         output=folder / "model",
         history=folder / "history.json",
-        settings={"learning_rate": 0.1, "iterations": 40, "leaves": 8},
-        training={"unseen_share": 0.01},
-        balance="none",
-        augmentation={"prefixes": True, "event_dropout": 0.0},
-        seed=0,
         code="",
-        resume=folder / "resume",
-        checkpoint_minutes=5,
+        resume=ResumeOptions(folder=str(folder / "resume"), minutes=5.0),
     )
-    steps = list(range(1, LENGTH + 1))
-    score(checkpoint=folder / "model", windows=windows, steps=steps, output=folder / "scores.parquet")
+    steps = tuple(range(1, LENGTH + 1))
+    score(
+        ScoreSpec(steps=steps),
+        checkpoint=folder / "model",
+        windows=windows,
+        output=folder / "scores.parquet",
+    )
     for name in ("explanation", "again"):
         explain(
+            ExplainSpec(seed=0),
             checkpoint=folder / "model",
             history=folder / "history.json",
             windows=windows,
-            seed=0,
             output=folder / f"{name}.json",
         )
     return folder
 
 
-def test_the_planted_field_and_step_are_found(explained):
-    found = json.loads((explained / "explanation.json").read_text())
-    assert found["sessions"] == found["test_sessions"] == 1200
-    lost = {row["field"]: row["auc_lost"] for row in found["fields"]}
-    assert lost.pop("event")["low"] > 0.2
-    assert all(abs(one["value"]) < 0.02 for one in lost.values())
-    steps = {(row["from"], row["to"]): row["auc_lost"] for row in found["steps"]}
-    assert steps[None, None]["low"] > 0.2
-    assert abs(steps[1, 1]["value"]) < steps[None, None]["value"] / 2
+def test_the_planted_field_and_step_have_the_importance(explained: Path) -> None:
+    explanation = Explanation.read(explained / "explanation.json")
+    assert explanation.sessions == explanation.test_sessions == 1200
+    fields = {row.field: row.auc_lost for row in explanation.fields if row.auc_lost}
+    assert len(fields) == 9
+    assert fields.pop("event").low > 0.2
+    assert all(abs(lost.value) < 0.02 for lost in fields.values())
+    steps = {(row.first, row.last): row.auc_lost for row in explanation.steps if row.auc_lost}
+    assert steps[None, None].low > 0.2
+    assert abs(steps[1, 1].value) < steps[None, None].value / 2
     assert (explained / "again.json").read_bytes() == (explained / "explanation.json").read_bytes()
 
 
-def test_journeys_tell_the_scores_of_running_sessions(explained):
-    found = json.loads((explained / "explanation.json").read_text())["journeys"]
-    kinds = [(one["bought"], one["rising"]) for one in found]
+def test_journeys_show_the_scores_of_running_sessions(explained: Path) -> None:
+    journeys = Explanation.read(explained / "explanation.json").journeys
+    kinds = [(journey.bought, journey.rising) for journey in journeys]
     assert kinds == [
         (bought, rising) for bought in (True, False) for rising in (True, False) for _ in range(3)
     ]
     scores = pq.read_table(explained / "scores.parquet").to_pandas()
     scores = scores[scores.split == "test"].set_index(["session_id", "steps"]).score
-    for one in found:
-        count = len(one["probability"])
+    for journey in journeys:
+        count = len(journey.probability)
         assert 5 <= count <= LENGTH
-        expected = [scores[one["session_id"], k] for k in range(1, count + 1)]
-        assert one["probability"] == pytest.approx(expected, rel=1e-5)
-        assert len(one["event"]) == len(one["again"]) == count
-        assert set(one["event"]) <= {"view", "addtocart"}
-    rise = [one["probability"][-1] - one["probability"][0] for one in found]
+        expected = [scores[journey.session_id, k] for k in range(1, count + 1)]
+        assert journey.probability == pytest.approx(expected, rel=1e-5)
+        assert len(journey.event) == len(journey.again) == count
+        assert set(journey.event) <= {"view", "addtocart"}
+    rise = [journey.probability[-1] - journey.probability[0] for journey in journeys]
     assert min(rise[:3]) > max(rise[3:6])
     assert min(rise[6:9]) > max(rise[9:])

@@ -9,27 +9,7 @@ from rabbithole.artifacts.data import (
     SessionsManifest,
     WindowsManifest,
 )
-from rabbithole.checks.split_checks import (
-    check_minimum_events,
-    check_session_ids,
-    check_split_order,
-    check_visitors,
-    check_window_sessions,
-    read_sessions,
-)
-from rabbithole.checks.time_checks import (
-    check_dwell,
-    check_first_cart,
-    check_known_values,
-    check_open_sessions,
-    check_purchases,
-)
-from rabbithole.checks.window_checks import (
-    check_event_vocabulary,
-    check_left_out_fields,
-    check_normalisation,
-    check_vocabularies,
-)
+from rabbithole.checks import split_checks, time_checks, window_checks
 
 
 def check_leaks(*, events: Path, sessions: Path, windows: Path, output: Path) -> None:
@@ -37,27 +17,33 @@ def check_leaks(*, events: Path, sessions: Path, windows: Path, output: Path) ->
 
     A check that fails does not stop the run: the report shows it.
     """
-    log, cut, encoded = EventsManifest.of(events), SessionsManifest.of(sessions), WindowsManifest.of(windows)
-    encoder, table = EncoderFile.read(windows / "encoder.json"), read_sessions(sessions)
-    price_history = None if cut.price_history is None else sessions / cut.price_history
-    cost_history = None if log.cost_history is None else events / log.cost_history
-    category_history = None if log.category_history is None else events / log.category_history
+    log, manifest = EventsManifest.of(events), SessionsManifest.of(sessions)
+    encoded, encoder = WindowsManifest.of(windows), EncoderFile.read(windows / "encoder.json")
+    table = split_checks.read_sessions(sessions)
     checks = [
-        check_session_ids(table),
-        check_visitors(table, cut.split_by),
-        *check_split_order(table, cut.split_by),
-        check_window_sessions(table, windows, keep_open=encoded.keep_open),
-        check_vocabularies(windows, encoder),
-        check_normalisation(windows),
-        check_event_vocabulary(encoder),
-        check_purchases(events, sessions, cut.by),
-        check_open_sessions(events, sessions, cut.open_minutes),
-        *check_dwell(sessions, windows, encoded.fields),
-        *check_left_out_fields(windows, encoded.fields),
-        *check_minimum_events(table, cut.minimum_events),
-        *check_first_cart(sessions, windows, encoder, cut.until),
-        *check_known_values(
-            sessions, category=category_history, cost=cost_history, purchase_price=price_history
+        split_checks.session_ids(table),
+        split_checks.visitors(table, manifest.split_by),
+        *split_checks.split_order(table, manifest.split_by),
+        split_checks.window_sessions(table, windows, keep_open=encoded.keep_open),
+        window_checks.vocabularies(windows, encoder),
+        window_checks.normalisation(windows),
+        window_checks.event_vocabulary(encoder),
+        time_checks.purchases(events, sessions, manifest.by),
+        time_checks.open_sessions(events, sessions, manifest.open_minutes),
+        *time_checks.dwell(sessions, windows, encoded.fields),
+        *window_checks.left_out_fields(windows, encoded.fields),
+        *split_checks.minimum_events(table, manifest.minimum_events),
+        *time_checks.first_cart(sessions, windows, encoder, manifest.until),
+        *time_checks.known_values(
+            sessions,
+            category=side_table(events, log.category_history),
+            cost=side_table(events, log.cost_history),
+            purchase_price=side_table(sessions, manifest.price_history),
         ),
     ]
     LeakChecks(checks=checks).write(output)
+
+
+def side_table(folder: Path, name: str | None) -> Path | None:
+    """Return the path of a side table that a manifest names, None if there is none."""
+    return None if name is None else folder / name

@@ -20,7 +20,7 @@ def read_sessions(folder: Path) -> pa.Table:
     )
 
 
-def check_session_ids(sessions: pa.Table) -> LeakCheck:
+def session_ids(sessions: pa.Table) -> LeakCheck:
     """Check that no session id is repeated."""
     repeated = len(sessions) - pc.count_distinct(sessions["session_id"]).as_py()
     return LeakCheck(
@@ -30,13 +30,13 @@ def check_session_ids(sessions: pa.Table) -> LeakCheck:
     )
 
 
-def check_visitors(sessions: pa.Table, split_by: str) -> LeakCheck:
+def visitors(sessions: pa.Table, split_by: str) -> LeakCheck:
     """Check that no visitor is in two splits, unless the split is by time."""
     name = "No visitor is in two splits"
-    visitors = sessions.filter(sessions["visitor"].is_valid())
-    if len(visitors) == 0:
+    known = sessions.filter(sessions["visitor"].is_valid())
+    if len(known) == 0:
         return LeakCheck(name=name, holds=True, detail="the log has no visitors")
-    splits = visitors.group_by("visitor").aggregate([("split", "count_distinct")])["split_count_distinct"]
+    splits = known.group_by("visitor").aggregate([("split", "count_distinct")])["split_count_distinct"]
     both = int(pc.sum(pc.greater(splits, 1), min_count=0).as_py())
     by_time = " (the split is by time, so returning visitors are)" if split_by == "time" and both else ""
     return LeakCheck(
@@ -46,7 +46,7 @@ def check_visitors(sessions: pa.Table, split_by: str) -> LeakCheck:
     )
 
 
-def check_split_order(sessions: pa.Table, split_by: str) -> Iterator[LeakCheck]:
+def split_order(sessions: pa.Table, split_by: str) -> Iterator[LeakCheck]:
     """Check that splits by time follow each other."""
     if split_by != "time":
         return
@@ -66,7 +66,7 @@ def check_split_order(sessions: pa.Table, split_by: str) -> Iterator[LeakCheck]:
     )
 
 
-def check_window_sessions(sessions: pa.Table, windows: Path, *, keep_open: bool) -> LeakCheck:
+def window_sessions(sessions: pa.Table, windows: Path, *, keep_open: bool) -> LeakCheck:
     """Check that each split's windows have the ids and labels of its sessions.
 
     This also shows that no split was balanced: a balanced one lacks sessions or repeats some.
@@ -93,7 +93,7 @@ def check_window_sessions(sessions: pa.Table, windows: Path, *, keep_open: bool)
     )
 
 
-def check_minimum_events(sessions: pa.Table, minimum: int) -> Iterator[LeakCheck]:
+def minimum_events(sessions: pa.Table, minimum: int) -> Iterator[LeakCheck]:
     """Check the events of each session, where a minimum is set."""
     if minimum > 1:
         short = int(pc.sum(pc.less(sessions["events"], minimum), min_count=0).as_py())

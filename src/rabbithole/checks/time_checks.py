@@ -1,4 +1,4 @@
-"""Leak checks of time: does a session, or what it says of its items, reach into the future?"""
+"""Leak checks of time: does anything in a session come from its future?"""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -23,35 +23,34 @@ DWELL_TOLERANCE = 1e-3
 """How far an encoded dwell time may fall while the time itself grows."""
 
 
-def check_purchases(events: Path, sessions: Path, by: str) -> LeakCheck:
+def purchases(events: Path, sessions: Path, by: str) -> LeakCheck:
     """Check that no purchase of the same visitor (or session) is between a session's first and last event."""
     key = "session_id" if by == "session" else "visitor"
     # Filtered while reading: a full log has thirty times as many other events.
     is_purchase = pc.field("event") == "transaction"
-    purchases = pq.read_table(events, columns=[key, "timestamp"], filters=is_purchase)
+    bought = pq.read_table(events, columns=[key, "timestamp"], filters=is_purchase)
     table = pq.read_table(sessions, columns=[key, "start", "timestamp"])
-    table = table.filter(pc.is_in(table[key], purchases[key].combine_chunks())).combine_chunks()
-    times = (
-        table["timestamp"].combine_chunks()
-        if len(table)
-        else pa.array([], pa.list_(pa.timestamp("us", "UTC")))
-    )
+    table = table.filter(pc.is_in(table[key], bought[key].combine_chunks()))
     spans = pd.DataFrame(
         {
             "key": table[key].to_pandas(),
             "time": _utc(table["start"].to_pandas()),
-            "last": _utc(_last(times).to_pandas()),
+            "last": _utc(_last(table["timestamp"].combine_chunks()).to_pandas()),
         }
     )
-    bought = pd.DataFrame(
-        {"key": purchases[key].to_pandas(), "time": _utc(purchases["timestamp"].to_pandas())}
+    purchase_times = pd.DataFrame(
+        {"key": bought[key].to_pandas(), "time": _utc(bought["timestamp"].to_pandas())}
     )
-    bought["bought"] = bought["time"]
+    purchase_times["purchase"] = purchase_times["time"]
     # The first purchase at or after each session's start.
     following = pd.merge_asof(
-        spans.sort_values("time"), bought.sort_values("time"), on="time", by="key", direction="forward"
+        spans.sort_values("time"),
+        purchase_times.sort_values("time"),
+        on="time",
+        by="key",
+        direction="forward",
     )
-    wrong = int((following["bought"] <= following["last"]).sum())
+    wrong = int((following["purchase"] <= following["last"]).sum())
     return LeakCheck(
         name="Each session ends before its purchase",
         holds=wrong == 0,
@@ -59,7 +58,7 @@ def check_purchases(events: Path, sessions: Path, by: str) -> LeakCheck:
     )
 
 
-def check_open_sessions(events: Path, sessions: Path, minutes: float) -> LeakCheck:
+def open_sessions(events: Path, sessions: Path, minutes: float) -> LeakCheck:
     """Check that sessions are flagged as open by their last kept event, near the end of the log."""
     ends = [
         pc.max(pq.read_table(path, columns=["timestamp"])["timestamp"]).as_py() for path in data_files(events)
@@ -76,7 +75,7 @@ def check_open_sessions(events: Path, sessions: Path, minutes: float) -> LeakChe
     )
 
 
-def check_dwell(sessions: Path, windows: Path, fields: list[str]) -> Iterator[LeakCheck]:
+def dwell(sessions: Path, windows: Path, fields: list[str]) -> Iterator[LeakCheck]:
     """Compare the dwell times of a sample of sessions with the times of their events.
 
     Whatever the encoding, it must grow with the time since the previous event, and a session's first event
@@ -87,13 +86,15 @@ def check_dwell(sessions: Path, windows: Path, fields: list[str]) -> Iterator[Le
     path = data_files(sessions)[0]
     batch = next(pq.ParquetFile(path).iter_batches(SAMPLE, columns=["session_id", "timestamp"]))
     times_by_session = zip(batch["session_id"].to_pylist(), batch["timestamp"].to_numpy(False), strict=True)
-    dwell = {name: np.append(np.nan, np.diff(times.astype("int64"))) for name, times in times_by_session}
+    since_previous = {
+        name: np.append(np.nan, np.diff(times.astype("int64"))) for name, times in times_by_session
+    }
     expected, actual = [], []
     for split in SPLITS:
         table = pq.read_table(windows / split, columns=["session_id", "dwell"])
         table = table.filter(pc.is_in(table["session_id"], batch["session_id"]))
         for name, encoded in zip(table["session_id"].to_pylist(), table["dwell"].to_pylist(), strict=True):
-            expected.append(dwell[name][-len(encoded) :])
+            expected.append(since_previous[name][-len(encoded) :])
             actual.append(np.array(encoded, float))
     steps = pd.DataFrame({"expected": np.concatenate(expected), "actual": np.concatenate(actual)})
     ordered = steps.dropna().sort_values(["expected", "actual"])
@@ -106,7 +107,7 @@ def check_dwell(sessions: Path, windows: Path, fields: list[str]) -> Iterator[Le
     )
 
 
-def check_first_cart(sessions: Path, windows: Path, encoder: EncoderFile, until: str) -> Iterator[LeakCheck]:
+def first_cart(sessions: Path, windows: Path, encoder: EncoderFile, until: str) -> Iterator[LeakCheck]:
     """Check that each session (each window too, if it has event types) has one add-to-cart, as its last."""
     if until != "first_cart":
         return
@@ -132,7 +133,7 @@ def _wrong_carts(events: pa.ChunkedArray, cart: str | int) -> int:
     return int((~is_cart[ends]).sum() + is_cart.sum() - is_cart[ends].sum())
 
 
-def check_known_values(
+def known_values(
     sessions: Path, *, category: Path | None, cost: Path | None, purchase_price: Path | None
 ) -> Iterator[LeakCheck]:
     """Compare categories and costs in a sample of sessions with the histories of the items.

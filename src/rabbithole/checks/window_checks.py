@@ -15,7 +15,7 @@ TOLERANCE = 1e-3
 """How far the mean and the standard deviation of train's normalised numbers may be from 0 and 1."""
 
 
-def check_vocabularies(windows: Path, encoder: EncoderFile) -> LeakCheck:
+def vocabularies(windows: Path, encoder: EncoderFile) -> LeakCheck:
     """Check that every value of the vocabularies occurs in train."""
     absent = []
     for field in CATEGORICAL:
@@ -31,7 +31,7 @@ def check_vocabularies(windows: Path, encoder: EncoderFile) -> LeakCheck:
     )
 
 
-def check_event_vocabulary(encoder: EncoderFile) -> LeakCheck:
+def event_vocabulary(encoder: EncoderFile) -> LeakCheck:
     """Check that no purchase is encoded. Without a vocabulary the models do not see event types."""
     purchase = "transaction" in encoder.vocabularies.get("event", [])
     return LeakCheck(
@@ -41,7 +41,7 @@ def check_event_vocabulary(encoder: EncoderFile) -> LeakCheck:
     )
 
 
-def check_normalisation(windows: Path) -> LeakCheck:
+def normalisation(windows: Path) -> LeakCheck:
     """Check that train's numbers have mean 0 and deviation 1, as they do if they alone were normalised on."""
     holds, details = True, []
     for field in NUMERIC:
@@ -60,7 +60,7 @@ def check_normalisation(windows: Path) -> LeakCheck:
     )
 
 
-def check_left_out_fields(windows: Path, fields: list[str]) -> Iterator[LeakCheck]:
+def left_out_fields(windows: Path, fields: list[str]) -> Iterator[LeakCheck]:
     """Check that fields outside `fields` are missing in all windows."""
     left_out, present = [field for field in FIELDS if field not in fields], []
     for field in left_out:

@@ -1,6 +1,5 @@
 """Writes how close the models of simulated data sets come to the best possible score, as Markdown."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,34 +17,15 @@ MIN_BUYERS = 100
 """Buyers among the running sessions that a row of their table needs."""
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """One data set. train: its number of train sessions; metrics: by run name."""
-
-    name: str
-    train: int
-    metrics: dict[str, Metrics]
-    comparison: Comparison
-
-    @classmethod
-    def read(cls, name: str, sources: OracleGapSources) -> "Dataset":
-        """Read the data set's files."""
-        return cls(
-            name,
-            WindowsManifest.read(Path(sources.windows)).splits["train"].rows,
-            {run: Metrics.read(Path(path)) for run, path in sources.metrics.items()},
-            Comparison.read(Path(sources.comparison)),
-        )
-
-
 def oracle_gap_tables(*, datasets: dict[str, OracleGapSources], output: Path) -> None:
     """Write a table with a row per data set and model, and a table of running sessions per data set.
 
     Data sets come in the order of their numbers of train sessions.
     """
-    studied = sorted(
-        (Dataset.read(name, sources) for name, sources in datasets.items()), key=lambda part: part.train
-    )
+    sizes = {
+        name: WindowsManifest.read(Path(sources.windows)).splits["train"].rows
+        for name, sources in datasets.items()
+    }
     lines = [
         "# Distance to the oracle",
         "",
@@ -54,26 +34,31 @@ def oracle_gap_tables(*, datasets: dict[str, OracleGapSources], output: Path) ->
         "| calibration slope |",
         "|---|--:|--:|--:|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    lines += [line for dataset in studied for line in _model_lines(dataset)]
-    lines += ["", "## Running sessions"]
-    for dataset in studied:
-        lines += ["", f"{dataset.name}:", "", *_running_table(dataset.metrics)]
+    running = ["", "## Running sessions"]
+    for name in sorted(sizes, key=sizes.__getitem__):
+        sources = datasets[name]
+        metrics = {run: Metrics.read(Path(path)) for run, path in sources.metrics.items()}
+        comparison = Comparison.read(Path(sources.comparison))
+        lines += _model_lines(name, sizes[name], metrics, comparison)
+        running += ["", f"{name}:", "", *_running_table(metrics)]
     with atomic_write(output) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", "utf-8")
+        temporary.write_text("\n".join(lines + running) + "\n", "utf-8")
 
 
-def _model_lines(dataset: Dataset) -> list[str]:
-    models = rows(dataset.metrics, {}, dataset.comparison)
+def _model_lines(
+    name: str, train_sessions: int, metrics: dict[str, Metrics], comparison: Comparison
+) -> list[str]:
+    models = rows(metrics, {}, comparison)
     oracle_loss = next((row.log_loss for row in models if row.is_oracle), None)
     return [
         _line(
-            dataset.name,
-            f"{dataset.train:,}",
+            name,
+            f"{train_sessions:,}",
             f"{row.sessions:,}",
             f"{row.buyers:,}",
             row.name,
             *_auc_cells(row),
-            *_baseline_cells(row, dataset.comparison),
+            *_baseline_cells(row, comparison),
             "" if oracle_loss is None or row.is_oracle else f"{row.log_loss / oracle_loss - 1:+.1%}",
             "" if row.calibration.slope is None else f"{row.calibration.slope.value:.3f}",
         )
