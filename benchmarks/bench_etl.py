@@ -23,10 +23,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rabbithole.formats.registry import raw_format
+from rabbithole.formats.base import raw_format
 from rabbithole.specs.base import Spec
-from rabbithole.specs.data import EventsSpec, SessionsSpec, SimulateSpec, SplitSpec, WindowsSpec
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import EventsSpec, SessionsSpec, SimulateSpec, SparkOptions, SplitSpec, WindowsSpec
 from rabbithole.windows.fields import FIELDS
 
 HERE = Path(__file__).parent

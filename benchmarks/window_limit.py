@@ -29,7 +29,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from rabbithole.artifacts.data import EncoderFile
 from rabbithole.simulator.catalogue import Catalogue, read_shop
 from rabbithole.simulator.chain import clock_cells, forward, initial_table
-from rabbithole.simulator.observation import flatten, observe_sessions, session_tables
+from rabbithole.simulator.oracle import flatten, observe_sessions, session_tables
 from rabbithole.simulator.posterior import (
     ObservedSessions,
     log_emission,

@@ -13,8 +13,7 @@ sys.path.insert(0, str(SOURCE))
 
 from rabbithole.registry import module_name
 from rabbithole.workflow import digests
-from rabbithole.workflow.code_digest import code_digest
-from rabbithole.workflow.digests import CodeDigests
+from rabbithole.workflow.digests import CodeDigests, code_digest
 from rabbithole.workflow.inputs import RuleInputs
 from rabbithole.workflow.job_lifetime import PARENT, parent_id
 from rabbithole.workflow.project import (

@@ -19,7 +19,7 @@ rule leak_report:
         runtime=20,
     params:
         probes=INPUTS.leak_probes(),
-        code=code_digest(digests.LEAK_REPORT),
+        code=code_digest(digests.STUDY_TABLES),
     message:
         "Writing the leak report"
     shell:
@@ -71,7 +71,7 @@ rule oracle_gap:
         runtime=20,
     params:
         datasets=INPUTS.oracle_gap_json(),
-        code=code_digest(digests.ORACLE_GAP),
+        code=code_digest(digests.STUDY_TABLES),
     message:
         "Writing the distance of the models to the oracle"
     shell:
@@ -96,7 +96,7 @@ rule ablation_report:
         runtime=20,
     params:
         ablations=INPUTS.ablations_json(),
-        code=code_digest(digests.ABLATION_REPORT),
+        code=code_digest(digests.STUDY_TABLES),
     message:
         "Writing the ablation report"
     shell:

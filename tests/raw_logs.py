@@ -7,8 +7,7 @@ import pyarrow.parquet as pq
 
 from rabbithole.artifacts.data import EventsManifest
 from rabbithole.ingest.build import build_events
-from rabbithole.specs.data import EventsSpec
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import EventsSpec, SparkOptions
 
 CLICKS = "".join(f"{n // 4},2014-04-07T10:5{n % 4}:09.277Z,{100 + n},0\n" for n in range(40))
 EVENTS = "timestamp,visitorid,event,itemid,transactionid\n"

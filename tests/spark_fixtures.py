@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions
 
 
 @pytest.fixture(scope="session")

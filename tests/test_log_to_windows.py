@@ -18,7 +18,7 @@ from rabbithole.artifacts.data import (
     WindowEventCounts,
     WindowsManifest,
 )
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions
 from rabbithole.windows.fields import FIRST_VALUE
 
 pytestmark = pytest.mark.spark

@@ -17,15 +17,14 @@ from numpy.typing import NDArray
 
 from rabbithole.formats.yoochoose import FORMAT
 from rabbithole.ingest.event_task import partition_of, sort_rows
-from rabbithole.ingest.line_report import collect_report
 from rabbithole.ingest.lines import RawFile, split_files, unpacked_size
-from rabbithole.ingest.reading import RAW_EVENT_SCHEMA, read_range
+from rabbithole.ingest.reading import RAW_EVENT_SCHEMA, collect_report, read_range
 from rabbithole.io.parts import PartWriter
 from rabbithole.sessions.cutting import cut_sessions
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, shuffle
-from rabbithole.specs.spark import SparkOptions
-from rabbithole.windows.steps import CALENDAR, calendar
+from rabbithole.specs.data import SparkOptions
+from rabbithole.windows.encoder import CALENDAR, calendar
 
 LENGTH = 100
 COLUMNS = {

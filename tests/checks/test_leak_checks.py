@@ -16,8 +16,7 @@ from rabbithole.ingest.build import build_events
 from rabbithole.io.parts import data_files
 from rabbithole.sessions.build import build_sessions
 from rabbithole.simulator.write import simulate
-from rabbithole.specs.data import EventsSpec, SessionsSpec, SimulateSpec, SplitSpec, WindowsSpec
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import EventsSpec, SessionsSpec, SimulateSpec, SparkOptions, SplitSpec, WindowsSpec
 from rabbithole.windows.build import build_windows
 from rabbithole.windows.fields import FIELDS, FIRST_VALUE
 

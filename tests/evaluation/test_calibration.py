@@ -16,7 +16,7 @@ from rabbithole.evaluation.calibration import (
     log_loss,
     reliability,
 )
-from rabbithole.evaluation.intervals import wilson_interval
+from rabbithole.evaluation.delong import wilson_interval
 
 Sample = tuple[NDArray[np.int8], NDArray[np.float64]]
 

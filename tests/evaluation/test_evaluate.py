@@ -11,8 +11,7 @@ from sklearn.metrics import auc, average_precision_score, roc_auc_score
 
 from rabbithole.artifacts.evaluation import Metrics
 from rabbithole.errors import UserError
-from rabbithole.evaluation.curves import precision_recall_curve, roc_curve, thin
-from rabbithole.evaluation.evaluate import evaluate, ranking
+from rabbithole.evaluation.evaluate import evaluate, precision_recall_curve, ranking, roc_curve, thin
 from rabbithole.specs.evaluation import EvaluateSpec
 
 SPEC = EvaluateSpec(contact_cost=1.0, sale_worth=20.0)

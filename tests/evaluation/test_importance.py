@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from rabbithole.evaluation.importance import (
+from rabbithole.evaluation.explain import (
     MIN_GROUP,
     field_importance,
     length_groups,

@@ -12,8 +12,7 @@ from factories.manifests import events_manifest, sessions_manifest
 from rabbithole.artifacts.data import EventsManifest, SessionsManifest
 from rabbithole.io.parts import manifest_path
 from rabbithole.sessions.session_task import SESSION_SCHEMA
-from rabbithole.specs.data import EventsSpec, SessionsSpec, SplitSpec, WindowsSpec
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import EventsSpec, SessionsSpec, SparkOptions, SplitSpec, WindowsSpec
 from rabbithole.windows.fields import FIELDS
 
 BEGIN = dt.datetime(2015, 6, 1, tzinfo=dt.UTC)

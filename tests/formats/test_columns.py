@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rabbithole.formats.base import format_names, raw_format
 from rabbithole.formats.columns import RawColumns
-from rabbithole.formats.registry import format_names, raw_format
 
 TIME = dt.datetime(2014, 4, 7, 10, 51, 9, 277000, tzinfo=dt.UTC)
 

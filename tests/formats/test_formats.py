@@ -8,13 +8,13 @@ import pytest
 
 from rabbithole.config.datasets import Dataset
 from rabbithole.errors import UserError
-from rabbithole.formats.registry import format_names, raw_format
+from rabbithole.formats.base import format_names, raw_format
 from rabbithole.formats.side_tables import CategoryTree, category_roots
 from rabbithole.ingest.reading import RAW_EVENT_SCHEMA, row_schema
 
 IMPORT = """
 import sys
-from rabbithole.formats.registry import format_names, raw_format
+from rabbithole.formats.base import format_names, raw_format
 for name in format_names():
     raw_format(name)
 print(sorted({"numpy", "pandas", "pyarrow"} & sys.modules.keys()))

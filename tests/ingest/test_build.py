@@ -12,7 +12,7 @@ from raw_logs import CLICKS, EVENTS, PROPERTIES, read, rejected_lines
 
 from rabbithole.errors import UserError
 from rabbithole.ingest.locate import locate
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions
 
 pytestmark = pytest.mark.spark
 

@@ -11,7 +11,7 @@ from raw_logs import CLICKS, EVENTS, PROPERTIES, read, rejected_lines
 
 from rabbithole.artifacts.data import EventsManifest
 from rabbithole.errors import UserError
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions
 
 pytestmark = pytest.mark.spark
 

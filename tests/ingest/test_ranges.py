@@ -13,12 +13,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rabbithole.errors import UserError
-from rabbithole.formats.base import FileRole
-from rabbithole.formats.registry import format_names, raw_format
+from rabbithole.formats.base import FileRole, format_names, raw_format
 from rabbithole.ingest import lines
-from rabbithole.ingest.line_report import collect_report
 from rabbithole.ingest.lines import FileRange, RawFile, read_blocks
-from rabbithole.ingest.reading import read_range
+from rabbithole.ingest.reading import collect_report, read_range
 
 CLICKS = raw_format("yoochoose").roles[0]
 

@@ -13,8 +13,7 @@ from raw_logs import CLICKS, read
 from rabbithole.errors import UserError
 from rabbithole.ingest.build import build_events
 from rabbithole.ingest.remote import local_files
-from rabbithole.specs.data import EventsSpec
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import EventsSpec, SparkOptions
 
 BUYS = "1,2014-04-07T10:54:09.868Z,5,0,2\n"
 

@@ -8,8 +8,14 @@ from factories import random_windows, window, write_windows
 
 from rabbithole.errors import UserError
 from rabbithole.models import gradient_boosting
-from rabbithole.models.aggregates import CALENDAR, Prefixes, aggregates, frequent_codes
-from rabbithole.models.gradient_boosting import Model, drop_training_state
+from rabbithole.models.gradient_boosting import (
+    CALENDAR,
+    Model,
+    Prefixes,
+    aggregates,
+    drop_training_state,
+    frequent_codes,
+)
 from rabbithole.models.registry import Estimator
 from rabbithole.specs.training import TreesSettings
 from rabbithole.training.data import read_encoding, read_split

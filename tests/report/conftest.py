@@ -19,8 +19,7 @@ from rabbithole.artifacts.text import TextEpoch, TextHistory, TextMetrics, TextS
 from rabbithole.artifacts.training import EpochMetrics, History
 from rabbithole.evaluation.compare_models import compare_models
 from rabbithole.evaluation.evaluate import evaluate
-from rabbithole.evaluation.explain import journeys
-from rabbithole.evaluation.importance import field_importance, step_importance
+from rabbithole.evaluation.explain import field_importance, journeys, step_importance
 from rabbithole.specs.evaluation import EvaluateSpec
 from rabbithole.specs.report import AliceSources, DatasetSources, FigureStyle
 from rabbithole.windows.arrays import Windows

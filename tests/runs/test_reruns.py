@@ -314,7 +314,7 @@ CODE: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
         evaluated() | drawn(figures=METRIC_FIGURES),
     ),
     "how fields are weighed": (
-        "src/rabbithole/evaluation/importance.py",
+        "src/rabbithole/evaluation/explain.py",
         later,
         {f"Explaining {model} on {shop}, seed 0" for model in MODELS for shop in SHOPS}
         | drawn(figures=EXPLAINED),

@@ -11,8 +11,7 @@ import pytest
 from rabbithole.artifacts.base import Manifest
 from rabbithole.artifacts.data import EventsManifest, RejectedManifest, SessionsManifest
 from rabbithole.ingest.lines import RawFile, split_files
-from rabbithole.specs.data import SplitSpec
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions, SplitSpec
 
 pytestmark = pytest.mark.spark
 

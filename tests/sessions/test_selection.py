@@ -7,7 +7,7 @@ import pytest
 from factories import BEGIN, BY_HASH, Row, build_sessions, event, filler_events
 
 from rabbithole.artifacts.data import ExclusionCounts, SessionEventCounts
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions
 
 pytestmark = pytest.mark.spark
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from factories import BY_HASH, build_sessions, event, filler_events
 
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions
 
 pytestmark = pytest.mark.spark
 

@@ -10,8 +10,7 @@ from factories import BEGIN, BY_HASH, Row, build_sessions, event, filler_events
 
 from rabbithole.artifacts.data import SessionEventCounts
 from rabbithole.errors import UserError
-from rabbithole.specs.data import SplitSpec
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions, SplitSpec
 
 pytestmark = pytest.mark.spark
 

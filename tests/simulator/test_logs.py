@@ -17,8 +17,7 @@ from rabbithole.errors import UserError
 from rabbithole.simulator.registry import load_shop
 from rabbithole.simulator.shop import SimulatorParameters
 from rabbithole.simulator.write import simulate
-from rabbithole.specs.data import SimulateSpec, SplitSpec
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SimulateSpec, SparkOptions, SplitSpec
 
 RAW = {
     "yoochoose": {"yoochoose-clicks.dat", "yoochoose-buys.dat", "yoochoose-test.dat"},

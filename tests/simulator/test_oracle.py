@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 from rabbithole.artifacts.evaluation import NextEventMetrics
 from rabbithole.errors import UserError
 from rabbithole.evaluation.next_event_oracle import evaluate_oracle
-from rabbithole.simulator.next_event import dwell_survival
 from rabbithole.simulator.oracle import score_oracle
+from rabbithole.simulator.posterior import dwell_survival
 from rabbithole.simulator.registry import load_shop
 from rabbithole.simulator.shop import Shop
 from rabbithole.simulator.write import simulate
 from rabbithole.simulator.yoochoose import BRANDS, NUMBERS
-from rabbithole.specs.data import OracleSpec, SimulateSpec, SplitSpec
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import OracleSpec, SimulateSpec, SparkOptions, SplitSpec
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]

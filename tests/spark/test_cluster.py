@@ -14,8 +14,7 @@ from rabbithole.ingest.build import build_events
 from rabbithole.sessions.build import build_sessions
 from rabbithole.simulator.write import simulate
 from rabbithole.spark.session import spark_session
-from rabbithole.specs.data import EventsSpec, SessionsSpec, SimulateSpec, SplitSpec, WindowsSpec
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import EventsSpec, SessionsSpec, SimulateSpec, SparkOptions, SplitSpec, WindowsSpec
 from rabbithole.windows.build import build_windows
 from rabbithole.windows.fields import FIELDS
 

@@ -12,7 +12,7 @@ from rabbithole.spark import java
 from rabbithole.spark.java import java_home
 
 COUNT = """
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions
 from rabbithole.spark.session import spark_session
 with spark_session(SparkOptions(threads=1, memory_mb=1000), "test") as session:
     (home,) = session.sql("SELECT java_method('java.lang.System', 'getProperty', 'java.home')").first()

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.spark
 PROGRAM = """
 from pyspark import SparkContext
 from rabbithole.spark import private, session
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions
 
 def stop_and_check(spark):
     assert spark.sparkContext._accumulatorServer is not None

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rabbithole.spark.session import CLUSTER_VARIABLE, resolve_options, spark_configuration, spark_session
 from rabbithole.spark.shuffle import map_indexed, shuffle
-from rabbithole.specs.spark import PARTITION_BYTES, SparkOptions
+from rabbithole.specs.data import PARTITION_BYTES, SparkOptions
 
 
 def test_the_user_s_conf_overrides_the_default(tmp_path: Path) -> None:

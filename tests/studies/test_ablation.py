@@ -10,7 +10,7 @@ from rabbithole.artifacts.studies import Ablation
 from rabbithole.specs.evaluation import AblationSpec
 from rabbithole.specs.training import NetworkSettings, NetworkTraining
 from rabbithole.studies import ablation
-from rabbithole.studies.ablation_report import ablation_tables
+from rabbithole.studies.tables import ablation_tables
 
 SPEC = AblationSpec(
     model="gru",

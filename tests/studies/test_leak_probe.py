@@ -12,7 +12,7 @@ from rabbithole.artifacts.studies import LeakProbes
 from rabbithole.specs.evaluation import LeakProbeSpec
 from rabbithole.specs.training import NetworkSettings, NetworkTraining
 from rabbithole.studies.leak_probe import probe_leaks
-from rabbithole.studies.leak_report import leak_tables
+from rabbithole.studies.tables import leak_tables
 
 Row = dict[str, Any]
 

@@ -11,7 +11,7 @@ from rabbithole.artifacts.evaluation import Metrics
 from rabbithole.evaluation.compare_models import compare_models
 from rabbithole.evaluation.evaluate import evaluate
 from rabbithole.specs.evaluation import EvaluateSpec, OracleGapSources
-from rabbithole.studies.oracle_gap import oracle_gap_tables
+from rabbithole.studies.tables import oracle_gap_tables
 
 NOISE = {"oracle": 0.0, "gru seed 0": 0.5, "gru seed 1": 0.6, "gradient_boosting seed 0": 2.0}
 

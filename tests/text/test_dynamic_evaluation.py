@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rabbithole.models.text.char_gru import CharGru
+from rabbithole.models.text import CharGru
 from rabbithole.text.dynamic_evaluation import dynamic_log_probabilities
 
 

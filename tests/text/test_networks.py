@@ -4,8 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rabbithole.models.text.char_gru import CharGru
-from rabbithole.models.text.deck import CharDeck
+from rabbithole.models.text import CharDeck, CharGru
 
 
 def test_the_gru_reads_no_character_ahead_and_continues_from_its_state():

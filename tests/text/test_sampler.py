@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rabbithole.text.sampler import Sampler, draw_codes
+from rabbithole.text.trainer import Sampler, draw_codes
 
 SYMBOLS, UNKNOWN = 5, 4
 

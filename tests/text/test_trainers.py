@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rabbithole.errors import UserError
+from rabbithole.text.checkpoint import text_model
 from rabbithole.text.corpus import split
-from rabbithole.text.registry import text_model
 from rabbithole.text.trainer import UPDATES_PER_CALL, portions
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rabbithole.workflow.code_digest import code_digest
+from rabbithole.workflow.digests import code_digest
 
 OBJECTIVES = {"rabbithole.training.purchase", "rabbithole.training.next_event"}
 MODELS = {f"rabbithole.models.{name}" for name in ("gru", "dilated_conv", "gradient_boosting")}

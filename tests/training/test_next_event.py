@@ -130,9 +130,9 @@ def test_host_and_device_batches_train_the_same_network(
 ) -> None:
     """Nothing is masked, as host and device draw different random numbers."""
     training = {"unseen_share": 0.0, "epochs": 1}
-    monkeypatch.setattr("rabbithole.training.devices.on_accelerator", lambda: False)
+    monkeypatch.setattr("rabbithole.training.batch_source.on_accelerator", lambda: False)
     host = fit(windows, tmp_path / "host", "gru", **training)
-    monkeypatch.setattr("rabbithole.training.devices.on_accelerator", lambda: True)
+    monkeypatch.setattr("rabbithole.training.batch_source.on_accelerator", lambda: True)
     device = fit(windows, tmp_path / "device", "gru", **training)
     value = host.event.cross_entropy.value
     assert device.event.cross_entropy.value == pytest.approx(value, rel=1e-4)

@@ -160,9 +160,9 @@ def test_host_and_device_batches_train_the_same_network(tmp_path, monkeypatch):
     rng = np.random.default_rng(4)
     rows = {split: random_windows(150, rng, prefix=split, longest=4) for split in ("train", "valid", "test")}
     windows = write_windows(tmp_path / "windows", length=4, sizes=SIZES | {"item": 200}, **rows)
-    monkeypatch.setattr("rabbithole.training.devices.on_accelerator", lambda: False)
+    monkeypatch.setattr("rabbithole.training.batch_source.on_accelerator", lambda: False)
     host = fit(windows, tmp_path / "host", "gru", unseen_share=0.0)
-    monkeypatch.setattr("rabbithole.training.devices.on_accelerator", lambda: True)
+    monkeypatch.setattr("rabbithole.training.batch_source.on_accelerator", lambda: True)
     device = fit(windows, tmp_path / "device", "gru", unseen_share=0.0)
     for one, other in zip(host.epochs, device.epochs, strict=True):
         assert other.model_dump() == pytest.approx(one.model_dump(), rel=1e-5)

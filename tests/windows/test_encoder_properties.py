@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 
 from rabbithole.sessions.session_task import SESSION_SCHEMA, WRITTEN_SCHEMA
 from rabbithole.specs.data import WindowsSpec
-from rabbithole.windows.encoder import Encoder, count_values, fit_encoder
+from rabbithole.windows.encoder import Encoder, calendar, count_values, fit_encoder
 from rabbithole.windows.fields import FIELDS, FIRST_VALUE, MISSING, NUMERIC, RARE, UNSEEN
-from rabbithole.windows.steps import calendar
 
 strings = st.one_of(st.none(), st.sampled_from(["1", "2", "3", ""]), st.text(max_size=3))
 costs = st.one_of(st.none(), st.floats(0, 1e9))

@@ -15,11 +15,10 @@ from factories import BEGIN, Row, session, windows_spec, write_sessions
 from rabbithole.artifacts.data import EncoderFile, WindowsManifest
 from rabbithole.errors import UserError
 from rabbithole.sessions.session_task import SESSION_SCHEMA
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions
 from rabbithole.training.data import read_encoding
-from rabbithole.windows.encoder import Encoder
+from rabbithole.windows.encoder import Encoder, calendar
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, RARE, UNSEEN
-from rabbithole.windows.steps import calendar
 
 pytestmark = pytest.mark.spark
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rabbithole.registry import module_name
-from rabbithole.workflow import code_digest as module
 from rabbithole.workflow import digests, pins
+from rabbithole.workflow import digests as module
 
 ROOT = Path(__file__).parents[2]
 

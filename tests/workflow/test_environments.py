@@ -8,10 +8,10 @@ import yaml
 from workflow_runs import ROOT
 
 from rabbithole.config.validation import model_names
-from rabbithole.formats.registry import format_names, raw_format
+from rabbithole.formats.base import format_names, raw_format
 from rabbithole.registry import module_name
 from rabbithole.workflow import digests
-from rabbithole.workflow.code_digest import code_digest
+from rabbithole.workflow.digests import code_digest
 from rabbithole.workflow.pins import pinned_versions
 from rabbithole.workflow.project import FIGURES
 
@@ -46,9 +46,7 @@ STEPS = {
         digests.COMPARE_MODELS,
         digests.NEXT_EVENT_BASELINES,
         digests.NEXT_EVENT_ORACLE,
-        digests.LEAK_REPORT,
-        digests.ABLATION_REPORT,
-        digests.ORACLE_GAP,
+        digests.STUDY_TABLES,
         digests.PAGE,
         *[module_name("figure", name) for name in (*FIGURES, "alice_learning")],
     ],

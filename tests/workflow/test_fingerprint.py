@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from rabbithole.workflow.fingerprint import fingerprint
+from rabbithole.workflow.project import fingerprint
 
 
 def test_a_fingerprint_depends_on_the_content_and_not_on_the_time(tmp_path: Path) -> None:

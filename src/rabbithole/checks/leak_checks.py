@@ -1,15 +1,208 @@
 """The leak checks of every run: did anything of valid, of test or of the future reach train?"""
 
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rabbithole.artifacts.data import (
     EncoderFile,
     EventsManifest,
+    LeakCheck,
     LeakChecks,
     SessionsManifest,
     WindowsManifest,
 )
-from rabbithole.checks import split_checks, time_checks, window_checks
+from rabbithole.checks import split_checks
+from rabbithole.checks.split_checks import SPLITS
+from rabbithole.io.parts import data_files
+from rabbithole.windows.fields import FIRST_VALUE
+
+SAMPLE = 20_000
+"""Sessions whose costs, categories and dwell times are checked."""
+
+DWELL_TOLERANCE = 1e-3
+"""How far an encoded dwell time may fall while the time itself grows."""
+
+
+def purchases(events: Path, sessions: Path, by: str) -> LeakCheck:
+    """Check that no purchase of the same visitor (or session) is between a session's first and last event."""
+    key = "session_id" if by == "session" else "visitor"
+    # Filtered while reading: a full log has thirty times as many other events.
+    is_purchase = pc.field("event") == "transaction"
+    bought = pq.read_table(events, columns=[key, "timestamp"], filters=is_purchase)
+    table = pq.read_table(sessions, columns=[key, "start", "timestamp"])
+    table = table.filter(pc.is_in(table[key], bought[key].combine_chunks()))
+    spans = pd.DataFrame(
+        {
+            "key": table[key].to_pandas(),
+            "time": _utc(table["start"].to_pandas()),
+            "last": _utc(_last(table["timestamp"].combine_chunks()).to_pandas()),
+        }
+    )
+    purchase_times = pd.DataFrame(
+        {"key": bought[key].to_pandas(), "time": _utc(bought["timestamp"].to_pandas())}
+    )
+    purchase_times["purchase"] = purchase_times["time"]
+    # The first purchase at or after each session's start.
+    following = pd.merge_asof(
+        spans.sort_values("time"),
+        purchase_times.sort_values("time"),
+        on="time",
+        by="key",
+        direction="forward",
+    )
+    wrong = int((following["purchase"] <= following["last"]).sum())
+    return LeakCheck(
+        name="Each session ends before its purchase",
+        holds=wrong == 0,
+        detail=f"{wrong:,} of {len(spans):,} sessions do not",
+    )
+
+
+def open_sessions(events: Path, sessions: Path, minutes: float) -> LeakCheck:
+    """Check that sessions are flagged as open by their last kept event, near the end of the log."""
+    ends = [
+        pc.max(pq.read_table(path, columns=["timestamp"])["timestamp"]).as_py() for path in data_files(events)
+    ]
+    since, wrong = pa.scalar(max(ends) - timedelta(minutes=minutes)), 0
+    for path in data_files(sessions):
+        table = pq.read_table(path, columns=["open", "timestamp"]).combine_chunks()
+        late = pc.greater_equal(_last(table["timestamp"].combine_chunks()), since)
+        wrong += pc.sum(pc.xor(late, table["open"]), min_count=0).as_py()
+    return LeakCheck(
+        name="A session counts as open by its last kept event alone",
+        holds=wrong == 0,
+        detail=f"{wrong:,} sessions do not",
+    )
+
+
+def dwell(sessions: Path, windows: Path, fields: list[str]) -> Iterator[LeakCheck]:
+    """Compare the dwell times of a sample of sessions with the times of their events.
+
+    Whatever the encoding, it must grow with the time since the previous event, and a session's first event
+    has no dwell time.
+    """
+    if "dwell" not in fields:
+        return
+    path = data_files(sessions)[0]
+    batch = next(pq.ParquetFile(path).iter_batches(SAMPLE, columns=["session_id", "timestamp"]))
+    times_by_session = zip(batch["session_id"].to_pylist(), batch["timestamp"].to_numpy(False), strict=True)
+    since_previous = {
+        name: np.append(np.nan, np.diff(times.astype("int64"))) for name, times in times_by_session
+    }
+    expected, actual = [], []
+    for split in SPLITS:
+        table = pq.read_table(windows / split, columns=["session_id", "dwell"])
+        table = table.filter(pc.is_in(table["session_id"], batch["session_id"]))
+        for name, encoded in zip(table["session_id"].to_pylist(), table["dwell"].to_pylist(), strict=True):
+            expected.append(since_previous[name][-len(encoded) :])
+            actual.append(np.array(encoded, float))
+    steps = pd.DataFrame({"expected": np.concatenate(expected), "actual": np.concatenate(actual)})
+    ordered = steps.dropna().sort_values(["expected", "actual"])
+    wrong = int((steps["expected"].isna() != steps["actual"].isna()).sum())
+    wrong += int((ordered["actual"].diff() < -DWELL_TOLERANCE).sum())
+    yield LeakCheck(
+        name="Dwell time is the time since the previous event",
+        holds=wrong == 0,
+        detail=f"{wrong:,} of {len(steps):,} steps differ",
+    )
+
+
+def first_cart(sessions: Path, windows: Path, encoder: EncoderFile, until: str) -> Iterator[LeakCheck]:
+    """Check that each session (each window too, if it has event types) has one add-to-cart, as its last."""
+    if until != "first_cart":
+        return
+    wrong = {"sessions": _wrong_carts(pq.read_table(sessions, columns=["event"])["event"], "addtocart")}
+    event_types = [str(name) for name in encoder.vocabularies.get("event", [])]
+    if "addtocart" in event_types:
+        code = FIRST_VALUE + event_types.index("addtocart")
+        for split in SPLITS:
+            column = pq.read_table(windows / split, columns=["event"])["event"]
+            wrong[f"windows of {split}"] = _wrong_carts(column, code)
+    yield LeakCheck(
+        name="Each session ends at its first add-to-cart",
+        holds=not any(wrong.values()),
+        detail=", ".join(f"{count:,} {place}" for place, count in wrong.items()) + " do not",
+    )
+
+
+def _wrong_carts(events: pa.ChunkedArray, cart: str | int) -> int:
+    """Count lists of events whose last is not a cart, and carts that are not the last of their list."""
+    lists = events.combine_chunks()
+    is_cart = pc.equal(pc.list_flatten(lists), cart).to_numpy(zero_copy_only=False)
+    ends = _last_indices(lists)
+    return int((~is_cart[ends]).sum() + is_cart.sum() - is_cart[ends].sum())
+
+
+def known_values(
+    sessions: Path, *, category: Path | None, cost: Path | None, purchase_price: Path | None
+) -> Iterator[LeakCheck]:
+    """Compare categories and costs in a sample of sessions with the histories of the items.
+
+    category, cost: histories from the log: the value at the time of an event is the last one up to it.
+    purchase_price: the history of prices in purchases, in the place of `cost`: the value is the last one
+    strictly before the session began.
+    """
+    at_event = "at the time of the event"
+    histories = [("category", category, at_event)]
+    histories += [("cost", cost, at_event)] if purchase_price is None else []
+    histories += [("cost", purchase_price, "before the session began")]
+    steps = None
+    for field, path, moment in histories:
+        if path is None:
+            continue
+        steps = _sample_steps(sessions) if steps is None else steps
+        steps["time"] = steps["timestamp"] if moment == at_event else steps["start"]
+        history = pq.read_table(path).rename_columns(["item", "time", "known"]).to_pandas()
+        compared = pd.merge_asof(
+            steps.sort_values("time", kind="stable"),
+            history.sort_values("time", kind="stable"),
+            on="time",
+            by="item",
+            allow_exact_matches=moment == at_event,
+        )
+        same = (compared[field] == compared["known"]) | (compared[field].isna() & compared["known"].isna())
+        wrong = int((~same).sum())
+        yield LeakCheck(
+            name=f"An item's {field} is the one known {moment}",
+            holds=wrong == 0,
+            detail=f"{wrong:,} of {len(compared):,} events differ",
+        )
+
+
+def _sample_steps(sessions: Path) -> pd.DataFrame:
+    """Return the events of the first `SAMPLE` sessions, one row each."""
+    lists = ["timestamp", "item", "category", "cost"]
+    batches = (
+        batch
+        for path in data_files(sessions)
+        for batch in pq.ParquetFile(path).iter_batches(SAMPLE, columns=["start", *lists])
+    )
+    table: pd.DataFrame = next(batches).to_pandas()
+    steps = table.explode(lists, ignore_index=True)
+    steps = steps.assign(start=_utc(steps["start"]), timestamp=_utc(steps["timestamp"]))
+    return steps.astype({"cost": float})
+
+
+def _utc(times: pd.Series) -> pd.Series:
+    return pd.to_datetime(times, utc=True).dt.as_unit("us")
+
+
+def _last(lists: pa.Array) -> pa.Array:
+    """Return the last value of each list."""
+    return pc.list_flatten(lists).take(pa.array(_last_indices(lists)))
+
+
+def _last_indices(lists: pa.Array) -> NDArray[np.int64]:
+    """Return the index of each list's last value among all values."""
+    return np.asarray(np.cumsum(pc.list_value_length(lists).to_numpy()) - 1)
 
 
 def check_leaks(*, events: Path, sessions: Path, windows: Path, output: Path) -> None:
@@ -25,16 +218,16 @@ def check_leaks(*, events: Path, sessions: Path, windows: Path, output: Path) ->
         split_checks.visitors(table, manifest.split_by),
         *split_checks.split_order(table, manifest.split_by),
         split_checks.window_sessions(table, windows, keep_open=encoded.keep_open),
-        window_checks.vocabularies(windows, encoder),
-        window_checks.normalisation(windows),
-        window_checks.event_vocabulary(encoder),
-        time_checks.purchases(events, sessions, manifest.by),
-        time_checks.open_sessions(events, sessions, manifest.open_minutes),
-        *time_checks.dwell(sessions, windows, encoded.fields),
-        *window_checks.left_out_fields(windows, encoded.fields),
+        split_checks.vocabularies(windows, encoder),
+        split_checks.normalisation(windows),
+        split_checks.event_vocabulary(encoder),
+        purchases(events, sessions, manifest.by),
+        open_sessions(events, sessions, manifest.open_minutes),
+        *dwell(sessions, windows, encoded.fields),
+        *split_checks.left_out_fields(windows, encoded.fields),
         *split_checks.minimum_events(table, manifest.minimum_events),
-        *time_checks.first_cart(sessions, windows, encoder, manifest.until),
-        *time_checks.known_values(
+        *first_cart(sessions, windows, encoder, manifest.until),
+        *known_values(
             sessions,
             category=side_table(events, log.category_history),
             cost=side_table(events, log.cost_history),

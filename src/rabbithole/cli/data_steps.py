@@ -6,8 +6,7 @@ Each command imports its step when it runs, so that no step pays for the librari
 from pathlib import Path
 from typing import Annotated
 
-from rabbithole.cli.app import step
-from rabbithole.cli.options import (
+from rabbithole.cli.app import (
     Events,
     Output,
     Raw,
@@ -17,6 +16,7 @@ from rabbithole.cli.options import (
     WindowsFolder,
     shared_option,
     spec_option,
+    step,
 )
 from rabbithole.specs.data import EventsSpec, OracleSpec, SessionsSpec, SimulateSpec, WindowsSpec
 

@@ -6,8 +6,7 @@ Each command imports its step when it runs, so that no step pays for the librari
 from pathlib import Path
 from typing import Annotated, Any
 
-from rabbithole.cli.app import paths, step, use_threads
-from rabbithole.cli.options import (
+from rabbithole.cli.app import (
     Checkpoint,
     Code,
     HistoryFile,
@@ -20,7 +19,10 @@ from rabbithole.cli.options import (
     WindowsFolder,
     file_option,
     json_option,
+    paths,
     spec_option,
+    step,
+    use_threads,
 )
 from rabbithole.specs.data import OracleSpec
 from rabbithole.specs.evaluation import EvaluateSpec

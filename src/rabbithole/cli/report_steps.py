@@ -8,15 +8,17 @@ from typing import Annotated
 
 import typer
 
-from rabbithole.cli.app import paths, step, use_threads
-from rabbithole.cli.options import (
+from rabbithole.cli.app import (
     Named,
     Output,
     Threads,
     WindowsFolder,
     file_option,
     json_option,
+    paths,
     spec_option,
+    step,
+    use_threads,
 )
 from rabbithole.registry import load_module
 from rabbithole.specs.evaluation import AblationSpec, LeakProbeSpec, OracleGapSources
@@ -74,7 +76,7 @@ def leak_report(
     probes: Annotated[Named, json_option(Named, "Leak probes by data set, as JSON.")], output: Output
 ) -> None:
     """Write the results of the leak probes as tables, and print them."""
-    from rabbithole.studies.leak_report import leak_tables
+    from rabbithole.studies.tables import leak_tables
 
     leak_tables(probes=paths(probes), output=output)
     print(output.read_text("utf-8"))
@@ -103,7 +105,7 @@ def ablation_report(
     output: Output,
 ) -> None:
     """Write the results of the ablations as tables, and print them."""
-    from rabbithole.studies.ablation_report import ablation_tables
+    from rabbithole.studies.tables import ablation_tables
 
     ablation_tables(ablations={name: paths(files) for name, files in ablations.items()}, output=output)
     print(output.read_text("utf-8"))
@@ -118,7 +120,7 @@ def oracle_gap(
     output: Output,
 ) -> None:
     """Write the distance of each model to the oracle as a table, and print it."""
-    from rabbithole.studies.oracle_gap import oracle_gap_tables
+    from rabbithole.studies.tables import oracle_gap_tables
 
     oracle_gap_tables(datasets=datasets, output=output)
     print(output.read_text("utf-8"))

@@ -6,8 +6,7 @@ Each command imports its step when it runs, so that no step pays for the librari
 from pathlib import Path
 from typing import Annotated
 
-from rabbithole.cli.app import step, use_threads
-from rabbithole.cli.options import (
+from rabbithole.cli.app import (
     Checkpoint,
     Code,
     HistoryFile,
@@ -17,6 +16,8 @@ from rabbithole.cli.options import (
     Threads,
     file_option,
     spec_option,
+    step,
+    use_threads,
 )
 from rabbithole.specs.text import BookSpec, SampleTextSpec, TrainTextSpec
 

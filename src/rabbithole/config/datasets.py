@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 from pydantic import Field, field_validator, model_validator
 
 from rabbithole.config.base import Fraction, Positive, Section
-from rabbithole.formats.registry import format_names, raw_format
+from rabbithole.formats.base import format_names, raw_format
 
 FieldName = Literal["event", "item", "category", "hour", "weekday", "month", "week", "dwell", "cost"]
 

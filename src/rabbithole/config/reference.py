@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from rabbithole.config.settings import Settings
-from rabbithole.formats.registry import format_names, raw_format
+from rabbithole.formats.base import format_names, raw_format
 
 INTRODUCTION = """# Settings
 

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
 from rabbithole.artifacts.evaluation import CalibrationFit, Interval, ReliabilityBin
-from rabbithole.evaluation.intervals import normal_quantile, wilson_interval
+from rabbithole.evaluation.delong import normal_quantile, wilson_interval
 from rabbithole.evaluation.scores import CLIP, log_odds
 
 EQUAL_COUNT_BINS = 15

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.evaluation import Campaign, CampaignOutcome, GainCurve, LiftRow, ThresholdOutcome
-from rabbithole.evaluation.intervals import normal_quantile, wilson_interval
+from rabbithole.evaluation.delong import normal_quantile, wilson_interval
 from rabbithole.evaluation.scores import Scores
 from rabbithole.specs.evaluation import EvaluateSpec
 

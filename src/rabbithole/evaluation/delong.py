@@ -9,12 +9,33 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
+from statsmodels.stats.proportion import proportion_confint
 
 from rabbithole.artifacts.evaluation import AucDifference, AucInterval
-from rabbithole.evaluation.intervals import LEVEL, normal_quantile, wilson_interval
+
+LEVEL = 0.95
+"""Level of all intervals that name no other."""
+
+
+def normal_quantile(level: float = LEVEL) -> float:
+    """Return the half-width of a two-sided normal interval, in standard errors."""
+    return float(norm.ppf(0.5 + level / 2.0))
+
+
+def wilson_interval(successes: ArrayLike, trials: ArrayLike, level: float = LEVEL) -> tuple[Any, Any]:
+    """Return both ends of Wilson's interval of successes / trials: floats, or arrays of the same shape.
+
+    The interval stays within 0 and 1 and holds for a handful of successes, where the normal interval fails.
+    `successes` may be fractional: an expectation over ties. Raises ValueError without trials.
+    """
+    if np.min(trials) <= 0:
+        raise ValueError("a proportion needs at least one trial")
+    low, high = proportion_confint(successes, trials, alpha=1.0 - level, method="wilson")
+    return low, high
+
 
 MIN_CLASS_SIZE = 2
 """Sessions of each class that a variance needs."""

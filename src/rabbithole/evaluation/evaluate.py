@@ -1,10 +1,12 @@
 """All metrics of one set of scores."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import sklearn.metrics
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
@@ -12,8 +14,10 @@ from rabbithole.artifacts.evaluation import (
     CalibrationMetrics,
     LengthRanking,
     Metrics,
+    PrecisionRecallCurve,
     Probabilities,
     Ranking,
+    RocCurve,
     StepsRanking,
 )
 from rabbithole.errors import UserError
@@ -25,10 +29,43 @@ from rabbithole.evaluation.calibration import (
     reliability,
 )
 from rabbithole.evaluation.campaign import campaign, gain_curve, lift_table
-from rabbithole.evaluation.curves import precision_recall_curve, roc_curve
 from rabbithole.evaluation.delong import MIN_CLASS_SIZE, auc_with_interval
 from rabbithole.evaluation.scores import Scores, read_scores
 from rabbithole.specs.evaluation import EvaluateSpec
+
+MAX_POINTS = 400
+"""Points of a curve: no loss is visible, and the files stay small."""
+
+
+def thin(path: NDArray[np.float64], points: int = MAX_POINTS) -> NDArray[np.int64]:
+    """Return the indices of at most `points` points, spaced evenly along `path` and including both ends.
+
+    path: float64 [n], non-decreasing: how far along the curve each point lies.
+    """
+    if len(path) <= points:
+        return np.arange(len(path))
+    wanted = np.linspace(path[0], path[-1], points)
+    return np.unique(np.append(np.searchsorted(path, wanted[:-1], side="left"), len(path) - 1))
+
+
+def roc_curve(labels: NDArray[Any], scores: NDArray[np.float64]) -> RocCurve | None:
+    """Return the ROC curve, None when a class is missing."""
+    if labels.all() or not labels.any():
+        return None
+    false_positive, true_positive, _ = sklearn.metrics.roc_curve(labels, scores)
+    kept = thin(false_positive + true_positive)
+    return RocCurve(false_positive=false_positive[kept].tolist(), true_positive=true_positive[kept].tolist())
+
+
+def precision_recall_curve(labels: NDArray[Any], scores: NDArray[np.float64]) -> PrecisionRecallCurve | None:
+    """Return the precision-recall curve, None when a class is missing. At recall 0 the precision is 1."""
+    if labels.all() or not labels.any():
+        return None
+    precision, recall, _ = sklearn.metrics.precision_recall_curve(labels, scores, drop_intermediate=True)
+    precision, recall = precision[::-1], recall[::-1]
+    kept = thin(recall)
+    return PrecisionRecallCurve(recall=recall[kept].tolist(), precision=precision[kept].tolist())
+
 
 MIN_GROUP_CLASS_SIZE = 5
 """Sessions of each class that the AUC of a group needs; with fewer it is noise."""

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from rabbithole.artifacts.data import SessionsManifest
 from rabbithole.evaluation.next_event import Floats, Ints, NextEventPredictions
 from rabbithole.simulator.catalogue import read_shop
-from rabbithole.simulator.next_event import next_event_probabilities
-from rabbithole.simulator.observation import flatten, observe_sessions, session_tables
+from rabbithole.simulator.oracle import flatten, observe_sessions, session_tables
+from rabbithole.simulator.posterior import next_event_probabilities
 from rabbithole.simulator.shop import Shop
 from rabbithole.specs.data import OracleSpec
 from rabbithole.windows.next_events import END, IGNORED, NO_CATEGORY, PURCHASE, Classes, read_classes

@@ -1,14 +1,14 @@
-"""What every raw format describes: its files, their columns and parsers, and its defaults.
-
-The workflow imports formats while it plans a run, so their modules must not import pyarrow: parsers work on
-a `RawColumns`, and builders of side tables import what they need when they are called.
-"""
+"""A raw format: its columns, roles, parser, side tables and simulator, and how it is found by name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from rabbithole.errors import UserError
+from rabbithole.registry import load_module
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,3 +62,20 @@ class RawFormat:
     def event_roles(self) -> tuple[str, ...]:
         """Return the names of the roles whose lines are events."""
         return tuple(role.name for role in self.roles if role.events)
+
+
+SHARED = {"__init__", "base", "columns", "registry", "side_tables"}
+"""Modules of this folder that define no format."""
+
+
+def format_names() -> list[str]:
+    """Return the names of all formats, sorted."""
+    return sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - SHARED)
+
+
+def raw_format(name: str) -> RawFormat:
+    """Return the format of a name; raise `UserError` for an unknown one."""
+    if name not in format_names():
+        raise UserError(f"Unknown format {name!r}: use one of {', '.join(format_names())}.")
+    format: RawFormat = load_module("format", name).FORMAT
+    return format

@@ -17,8 +17,7 @@ from pyspark.sql import SparkSession
 
 from rabbithole.artifacts.data import CategoryTreeCounts, EventsManifest, LineCounts, RejectedManifest
 from rabbithole.errors import UserError
-from rabbithole.formats.base import FileRole, RawFormat
-from rabbithole.formats.registry import raw_format
+from rabbithole.formats.base import FileRole, RawFormat, raw_format
 from rabbithole.formats.side_tables import SideTables
 from rabbithole.ingest.event_task import (
     EVENT_SCHEMA,
@@ -28,17 +27,22 @@ from rabbithole.ingest.event_task import (
     merge_counts,
     partition_of,
 )
-from rabbithole.ingest.line_report import LineReport, collect_report, require_good
 from rabbithole.ingest.lines import FileRange, RawFile, split_files, unpacked_size
-from rabbithole.ingest.reading import RAW_EVENT_SCHEMA, read_range, row_schema
+from rabbithole.ingest.reading import (
+    RAW_EVENT_SCHEMA,
+    LineReport,
+    collect_report,
+    read_range,
+    require_good,
+    row_schema,
+)
 from rabbithole.ingest.remote import local_files
 from rabbithole.io.archives import unpack
 from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import manifest_path
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import map_indexed, shuffle
-from rabbithole.specs.data import EventsSpec
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import EventsSpec, SparkOptions
 
 CATEGORY_ROOTS = "_roots.parquet"
 CATEGORY_HISTORY = "_category.parquet"

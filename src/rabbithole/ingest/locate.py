@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rabbithole.errors import UserError
-from rabbithole.formats.base import RawFormat
-from rabbithole.formats.registry import raw_format
+from rabbithole.formats.base import RawFormat, raw_format
 
 PACKED = ("", ".gz", ".zip", ".7z")
 """Endings that a published name may have; the plain file is preferred."""

@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.fs
 
 from rabbithole.errors import UserError
-from rabbithole.formats.base import RawFormat
-from rabbithole.formats.registry import raw_format
+from rabbithole.formats.base import RawFormat, raw_format
 from rabbithole.ingest.locate import PACKED, Files, Source, is_remote, locate, paths_by_role
 from rabbithole.io.atomic import remove
 

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from rabbithole.artifacts.text import TextHistory, TextMetrics, TextSample, TextSamples
 from rabbithole.report.runs import ModelRow, display_name
-from rabbithole.report.svg import inline_svg
+from rabbithole.report.wording import inline_svg
 from rabbithole.specs.report import AliceSources
 
 DECK_SEED = "said, tossing his head contemptuously. 'i dare say you never even spoke to time!' 'perhaps n"

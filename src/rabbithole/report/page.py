@@ -1,19 +1,100 @@
 """The report: one self-contained HTML page, and a summary as text."""
 
+import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rabbithole.io.atomic import atomic_write
-from rabbithole.report.alice import alice_section
+from rabbithole.report.alice import AliceSection, alice_section
 from rabbithole.report.dataset import DatasetSection, dataset_section
-from rabbithole.report.next_event import next_event_section
-from rabbithole.report.rule_times import rule_times
+from rabbithole.report.next_event import NextEventSection, next_event_section
 from rabbithole.report.runs import name_in_sentence
-from rabbithole.report.summary import summary_lines
-from rabbithole.report.wording import FILTERS
+from rabbithole.report.wording import FILTERS, NONE, interval, metric, plural, share
 from rabbithole.specs.report import PageSpec
+
+
+@dataclass(frozen=True)
+class RuleTime:
+    """The jobs of one rule: seconds in total and of the longest job; memory: peak in MB, None if unknown."""
+
+    rule: str
+    jobs: int
+    seconds: float
+    longest: float
+    memory: float | None
+
+
+def rule_times(benchmarks: Path) -> list[RuleTime]:
+    """Return the times of all rules, the slowest rule first.
+
+    `benchmarks` holds `{rule}.tsv` or `{rule}/...tsv`. A folder that does not exist gives no rows.
+    """
+    files: dict[str, list[Path]] = {}
+    for path in sorted(benchmarks.rglob("*.tsv")):
+        rule = path.relative_to(benchmarks).parts[0].removesuffix(".tsv")
+        files.setdefault(rule, []).append(path)
+    times = [_rule_time(rule, paths) for rule, paths in files.items()]
+    return sorted(times, key=lambda time: (-time.seconds, time.rule))
+
+
+def _rule_time(rule: str, paths: list[Path]) -> RuleTime:
+    jobs: list[dict[str, str]] = []
+    for path in paths:
+        with path.open(encoding="utf-8", newline="") as file:
+            jobs += csv.DictReader(file, delimiter="\t")
+    seconds = [_number(job.get("s")) or 0.0 for job in jobs]
+    memory = [number for job in jobs if (number := _number(job.get("max_rss"))) is not None]
+    return RuleTime(rule, len(jobs), sum(seconds), max(seconds, default=0.0), max(memory, default=None))
+
+
+def _number(text: str | None) -> float | None:
+    """Return a number of a benchmark file; Snakemake writes NA or - for what it could not measure."""
+    try:
+        return float(text or "")
+    except ValueError:
+        return None
+
+
+def summary_lines(
+    datasets: list[DatasetSection],
+    next_events: list[NextEventSection],
+    alice: AliceSection | None,
+    report: Path,
+) -> list[str]:
+    """Return the main metrics as lines of at most about 100 characters; the last has the report's path."""
+    lines = []
+    width = max((len(row.name) for section in datasets for row in section.rows), default=0)
+    for dataset in datasets:
+        buyers, sessions = dataset.rows[0].buyers, dataset.rows[0].sessions
+        lines.append(f"{dataset.name}: {plural(buyers, 'buyer')} in {plural(sessions, 'test session')}")
+        for row in dataset.rows:
+            if row.auc is None:
+                lines.append(f"  {row.name:<{width}}  AUC {NONE} ({row.reason})")
+                continue
+            seeds = f", {row.seeds} seeds" if row.seeds > 1 else ""
+            lines.append(
+                f"  {row.name:<{width}}  AUC {metric(row.auc)} {interval(row.low, row.high)}  "
+                f"average precision {metric(row.average_precision)}  "
+                f"top 5 % contain {share(row.reached)} of buyers{seeds}"
+            )
+        if dataset.no_oracle:
+            lines.append(f"  {dataset.no_oracle}")
+    for section in next_events:
+        width = max(len(row.name) for row in section.rows)
+        lines.append(f"{section.name}: {plural(section.event_predictions, 'prediction')} of the next event")
+        for model in section.rows:
+            category = f"  category {metric(model.category.cross_entropy)}" if model.category else ""
+            lines.append(
+                f"  {model.name:<{width}}  cross-entropy {metric(model.event.cross_entropy)}  "
+                f"accuracy {share(model.event.top_1)}{category}"
+            )
+    for text in alice.models if alice else []:
+        bits = text.metrics.bits_per_character
+        lines.append(f"alice: {text.name}: {bits:.3f} bits per held-out character")
+    return [*lines, f"The report: {report}"]
 
 
 def page(spec: PageSpec, *, benchmarks: Path, versions: dict[str, str], output: Path, summary: Path) -> None:

@@ -1,7 +1,13 @@
-"""Numbers, times and lists as text."""
+"""Numbers, times and lists as text, and figures as inline SVG."""
 
+import re
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
+
+from markupsafe import Markup
+
+from rabbithole.errors import UserError
 
 NONE = "\N{EN DASH}"
 GAP = "\N{NO-BREAK SPACE}"
@@ -109,3 +115,17 @@ FILTERS: dict[str, Callable[..., str]] = {
     "capitalised": capitalised,
 }
 """Filters of the templates."""
+
+
+def inline_svg(path: Path, prefix: str) -> Markup:
+    """Return a figure's SVG as a part of the page.
+
+    `prefix` is put before its ids, as those of two figures may be equal. Raises `UserError` if the file is no
+    SVG.
+    """
+    text = path.read_text("utf-8")
+    start = text.find("<svg")
+    if start < 0:
+        raise UserError(f"{path} is no SVG. Delete it and run again.")
+    text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}-", text[start:])
+    return Markup(text.strip())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rabbithole.spark.private import end_jvm
 from rabbithole.spark.session import CLASS_ARCHIVE, spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed, shuffle
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions
 
 
 def archive_spark(output: Path = CLASS_ARCHIVE) -> None:

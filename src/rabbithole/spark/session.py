@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from rabbithole.errors import UserError
 from rabbithole.spark.java import java_home
 from rabbithole.spark.private import stop_polling_accumulators
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions
 
 DRIVER_SHARE = 0.6
 """Fraction of a step's memory for the JVM; the Python workers need the rest."""

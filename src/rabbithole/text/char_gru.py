@@ -12,12 +12,12 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
-from rabbithole.models.text.char_gru import CharGru, State
+from rabbithole.models.text import CharGru, State
 from rabbithole.specs.text import CharGruSettings
 from rabbithole.text.corpus import Corpus
 from rabbithole.text.dynamic_evaluation import character_losses, dynamic_log_probabilities
-from rabbithole.text.sampler import Sampler
 from rabbithole.text.trainer import (
+    Sampler,
     TextTrainState,
     apply_gradients,
     bits_per_character,

@@ -1,5 +1,7 @@
-"""Saves and loads a trained text network: orbax arrays, and model.json with all that sampling needs."""
+"""The text networks by name, and their checkpoints: orbax arrays, and model.json with all that sampling needs."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +9,37 @@ from flax import nnx
 
 from rabbithole.artifacts.text import TextModelDescription
 from rabbithole.errors import UserError
+from rabbithole.text.char_gru import CharGruTrainer, build_char_gru, char_gru_sampler
 from rabbithole.text.corpus import Vocabulary
-from rabbithole.text.registry import text_model
+from rabbithole.text.deck import DeckTrainer, build_deck, deck_sampler
+from rabbithole.text.trainer import Sampler, TextTrainer
 from rabbithole.training.checkpoints import load_arrays, save_arrays
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """The functions of a text model.
+
+    build: (settings, symbols=, seed=) -> the untrained network; trainer: (corpus, settings, seed=) -> its
+    trainer; sampler: (network, settings, context) -> the sampler that continues a context.
+    """
+
+    build: Callable[..., Any]
+    trainer: Callable[..., TextTrainer]
+    sampler: Callable[..., Sampler]
+
+
+TEXT_MODELS = {
+    "deck": TextModel(build_deck, DeckTrainer, deck_sampler),
+    "char_gru": TextModel(build_char_gru, CharGruTrainer, char_gru_sampler),
+}
+
+
+def text_model(name: str) -> TextModel:
+    """Return a text model by its name; UserError names the known ones."""
+    if name not in TEXT_MODELS:
+        raise UserError(f"alice.models: unknown text model {name!r}; known: {', '.join(TEXT_MODELS)}")
+    return TEXT_MODELS[name]
 
 
 def save(folder: Path, parameters: Any, description: TextModelDescription) -> None:

@@ -11,11 +11,11 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
-from rabbithole.models.text.deck import CharDeck
+from rabbithole.models.text import CharDeck
 from rabbithole.specs.text import DeckSettings
 from rabbithole.text.corpus import Corpus
-from rabbithole.text.sampler import Sampler
 from rabbithole.text.trainer import (
+    Sampler,
     TextTrainState,
     apply_gradients,
     bits_per_character,

@@ -16,7 +16,7 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
-from rabbithole.models.text.char_gru import CharGru, State
+from rabbithole.models.text import CharGru, State
 
 CHUNK = 8
 """Characters between two steps."""

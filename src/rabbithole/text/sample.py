@@ -9,10 +9,9 @@ import jax
 from rabbithole.artifacts.text import TextSample, TextSamples
 from rabbithole.errors import UserError
 from rabbithole.specs.text import SampleTextSpec
-from rabbithole.text.checkpoint import load
+from rabbithole.text.checkpoint import load, text_model
 from rabbithole.text.corpus import Vocabulary, read_book
-from rabbithole.text.registry import text_model
-from rabbithole.text.sampler import draw_codes
+from rabbithole.text.trainer import draw_codes
 
 QUOTES = "'\"`\u2018\u2019\u201c\u201d"
 QUOTE = f"[{QUOTES}]{{1,2}}"

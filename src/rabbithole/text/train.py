@@ -10,9 +10,8 @@ from rabbithole.artifacts.text import TextEpoch, TextHistory, TextMetrics, TextM
 from rabbithole.io.atomic import atomic_write, sha256_of
 from rabbithole.specs.text import TrainTextSpec
 from rabbithole.specs.training import ResumeOptions
-from rabbithole.text.checkpoint import save
+from rabbithole.text.checkpoint import save, text_model
 from rabbithole.text.corpus import read_book, split
-from rabbithole.text.registry import text_model
 from rabbithole.text.trainer import bits_per_character
 from rabbithole.training.checkpoints import ResumeCheckpoints, settings_digest
 from rabbithole.training.loop import Metrics, run_epochs

@@ -14,9 +14,14 @@ from scipy.special import expit
 from rabbithole.artifacts.training import Calibration
 from rabbithole.models.layers import ENDED, RUNNING
 from rabbithole.specs.training import AugmentationSpec, Balance
-from rabbithole.training.balancing import balanced_rows, class_weights, natural_log_odds, prior_shift
 from rabbithole.training.batching import Batch, Shape
-from rabbithole.training.calibration import fit_calibration
+from rabbithole.training.calibration import (
+    balanced_rows,
+    class_weights,
+    fit_calibration,
+    natural_log_odds,
+    prior_shift,
+)
 from rabbithole.training.data import Encoding, read_split, require_both_classes
 from rabbithole.training.objective import Forward
 from rabbithole.windows.arrays import Windows

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from rabbithole.models.layers import ITEM
 from rabbithole.models.registry import model_class
 from rabbithole.specs.training import NetworkSettings, NetworkTraining
-from rabbithole.training.batch_source import BatchSource, make_batch_source
+from rabbithole.training.batch_source import BatchSource, make_batch_source, predict_logits
 from rabbithole.training.batching import Shape, choose_batch_size, make_rng, plan_batches
 from rabbithole.training.checkpoints import load_weights, read_description
 from rabbithole.training.data import Encoding
-from rabbithole.training.devices import predict_logits
 from rabbithole.training.loop import (
     PRNG_IMPL,
     OnBatch,

@@ -22,11 +22,9 @@ from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
-from rabbithole.specs.data import WindowsSpec
-from rabbithole.specs.spark import SparkOptions
-from rabbithole.windows.encoder import VALUE_COUNT_SCHEMA, Encoder, VocabularyCounter, fit_encoder
+from rabbithole.specs.data import SparkOptions, WindowsSpec
+from rabbithole.windows.encoder import LISTS, VALUE_COUNT_SCHEMA, Encoder, VocabularyCounter, fit_encoder
 from rabbithole.windows.fields import CATEGORICAL, MISSING, NUMERIC, UNSEEN
-from rabbithole.windows.steps import LISTS
 
 WINDOW_SCHEMA = pa.schema(
     [("session_id", pa.string()), ("buyer", pa.int8()), ("events", pa.int32())]

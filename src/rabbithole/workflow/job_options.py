@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rabbithole.specs.spark import SparkOptions
+from rabbithole.specs.data import SparkOptions
 from rabbithole.specs.training import ResumeOptions
 from rabbithole.workflow.project import Project, Wildcards
 

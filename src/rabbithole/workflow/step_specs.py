@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rabbithole.config.models import Network, Training, Trees
-from rabbithole.formats.registry import raw_format
+from rabbithole.formats.base import raw_format
 from rabbithole.specs.data import (
     EventsSpec,
     OracleSpec,

@@ -1,1 +1,0 @@
-"""Networks that predict the next character of a text."""
