@@ -1,4 +1,4 @@
-"""The oracle: the best possible purchase predictions of observed sessions, from parameters that no model sees."""
+"""The oracle: the best purchase predictions of observed sessions, from parameters that no model sees."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Emission probabilities of observed events, and exact posterior probabilities: of a purchase, of the next event."""
+"""Exact posterior probabilities, of a purchase and of the next event, from emission probabilities."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The text networks by name, and their checkpoints: orbax arrays, and model.json with all that sampling needs."""
+"""The text networks by name, and their checkpoints: arrays, and model.json with what sampling needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What both text networks share: trainer and sampler interfaces, the train state, one update, and the metric."""
+"""What both text networks share: trainer and sampler interfaces, train state, one update, the metric."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
