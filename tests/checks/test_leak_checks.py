@@ -3,61 +3,40 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from factories import build, events_spec, sessions_spec, windows_spec
 
 from rabbithole.artifacts.data import EncoderFile, LeakChecks
 from rabbithole.checks.leak_checks import check_leaks
-from rabbithole.ingest.build import build_events
 from rabbithole.io.parts import data_files
-from rabbithole.sessions.build import build_sessions
 from rabbithole.simulator.write import simulate
-from rabbithole.specs.data import EventsSpec, SessionsSpec, SimulateSpec, SparkOptions, SplitSpec, WindowsSpec
-from rabbithole.windows.build import build_windows
-from rabbithole.windows.fields import FIELDS, FIRST_VALUE
+from rabbithole.specs.data import SimulateSpec, SparkOptions, SplitSpec
+from rabbithole.windows.fields import FIRST_VALUE
 
 pytestmark = pytest.mark.spark
 
 SHARES = (0.6, 0.2, 0.2)
-
-
-def sessions_spec(**changes: Any) -> SessionsSpec:
-    """Return the spec of visitors without a gap, split by hash, with some entries changed."""
-    values: dict[str, Any] = {
-        "by": "visitor",
-        "gap_minutes": None,
-        "cost": "event",
-        "open_horizon_hours": 1.0,
-        "until": "purchase",
-        "minimum_events": 1,
-        "sample": 1.0,
-        "split": SplitSpec(by="hash", shares=SHARES),
-        "seed": 0,
-    }
-    return SessionsSpec(**values | changes)
-
-
-def windows_spec(fields: tuple[str, ...] = FIELDS) -> WindowsSpec:
-    """Return the spec of windows of some fields."""
-    return WindowsSpec(length=100, minimum_item_count=2, fields=fields, timezone="UTC", keep_open=False)
-
+BY_HASH = SplitSpec(by="hash", shares=SHARES)
+SESSIONS = sessions_spec(open_horizon_hours=1.0, split=BY_HASH)
 
 DATASETS = {
     "yoochoose": (
         "yoochoose",
-        sessions_spec(by="session", cost="purchases", split=SplitSpec(by="time", shares=SHARES)),
-        windows_spec(),
+        SESSIONS.model_copy(
+            update={"by": "session", "cost": "purchases", "split": SplitSpec(by="time", shares=SHARES)}
+        ),
+        windows_spec(minimum_item_count=2),
     ),
-    "retailrocket": ("retailrocket", sessions_spec(), windows_spec()),
+    "retailrocket": ("retailrocket", SESSIONS, windows_spec(minimum_item_count=2)),
     # Predicted at the first cart, with two events or more, from event and item alone.
     "carts": (
         "retailrocket",
-        sessions_spec(gap_minutes=30.0, until="first_cart", minimum_events=2),
-        windows_spec(("event", "item")),
+        SESSIONS.model_copy(update={"gap_minutes": 30.0, "until": "first_cart", "minimum_events": 2}),
+        windows_spec(minimum_item_count=2, fields=("event", "item")),
     ),
 }
 
@@ -69,15 +48,8 @@ def built(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> Path
     for name, (shop, sessions, windows) in DATASETS.items():
         raw, output = folder / f"raw-{name}", folder / name
         output.mkdir()
-        simulate(SimulateSpec(format=shop, sessions=3000, seed=0), output=raw)
-        build_events(
-            EventsSpec(format=shop, source=str(raw), max_rejected=0.0, drop_duplicates=True),
-            output=output / "events",
-            rejected=output / "rejected",
-            spark=spark,
-        )
-        build_sessions(sessions, events=output / "events", output=output / "sessions", spark=spark)
-        build_windows(windows, sessions=output / "sessions", output=output / "windows", spark=spark)
+        simulate(SimulateSpec(shop=shop, sessions=3000, seed=0), output=raw)
+        build(output, spark, events=events_spec(shop, raw), sessions=sessions, windows=windows)
     return folder
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from factories import write_scores
 from scipy.special import expit, logit
-from score_files import write_scores
 
 from rabbithole.artifacts.evaluation import Comparison
 from rabbithole.errors import UserError

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from score_files import write_scores
+from factories import write_scores
 from sklearn.metrics import auc, average_precision_score, roc_auc_score
 
 from rabbithole.artifacts.evaluation import Metrics

@@ -1,6 +1,7 @@
-"""The one factory of test data: specs, and events, sessions and windows as folders with their manifests."""
+"""The one factory of test data: specs, and events, sessions, windows and scores as files."""
 
 from factories.manifests import Row, events_manifest, sessions_manifest, windows_manifest
+from factories.scores import write_scores
 from factories.steps import (
     BEGIN,
     BY_HASH,
@@ -45,6 +46,7 @@ __all__ = [
     "windows_manifest",
     "windows_spec",
     "write_events",
+    "write_scores",
     "write_sessions",
     "write_windows",
 ]

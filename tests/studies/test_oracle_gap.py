@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories import windows_manifest
-from score_files import write_scores
+from factories import windows_manifest, write_scores
 
 from rabbithole.artifacts.evaluation import Metrics
 from rabbithole.evaluation.compare_models import compare_models
