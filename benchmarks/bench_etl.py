@@ -33,6 +33,7 @@ RETAILROCKET_SHARE = 1_407_580 / 9_249_729
 """Visitors of the Retailrocket log per session of the YOOCHOOSE log."""
 
 MEMORY_MB = 10_000
+STEP = [sys.executable, "-m", "rabbithole", "step"]
 CONTESTANTS = ("polars", "duckdb", "spark")
 
 
@@ -87,19 +88,9 @@ def simulated(folder: Path, shop: str, sessions: int) -> Path:
     """Return a simulated log; write it if it does not exist."""
     raw = folder / f"{shop}-{sessions}"
     if not raw.exists():
-        settings = SimulateSpec(shop=shop, sessions=sessions, seed=0).to_json()
+        spec = SimulateSpec(shop=shop, sessions=sessions, seed=0)
         began = time.perf_counter()
-        command = [
-            sys.executable,
-            "-m",
-            "rabbithole",
-            "simulate",
-            "--settings",
-            settings,
-            "--output",
-            str(raw),
-        ]
-        subprocess.run(command, check=True)
+        subprocess.run([*STEP, "simulate", "--spec", spec.to_json(), "--output", str(raw)], check=True)
         seconds = time.perf_counter() - began
         size = sum(path.stat().st_size for path in raw.iterdir() if path.suffix in (".dat", ".csv")) / 1e6
         print(f"{shop}: simulated {sessions:,} sessions, {size:,.0f} MB at {size / seconds:,.0f} MB/s")
@@ -136,7 +127,7 @@ def time_stages(times: dict[str, Times], raw: Path, shop: str, folder: Path, thr
         "windows": ["--sessions", folders["sessions"], "--output", folders["windows"]],
     }
     for stage, spec in stage_specs(shop, raw).items():
-        command = [sys.executable, "-m", "rabbithole", stage, "--settings", spec.to_json(), "--spark", spark]
+        command = [*STEP, stage, "--spec", spec.to_json(), "--spark", spark]
         measure(times.setdefault(f"{shop}: {stage}", Times()), command + paths[stage], {})
 
 
