@@ -85,14 +85,14 @@ def why_not() -> str | None:
 
 
 def merged(values: dict[str, Any], edits: dict[str, Any]) -> dict[str, Any]:
-    """Return values with edits in the place of old values; None takes one away."""
-    found = dict(values)
+    """Return values with edits in the place of old values; None removes a value."""
+    result = dict(values)
     for key, edit in edits.items():
         if edit is None:
-            found.pop(key, None)
+            result.pop(key, None)
         else:
-            found[key] = merged(found[key], edit) if isinstance(edit, dict) else edit
-    return found
+            result[key] = merged(result.get(key, {}), edit) if isinstance(edit, dict) else edit
+    return result
 
 
 def profile() -> dict[str, Any]:
