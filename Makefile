@@ -63,7 +63,7 @@ check: environment  ## Check format, lint, types, import contracts and rules.
 	PATH=$(BIN):"$$PATH" $(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint
 
-format: environment  ## Format the code and mend what lint can mend.
+format: environment  ## Format the code and fix what lint can fix.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules

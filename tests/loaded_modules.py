@@ -12,7 +12,7 @@ from pathlib import Path
 LOADED = re.compile(r"^import time:.*\| +(rabbithole\S*)$", re.MULTILINE)
 
 SHARED = re.compile(
-    r"rabbithole(\.\w+|\.(cli|specs)\..*|\.models\.text|\.report\.figures"
+    r"rabbithole(\.\w+|\.(cli|specs)\..*|\.report\.figures"
     r"|\.workflow\.(job_lifetime|pins)|\.training\.compile_cache)?$"
 )
 """What the command line imports for every step, and packages, which hold a docstring alone."""
@@ -25,7 +25,7 @@ def missing_from_digests(folder: Path) -> tuple[set[str], dict[str, set[str]]]:
         record = json.loads(file.read_text())
         if not record["log"]:
             continue
-        params = [ast.literal_eval(text) for text in ast.literal_eval(record["params"])]
+        params = [ast.literal_eval(text) for text in record["params"]]
         covered: set[str] = set()
         for param in params:
             if isinstance(param, str) and param.startswith('{"'):

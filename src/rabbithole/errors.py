@@ -2,4 +2,4 @@
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: says what is wrong, where, and what to do."""
+    """A mistake that the user can fix: says what is wrong, where, and what to do."""

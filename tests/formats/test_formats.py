@@ -26,7 +26,7 @@ def test_formats_are_the_modules_that_define_one() -> None:
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"'taobao': use one of retailrocket, yoochoose\."):
+    with pytest.raises(UserError, match=rf"'taobao': use one of {', '.join(format_names())}\."):
         raw_format("taobao")
 
 
@@ -47,7 +47,7 @@ def test_a_format_fits_together(name: str) -> None:
     for role in format.roles:
         schema = row_schema(role)
         assert schema == RAW_EVENT_SCHEMA if role.events else "position" in schema.names
-    Dataset.model_validate({"format": name, **format.defaults})
+    Dataset.model_validate({"format": name, "source": "data", **format.defaults})
 
 
 def test_the_root_of_a_category() -> None:

@@ -6,6 +6,7 @@ import pytest
 from workflow_runs import ROOT, snakemake
 
 from rabbithole.simulator.write import simulate
+from rabbithole.specs.data import SimulateSpec
 
 
 @pytest.fixture(scope="module")
@@ -13,7 +14,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a small log of both shops below `data`, in the published formats."""
     folder = tmp_path_factory.mktemp("protocols")
     for shop in ("yoochoose", "retailrocket"):
-        simulate(format=shop, sessions=50, seed=0, output=folder / "data" / shop)
+        simulate(SimulateSpec(shop=shop, sessions=50, seed=0), output=folder / "data" / shop)
     return folder
 
 

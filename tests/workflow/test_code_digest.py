@@ -88,7 +88,7 @@ def test_a_model_is_not_in_the_digest_of_another(name: str, other: str) -> None:
 def test_training_a_text_model_does_not_depend_on_the_purchase_models() -> None:
     modules = json.loads(module.code_digest(digests.TRAIN_TEXT))
     purchase = ("training.purchase", "training.batching", "models.layers", "windows.", "sessions.")
-    assert not any(entry.startswith(tuple(f"rabbithole.{one}" for one in purchase)) for entry in modules)
+    assert not any(entry.startswith(tuple(f"rabbithole.{name}" for name in purchase)) for entry in modules)
 
 
 def test_every_step_has_a_module_and_every_import_of_a_step_is_its_own() -> None:

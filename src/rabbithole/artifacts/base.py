@@ -1,4 +1,4 @@
-"""Reading and writing of artifacts: whole or not at all, and refused by name if they do not fit."""
+"""Artifacts are written atomically. Reading one checks its kind, version and shape."""
 
 import json
 from pathlib import Path
@@ -45,26 +45,26 @@ class Artifact(Record):
         Raises `UserError` when the file is missing, damaged, or of another kind, version or shape. The
         message says which rule writes the file.
         """
-        again = f"Delete it and run again: rule {cls.rule} writes it anew."
+        hint = f"Delete it and run again: rule {cls.rule} writes it anew."
         try:
             values = json.loads(path.read_text("utf-8"))
         except FileNotFoundError as error:
             raise UserError(f"{path} is missing. Run again: rule {cls.rule} writes it.") from error
         except ValueError as error:
-            raise UserError(f"{path} is damaged: it is not JSON. {again}") from error
+            raise UserError(f"{path} is damaged: it is not JSON. {hint}") from error
         header = (values.pop("kind", None), values.pop("version", None)) if isinstance(values, dict) else None
         if header != (cls.kind, cls.version):
-            raise UserError(f"{path} is not a {cls.kind} of version {cls.version}. {again}")
+            raise UserError(f"{path} is not a {cls.kind} of version {cls.version}. {hint}")
         try:
             return cls.model_validate(values)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join(map(str, first["loc"]))
-            raise UserError(f"{path} does not fit: {key}: {first['msg']}. {again}") from error
+            raise UserError(f"{path} does not fit: {key}: {first['msg']}. {hint}") from error
 
 
 def round_floats(value: Any, digits: int) -> Any:
-    """Round every float within nested lists and dicts to so many significant digits."""
+    """Round every float within nested lists and dicts to a number of significant digits."""
     if isinstance(value, dict):
         return {key: round_floats(item, digits) for key, item in value.items()}
     if isinstance(value, list):

@@ -267,3 +267,20 @@ class LeakChecks(Artifact):
     rule = "check_leaks"
 
     checks: list[LeakCheck]
+
+
+class FileFingerprint(Record):
+    """A file's size in bytes, its modification time in nanoseconds, and its sha256."""
+
+    size: int
+    modified: int
+    sha256: str
+
+
+class Fingerprints(Artifact):
+    """fingerprints.json: the digests of the user's files, by absolute path."""
+
+    kind = "fingerprints"
+    rule = "events"
+
+    files: dict[str, FileFingerprint]

@@ -255,7 +255,7 @@ class MeanInterval(Record):
 
 
 class ClassMetrics(Record):
-    """One class. actual: how often it came; predicted: how often it was the likeliest."""
+    """One class. actual: occurrences; predicted: times it had the highest probability."""
 
     name: str
     actual: int

@@ -1,1 +1,1 @@
-"""Checks every run for leaks: reads what the data steps wrote and shares no code with them."""
+"""Checks every run for leaks: recomputes everything from the files that the data steps wrote."""

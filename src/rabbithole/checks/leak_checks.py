@@ -77,7 +77,7 @@ def open_sessions(events: Path, sessions: Path, minutes: float) -> LeakCheck:
         late = pc.greater_equal(_last(table["timestamp"].combine_chunks()), since)
         wrong += pc.sum(pc.xor(late, table["open"]), min_count=0).as_py()
     return LeakCheck(
-        name="A session counts as open by its last kept event alone",
+        name="Open sessions are marked from their last kept event only",
         holds=wrong == 0,
         detail=f"{wrong:,} sessions do not",
     )
@@ -147,7 +147,7 @@ def known_values(
     """Compare categories and costs in a sample of sessions with the histories of the items.
 
     category, cost: histories from the log: the value at the time of an event is the last one up to it.
-    purchase_price: the history of prices in purchases, in the place of `cost`: the value is the last one
+    purchase_price: the history of prices in purchases, instead of `cost`: the value is the last one
     strictly before the session began.
     """
     at_event = "at the time of the event"

@@ -138,7 +138,7 @@ def event_vocabulary(encoder: EncoderFile) -> LeakCheck:
 
 
 def normalisation(windows: Path) -> LeakCheck:
-    """Check that train's numbers have mean 0 and deviation 1, as they do if they alone were normalised on."""
+    """Check that train's numbers have mean 0 and deviation 1, as if fitted on train alone."""
     holds, details = True, []
     for field in NUMERIC:
         column = pq.read_table(windows / "train", columns=[field])[field]

@@ -14,8 +14,11 @@ from rabbithole.specs.base import Spec
 from rabbithole.specs.data import SparkOptions
 from rabbithole.specs.training import ResumeOptions
 
-RUN, SETUP, DEVELOP = "Understand a run", "Set up", "Develop"
-"""Panels of `rabbithole --help`, in this order."""
+SETUP, RUN, DEVELOP = "Set up", "Understand a run", "Develop"
+"""Panels of `rabbithole --help`."""
+
+DATA, MODELS, EVALUATION, REPORT, STUDIES, TEXT = "Data", "Models", "Evaluation", "Report", "Studies", "Text"
+"""Panels of `rabbithole step --help`, in the order of the pipeline."""
 
 app = typer.Typer(
     help="Rabbithole follows a shopper's clicks and says who will buy.",
@@ -34,27 +37,32 @@ def _print_version(value: bool) -> None:
         try:
             print(f"rabbithole {version('rabbithole')}")
         except PackageNotFoundError:
-            print("rabbithole, not installed")
+            print("rabbithole (its version is unknown, as it is not installed: run `make environment`)")
         raise typer.Exit
 
 
 @app.callback()
 def set_up(
+    context: typer.Context,
     version: Annotated[  # noqa: ARG001 - the callback prints it
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log details too.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Log progress, not only warnings.")
+    ] = False,
 ) -> None:
-    """Set up logging: our own messages alone, in one format, to the standard output."""
+    """Set up logging: our own messages only, in one format, to the standard output."""
     logger, handler = logging.getLogger("rabbithole"), logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    # A step always logs its progress, as Snakemake keeps it in the log of the job.
+    progress = verbose or context.invoked_subcommand == step.info.name
+    logger.setLevel(logging.INFO if progress else logging.WARNING)
     logger.propagate = False
 
 
 def use_threads(threads: int) -> None:
-    """Limit the numeric libraries to so many threads; must be called before they are imported."""
+    """Set the thread count of XLA and scikit-learn; must be called before they are imported."""
     from rabbithole.training.compile_cache import enable_compile_cache
 
     # NPROC sizes XLA's thread pool on CPU, OMP_NUM_THREADS that of scikit-learn.
@@ -100,6 +108,7 @@ WindowsFolder = Annotated[Path, file_option("Folder of windows.")]
 Raw = Annotated[Path, file_option("Folder of the simulated log.")]
 Checkpoint = Annotated[Path, file_option("Folder of the trained model.")]
 HistoryFile = Annotated[Path, file_option("history.json of the training.")]
-Output = Annotated[Path, file_option("File or folder to write.")]
+OutputFile = Annotated[Path, file_option("File to write.")]
+OutputFolder = Annotated[Path, file_option("Folder to write.")]
 SharedOutput = Annotated[Path, shared_option("Folder to write.")]
 Text = Annotated[Path, file_option("The book.")]

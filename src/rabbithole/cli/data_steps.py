@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 from rabbithole.cli.app import (
+    DATA,
     Events,
-    Output,
+    OutputFile,
+    OutputFolder,
     Raw,
     Sessions,
     SharedOutput,
@@ -21,15 +23,15 @@ from rabbithole.cli.app import (
 from rabbithole.specs.data import EventsSpec, OracleSpec, SessionsSpec, SimulateSpec, WindowsSpec
 
 
-@step.command()
-def simulate(spec: Annotated[SimulateSpec, spec_option(SimulateSpec)], output: Output) -> None:
+@step.command(rich_help_panel=DATA)
+def simulate(spec: Annotated[SimulateSpec, spec_option(SimulateSpec)], output: OutputFolder) -> None:
     """Simulate a raw log, with its parameters and the true labels."""
     from rabbithole.simulator.write import simulate
 
     simulate(spec, output=output)
 
 
-@step.command()
+@step.command(rich_help_panel=DATA)
 def events(
     spec: Annotated[EventsSpec, spec_option(EventsSpec)],
     spark: Spark,
@@ -43,7 +45,7 @@ def events(
     build_events(spec, output=output, rejected=rejected, spark=resolve_options(spark))
 
 
-@step.command()
+@step.command(rich_help_panel=DATA)
 def sessions(
     spec: Annotated[SessionsSpec, spec_option(SessionsSpec)],
     spark: Spark,
@@ -57,7 +59,7 @@ def sessions(
     build_sessions(spec, events=events, output=output, spark=resolve_options(spark))
 
 
-@step.command()
+@step.command(rich_help_panel=DATA)
 def windows(
     spec: Annotated[WindowsSpec, spec_option(WindowsSpec)],
     spark: Spark,
@@ -71,17 +73,17 @@ def windows(
     build_windows(spec, sessions=sessions, output=output, spark=resolve_options(spark))
 
 
-@step.command()
-def check_leaks(events: Events, sessions: Sessions, windows: WindowsFolder, output: Output) -> None:
+@step.command(rich_help_panel=DATA)
+def check_leaks(events: Events, sessions: Sessions, windows: WindowsFolder, output: OutputFile) -> None:
     """Check events, sessions and windows for leaks."""
     from rabbithole.checks.leak_checks import check_leaks
 
     check_leaks(events=events, sessions=sessions, windows=windows, output=output)
 
 
-@step.command()
+@step.command(rich_help_panel=DATA)
 def oracle(
-    spec: Annotated[OracleSpec, spec_option(OracleSpec)], sessions: Sessions, raw: Raw, output: Output
+    spec: Annotated[OracleSpec, spec_option(OracleSpec)], sessions: Sessions, raw: Raw, output: OutputFile
 ) -> None:
     """Score the sessions of a simulated log as well as its parameters allow."""
     from rabbithole.simulator.oracle import score_oracle

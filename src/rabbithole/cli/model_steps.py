@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from rabbithole.cli.app import (
+    EVALUATION,
+    MODELS,
     Checkpoint,
     Code,
     HistoryFile,
     Named,
-    Output,
+    OutputFile,
+    OutputFolder,
     Raw,
     Resume,
     Sessions,
@@ -29,13 +32,13 @@ from rabbithole.specs.evaluation import EvaluateSpec
 from rabbithole.specs.training import ExplainSpec, ScoreSpec, TrainSpec
 
 
-@step.command()
+@step.command(rich_help_panel=MODELS)
 def train(
     spec: Annotated[TrainSpec, spec_option(TrainSpec)],
     resume: Resume,
     code: Code,
     windows: WindowsFolder,
-    output: Output,
+    output: OutputFolder,
     history: HistoryFile,
     threads: Threads = 1,
 ) -> None:
@@ -46,12 +49,12 @@ def train(
     train(spec, windows=windows, output=output, history=history, code=code, resume=resume)
 
 
-@step.command()
+@step.command(rich_help_panel=MODELS)
 def score(
     spec: Annotated[ScoreSpec, spec_option(ScoreSpec)],
     checkpoint: Checkpoint,
     windows: WindowsFolder,
-    output: Output,
+    output: OutputFile,
     threads: Threads = 1,
 ) -> None:
     """Score the valid and test sessions with a trained model."""
@@ -61,9 +64,9 @@ def score(
     score(spec, checkpoint=checkpoint, windows=windows, output=output)
 
 
-@step.command()
+@step.command(rich_help_panel=EVALUATION)
 def ensemble(
-    scores: Annotated[Any, json_option(list[str], "Scores of each seed, as a JSON list.")], output: Output
+    scores: Annotated[Any, json_option(list[str], "Scores of each seed, as a JSON list.")], output: OutputFile
 ) -> None:
     """Average the scores of a model's seeds."""
     from rabbithole.evaluation.ensemble import ensemble
@@ -71,11 +74,11 @@ def ensemble(
     ensemble(scores=[Path(path) for path in scores], output=output)
 
 
-@step.command()
+@step.command(rich_help_panel=EVALUATION)
 def evaluate(
     spec: Annotated[EvaluateSpec, spec_option(EvaluateSpec)],
     scores: Annotated[Path, file_option("scores.parquet of a run.")],
-    output: Output,
+    output: OutputFile,
 ) -> None:
     """Evaluate the scores of one run on test."""
     from rabbithole.evaluation.evaluate import evaluate
@@ -83,13 +86,13 @@ def evaluate(
     evaluate(spec, scores=scores, output=output)
 
 
-@step.command()
+@step.command(rich_help_panel=EVALUATION)
 def explain(
     spec: Annotated[ExplainSpec, spec_option(ExplainSpec)],
     checkpoint: Checkpoint,
     history: HistoryFile,
     windows: WindowsFolder,
-    output: Output,
+    output: OutputFile,
     threads: Threads = 1,
 ) -> None:
     """Measure which fields and steps a trained model uses, and follow single sessions step by step."""
@@ -99,9 +102,9 @@ def explain(
     explain(spec, checkpoint=checkpoint, history=history, windows=windows, output=output)
 
 
-@step.command()
+@step.command(rich_help_panel=EVALUATION)
 def compare_models(
-    scores: Annotated[Named, json_option(Named, "Scores by run, as JSON.")], output: Output
+    scores: Annotated[Named, json_option(Named, "Scores by run, as JSON.")], output: OutputFile
 ) -> None:
     """Test the runs of a data set against each other."""
     from rabbithole.evaluation.compare_models import compare_models
@@ -109,12 +112,12 @@ def compare_models(
     compare_models(scores=paths(scores), output=output)
 
 
-@step.command()
+@step.command(rich_help_panel=EVALUATION)
 def next_event(
     spec: Annotated[ScoreSpec, spec_option(ScoreSpec)],
     checkpoints: Annotated[Any, json_option(list[str], "Trained models, as a JSON list.")],
     windows: WindowsFolder,
-    output: Output,
+    output: OutputFile,
     threads: Threads = 1,
 ) -> None:
     """Evaluate the next-event predictions of a network, or of several together."""
@@ -124,7 +127,7 @@ def next_event(
     evaluate_networks(spec, checkpoints=[Path(path) for path in checkpoints], windows=windows, output=output)
 
 
-@step.command()
+@step.command(rich_help_panel=EVALUATION)
 def next_event_baselines(
     spec: Annotated[ScoreSpec, spec_option(ScoreSpec)],
     windows: WindowsFolder,
@@ -137,13 +140,13 @@ def next_event_baselines(
     evaluate_baselines(spec, windows=windows, most_frequent=most_frequent, markov=markov)
 
 
-@step.command()
+@step.command(rich_help_panel=EVALUATION)
 def next_event_oracle(
     spec: Annotated[OracleSpec, spec_option(OracleSpec)],
     sessions: Sessions,
     raw: Raw,
     windows: WindowsFolder,
-    output: Output,
+    output: OutputFile,
 ) -> None:
     """Evaluate the best possible next-event predictions of a simulated log."""
     from rabbithole.evaluation.next_event_oracle import evaluate_oracle

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from rabbithole.cli.app import (
+    REPORT,
+    STUDIES,
     Named,
-    Output,
+    OutputFile,
     Threads,
     WindowsFolder,
     file_option,
@@ -25,14 +27,14 @@ from rabbithole.specs.evaluation import AblationSpec, LeakProbeSpec, OracleGapSo
 from rabbithole.specs.report import FigureStyle, PageSpec
 
 
-@step.command()
+@step.command(rich_help_panel=REPORT)
 def figure(
     name: Annotated[str, typer.Argument(help="Name of the figure.")],
     sources: Annotated[
         dict[str, str | Named], json_option(dict[str, str | Named], "Files that the figure shows, as JSON.")
     ],
     style: Annotated[FigureStyle, spec_option(FigureStyle, "Width and font size, as JSON.")],
-    output: Output,
+    output: OutputFile,
 ) -> None:
     """Draw one figure of the report."""
     draw = getattr(load_module("figure", name), name)
@@ -43,11 +45,11 @@ def figure(
     draw(**arguments, style=style, output=output)
 
 
-@step.command()
+@step.command(rich_help_panel=REPORT)
 def page(
     spec: Annotated[PageSpec, spec_option(PageSpec, "Files and settings that the page shows, as JSON.")],
     benchmarks: Annotated[Path, file_option("Folder of Snakemake's benchmark files.")],
-    output: Output,
+    output: OutputFile,
     summary: Annotated[Path, file_option("File for the headline figures as text.")],
 ) -> None:
     """Write the report, one self-contained page, and its headline figures as text."""
@@ -57,11 +59,11 @@ def page(
     page(spec, benchmarks=benchmarks, versions=pinned_versions(), output=output, summary=summary)
 
 
-@step.command()
+@step.command(rich_help_panel=STUDIES)
 def leak_probe(
     spec: Annotated[LeakProbeSpec, spec_option(LeakProbeSpec)],
     windows: WindowsFolder,
-    output: Output,
+    output: OutputFile,
     threads: Threads = 1,
 ) -> None:
     """Probe for leaks: train briefly on parts of the data."""
@@ -71,9 +73,9 @@ def leak_probe(
     probe_leaks(spec, windows=windows, output=output)
 
 
-@step.command()
+@step.command(rich_help_panel=STUDIES)
 def leak_report(
-    probes: Annotated[Named, json_option(Named, "Leak probes by data set, as JSON.")], output: Output
+    probes: Annotated[Named, json_option(Named, "Leak probes by data set, as JSON.")], output: OutputFile
 ) -> None:
     """Write the results of the leak probes as tables, and print them."""
     from rabbithole.studies.tables import leak_tables
@@ -82,11 +84,11 @@ def leak_report(
     print(output.read_text("utf-8"))
 
 
-@step.command()
+@step.command(rich_help_panel=STUDIES)
 def ablation(
     spec: Annotated[AblationSpec, spec_option(AblationSpec)],
     windows: WindowsFolder,
-    output: Output,
+    output: OutputFile,
     oracle: Annotated[Path | None, file_option("scores.parquet of the oracle, if there is one.")] = None,
     threads: Threads = 1,
 ) -> None:
@@ -97,12 +99,12 @@ def ablation(
     run_ablation(spec, windows=windows, oracle=oracle, output=output)
 
 
-@step.command()
+@step.command(rich_help_panel=STUDIES)
 def ablation_report(
     ablations: Annotated[
         dict[str, Named], json_option(dict[str, Named], "Ablations by data set and network, as JSON.")
     ],
-    output: Output,
+    output: OutputFile,
 ) -> None:
     """Write the results of the ablations as tables, and print them."""
     from rabbithole.studies.tables import ablation_tables
@@ -111,13 +113,13 @@ def ablation_report(
     print(output.read_text("utf-8"))
 
 
-@step.command()
+@step.command(rich_help_panel=STUDIES)
 def oracle_gap(
     datasets: Annotated[
         dict[str, OracleGapSources],
         json_option(dict[str, OracleGapSources], "Files by data set, as JSON."),
     ],
-    output: Output,
+    output: OutputFile,
 ) -> None:
     """Write the distance of each model to the oracle as a table, and print it."""
     from rabbithole.studies.tables import oracle_gap_tables

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 from rabbithole.cli.app import (
+    TEXT,
     Checkpoint,
     Code,
     HistoryFile,
-    Output,
+    OutputFile,
+    OutputFolder,
     Resume,
     Text,
     Threads,
@@ -22,21 +24,21 @@ from rabbithole.cli.app import (
 from rabbithole.specs.text import BookSpec, SampleTextSpec, TrainTextSpec
 
 
-@step.command()
-def book(spec: Annotated[BookSpec, spec_option(BookSpec)], output: Output) -> None:
+@step.command(rich_help_panel=TEXT)
+def book(spec: Annotated[BookSpec, spec_option(BookSpec)], output: OutputFile) -> None:
     """Fetch the text of Alice's Adventures in Wonderland and check it."""
     from rabbithole.text.fetch import fetch
 
     fetch(spec, output=output)
 
 
-@step.command()
+@step.command(rich_help_panel=TEXT)
 def train_text(
     spec: Annotated[TrainTextSpec, spec_option(TrainTextSpec)],
     resume: Resume,
     code: Code,
     text: Text,
-    output: Output,
+    output: OutputFolder,
     history: HistoryFile,
     metrics: Annotated[Path, file_option("File for the metrics.")],
     threads: Threads = 1,
@@ -48,12 +50,12 @@ def train_text(
     train_text(spec, text=text, output=output, history=history, metrics=metrics, code=code, resume=resume)
 
 
-@step.command()
+@step.command(rich_help_panel=TEXT)
 def sample_text(
     spec: Annotated[SampleTextSpec, spec_option(SampleTextSpec)],
     checkpoint: Checkpoint,
     text: Text,
-    output: Output,
+    output: OutputFile,
     threads: Threads = 1,
 ) -> None:
     """Sample text from a trained text model."""

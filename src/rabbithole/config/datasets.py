@@ -16,7 +16,9 @@ FieldName = Literal["event", "item", "category", "hour", "weekday", "month", "we
 class Simulation(Section):
     """How much is simulated where `source` is `simulate`."""
 
-    sessions: int = Field(60_000, ge=100, description="Sessions (Retailrocket: visitors) to simulate.")
+    sessions: int = Field(
+        60_000, ge=100, description="Sessions to simulate (visitors if the log has no session ids)."
+    )
 
 
 class Sessions(Section):
@@ -140,7 +142,9 @@ class Augmentation(Section):
 class Dataset(Section):
     """One click log and how it is processed."""
 
-    format: str = Field(description="Raw format of the log: `retailrocket` or `yoochoose`.")
+    format: str = Field(
+        description=f"Raw format of the log, one of {', '.join(f'`{n}`' for n in format_names())}."
+    )
     source: str | dict[str, str | list[str]] = Field(
         "simulate",
         description="`simulate`; or the folder (or address) that holds the files under their published "

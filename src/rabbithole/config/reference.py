@@ -103,15 +103,15 @@ def type_words(annotation: Any) -> str:
 def limits(metadata: Any) -> str:
     """Return the words for the limits of a value."""
     words = []
-    for limit in metadata:
-        constraints = getattr(limit, "metadata", [limit]) if isinstance(limit, FieldInfo) else [limit]
-        for one in constraints:
-            if type(one) in SIGNS:
-                word, attribute = SIGNS[type(one)]
-                value = getattr(one, attribute)
+    for entry in metadata:
+        constraints = entry.metadata if isinstance(entry, FieldInfo) else [entry]
+        for constraint in constraints:
+            if type(constraint) in SIGNS:
+                word, attribute = SIGNS[type(constraint)]
+                value = getattr(constraint, attribute)
                 words.append(f"{word} {value:,}" if isinstance(value, int) else f"{word} {value:g}")
-            elif isinstance(one, MinLen) and one.min_length > 0:
-                words.append(f"length at least {one.min_length}")
+            elif isinstance(constraint, MinLen) and constraint.min_length > 0:
+                words.append(f"length at least {constraint.min_length}")
     return f", {', '.join(words)}" if words else ""
 
 

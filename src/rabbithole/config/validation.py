@@ -117,35 +117,35 @@ def _explain(config: dict[str, Any], mistake: Any) -> tuple[str, str]:
     if kind == "missing":
         return f"{key}: ", f"this key is missing{_description(mistake['loc'])}"
     if kind.startswith("union_tag"):
-        given = value.get("kind") if isinstance(value, dict) else value
-        return f"{key}.kind: given {given!r}, allowed: ", "'network' or 'trees'"
+        tag = value.get("kind") if isinstance(value, dict) else value
+        return f"{key}.kind: given {tag!r}, allowed: ", "'network' or 'trees'"
     if mistake["loc"] and mistake["loc"][-1] == "[key]":
         return f"{key}: ", "a name is lower-case letters, digits and _ (of a data set - too), first a letter"
     if not path:
         return "", message
     if kind in PLAIN:
         message = PLAIN[kind].format(**mistake.get("ctx", {}))
-    given = "a section" if isinstance(value, dict) else repr(value)
+    shown = "a section" if isinstance(value, dict) else repr(value)
     if kind == "value_error":
-        return f"{key}: ", message if isinstance(value, dict) else f"{message} (given {given})"
-    return f"{key}: given {given}, allowed: ", message[0].lower() + message[1:]
+        return f"{key}: ", message if isinstance(value, dict) else f"{message} (given {shown})"
+    return f"{key}: given {shown}, allowed: ", message[0].lower() + message[1:]
 
 
 def _section_at(location: tuple[int | str, ...]) -> type[BaseModel]:
     """Return the section that a pydantic error location points at."""
-    here: Any = Settings
+    annotation: Any = Settings
     for part in location:
-        if type(None) in get_args(here):
+        if type(None) in get_args(annotation):
             # A section that may be null.
-            (here,) = _sections_in(here) or (here,)
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            here = here.model_fields[str(part)].annotation
+            (annotation,) = _sections_in(annotation) or (annotation,)
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            annotation = annotation.model_fields[str(part)].annotation
         else:
             # A name in a mapping, or the tag of a union: keep the member that the tag names.
-            sections = _sections_in(here)
+            sections = _sections_in(annotation)
             tagged = [s for s in sections if "kind" in s.model_fields and part in _values(s)]
-            here = tagged[0] if tagged else (sections[0] if len(sections) == 1 else here)
-    return here if isinstance(here, type) else _sections_in(here)[0]
+            annotation = tagged[0] if tagged else (sections[0] if len(sections) == 1 else annotation)
+    return annotation if isinstance(annotation, type) else _sections_in(annotation)[0]
 
 
 def _description(location: tuple[int | str, ...]) -> str:

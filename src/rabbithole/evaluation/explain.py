@@ -44,7 +44,7 @@ MIN_CLASS_SIZE = 5
 
 
 def field_importance(ended: EndedLogits, windows: Windows, rng: np.random.Generator) -> list[FieldImportance]:
-    """Return the loss from permuting each of the nine fields."""
+    """Return the loss from permuting each field."""
     before = ended(windows)
     every = np.ones(len(windows.codes), bool)
     return [
@@ -57,7 +57,7 @@ def field_importance(ended: EndedLogits, windows: Windows, rng: np.random.Genera
 
 
 def step_importance(ended: EndedLogits, windows: Windows, rng: np.random.Generator) -> list[StepImportance]:
-    """Return the loss from permuting all nine fields of steps, by their place from the end, and of the first.
+    """Return the loss from permuting all fields of steps, by their place from the end, and of the first.
 
     Each row is computed on the sessions that have such a step (for the first step: two steps or more).
     """
@@ -135,8 +135,8 @@ def permute(
     """Return windows in which the fields of the chosen steps come from other sessions of similar length.
 
     chosen: bool [total], the steps. The sessions of a group are shuffled, their chosen steps are laid end to
-    end, and refilled in the original order. Sessions of one length exchange complete courses; in groups of
-    several lengths courses are cut at new places. No value is lost or duplicated.
+    end, and refilled in the original order. Sessions of equal length swap whole sequences. In groups of
+    several lengths, sequences are split at new places. No value is lost or duplicated.
     """
     session = np.repeat(np.arange(len(windows)), windows.lengths)[chosen]
     steps = np.flatnonzero(chosen)

@@ -1,9 +1,8 @@
 """The Spark task that writes one part of the events: sorted, without exact duplicates, with item data."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from rabbithole.formats.side_tables import SideTables
 from rabbithole.io.parts import PartWriter
@@ -35,8 +35,7 @@ TASK_SCHEMA = pa.schema([("counts", pa.string()), ("item", pa.string())])
 """What a task returns: one row with its counts (JSON), and one row for each item in its part."""
 
 
-@dataclass
-class EventCounts:
+class EventCounts(BaseModel):
     """What a part holds, or all parts together.
 
     first, last: times in microseconds since 1970; with_category, with_cost, category_in_tree: events whose
@@ -81,9 +80,9 @@ class EventTask:
             events = self.side_tables.add_to(events)
         with PartWriter(self.folder, partition, EVENT_SCHEMA) as writer:
             writer.write(events)
-        counts = asdict(self._counts(events, duplicates))
+        counts = self._counts(events, duplicates)
         items = pc.unique(events["item"])
-        yield pa.record_batch({"counts": [json.dumps(counts)], "item": pa.array([None], pa.string())})
+        yield pa.record_batch({"counts": [counts.model_dump_json()], "item": pa.array([None], pa.string())})
         yield pa.record_batch({"counts": pa.nulls(len(items), pa.string()), "item": items})
 
     def _counts(self, events: pa.Table, duplicates: int) -> EventCounts:
@@ -147,7 +146,7 @@ def duplicated(rows: pa.Table) -> NDArray[np.bool_]:
 
 def merge_counts(returned: pa.Table) -> tuple[EventCounts | None, int]:
     """Return the sum of the tasks' counts (None if no part has a row), and the number of distinct items."""
-    parts = [EventCounts(**json.loads(counts)) for counts in returned["counts"].drop_null().to_pylist()]
+    parts = [EventCounts.model_validate_json(counts) for counts in returned["counts"].drop_null().to_pylist()]
     items = pc.count_distinct(returned["item"]).as_py()
     if not parts:
         return None, items

@@ -4,17 +4,17 @@ Besides its rows, a task leaves its counts (JSON) and its bad lines (Parquet) in
 and tasks share. A task that runs twice writes the same files twice.
 """
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from rabbithole.artifacts.data import FileCounts, RejectedLine
 from rabbithole.errors import UserError
@@ -51,8 +51,7 @@ REJECTED_SCHEMA = pa.schema(
 )
 
 
-@dataclass
-class RangeCounts:
+class RangeCounts(BaseModel):
     """Where the lines of a range went; rows: lines that could be read. error: why reading stopped."""
 
     lines: int = 0
@@ -65,7 +64,7 @@ class RangeCounts:
     def write(self, side: Path, index: int) -> None:
         """Write the counts of a range to the side folder."""
         partial = side / f".{index:06}.{os.getpid()}"
-        partial.write_text(json.dumps(asdict(self)), "utf-8")
+        partial.write_text(self.model_dump_json(), "utf-8")
         partial.replace(side / f"{index:06}.json")
 
     @classmethod
@@ -77,7 +76,7 @@ class RangeCounts:
                 f"The counts of the Spark tasks are not in {side}: driver and workers must share that folder "
                 "(set TMPDIR to one that they do)."
             )
-        counts = cls(**json.loads(path.read_text("utf-8")))
+        counts = cls.model_validate_json(path.read_text("utf-8"))
         if counts.error is not None:
             raise UserError(counts.error)
         return counts

@@ -42,8 +42,9 @@ class Model(nnx.Module):
     def __call__(self, codes: Array, numbers: Array, key: Array | None = None) -> Array:
         """Return logits, float32 [batch, steps, outputs], from codes and numbers.
 
-        codes: int32 [batch, steps, 7]; numbers: float32 [batch, steps, 2]. Sessions start at step 0, padding
-        follows them. With a `key`, dropout is on; its mask is the same at all steps of a session.
+        codes: int32 [batch, steps, categorical]; numbers: float32 [batch, steps, numeric]. Sessions start at
+        step 0, padding follows them. With a `key`, dropout is on; its mask is the same at all
+        steps of a session.
         """
         keys = jax.random.split(key, 2) if key is not None else None
 

@@ -1,4 +1,4 @@
-"""Layers that all networks share: the embedding of an event's nine fields, and the output head."""
+"""Layers that all networks share: the embedding of an event's fields, and the output head."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ ITEM = CATEGORICAL.index("item")
 CATEGORY = CATEGORICAL.index("category")
 
 ONE_HOT_SIZE = 128
-"""Tables of at most so many codes are looked up by a product with one-hot rows."""
+"""Tables with at most this number of codes are looked up by a product with one-hot rows."""
 
 KNOTS = tuple(step / 2 for step in range(-4, 5))
 """Peaks of the hat functions of a normalised number, half a standard deviation apart."""
@@ -30,7 +30,7 @@ ENDED = 1
 
 
 class RowTable(nnx.Param):
-    """A table of which a step touches few rows; the train step updates only those."""
+    """An embedding table that the train step updates row by row, as a batch uses few of its rows."""
 
 
 class EventEmbedding(nnx.Module):
@@ -44,12 +44,12 @@ class EventEmbedding(nnx.Module):
     Rubachev and Babenko 2022, arXiv:2203.05556, section 3.2), as its effect is seldom linear. A missing
     number is 0, with an indicator of 1.
 
-    With a category tree, `roots` holds the root of each category code. Roots have an embedding too: many
-    sessions teach that of a root, few that of a single category.
+    With a category tree, `roots` holds the root of each category code. Roots have an embedding too: that of
+    a root is trained by many sessions, that of a single category by few.
 
     `doubt` is added to a scale of 1, number by number, where the item has no code of its own (rare, unseen
-    or missing). What holds for known items need not hold for these, and there are too few to learn it field
-    by field.
+    or missing). The other fields may mean something else for these items, which are too rare to learn
+    a separate effect per field.
     """
 
     def __init__(
@@ -82,8 +82,9 @@ class EventEmbedding(nnx.Module):
     def __call__(self, codes: Array, numbers: Array, *, time_axis: int) -> Array:
         """Return vectors, float32 [.., .., features].
 
-        codes: int32 [.., .., 7]; numbers: float32 [.., .., 2]; time_axis: the axis of the steps, 0 or 1.
-        Padding gets vectors too. The networks are causal and padding comes last, so nothing reads them.
+        codes: int32 [.., .., categorical]; numbers: float32 [.., .., numeric]; time_axis: the axis of the
+        steps, 0 or 1. Padding gets vectors too. The networks are causal and padding comes
+        last, so nothing reads them.
         """
         # The gradient of a product with one-hot rows is a product; that of a gather is a slow scatter. All
         # small tables share one product, as narrow products use a processor badly.

@@ -41,9 +41,8 @@ class Estimator(Protocol):
     ) -> list[EpochMetrics]:
         """Fit on weighted sessions, and stop early on the AUC of `valid`; return the metrics of each round.
 
-        weights: float64 [n], 0 leaves a session out; prefixes: whether to learn from every session's
-        prefixes too, as from running sessions; shift: turns the log odds into those of the natural share of
-        buyers. It is used for the valid loss alone.
+        weights: float64 [n], 0 leaves a session out; prefixes: whether to train on every session's prefixes
+        too, as running sessions; shift: added to the log odds to undo the balancing, for the valid loss only.
         """
 
     def logits(self, windows: Windows, steps: list[int]) -> NDArray[np.float64]:

@@ -39,7 +39,7 @@ def share(value: float | None) -> str:
 
 
 def decimals(value: float | None, digits: int = 2) -> str:
-    """Write a number with so many decimals."""
+    """Write a number with a fixed number of decimals."""
     return NONE if value is None else f"{value:z.{digits}f}".replace("-", MINUS)
 
 
@@ -49,7 +49,7 @@ def metric(value: float | None) -> str:
 
 
 def signed(value: float | None, digits: int = 3) -> str:
-    """Write a difference with its sign and so many decimals."""
+    """Write a difference with its sign and a fixed number of decimals."""
     return NONE if value is None else f"{value:+z.{digits}f}".replace("-", MINUS)
 
 

@@ -109,7 +109,7 @@ def _before_transaction(events: pa.Table, gap_minutes: float | None) -> SessionC
 
 
 def _until_cart(cut: SessionCut, kinds: pa.ChunkedArray) -> SessionCut:
-    """Keep each session's first add-to-cart and what is earlier; nothing of a session without one.
+    """Keep each session's events up to its first add-to-cart. Drop sessions without one.
 
     Of the events at the cart's very time, only the cart itself is kept (the first in the log): the others may
     be results of it.

@@ -74,7 +74,7 @@ class Catalogue:
 
 
 def catalogue_sizes(shop: Shop, sessions: int) -> tuple[int, int]:
-    """Return how many popular and how many rare items belong to a log of so many sessions."""
+    """Return the numbers of popular and of rare items in a log with this number of sessions."""
     fraction = sessions / shop.full_sessions
     popular = max(shop.classes * 4, round(shop.full_popular * fraction**0.5))
     return popular, max(shop.classes, round(shop.full_rare * fraction))

@@ -34,7 +34,7 @@ class LogWriter(Protocol):
         """Open the files in `folder`; the stack closes them."""
 
     def unlabelled(self, sessions: int) -> int:
-        """Return how many unlabelled sessions the log holds besides so many labelled ones."""
+        """Return the number of unlabelled sessions in a log with this number of labelled sessions."""
 
     def session_numbers(self, chunk: Chunk) -> Ints:
         """Return the numbers in the log of a chunk's labelled sessions, then of its unlabelled ones."""

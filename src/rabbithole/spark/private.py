@@ -1,4 +1,4 @@
-"""The only uses of PySpark's private API: for what it offers no public way."""
+"""The only uses of PySpark's private API. No public API does this."""
 
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
@@ -13,7 +13,7 @@ def stop_polling_accumulators(session: SparkSession) -> None:
 
 
 def end_jvm() -> None:
-    """End the JVM of this process and wait for it, so that it writes what it writes at its end."""
+    """End the JVM of this process and wait for it, so that it writes its class archive on exit."""
     gateway = SparkContext._gateway
     assert gateway is not None
     gateway.shutdown()

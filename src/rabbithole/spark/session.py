@@ -1,6 +1,7 @@
 """Start one Spark session for a step: sized by its threads and memory, quiet, without leftovers."""
 
 import json
+import logging
 import os
 import shutil
 import sys
@@ -15,6 +16,8 @@ from rabbithole.errors import UserError
 from rabbithole.spark.java import java_home
 from rabbithole.spark.private import stop_polling_accumulators
 from rabbithole.specs.data import SparkOptions
+
+LOGGER = logging.getLogger("rabbithole")
 
 DRIVER_SHARE = 0.6
 """Fraction of a step's memory for the JVM; the Python workers need the rest."""
@@ -79,7 +82,8 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
                 f"{name}: no space left on the disk of the results, or of {scratch.parent}"
             ) from error
         # The JVM's log explains what the Python exception may not.
-        print("".join(f"spark: {line}\n" for line in _tail(log)), end="", file=sys.stderr)
+        for line in _tail(log):
+            LOGGER.error("spark: %s", line)
         raise
     finally:
         if _current is not None:

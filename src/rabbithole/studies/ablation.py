@@ -1,6 +1,7 @@
 """Trains a network with each balance and augmentation, and one network per prefix length, to compare them."""
 
 import dataclasses
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from rabbithole.training.data import Encoding, read_encoding, read_split
 from rabbithole.training.purchase import PurchaseObjective, network_logits, running_column
 from rabbithole.training.trainer import make_trainer
 from rabbithole.windows.arrays import Windows, take
+
+LOGGER = logging.getLogger("rabbithole")
 
 PREFIXES = AugmentationSpec(prefixes=True, event_dropout=0.0)
 NO_PREFIXES = AugmentationSpec(prefixes=False, event_dropout=0.0)
@@ -61,7 +64,7 @@ def run_ablation(spec: AblationSpec, *, windows: Path, oracle: Path | None, outp
             metrics = variant_metrics(labels, expit(logits[0]))
             variants.append(Variant(name=name, seed=seed, **dict(metrics)))
             auc = f"AUC {metrics.auc.value:.4f}" if metrics.auc else metrics.reason
-            print(f"{spec.model}: {name}, seed {seed}: {auc}", flush=True)
+            LOGGER.info("%s: %s, seed %d: %s", spec.model, name, seed, auc)
     assert running is not None
     best = None
     if oracle is not None:
@@ -148,7 +151,7 @@ def compare_prefixes(
         labels = cut["test"].buyer
         auc, single_auc = placements(labels, running[row][sessions["test"]]), placements(labels, single)
         test = paired_test(auc, single_auc)
-        print(f"{spec.model}: after {steps} events: {auc.auc:.4f}, single {single_auc.auc:.4f}", flush=True)
+        LOGGER.info("%s: after %d events: %.4f, single %.4f", spec.model, steps, auc.auc, single_auc.auc)
         yield PrefixComparison(
             steps=steps,
             sessions=len(labels),

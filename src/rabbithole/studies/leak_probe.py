@@ -1,6 +1,7 @@
 """Searches for leaks: what does a network learn from one field alone, or from all but one?"""
 
 import dataclasses
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,8 @@ from rabbithole.training.purchase import PurchaseObjective
 from rabbithole.training.trainer import make_trainer
 from rabbithole.windows.arrays import Windows, take
 from rabbithole.windows.fields import CATEGORICAL, FIELDS, MISSING, NUMERIC
+
+LOGGER = logging.getLogger("rabbithole")
 
 LEVEL = 0.99
 """Level of the intervals: of twenty probes, one would miss its 95 % interval by chance."""
@@ -67,7 +70,7 @@ def probe_leaks(spec: LeakProbeSpec, *, windows: Path, output: Path) -> None:
                 name=name, sessions=len(test), buyers=int(test.buyer.sum()), auc=auc.auc, low=low, high=high
             )
         )
-        print(f"{name}: AUC {auc.auc:.3f} [{low:.3f}, {high:.3f}]", flush=True)
+        LOGGER.info("%s: AUC %.3f [%.3f, %.3f]", name, auc.auc, low, high)
     LeakProbes(probes=probes, findings=findings(probes)).write(output)
 
 

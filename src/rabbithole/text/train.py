@@ -16,7 +16,7 @@ from rabbithole.text.trainer import bits_per_character
 from rabbithole.training.checkpoints import ResumeCheckpoints, settings_digest
 from rabbithole.training.loop import Metrics, run_epochs
 
-log = logging.getLogger("rabbithole")
+LOGGER = logging.getLogger("rabbithole")
 
 
 def train_text(
@@ -41,7 +41,9 @@ def train_text(
     checkpoints = ResumeCheckpoints(Path(resume.folder) / digest, minutes=resume.minutes)
     if (saved := checkpoints.load(trainer.progress)) is not None:
         trainer.progress = saved
-        log.info("alice %s: continues from epoch %d, batch %d", spec.model, saved.epoch + 1, saved.batch + 1)
+        LOGGER.info(
+            "alice %s: continues from epoch %d, batch %d", spec.model, saved.epoch + 1, saved.batch + 1
+        )
     epochs, progress = spec.settings.epochs, trainer.progress
     run_epochs(
         trainer,
@@ -74,7 +76,7 @@ def train_text(
 
 
 def _log_epoch(model: str, epochs: int, metrics: Metrics, speed: float) -> None:
-    log.info(
+    LOGGER.info(
         f"alice {model}: epoch {metrics['epoch']:>3}/{epochs}  loss {metrics['loss']:.3f}  "
         f"held out {metrics['held_out_bits']:.3f} bits per character  {speed:,.0f} characters/s"
     )

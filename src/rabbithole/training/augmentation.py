@@ -16,9 +16,8 @@ from rabbithole.windows.fields import CATEGORICAL, PADDING, RARE, UNSEEN
 ITEM = CATEGORICAL.index("item")
 
 RARE_AS_UNSEEN = 0.5
-"""Fraction of rare items that are masked as unseen. An item that train never held is most like an item that
-it held once or twice (Good 1953, The population frequencies of species): most rare items of test are
-unseen."""
+"""Fraction of rare items that are masked as unseen. Items absent from train resemble items seen once or twice
+(Good 1953, The population frequencies of species): most rare items of test are unseen."""
 
 
 def drop_events(batch: Batch, uniform: Any, fraction: float) -> Batch:
@@ -38,7 +37,7 @@ def drop_events(batch: Batch, uniform: Any, fraction: float) -> Batch:
 
 
 def mask_codes(codes: NDArray[np.int32], rng: np.random.Generator, fraction: float) -> NDArray[np.int32]:
-    """Return codes, int32 [.., 7], with a fraction of them replaced by UNSEEN; padding stays.
+    """Return codes, int32 [.., categorical], with a fraction of them replaced by UNSEEN; padding stays.
 
     Each field of each step is masked by itself, so that the embedding of UNSEEN is trained. Where the
     fraction is above 0, half of the rare items are masked too.

@@ -31,7 +31,7 @@ TRAIN_MEMORY_FRACTION = 0.5
 """Fraction of an accelerator's memory that train's windows may take; the rest is the network's."""
 
 EVALUATION_MEMORY_FRACTION = 0.1
-"""The same for windows that are evaluated or scored, beside train's or by several networks at once."""
+"""The same for windows that are evaluated or scored: train's windows may be on the device too."""
 
 
 def on_accelerator() -> bool:
@@ -144,7 +144,7 @@ class BatchSource(Protocol):
         """
 
     def materialise(self, key: Array, *arrays: Array) -> tuple[Array, Array, tuple[Array, ...]]:
-        """Return codes, int32 [batch, steps, 7], numbers, float32 [batch, steps, 2], and targets.
+        """Return codes, int32 [batch, steps, categorical], numbers, float32 [batch, steps, numeric], targets.
 
         Runs inside the compiled train step. arrays: those of `prepare_batch`.
         """

@@ -143,7 +143,7 @@ def pad_batch(batch: Batch, multiple: int) -> Batch:
 
 
 def gather_steps(windows: Windows, batch: Batch) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Return a batch's codes, int32 [batch, steps, 7], and numbers, float32 [batch, steps, 2].
+    """Return a batch's codes, int32 [batch, steps, categorical], and numbers, float32 [.., .., numeric].
 
     Padding has the code PADDING and the number 0.
     """

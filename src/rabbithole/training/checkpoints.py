@@ -89,7 +89,7 @@ def _checkpointer() -> ocp.StandardCheckpointer:
     options = ocp.options.MultiprocessingOptions(
         primary_host=jax.process_index(),
         active_processes={jax.process_index()},
-        barrier_sync_key_prefix="alone",
+        barrier_sync_key_prefix="single_process",
     )
     return ocp.StandardCheckpointer(multiprocessing_options=options)
 

@@ -20,7 +20,7 @@ from rabbithole.training.data import Encoding
 from rabbithole.windows.arrays import Windows
 
 CLASSES: dict[Target, str] = {"buyer": "PurchaseObjective", "next_event": "NextEventObjective"}
-"""The module in `rabbithole.training` and the class of each target's objective."""
+"""The class of each target's objective. `registry.OBJECTIVES` has its module."""
 
 Forward = Callable[[Windows, list[Shape]], Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]]
 """A network: from windows and batch shapes to the sessions and logits of each batch; see `predict_logits`."""

@@ -20,9 +20,9 @@ from rabbithole.models.layers import ONE_HOT_SIZE, RowTable, large_tables
 from rabbithole.specs.training import NetworkSettings
 
 TABLE_RATE = 0.1
-"""Learning rate of large tables per session, as a multiple of the network's. By plain gradient descent a row
-moves in proportion to what was seen of its item. Adam moves a row that is seen seldom as far as one that is
-seen always, and the networks memorise train's items."""
+"""Learning rate of large tables per session, as a multiple of the network's. With SGD, the
+update of a row grows with how often its item occurs. Adam normalises this away: rare rows move as far as
+frequent ones, and the networks overfit to train's items."""
 
 AUGMENTATION_KEY = 1
 """Folded into a step's key, it gives the key of the augmentation on an accelerator."""

@@ -21,8 +21,8 @@ class Windows:
 
     session_id: Arrow strings [n]; buyer: int8 [n]; events: int32 [n], of the session, in the window or not;
     offsets: int64 [n + 1];
-    codes: int32 [total, 7], in the order of CATEGORICAL;
-    numbers: float32 [total, 2], in the order of NUMERIC, NaN where there is no number.
+    codes: int32 [total, categorical], in the order of CATEGORICAL;
+    numbers: float32 [total, numeric], in the order of NUMERIC, NaN where there is no number.
     """
 
     session_id: pa.Array

@@ -1,4 +1,4 @@
-"""The nine fields of a step and the codes that every vocabulary shares.
+"""The fields of a step and the codes that every vocabulary shares.
 
 This module imports nothing, so that models and readers can use the names without Spark.
 """

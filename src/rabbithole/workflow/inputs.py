@@ -1,4 +1,4 @@
-"""RuleInputs of the comparison, figure and report rules, derived from the settings."""
+"""Inputs of the comparison, figure and report rules, derived from the settings."""
 
 from dataclasses import dataclass
 

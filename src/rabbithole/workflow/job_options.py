@@ -1,4 +1,4 @@
-"""JobOptions of the rules, and options that change no result.
+"""Memory of jobs, and options of rules that change no result.
 
 An option is a function of threads or resources, because Snakemake does not track such params.
 """

@@ -7,30 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
-from rabbithole.artifacts.base import Artifact, Record
+from rabbithole.artifacts.data import FileFingerprint, Fingerprints
 from rabbithole.config.datasets import Dataset
 from rabbithole.config.settings import Settings
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
 from rabbithole.ingest.locate import is_remote, locate
 from rabbithole.io.atomic import sha256_of
-
-
-class FileFingerprint(Record):
-    """A file's size in bytes, its modification time in nanoseconds, and its sha256."""
-
-    size: int
-    modified: int
-    sha256: str
-
-
-class Fingerprints(Artifact):
-    """fingerprints.json: the digests of the user's files, by absolute path."""
-
-    kind = "fingerprints"
-    rule = "events"
-
-    files: dict[str, FileFingerprint]
 
 
 def fingerprint(paths: list[Path], memory: Path) -> str:
@@ -150,7 +133,7 @@ class Project:
         return [name for name, dataset in self.settings.datasets.items() if dataset.target == target]
 
     def evaluated_steps(self, dataset: Dataset) -> tuple[int, ...]:
-        """Return after how many events running sessions are scored: no more than a window holds."""
+        """Return the numbers of events after which running sessions are scored: at most the window length."""
         return tuple(k for k in self.settings.evaluation.steps if k <= dataset.windows.length)
 
     def scored_runs(self, dataset: str) -> list[Run]:

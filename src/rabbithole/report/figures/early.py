@@ -42,7 +42,7 @@ def early(*, metrics: dict[str, Path], output: Path, style: FigureStyle) -> None
         ticks = sorted(buyers)
         axes.set_xticks(ticks, [f"{k}\n{_short(buyers[k])}" for k in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set(xlabel="Events seen (second line: buyers among sessions with at least as many)")
+        axes.set(xlabel="Events seen (second line: buyers among sessions of that length or more)")
         axes.set(ylabel="AUC: will the session still buy?")
         if buyers:
             # Above the axes, as intervals may lie anywhere within them.
