@@ -22,6 +22,12 @@ def network(name: str, length: int = LENGTH, outputs: int = 3, roots=()):
     return model_class(name)(SETTINGS, **shape, rngs=nnx.Rngs(0))
 
 
+@nnx.jit
+def logits_of(model, codes, numbers, key=None):
+    """Return a network's logits; compiled as one program, as operation by operation takes seconds."""
+    return model(jnp.asarray(codes), jnp.asarray(numbers), key)
+
+
 def steps(count: int, length: int = LENGTH):
     """Return random codes and numbers, [count, length, 7] and [count, length, 2]."""
     rng = np.random.default_rng(1)
@@ -32,12 +38,12 @@ def steps(count: int, length: int = LENGTH):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_step_s_logits_depend_on_no_later_step(name):
     model, (codes, numbers) = network(name), steps(3)
-    before = model(jnp.array(codes), jnp.array(numbers))
+    before = logits_of(model, codes, numbers)
     for changed in (4, LENGTH - 1):
         other_codes, other_numbers = codes.copy(), numbers.copy()
         other_codes[:, changed:] = FIRST_VALUE
         other_numbers[:, changed:] = 9.0
-        after = model(jnp.array(other_codes), jnp.array(other_numbers))
+        after = logits_of(model, other_codes, other_numbers)
         np.testing.assert_allclose(after[:, :changed], before[:, :changed], atol=1e-6)
         assert np.abs(after[:, changed] - before[:, changed]).min() > 1e-6
 
@@ -47,8 +53,8 @@ def test_padding_changes_nothing(name):
     model, (codes, numbers) = network(name), steps(3)
     padded_codes = np.pad(codes[:, :5], ((0, 0), (0, LENGTH - 5), (0, 0)))
     padded_numbers = np.pad(numbers[:, :5], ((0, 0), (0, LENGTH - 5), (0, 0)))
-    short = model(jnp.array(codes[:, :5]), jnp.array(numbers[:, :5]))
-    padded = model(jnp.array(padded_codes), jnp.array(padded_numbers))
+    short = logits_of(model, codes[:, :5], numbers[:, :5])
+    padded = logits_of(model, padded_codes, padded_numbers)
     np.testing.assert_allclose(padded[:, :5], short, atol=1e-6)
 
 
@@ -64,7 +70,7 @@ def test_categories_of_one_root_share_its_embedding(name):
         )
         table = model.embedding.tables["category"]
         table[...] = jnp.zeros_like(table[...])
-        logits = [model(jnp.array(each), jnp.array(numbers)) for each in (first, second)]
+        logits = [logits_of(model, each, numbers) for each in (first, second)]
         assert np.allclose(*logits, atol=1e-7) == same
 
 
@@ -86,7 +92,7 @@ def test_the_first_step_of_a_window_reaches_the_last(name):
     model, (codes, numbers) = network(name), steps(2)
     changed = codes.copy()
     changed[:, 0] = FIRST_VALUE + 1
-    difference = model(jnp.array(changed), jnp.array(numbers)) - model(jnp.array(codes), jnp.array(numbers))
+    difference = logits_of(model, changed, numbers) - logits_of(model, codes, numbers)
     assert np.abs(difference[:, -1]).min() > 1e-9
 
 
@@ -122,9 +128,9 @@ def test_a_block_is_a_causal_convolution(steps):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_dropout_is_on_only_with_a_key(name):
     model, (codes, numbers) = network(name), steps(2)
-    plain = model(jnp.array(codes), jnp.array(numbers))
-    np.testing.assert_array_equal(plain, model(jnp.array(codes), jnp.array(numbers)))
-    dropped = model(jnp.array(codes), jnp.array(numbers), jax.random.key(0))
+    plain = logits_of(model, codes, numbers)
+    np.testing.assert_array_equal(plain, logits_of(model, codes, numbers))
+    dropped = logits_of(model, codes, numbers, jax.random.key(0))
     assert np.abs(dropped - plain).max() > 1e-3
 
 

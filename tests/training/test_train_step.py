@@ -56,7 +56,11 @@ def make(windows: Path, model: str, target: Target) -> Trainer:
     return trainer
 
 
-@pytest.mark.parametrize(("model", "target", "items"), GOLDEN)
+FAST = (("gru", "buyer", 211), ("dilated_conv", "next_event", 31))
+CASES = [pytest.param(*case, marks=[] if case in FAST else [pytest.mark.slow]) for case in GOLDEN]
+
+
+@pytest.mark.parametrize(("model", "target", "items"), CASES)
 def test_the_losses_of_the_first_steps_are_golden(
     model: str, target: Target, items: int, tmp_path: Path
 ) -> None:
