@@ -1,6 +1,5 @@
 """What the rules share: the checked settings, and the objects that answer for them."""
 
-import shlex
 import sys
 from pathlib import Path
 
@@ -15,22 +14,17 @@ from rabbithole.registry import module_name
 from rabbithole.workflow import digests
 from rabbithole.workflow.digests import CodeDigests, code_digest
 from rabbithole.workflow.inputs import RuleInputs
-from rabbithole.workflow.job_lifetime import PARENT, parent_id
 from rabbithole.workflow.project import (
     FIGURES,
     TEXT_MODELS,
     load_project,
     print_summary,
 )
-from rabbithole.workflow.job_options import JobOptions
+from rabbithole.workflow.job_options import JobOptions, shell_prefix
 from rabbithole.workflow.step_specs import StepSpecs
 
-# Jobs run this package, with the Python that runs Snakemake unless conda brings one.
-PREFIX = f"set -euo pipefail; export PYTHONPATH={shlex.quote(str(SOURCE))}; "
-PREFIX += f"export {PARENT}={shlex.quote(parent_id())}; "
-if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
-    PREFIX += f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"; '
-shell.prefix(PREFIX)
+CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+shell.prefix(shell_prefix(SOURCE, conda=CONDA))
 
 # Resolved while the rules are read: a workflow that imports these as a module may set another folder.
 PROJECT = load_project(config, workflow.pathvars.apply("<results>"))

@@ -1,13 +1,3 @@
-"""Settings of JAX for the tests of models."""
+"""Programs are compiled once, and JAX is strict about types and ranks."""
 
-from collections.abc import Iterator
-
-import jax
-import pytest
-
-
-@pytest.fixture(scope="module", autouse=True)
-def strict_promotion() -> Iterator[None]:
-    """Let JAX refuse operations between arrays of different types or ranks."""
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        yield
+from jax_settings import compile_once, strict_promotion  # noqa: F401 - fixtures of all tests here

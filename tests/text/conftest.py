@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jax_settings import strict_promotion  # noqa: F401 - a fixture of all tests here
 
 from rabbithole.specs.text import CharGruSettings, DeckSettings, TrainTextSpec
 from rabbithole.specs.training import ResumeOptions

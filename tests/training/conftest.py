@@ -1,24 +1,3 @@
-"""Settings of JAX for all tests of training: programs are compiled once, and types are strict."""
+"""Programs are compiled once, and JAX is strict about types and ranks."""
 
-import os
-from collections.abc import Iterator
-
-import jax
-import pytest
-
-# Tests start programs that train beside this process: on a GPU, the first would take most of its memory.
-os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def compile_once(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Let JAX keep what it compiles, in a folder of the tests' own."""
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def strict_promotion() -> Iterator[None]:
-    """Let JAX refuse operations between arrays of different types or ranks."""
-    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
-        yield
+from jax_settings import compile_once, strict_promotion  # noqa: F401 - fixtures of all tests here

@@ -1,13 +1,14 @@
 """Options of jobs that change no result."""
 
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from workflow.projects import project, wildcards
 
-from rabbithole.workflow.job_options import JobOptions
+from rabbithole.workflow.job_options import JobOptions, shell_prefix
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,3 +45,10 @@ def test_trees_get_more_memory_than_networks() -> None:
     assert options.train_memory(wildcards(model="gradient_boosting")) > options.train_memory(
         wildcards(model="gru")
     )
+
+
+def test_a_job_runs_this_package_with_the_python_of_snakemake_unless_conda_brings_one() -> None:
+    own, conda = (shell_prefix(Path("/a b/src"), conda=conda) for conda in (False, True))
+    assert own.startswith("set -euo pipefail; export PYTHONPATH='/a b/src'; ")
+    assert conda == own[: own.index("export PATH=")]
+    assert f'export PATH={Path(sys.executable).parent}:"$PATH"; ' in own

@@ -84,7 +84,7 @@ class CharDeck(nnx.Module):
 
         Dropout is active only with a `key`.
         """
-        inputs = (windows * self.scale).astype(jnp.float32)[..., None]
+        inputs = (windows.astype(jnp.float32) * self.scale)[..., None]
         _, state = self.gru(inputs, jnp.zeros((windows.shape[1], self.gru.width)))
         if key is not None:
             state = self.dropout(state, deterministic=False, rngs=key)

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,6 @@ from rabbithole.training.loop import TrainingProgress
 from rabbithole.training.mesh import assert_same_on_all_hosts, is_primary
 
 WEIGHTS = "weights"
-CARRIED = ("encoder.json", "prices.parquet")
-"""Files of the windows folder that encode new sessions."""
-
 ARRAYS, PROGRESS, FILES = "arrays", "progress.json", "files.json"
 
 EPOCH_SECONDS = 10.0
@@ -32,13 +30,12 @@ EPOCH_SECONDS = 10.0
 second or more."""
 
 
-def write_description(folder: Path, windows: Path, description: ModelDescription) -> None:
+def write_description(folder: Path, description: ModelDescription, encoding: Sequence[Path]) -> None:
     """Write model.json, and copy the files that encode new sessions; create the folder if necessary."""
     folder.mkdir(parents=True, exist_ok=True)
     description.write(folder / "model.json")
-    for name in CARRIED:
-        if (windows / name).exists():
-            shutil.copyfile(windows / name, folder / name)
+    for file in encoding:
+        shutil.copyfile(file, folder / file.name)
 
 
 def read_description(folder: Path) -> ModelDescription:

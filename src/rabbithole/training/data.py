@@ -18,21 +18,24 @@ class Encoding:
     """How steps were encoded.
 
     sizes: the number of codes of each field; length: the window's steps; roots: the category tree's root of
-    each category code, 0 where there is none, empty without a tree.
+    each category code, 0 where there is none, empty without a tree; files: those of the windows folder that
+    encode new sessions.
     """
 
     sizes: dict[str, int]
     length: int
     roots: list[int]
+    files: tuple[str, ...] = ()
 
 
 def read_encoding(windows: Path) -> Encoding:
     """Check a windows folder's manifest and read how the windows were encoded."""
-    WindowsManifest.of(windows)
+    manifest = WindowsManifest.of(windows)
     encoder = EncoderFile.read(windows / "encoder.json")
     sizes = {field: encoder.sizes[field] for field in CATEGORICAL}
     roots = [0] * FIRST_VALUE + encoder.roots if encoder.roots else []
-    return Encoding(sizes, encoder.length, roots)
+    files = ("encoder.json",) if manifest.price_history is None else ("encoder.json", manifest.price_history)
+    return Encoding(sizes, encoder.length, roots, files)
 
 
 def read_split(windows: Path, split: str, encoding: Encoding) -> Windows:

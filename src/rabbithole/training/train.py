@@ -95,7 +95,7 @@ def train(
         prefixes=spec.augmentation.prefixes,
     )
     with atomic_write(output) as folder:
-        write_description(folder, windows, description)
+        write_description(folder, description, [windows / name for name in encoding.files])
         fitted.save(folder)
     fitted.history.write(history)
     checkpoints.remove()

@@ -4,16 +4,30 @@ An option is a function of threads or resources, because Snakemake does not trac
 """
 
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rabbithole.specs.data import SparkOptions
 from rabbithole.specs.training import ResumeOptions
+from rabbithole.workflow.job_lifetime import PARENT, parent_id
 from rabbithole.workflow.project import Project, Wildcards
 
 NETWORK_MEMORY, TREES_MEMORY = 4000, 8000
 """MB of a training. The baseline holds the features of a million sessions and of their prefixes."""
+
+
+def shell_prefix(source: Path, *, conda: bool) -> str:
+    """Return the first commands of every job: its package path and its parent process.
+
+    Jobs run the package in `source`, with the Python that runs Snakemake unless conda brings one.
+    """
+    commands = ["set -euo pipefail", f"export PYTHONPATH={shlex.quote(str(source))}"]
+    commands.append(f"export {PARENT}={shlex.quote(parent_id())}")
+    if not conda:
+        commands.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
+    return "; ".join(commands) + "; "
 
 
 @dataclass(frozen=True)
