@@ -1,4 +1,6 @@
-"""Time raw YOOCHOOSE log to lists of steps with our Spark code, Polars and DuckDB; then time our stages.
+"""Time the same pipeline in our Spark code, Polars and DuckDB, and then our three stages.
+
+The pipeline turns a raw YOOCHOOSE log into a list of steps per session.
 
     make bench-etl                      # the full size, three rounds: about a quarter of an hour
     make bench-etl SESSIONS=1000000
@@ -59,12 +61,12 @@ def memory_of(process: psutil.Process) -> float:
 
 def measure(times: Times, command: list[str], environment: dict[str, str]) -> None:
     """Run a command and record its time and memory; a failure ends the benchmark."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE, text=True)
     peak = [0.0]
 
     def watch() -> None:
-        # Once a second only: reading memory slows the process down.
+        # Only once a second: reading the memory slows the process down.
         while process.poll() is None:
             try:
                 peak[0] = max(peak[0], memory_of(psutil.Process(process.pid)))
@@ -75,7 +77,7 @@ def measure(times: Times, command: list[str], environment: dict[str, str]) -> No
     watcher = threading.Thread(target=watch)
     watcher.start()
     output = process.communicate()[0]
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     watcher.join()
     if process.returncode:
         sys.exit(f"{command} ended with {process.returncode}")
@@ -89,9 +91,9 @@ def simulated(folder: Path, shop: str, sessions: int) -> Path:
     raw = folder / f"{shop}-{sessions}"
     if not raw.exists():
         spec = SimulateSpec(shop=shop, sessions=sessions, seed=0)
-        began = time.perf_counter()
+        start = time.perf_counter()
         subprocess.run([*STEP, "simulate", "--spec", spec.to_json(), "--output", str(raw)], check=True)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - start
         size = sum(path.stat().st_size for path in raw.iterdir() if path.suffix in (".dat", ".csv")) / 1e6
         print(f"{shop}: simulated {sessions:,} sessions, {size:,.0f} MB at {size / seconds:,.0f} MB/s")
     return raw
@@ -137,12 +139,12 @@ def show(title: str, results: dict[str, Times], polars: float) -> None:
     for column in ("", "seconds", "range", "to Polars", "peak MB", "Spark's start-up"):
         table.add_column(column, justify="left" if not column else "right")
     for name, times in results.items():
-        middle = statistics.median(times.seconds)
+        median = statistics.median(times.seconds)
         table.add_row(
             name,
-            f"{middle:.1f}",
+            f"{median:.1f}",
             f"{min(times.seconds):.1f} to {max(times.seconds):.1f}",
-            f"{middle / polars:.2f}",
+            f"{median / polars:.2f}",
             f"{max(times.memory):,.0f}",
             f"{statistics.median(times.start):.1f}" if times.start else "",
         )

@@ -1,10 +1,11 @@
-"""Times the scoring of every session of a data set, train's too, relative to an epoch of training.
+"""Time the scoring of all sessions of a data set, including train, relative to an epoch of training.
 
     python benchmarks/bench_score.py full-size/results/yoochoose gru dilated_conv
 
-`full-size/results` is what `config/full_size.yaml` leaves. Train and valid are scored as ended sessions, test
-also after seven numbers of steps, in another process on one core, as in the workflow. Prints each model's
-median and range, its peak memory, and the ratio to an epoch over as many sessions.
+A run with `config/full_size.yaml` writes `full-size/results`. Train and valid are scored as ended sessions,
+test also after seven numbers of steps. As in the workflow, scoring runs in another process on one core.
+Prints the median and range of each model's times, its peak memory, and the ratio to an epoch over as many
+sessions.
 """
 
 import statistics
@@ -63,7 +64,10 @@ def main(
 
 
 def link_windows(source: Path, target: Path) -> tuple[int, int]:
-    """Link windows, train's sessions among those of valid; return the sessions of train and of the rest."""
+    """Link windows, with the files of train in the folder of valid.
+
+    Returns the number of sessions in train, and in the other splits.
+    """
     target.mkdir()
     for split in ("test", "test_prefixes", "valid"):
         (target / split).mkdir()

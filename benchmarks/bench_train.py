@@ -1,12 +1,12 @@
-"""Times the training of our networks beside PyTorch and Keras, in turn, on the same windows.
+"""Compare the training speed of our networks with PyTorch and Keras on the same windows.
 
     make bench-train                    # installs 3 GB of PyTorch first
     make ACCELERATOR=cuda bench-train BATCHES="1024 8192 32768" ROUNDS=1
 
-Prints for each contestant the sessions per second (median and range over all rounds, without each round's
-first epoch, which compiles) and the valid AUC after each epoch of the first round, with the minutes that it
-took. The slow contestants train on few sessions, so only their speed is printed. With a GPU, all run on it
-and keep the windows on it.
+Prints for each contestant the sessions per second: median and range over all rounds, without the first epoch
+of each round, which compiles. Also prints the valid AUC after each epoch of the first round, with the minutes
+since the start. The slow contestants train on few sessions, so only their speed is printed. With a GPU, all
+contestants run on it and keep the windows in its memory.
 """
 
 import itertools
@@ -27,8 +27,10 @@ Rounds = list[list[dict[str, Any]]]
 """The epochs of each round."""
 
 ALL_SESSIONS = 10**9
+"""More sessions than any log has."""
+
 SLOW = ("torch padded", "keras")
-"""They would take an hour, so they train on eight batches per epoch, at least 8,192 sessions."""
+"""Contestants that would take an hour. They train on eight batches per epoch, at least 8,192 sessions."""
 
 CONTESTANTS = (
     "gru",
@@ -48,10 +50,10 @@ def windows_of(folder: Path, sessions: int, threads: int) -> Path:
     output = folder / f"train-{sessions}"
     if not (output / "windows.json").exists():
         # A machine without Spark can train on windows that exist.
-        from bench_etl import simulated, stages
+        from bench_etl import simulated, time_stages
 
         output.mkdir(parents=True, exist_ok=True)
-        stages({}, simulated(folder, "yoochoose", sessions), "yoochoose", output, threads)
+        time_stages({}, simulated(folder, "yoochoose", sessions), "yoochoose", output, threads)
     return output / "windows"
 
 
@@ -59,18 +61,18 @@ def epochs_of(name: str, windows: Path, epochs: int, batch_size: int, threads: i
     """Train one contestant in another process; return its epochs, none if it failed."""
     sessions = str(max(8_192, 8 * batch_size) if name in SLOW else ALL_SESSIONS)
     numbers = [str(windows), str(epochs), str(batch_size)]
-    beside = [str(Path(sys.prefix) / "benchmarks-train"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    peers = {"PYTHONPATH": os.pathsep.join(beside), "KERAS_BACKEND": "torch"}
+    search_path = [str(Path(sys.prefix) / "benchmarks-train"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {"PYTHONPATH": os.pathsep.join(search_path), "KERAS_BACKEND": "torch"}
     if name == "keras":
         command = ["keras_gru.py", *numbers, sessions]
     elif name.startswith("torch"):
         command = ["torch_gru.py", name.split()[1], *numbers, sessions]
     else:
-        command, peers = ["ours.py", name, *numbers], {}
+        command, environment = ["ours.py", name, *numbers], {}
     limits = {"THREADS": str(threads), "OMP_NUM_THREADS": str(threads)}
     process = subprocess.run(
         [sys.executable, str(HERE / "train" / command[0]), *command[1:]],
-        env=os.environ | limits | peers,
+        env=os.environ | limits | environment,
         capture_output=True,
         text=True,
     )
@@ -85,12 +87,12 @@ def main(
     sessions: Annotated[int, typer.Option(help="Sessions of the simulated YOOCHOOSE log.")] = 600_000,
     epochs: int = 3,
     batch_size: Annotated[list[int] | None, typer.Option(help="Sessions per step; may be repeated.")] = None,
-    rounds: Annotated[int, typer.Option(help="How often all train, in turn.")] = 3,
+    rounds: Annotated[int, typer.Option(help="Rounds in which each contestant trains once.")] = 3,
     threads: int = 2,
-    folder: Annotated[Path, typer.Option(help="Where the log and its windows are.")] = Path("bench"),
+    folder: Annotated[Path, typer.Option(help="Folder of the log and its windows.")] = Path("bench"),
     only: Annotated[list[str] | None, typer.Option(help="A contestant; may be repeated.")] = None,
 ) -> None:
-    """Train each in turn and print a table for each size of batches."""
+    """Train the contestants in turn and print a table for each batch size."""
     windows = windows_of(folder, sessions, threads)
     for size in batch_size or [1024]:
         results: dict[str, Rounds] = {}
@@ -104,7 +106,7 @@ def main(
 
 
 def speeds(rounds: Rounds) -> list[float]:
-    """Return the sessions per second of each epoch, without each round's first."""
+    """Return the sessions per second of each epoch, without the first epoch of each round."""
     return [epoch["sessions"] / epoch["seconds"] for rows in rounds for epoch in rows[1:] or rows]
 
 
@@ -138,7 +140,7 @@ def show(results: dict[str, Rounds], title: str) -> None:
     devices = {name: {rows[0]["device"] for rows in rounds} for name, rounds in results.items()}
     print("Trained on: " + ", ".join(f"{name} {' and '.join(used)}" for name, used in devices.items()))
     if len(set().union(*devices.values())) > 1:
-        sys.exit("Not all trained on the same device: the table is meaningless.")
+        sys.exit("The contestants trained on different devices: their speeds can't be compared.")
 
 
 if __name__ == "__main__":

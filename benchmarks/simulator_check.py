@@ -1,4 +1,4 @@
-"""Compare a simulated shop with the published figures of the real one, and measure how hard it is to predict.
+"""Compare a simulated shop with published figures of the real shop, and measure how hard it is to predict.
 
     python benchmarks/simulator_check.py yoochoose --sessions 400000
     python benchmarks/simulator_check.py retailrocket --sessions 800000
@@ -191,7 +191,7 @@ def show_scores(
 
 
 def show_marginals(shop: Shop, events: Events) -> None:
-    """Print the simulated figures beside the published ones, before purchases and the events after them."""
+    """Print figures of the simulated and the published log. Purchases and later events are excluded."""
     buyer, length = events.paths.buyer, np.diff(events.paths.offsets)
     gaps = events.dwell[events.dwell > 0]
     first, last = (

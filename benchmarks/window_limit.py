@@ -8,12 +8,12 @@ The oracle knows each item's class, and whether the item is rare. A window shows
 - otherwise by the item's price, if it is known (prices vary within a class), or not at all;
 - an item without a code of its own may be rare or popular.
 
-The first scorer knows about items only what a window shows. The second scorer also knows what the sessions of
-train show about them: a price or category that any of them shows, and which shoppers view an item, judging
-from the other events of their sessions.
+The first scorer knows about items only what a window shows. The second scorer also uses the sessions of
+train: the prices and categories in them, and the shoppers who view an item, inferred from the other events of
+their sessions.
 
 Both know the simulator's parameters. A network has to learn these from the same sessions. So the second
-scorer is about the best that a model can do which has seen nothing but train.
+scorer is an approximate upper bound for a model that is trained only on train.
 """
 
 from collections.abc import Iterator

@@ -1,29 +1,32 @@
-"""What all tests share."""
+"""Configuration of all tests: Hypothesis profile, order and markers."""
 
 import pytest
 from hypothesis import settings
 
 pytest_plugins = ["spark_fixtures"]
 
-# Every run tests the same examples, and a busy machine fails none of them.
+# Every run tests the same examples. A slow machine misses no deadline.
 settings.register_profile("tests", deadline=None, derandomize=True)
 settings.load_profile("tests")
 
 FIRST = ("test_kills.py", "test_slurm.py", "runs")
-"""Files and folders that take minutes, longest first: several processes then end together."""
+"""Files and folders that take minutes, longest first. Then parallel test processes end at a similar time."""
 
-FOLDERS = {"runs": "workflow", "slurm": "slurm"}
-"""Folders whose tests all have a marker."""
+MARKERS = {"runs": "workflow", "slurm": "slurm"}
+"""The marker of all tests in a folder."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with whole runs of the workflow: the first makes what others wait for. Mark tests by folder."""
+    """Run the tests of FIRST before all others, and mark tests by folder.
 
-    def place(item: pytest.Item) -> int:
+    The first workflow test makes the run that the others read.
+    """
+
+    def rank(item: pytest.Item) -> int:
         names = (item.path.name, item.path.parent.name)
         return next((number for number, name in enumerate(FIRST) if name in names), len(FIRST))
 
-    items.sort(key=place)
+    items.sort(key=rank)
     for item in items:
-        if marker := FOLDERS.get(item.path.parent.name):
+        if marker := MARKERS.get(item.path.parent.name):
             item.add_marker(marker)

@@ -1,4 +1,4 @@
-"""Runs of the workflow that are killed on the way, by a seed."""
+"""Start workflow runs and kill them before they end; a seed determines targets, signals and times."""
 
 import contextlib
 import signal
@@ -14,12 +14,12 @@ from workflow_runs import command, snakemake
 TARGETS = ("snakemake", "job")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 OUTCOMES = ("scores.parquet", "metrics.json", "comparison.json", "samples.json", "summary.txt")
-"""Files that must be the same bytes, however often a run was killed; none of them tells a time."""
+"""Files with the same bytes in every run, killed or not. None of them contains a time."""
 
 
 @dataclass(frozen=True)
 class Kill:
-    """What was killed, by which signal, so many seconds after the start; what ran then."""
+    """One kill: the target, the signal, the seconds since the start, and the steps that ran at that time."""
 
     target: str
     signal: str
@@ -27,24 +27,24 @@ class Kill:
     running: str
 
 
-def draw(random: np.random.Generator) -> tuple[str, signal.Signals]:
-    """Return what to kill, and how."""
+def draw_kill(random: np.random.Generator) -> tuple[str, signal.Signals]:
+    """Draw what to kill, and with which signal."""
     return TARGETS[random.integers(len(TARGETS))], SIGNALS[random.integers(len(SIGNALS))]
 
 
 def run_and_kill(
-    folder: Path, root: Path, target: str, how: signal.Signals, seconds: float, *files: str
+    folder: Path, root: Path, target: str, sent: signal.Signals, seconds: float, *files: str
 ) -> Kill | None:
-    """Start the tiny run in `folder` and kill it after so many seconds; None when it ended before.
+    """Start the tiny run in `folder` and kill it after some seconds. Returns None if the run ended earlier.
 
-    files: what is to be made, if not everything. Waits until nothing of the run is left, and fails when a job
-    outlives its Snakemake.
+    target: "snakemake", or "job" for one of its steps. sent: the signal. files: targets of the run (none:
+    all). Waits until all processes of the run have ended, and fails if a job outlives its Snakemake.
     """
-    # Started in the background, this process may have been told to pass over SIGINT, and would hand that on.
+    # A process in the background may ignore SIGINT. Its child processes would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with (folder / "killed.log").open("ab") as log:
-        words = command(folder, *files, root=root)
-        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+        arguments = command(folder, *files, root=root)
+        process = subprocess.Popen(arguments, stdout=log, stderr=log, start_new_session=True)
         try:
             process.wait(seconds)
             return None
@@ -63,37 +63,37 @@ def run_and_kill(
             victim = jobs[0]
         running = ", ".join(sorted({step_of(job) for job in jobs} - {""}))
         with contextlib.suppress(psutil.NoSuchProcess):
-            victim.send_signal(how)
+            victim.send_signal(sent)
         process.wait(300)
         _, alive = psutil.wait_procs(jobs, timeout=10)
         assert not alive, f"left running: {alive}"
-    if target == "snakemake" and how == signal.SIGKILL:
+    if target == "snakemake" and sent == signal.SIGKILL:
         assert snakemake(folder, "--unlock", root=root).returncode == 0
-    return Kill(target, how.name, seconds, running)
+    return Kill(target, sent.name, seconds, running)
 
 
 def jobs_of(snakemake_pid: int) -> list[psutil.Process]:
-    """Return the running steps of a Snakemake."""
+    """Return the processes of the steps that a Snakemake process runs."""
     try:
-        below = psutil.Process(snakemake_pid).children(recursive=True)
+        children = psutil.Process(snakemake_pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
-    return [process for process in below if step_of(process)]
+    return [process for process in children if step_of(process)]
 
 
 def step_of(process: psutil.Process) -> str:
-    """Return the name of the step that a process is, or nothing."""
+    """Return the name of the step that a process runs; empty if it runs none."""
     try:
-        words = process.cmdline()
+        arguments = process.cmdline()
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return ""
-    if words[1:4] == ["-m", "rabbithole", "step"] and Path(words[0]).name.startswith("python"):
-        return words[4]
+    if arguments[1:4] == ["-m", "rabbithole", "step"] and Path(arguments[0]).name.startswith("python"):
+        return arguments[4]
     return ""
 
 
 def outcomes(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of what a run came to, by path."""
+    """Return the bytes of a run's OUTCOMES, by path relative to `results`."""
     results = folder / "results"
     return {
         str(path.relative_to(results)): path.read_bytes()
@@ -103,12 +103,12 @@ def outcomes(folder: Path) -> dict[str, bytes]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Return what half-written outputs and states of trainings still lie about."""
+    """Return the partial outputs and the training checkpoints for resuming that are left."""
     return [str(path) for name in (".*.partial", "resume") for path in (folder / "results").rglob(name)]
 
 
-def explain(kill: Kill | None) -> str:
-    """Return a line of the table."""
+def describe(kill: Kill | None) -> str:
+    """Return a line about a kill for the log."""
     if kill is None:
-        return "the run had ended"
+        return "the run ended before the kill"
     return f"{kill.target:9} {kill.signal:7} after {kill.seconds:4.1f} s  running: {kill.running or '-'}"

@@ -1,7 +1,7 @@
-"""Which modules of the package the steps of a finished run loaded, beside what their digests cover.
+"""Compare the modules that each step of a finished run loaded with the modules that its code digest covers.
 
-The run must be made with `snakemake(..., list_imports=True)`. Then Python lists the modules that it imports
-in the log of each job.
+The run must be made with `snakemake(..., list_imports=True)`. Then Python writes the modules that it imports
+to the log of each job.
 """
 
 import ast
@@ -15,11 +15,11 @@ SHARED = re.compile(
     r"rabbithole(\.\w+|\.(cli|specs)\..*|\.report\.figures"
     r"|\.workflow\.(job_lifetime|pins)|\.training\.compile_cache)?$"
 )
-"""What the command line imports for every step, and packages, which hold a docstring alone."""
+"""Modules that the command line imports for every step, and packages that contain only a docstring."""
 
 
 def missing_from_digests(folder: Path) -> tuple[set[str], dict[str, set[str]]]:
-    """Return the rules that were looked at, and for each log the loaded modules that the digest misses."""
+    """Return the names of the checked rules, and by log the loaded modules that the code digest misses."""
     rules, missing = set(), {}
     for file in (folder / ".snakemake/metadata").iterdir():
         record = json.loads(file.read_text())

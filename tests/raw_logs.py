@@ -1,4 +1,4 @@
-"""Small raw logs written by hand, and the events that are read from them."""
+"""Small raw logs for the tests, and a function that builds events from them."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def read(
     max_rejected: float = 0.5,
     drop_duplicates: bool = True,
 ) -> tuple[list[dict[str, Any]], EventsManifest]:
-    """Write raw files and build events; return the events in the order of the folder, and the manifest."""
+    """Write raw files and build events from them. Returns the rows of the events folder, and its manifest."""
     raw = folder / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
@@ -37,5 +37,5 @@ def read(
 
 
 def rejected_lines(folder: Path) -> list[tuple[int, str]]:
-    """Return line number and reason of the rejected lines."""
+    """Return the line number and the reason of each rejected line."""
     return [(row["line"], row["reason"]) for row in pq.read_table(folder / "rejected").to_pylist()]

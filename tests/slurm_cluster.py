@@ -1,8 +1,8 @@
-"""A real Slurm on this machine: munged, a controller and two node daemons, in a temporary folder.
+"""A Slurm cluster on this machine: munged, a controller and two node daemons, in a temporary folder.
 
-`with cluster() as slurm:` gives a running cluster; what is started with the environment `slurm.environment`
-talks to it and to no other. As a script, `python tests/slurm_cluster.py COMMAND ...` runs one command inside
-such a cluster. Needs Debian's packages slurm-wlm and munge; no file of theirs below /etc is read or written.
+`with cluster() as slurm:` starts the cluster. Programs with the environment `slurm.environment` use this
+cluster and no other. As a script, `python tests/slurm_cluster.py COMMAND ...` runs one command with such a
+cluster. It needs Debian's packages slurm-wlm and munge, but not their files below /etc.
 """
 
 import os
@@ -21,8 +21,8 @@ from pathlib import Path
 
 import psutil
 
-# Slurm's names of the nodes. JAX connects to the alphabetically first by its name, which therefore is the
-# machine's own.
+# Slurm's names of the nodes. JAX connects to the alphabetically first node by its name. So the first node has
+# the name of the machine.
 HOST = socket.gethostname().split(".")[0]
 NODES = (HOST, f"{HOST}-second")
 CPUS = 8
@@ -32,9 +32,8 @@ START_SECONDS = 60.0
 GUARD = "--guard"
 STOP_SECONDS = 30.0
 
-# What `proctrack/linuxproc` and `task/none` leave out is cgroups, which containers often refuse. Memory
-# limits are enforced by looking every two seconds. `config_overrides` lets a node have more cores and memory
-# than the machine.
+# `proctrack/linuxproc` and `task/none` need no cgroups, which are often missing in containers. Memory limits
+# are checked every two seconds. `config_overrides` lets a node have more cores and memory than the machine.
 CONFIGURATION = """\
 ClusterName=rabbithole
 SlurmctldHost={host}(127.0.0.1)
@@ -72,8 +71,8 @@ NodeName={nodes[1]} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]}
 PartitionName={partition} Nodes={nodes[0]},{nodes[1]} Default=YES MaxTime=INFINITE State=UP
 """
 
-# The executor's job steps forget SLURM_CONF: a real site has its configuration where all programs look. Here
-# wrappers remember it.
+# The executor's job steps do not inherit SLURM_CONF. On a real cluster, the programs read the configuration
+# from its default path. Here, wrappers set the variable.
 PROGRAMS = ("sacct", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
 WRAPPER = """\
 #!/bin/sh
@@ -91,21 +90,21 @@ MUNGE_FILES = {
 
 @dataclass(frozen=True)
 class Slurm:
-    """A running cluster: its folder, and the environment of whatever shall talk to it."""
+    """A running cluster: its folder, and the environment of the programs that use it."""
 
     folder: Path
     environment: dict[str, str]
 
-    def ask(self, *command: str) -> str:
-        """Return what one of Slurm's commands prints; raises CalledProcessError if it fails."""
+    def query(self, *command: str) -> str:
+        """Return the output of a Slurm command; raises CalledProcessError if it fails."""
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=60, check=True
         )
         return done.stdout.strip()
 
 
-def missing() -> str | None:
-    """Return why no cluster can be started here, or None where one can."""
+def missing_requirement() -> str | None:
+    """Return why no cluster can be started on this machine, or None."""
     absent = [
         program
         for program in ("munged", "slurmctld", "slurmd", "sbatch", "srun", "setpriv")
@@ -117,21 +116,21 @@ def missing() -> str | None:
 
 
 def search_path() -> str:
-    """Return the PATH with the folders of system daemons, which a plain user's often lacks."""
+    """Return the PATH with the folders of system daemons, which users often do not have in theirs."""
     return f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nothing listens on just now."""
+    """Return unused ports."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        for unbound in sockets:
+            unbound.bind(("127.0.0.1", 0))
+        return [bound.getsockname()[1] for bound in sockets]
 
 
 def write_configuration(folder: Path) -> None:
-    """Write the files that the daemons read: Slurm's configuration and munge's key."""
+    """Write the files that the daemons read: the Slurm configuration and the munge key."""
     text = CONFIGURATION.format(
         folder=folder,
         host=socket.gethostname(),
@@ -144,7 +143,7 @@ def write_configuration(folder: Path) -> None:
     )
     (folder / "state").mkdir()
     (folder / "slurm.conf").write_text(text)
-    # A GPU must have a device file; any will do where no job opens it.
+    # A GPU needs a device file. Any file will do, because no job opens it.
     (folder / "gres.conf").write_text(f"NodeName={NODES[0]},{NODES[1]} Name=gpu File=/dev/null\n")
     for name in ("cgroup.conf", "plugstack.conf"):
         (folder / name).touch()
@@ -160,47 +159,47 @@ def write_configuration(folder: Path) -> None:
 
 def munge_command(folder: Path) -> list[str]:
     """Return the command that starts the authentication daemon."""
-    # munged refuses a socket in a folder that others can't enter unless forced: here nobody else shall.
+    # By default, munged refuses a socket in a folder that other users can't enter. Here they must not enter.
     files = [f"--{name}={folder / file}" for name, file in MUNGE_FILES.items()]
     return ["munged", "--foreground", "--force", "--num-threads=2", *files]
 
 
-def wait_until(ready: Callable[[], bool], missed: str, seconds: float, folder: Path) -> None:
-    """Wait for something to come true; raise TimeoutError with the ends of the daemons' logs if not."""
-    end = time.monotonic() + seconds
+def wait_until(ready: Callable[[], bool], failure: str, seconds: float, folder: Path) -> None:
+    """Wait until a condition holds. If it takes too long, raise TimeoutError with the ends of the logs."""
+    deadline = time.monotonic() + seconds
     while not ready():
-        if time.monotonic() > end:
-            raise TimeoutError("\n".join([f"{missed} after {seconds:.0f} s", *last_words(folder)]))
+        if time.monotonic() > deadline:
+            raise TimeoutError("\n".join([f"{failure} after {seconds:.0f} s", *log_tails(folder)]))
         time.sleep(0.2)
 
 
-def last_words(folder: Path) -> list[str]:
+def log_tails(folder: Path) -> list[str]:
     """Return the ends of the daemons' logs."""
     return [f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}" for log in folder.glob("*.log")]
 
 
 def leftovers(folder: Path) -> list[psutil.Process]:
-    """Return the processes that belong to the cluster: daemons, steps of jobs and what these started.
+    """Return the processes of the cluster: daemons, job steps and their children.
 
-    A step's daemon overwrites its arguments and environment, but holds the node's log open.
+    A job step's daemon overwrites its arguments and environment, but it keeps the node's log open.
     """
-    found = []
-    ours = {os.getpid(), os.getppid()}
+    remaining = []
+    own = {os.getpid(), os.getppid()}
     for process in psutil.process_iter():
-        if process.pid in ours:
+        if process.pid in own:
             continue
         try:
-            signs = [*process.cmdline(), process.environ().get("SLURM_CONF", "")]
-            signs += [file.path for file in process.open_files()]
+            mentions = [*process.cmdline(), process.environ().get("SLURM_CONF", "")]
+            mentions += [file.path for file in process.open_files()]
         except psutil.Error:
             continue
-        if any(str(folder) in sign for sign in signs):
-            found.append(process)
-    return found
+        if any(str(folder) in mention for mention in mentions):
+            remaining.append(process)
+    return remaining
 
 
-def end(processes: list[psutil.Process], seconds: float) -> None:
-    """Ask processes to stop, and kill those that have not after some seconds."""
+def terminate(processes: list[psutil.Process], seconds: float) -> None:
+    """Terminate processes; kill those that still run after some seconds."""
     for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -212,29 +211,31 @@ def end(processes: list[psutil.Process], seconds: float) -> None:
 
 
 def stop(slurm: Slurm, daemons: list[subprocess.Popen[bytes]]) -> None:
-    """Cancel the jobs, stop the daemons and whatever is left, and remove the folder."""
+    """Cancel the jobs, stop the daemons and all remaining processes, and remove the folder."""
     with suppress(subprocess.SubprocessError, TimeoutError):
-        slurm.ask("scancel", "--partition", PARTITION)
-        wait_until(lambda: not slurm.ask("squeue", "--noheader"), "jobs remain", STOP_SECONDS, slurm.folder)
-    # The controller stops before munged, which it asks once more; the nodes' daemons in between.
+        slurm.query("scancel", "--partition", PARTITION)
+        wait_until(
+            lambda: not slurm.query("squeue", "--noheader"), "jobs still run", STOP_SECONDS, slurm.folder
+        )
+    # The controller stops first, then the node daemons. munged stops last, because the controller needs it.
     for daemon in reversed(daemons):
-        end([psutil.Process(daemon.pid)] if daemon.poll() is None else [], STOP_SECONDS)
+        terminate([psutil.Process(daemon.pid)] if daemon.poll() is None else [], STOP_SECONDS)
         daemon.wait()
-    end(leftovers(slurm.folder), 5)
+    terminate(leftovers(slurm.folder), 5)
     shutil.rmtree(slurm.folder, ignore_errors=True)
 
 
 @contextmanager
 def cluster() -> Iterator[Slurm]:
-    """Start a cluster of two nodes and give it away; stop it, and all that runs on it, at the end.
+    """Start a cluster of two nodes and yield it. At the end, stop it and everything that runs on it.
 
     Raises:
-        RuntimeError: where Slurm isn't installed (see `missing`), or if a daemon stops.
-        TimeoutError: if the nodes don't come up; the message holds the daemons' logs.
+        RuntimeError: if Slurm is not installed (see `missing_requirement`), or if a daemon stops.
+        TimeoutError: if the nodes do not start; the message contains the daemons' logs.
     """
-    if reason := missing():
+    if reason := missing_requirement():
         raise RuntimeError(reason)
-    # Not pytest's folder: the path of a socket may have no more than 107 letters.
+    # Not pytest's folder: the path of a socket may have at most 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))
     environment = {
         **os.environ,
@@ -245,7 +246,7 @@ def cluster() -> Iterator[Slurm]:
     daemons: list[subprocess.Popen[bytes]] = []
 
     def start(*command: str) -> None:
-        # The daemons die with this process even if it is killed.
+        # The daemons end with this process, even if it is killed.
         with (folder / f"{len(daemons)}-{command[0]}.out.log").open("wb") as log:
             daemons.append(
                 subprocess.Popen(
@@ -260,9 +261,9 @@ def cluster() -> Iterator[Slurm]:
 
     def idle() -> bool:
         if any(daemon.poll() is not None for daemon in daemons):
-            raise RuntimeError("\n".join(["a daemon of Slurm stopped", *last_words(folder)]))
+            raise RuntimeError("\n".join(["a Slurm daemon stopped", *log_tails(folder)]))
         try:
-            return slurm.ask("sinfo", "--noheader", "--Node", "--format=%t").split() == ["idle", "idle"]
+            return slurm.query("sinfo", "--noheader", "--Node", "--format=%t").split() == ["idle", "idle"]
         except subprocess.SubprocessError:
             return False
 
@@ -272,11 +273,11 @@ def cluster() -> Iterator[Slurm]:
     try:
         write_configuration(folder)
         start(*munge_command(folder))
-        wait_until((folder / "munge.socket").exists, "munged is not there", 15, folder)
+        wait_until((folder / "munge.socket").exists, "munged did not start", 15, folder)
         for node in NODES:
             start("slurmd", "-D", "-N", node)
         start("slurmctld", "-D", "-i")
-        wait_until(idle, "the nodes are not there", START_SECONDS, folder)
+        wait_until(idle, "the nodes did not start", START_SECONDS, folder)
         yield slurm
     finally:
         stop(slurm, daemons)
@@ -284,21 +285,22 @@ def cluster() -> Iterator[Slurm]:
 
 
 def watch(folder: Path) -> None:
-    """Clear up after a process that was killed: when it is gone, so is the other end of this one's input."""
+    """Wait until the cluster's process ends, then clean up. This also works if that process is killed."""
+    # The other process holds the write end of this pipe. The input ends with that process.
     sys.stdin.read()
-    end(leftovers(folder), 5)
+    terminate(leftovers(folder), 5)
     shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> int:
-    """Run the command on the command line inside a cluster and return its exit status."""
+    """Run the command in the arguments with a cluster and return its exit status."""
     if sys.argv[1:2] == [GUARD]:
         watch(Path(sys.argv[2]))
         return 0
     if len(sys.argv) < 2:
         print(__doc__, file=sys.stderr)
         return 2
-    # A polite end ends what runs on the cluster too.
+    # On SIGTERM, the cluster and its jobs stop too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with cluster() as slurm:
         return subprocess.run(sys.argv[1:], env=slurm.environment).returncode

@@ -1,4 +1,4 @@
-"""Spark daemons on loopback, from the pip package: a standalone cluster and a Connect server."""
+"""A standalone Spark cluster and a Spark Connect server on the loopback interface, from the pip package."""
 
 import os
 import re
@@ -12,13 +12,13 @@ from pathlib import Path
 import pyspark
 
 SPARK = Path(pyspark.__file__).parent
-SECONDS = 60
-ADDRESS = {"address": "127.0.0.1", "port": "0"}
+WAIT_SECONDS = 60
+BINDING = {"address": "127.0.0.1", "port": "0"}
 
 
 @contextmanager
 def daemon(log: Path, *arguments: str) -> Iterator[None]:
-    """Run one of Spark's classes until the block ends."""
+    """Run a Spark daemon, named by its class, until the block ends."""
     environment = os.environ | {"SPARK_DAEMON_MEMORY": "512m", "SPARK_LOCAL_IP": "127.0.0.1"}
     environment["PYSPARK_PYTHON"] = sys.executable
     with log.open("wb") as output:
@@ -33,8 +33,8 @@ def daemon(log: Path, *arguments: str) -> Iterator[None]:
 
 
 def wait_for(log: Path, pattern: str, times: int = 1) -> str:
-    """Wait until a pattern is in a log a number of times; return its first match."""
-    for _ in range(SECONDS * 10):
+    """Wait until a log matches a pattern some times; return the first match."""
+    for _ in range(WAIT_SECONDS * 10):
         if len(matches := re.findall(pattern, log.read_text())) >= times:
             return str(matches[0])
         time.sleep(0.1)
@@ -43,15 +43,15 @@ def wait_for(log: Path, pattern: str, times: int = 1) -> str:
 
 @contextmanager
 def standalone_cluster(folder: Path) -> Iterator[str]:
-    """Yield the address of a master with two workers of one core each."""
+    """Start a master and two workers with one core each; yield the address of the master."""
     master = folder / "master.log"
-    where = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]
+    binding = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]
     with ExitStack() as stack:
-        stack.enter_context(daemon(master, "org.apache.spark.deploy.master.Master", *where))
+        stack.enter_context(daemon(master, "org.apache.spark.deploy.master.Master", *binding))
         address = wait_for(master, r"Starting Spark master at (spark://\S+)")
         for number in range(2):
             limits = ["--cores", "1", "--memory", "1g", "--work-dir", str(folder / f"work-{number}")]
-            worker = ["org.apache.spark.deploy.worker.Worker", *where, *limits, address]
+            worker = ["org.apache.spark.deploy.worker.Worker", *binding, *limits, address]
             stack.enter_context(daemon(folder / f"worker-{number}.log", *worker))
         wait_for(master, "Registering worker", times=2)
         yield address
@@ -59,10 +59,10 @@ def standalone_cluster(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def connect_server(folder: Path) -> Iterator[str]:
-    """Yield the address of a Spark Connect server that runs on two threads of its own."""
+    """Start a Spark Connect server with two threads; yield its address."""
     log = folder / "server.log"
     conf = {"spark.driver.host": "127.0.0.1", "spark.ui.enabled": "false"}
-    conf |= {f"spark.connect.grpc.binding.{key}": value for key, value in ADDRESS.items()}
+    conf |= {f"spark.connect.grpc.binding.{key}": value for key, value in BINDING.items()}
     options = [option for key, value in conf.items() for option in ("--conf", f"{key}={value}")]
     server = ["--class", "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal"]
     with daemon(log, "org.apache.spark.deploy.SparkSubmit", "--master", "local[2]", *options, *server):

@@ -9,7 +9,7 @@ from rabbithole.specs.data import SparkOptions
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkOptions]:
-    """Start a session and return its options; steps with these options share the session."""
+    """Start a Spark session and yield its options. Steps with these options share the session."""
     from rabbithole.spark.session import spark_session
 
     options = SparkOptions(threads=1, memory_mb=1000)

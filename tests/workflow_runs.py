@@ -1,4 +1,4 @@
-"""Snakemake itself, run on a tiny configuration."""
+"""Run Snakemake with the tiny configuration."""
 
 import os
 import subprocess
@@ -21,9 +21,9 @@ def command(
     """Return the command that runs Snakemake on the project at `root`, with results below `folder`."""
     paths = [root / TINY] * tiny + [config] * (config is not None)
     configs = [str(path) for path in paths]
-    words = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
-    words += ["--directory", str(folder), "--cores", "2", "--nocolor"]
-    return [*words, *arguments, *(["--configfile", *configs] if configs else [])]
+    options = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile")]
+    options += ["--directory", str(folder), "--cores", "2", "--nocolor"]
+    return [*options, *arguments, *(["--configfile", *configs] if configs else [])]
 
 
 def snakemake(
@@ -34,14 +34,14 @@ def snakemake(
     tiny: bool = True,
     list_imports: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run that command and wait for it; `list_imports` lets each job list its imports in its log."""
-    words = command(folder, *arguments, config=config, root=root, tiny=tiny)
+    """Run Snakemake and wait until it ends. With `list_imports`, each job lists its imports in its log."""
+    full_command = command(folder, *arguments, config=config, root=root, tiny=tiny)
     environment = os.environ | ({"PYTHONPROFILEIMPORTTIME": "1"} if list_imports else {})
-    return subprocess.run(words, capture_output=True, text=True, timeout=900, env=environment)
+    return subprocess.run(full_command, capture_output=True, text=True, timeout=900, env=environment)
 
 
-def workplace(folder: Path) -> Path:
-    """Make a folder to run in, with a book in the place of Alice."""
+def make_run_folder(folder: Path) -> Path:
+    """Make a folder for a run, with a short book instead of Alice's Adventures in Wonderland."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "book.txt").write_bytes(BOOK.encode())
     return folder

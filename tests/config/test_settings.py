@@ -1,4 +1,4 @@
-"""Validation of config.yaml, and the messages when it is wrong."""
+"""Validation of config.yaml, and the messages about its mistakes."""
 
 import copy
 import difflib
@@ -21,6 +21,7 @@ CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text("utf-8"))
 
 
 def changed(path: str, value: object) -> dict:
+    """Return the default config with one value changed; path: its keys, separated by dots."""
     config = copy.deepcopy(CONFIG)
     *parents, last = path.split(".")
     section = config
@@ -31,7 +32,7 @@ def changed(path: str, value: object) -> dict:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "parts"),
     [
         ("modles", {}, ["modles", "did you mean models?", "Allowed: alice, data_seed, datasets"]),
         (
@@ -81,11 +82,13 @@ def changed(path: str, value: object) -> dict:
         ("datasets", None, ["datasets", "given None"]),
     ],
 )
-def test_a_wrong_setting_is_named_with_what_is_allowed(path: str, value: object, said: list[str]) -> None:
+def test_the_message_about_a_wrong_setting_names_its_key_and_what_is_allowed(
+    path: str, value: object, parts: list[str]
+) -> None:
     with pytest.raises(UserError) as error:
         parse_config(changed(path, value))
-    for words in said:
-        assert words in str(error.value)
+    for part in parts:
+        assert part in str(error.value)
 
 
 def test_all_mistakes_are_reported_at_once() -> None:
@@ -102,7 +105,7 @@ def test_a_third_data_set_takes_any_name() -> None:
     assert list(settings.datasets) == ["yoochoose", "retailrocket", "my-shop_2"]
 
 
-def test_every_overlay_merges_over_the_default() -> None:
+def test_every_overlay_is_valid_over_the_default_config() -> None:
     overlays = sorted((ROOT / "config").glob("**/*.yaml"))
     assert overlays
     for overlay in overlays:
@@ -110,7 +113,7 @@ def test_every_overlay_merges_over_the_default() -> None:
 
 
 @pytest.mark.parametrize("protocol", ["a", "b", "d", "e", "f"])
-def test_a_published_figure_stands_beside_a_real_log_under_its_own_protocol_alone(protocol: str) -> None:
+def test_a_published_figure_is_shown_only_for_a_real_log_under_its_own_protocol(protocol: str) -> None:
     overlay = (ROOT / f"config/protocols/{protocol}.yaml").read_text("utf-8")
     config = merged(CONFIG, yaml.safe_load(overlay))
     (dataset,) = parse_config(config).datasets.values()
@@ -129,46 +132,46 @@ def test_a_published_figure_stands_beside_a_real_log_under_its_own_protocol_alon
         assert other.published_figure is None
 
 
-def test_the_reference_is_generated_from_the_settings() -> None:
-    """docs/reference/config.md lists every key with its default, and each has an effect in words."""
-    kept = (ROOT / "docs/reference/config.md").read_text("utf-8")
-    assert kept == config_reference(), "run `make reference`"
+def test_the_reference_is_up_to_date_and_describes_every_key() -> None:
+    """docs/reference/config.md lists every key with its default and its effect."""
+    reference = (ROOT / "docs/reference/config.md").read_text("utf-8")
+    assert reference == config_reference(), "run `make reference`"
     for name, section in Settings.model_json_schema()["$defs"].items():
         for key, facts in section["properties"].items():
-            assert f"`{key}`" in kept or "$ref" in facts, f"{name}.{key}"
-    rows = [line.split(" | ") for line in kept.splitlines() if line.startswith("| `")]
+            assert f"`{key}`" in reference or "$ref" in facts, f"{name}.{key}"
+    rows = [line.split(" | ") for line in reference.splitlines() if line.startswith("| `")]
     assert all(len(row) == 3 or row[3].strip(" |") for row in rows)
 
 
 def test_every_key_of_the_default_config_is_in_the_reference() -> None:
-    kept = (ROOT / "docs/reference/config.md").read_text("utf-8")
+    reference = (ROOT / "docs/reference/config.md").read_text("utf-8")
 
     def keys(value: object) -> set[str]:
         if not isinstance(value, dict):
             return set()
-        return set(value).union(*(keys(below) for below in value.values()))
+        return set(value).union(*(keys(section) for section in value.values()))
 
     names = {*CONFIG["datasets"], *CONFIG["models"]}
     sections = {"datasets", "models", "training", "evaluation", "alice", "report", "spark", "simulate"}
     for key in keys(CONFIG) - names - sections:
-        assert f"`{key}`" in kept, key
+        assert f"`{key}`" in reference, key
 
 
-def test_the_schema_is_the_settings() -> None:
+def test_the_schema_is_up_to_date() -> None:
     path = ROOT / "workflow/schemas/config.schema.json"
-    kept, made = path.read_text("utf-8"), json.dumps(Settings.model_json_schema(), indent=2) + "\n"
+    written, current = path.read_text("utf-8"), json.dumps(Settings.model_json_schema(), indent=2) + "\n"
     difference = "\n".join(
-        difflib.unified_diff(kept.splitlines(), made.splitlines(), "kept", "made", lineterm="")
+        difflib.unified_diff(written.splitlines(), current.splitlines(), "written", "current", lineterm="")
     )
-    assert kept == made, f"run `make schema`:\n{difference}"
+    assert written == current, f"run `make schema`:\n{difference}"
 
 
-def test_a_data_set_or_model_that_is_null_is_left_out() -> None:
+def test_a_data_set_or_model_set_to_null_is_omitted() -> None:
     assert list(parse_config(changed("datasets.yoochoose", None)).datasets) == ["retailrocket"]
     assert "gru" not in parse_config(changed("models.gru", None)).models
 
 
-def test_the_oracle_is_there_for_sessions_as_simulated_alone() -> None:
+def test_only_unchanged_simulated_sessions_have_an_oracle() -> None:
     assert parse_config(CONFIG).datasets["retailrocket"].has_oracle
     assert (
         not parse_config(changed("datasets.retailrocket.sessions.gap_minutes", 30))
@@ -184,7 +187,7 @@ def test_the_oracle_is_there_for_sessions_as_simulated_alone() -> None:
 
 
 def test_the_default_config_changes_no_default_but_one_width() -> None:
-    """What config.yaml shows is what a user gets who leaves it out."""
+    """A user who omits a key of config.yaml gets the value that config.yaml shows."""
     settings = parse_config(CONFIG)
     assert settings.training == Training()
     assert settings.evaluation == Evaluation()
@@ -194,7 +197,7 @@ def test_the_default_config_changes_no_default_but_one_width() -> None:
     assert settings.alice == Alice()
 
 
-def test_a_format_brings_defaults_that_a_user_can_override() -> None:
+def test_a_format_sets_defaults_that_a_user_can_override() -> None:
     retailrocket = parse_config(CONFIG).datasets["retailrocket"]
     assert (retailrocket.sessions.by, retailrocket.timezone) == ("visitor", "America/Chicago")
     other = parse_config(changed("datasets.retailrocket.timezone", "UTC")).datasets["retailrocket"]

@@ -1,4 +1,4 @@
-"""One finished run for all tests of the workflow, and the project as it was then."""
+"""Fixtures of the workflow tests: one finished run, and the copy of the project that made it."""
 
 import os
 import shutil
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from workflow_runs import ROOT, snakemake, workplace
+from workflow_runs import ROOT, make_run_folder, snakemake
 
-NEEDED = ("src", "rules", "envs", "requirements", "profiles", "workflow", "tests/runs")
+COPIED_FOLDERS = ("src", "rules", "envs", "requirements", "profiles", "workflow", "tests/runs")
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
-    """Return a folder that one of the test processes makes and the others wait for."""
+    """Return a folder that one test process makes while the others wait."""
     base = factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     folder, ready = shared / name, shared / f"{name}.ready"
@@ -27,10 +27,10 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the project, which stays as it is while the tests run."""
+    """Return a copy of the project. Edits to the original during the tests do not affect it."""
 
     def copy(folder: Path) -> None:
-        for name in NEEDED:
+        for name in COPIED_FOLDERS:
             ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
         for name in ("Snakefile", "config.yaml"):
@@ -44,7 +44,7 @@ def finished(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished tiny run."""
 
     def run(folder: Path) -> None:
-        done = snakemake(workplace(folder), root=project, list_imports=True)
+        done = snakemake(make_run_folder(folder), root=project, list_imports=True)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
 
     return made_once(tmp_path_factory, "finished", run)

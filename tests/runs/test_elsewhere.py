@@ -1,4 +1,4 @@
-"""The workflow runs from a checkout that nobody may write to, and as a module of another workflow."""
+"""The workflow runs from a read-only checkout, as a module of another workflow."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workflow_runs import TINY, workplace
+from workflow_runs import TINY, make_run_folder
 
 OUTER = """
 configfile: "{checkout}/config.yaml"
@@ -34,19 +34,19 @@ rule mine:
         "cp {{input}} {{output}}"
 """
 
-# Root may write anywhere, unless it gives up that right.
-AS_OTHERS = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
+# Root may write to read-only folders unless it drops that capability.
+AS_USER = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []
 
 
 def test_a_read_only_checkout_works_as_a_module_of_another_workflow(project: Path, tmp_path: Path) -> None:
-    checkout, folder = tmp_path / "checkout", workplace(tmp_path / "run")
-    # Other tests run the project in its place meanwhile, and leave bytecode there.
+    checkout, folder = tmp_path / "checkout", make_run_folder(tmp_path / "run")
+    # Other tests use the project at the same time and leave bytecode in it.
     shutil.copytree(project, checkout, ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run(["chmod", "-R", "a-w", str(checkout)], check=True)
     (folder / "Snakefile").write_text(OUTER.format(checkout=checkout))
     arguments = ["--cores", "2", "--configfile", str(checkout / TINY), "--", "mine.json"]
     done = subprocess.run(
-        [*AS_OTHERS, sys.executable, "-m", "snakemake", *arguments],
+        [*AS_USER, sys.executable, "-m", "snakemake", *arguments],
         cwd=folder, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     subprocess.run(["chmod", "-R", "u+w", str(checkout)], check=True)

@@ -1,4 +1,4 @@
-"""A run that is killed goes on as if nothing had been; `make torture` does so fifty times."""
+"""A killed run can be resumed and has the results of an undisturbed run. `make torture` tests fifty kills."""
 
 import shutil
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from killing import jobs_of, leftovers, outcomes, run_and_kill, step_of
-from workflow_runs import command, snakemake, workplace
+from workflow_runs import command, make_run_folder, snakemake
 
 KILLS = (
     ("snakemake", signal.SIGKILL),
@@ -20,34 +20,32 @@ FILES = (
     "results/yoochoose/gru/seed-0/metrics.json",
     "results/alice/deck/samples.json",
 )
-"""One shop from the log to the judgement, and one text; `make torture` kills whole runs."""
+"""Targets of the killed runs: one shop from the log to the metrics, and one text model."""
 
 
-def test_a_run_killed_three_times_comes_to_the_same_bytes(
-    finished: Path, project: Path, tmp_path: Path
-) -> None:
+def test_a_run_killed_three_times_has_the_same_results(finished: Path, project: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    folder = workplace(tmp_path / "killed")
-    for target, how in KILLS:
-        assert run_and_kill(folder, project, target, how, random.uniform(8, 16), *FILES) is not None
+    folder = make_run_folder(tmp_path / "killed")
+    for target, sent in KILLS:
+        assert run_and_kill(folder, project, target, sent, random.uniform(8, 16), *FILES) is not None
     done = snakemake(folder, *FILES, root=project)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    found, expected = outcomes(folder), outcomes(finished)
-    assert len(found) >= 6
-    assert found == {name: expected[name] for name in found}
+    actual, expected = outcomes(folder), outcomes(finished)
+    assert len(actual) >= 6
+    assert actual == {name: expected[name] for name in actual}
     assert leftovers(folder) == []
 
 
-def test_a_killed_training_goes_on_where_it_was(finished: Path, project: Path, tmp_path: Path) -> None:
-    """Snakemake removes what a killed job had to make, but not the state that it goes on from."""
+def test_a_killed_training_resumes_from_its_checkpoint(finished: Path, project: Path, tmp_path: Path) -> None:
+    """Snakemake removes the outputs of a killed job, but not the checkpoint from which training resumes."""
     folder, overlay = tmp_path / "run", tmp_path / "overlay.yaml"
     shutil.copytree(finished, folder, symlinks=True)
     shutil.rmtree(folder / "results/yoochoose/gru")
     overlay.write_text("training: {checkpoint_minutes: 0.0}")
     target = "results/yoochoose/gru/seed-0/scores.parquet"
     with (tmp_path / "killed.log").open("wb") as log:
-        words = command(folder, target, config=overlay, root=project)
-        process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+        arguments = command(folder, target, config=overlay, root=project)
+        process = subprocess.Popen(arguments, stdout=log, stderr=log, start_new_session=True)
         while not list(folder.glob("results/yoochoose/gru/resume/*/0*")):
             assert process.poll() is None
             time.sleep(0.01)

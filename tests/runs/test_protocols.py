@@ -1,4 +1,4 @@
-"""The command of each published protocol finds the logs where docs/published.md says that they lie."""
+"""The command of each published protocol uses the logs in the folders that docs/published.md names."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from rabbithole.specs.data import SimulateSpec
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a small log of both shops below `data`, in the published formats."""
+def base_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with small logs of both shops below `data`, in the published formats."""
     folder = tmp_path_factory.mktemp("protocols")
     for shop in ("yoochoose", "retailrocket"):
         simulate(SimulateSpec(shop=shop, sessions=50, seed=0), output=folder / "data" / shop)
@@ -19,9 +19,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("protocol", "abcdefg")
-def test_a_protocol_finds_its_log(protocol: str, place: Path) -> None:
+def test_a_protocol_reads_the_published_log(protocol: str, base_folder: Path) -> None:
     done = snakemake(
-        place / f"protocol-{protocol}",
+        base_folder / f"protocol-{protocol}",
         "--dry-run",
         config=ROOT / f"config/protocols/{protocol}.yaml",
         tiny=False,

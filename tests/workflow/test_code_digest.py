@@ -1,4 +1,4 @@
-"""The digest of a step's code changes with everything that can change a result, and with nothing else."""
+"""The code digest of a step changes with its code and libraries, but not with comments or other modules."""
 
 import json
 import re
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a small package in the place of the real one."""
+    """Replace the package by a small one, and return its folder."""
     folder = tmp_path / "src/rabbithole"
     (folder / "room").mkdir(parents=True)
     (folder / "__init__.py").write_text("")
@@ -35,25 +35,25 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     # grimp finds the package by its import path.
     real = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "rabbithole"}
     monkeypatch.syspath_prepend(str(tmp_path / "src"))
-    forget()
+    clear_caches()
     yield folder
     for name in [name for name in sys.modules if name.split(".")[0] == "rabbithole"]:
         del sys.modules[name]
     sys.modules.update(real)
-    forget()
+    clear_caches()
 
 
-def forget() -> None:
+def clear_caches() -> None:
     for function in (module.module_digest, pins.pinned_versions, module.import_graph):
         function.cache_clear()
 
 
 def digest() -> str:
-    forget()
+    clear_caches()
     return module.code_digest("rabbithole.room.step")
 
 
-def test_layout_comments_and_docstrings_do_not_count(package: Path) -> None:
+def test_layout_comments_and_docstrings_do_not_change_the_digest(package: Path) -> None:
     before = digest()
     (package / "room/step.py").write_text(
         "# A comment.\nimport numpy\n\n\nfrom rabbithole.room import helper\n\n"
@@ -63,7 +63,7 @@ def test_layout_comments_and_docstrings_do_not_count(package: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "counts"),
+    ("file", "text", "changes"),
     [
         ("room/helper.py", "def help():\n    return 2\n", True),
         ("room/other.py", "x = 2\n", False),
@@ -71,10 +71,12 @@ def test_layout_comments_and_docstrings_do_not_count(package: Path) -> None:
         ("../../requirements/core.in", "numpy==1.0\nscipy==2.0\n", False),
     ],
 )
-def test_what_is_imported_counts_and_nothing_else(package: Path, file: str, text: str, counts: bool) -> None:
+def test_only_imported_modules_and_libraries_change_the_digest(
+    package: Path, file: str, text: str, changes: bool
+) -> None:
     before = digest()
     (package / file).write_text(text)
-    assert (digest() != before) == counts
+    assert (digest() != before) == changes
 
 
 @pytest.mark.parametrize(("name", "other"), [("gru", "dilated_conv"), ("dilated_conv", "gru")])
@@ -91,12 +93,14 @@ def test_training_a_text_model_does_not_depend_on_the_purchase_models() -> None:
     assert not any(entry.startswith(tuple(f"rabbithole.{name}" for name in purchase)) for entry in modules)
 
 
-def test_every_step_has_a_module_and_every_import_of_a_step_is_its_own() -> None:
-    """The command of a step imports the module whose digest its rule has."""
+def test_the_digest_of_each_step_starts_at_the_module_that_its_command_imports() -> None:
+    """The modules in `digests` are the modules that the commands of the steps import."""
     files = (ROOT / "src/rabbithole/cli").glob("*_steps.py")
     commands = "".join(path.read_text("utf-8") for path in files)
     imported = {
         name: entry for entry, name in re.findall(r"    from (rabbithole\S+) import (\w+)\n", commands)
     }
-    known = {value for name, value in vars(digests).items() if name.isupper() and "rabbithole." in str(value)}
-    assert known == set(imported.values()) - {"rabbithole.workflow.pins", "rabbithole.spark.session"}
+    digested = {
+        value for name, value in vars(digests).items() if name.isupper() and "rabbithole." in str(value)
+    }
+    assert digested == set(imported.values()) - {"rabbithole.workflow.pins", "rabbithole.spark.session"}

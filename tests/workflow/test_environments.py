@@ -1,4 +1,4 @@
-"""What `--sdm conda` installs on a node is what the lock pins, and is all that the node's steps import."""
+"""The conda environments contain all libraries that their steps import, in the locked versions."""
 
 import json
 import re
@@ -54,14 +54,14 @@ STEPS = {
 
 
 def pinned(name: str) -> dict[str, str]:
-    """Return the versions in an environment, those of pip as well."""
-    listed = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text())["dependencies"]
-    pip = [line for entry in listed if isinstance(entry, dict) for line in entry["pip"]]
+    """Return the pinned version of each pip package in an environment."""
+    dependencies = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text())["dependencies"]
+    pip = [line for entry in dependencies if isinstance(entry, dict) for line in entry["pip"]]
     return dict(line.split("==") for line in pip)
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_an_environment_holds_what_its_steps_import_as_the_lock_has_it(name: str) -> None:
+def test_an_environment_contains_the_imports_of_its_steps_in_the_locked_versions(name: str) -> None:
     versions, environment = pinned_versions(), pinned(name)
     assert {library: versions[library.lower()] for library in environment} == environment
     used = json.loads(code_digest(*STEPS[name]))
@@ -69,7 +69,7 @@ def test_an_environment_holds_what_its_steps_import_as_the_lock_has_it(name: str
     assert not imported - {library.lower() for library in environment} - {"jaxlib"}
 
 
-def test_every_rule_has_one_of_the_environments() -> None:
+def test_every_rule_names_an_environment() -> None:
     rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     named = re.findall(r"envs/(\w+)\.yaml", rules)
     assert len(named) == len(re.findall(r"^rule ", rules, re.MULTILINE))

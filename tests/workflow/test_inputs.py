@@ -1,4 +1,4 @@
-"""The files that the comparison, figure and report rules read follow from the settings."""
+"""The settings determine the files that the comparison, figure and report rules read."""
 
 import json
 
@@ -9,35 +9,37 @@ from rabbithole.workflow.inputs import RuleInputs
 CLICKS = wildcards(dataset="clicks")
 
 
-def test_one_seed_needs_no_ensemble_and_several_do() -> None:
-    one, two = (RuleInputs(project(training_seeds=seeds)) for seeds in ([0], [0, 4]))
+def test_several_seeds_have_an_ensemble_and_a_single_seed_has_none() -> None:
+    single, several = (RuleInputs(project(training_seeds=seeds)) for seeds in ([0], [0, 4]))
     runs = {"gru seed 0", "gradient_boosting seed 0", "oracle"}
-    assert set(json.loads(one.named_scores(CLICKS))) == runs
-    assert set(json.loads(two.named_scores(CLICKS))) == {
+    assert set(json.loads(single.named_scores(CLICKS))) == runs
+    assert set(json.loads(several.named_scores(CLICKS))) == {
         *(f"{model} seed {seed}" for model in ("gru", "gradient_boosting") for seed in (0, 4)),
         "gru ensemble",
         "gradient_boosting ensemble",
         "oracle",
     }
     of_gru = wildcards(dataset="clicks", model="gru")
-    assert two.seed_scores(of_gru) == [f"results/clicks/gru/seed-{seed}/scores.parquet" for seed in (0, 4)]
+    assert several.seed_scores(of_gru) == [
+        f"results/clicks/gru/seed-{seed}/scores.parquet" for seed in (0, 4)
+    ]
 
 
-def test_sessions_that_are_not_the_simulated_ones_have_no_oracle() -> None:
+def test_sessions_that_differ_from_the_simulated_sessions_have_no_oracle() -> None:
     inputs = RuleInputs(project(datasets={"shop": {"sessions": {"gap_minutes": 30}}}))
     assert "oracle" not in json.loads(inputs.named_scores(wildcards(dataset="shop")))
     assert inputs.oracle_option(wildcards(dataset="shop")) == []
     assert inputs.oracle_option(CLICKS) == ["--oracle", "results/clicks/oracle/scores.parquet"]
 
 
-def test_an_ensemble_predicts_with_all_checkpoints_and_a_seed_with_its_own() -> None:
+def test_an_ensemble_uses_all_checkpoints_and_a_seed_its_own() -> None:
     inputs = RuleInputs(project(training_seeds=[0, 4]))
     paths = [f"results/clicks/gru/seed-{seed}/checkpoint" for seed in (0, 4)]
     assert inputs.checkpoints(wildcards(dataset="clicks", model="gru", seeds="ensemble")) == paths
     assert inputs.checkpoints(wildcards(dataset="clicks", model="gru", seeds="seed-4")) == paths[1:]
 
 
-def test_the_page_reads_every_file_that_it_shows_once() -> None:
+def test_the_page_lists_each_file_that_it_shows_once() -> None:
     files = RuleInputs(project(datasets={"shop": {"target": "next_event"}})).page()
     assert len(set(files)) == len(files)
     for name in (
@@ -56,7 +58,7 @@ def test_the_page_reads_every_file_that_it_shows_once() -> None:
     assert not any("shop" in file and "metrics.json" in file for file in files)
 
 
-def test_a_figure_reads_what_it_shows() -> None:
+def test_a_figure_reads_only_the_files_that_it_shows() -> None:
     inputs = RuleInputs(project())
     shown = {
         figure: inputs.figure(wildcards(dataset="clicks", figure=figure))

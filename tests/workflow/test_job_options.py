@@ -1,4 +1,4 @@
-"""Options of jobs that change no result."""
+"""Options of jobs, which do not change results."""
 
 import json
 import sys
@@ -14,14 +14,14 @@ ROOT = Path(__file__).parents[2]
 
 
 class JobResources(SimpleNamespace):
-    """Resources as Snakemake passes them: attributes, and keys()."""
+    """Resources as Snakemake passes them: attributes and a keys() method."""
 
     def keys(self) -> Any:
         """Return the names of the resources."""
         return vars(self).keys()
 
 
-def test_a_retry_of_a_spark_step_gets_half_as_much_memory_again() -> None:
+def test_each_retry_of_a_spark_step_adds_half_of_the_memory_setting() -> None:
     options = JobOptions(project(spark={"memory_mb": 2000}), ROOT)
     assert [options.spark_memory(wildcards(), attempt) for attempt in (1, 2, 3)] == [2000, 3000, 4000]
 
@@ -32,7 +32,7 @@ def test_spark_gets_the_threads_and_memory_of_its_job() -> None:
     assert spark == {"conf": {}, "master": "yarn", "memory_mb": 1500, "threads": 3}
 
 
-def test_a_step_is_launched_as_the_profile_says() -> None:
+def test_the_launcher_is_the_one_in_the_profile() -> None:
     options = JobOptions(project(), ROOT)
     assert options.launcher(wildcards(), JobResources(mem_mb=1)) == ""
     assert options.launcher(wildcards(), JobResources(mpi="srun -u", tasks=4)) == "srun -u -n 4"

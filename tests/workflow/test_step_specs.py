@@ -1,4 +1,4 @@
-"""A step's spec holds exactly the settings that it reads, as text that Snakemake can compare."""
+"""The spec of a step contains exactly the settings that the step reads."""
 
 import json
 from pathlib import Path
@@ -14,9 +14,9 @@ from rabbithole.workflow.step_specs import StepSpecs
 CLICKS, SHOP = wildcards(dataset="clicks"), wildcards(dataset="shop")
 
 
-def test_a_format_brings_its_defaults_into_the_specs() -> None:
+def test_the_specs_contain_the_defaults_of_the_format() -> None:
     specs = StepSpecs(project())
-    clicks, shop = (SessionsSpec.parse(specs.sessions(one)) for one in (CLICKS, SHOP))
+    clicks, shop = (SessionsSpec.parse(specs.sessions(dataset)) for dataset in (CLICKS, SHOP))
     assert (clicks.by, clicks.cost, clicks.open_horizon_hours) == ("session", "purchases", 1)
     assert (shop.by, shop.cost, shop.open_horizon_hours) == ("visitor", "event", 24)
 
@@ -25,12 +25,12 @@ def test_a_format_brings_its_defaults_into_the_specs() -> None:
     ("changes", "seed"),
     [({}, 0), ({"split": {"by": "hash"}}, 7), ({"sessions": {"sample": 0.5}}, 7)],
 )
-def test_the_seed_counts_only_where_sessions_are_drawn_by_hash(changes: dict, seed: int) -> None:
+def test_the_seed_is_in_the_spec_only_if_sessions_are_drawn_by_hash(changes: dict, seed: int) -> None:
     specs = StepSpecs(project(data_seed=7, datasets={"clicks": changes}))
     assert SessionsSpec.parse(specs.sessions(CLICKS)).seed == seed
 
 
-def test_a_network_reads_how_networks_are_trained_and_trees_do_not() -> None:
+def test_only_the_spec_of_a_network_contains_the_network_training_settings() -> None:
     specs = StepSpecs(project(training={"epochs": 9}))
     network, trees = (
         TrainSpec.parse(specs.train(wildcards(dataset="clicks", model=model, seed="3")))
@@ -42,7 +42,7 @@ def test_a_network_reads_how_networks_are_trained_and_trees_do_not() -> None:
     assert network.seed == trees.seed == 3
 
 
-def test_what_changes_no_result_is_in_no_spec() -> None:
+def test_settings_that_change_no_result_are_in_no_spec() -> None:
     before, after = (
         StepSpecs(project(training={"checkpoint_minutes": minutes}, spark={"memory_mb": memory}))
         for minutes, memory in ((5.0, 3000), (7.0, 4000))
@@ -53,20 +53,20 @@ def test_what_changes_no_result_is_in_no_spec() -> None:
     assert before.page() == after.page()
 
 
-def test_steps_beyond_the_window_are_left_out() -> None:
+def test_evaluation_steps_beyond_the_window_are_omitted() -> None:
     specs = StepSpecs(project(datasets={"clicks": {"windows": {"length": 4}}}))
     assert json.loads(specs.score(CLICKS)) == {"steps": [1, 2, 3]}
 
 
-def test_a_simulated_log_is_read_from_the_results_and_another_where_it_is(tmp_path: Path) -> None:
+def test_a_simulated_log_is_read_from_the_results_and_a_real_log_from_its_source(tmp_path: Path) -> None:
     (tmp_path / "yoochoose-clicks.dat").write_text("1,2014-04-07T10:51:09.277Z,2,0\n")
-    mine = project(datasets={"mine": {"format": "yoochoose", "source": str(tmp_path)}})
-    specs = StepSpecs(mine)
+    real = project(datasets={"real": {"format": "yoochoose", "source": str(tmp_path)}})
+    specs = StepSpecs(real)
     assert EventsSpec.parse(specs.events(CLICKS)).source == "results/clicks/raw"
-    assert EventsSpec.parse(specs.events(wildcards(dataset="mine"))).source == str(tmp_path)
+    assert EventsSpec.parse(specs.events(wildcards(dataset="real"))).source == str(tmp_path)
 
 
-def test_the_page_shows_each_data_set_under_its_target() -> None:
+def test_the_page_lists_each_data_set_under_its_target() -> None:
     specs = StepSpecs(project(datasets={"shop": {"target": "next_event"}}))
     page = PageSpec.parse(specs.page())
     assert list(page.datasets) == ["clicks"]
