@@ -246,7 +246,7 @@ LEAKS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "open flags that reveal buyers": (
         "yoochoose",
         open_flags_that_reveal_buyers,
-        "A session counts as open by its last kept event alone",
+        "Open sessions are marked from their last kept event only",
     ),
     "costs of the future": (
         "yoochoose",

@@ -21,11 +21,11 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 from rabbithole.specs.training import ResumeOptions, TrainSpec
-from rabbithole.training import devices
+from rabbithole.training import batch_source
 from rabbithole.training.train import train
 
 if "ACCELERATED" in os.environ:
-    devices.on_accelerator = lambda: True
+    batch_source.on_accelerator = lambda: True
 spec, windows, output = TrainSpec.parse(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 train(
     spec,

@@ -29,7 +29,8 @@ app = typer.Typer(
 )
 
 step = typer.Typer(help="One step of the workflow, as the Snakemake rules call it.", no_args_is_help=True)
-app.add_typer(step, name="step", rich_help_panel=DEVELOP)
+STEP = "step"
+app.add_typer(step, name=STEP, rich_help_panel=DEVELOP)
 
 
 def _print_version(value: bool) -> None:
@@ -56,7 +57,7 @@ def set_up(
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)
     # A step always logs its progress, as Snakemake keeps it in the log of the job.
-    progress = verbose or context.invoked_subcommand == step.info.name
+    progress = verbose or context.invoked_subcommand == STEP
     logger.setLevel(logging.INFO if progress else logging.WARNING)
     logger.propagate = False
 
