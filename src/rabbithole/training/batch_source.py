@@ -68,7 +68,7 @@ class DeviceWindows:
     def batch_arguments(self, rows: NDArray[np.int64], shape: Shape) -> tuple[Any, ...]:
         """Return all windows' arrays, a batch's sessions, and the numbers of its steps."""
         if shape.steps not in self.steps:
-            # An array, as its length tells the compiled program how many steps to lay out.
+            # An array: its length gives the compiled program the number of steps.
             self.steps[shape.steps] = self.mesh.replicate(jnp.arange(shape.steps, dtype=np.int32))
         places = shape.sessions + -shape.sessions % self.mesh.count
         sharded = self.mesh.shard(pad_rows(rows, places).astype(np.int32))
