@@ -1,12 +1,20 @@
 """Artifacts of the data steps: the manifests of events, sessions and windows, and the encoder."""
 
+from typing import Literal
+
+from pydantic import Field
+
 from rabbithole.artifacts.base import Artifact, Manifest, Record
 
 
 class LineCounts(Record):
-    """Where the lines of the event files went; `lines` is the sum of the others."""
+    """Where the lines of the event files went; `lines` and `exploded` are the sum of the others.
+
+    exploded: events beyond the first of their line, where an array holds several events.
+    """
 
     lines: int
+    exploded: int = 0
     header: int
     blank: int
     rejected: int
@@ -15,11 +23,12 @@ class LineCounts(Record):
 
 
 class FileCounts(Record):
-    """The lines of one raw file. rows: lines that could be read."""
+    """The lines of one raw file, with events beyond the first of a line. rows: events that could be read."""
 
     file: str
     role: str
     lines: int
+    exploded: int = 0
     header: int
     blank: int
     rows: int
@@ -48,9 +57,14 @@ class EventsManifest(Manifest):
     first, last: ISO times of the first and last event; last_microseconds: the last one since 1970;
     share_*: fractions of the events; category_roots, category_history, cost_history: side tables in the
     folder (root by category; category and cost of an item over time), None where the log has none.
+
+    holds: what the log's columns tell, of session, visitor, item, category and cost; fields: the further
+    columns of the events, sorted by name, with their kind: string for a category, float64 for a number;
+    visitors: None if the log names none. `session_id` is the visitor where sessions are by visitor.
     """
 
     kind = "events manifest"
+    version = 2
     rule = "events"
 
     format: str
@@ -58,6 +72,8 @@ class EventsManifest(Manifest):
     sessions: int
     visitors: int | None
     items: int
+    holds: list[Literal["session", "visitor", "item", "category", "cost"]] = Field(default=[])
+    fields: dict[str, Literal["category", "number"]] = Field(default={})
     events: dict[str, int]
     first: str
     last: str

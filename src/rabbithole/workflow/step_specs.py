@@ -63,6 +63,7 @@ class StepSpecs:
             source=raw if dataset.simulated else dataset.source,
             max_rejected=dataset.max_rejected,
             drop_duplicates=dataset.drop_duplicates,
+            table=dataset.table_log,
         ).to_json()
 
     def sessions(self, wildcards: Wildcards) -> str:
