@@ -3,6 +3,9 @@
 import json
 import sys
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from rabbithole.cli.app import DEVELOP, RUN, SETUP, app
 
@@ -20,6 +23,27 @@ def why() -> None:
     # From sys.argv: typer would remove a `--`, which Snakemake needs before a target.
     for line in why(sys.argv[sys.argv.index("why") + 1 :]):
         print(line)
+
+
+@app.command(rich_help_panel=SETUP)
+def inspect(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Files, folders, globs or archives of one log.")
+    ],
+) -> None:
+    """Look at a sample of any click log, and print settings that turn it into a report.
+
+    Write them to a file: `rabbithole inspect FILE... > shop.yaml`. What was found is said on the terminal. The
+    exit code is 1 where something must be filled in first.
+    """
+    from rabbithole.inspection.inspect import inspect
+    from rabbithole.inspection.summary import show, stderr_console
+
+    inspection = inspect(files)
+    print(inspection.text, end="")
+    show(inspection, stderr_console())
+    if not inspection.complete:
+        raise typer.Exit(1)
 
 
 @app.command(rich_help_panel=SETUP)

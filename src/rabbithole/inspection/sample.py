@@ -169,7 +169,9 @@ def _parquet(files: Sequence[LogFile], chosen: Sequence[LogFile], explode: str |
         columns = {name: as_text(_flat(joined[name])) for name in joined.column_names}
     if not len(block):
         raise UserError(f"{files[0].label}: it has no rows.")
-    return Sample(columns, block, total, whole, round(size * min(1, read / max(total, 1))), size, 0, explode, lengths)
+    return Sample(
+        columns, block, total, whole, round(size * min(1, read / max(total, 1))), size, 0, explode, lengths
+    )
 
 
 def _flat(values: pa.ChunkedArray) -> pa.Array:
@@ -183,10 +185,7 @@ def _flat(values: pa.ChunkedArray) -> pa.Array:
 
 def _from_rows(rows: Sequence[dict[str, str | None]]) -> dict[str, pa.Array]:
     names = list(dict.fromkeys(name for row in rows for name in row))
-    return {
-        name: as_text(pa.array([_clean(row.get(name)) for row in rows], pa.string()))
-        for name in names
-    }
+    return {name: as_text(pa.array([_clean(row.get(name)) for row in rows], pa.string())) for name in names}
 
 
 def _clean(text: str | None) -> str | None:
@@ -196,5 +195,6 @@ def _clean(text: str | None) -> str | None:
 
 def _joined(columns: dict[str, list[pa.Array]]) -> dict[str, pa.Array]:
     return {
-        name: pa.concat_arrays(values) if values else pa.nulls(0, pa.string()) for name, values in columns.items()
+        name: pa.concat_arrays(values) if values else pa.nulls(0, pa.string())
+        for name, values in columns.items()
     }
