@@ -29,7 +29,7 @@ def assign(sample: Sample, columns: Sequence[Column]) -> Roles:
     _times(roles, sample, columns)
     free = _free(roles, columns)
     roles.session, roles.visitor = choose("session", free), choose("visitor", free)
-    seconds = seconds_of(roles, columns)
+    seconds = seconds_of(roles)
     if seconds is not None:
         _check_session(roles, sample, seconds)
         if roles.session == Choice() and roles.visitor == Choice():
@@ -45,7 +45,7 @@ def assign(sample: Sample, columns: Sequence[Column]) -> Roles:
     return roles
 
 
-def seconds_of(roles: Roles, columns: Sequence[Column]) -> pa.Array | None:
+def seconds_of(roles: Roles) -> pa.Array | None:
     """Return the times of all rows as seconds since 1970, float64 [rows], None if no column is sure."""
     column = roles.time.column
     if column is None or roles.units:
@@ -137,7 +137,7 @@ def _date_order(sample: Sample, column: Column, units: tuple[str, ...]) -> tuple
 
 
 def _check_session(roles: Roles, sample: Sample, seconds: pa.Array) -> None:
-    """Take a session that comes back for a visitor, and join one that several visitors share with the visitor."""
+    """Take a session that comes back for a visitor; join one that visitors share with the visitor."""
     session, visitor = roles.session.column, roles.visitor.column
     if session is None:
         return

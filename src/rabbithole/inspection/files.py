@@ -6,7 +6,7 @@ import io
 import lzma
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -29,7 +29,10 @@ HEAD = 2**20
 
 @dataclass(frozen=True)
 class LogFile:
-    """A file of a log. member: its name in the archive `path`, None for a plain or packed file; size: bytes."""
+    """A file of a log.
+
+    member: its name in the archive `path`, None for a plain or packed file; size: its bytes.
+    """
 
     path: Path
     member: str | None
@@ -121,20 +124,21 @@ def _start(file: LogFile, count: int) -> tuple[bytes, int]:
 @contextmanager
 def _unpacked(raw: BinaryIO, path: Path) -> Iterator[BinaryIO]:
     """Yield the unpacked stream of an open file, whose place tells how much of it was needed."""
-    match packing(path):
-        case "gz":
-            stream = cast(BinaryIO, gzip.GzipFile(fileobj=raw))
-        case "bz2":
-            stream = cast(BinaryIO, bz2.BZ2File(raw))
-        case "xz":
-            stream = cast(BinaryIO, lzma.LZMAFile(raw))
-        case "zst":
-            stream = cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"))
-        case _:
-            yield raw
-            return
-    with stream:
-        yield stream
+    pack = packing(path)
+    if pack == "gz":
+        with gzip.GzipFile(fileobj=raw) as stream:
+            yield cast(BinaryIO, stream)
+    elif pack == "bz2":
+        with bz2.BZ2File(raw) as bz2_stream:
+            yield cast(BinaryIO, bz2_stream)
+    elif pack == "xz":
+        with lzma.LZMAFile(raw) as xz_stream:
+            yield cast(BinaryIO, xz_stream)
+    elif pack == "zst":
+        with pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd") as zst_stream:
+            yield cast(BinaryIO, zst_stream)
+    else:
+        yield raw
 
 
 def _start_of_member(file: LogFile, count: int) -> bytes:
@@ -144,10 +148,8 @@ def _start_of_member(file: LogFile, count: int) -> bytes:
             return stream.read(count)
     with py7zr.SevenZipFile(file.path) as pack:
         sink = _Start(count)
-        try:
+        with suppress(_EnoughError):
             pack.extract(targets=[file.member], factory=_OneSink(sink))
-        except _EnoughError:
-            pass
         return sink.data.getvalue()[:count]
 
 

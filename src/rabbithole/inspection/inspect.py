@@ -23,8 +23,9 @@ TOLERATED = 0.2
 class Inspection:
     """What is known of a log.
 
-    text: the settings in YAML; tables: those of events; mapped: their samples as events, empty if the settings
-    are not complete; others: tables without events; problem: what must be filled in, empty if nothing.
+    text: the settings in YAML; tables: those of events; mapped: their samples as events, empty if the
+    settings are not complete; others: tables without events; problem: what must be filled in, empty if
+    nothing.
     """
 
     name: str

@@ -57,7 +57,7 @@ class Keyed:
 
     @property
     def clustering(self) -> float:
-        """Return the median pause by the one that keys in a random order of events have: 1 if keys do not matter."""
+        """Return the median pause by that of keys in a random order: 1 if keys do not matter."""
         keys = np.random.default_rng(0).permutation(self.key)
         order = np.lexsort((self.seconds, keys))
         keys, seconds = keys[order], self.seconds[order]
@@ -74,7 +74,7 @@ class Keyed:
         return len(np.unique(self.key[1:][long])) / several
 
     def starts(self, gap: float | None) -> NDArray[np.bool_]:
-        """Return which rows begin a session, bool [n]. gap: seconds of a pause that ends one, None: none does."""
+        """Return which rows begin a session, bool [n]. gap: seconds of a pause that ends one, or None."""
         if gap is None:
             return self.first
         return self.first | np.append(True, np.diff(self.seconds) > gap)[: len(self.key)]

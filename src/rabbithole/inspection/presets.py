@@ -13,13 +13,23 @@ from rabbithole.inspection.proposal import TableProposal
 from rabbithole.inspection.times import guess_time
 
 REES46 = frozenset(
-    "event_time event_type product_id category_id category_code brand price user_id user_session".split()
+    [
+        "event_time",
+        "event_type",
+        "product_id",
+        "category_id",
+        "category_code",
+        "brand",
+        "price",
+        "user_id",
+        "user_session",
+    ]
 )
-RETAILROCKET = frozenset("timestamp visitorid event itemid transactionid".split())
-DIGINETICA_VIEWS = frozenset("sessionId userId itemId timeframe eventdate".split())
-DIGINETICA_PURCHASES = frozenset("sessionId userId timeframe eventdate ordernumber itemId".split())
-GA4 = frozenset("event_timestamp event_name user_pseudo_id".split())
-OTTO = frozenset("session events.aid events.ts events.type".split())
+RETAILROCKET = frozenset(["timestamp", "visitorid", "event", "itemid", "transactionid"])
+DIGINETICA_VIEWS = frozenset(["sessionId", "userId", "itemId", "timeframe", "eventdate"])
+DIGINETICA_PURCHASES = frozenset(["sessionId", "userId", "timeframe", "eventdate", "ordernumber", "itemId"])
+GA4 = frozenset(["event_timestamp", "event_name", "user_pseudo_id"])
+OTTO = frozenset(["session", "events.aid", "events.ts", "events.type"])
 
 SNOWPLOW_COLUMNS = 131
 """Fields of a line of Snowplow's enriched events, which has no header."""
@@ -34,7 +44,7 @@ Holds = Literal["view", "transaction"] | None
 """What a recognised table holds, where a format has several."""
 
 
-def _named(*sets: frozenset[str], kind: str = "csv") -> Callable[[TableProposal], bool]:
+def _named(*sets: frozenset[str]) -> Callable[[TableProposal], bool]:
     """Return a test for tables whose columns are those of one of some sets, and no others."""
 
     def fits(table: TableProposal) -> bool:
@@ -124,7 +134,7 @@ class Preset:
 
 
 def recognise(tables: Sequence[TableProposal]) -> Preset | None:
-    """Return the format whose tables these are, None if there is none. Tables of other data are no hindrance."""
+    """Return the format whose tables these are, None if there is none. Other tables may be among them."""
     for name, tests in TESTS.items():
         if name not in format_names():
             continue

@@ -13,7 +13,7 @@ from rabbithole.inspection.fields import FieldProposal, LeftOut, propose
 from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.layout import Layout, content_by_name
 from rabbithole.inspection.names import ORDERS, QUANTITIES, squeezed
-from rabbithole.inspection.roles import Roles
+from rabbithole.inspection.roles import Choice, Roles
 from rabbithole.inspection.sample import Sample, read_sample
 from rabbithole.inspection.words import Words, meanings
 from rabbithole.specs.table import PURCHASE
@@ -136,6 +136,9 @@ def category_path(column: Column) -> CategoryPath | None:
 
 def settle(tables: list[TableProposal]) -> tuple[list[TableProposal], list[TableProposal]]:
     """Decide what each of several tables holds. Returns those of events, and those that are left out."""
+    for table in tables:
+        if not table.has_key:
+            _share_key(table, tables)
     events = [table for table in tables if table.has_time or table.roles.time.others]
     events = [table for table in events if table.has_key or len(tables) == 1] or tables
     other = [table for table in tables if table not in events]
@@ -161,6 +164,22 @@ def settle(tables: list[TableProposal]) -> tuple[list[TableProposal], list[Table
         if table.path is not None:
             table.fields = [each for each in table.fields if not _is_level(each.column, table)]
     return events, other
+
+
+def _share_key(table: TableProposal, tables: Sequence[TableProposal]) -> None:
+    """Take the session or visitor of another table, where a column has its name and its values.
+
+    A table of purchases may name each session once, which alone looks like the number of a row.
+    """
+    for role in ("session", "visitor"):
+        for other in tables:
+            known: Column | None = getattr(other.roles, role).column
+            for column in table.columns:
+                if known is None or column.name != known.name or column.name in table.roles.used:
+                    continue
+                shared = pc.mean(pc.is_in(column.present, known.present.unique()).cast("float64")).as_py()
+                if (shared or 0.0) > 0.2:
+                    setattr(table.roles, role, Choice(column))
 
 
 def _looks_like_purchases(table: TableProposal) -> bool:

@@ -15,8 +15,10 @@ MARGIN = 0.25
 
 @dataclass(frozen=True)
 class Choice:
-    """Which column has a role. column: None if none is sure; others: columns that may be meant instead, or
-    the candidates where none is sure; note: what a reader should check, empty if nothing.
+    """Which column has a role.
+
+    column: None if none is sure; others: columns that may be meant instead, or the candidates where none is
+    sure; note: what a reader should check, empty if nothing.
     """
 
     column: Column | None = None
@@ -39,7 +41,7 @@ def name_score(role: Role, column: Column) -> float:
 
 
 def is_key(column: Column) -> bool:
-    """Return whether values can name sessions or visitors: more than two, not all different, no quantities."""
+    """Return whether values can name sessions or visitors: over two, not all different, no quantities."""
     return (
         column.distinct > 2
         and column.fractions < 0.01
@@ -100,7 +102,7 @@ CAN_BE: dict[Role, Callable[[Column], bool]] = {
 def choose(
     role: Role, columns: Sequence[Column], *, bonus: Callable[[Column], float] | None = None
 ) -> Choice:
-    """Return the column whose name and values fit a role best; none if two fit alike or only by part of a name.
+    """Return the column that fits a role best; none if two fit alike, or one only by part of its name.
 
     bonus: adds to a column's score by its content.
     """

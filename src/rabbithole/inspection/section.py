@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rabbithole.ingest.table_files import matches
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.names import Role
@@ -14,7 +15,6 @@ from rabbithole.inspection.presets import Preset
 from rabbithole.inspection.proposal import TableProposal
 from rabbithole.inspection.roles import Choice
 from rabbithole.inspection.yaml_lines import YamlLines, names
-from rabbithole.ingest.table_files import matches
 
 GAP_MINUTES = 30
 """A pause that ends a session, where the log has none of its own: the usual one of web analytics."""
@@ -259,7 +259,7 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
         yaml.key(
             PART,
             "words",
-            {column_word: "transaction" for column_word in words.maybe[:1] or ("WORD",)},
+            dict.fromkeys(words.maybe[:1] or ("WORD",), "transaction"),
             off=True,
         )
     if kept:
@@ -290,9 +290,9 @@ def _files(table: TableProposal, rest: Sequence[LogFile]) -> str | list[str]:
     """Return patterns that match a table's files and no others."""
     own = list(dict.fromkeys(glob.escape(file.name) for file in table.files))
     if len(own) > 3:
-        start, end = os.path.commonprefix(own), os.path.commonprefix([name[::-1] for name in own])[::-1]
-        pattern = f"{start}*{end}"
-        if not any(matches(file.name, [pattern]) for file in rest):
+        patterns = {re.sub(r"\d+", "*", name) for name in own}
+        pattern = patterns.pop()
+        if not patterns and not any(matches(file.name, [pattern]) for file in rest):
             return pattern
     return own[0] if len(own) == 1 else own
 

@@ -170,8 +170,9 @@ def _enough(sessions: int, buyers: int) -> str:
     if width is None:
         return "Too few to learn from: test, a tenth of the sessions, will hardly have a buyer."
     text = (
-        f"Test will have about {in_test:,} buyers: if the AUC is {ASSUMED_AUC}, its 95 % interval will be about "
-        f"{ASSUMED_AUC - width:.2f} to {min(1.0, ASSUMED_AUC + width):.2f} (Hanley and McNeil 1982; an estimate)."
+        f"Test will have about {in_test:,} buyers: if the AUC is {ASSUMED_AUC}, its 95 % interval will be "
+        f"about {ASSUMED_AUC - width:.2f} to {min(1.0, ASSUMED_AUC + width):.2f} "
+        "(Hanley and McNeil 1982; an estimate)."
     )
     if in_test < FEW_BUYERS:
         return text + " That is too wide to tell good models from bad ones: give it a longer log."

@@ -20,8 +20,10 @@ BARE_CARTS = {squeezed(word) for word in BARE_CART}
 
 @dataclass(frozen=True)
 class Words:
-    """The meaning of a log's words. mapping: those that are translated; purchase, likely: the words that mean a
-    purchase, surely or probably; maybe: words of which one may mean a purchase, where none is sure.
+    """The meaning of a log's words.
+
+    mapping: those that are translated; purchase: those that mean a purchase, probably if `likely`; maybe:
+    those of which one may mean a purchase, where none is sure.
     """
 
     mapping: Mapping[str, str]
@@ -33,19 +35,19 @@ class Words:
 def meanings(counts: Mapping[str, int]) -> Words:
     """Return what words mean. counts: how often each occurs, the most frequent first."""
     mapping: dict[str, str] = {}
-    views = [word for word in _in(VIEW, counts)]
+    views = _in(VIEW, counts)
     if views and "view" not in counts:
         mapping[views[0]] = "view"
     carts = _in(CART, counts)
     # Beside a word for adding, `cart` alone is a look at the cart.
     adding = [word for word in carts if squeezed(word) not in BARE_CARTS]
-    mapping |= {word: ADD_TO_CART for word in adding or carts}
+    mapping |= dict.fromkeys(adding or carts, ADD_TO_CART)
     purchase, likely = _in(PURCHASE, counts), False
     if not purchase:
         purchase = _in(LIKELY_PURCHASE, counts)[:1]
         likely = bool(purchase)
     maybe = () if purchase else tuple(_in(MAYBE_PURCHASE, counts))
-    mapping |= {word: TRANSACTION for word in purchase}
+    mapping |= dict.fromkeys(purchase, TRANSACTION)
     kept = {word: meaning for word, meaning in mapping.items() if word != meaning}
     return Words(kept, tuple(purchase), likely, maybe)
 
