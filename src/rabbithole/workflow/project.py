@@ -75,7 +75,7 @@ class RawFiles:
     @property
     def paths(self) -> list[str]:
         """Return all files."""
-        return [str(path) for paths in self.by_role.values() for path in paths]
+        return list(dict.fromkeys(str(path) for paths in self.by_role.values() for path in paths))
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,10 @@ def _raw_files(name: str, dataset: Dataset, memory: Path) -> RawFiles:
     if is_remote(dataset.source):
         return RawFiles({}, "fetched")
     try:
-        files = locate(dataset.format, dataset.source)
-        return RawFiles(files, fingerprint([path for role in files.values() for path in role], memory))
+        files = locate(dataset.format, dataset.source, dataset.table_log)
+        # An archive may hold the files of several roles.
+        paths = dict.fromkeys(path for role in files.values() for path in role)
+        return RawFiles(files, fingerprint(list(paths), memory))
     except UserError as error:
         stop(f"datasets.{name}.source: {error}")
     except OSError as error:
