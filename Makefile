@@ -6,12 +6,15 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: run help environment java test test-fast torture bench-etl bench-train check format lock schema reference \
+.PHONY: run demo help environment java test test-fast torture bench-etl bench-train check format lock schema reference \
   slurm slurm-plugin clean
 
 run: environment  ## Install the environment and run the whole workflow.
 	RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
 	@cat results/report/summary.txt
+
+demo: environment  ## Install the environment and run a small simulated shop: results/demo/report/index.html.
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
