@@ -3,7 +3,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -44,6 +44,29 @@ def inspect(
     show(inspection, stderr_console())
     if not inspection.complete:
         raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=SETUP)
+def fetch(
+    log: Annotated[Literal["retailrocket", "yoochoose"], typer.Argument(help="Which log.")],
+    folder: Annotated[Path | None, typer.Argument(help="Where to put it; data/LOG if not given.")] = None,
+) -> None:
+    """Download a real log from Kaggle, and print the settings that use it.
+
+    The terms of use are on the log's page at Kaggle.
+    """
+    import yaml
+
+    from rabbithole.ingest.fetch import fetch_log
+
+    source = fetch_log(log, folder or Path("data", log))
+    settings = {"datasets": {log: {"format": log, "source": str(source)}}}
+    print(yaml.safe_dump(settings, sort_keys=False), end="")
+    print(
+        "To use the log, save these lines in a file, say mine.yaml, and run "
+        "snakemake --cores all --configfile mine.yaml",
+        file=sys.stderr,
+    )
 
 
 @app.command(rich_help_panel=SETUP)
