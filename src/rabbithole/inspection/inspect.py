@@ -13,6 +13,7 @@ from rabbithole.inspection.layout import layout_of, same_table
 from rabbithole.inspection.mapped import Mapped, map_role, map_table
 from rabbithole.inspection.presets import Preset, recognise
 from rabbithole.inspection.proposal import TableProposal, propose_table, settle
+from rabbithole.inspection.sample import read_sample
 from rabbithole.inspection.section import Proposal, dataset_name, write_section
 
 TOLERATED = 0.2
@@ -115,7 +116,10 @@ def _map(tables: Sequence[TableProposal], dataset: Dataset, preset: Preset | Non
         return [map_role(table.sample, roles[name]) for name, table in preset.tables.items()]
     assert dataset.table is not None
     names = list(preset.tables) if preset is not None else [table.name for table in tables]
-    return [
-        map_table(table.sample, dataset.table[name], dataset.sessions.by)
-        for name, table in zip(names, tables, strict=True)
-    ]
+    mapped = []
+    for name, table in zip(names, tables, strict=True):
+        spec = dataset.table[name]
+        if table.sample.explode != spec.explode:
+            table.sample = read_sample(table.files, table.layout, spec.explode)
+        mapped.append(map_table(table.sample, spec, dataset.sessions.by))
+    return mapped

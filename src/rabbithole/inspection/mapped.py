@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rabbithole.formats.base import FileRole
 from rabbithole.formats.columns import NULL, RawColumns
 from rabbithole.formats.mapping import map_columns
+from rabbithole.ingest.paths import cell_paths, follow_cell
 from rabbithole.inspection.sample import Sample
 from rabbithole.specs.table import PURCHASE, TableSpec
 
@@ -32,14 +33,20 @@ class Mapped:
 
 
 class _Columns(Mapping[str, pa.Array]):
-    """The columns of a sample; those that it does not have are empty."""
+    """The columns of a sample, and paths into cells that hold JSON; what it does not have is empty."""
 
     def __init__(self, columns: Mapping[str, pa.Array], rows: int) -> None:
         self.columns = columns
         self.rows = rows
 
     def __getitem__(self, name: str) -> pa.Array:
-        return self.columns[name] if name in self.columns else pa.nulls(self.rows, pa.string())
+        if name in self.columns:
+            return self.columns[name]
+        for root, parts in cell_paths(name):
+            if root in self.columns:
+                cells = self.columns[root].to_pylist()
+                return pa.array([follow_cell(cell, parts) for cell in cells], pa.string())
+        return pa.nulls(self.rows, pa.string())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.columns)

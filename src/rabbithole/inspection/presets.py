@@ -142,11 +142,21 @@ def recognise(tables: Sequence[TableProposal]) -> Preset | None:
         found: dict[str, TableProposal] = {}
         for holds, fits in tests:
             for table in tables:
-                if fits(table):
-                    found.setdefault(_table_name(format, holds), table)
+                name_there = _table_name(format, holds)
+                if fits(table) and _is_written_alike(table, format, name_there):
+                    found.setdefault(name_there, table)
         if found:
             return Preset(format, found)
     return None
+
+
+def _is_written_alike(table: TableProposal, format: RawFormat, name: str) -> bool:
+    """Return whether a table has the separator and encoding that the format takes for granted."""
+    if table.layout.kind != "csv":
+        return True
+    known = {} if format.tables is None else format.tables[name]
+    separator = known.get("separator", ",")
+    return table.layout.separator == separator and table.layout.encoding == "utf-8" and table.decimal == "."
 
 
 def _table_name(format: RawFormat, holds: Holds) -> str:
