@@ -24,12 +24,16 @@ nitpicky = True
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 
+# Plain quotes and dashes: `--cores` must stay as it is typed.
+smartquotes = False
+
 html_theme = "furo"
 html_title = "Rabbithole"
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_use_index = False
 html_show_sphinx = False
 html_theme_options = {"footer_icons": []}
 pygments_style = "friendly"
