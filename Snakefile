@@ -22,9 +22,13 @@ include: "rules/sessions.smk"
 include: "rules/models.smk"
 include: "rules/explain.smk"
 include: "rules/next_event.smk"
-include: "rules/alice.smk"
 include: "rules/report.smk"
 include: "rules/studies.smk"
+
+
+if PROJECT.settings.alice:
+
+    include: "rules/alice.smk"
 
 
 rule all:

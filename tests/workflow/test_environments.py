@@ -69,6 +69,17 @@ def test_an_environment_contains_the_imports_of_its_steps_in_the_locked_versions
     assert not imported - {library.lower() for library in environment} - {"jaxlib"}
 
 
+@pytest.mark.parametrize("lock", ["cpu", "cuda"])
+def test_a_lock_holds_what_the_requirements_name_and_no_address(lock: str) -> None:
+    names = ["core", "dev", "fetch"] + ["jax-cuda"] * (lock == "cuda")
+    text = "".join((ROOT / f"requirements/{name}.in").read_text() for name in names)
+    named = re.findall(r"^([\w.-]+)(?:\[\w+\])?(==[^\s;]+)", text, re.MULTILINE)
+    locked = (ROOT / f"requirements/{lock}.txt").read_text()
+    lines = set(re.findall(r"^[^\s;]+", locked, re.MULTILINE))
+    assert [name + pin for name, pin in named if name.lower() + pin not in lines] == [], "run `make lock`"
+    assert "://" not in locked
+
+
 def test_every_rule_names_an_environment() -> None:
     rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     named = re.findall(r"envs/(\w+)\.yaml", rules)

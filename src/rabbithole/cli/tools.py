@@ -3,6 +3,9 @@
 import json
 import sys
 from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
 
 from rabbithole.cli.app import DEVELOP, RUN, SETUP, app
 
@@ -20,6 +23,29 @@ def why() -> None:
     # From sys.argv: typer would remove a `--`, which Snakemake needs before a target.
     for line in why(sys.argv[sys.argv.index("why") + 1 :]):
         print(line)
+
+
+@app.command(rich_help_panel=SETUP)
+def fetch(
+    log: Annotated[Literal["retailrocket", "yoochoose"], typer.Argument(help="Which log.")],
+    folder: Annotated[Path | None, typer.Argument(help="Where to put it; data/LOG if not given.")] = None,
+) -> None:
+    """Download a real log from Kaggle, and print the settings that use it.
+
+    The terms of use are on the log's page at Kaggle.
+    """
+    import yaml
+
+    from rabbithole.ingest.fetch import fetch_log
+
+    source = fetch_log(log, folder or Path("data", log))
+    settings = {"datasets": {log: {"format": log, "source": str(source)}}}
+    print(yaml.safe_dump(settings, sort_keys=False), end="")
+    print(
+        "To use the log, save these lines in a file, say mine.yaml, and run "
+        "snakemake --cores all --configfile mine.yaml",
+        file=sys.stderr,
+    )
 
 
 @app.command(rich_help_panel=SETUP)

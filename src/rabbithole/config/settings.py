@@ -9,7 +9,7 @@ from rabbithole.config.datasets import Dataset
 from rabbithole.config.models import Evaluation, Network, Training, Trees
 from rabbithole.config.text import Alice
 
-RESERVED_NAMES = ("alice", "benchmarks", "logs", "report")
+RESERVED_NAMES = ("alice", "benchmarks", "demo", "logs", "report")
 """Folders of results/ that are not data sets."""
 
 
@@ -63,7 +63,7 @@ class Settings(Section):
     )
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
-    alice: Alice = Alice()
+    alice: Alice | None = Field(Alice(), description="The text branch. null: left out.")
     report: Report = Report()
     spark: Spark = Spark()
 

@@ -119,9 +119,9 @@ class RuleInputs:
             following = self.of_next_events(name)
             files |= {following.windows, following.checks}
             files |= {*following.metrics.values(), *following.histories.values()}
-        alice = self.of_alice()
-        for named in (alice.metrics, alice.histories, alice.samples, alice.figures):
-            files |= set(named.values())
+        if alice := self.of_alice():
+            for named in (alice.metrics, alice.histories, alice.samples, alice.figures):
+                files |= set(named.values())
         return sorted(files)
 
     def of_dataset(self, dataset: str) -> DatasetSources:
@@ -152,8 +152,10 @@ class RuleInputs:
             checks=self.project.path(dataset, "checks.json"),
         )
 
-    def of_alice(self) -> AliceSources:
-        """Return what the page shows of the text models."""
+    def of_alice(self) -> AliceSources | None:
+        """Return what the page shows of the text models; None if the settings leave them out."""
+        if self.project.settings.alice is None:
+            return None
         return AliceSources(
             metrics=self._text("metrics.json"),
             histories=self._text("history.json"),

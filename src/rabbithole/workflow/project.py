@@ -10,6 +10,7 @@ from typing import Any, NoReturn, Protocol
 from rabbithole.artifacts.data import FileFingerprint, Fingerprints
 from rabbithole.config.datasets import Dataset
 from rabbithole.config.settings import Settings
+from rabbithole.config.text import Alice
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
 from rabbithole.ingest.locate import is_remote, locate
@@ -172,7 +173,7 @@ def load_project(config: Mapping[str, Any], results: str) -> Project:
         stop(str(error))
     memory = Path(results, "fingerprints.json")
     raw = {name: _raw_files(name, dataset, memory) for name, dataset in settings.datasets.items()}
-    return Project(settings, results, raw, _book(settings.alice.source, memory))
+    return Project(settings, results, raw, _book(settings.alice, memory))
 
 
 def _raw_files(name: str, dataset: Dataset, memory: Path) -> RawFiles:
@@ -190,12 +191,13 @@ def _raw_files(name: str, dataset: Dataset, memory: Path) -> RawFiles:
         stop(f"datasets.{name}.source: {error.filename}: {error.strerror}")
 
 
-def _book(source: str, memory: Path) -> RawFiles:
-    """Find the user's own book; none where it comes from an address."""
-    if "://" in source:
+def _book(alice: Alice | None, memory: Path) -> RawFiles:
+    """Find the user's own book; none where it comes from an address, or no text is learned."""
+    if alice is None or "://" in alice.source:
         return RawFiles({}, "fetched")
     try:
-        return RawFiles({"book": [Path(source)]}, fingerprint([Path(source)], memory))
+        book = Path(alice.source)
+        return RawFiles({"book": [book]}, fingerprint([book], memory))
     except OSError as error:
         stop(f"alice.source: {error.filename}: {error.strerror}")
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from rabbithole.config.models import Network, Training, Trees
+from rabbithole.config.text import Alice
 from rabbithole.formats.base import raw_format
 from rabbithole.specs.data import (
     EventsSpec,
@@ -149,13 +150,13 @@ class StepSpecs:
 
     def book(self) -> str:
         """Return the spec of `book`."""
-        alice = self.project.settings.alice
+        alice = self._alice
         package = PackageSpec(**alice.package.model_dump()) if alice.package else None
         return BookSpec(source=alice.source, sha256=alice.sha256, package=package).to_json()
 
     def train_text(self, wildcards: Wildcards) -> str:
         """Return the spec of `train_text`."""
-        alice = self.project.settings.alice
+        alice = self._alice
         settings = (
             DeckSettings(**alice.models.deck.model_dump())
             if wildcards.text_model == "deck"
@@ -170,13 +171,19 @@ class StepSpecs:
 
     def sample_text(self) -> str:
         """Return the spec of `sample_text`."""
-        alice = self.project.settings.alice
+        alice = self._alice
         return SampleTextSpec(
             seed_text=alice.seed_text,
             temperatures=tuple(alice.temperatures),
             length=alice.length,
             seed=self.project.settings.data_seed,
         ).to_json()
+
+    @property
+    def _alice(self) -> Alice:
+        alice = self.project.settings.alice
+        assert alice is not None, "the rules of the text branch are left out without it"
+        return alice
 
     def style(self) -> str:
         """Return how figures look."""
