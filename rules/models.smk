@@ -25,13 +25,14 @@ rule train:
         spec=SPECS.train,
         code=CODE.train,
         resume=OPTIONS.resume,
+        model_file=OPTIONS.model_file,
         launcher=OPTIONS.launcher,
     message:
         "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
         "{params.launcher} python -m rabbithole step train --spec {params.spec:q} --code {params.code:q} "
         "--resume {params.resume:q} --windows {input.windows:q} --output {output.checkpoint:q} "
-        "--history {output.history:q} --threads {threads} 2>&1 | tee {log:q}"
+        "--history {output.history:q} {params.model_file:q} --threads {threads} 2>&1 | tee {log:q}"
 
 
 rule score:

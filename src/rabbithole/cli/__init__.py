@@ -4,7 +4,7 @@ import sys
 
 from rabbithole.cli import data_steps, doctor, model_steps, report_steps, text_steps, tools  # noqa: F401 - they add commands
 from rabbithole.cli.app import app
-from rabbithole.errors import UserError
+from rabbithole.errors import UserError, error_in_own_model
 from rabbithole.workflow.job_lifetime import die_with_parent
 
 
@@ -19,3 +19,7 @@ def main() -> None:
         if error.filename is None and error.strerror is None:
             raise
         sys.exit(f"Error: {error.filename or 'the output'}: {error.strerror}")
+    except Exception as error:
+        if (mistake := error_in_own_model(error)) is None:
+            raise
+        sys.exit(f"Error: {mistake}")

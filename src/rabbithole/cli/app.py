@@ -128,6 +128,9 @@ Events = Annotated[Path, shared_option("Folder of events.")]
 Sessions = Annotated[Path, shared_option("Folder of sessions.")]
 WindowsFolder = Annotated[Path, file_option("Folder of windows.")]
 Raw = Annotated[Path, file_option("Folder of the simulated log.")]
+ModelFile = Annotated[
+    Path | None, file_option("The user's own file with the model; left out for a model of the package.")
+]
 Checkpoint = Annotated[Path, file_option("Folder of the trained model.")]
 HistoryFile = Annotated[Path, file_option("history.json of the training.")]
 OutputFile = Annotated[Path, file_option("File to write.")]

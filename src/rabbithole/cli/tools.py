@@ -72,9 +72,9 @@ def archive_spark() -> None:
 @app.command(rich_help_panel=DEVELOP)
 def schema() -> None:
     """Print the JSON schema of config.yaml."""
-    from rabbithole.config.settings import Settings
+    from rabbithole.config.reference import config_schema
 
-    print(json.dumps(Settings.model_json_schema(), indent=2))
+    print(json.dumps(config_schema(), indent=2))
 
 
 @app.command(rich_help_panel=DEVELOP)

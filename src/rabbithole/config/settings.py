@@ -2,15 +2,22 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from rabbithole.config.base import Positive, Section, Seed
 from rabbithole.config.datasets import Dataset
-from rabbithole.config.models import Evaluation, Network, Training, Trees
+from rabbithole.config.models import Evaluation, Training
 from rabbithole.config.text import Alice
+from rabbithole.models.settings import ModelSettings
 
 RESERVED_NAMES = ("alice", "benchmarks", "demo", "logs", "report")
 """Folders of results/ that are not data sets."""
+
+RESERVED_MODELS = (
+    *("raw", "events", "rejected", "sessions", "windows", "oracle", "most_frequent", "markov"),
+    *("ensemble", "model", "predictions"),
+)
+"""Names in a data set's folder that are not models of the user's own."""
 
 
 class Style(Section):
@@ -53,13 +60,10 @@ class Settings(Section):
     datasets: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")], Dataset] = Field(
         min_length=1, description="Click logs, each under a name of your choice. null: left out."
     )
-    models: dict[
-        Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")],
-        Annotated[Network | Trees, Field(discriminator="kind")],
-    ] = Field(
+    models: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], SerializeAsAny[ModelSettings]] = Field(
         min_length=1,
-        description="Purchase models, each under the name of its file in src/rabbithole/models/. "
-        "null: left out.",
+        description="Purchase models, each under the name of its file in src/rabbithole/models/, or with a "
+        "`file` of your own under any other name. null: left out.",
     )
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
@@ -75,6 +79,9 @@ class Settings(Section):
                 raise ValueError(f"datasets.{name}: this name is a folder of results/ already; take another")
             if name in self.models:
                 raise ValueError(f"datasets.{name}: a model has the same name; take another")
+        for name in self.models:
+            if name in RESERVED_MODELS:
+                raise ValueError(f"models.{name}: this name is used in results/ already; take another")
         for key, values in (
             ("training_seeds", self.training_seeds),
             ("evaluation.steps", self.evaluation.steps),

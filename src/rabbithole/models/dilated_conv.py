@@ -1,18 +1,25 @@
 """Causal convolutions whose dilation grows until they cover the window (WaveNet, arXiv:1609.03499)."""
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from pydantic import Field
 
-from rabbithole.models.layers import EventEmbedding, StepHead
-from rabbithole.specs.training import NetworkSettings
+from rabbithole.models.layers import NetworkShape, StepHead
+from rabbithole.models.settings import NetworkSettings
 
 TAPS = 5
 """Steps that one convolution reads. With two, as in WaveNet, 100 steps take seven layers instead of three:
 twice the time, and no better AUC here."""
+
+
+class Settings(NetworkSettings):
+    """Causal convolutions whose dilation grows until they cover the window."""
+
+    width: int = Field(32, ge=1, description="Channels of each convolution.")
+    layers: int = Field(1, ge=1, description="Repetitions of the dilations.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Fraction of units dropped during training.")
 
 
 class Model(nnx.Module):
@@ -21,23 +28,14 @@ class Model(nnx.Module):
     A round has the dilations 1, 5, 25, ... until its receptive field covers the window's `length`.
     """
 
-    def __init__(
-        self,
-        settings: NetworkSettings,
-        *,
-        sizes: dict[str, int],
-        roots: Sequence[int],
-        length: int,
-        outputs: int,
-        rngs: nnx.Rngs,
-    ) -> None:
+    def __init__(self, settings: Settings, shape: NetworkShape, *, rngs: nnx.Rngs) -> None:
         width = settings.width
-        self.embedding = EventEmbedding(settings.embedding_width, sizes=sizes, roots=roots, rngs=rngs)
+        self.embedding = shape.embedding(settings.embedding_width, rngs=rngs)
         self.entry = nnx.Linear(self.embedding.features, width, rngs=rngs)
-        dilations = dilations_for(length) * settings.layers
+        dilations = dilations_for(shape.length) * settings.layers
         self.blocks = nnx.List([GatedBlock(width, dilation, rngs=rngs) for dilation in dilations])
         self.dropout = nnx.Dropout(settings.dropout, broadcast_dims=(1,))
-        self.head = StepHead(width * (len(dilations) + 1), width, outputs, rngs=rngs)
+        self.head = StepHead(width * (len(dilations) + 1), width, shape.outputs, rngs=rngs)
 
     def __call__(self, codes: Array, numbers: Array, key: Array | None = None) -> Array:
         """Return logits, float32 [batch, steps, outputs], from codes and numbers.

@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
-from rabbithole.models.registry import Estimator, model_class
+from rabbithole.models.registry import Estimator, checkpoint_code
 from rabbithole.specs.training import ScoreSpec
 from rabbithole.training.batching import batch_shapes
 from rabbithole.training.calibration import calibrate
@@ -83,9 +83,9 @@ def load_model(checkpoint: Path) -> Logits:
     calibration = description.calibration
     if calibration is None:
         raise UserError(f"{checkpoint} predicts next events, not buyers: train it again.")
-    model = model_class(description.model)
-    if issubclass(model, Estimator):
-        estimator = model.load(checkpoint)
+    code = checkpoint_code(checkpoint, description)
+    if not code.is_network:
+        estimator: Estimator = code.model.load(checkpoint)
         return lambda windows, steps: calibrate(estimator.logits(windows, steps), steps, calibration)
     assert description.batch_size is not None
     forward = load_network(checkpoint)

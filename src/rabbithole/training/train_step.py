@@ -17,7 +17,7 @@ from flax import nnx
 from jax import Array
 
 from rabbithole.models.layers import ONE_HOT_SIZE, RowTable, large_tables
-from rabbithole.specs.training import NetworkSettings
+from rabbithole.models.settings import NetworkSettings
 
 TABLE_RATE = 0.1
 """Learning rate of large tables per session, as a multiple of the network's. With SGD, the

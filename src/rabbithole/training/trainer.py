@@ -11,8 +11,11 @@ import numpy as np
 from flax import nnx
 from numpy.typing import NDArray
 
-from rabbithole.models.registry import model_class
-from rabbithole.specs.training import NetworkSettings, NetworkTraining
+from rabbithole.models.layers import NetworkShape
+from rabbithole.models.registry import ModelCode, checkpoint_code, model_code
+from rabbithole.models.settings import NetworkSettings
+from rabbithole.specs.base import JsonObject
+from rabbithole.specs.training import NetworkTraining
 from rabbithole.training.batch_source import BatchSource, make_batch_source, predict_logits
 from rabbithole.training.batching import Shape, choose_batch_size, make_rng, plan_batches
 from rabbithole.training.checkpoints import load_weights, read_description
@@ -27,6 +30,7 @@ from rabbithole.training.loop import (
     start,
 )
 from rabbithole.training.mesh import DeviceMesh
+from rabbithole.training.network_checks import check_network
 from rabbithole.training.objective import Forward, Objective
 from rabbithole.training.train_step import (
     TrainState,
@@ -171,20 +175,29 @@ class Trainer:
 
 def make_trainer(
     model: str,
-    settings: NetworkSettings,
+    settings: JsonObject,
     training: NetworkTraining,
     objective: Objective,
     encoding: Encoding,
     *,
     event_dropout: float,
     seed: int,
+    file: Path | None = None,
 ) -> Trainer:
-    """Return the trainer of an untrained network, given by its name in `rabbithole.models`."""
-    maker = network_maker(model, settings, encoding, outputs=objective.outputs, seed=seed)
+    """Return the trainer of an untrained network, given by its name in `rabbithole.models` or its file.
+
+    Raises `UserError` where a file's network does not do what training relies on; see `check_network`.
+    """
+    code = model_code(model, settings, file)
+    assert isinstance(code.settings, NetworkSettings)
+    shape = network_shape(encoding, objective.outputs)
     # Initialised in one compiled program: compiling it array by array takes longer than an epoch.
+    network = nnx.jit(network_maker(code, shape, seed=seed))()
+    if file is not None:
+        check_network(network, shape)
     return Trainer(
-        nnx.jit(maker)(),
-        settings,
+        network,
+        code.settings,
         training,
         objective,
         length=encoding.length,
@@ -196,13 +209,11 @@ def make_trainer(
 def load_network(checkpoint: Path) -> Forward:
     """Return the network of a checkpoint; raises `UserError` where it does not fit its description."""
     description = read_description(checkpoint)
-    assert isinstance(description.settings, NetworkSettings)
+    code = checkpoint_code(checkpoint, description)
     # The file has sorted keys.
     sizes = {field: description.sizes[field] for field in description.fields.categorical}
     encoding = Encoding(description.fields, sizes, description.length, description.roots)
-    maker = network_maker(
-        description.model, description.settings, encoding, outputs=description.outputs, seed=0
-    )
+    maker = network_maker(code, network_shape(encoding, description.outputs), seed=0)
     # Only shapes and types: the weights come from the checkpoint.
     network, weights, table = split_network(nnx.eval_shape(maker))
     mesh = DeviceMesh()
@@ -210,16 +221,12 @@ def load_network(checkpoint: Path) -> Forward:
     return partial(predict_logits, jax.jit(network.forward), weights, table, mesh)
 
 
-def network_maker(
-    model: str, settings: NetworkSettings, encoding: Encoding, *, outputs: int, seed: int
-) -> Callable[[], Any]:
+def network_shape(encoding: Encoding, outputs: int) -> NetworkShape:
+    """Return what a network must know of the data and of the target."""
+    sizes = encoding.sizes | dict.fromkeys(encoding.fields.numeric, 0)
+    return NetworkShape(sizes, encoding.roots, encoding.length, outputs)
+
+
+def network_maker(code: ModelCode, shape: NetworkShape, *, seed: int) -> Callable[[], Any]:
     """Return a function without arguments that creates the network with random weights."""
-    network = model_class(model)
-    return lambda: network(
-        settings,
-        sizes=encoding.sizes | dict.fromkeys(encoding.fields.numeric, 0),
-        roots=encoding.roots,
-        length=encoding.length,
-        outputs=outputs,
-        rngs=nnx.Rngs(jax.random.key(seed, impl=PRNG_IMPL)),
-    )
+    return lambda: code.model(code.settings, shape, rngs=nnx.Rngs(jax.random.key(seed, impl=PRNG_IMPL)))

@@ -15,6 +15,7 @@ from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
 from rabbithole.ingest.locate import is_remote, locate
 from rabbithole.io.atomic import sha256_of
+from rabbithole.models.settings import NetworkSettings
 
 
 def fingerprint(paths: list[Path], memory: Path) -> str:
@@ -114,7 +115,7 @@ class Project:
     @property
     def networks(self) -> list[str]:
         """Return the names of the models that are networks."""
-        return [name for name, model in self.settings.models.items() if model.kind == "network"]
+        return [name for name, model in self.settings.models.items() if isinstance(model, NetworkSettings)]
 
     @property
     def seeds(self) -> list[int]:

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
-from rabbithole.config.models import Network, Training, Trees
+from rabbithole.config.model_files import package_settings
+from rabbithole.config.models import Training
 from rabbithole.config.text import Alice
 from rabbithole.formats.base import raw_format
+from rabbithole.models.settings import ModelSettings, NetworkSettings
+from rabbithole.specs.base import JsonObject
 from rabbithole.specs.data import (
     EventsSpec,
     OracleSpec,
@@ -25,13 +28,11 @@ from rabbithole.specs.text import (
 )
 from rabbithole.specs.training import (
     AugmentationSpec,
+    EstimatorTraining,
     ExplainSpec,
-    NetworkSettings,
     NetworkTraining,
     ScoreSpec,
     TrainSpec,
-    TreesSettings,
-    TreesTraining,
 )
 from rabbithole.workflow.inputs import RuleInputs
 from rabbithole.workflow.project import Project, Wildcards
@@ -105,8 +106,8 @@ class StepSpecs:
             model=wildcards.model,
             settings=model_settings(model),
             training=network_training(training)
-            if model.kind == "network"
-            else TreesTraining(unseen_share=training.unseen_share),
+            if isinstance(model, NetworkSettings)
+            else EstimatorTraining(unseen_share=training.unseen_share),
             balance=dataset.balance,
             augmentation=AugmentationSpec(**dataset.augmentation.model_dump()),
             target=dataset.target,
@@ -130,7 +131,7 @@ class StepSpecs:
         """Return the spec of `leak_probe`: a GRU of the default size, whatever models are configured."""
         return LeakProbeSpec(
             model="gru",
-            settings=network_settings(Network()),
+            settings=model_settings(package_settings("gru")()),
             training=network_training(Training(epochs=PROBE_EPOCHS)),
             sessions=PROBE_SESSIONS,
             seed=self.project.settings.data_seed,
@@ -139,10 +140,9 @@ class StepSpecs:
     def ablation(self, wildcards: Wildcards) -> str:
         """Return the spec of `ablation`."""
         model = self.project.settings.models[wildcards.model]
-        assert model.kind == "network"
         return AblationSpec(
             model=wildcards.model,
-            settings=network_settings(model),
+            settings=model_settings(model),
             training=network_training(self.project.settings.training),
             seeds=tuple(self.project.seeds),
             steps=self.project.evaluated_steps(self.project.dataset(wildcards)),
@@ -205,16 +205,10 @@ class StepSpecs:
         ).to_json()
 
 
-def model_settings(model: Network | Trees) -> NetworkSettings | TreesSettings:
-    """Return a model's own settings as its step reads them."""
-    if model.kind == "network":
-        return network_settings(model)
-    return TreesSettings.model_validate(model.model_dump(exclude={"kind"}))
-
-
-def network_settings(model: Network) -> NetworkSettings:
-    """Return a network's own settings as its step reads them."""
-    return NetworkSettings.model_validate(model.model_dump(exclude={"kind"}))
+def model_settings(model: ModelSettings) -> JsonObject:
+    """Return a model's own settings as its step reads them; the file's content is in the code digest."""
+    settings: JsonObject = model.model_dump(mode="json", exclude={"file"})
+    return settings
 
 
 def network_training(training: Training) -> NetworkTraining:
