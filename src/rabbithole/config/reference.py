@@ -43,11 +43,13 @@ def sections(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, ty
         yield path, section
     for name, field in section.model_fields.items():
         below = f"{path}.{name}" if path else name
-        named = get_origin(field.annotation) is dict
+        named = dict in {get_origin(part) for part in (field.annotation, *get_args(field.annotation))}
         for inner in sections_in(field.annotation):
             place = f"{below}.NAME" if named else below
             kind = inner.model_fields.get("kind")
-            yield from sections(inner, f"{place} ({kind.default})" if kind else place)
+            # The only value of `kind` selects a section of a union.
+            tagged = kind is not None and len(get_args(kind.annotation)) == 1
+            yield from sections(inner, f"{place} ({kind.default})" if kind and tagged else place)
 
 
 def sections_in(annotation: Any) -> list[type[BaseModel]]:
@@ -68,7 +70,7 @@ def row(name: str, field: FieldInfo) -> str:
         default = "required"
     else:
         default = "see below" if isinstance(field.default, BaseModel) else f"`{json.dumps(field.default)}`"
-    words = "a section" if sections_in(field.annotation) else value_words(field)
+    words = value_words(field)
     cells = [f"`{name}`", words, default, field.description or ""]
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
@@ -86,9 +88,11 @@ def type_words(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):
-        return " or ".join(type_words(argument) for argument in arguments)
+        return " or ".join(dict.fromkeys(type_words(argument) for argument in arguments))
     if origin is list:
         return f"list of: {type_words(arguments[0])}"
+    if sections_in(annotation) and origin in (None, dict):
+        return "a section"
     if origin is dict:
         return "mapping"
     return {
