@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from rabbithole.artifacts.base import Artifact, Manifest, Record
+from pydantic import Field
 
-FieldKind = Literal["category", "number"]
-"""A further column of a log holds text (category) or float64 (number)."""
+from rabbithole.artifacts.base import Artifact, Manifest, Record
+from rabbithole.specs.table import FieldKind
 
 
 class Fields(Record):
@@ -28,9 +28,13 @@ class Fields(Record):
 
 
 class LineCounts(Record):
-    """Where the lines of the event files went; `lines` is the sum of the others."""
+    """Where the lines of the event files went; `lines` and `exploded` are the sum of the others.
+
+    exploded: events beyond the first of their line, where an array holds several events.
+    """
 
     lines: int
+    exploded: int = 0
     header: int
     blank: int
     rejected: int
@@ -39,11 +43,12 @@ class LineCounts(Record):
 
 
 class FileCounts(Record):
-    """The lines of one raw file. rows: lines that could be read."""
+    """The lines of one raw file, with events beyond the first of a line. rows: events that could be read."""
 
     file: str
     role: str
     lines: int
+    exploded: int = 0
     header: int
     blank: int
     rows: int
@@ -71,8 +76,11 @@ class EventsManifest(Manifest):
 
     first, last: ISO times of the first and last event; last_microseconds: the last one since 1970;
     share_*: fractions of the events; category_roots, category_history, cost_history: side tables in the
-    folder (root by category; category and cost of an item over time), None where the log has none;
-    fields: kind of each further column of the events that the models may see.
+    folder (root by category; category and cost of an item over time), None where the log has none.
+
+    holds: what the log's columns tell, of session, visitor, item, category and cost; fields: the further
+    columns of the events, sorted by name, with their kind: string for a category, float64 for a number;
+    visitors: None if the log names none. `session_id` is the visitor where sessions are by visitor.
     """
 
     kind = "events manifest"
@@ -84,6 +92,8 @@ class EventsManifest(Manifest):
     sessions: int
     visitors: int | None
     items: int
+    holds: list[Literal["session", "visitor", "item", "category", "cost"]] = Field(default=[])
+    fields: dict[str, FieldKind] = Field(default={})
     events: dict[str, int]
     first: str
     last: str
@@ -102,7 +112,6 @@ class EventsManifest(Manifest):
     category_roots: str | None
     category_history: str | None
     cost_history: str | None
-    fields: dict[str, FieldKind]
 
 
 class RejectedManifest(Manifest):

@@ -8,7 +8,9 @@ from zoneinfo import available_timezones
 from pydantic import Field, field_validator, model_validator
 
 from rabbithole.config.base import Fraction, Positive, Section
-from rabbithole.formats.base import format_names, raw_format
+from rabbithole.formats.base import format_names, log_format, raw_format
+from rabbithole.specs.data import TableLog
+from rabbithole.specs.table import Tables, all_field_kinds
 
 STANDARD_FIELDS = ("event", "item", "category", "hour", "weekday", "month", "week", "dwell", "cost")
 """The fields that any log may have, in the order of `windows.fields`."""
@@ -152,11 +154,17 @@ class Dataset(Section):
     format: str = Field(
         description=f"Raw format of the log, one of {', '.join(f'`{n}`' for n in format_names())}."
     )
-    source: str | dict[str, str | list[str]] = Field(
+    source: str | list[str] | dict[str, str | list[str]] = Field(
         "simulate",
-        description="`simulate`; or the folder (or address) that holds the files under their published "
-        "names; or a mapping from role to file, such as `{clicks: a.dat, buys: b.dat}`. Files may be plain, "
-        ".gz, .zip or .7z.",
+        description="`simulate`; or the folder, archive or address that holds the files (under their "
+        "published names); or a mapping from role to file, such as `{clicks: a.dat, buys: b.dat}`. With "
+        "`table` also a file, a list of files or a pattern such as `data/*.csv`. Files may be plain, gz, "
+        "bz2, xz, zst, zip or 7z, whatever their names.",
+    )
+    table: Tables | None = Field(
+        None,
+        description="With `format: table` or a preset: the tables of the log, each under a name of your "
+        "choice. What stands here merges over the preset. Elsewhere null.",
     )
     simulate: Simulation = Simulation()
     timezone: str = Field(
@@ -192,7 +200,10 @@ class Dataset(Section):
         """Fill in what the raw format fixes (sessions by visitor, say) where the user gives nothing."""
         if not isinstance(values, dict) or values.get("format") not in format_names():
             return values
-        defaults = raw_format(values["format"]).defaults
+        raw = raw_format(values["format"])
+        defaults = raw.defaults
+        if raw.tables is not None:
+            values = _with_tables(raw.tables, values)
         published = values.get("published")
         if isinstance(published, dict) and isinstance(published.get("sessions"), dict):
             sessions = merged(defaults.get("sessions", {}), published["sessions"])
@@ -218,9 +229,44 @@ class Dataset(Section):
         return name
 
     @model_validator(mode="after")
+    def tables_fit_the_format(self) -> "Dataset":
+        """Refuse tables where the format fixes the columns, and tables without what sessions are made of."""
+        if raw_format(self.format).tables is None:
+            if self.table is not None:
+                raise ValueError(f"table: the format {self.format} fixes the columns; use `format: table`")
+            return self
+        if not self.table:
+            raise ValueError(
+                "table: this key is missing: the tables of the log, each with its columns "
+                "(`rabbithole inspect FILE` writes the section)"
+            )
+        all_field_kinds(self.table.values())
+        for name, table in self.table.items():
+            if getattr(table, self.sessions.by) is None:
+                raise ValueError(
+                    f"table.{name}.{self.sessions.by}: this key is missing, and sessions.by is "
+                    f"{self.sessions.by!r}; give the column, or another sessions.by"
+                )
+            if table.time.zone not in available_timezones():
+                raise ValueError(f"table.{name}.time.zone: {table.time.zone!r} is not a time zone")
+        if isinstance(self.source, dict) and self.source.keys() != self.table.keys():
+            raise ValueError(
+                f"source: names {', '.join(self.source)}, where the tables are {', '.join(self.table)}"
+            )
+        return self
+
+    @property
+    def table_log(self) -> TableLog | None:
+        """Return what the step `events` reads of the tables, None for a format whose columns are fixed."""
+        if self.table is None:
+            return None
+        tables = {name: table.for_events() for name, table in self.table.items()}
+        return TableLog(key=self.sessions.by, tables=tables)
+
+    @model_validator(mode="after")
     def log_has_visitors_and_carts(self) -> "Dataset":
         """Refuse sessions by visitor, or cuts at a cart, where the log's format has none."""
-        raw = raw_format(self.format)
+        raw = log_format(self.format, self.table_log)
         if self.sessions.by == "visitor" and not raw.has_visitors:
             raise ValueError(f"sessions.by: a {self.format} log names no visitors, so it must be `session`")
         if self.sessions.until == "first_cart" and not raw.has_carts:
@@ -261,7 +307,7 @@ class Dataset(Section):
     @property
     def further_fields(self) -> tuple[str, ...]:
         """Return the names of the log's further fields."""
-        return ()
+        return tuple(all_field_kinds((self.table or {}).values()))
 
     @property
     def simulated(self) -> bool:
@@ -293,6 +339,24 @@ class Dataset(Section):
             and self.sessions.minimum_events == 1
             and self.drop_duplicates
         )
+
+
+def _with_tables(preset: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return a section with the preset's tables under its own; sessions are by visitor without a session.
+
+    A further field that is null is left out, so that a user can remove one of the preset.
+    """
+    tables = values.get("table")
+    if not isinstance(tables, dict | None):
+        return values
+    merged_tables = merged(preset, tables or {})
+    for name, table in merged_tables.items():
+        if isinstance(table, dict) and isinstance(table.get("fields"), dict):
+            kept = {key: field for key, field in table["fields"].items() if field is not None}
+            merged_tables[name] = {**table, "fields": kept}
+    sections = [table for table in merged_tables.values() if isinstance(table, dict)]
+    by = "session" if all(table.get("session") is not None for table in sections) else "visitor"
+    return merged({"sessions": {"by": by}}, {**values, "table": merged_tables})
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -156,9 +156,10 @@ def _section_at(location: tuple[int | str, ...], root: type[BaseModel]) -> type[
     """Return the section that a pydantic error location, seen from `root`, points at."""
     annotation: Any = root
     for part in location:
-        if type(None) in get_args(annotation):
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        if len(members) < len(get_args(annotation)) and len(members) == 1:
             # A section that may be null.
-            (annotation,) = _sections_in(annotation) or (annotation,)
+            (annotation,) = members
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             annotation = annotation.model_fields[str(part)].annotation
         else:

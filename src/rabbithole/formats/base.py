@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rabbithole.errors import UserError
 from rabbithole.registry import load_module
+from rabbithole.specs.table import TableSpec, all_field_kinds, ordered
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from rabbithole.formats.columns import RawColumns
     from rabbithole.formats.side_tables import SideTables
+    from rabbithole.specs.data import TableLog
+    from rabbithole.specs.table import FieldKind
+
+
+Holding = Literal["session", "visitor", "item", "category", "cost"]
 
 
 @dataclass(frozen=True)
 class FileRole:
-    """One kind of file of a raw log: comma-separated lines without quotes.
+    """One kind of file of a raw log: comma-separated lines without quotes, or a table.
 
     published: the file names under which the log is published; columns: the fields of a line; header:
     whether the first line names the columns; parse: turns text columns into typed ones; required: whether a
-    log must have such a file; events: whether each line is an event.
+    log must have such a file; events: whether each line is an event; table: how the file of a table is
+    written, whose columns the file itself tells, None for the formats whose columns are fixed.
 
     The parser of an event role returns `session_id`, `timestamp`, `event` and `item`, and may return
     `category`, `cost` and `rest` (a further raw field in which two lines may differ).
@@ -36,6 +43,7 @@ class FileRole:
     parse: Callable[[RawColumns], Mapping[str, pa.Array]]
     required: bool = False
     events: bool = False
+    table: TableSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,10 @@ class RawFormat:
     settings of a data set of this format, nested like its section of the config; simulator: the module of
     `rabbithole.simulator` that writes such logs, None if there is none; simulated_session: what a simulated
     session is; side_tables: builds side tables from the rows of the roles that are not events, by role.
+
+    tables: for a log of tables, the preset's section `table` (empty for the format `table`), None for a
+    format whose roles are fixed. The roles of a log of tables follow from its settings: see `log_format`.
+    fields: its further columns with their kind; holds: what its columns tell, as in the events manifest.
     """
 
     name: str
@@ -57,6 +69,9 @@ class RawFormat:
     simulator: str | None = None
     simulated_session: Literal["session", "visitor"] = "session"
     side_tables: Callable[[Mapping[str, pa.Table]], SideTables] | None = None
+    tables: Mapping[str, Any] | None = None
+    fields: Mapping[str, FieldKind] = field(default_factory=dict)
+    holds: tuple[Holding, ...] = ("session", "item", "category", "cost")
 
     @property
     def event_roles(self) -> tuple[str, ...]:
@@ -64,7 +79,7 @@ class RawFormat:
         return tuple(role.name for role in self.roles if role.events)
 
 
-SHARED = {"__init__", "base", "columns", "registry", "side_tables"}
+SHARED = {"__init__", "base", "columns", "mapping", "side_tables", "times"}
 """Modules of this folder that define no format."""
 
 
@@ -79,3 +94,34 @@ def raw_format(name: str) -> RawFormat:
         raise UserError(f"Unknown format {name!r}: use one of {', '.join(format_names())}.")
     format: RawFormat = load_module("format", name).FORMAT
     return format
+
+
+def log_format(name: str, table: TableLog | None) -> RawFormat:
+    """Return the format of a log. table: the tables of a log of tables, from which its roles follow."""
+    format = raw_format(name)
+    if table is None:
+        return format
+    tables = [table.tables[role] for role in ordered(table.tables)]
+    known: dict[Holding, bool] = {
+        "session": any(each.session is not None for each in tables),
+        "visitor": any(each.visitor is not None for each in tables),
+        "item": any(each.item is not None for each in tables),
+        "category": any(each.category is not None for each in tables),
+        "cost": any(each.cost is not None for each in tables),
+    }
+    return replace(
+        format,
+        has_visitors=known["visitor"],
+        has_carts=any(each.may_have_carts for each in tables),
+        fields=all_field_kinds(tables),
+        holds=tuple(name for name, holds in known.items() if holds),
+    )
+
+
+def table_format(
+    name: str, tables: Mapping[str, Any] | None = None, defaults: Mapping[str, Any] | None = None
+) -> RawFormat:
+    """Return a format whose logs are tables. tables: the preset's section `table`."""
+    return RawFormat(
+        name, roles=(), has_visitors=False, has_carts=False, defaults=defaults or {}, tables=tables or {}
+    )

@@ -15,14 +15,17 @@ PACKED = ("", ".gz", ".zip", ".7z")
 Files = Mapping[str, str | Path | Sequence[str | Path]]
 """File or files by role."""
 
-Source = str | Path | Files
-"""A folder, or files by role; each is a path or an address."""
+Source = str | Path | list[str] | Files
+"""A folder, archive, file or glob, several of them, or files by role; each is a path or an address."""
 
 
 def is_remote(source: Source) -> bool:
     """Return whether any file of a log is at an address (such as s3://...)."""
-    names = _paths_by_role(source).values() if isinstance(source, Mapping) else [[source]]
-    return any("://" in str(name) for role_names in names for name in role_names)
+    if isinstance(source, Mapping):
+        names = [name for paths in _paths_by_role(source).values() for name in paths]
+    else:
+        names = list(source) if isinstance(source, list) else [source]
+    return any("://" in str(name) for name in names)
 
 
 def locate(format: str, source: Source) -> dict[str, list[Path]]:
@@ -32,6 +35,9 @@ def locate(format: str, source: Source) -> dict[str, list[Path]]:
     or a mapping from role to path(s). Raises `UserError` that names what is missing.
     """
     raw = raw_format(format)
+    if isinstance(source, list):
+        roles = ", ".join(role.name for role in raw.roles)
+        raise UserError(f"A list of files tells no roles: give a mapping from role ({roles}) to file.")
     files = _existing(raw, source) if isinstance(source, Mapping) else _in_folder(raw, Path(source))
     place = "the mapping of files" if isinstance(source, Mapping) else f"folder {source}"
     for role in raw.roles:

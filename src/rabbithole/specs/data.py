@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from rabbithole.specs.base import Spec
+from rabbithole.specs.table import Tables
 
 PARTITION_BYTES = 64 * 2**20
 """Raw bytes per partition: small enough to sort in a worker's memory."""
@@ -28,8 +29,8 @@ class SparkOptions(Spec):
         return max(self.threads, -(-size // PARTITION_BYTES))
 
 
-Source = str | dict[str, str | list[str]]
-"""A folder or address that holds a log's files, or its files by role."""
+Source = str | list[str] | dict[str, str | list[str]]
+"""A folder, archive, glob or address that holds a log's files, several of them, or its files by role."""
 
 
 class SimulateSpec(Spec):
@@ -43,13 +44,24 @@ class SimulateSpec(Spec):
     seed: int
 
 
+class TableLog(Spec):
+    """How a log of tables is read. key: the column that events are grouped by, as `sessions.by` says."""
+
+    key: Literal["session", "visitor"]
+    tables: Tables
+
+
 class EventsSpec(Spec):
-    """Which raw log to read. max_rejected: the fraction of lines that may be unreadable."""
+    """Which raw log to read. max_rejected: the fraction of lines that may be unreadable.
+
+    table: None for the formats whose columns are fixed.
+    """
 
     format: str
     source: Source
     max_rejected: float
     drop_duplicates: bool
+    table: TableLog | None = None
 
 
 class SplitSpec(Spec):

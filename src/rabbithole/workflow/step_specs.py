@@ -18,6 +18,7 @@ from rabbithole.specs.data import (
 )
 from rabbithole.specs.evaluation import AblationSpec, EvaluateSpec, LeakProbeSpec
 from rabbithole.specs.report import FigureStyle, PageSpec
+from rabbithole.specs.table import minimum_counts
 from rabbithole.specs.text import (
     BookSpec,
     CharGruSettings,
@@ -65,6 +66,7 @@ class StepSpecs:
             source=raw if dataset.simulated else dataset.source,
             max_rejected=dataset.max_rejected,
             drop_duplicates=dataset.drop_duplicates,
+            table=dataset.table_log,
         ).to_json()
 
     def sessions(self, wildcards: Wildcards) -> str:
@@ -84,6 +86,7 @@ class StepSpecs:
         return WindowsSpec(
             length=dataset.windows.length,
             minimum_item_count=dataset.windows.minimum_item_count,
+            minimum_counts=minimum_counts((dataset.table or {}).values()),
             fields=None if dataset.windows.fields is None else tuple(dataset.windows.fields),
             timezone=dataset.timezone,
             keep_open=dataset.sessions.keep_open,
