@@ -21,6 +21,7 @@ include: "rules/events.smk"
 include: "rules/sessions.smk"
 include: "rules/models.smk"
 include: "rules/explain.smk"
+include: "rules/serving.smk"
 include: "rules/next_event.smk"
 include: "rules/alice.smk"
 include: "rules/report.smk"
@@ -31,6 +32,8 @@ rule all:
     default_target: True
     input:
         "<results>/report/index.html",
+        INPUTS.model_folders(),
+        INPUTS.predictions(),
 
 
 onsuccess:

@@ -10,6 +10,9 @@ from pydantic import Field, field_validator, model_validator
 from rabbithole.config.base import Fraction, Positive, Section
 from rabbithole.formats.base import format_names, raw_format
 
+SIMULATE = "simulate"
+"""The source of a simulated log."""
+
 FieldName = Literal["event", "item", "category", "hour", "weekday", "month", "week", "dwell", "cost"]
 
 
@@ -240,7 +243,7 @@ class Dataset(Section):
     @property
     def simulated(self) -> bool:
         """Return whether the log comes from the simulator."""
-        return self.source == "simulate"
+        return self.source == SIMULATE
 
     @property
     def published_figure(self) -> str | None:

@@ -9,7 +9,7 @@ from rabbithole.config.datasets import Dataset
 from rabbithole.config.models import Evaluation, Network, Training, Trees
 from rabbithole.config.text import Alice
 
-RESERVED_NAMES = ("alice", "benchmarks", "logs", "report")
+RESERVED_NAMES = ("alice", "benchmarks", "logs", "predict", "report")
 """Folders of results/ that are not data sets."""
 
 
@@ -41,6 +41,15 @@ class Spark(Section):
     memory_mb: int = Field(3000, ge=1000, description="Memory of each Spark step, in MB.")
 
 
+class Prediction(Section):
+    """A further log that a packaged model scores; `snakemake` writes its scores."""
+
+    model: str = Field(description="The data set whose packaged model scores the log.")
+    log: str | dict[str, str | list[str]] = Field(
+        description="The log, as in `datasets.*.source`, in the format of that data set."
+    )
+
+
 class Settings(Section):
     """All settings."""
 
@@ -61,6 +70,9 @@ class Settings(Section):
         description="Purchase models, each under the name of its file in src/rabbithole/models/. "
         "null: left out.",
     )
+    predict: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")], Prediction] = Field(
+        default={}, description="Further logs to score, each under a name of your choice."
+    )
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
     alice: Alice = Alice()
@@ -75,6 +87,10 @@ class Settings(Section):
                 raise ValueError(f"datasets.{name}: this name is a folder of results/ already; take another")
             if name in self.models:
                 raise ValueError(f"datasets.{name}: a model has the same name; take another")
+        for name, prediction in self.predict.items():
+            dataset = self.datasets.get(prediction.model)
+            if dataset is None or dataset.target != "buyer":
+                raise ValueError(f"predict.{name}.model: must be a data set whose target is `buyer`")
         for key, values in (
             ("training_seeds", self.training_seeds),
             ("evaluation.steps", self.evaluation.steps),

@@ -138,3 +138,20 @@ def _empty() -> Windows:
         np.empty((0, len(CATEGORICAL)), np.int32),
         np.empty((0, len(NUMERIC)), np.float32),
     )
+
+
+def windows_of(table: pa.Table) -> Windows:
+    """Return the windows of a table in memory, in its order; its columns are those of a windows file."""
+    lengths = pc.list_value_length(table["event"]).combine_chunks().to_numpy(zero_copy_only=False)
+
+    def flat(name: str) -> NDArray[Any]:
+        return pc.list_flatten(table[name]).combine_chunks().to_numpy(zero_copy_only=False)
+
+    return Windows(
+        table["session_id"].combine_chunks(),
+        table["buyer"].to_numpy().astype(np.int8),
+        table["events"].to_numpy().astype(np.int32),
+        _offsets(lengths),
+        np.stack([flat(name).astype(np.int32) for name in CATEGORICAL], axis=1),
+        np.stack([flat(name).astype(np.float32) for name in NUMERIC], axis=1),
+    )

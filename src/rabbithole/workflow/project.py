@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from rabbithole.artifacts.data import FileFingerprint, Fingerprints
-from rabbithole.config.datasets import Dataset
+from rabbithole.config.datasets import SIMULATE, Dataset
 from rabbithole.config.settings import Settings
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
 from rabbithole.ingest.locate import is_remote, locate
 from rabbithole.io.atomic import sha256_of
+from rabbithole.specs.data import Source
 
 
 def fingerprint(paths: list[Path], memory: Path) -> str:
@@ -63,6 +64,7 @@ class Wildcards(Protocol):
     seeds: str
     figure: str
     text_model: str
+    prediction: str
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Project:
-    """All that the rules need to know. results: the results folder; raw: the user's files by data set."""
+    """All that the rules need to know. results: the results folder; raw: the user's files by data set;
+    to_score: the files of further logs, by prediction."""
 
     settings: Settings
     results: str
     raw: Mapping[str, RawFiles]
+    to_score: Mapping[str, RawFiles]
     book: RawFiles
 
     @property
@@ -171,23 +175,32 @@ def load_project(config: Mapping[str, Any], results: str) -> Project:
     except UserError as error:
         stop(str(error))
     memory = Path(results, "fingerprints.json")
-    raw = {name: _raw_files(name, dataset, memory) for name, dataset in settings.datasets.items()}
-    return Project(settings, results, raw, _book(settings.alice.source, memory))
+    raw = {
+        name: _raw_files(f"datasets.{name}.source", dataset.format, dataset.source, memory)
+        for name, dataset in settings.datasets.items()
+    }
+    to_score = {
+        name: _raw_files(
+            f"predict.{name}.log", settings.datasets[prediction.model].format, prediction.log, memory
+        )
+        for name, prediction in settings.predict.items()
+    }
+    return Project(settings, results, raw, to_score, _book(settings.alice.source, memory))
 
 
-def _raw_files(name: str, dataset: Dataset, memory: Path) -> RawFiles:
-    """Find a data set's raw files. A log at an address is found by its job, and taken to stay unchanged."""
-    if dataset.simulated:
+def _raw_files(key: str, format: str, source: Source, memory: Path) -> RawFiles:
+    """Find a log's raw files. A log at an address is found by its job, and taken to stay unchanged."""
+    if source == SIMULATE:
         return RawFiles({}, "simulated")
-    if is_remote(dataset.source):
+    if is_remote(source):
         return RawFiles({}, "fetched")
     try:
-        files = locate(dataset.format, dataset.source)
+        files = locate(format, source)
         return RawFiles(files, fingerprint([path for role in files.values() for path in role], memory))
     except UserError as error:
-        stop(f"datasets.{name}.source: {error}")
+        stop(f"{key}: {error}")
     except OSError as error:
-        stop(f"datasets.{name}.source: {error.filename}: {error.strerror}")
+        stop(f"{key}: {error.filename}: {error.strerror}")
 
 
 def _book(source: str, memory: Path) -> RawFiles:

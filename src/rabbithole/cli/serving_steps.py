@@ -1,0 +1,120 @@
+"""Commands that put a trained model to work, and their steps."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rabbithole.cli.app import (
+    MODELS,
+    WORK,
+    Events,
+    Named,
+    OutputFile,
+    OutputFolder,
+    Sessions,
+    Spark,
+    Threads,
+    WindowsFolder,
+    app,
+    file_option,
+    json_option,
+    paths,
+    spec_option,
+    step,
+    use_threads,
+)
+from rabbithole.specs.data import SparkOptions
+from rabbithole.specs.serving import PackageModelSpec, PredictSpec
+
+
+@step.command(rich_help_panel=MODELS)
+def package_model(
+    spec: Annotated[PackageModelSpec, spec_option(PackageModelSpec)],
+    checkpoints: Annotated[Named, json_option(Named, "Checkpoints by run, as JSON.")],
+    scores: Annotated[Named, json_option(Named, "Scores by run, as JSON.")],
+    metrics: Annotated[Named, json_option(Named, "Metrics by run, as JSON.")],
+    events: Events,
+    sessions: Sessions,
+    windows: WindowsFolder,
+    output: OutputFolder,
+) -> None:
+    """Package the best model of a data set: one folder that scores new logs."""
+    from rabbithole.serving.package import package_model
+
+    package_model(
+        spec,
+        checkpoints=paths(checkpoints),
+        scores=paths(scores),
+        metrics=paths(metrics),
+        events=events,
+        sessions=sessions,
+        windows=windows,
+        output=output,
+    )
+
+
+@step.command("predict", rich_help_panel=MODELS)
+def predict_step(
+    spec: Annotated[PredictSpec, spec_option(PredictSpec)],
+    spark: Spark,
+    model: Annotated[Path, file_option("Model folder.")],
+    output: OutputFile,
+    threads: Threads = 1,
+) -> None:
+    """Score a raw log with a packaged model."""
+    use_threads(threads)
+    from rabbithole.serving.folder import load_folder
+    from rabbithole.serving.predict import predict
+
+    predict(load_folder(model), spec.source, spark=spark, output=output)
+
+
+@app.command(rich_help_panel=WORK)
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model folder, such as results/shop/model.")],
+    log: Annotated[list[str], typer.Argument(help="The log: its folder, its files, or ROLE=FILE.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="scores.parquet, scores.csv, or - (CSV).")],
+    top: Annotated[str | None, typer.Option(help="Audience: this share of the highest scores (5%).")] = None,
+    budget: Annotated[
+        float | None, typer.Option(help="Audience: the highest scores that this budget pays for.")
+    ] = None,
+    worth: Annotated[
+        float | None, typer.Option(help="Audience: all sessions worth a contact, at this worth of a sale.")
+    ] = None,
+    cost: Annotated[float | None, typer.Option(help="Cost of one contact (default: the model's).")] = None,
+    hold_out: Annotated[
+        float, typer.Option(min=0, max=0.9, help="Share of the audience to hold out, at random.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="Seed of the held-out draw.")] = 0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
+    memory_mb: Annotated[int, typer.Option(min=1000, help="Memory for Spark, in MB.")] = 4096,
+) -> None:
+    """Score the sessions of a raw log with a trained model; one row per session."""
+    cores = threads or len(os.sched_getaffinity(0))
+    use_threads(cores)
+    from rabbithole.serving.audience import parse_audience
+    from rabbithole.serving.folder import load_folder
+    from rabbithole.serving.predict import predict
+    from rabbithole.serving.report import print_summary
+    from rabbithole.serving.sources import log_source
+
+    folder = load_folder(model)
+    audience = parse_audience(
+        top=top,
+        budget=budget,
+        worth=worth,
+        cost=cost,
+        default_cost=folder.manifest.contact_cost,
+        hold_out=hold_out,
+        seed=seed,
+    )
+    summary = predict(
+        folder,
+        log_source(folder.manifest.events.format, log),
+        spark=SparkOptions(threads=cores, memory_mb=memory_mb),
+        output=None if output == "-" else Path(output),
+        audience=audience,
+    )
+    print_summary(summary, output)
