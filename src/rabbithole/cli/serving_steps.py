@@ -118,3 +118,17 @@ def predict(
         audience=audience,
     )
     print_summary(summary, output)
+
+
+@app.command(rich_help_panel=WORK)
+def stream(
+    model: Annotated[Path, typer.Argument(help="Model folder, such as results/shop/model.")],
+    max_sessions: Annotated[int, typer.Option(min=1, help="Sessions held in memory.")] = 1_000_000,
+) -> None:
+    """Read events as JSON lines from the standard input; answer each with the probability of a purchase."""
+    use_threads(1)
+    from rabbithole.serving.folder import load_folder
+    from rabbithole.serving.pipe import pipe
+    from rabbithole.serving.stream import SessionStream
+
+    pipe(SessionStream(load_folder(model), max_sessions=max_sessions))

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jax import Array
 from numpy.typing import NDArray
 
 from rabbithole.models.layers import ITEM
@@ -30,6 +31,7 @@ from rabbithole.training.loop import (
 from rabbithole.training.mesh import DeviceMesh
 from rabbithole.training.objective import Forward, Objective
 from rabbithole.training.train_step import (
+    Network,
     TrainState,
     init_train_state,
     make_optimisers,
@@ -196,6 +198,14 @@ def make_trainer(
 
 def load_network(checkpoint: Path) -> Forward:
     """Return the network of a checkpoint; raises `UserError` where it does not fit its description."""
+    network, weights, table = restored_network(checkpoint)
+    mesh = DeviceMesh()
+    weights, table = mesh.replicate((weights, table))
+    return partial(predict_logits, jax.jit(network.forward), weights, table, mesh)
+
+
+def restored_network(checkpoint: Path) -> tuple[Network, Any, Array]:
+    """Return a checkpoint's network, its weights and its item table; raises `UserError` as `load_network`."""
     description = read_description(checkpoint)
     assert isinstance(description.settings, NetworkSettings)
     encoding = Encoding(description.sizes, description.length, description.roots)
@@ -204,9 +214,8 @@ def load_network(checkpoint: Path) -> Forward:
     )
     # Only shapes and types: the weights come from the checkpoint.
     network, weights, table = split_network(nnx.eval_shape(maker))
-    mesh = DeviceMesh()
-    weights, table = mesh.replicate(load_weights(checkpoint, weights, table))
-    return partial(predict_logits, jax.jit(network.forward), weights, table, mesh)
+    weights, table = load_weights(checkpoint, weights, table)
+    return network, weights, table
 
 
 def network_maker(
