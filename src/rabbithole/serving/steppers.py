@@ -1,7 +1,7 @@
 """Advances sessions by one event each. Networks carry their state; trees read the kept window."""
 
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,11 +16,12 @@ from rabbithole.models.layers import ENDED, RUNNING
 from rabbithole.serving.folder import ModelFolder
 from rabbithole.serving.scoring import Scorer
 from rabbithole.training.checkpoints import read_description
+from rabbithole.training.train_step import Network
 from rabbithole.training.trainer import restored_network
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.fields import CATEGORICAL, NUMERIC, PADDING
 
-BATCHES = (1, 8, 64)
+BATCHES = (1, 16, 128)
 """Sessions that are advanced at once: each number is one compiled program, and a batch is padded to it."""
 
 Step = tuple[tuple[int, ...], tuple[float, ...]]
@@ -38,12 +39,30 @@ class Progress:
     events: int = 0
     states: deque[NDArray[np.float32]] = field(default_factory=deque)
 
+    def add(self, step: Step) -> "Advance":
+        """Add an event; return what a stepper needs to score the session after it."""
+        before = self.steps[-1] if self.steps else FIRST
+        long = self.events >= (self.steps.maxlen or 0)
+        self.steps.append(step)
+        self.events += 1
+        return Advance(self, before, step, tuple(self.steps) if long else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """One new event of a session. window: its last steps, where there are more events than a window holds."""
+
+    progress: Progress
+    before: Step
+    now: Step
+    window: tuple[Step, ...] | None
+
 
 class Stepper(Protocol):
     """A model that follows running sessions."""
 
-    def advance(self, sessions: Sequence[Progress]) -> NDArray[np.float64]:
-        """Return each session's calibrated log odds, float64 [n], after its last step, which is new."""
+    def advance(self, events: Sequence[Advance]) -> NDArray[np.float64]:
+        """Return the calibrated log odds after each event, float64 [n]; a session's events come in order."""
 
 
 def make_stepper(folder: ModelFolder) -> Stepper:
@@ -72,11 +91,14 @@ class WindowStepper:
 
     scorer: Scorer
 
-    def advance(self, sessions: Sequence[Progress]) -> NDArray[np.float64]:
+    def advance(self, events: Sequence[Advance]) -> NDArray[np.float64]:
         """Return calibrated log odds; see `Stepper`."""
-        windows = windows_of_steps([session.steps for session in sessions])
-        steps, place = np.unique(windows.lengths, return_inverse=True)
-        return self.scorer.logits(windows, steps.tolist())[place, np.arange(len(sessions))]
+        out = np.empty(len(events))
+        for rows in _rounds(events):
+            windows = windows_of_steps([events[row].window or events[row].progress.steps for row in rows])
+            steps, place = np.unique(windows.lengths, return_inverse=True)
+            out[rows] = self.scorer.logits(windows, steps.tolist())[place, np.arange(len(rows))]
+        return out
 
 
 class NetworkStepper:
@@ -87,7 +109,7 @@ class NetworkStepper:
 
     def __init__(
         self,
-        network: Any,
+        network: Network,
         weights: Any,
         table: Array,
         line: CalibrationLine,
@@ -97,51 +119,57 @@ class NetworkStepper:
         model = network.merge(weights, table)
         self.lags, self.width = model.step_lags, model.step_width
         self.line, self.column, self.window = line, column, window
-        self.arguments = (weights, table)
+        # The weights are constants of the program: passing them costs more than a step.
+        self.step = jax.jit(lambda *arrays: network.merge(weights, table).step(*arrays))
 
-        @jax.jit
-        def step(weights: Any, table: Array, codes: Array, numbers: Array, earlier: Array) -> Any:
-            return network.merge(weights, table).step(codes, numbers, earlier)
-
-        self.step = step
-        self.zero = np.zeros(self.width, np.float32)
-
-    def advance(self, sessions: Sequence[Progress]) -> NDArray[np.float64]:
+    def advance(self, events: Sequence[Advance]) -> NDArray[np.float64]:
         """Return calibrated log odds; see `Stepper`."""
-        out = np.empty(len(sessions))
-        long = [n for n, session in enumerate(sessions) if session.events > self.window.scorer.window]
+        out = np.empty(len(events))
+        long = [row for row, event in enumerate(events) if event.window is not None]
         if long:
-            out[long] = self.window.advance([sessions[n] for n in long])
-            for n in long:
-                sessions[n].states.clear()
-        short = [n for n, session in enumerate(sessions) if session.events <= self.window.scorer.window]
-        for start in range(0, len(short), BATCHES[-1]):
-            rows = short[start : start + BATCHES[-1]]
-            out[rows] = self._advance([sessions[n] for n in rows])
+            out[long] = self.window.advance([events[row] for row in long])
+        for rows in _rounds(events):
+            short = [row for row in rows if events[row].window is None]
+            for start in range(0, len(short), BATCHES[-1]):
+                batch = short[start : start + BATCHES[-1]]
+                out[batch] = self._advance([events[row] for row in batch])
         return out
 
-    def _advance(self, sessions: Sequence[Progress]) -> NDArray[np.float64]:
-        """Advance at most one batch, and keep each session's new state."""
-        size = next(size for size in BATCHES if size >= len(sessions))
+    def _advance(self, events: Sequence[Advance]) -> NDArray[np.float64]:
+        """Advance at most one batch of different sessions, and keep each session's new state."""
+        size = next(size for size in BATCHES if size >= len(events))
         codes = np.zeros((size, 2, len(CATEGORICAL)), np.int32)
         numbers = np.zeros((size, 2, len(NUMERIC)), np.float32)
         earlier = np.zeros((size, len(self.lags), self.width), np.float32)
-        pairs = [(s.steps[-2] if len(s.steps) > 1 else FIRST, s.steps[-1]) for s in sessions]
-        codes[: len(pairs)] = [(before[0], now[0]) for before, now in pairs]
-        numbers[: len(pairs)] = [(before[1], now[1]) for before, now in pairs]
-        for row, session in enumerate(sessions):
-            known = len(session.states)
+        codes[: len(events)] = [(event.before[0], event.now[0]) for event in events]
+        numbers[: len(events)] = [(event.before[1], event.now[1]) for event in events]
+        for row, event in enumerate(events):
+            states = event.progress.states
             for place, lag in enumerate(self.lags):
-                if lag > known:
+                if lag > len(states):
                     break
-                earlier[row, place] = session.states[-lag]
-        logits, states = jax.device_get(self.step(*self.arguments, codes, numbers, earlier))
-        for session, state in zip(sessions, states, strict=False):
-            if session.states.maxlen is None:
-                session.states = deque(maxlen=self.lags[-1])
-            session.states.append(state.copy())
-        values = logits[: len(sessions), self.column].astype(np.float64)
+                earlier[row, place] = states[-lag]
+        logits, after = (np.asarray(array) for array in self.step(codes, numbers, earlier))
+        for event, state in zip(events, after, strict=False):
+            if event.progress.states.maxlen is None:
+                event.progress.states = deque(maxlen=self.lags[-1])
+            # A copy: a view would keep the whole batch in memory.
+            event.progress.states.append(state.copy())
+        values = logits[: len(events), self.column].astype(np.float64)
         return np.asarray(self.line.slope * values + self.line.intercept)
+
+
+def _rounds(events: Sequence[Advance]) -> Iterator[list[int]]:
+    """Yield rows that hold each session at most once: first events, then second events, and so on."""
+    rounds: list[list[int]] = []
+    seen: Counter[int] = Counter()
+    for row, event in enumerate(events):
+        session = id(event.progress)
+        if seen[session] == len(rounds):
+            rounds.append([])
+        rounds[seen[session]].append(row)
+        seen[session] += 1
+    yield from rounds
 
 
 def windows_of_steps(sessions: Sequence[Sequence[Step]]) -> Windows:

@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from rabbithole.serving.folder import ModelFolder
 from rabbithole.serving.live_encoder import LiveEncoder, LiveEvent
-from rabbithole.serving.steppers import BATCHES, Progress, make_stepper
+from rabbithole.serving.steppers import BATCHES, Advance, Progress, make_stepper
 from rabbithole.sessions.cutting import CART, TRANSACTION
 
 MAX_SESSIONS = 1_000_000
@@ -47,7 +47,6 @@ class OpenSession:
     last: int
     progress: Progress
     state: str = "running"
-    score: float | None = None
     seen: set[LiveEvent] = field(default_factory=set)
 
 
@@ -77,33 +76,29 @@ class SessionStream:
 
     def process(self, lines: Iterable[bytes | str]) -> list[Answer]:
         """Return an answer for each line, a JSON object as in `LiveEvent`, in order."""
-        answers: list[Answer | None] = []
-        waiting: dict[str, tuple[int, OpenSession]] = {}
+        answers: list[Answer] = []
+        waiting: list[tuple[LiveScore, Advance]] = []
         for line in lines:
             self.counts["events"] += 1
-            answers.append(None)
             try:
                 event = LiveEvent.model_validate_json(line)
             except ValidationError as error:
-                answers[-1] = self._refuse("unreadable", _reason(error))
+                answers.append(self._refuse("unreadable", _reason(error)))
                 continue
             key = event.session_id
             if self.by_visitor and key is None:
                 key = event.visitor
             if key is None:
-                answers[-1] = self._refuse("unreadable", "the event names no session_id")
+                answers.append(self._refuse("unreadable", "the event names no session_id"))
                 continue
-            if key in waiting or len(waiting) == BATCHES[-1]:
-                self._score(waiting, answers)
-            answer = self._take(key, event)
-            if answer is None:
-                waiting[key] = (len(answers) - 1, self.sessions[key])
-            answers[-1] = answer
-        self._score(waiting, answers)
-        return [answer for answer in answers if answer is not None]
+            answers.append(self._take(key, event, waiting))
+        log_odds = self.stepper.advance([advance for _, advance in waiting])
+        for (answer, _), score in zip(waiting, expit(log_odds).tolist(), strict=True):
+            answer.probability = score
+        return answers
 
-    def _take(self, key: str, event: LiveEvent) -> Answer | None:
-        """Add an event to its session; return an answer if nothing is to be computed."""
+    def _take(self, key: str, event: LiveEvent, waiting: list[tuple[LiveScore, Advance]]) -> Answer:
+        """Add an event to its session and return its answer; one without its score yet is in `waiting`."""
         time = event.microseconds()
         session = self.sessions.get(key)
         if session is not None and self.gap is not None and time - session.last > self.gap:
@@ -125,33 +120,18 @@ class SessionStream:
         self._forget()
         if event.event == TRANSACTION:
             self._learn_price(event, time)
-            session.state, session.score = "bought", None
-            session.progress.steps.clear()
-            session.progress.states.clear()
-        if session.state != "running":
-            return self._answer(key, session)
-        step = self.encoder.encode(event, time, previous=previous, start=session.start)
-        session.progress.steps.append(step)
-        session.progress.events += 1
-        if self.until_cart and event.event == CART:
+            # Nothing more is predicted, so nothing is kept.
+            session.state, session.progress = "bought", Progress(deque(), session.progress.events)
+        running = session.state == "running"
+        if running and self.until_cart and event.event == CART:
             session.state = "cart"
-        return None
-
-    def _score(self, waiting: dict[str, tuple[int, OpenSession]], answers: list[Answer | None]) -> None:
-        """Advance the waiting sessions by their new event, and fill in their answers."""
-        if not waiting:
-            return
-        log_odds = self.stepper.advance([session.progress for _, session in waiting.values()])
-        for (key, (place, session)), score in zip(waiting.items(), expit(log_odds).tolist(), strict=True):
-            session.score = score
-            answers[place] = self._answer(key, session)
-        waiting.clear()
-
-    def _answer(self, key: str, session: OpenSession) -> LiveScore:
         self.counts[session.state] += 1
-        return LiveScore(
-            session=key, events=session.progress.events, probability=session.score, state=session.state
-        )
+        answer = LiveScore(session=key, events=session.progress.events, probability=None, state=session.state)
+        if running:
+            step = self.encoder.encode(event, time, previous=previous, start=session.start)
+            waiting.append((answer, session.progress.add(step)))
+            answer.events = session.progress.events
+        return answer
 
     def _refuse(self, kind: str, reason: str) -> Refusal:
         self.counts[kind] += 1
@@ -174,12 +154,10 @@ class SessionStream:
     def _blank_progress(self) -> Progress:
         return Progress(deque(maxlen=self.window))
 
-    def _blank(self) -> Progress:
-        progress = self._blank_progress()
-        event = LiveEvent(timestamp="2000-01-01T00:00:00Z")  # type: ignore[arg-type]
-        progress.steps.append(self.encoder.encode(event, event.microseconds(), previous=None, start=0))
-        progress.events = 1
-        return progress
+    def _blank(self) -> Advance:
+        event = LiveEvent(timestamp="2000-01-01T00:00:00Z")
+        step = self.encoder.encode(event, event.microseconds(), previous=None, start=0)
+        return self._blank_progress().add(step)
 
 
 def _reason(error: ValidationError) -> str:
