@@ -25,6 +25,7 @@ from rabbithole.cli.app import (
     step,
     use_threads,
 )
+from rabbithole.errors import UserError
 from rabbithole.specs.data import SparkOptions
 from rabbithole.specs.serving import PackageModelSpec, PredictSpec
 
@@ -132,3 +133,26 @@ def stream(
     from rabbithole.serving.stream import SessionStream
 
     pipe(SessionStream(load_folder(model), max_sessions=max_sessions))
+
+
+@app.command(rich_help_panel=WORK)
+def serve(
+    models: Annotated[list[str], typer.Argument(help="Model folders, as PATH or NAME=PATH.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    max_body: Annotated[int, typer.Option(min=1000, help="Bytes of a request.")] = 1_000_000,
+    max_rate: Annotated[float | None, typer.Option(min=1, help="Requests per second.")] = None,
+    max_sessions: Annotated[int, typer.Option(min=1, help="Sessions held per model.")] = 1_000_000,
+) -> None:
+    """Serve models over HTTP: events of running sessions, whole sessions, metrics; /docs explains it."""
+    use_threads(1)
+    try:
+        from rabbithole.serving.server import Limits, serve
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"`rabbithole serve` needs {error.name}: install the extra, `pip install 'rabbithole[serve]'`."
+        ) from error
+    from rabbithole.serving.sources import named_models
+
+    limits = Limits(body_bytes=max_body, requests_per_second=max_rate, sessions=max_sessions)
+    serve(named_models(models), limits, host=host, port=port)

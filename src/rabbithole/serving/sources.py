@@ -4,6 +4,7 @@ from pathlib import Path
 
 from rabbithole.errors import UserError
 from rabbithole.formats.base import raw_format
+from rabbithole.serving.folder import load_folder
 from rabbithole.specs.data import Source
 
 
@@ -34,3 +35,20 @@ def log_source(format: str, arguments: list[str]) -> Source:
 
 def _alike(path: str, published: str) -> bool:
     return Path(path).name.lower().startswith(Path(published).stem.lower())
+
+
+def named_models(arguments: list[str]) -> dict[str, Path]:
+    """Return model folders by name, from PATH or NAME=PATH; PATH alone is named after its data set.
+
+    Raises `UserError` when two have the same name.
+    """
+    models: dict[str, Path] = {}
+    for argument in arguments:
+        name, equals, path = argument.rpartition("=")
+        folder = Path(path)
+        if not equals:
+            name = load_folder(folder).manifest.dataset
+        if name in models:
+            raise UserError(f"Two models are called {name!r}: give each a name, as NAME=PATH.")
+        models[name] = folder
+    return models

@@ -65,10 +65,10 @@ class Stepper(Protocol):
         """Return the calibrated log odds after each event, float64 [n]; a session's events come in order."""
 
 
-def make_stepper(folder: ModelFolder) -> Stepper:
+def make_stepper(folder: ModelFolder, scorer: Scorer) -> Stepper:
     """Return the stepper of a model folder: with carried state where the model can, else by its window."""
     description = read_description(folder.checkpoint)
-    window = WindowStepper(Scorer.load(folder))
+    window = WindowStepper(scorer)
     if description.batch_size is None:
         return window
     network, weights, table = restored_network(folder.checkpoint)

@@ -4,12 +4,14 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from pydantic import BaseModel, ValidationError
 from scipy.special import expit
 
 from rabbithole.serving.folder import ModelFolder
 from rabbithole.serving.live_encoder import LiveEncoder, LiveEvent
-from rabbithole.serving.steppers import BATCHES, Advance, Progress, make_stepper
+from rabbithole.serving.scoring import Scorer
+from rabbithole.serving.steppers import BATCHES, Advance, Progress, Step, make_stepper, windows_of_steps
 from rabbithole.sessions.cutting import CART, TRANSACTION
 
 MAX_SESSIONS = 1_000_000
@@ -59,6 +61,7 @@ class SessionStream:
 
     def __init__(self, folder: ModelFolder, *, max_sessions: int = MAX_SESSIONS) -> None:
         manifest = folder.manifest
+        self.manifest = manifest
         self.by_visitor = manifest.sessions.by == "visitor"
         gap = manifest.sessions.gap_minutes
         self.gap = None if gap is None else gap * 60e6
@@ -66,7 +69,8 @@ class SessionStream:
         self.until_cart = manifest.sessions.until == "first_cart"
         self.window = manifest.window
         self.max_sessions = max_sessions
-        self.encoder, self.stepper = LiveEncoder(folder), make_stepper(folder)
+        self.encoder, self.scorer = LiveEncoder(folder), Scorer.load(folder)
+        self.stepper = make_stepper(folder, self.scorer)
         self.sessions: OrderedDict[str, OpenSession] = OrderedDict()
         self.now = 0
         self.counts: Counter[str] = Counter()
@@ -85,9 +89,7 @@ class SessionStream:
             except ValidationError as error:
                 answers.append(self._refuse("unreadable", _reason(error)))
                 continue
-            key = event.session_id
-            if self.by_visitor and key is None:
-                key = event.visitor
+            key = self.key_of(event)
             if key is None:
                 answers.append(self._refuse("unreadable", "the event names no session_id"))
                 continue
@@ -96,6 +98,53 @@ class SessionStream:
         for (answer, _), score in zip(waiting, expit(log_odds).tolist(), strict=True):
             answer.probability = score
         return answers
+
+    def key_of(self, event: LiveEvent) -> str | None:
+        """Return the session (or visitor) that an event belongs to, None if it names none."""
+        return event.visitor if self.by_visitor and event.session_id is None else event.session_id
+
+    def key_of_line(self, line: bytes | str) -> str | None:
+        """Return the session of an event as JSON, None if it is unreadable."""
+        try:
+            return self.key_of(LiveEvent.model_validate_json(line))
+        except ValidationError:
+            return None
+
+    def advance_clock(self, now: int) -> None:
+        """Let sessions end that are idle at a time, in microseconds since 1970."""
+        self.now = max(self.now, now)
+        self._forget()
+
+    def score_whole(
+        self, sessions: Sequence[tuple[Sequence[LiveEvent], bool]]
+    ) -> list[tuple[int, float | None, str]]:
+        """Return events seen, probability and state of whole sessions; nothing of them is kept.
+
+        Each session comes with whether it has ended. Its events are taken in the order of their times, up to
+        the first purchase. Without an event before it there is no probability.
+        """
+        steps: list[list[Step]] = []
+        for events, _ in sessions:
+            ordered = sorted(events, key=LiveEvent.microseconds)
+            times = [event.microseconds() for event in ordered]
+            bought = next((t for t, e in zip(times, ordered, strict=True) if e.event == TRANSACTION), None)
+            seen = [pair for pair in zip(times, ordered, strict=True) if bought is None or pair[0] < bought]
+            before = [None, *times]
+            steps.append(
+                [
+                    self.encoder.encode(event, time, previous=before[place], start=times[0])
+                    for place, (time, event) in enumerate(seen)
+                ]
+            )
+        scored = [row for row, taken in enumerate(steps) if taken]
+        out: list[tuple[int, float | None, str]] = [(0, None, "bought")] * len(sessions)
+        if scored:
+            windows = windows_of_steps([steps[row][-self.window :] for row in scored])
+            ended = np.array([sessions[row][1] for row in scored])
+            chances = self.scorer.probabilities(windows, ~ended).tolist()
+            for row, chance in zip(scored, chances, strict=True):
+                out[row] = (len(steps[row]), chance, "ended" if sessions[row][1] else "running")
+        return out
 
     def _take(self, key: str, event: LiveEvent, waiting: list[tuple[LiveScore, Advance]]) -> Answer:
         """Add an event to its session and return its answer; one without its score yet is in `waiting`."""
