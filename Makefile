@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 CORES ?= all
 
-.PHONY: run help environment java test test-fast torture bench-etl bench-train check format lock schema reference \
+.PHONY: run help environment java test test-fast torture bench-etl bench-train check format lock schema reference docs \
   slurm slurm-plugin clean
 
 run: environment  ## Install the environment and run the whole workflow.
@@ -55,13 +55,14 @@ bench-train: .venv/benchmarks-train  ## Time the training beside PyTorch and Ker
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $@ -r $<
 	touch $@
 
-check: environment  ## Check format, lint, types, import contracts and rules.
+check: environment  ## Check format, lint, types, import contracts, rules and docs.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
 	PATH=$(BIN):"$$PATH" $(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint
+	$(MAKE) --no-print-directory docs
 
 format: environment  ## Format the code and fix what lint can fix.
 	$(BIN)/ruff check --fix .
@@ -71,8 +72,13 @@ format: environment  ## Format the code and fix what lint can fix.
 schema: environment  ## Write the JSON schema of config.yaml, for editors.
 	$(BIN)/rabbithole schema > workflow/schemas/config.schema.json
 
-reference: environment  ## Write the reference of config.yaml.
+reference: environment  ## Write the generated pages of the docs, and the README's badges.
 	$(BIN)/rabbithole config-reference > docs/reference/config.md
+	$(BIN)/python docs/reference_pages.py
+
+# Every warning is an error: a broken link or anchor, or a page that no table of contents lists.
+docs: environment  ## Build the docs site: site/index.html.
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs site
 
 # The plugin makes every snakemake command seconds slower, so it is not part of the environment.
 slurm: environment  ## Install Snakemake's Slurm plugin, for `snakemake --workflow-profile slurm`.

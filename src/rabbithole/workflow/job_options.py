@@ -24,6 +24,8 @@ def shell_prefix(source: Path, *, conda: bool) -> str:
     Jobs run the package in `source`, with the Python that runs Snakemake unless conda brings one.
     """
     commands = ["set -euo pipefail", f"export PYTHONPATH={shlex.quote(str(source))}"]
+    # `python -m` would look for modules in the working folder first, where the user may have a calendar.py.
+    commands.append("export PYTHONSAFEPATH=1")
     commands.append(f"export {PARENT}={shlex.quote(parent_id())}")
     if not conda:
         commands.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
