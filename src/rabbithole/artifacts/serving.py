@@ -2,6 +2,7 @@
 
 from rabbithole.artifacts.base import Artifact, Record
 from rabbithole.artifacts.evaluation import AucInterval, Interval, LiftRow
+from rabbithole.artifacts.training import Calibration
 from rabbithole.specs.data import EventsSpec, SessionsSpec
 
 
@@ -105,3 +106,94 @@ class PredictionSummary(Artifact):
     not_scored: dict[str, int]
     shares: dict[str, FieldShares]
     warnings: list[str]
+
+
+class ExportDescription(Artifact):
+    """export.json: how to use an exported network.
+
+    categorical, numeric: fields in the order of codes and numbers; length: steps of a window;
+    ended_column, running_column: of the logits; calibration: calibrated log odds are slope * logit + intercept.
+    """
+
+    kind = "exported model"
+    rule = "package_model"
+
+    model: str
+    digest: str
+    categorical: list[str]
+    numeric: list[str]
+    length: int
+    ended_column: int
+    running_column: int
+    calibration: Calibration
+
+
+class FieldReference(Record):
+    """How the values of a field were distributed in train: shares of its bins.
+
+    bins: codes of a categorical field (the last bin holds all others), or inner edges of a numeric one, whose
+    last bin holds missing values.
+    """
+
+    numeric: bool
+    bins: list[float]
+    shares: list[float]
+
+
+class Reference(Artifact):
+    """reference.json of a model folder: distributions in train, and of the scores of ended test sessions."""
+
+    kind = "reference distributions"
+    rule = "package_model"
+
+    fields: dict[str, FieldReference]
+    score: FieldReference
+    unseen_items: float
+
+
+class Drift(Record):
+    """The population stability index of a field, or of the score, between train and now."""
+
+    name: str
+    index: float
+
+
+class PeriodMetrics(Record):
+    """How well scores did on the sessions that began on one day (or all of them: `all`).
+
+    expected: mean score; lift: in the top 5 %; reason: why there is no AUC.
+    """
+
+    day: str
+    sessions: int
+    buyers: int
+    share: float
+    expected: float
+    auc: AucInterval | None
+    reason: str | None
+    log_loss: float
+    brier: float
+    slope: Interval | None
+    lift: float | None
+    unseen_items: float
+
+
+class MonitorReport(Artifact):
+    """monitor.json: a model in use, once the outcome is known. verdict: fine, recalibrate, retrain or unclear;
+
+    reasons: sentences; unmatched: scored sessions that the later log does not hold.
+    """
+
+    kind = "monitor report"
+    rule = "monitor"
+
+    dataset: str
+    model: str
+    digest: str
+    promised: TestMetrics
+    verdict: str
+    reasons: list[str]
+    total: PeriodMetrics
+    days: list[PeriodMetrics]
+    drift: list[Drift]
+    unmatched: int

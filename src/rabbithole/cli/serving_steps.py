@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -93,7 +93,7 @@ def predict(
     memory_mb: Annotated[int, typer.Option(min=1000, help="Memory for Spark, in MB.")] = 4096,
 ) -> None:
     """Score the sessions of a raw log with a trained model; one row per session."""
-    cores = threads or len(os.sched_getaffinity(0))
+    cores = _cores(threads)
     use_threads(cores)
     from rabbithole.serving.audience import parse_audience
     from rabbithole.serving.folder import load_folder
@@ -156,3 +156,97 @@ def serve(
 
     limits = Limits(body_bytes=max_body, requests_per_second=max_rate, sessions=max_sessions)
     serve(named_models(models), limits, host=host, port=port)
+
+
+@app.command(rich_help_panel=WORK)
+def export(
+    model: Annotated[Path, typer.Argument(help="Model folder, such as results/shop/model.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
+    format: Annotated[Literal["onnx", "stablehlo"], typer.Option(help="What to write.")] = "onnx",
+) -> None:
+    """Write a network for other programs, with its encoder as JSON."""
+    use_threads(1)
+    from rabbithole.serving.export import export
+    from rabbithole.serving.folder import load_folder
+
+    export(load_folder(model), format, output)
+    print(f"Wrote {output}.")
+
+
+@app.command(rich_help_panel=WORK)
+def monitor(
+    model: Annotated[Path, typer.Argument(help="Model folder, such as results/shop/model.")],
+    log: Annotated[list[str], typer.Option(help="The later log, with its purchases; as for predict.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Page to write, such as page.html.")],
+    scores: Annotated[
+        list[Path] | None, typer.Option(help="Earlier scores; none: the log is scored now.")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
+    memory_mb: Annotated[int, typer.Option(min=1000, help="Memory for Spark, in MB.")] = 4096,
+) -> None:
+    """Compare a model's scores with what the sessions led to, and say: fine, recalibrate or retrain."""
+    cores = _cores(threads)
+    use_threads(cores)
+    from rabbithole.serving.folder import load_folder
+    from rabbithole.serving.monitor import monitor
+    from rabbithole.serving.monitor_page import HEADLINES, write_page
+    from rabbithole.serving.sources import log_source
+
+    folder = load_folder(model)
+    source = log_source(folder.manifest.events.format, log)
+    spark = SparkOptions(threads=cores, memory_mb=memory_mb)
+    report = monitor(folder, source, scores=scores or [], spark=spark)
+    write_page(report, output)
+    print("\n".join([HEADLINES[report.verdict], *report.reasons, f"The page: {output}"]))
+
+
+@app.command(rich_help_panel=WORK)
+def recalibrate(
+    model: Annotated[Path, typer.Argument(help="Model folder, such as results/shop/model.")],
+    scores: Annotated[Path, typer.Argument(help="Its scores of a later log with purchases (Parquet).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Model folder to write.")],
+) -> None:
+    """Fit a model's calibration on later outcomes; the ranking of sessions stays."""
+    from rabbithole.serving.folder import load_folder
+    from rabbithole.serving.recalibrate import recalibrate
+
+    slope, intercept = recalibrate(load_folder(model), scores, output)
+    print(f"Log odds are now {slope:.3f} times the former ones, plus {intercept:.3f}. Wrote {output}.")
+
+
+@app.command(rich_help_panel=WORK)
+def promote(
+    candidate: Annotated[Path, typer.Argument(help="New model folder.")],
+    present: Annotated[Path, typer.Argument(help="Model folder in use, which it may replace.")],
+    log: Annotated[list[str], typer.Option(help="The newest log, with its purchases; as for predict.")],
+    threads: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
+    memory_mb: Annotated[int, typer.Option(min=1000, help="Memory for Spark, in MB.")] = 4096,
+) -> None:
+    """Put a new model in the place of the one in use, unless a paired test says that it is worse."""
+    import tempfile
+
+    cores = _cores(threads)
+    use_threads(cores)
+    from rabbithole.serving.folder import load_folder
+    from rabbithole.serving.predict import predict
+    from rabbithole.serving.recalibrate import promote
+    from rabbithole.serving.sources import log_source
+
+    with tempfile.TemporaryDirectory(prefix="rabbithole-promote-") as name:
+        files = {}
+        for role, path in (("candidate", candidate), ("present", present)):
+            folder, files[role] = load_folder(path), Path(name) / f"{role}.parquet"
+            source = log_source(folder.manifest.events.format, log)
+            predict(
+                folder, source, spark=SparkOptions(threads=cores, memory_mb=memory_mb), output=files[role]
+            )
+        test = promote(candidate, present, files)
+    print(
+        f"The AUC differs by {test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f}, p {test.p:.2g}). "
+        f"{present} is now the new model."
+    )
+
+
+def _cores(threads: int | None) -> int:
+    """Return the cores to use: all that this process may use, unless the user says otherwise."""
+    return threads or len(os.sched_getaffinity(0))

@@ -18,6 +18,7 @@ MANIFEST = "manifest.json"
 CARD = "CARD.md"
 CHECKPOINT = "checkpoint"
 SIDE_TABLES = {"category": "category_history.parquet", "cost": "cost_history.parquet"}
+REFERENCE = "reference.json"
 TEST_SCORES = "test_scores.parquet"
 PRICES = "prices.parquet"
 """In the checkpoint, where costs come from earlier purchases."""

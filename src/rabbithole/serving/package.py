@@ -19,9 +19,11 @@ from rabbithole.errors import UserError
 from rabbithole.evaluation.campaign import best_threshold
 from rabbithole.evaluation.scores import Scores, read_scores
 from rabbithole.io.atomic import atomic_write, sha256_of
-from rabbithole.serving.folder import CARD, CHECKPOINT, MANIFEST, SIDE_TABLES, TEST_SCORES
+from rabbithole.serving.drift import reference
+from rabbithole.serving.folder import CARD, CHECKPOINT, MANIFEST, REFERENCE, SIDE_TABLES, TEST_SCORES
 from rabbithole.specs.evaluation import EvaluateSpec
 from rabbithole.specs.serving import PackageModelSpec
+from rabbithole.training.data import read_encoding, read_parts
 
 LIBRARIES = ("rabbithole", "jax", "flax", "numpy", "pyarrow", "scikit-learn", "skops", "orbax-checkpoint")
 """Libraries whose versions a model folder names."""
@@ -55,7 +57,11 @@ def package_model(
         folder.mkdir()
         shutil.copytree(checkpoints[run], folder / CHECKPOINT)
         _copy_side_tables(log, events, folder)
-        _write_test_scores(read_scores(scores[run], "test"), folder / TEST_SCORES)
+        test = read_scores(scores[run], "test")
+        _write_test_scores(test, folder / TEST_SCORES)
+        encoding = read_encoding(windows)
+        train = read_parts(windows, "train", encoding)
+        reference(train, encoding.fields, test.after(0).score).write(folder / REFERENCE)
         files = {str(path.relative_to(folder)): sha256_of(path) for path in sorted(_files(folder))}
         manifest = ModelManifest(
             dataset=spec.dataset,

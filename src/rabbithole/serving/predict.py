@@ -1,8 +1,8 @@
 """Scores a raw log with a packaged model: Spark reads and encodes it, the model scores it part by part."""
 
-import logging
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +27,6 @@ from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
 from rabbithole.specs.data import Source, SparkOptions
 from rabbithole.windows.arrays import read_windows
 from rabbithole.windows.fields import MISSING, UNSEEN
-
-LOGGER = logging.getLogger("rabbithole")
 
 PREDICTION_SCHEMA = pa.schema(
     [
@@ -69,42 +67,51 @@ def predict(
     source: as in `EventsSpec`. The log is read as the model's own was. Sessions are scored on their events
     before the first purchase, as in test. Raises `UserError` when the log cannot be read as the model needs.
     """
-    manifest = folder.manifest
-    with (
-        tempfile.TemporaryDirectory(prefix="rabbithole-predict-") as name,
-        spark_session(spark, "predict") as session,
-    ):
+    with tempfile.TemporaryDirectory(prefix="rabbithole-predict-") as name:
         scratch = Path(name)
-        spec = manifest.events.model_copy(update={"source": source})
-        events = scratch / "events"
+        encoded = encode_log(folder, source, scratch, spark=spark)
+        scored = scratch / "scored.parquet"
+        with pq.ParquetWriter(scored, PREDICTION_SCHEMA, compression="zstd") as writer:
+            for rows in score_parts(folder, encoded.parts):
+                writer.write_table(rows)
+        summary = _summary(folder.manifest, encoded.log, encoded.counts)
+        _write(scored, output, summary, audience)
+    return summary
+
+
+@dataclass(frozen=True)
+class EncodedLog:
+    """A raw log as sessions that a model scores. parts: Parquet files; log: the manifest of its events."""
+
+    parts: list[Path]
+    log: EventsManifest
+    counts: PredictionCounts
+
+
+def encode_log(folder: ModelFolder, source: Source, scratch: Path, *, spark: SparkOptions) -> EncodedLog:
+    """Read a raw log as the model's own was read, and encode its sessions, in Spark.
+
+    scratch: an existing folder for events and encoded sessions, which driver and workers share.
+    """
+    manifest, events = folder.manifest, scratch / "events"
+    spec = manifest.events.model_copy(update={"source": source})
+    with spark_session(spark, "predict") as session:
         build_events(
             spec, output=events, rejected=scratch / "rejected", spark=spark, known=folder.side_tables()
         )
         log = EventsManifest.of(events)
-        parts = part_files(events)
-        plan = prediction_plan(
-            manifest.sessions,
-            open_from=log.last_microseconds - round(manifest.horizon_minutes * 60e6),
-            prices=None,
-        )
-        prices = folder.prices()
+        parts, prices = part_files(events), folder.prices()
+        open_from = log.last_microseconds - round(manifest.horizon_minutes * 60e6)
+        plan = prediction_plan(manifest.sessions, open_from=open_from, prices=None)
         if prices is not None:
             rows = map_indexed(session, len(parts), FirstPass(parts, plan.spec), FIRST_PASS_SCHEMA)
             paid = rows.filter(rows["item"].is_valid()).select(["item", "time", "order", "value"])
-            plan = prediction_plan(
-                manifest.sessions, open_from=plan.open_from, prices=prices.updated(AsOfTable.build(paid))
-            )
+            plan = replace(plan, prices=prices.updated(AsOfTable.build(paid)))
         encoded = scratch / "encoded"
         encoded.mkdir()
         task = PredictionTask(parts, encoded, plan, folder.encoder)
         counts = PredictionCounts.total_of_reports(map_indexed(session, len(parts), task, REPORT_SCHEMA))
-        scored = scratch / "scored.parquet"
-        with pq.ParquetWriter(scored, PREDICTION_SCHEMA, compression="zstd") as writer:
-            for rows in score_parts(folder, part_files(encoded)):
-                writer.write_table(rows)
-        summary = _summary(manifest, log, counts)
-        _write(scored, output, summary, audience)
-    return summary
+    return EncodedLog(part_files(encoded), log, counts)
 
 
 def score_parts(folder: ModelFolder, parts: list[Path]) -> Iterator[pa.Table]:
