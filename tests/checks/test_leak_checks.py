@@ -181,14 +181,14 @@ def a_short_session(folder: Path) -> None:
 
 def a_cost_that_is_left_out(folder: Path) -> None:
     def change(table: pa.Table) -> pa.Table:
-        costs = [[None] * (len(values) - 1) + [0.5] for values in table["cost"].to_pylist()]
-        return replaced(table, "cost", pa.array(costs, table.schema.field("cost").type))
+        costs = [[None] * (len(values) - 1) + [0.5] for values in table["item"].to_pylist()]
+        return table.append_column("cost", pa.array(costs, pa.list_(pa.float32())))
 
     edit(folder / "windows/valid", change)
 
 
 def an_hour_that_is_left_out(folder: Path) -> None:
-    edit(folder / "windows/train", lambda table: lengthened(table, "hour", FIRST_VALUE))
+    edit(folder / "windows/train", lambda table: table.append_column("hour", table["event"]))
 
 
 def open_flags_that_reveal_buyers(folder: Path) -> None:

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from factories import SIZES, network_settings
+from factories import NETWORK_SIZES, SIZES, network_settings
 from flax import nnx
 
 from rabbithole.models.dilated_conv import TAPS, GatedBlock, dilations_for
@@ -18,7 +18,7 @@ SETTINGS = network_settings(embedding_width=6, dropout=0.3)
 
 
 def network(name: str, length: int = LENGTH, outputs: int = 3, roots=()):
-    shape = {"sizes": SIZES, "length": length, "roots": roots, "outputs": outputs}
+    shape = {"sizes": NETWORK_SIZES, "length": length, "roots": roots, "outputs": outputs}
     return model_class(name)(SETTINGS, **shape, rngs=nnx.Rngs(0))
 
 

@@ -112,7 +112,8 @@ class ExportDescription(Artifact):
     """export.json: how to use an exported network.
 
     categorical, numeric: fields in the order of codes and numbers; length: steps of a window;
-    ended_column, running_column: of the logits; calibration: calibrated log odds are slope * logit + intercept.
+    ended_column, running_column: of the logits; calibration: calibrated log odds are slope * logit +
+    intercept.
     """
 
     kind = "exported model"
@@ -179,9 +180,9 @@ class PeriodMetrics(Record):
 
 
 class MonitorReport(Artifact):
-    """monitor.json: a model in use, once the outcome is known. verdict: fine, recalibrate, retrain or unclear;
+    """A model in use, once the outcome is known.
 
-    reasons: sentences; unmatched: scored sessions that the later log does not hold.
+    verdict: fine, recalibrate, retrain or unclear; reasons: sentences; unmatched: scored sessions that the later log does not hold.
     """
 
     kind = "monitor report"

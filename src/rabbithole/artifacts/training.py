@@ -1,6 +1,7 @@
 """Artifacts of training: the description of a trained model, its history, and its resumable state."""
 
 from rabbithole.artifacts.base import Artifact, Record
+from rabbithole.artifacts.data import Fields
 from rabbithole.specs.training import NetworkSettings, Target, TreesSettings
 
 
@@ -21,17 +22,19 @@ class Calibration(Record):
 class ModelDescription(Artifact):
     """model.json of a checkpoint: all that scoring must know besides the weights and the encoder.
 
-    sizes, length, roots: of the encoder; batch_size: None for trees; outputs: logits per step;
+    fields, sizes, length, roots: of the encoder; batch_size: None for trees; outputs: logits per step;
     calibration: None for the next event; prefixes: whether running sessions were trained on.
     """
 
     kind = "model"
+    version = 2
     rule = "train"
 
     model: str
     settings: NetworkSettings | TreesSettings
     target: Target
     outputs: int
+    fields: Fields
     sizes: dict[str, int]
     length: int
     roots: list[int]
@@ -41,7 +44,7 @@ class ModelDescription(Artifact):
 
 
 class EpochMetrics(Record):
-    """One epoch, or one tree. valid_auc: None where the target is the next event."""
+    """One epoch, or one tree. valid_auc: None where the target is the next event, or valid lacks a class."""
 
     epoch: int
     loss: float

@@ -224,6 +224,7 @@ def _manifest(
         category_roots=CATEGORY_ROOTS if tree is not None else None,
         category_history=CATEGORY_HISTORY if tables is not None else None,
         cost_history=COST_HISTORY if tables is not None else None,
+        fields={},
     )
 
 

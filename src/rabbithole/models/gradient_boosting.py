@@ -15,13 +15,10 @@ from rabbithole.artifacts.training import AggregateFeatures, EpochMetrics
 from rabbithole.errors import UserError
 from rabbithole.specs.training import TreesSettings
 from rabbithole.windows.arrays import Windows
-from rabbithole.windows.fields import CATEGORICAL, MISSING, NUMERIC, RARE, UNSEEN
+from rabbithole.windows.fields import MISSING, RARE, UNSEEN
 
 CALENDAR = ("hour", "weekday", "month", "week")
 """Fields whose smallest and largest code are features: few sessions have more than two values."""
-
-COUNTED_FIELDS = ("event", "category")
-"""Fields whose frequent codes are counted, in the order of the features."""
 
 MAX_COUNTED_CODES = 16
 """Most frequent codes of a field that are counted. Most logs have fewer events, and more categories."""
@@ -38,11 +35,16 @@ class Prefixes:
     steps: NDArray[np.int64]
 
 
+def counted_fields(windows: Windows) -> list[str]:
+    """Return the fields whose frequent codes are counted, in the order of the features."""
+    return [field for field in windows.fields.categorical if field not in ("item", *CALENDAR)]
+
+
 def frequent_codes(windows: Windows) -> dict[str, list[int]]:
-    """Return the codes to count of each field in `COUNTED_FIELDS`, most frequent first."""
+    """Return the codes to count of each field in `counted_fields`, most frequent first."""
     frequent = {}
-    for field in COUNTED_FIELDS:
-        counts = np.bincount(windows.codes[:, CATEGORICAL.index(field)])
+    for field in counted_fields(windows):
+        counts = np.bincount(windows.codes[:, windows.fields.categorical.index(field)])
         order = np.argsort(-counts, kind="stable")[:MAX_COUNTED_CODES]
         frequent[field] = [int(code) for code in order if counts[code]]
     return frequent
@@ -51,27 +53,31 @@ def frequent_codes(windows: Windows) -> dict[str, list[int]]:
 def aggregates(windows: Windows, prefixes: Prefixes, codes: dict[str, list[int]]) -> NDArray[np.float32]:
     """Return one row of features per prefix, float32 [m, features].
 
-    The features: number of steps, of distinct items, and of repeated items; counts of `codes`; counts of
-    missing, unseen and rare items; smallest and largest code of each calendar field; mean, minimum, maximum,
-    standard deviation, sum and missing share of each numeric field (NaN without a value). Sums are taken in
-    the order of the values, so two orders of the same events give the same bits.
+    The features, of the fields that the windows have: number of steps, of distinct items, and of repeated
+    items; counts of `codes`; counts of missing, unseen and rare items; smallest and largest code of each
+    calendar field; mean, minimum, maximum, standard deviation, sum and missing share of each numeric field
+    (NaN without a value). Sums are taken in the order of the values, so two orders of the same events give
+    the same bits.
     """
     m, steps = len(prefixes.rows), prefixes.steps
     owner = np.repeat(np.arange(m), steps)
     starts = np.cumsum(steps) - steps
     index = windows.offsets[prefixes.rows][owner] + np.arange(len(owner)) - starts[owner]
-    columns = {field: windows.codes[index, number] for number, field in enumerate(CATEGORICAL)}
+    columns = {field: windows.codes[index, number] for number, field in enumerate(windows.fields.categorical)}
 
-    items = columns["item"].astype(np.int64)
-    item_count = int(items.max(initial=0)) + 1
-    distinct = np.bincount(np.unique(owner * item_count + items) // item_count, minlength=m)
-    features: list[NDArray[np.generic]] = [steps, distinct, steps - distinct]
-    for field in COUNTED_FIELDS:
+    features: list[NDArray[np.generic]] = [steps]
+    items = columns["item"].astype(np.int64) if "item" in columns else None
+    if items is not None:
+        item_count = int(items.max(initial=0)) + 1
+        distinct = np.bincount(np.unique(owner * item_count + items) // item_count, minlength=m)
+        features += [distinct, steps - distinct]
+    for field in counted_fields(windows):
         features += [np.bincount(owner[columns[field] == code], minlength=m) for code in codes[field]]
-    features += [np.bincount(owner[items == code], minlength=m) for code in (MISSING, UNSEEN, RARE)]
-    for field in CALENDAR:
+    if items is not None:
+        features += [np.bincount(owner[items == code], minlength=m) for code in (MISSING, UNSEEN, RARE)]
+    for field in (field for field in CALENDAR if field in columns):
         features += [np.minimum.reduceat(columns[field], starts), np.maximum.reduceat(columns[field], starts)]
-    for number in range(len(NUMERIC)):
+    for number in range(windows.numbers.shape[1]):
         features += _summaries(windows.numbers[index, number].astype(np.float64), owner, m)
     return np.stack([feature.astype(np.float32) for feature in features], axis=1)
 
@@ -164,6 +170,9 @@ class Model:
         self.blank = np.flatnonzero(np.isnan(features[0]).all(axis=0)).tolist()
         for part in (*features, valid_features):
             part[:, self.blank] = 0.0
+        if valid.buyer.min() == valid.buyer.max():
+            # Valid lacks a class, so it has no AUC.
+            self.booster.set_params(scoring="loss")
         self.booster.fit(
             np.concatenate(features),
             np.concatenate(labels),
@@ -185,18 +194,19 @@ class Model:
         """Return each round's losses and valid AUC on ended sessions; `loss` is that of balanced train."""
         stride = -(-len(labels) // MAX_HISTORY_ROWS)
         features, labels, weights = features[::stride], labels[::stride], weights[::stride]
+        scores = self.booster.validation_score_[1:]
         rounds = zip(
             self.booster.staged_decision_function(features),
             self.booster.staged_decision_function(valid_features),
-            self.booster.validation_score_[1:],
+            [None] * len(scores) if self.booster.scoring == "loss" else scores.tolist(),
             strict=True,
         )
         return [
             EpochMetrics(
                 epoch=number,
                 loss=float(log_loss(labels, expit(logits), sample_weight=weights, labels=[0, 1])),
-                valid_loss=float(log_loss(valid_labels, expit(valid_logits + shift))),
-                valid_auc=float(auc),
+                valid_loss=float(log_loss(valid_labels, expit(valid_logits + shift), labels=[0, 1])),
+                valid_auc=auc,
             )
             for number, (logits, valid_logits, auc) in enumerate(rounds, 1)
         ]

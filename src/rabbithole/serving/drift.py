@@ -48,8 +48,9 @@ def reference(train: Iterable[Windows], fields: Fields, scores: NDArray[np.float
 
 def _number_reference(values: NDArray[np.floating]) -> FieldReference:
     known = values[~np.isnan(values)]
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, NUMBER_BINS + 1)[1:-1])) if len(known) else []
-    return _counted(FieldReference(numeric=True, bins=[float(edge) for edge in edges], shares=[]), values)
+    inner = np.linspace(0, 1, NUMBER_BINS + 1)[1:-1]
+    edges = np.unique(np.quantile(known, inner)).tolist() if len(known) else []
+    return _counted(FieldReference(numeric=True, bins=edges, shares=[]), values)
 
 
 def _counted(field: FieldReference, values: NDArray[np.generic]) -> FieldReference:

@@ -4,6 +4,7 @@ import bisect
 import math
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from rabbithole.io.asof import AsOfTable
 from rabbithole.serving.folder import ModelFolder
 from rabbithole.serving.steppers import Step
-from rabbithole.windows.encoder import CALENDAR
-from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, NUMERIC, RARE, UNSEEN
+from rabbithole.windows.fields import FIRST_VALUE, MISSING, RARE, UNSEEN
+from rabbithole.windows.steps import CALENDAR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -88,12 +89,12 @@ class LiveEncoder:
 
     def __init__(self, folder: ModelFolder) -> None:
         fitted = folder.encoder.fitted
-        self.zone = ZoneInfo(fitted.timezone)
+        self.zone, self.fields = ZoneInfo(fitted.timezone), fitted.fields
         self.codes = {
             name: {value: FIRST_VALUE + place for place, value in enumerate(values)}
             for name, values in fitted.vocabularies.items()
         }
-        self.rare = set(fitted.rare)
+        self.rare = {name: set(values) for name, values in fitted.rare.items()}
         self.numeric = {name: (line.mean, line.deviation) for name, line in fitted.numeric.items()}
         side, prices = folder.side_tables(), folder.prices()
         self.category = None if side is None else PointLookup(side.category)
@@ -115,25 +116,28 @@ class LiveEncoder:
             cost = self.cost.lookup(event.item, time, before=False)  # type: ignore[assignment]
         if self.prices is not None:
             cost = self.prices.lookup(event.item, start, before=True)  # type: ignore[assignment]
-        words = {"event": event.event, "item": event.item, "category": category}
+        further = event.model_extra or {}
+        words = {**further, "event": event.event, "item": event.item, "category": category}
         codes = tuple(
-            self._code(name, calendar[name] if name in CALENDAR else words[name]) for name in CATEGORICAL
+            self._code(name, calendar[name] if name in CALENDAR else words.get(name))
+            for name in self.fields.categorical
         )
         dwell = None if previous is None else (time - previous) / 1e6
-        amounts = {"dwell": dwell, "cost": cost}
-        return codes, tuple(self._number(name, amounts[name]) for name in NUMERIC)
+        amounts = {**further, "dwell": dwell, "cost": cost}
+        return codes, tuple(self._number(name, amounts.get(name)) for name in self.fields.numeric)
 
-    def _code(self, name: str, value: str | int | None) -> int:
-        known = self.codes.get(name)
-        if known is None or value is None:
+    def _code(self, name: str, value: Any) -> int:
+        if value is None:
             return MISSING
-        code = known.get(value)
+        if name not in CALENDAR and not isinstance(value, str):
+            value = str(value)
+        code = self.codes[name].get(value)
         if code is not None:
             return code
-        return RARE if name == "item" and value in self.rare else UNSEEN
+        return RARE if value in self.rare.get(name, ()) else UNSEEN
 
-    def _number(self, name: str, value: float | None) -> float:
-        line = self.numeric.get(name)
-        if line is None or value is None or math.isnan(value):
+    def _number(self, name: str, value: Any) -> float:
+        if not isinstance(value, int | float) or not math.isfinite(value):
             return math.nan
-        return (math.log1p(value) - line[0]) / line[1]
+        mean, deviation = self.numeric[name]
+        return (math.copysign(math.log1p(abs(value)), value) - mean) / deviation

@@ -87,7 +87,8 @@ def judge(
         few = f"There are {total.buyers} buyers; a verdict needs {FEW_BUYERS}."
         return "unclear", [few, *reasons]
     if promised is not None and total.auc.high < promised.low:
-        text = f"The AUC is {total.auc.value:.3f}, below the {promised.low:.3f} to {promised.high:.3f} of its test."
+        interval = f"{promised.low:.3f} to {promised.high:.3f}"
+        text = f"The AUC is {total.auc.value:.3f}, below the {interval} of its test."
         return "retrain", [text, *reasons]
     off = total.slope is not None and not total.slope.low <= 1 <= total.slope.high
     spread = 1.96 * (total.share * (1 - total.share) / total.sessions) ** 0.5
@@ -149,7 +150,8 @@ def _with_earlier_scores(outcomes: Outcomes, scores: list[Path]) -> tuple[Outcom
 
 def _field_counts(folder: ModelFolder, known: Reference, parts: list[Path]) -> dict[str, NDArray[np.int64]]:
     """Return how the values of each field fall into the bins of training."""
-    fields, counts = folder.encoder.fitted.fields, {}
+    fields = folder.encoder.fitted.fields
+    counts: dict[str, NDArray[np.int64]] = {}
     for path in parts:
         windows = read_windows([path], fields)
         for name, values in _columns(windows.codes, windows.numbers, fields.categorical, fields.numeric):

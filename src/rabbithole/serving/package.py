@@ -73,7 +73,7 @@ def package_model(
             sessions=spec.sessions,
             horizon_minutes=made.open_minutes,
             timezone=encoded.timezone,
-            fields=encoded.fields,
+            fields=list(encoded.fields.names),
             window=encoded.length,
             trained_on=TrainedOn(
                 first=log.first,
@@ -171,7 +171,7 @@ def _usual_shares(encoded: WindowsManifest) -> dict[str, FieldShares]:
     test = encoded.splits["test"]
     return {
         field: FieldShares(missing=test.missing[field] / test.steps, unseen=test.unseen[field] / test.steps)
-        for field in encoded.fields
+        for field in encoded.fields.categorical
         if field in test.missing
     }
 

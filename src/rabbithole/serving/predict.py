@@ -21,7 +21,7 @@ from rabbithole.serving.folder import ModelFolder
 from rabbithole.serving.scoring import Scorer
 from rabbithole.serving.sessions import PredictionCounts, PredictionTask, prediction_plan
 from rabbithole.serving.tables import TableWriter
-from rabbithole.sessions.build import FIRST_PASS_SCHEMA, FirstPass
+from rabbithole.sessions.build import FIRST_PASS_SCHEMA, FirstPass, further_fields
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
 from rabbithole.specs.data import Source, SparkOptions
@@ -102,7 +102,9 @@ def encode_log(folder: ModelFolder, source: Source, scratch: Path, *, spark: Spa
         log = EventsManifest.of(events)
         parts, prices = part_files(events), folder.prices()
         open_from = log.last_microseconds - round(manifest.horizon_minutes * 60e6)
-        plan = prediction_plan(manifest.sessions, open_from=open_from, prices=None)
+        plan = prediction_plan(
+            manifest.sessions, open_from=open_from, prices=None, further=further_fields(log, parts)
+        )
         if prices is not None:
             rows = map_indexed(session, len(parts), FirstPass(parts, plan.spec), FIRST_PASS_SCHEMA)
             paid = rows.filter(rows["item"].is_valid()).select(["item", "time", "order", "value"])
@@ -118,12 +120,12 @@ def score_parts(folder: ModelFolder, parts: list[Path]) -> Iterator[pa.Table]:
     """Yield the scored sessions of each part (`PREDICTION_SCHEMA`), without an audience."""
     scorer = Scorer.load(folder)
     for path in parts:
-        yield scored_rows(folder.manifest, scorer, path)
+        yield scored_rows(folder, scorer, path)
 
 
-def scored_rows(manifest: ModelManifest, scorer: Scorer, path: Path) -> pa.Table:
+def scored_rows(folder: ModelFolder, scorer: Scorer, path: Path) -> pa.Table:
     """Return the scored sessions of one encoded part, sorted by session id."""
-    windows = read_windows([path])
+    windows = read_windows([path], folder.encoder.fitted.fields)
     labels = pq.read_table(path, columns=["session_id", "visitor", "start", "end", "open"])
     labels = labels.take(pc.array_sort_indices(labels["session_id"].combine_chunks()))
     running = labels["open"].to_numpy(zero_copy_only=False).astype(bool)
@@ -143,7 +145,7 @@ def scored_rows(manifest: ModelManifest, scorer: Scorer, path: Path) -> pa.Table
         "percentile": pa.array(percentile, from_pandas=True),
         "unseen": pa.array(unseen_shares(windows.codes, windows.offsets)),
         "audience": pa.nulls(rows, pa.string()),
-        "model": pa.repeat(manifest.digest, rows),
+        "model": pa.repeat(folder.manifest.digest, rows),
     }
     return pa.table(columns).cast(PREDICTION_SCHEMA)
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from jax import Array
 from numpy.typing import NDArray
 
+from rabbithole.artifacts.data import Fields
 from rabbithole.artifacts.training import CalibrationLine
 from rabbithole.models.layers import ENDED, RUNNING
 from rabbithole.serving.folder import ModelFolder
@@ -19,16 +20,13 @@ from rabbithole.training.checkpoints import read_description
 from rabbithole.training.train_step import Network
 from rabbithole.training.trainer import restored_network
 from rabbithole.windows.arrays import Windows
-from rabbithole.windows.fields import CATEGORICAL, NUMERIC, PADDING
+from rabbithole.windows.fields import PADDING
 
 BATCHES = (1, 16, 128)
 """Sessions that are advanced at once: each number is one compiled program, and a batch is padded to it."""
 
 Step = tuple[tuple[int, ...], tuple[float, ...]]
-"""An event as the models see it: codes in the order of CATEGORICAL, numbers in that of NUMERIC."""
-
-FIRST: Step = ((PADDING,) * len(CATEGORICAL), (0.0,) * len(NUMERIC))
-"""What stands before a session's first event."""
+"""An event as the models see it: codes and numbers in the order of the fields."""
 
 
 @dataclass(slots=True)
@@ -41,7 +39,8 @@ class Progress:
 
     def add(self, step: Step) -> "Advance":
         """Add an event; return what a stepper needs to score the session after it."""
-        before = self.steps[-1] if self.steps else FIRST
+        # Padding stands before a session's first event.
+        before = self.steps[-1] if self.steps else ((PADDING,) * len(step[0]), (0.0,) * len(step[1]))
         long = self.events >= (self.steps.maxlen or 0)
         self.steps.append(step)
         self.events += 1
@@ -68,7 +67,7 @@ class Stepper(Protocol):
 def make_stepper(folder: ModelFolder, scorer: Scorer) -> Stepper:
     """Return the stepper of a model folder: with carried state where the model can, else by its window."""
     description = read_description(folder.checkpoint)
-    window = WindowStepper(scorer)
+    window = WindowStepper(scorer, folder.encoder.fitted.fields)
     if description.batch_size is None:
         return window
     network, weights, table = restored_network(folder.checkpoint)
@@ -90,12 +89,14 @@ class WindowStepper:
     """Computes a session's score from the events of its window."""
 
     scorer: Scorer
+    fields: Fields
 
     def advance(self, events: Sequence[Advance]) -> NDArray[np.float64]:
         """Return calibrated log odds; see `Stepper`."""
         out = np.empty(len(events))
         for rows in _rounds(events):
-            windows = windows_of_steps([events[row].window or events[row].progress.steps for row in rows])
+            kept = [events[row].window or events[row].progress.steps for row in rows]
+            windows = windows_of_steps(kept, self.fields)
             steps, place = np.unique(windows.lengths, return_inverse=True)
             out[rows] = self.scorer.logits(windows, steps.tolist())[place, np.arange(len(rows))]
         return out
@@ -119,6 +120,7 @@ class NetworkStepper:
         model = network.merge(weights, table)
         self.lags, self.width = model.step_lags, model.step_width
         self.line, self.column, self.window = line, column, window
+        self.fields = window.fields
         # The weights are constants of the program: passing them costs more than a step.
         self.step = jax.jit(lambda *arrays: network.merge(weights, table).step(*arrays))
 
@@ -138,8 +140,8 @@ class NetworkStepper:
     def _advance(self, events: Sequence[Advance]) -> NDArray[np.float64]:
         """Advance at most one batch of different sessions, and keep each session's new state."""
         size = next(size for size in BATCHES if size >= len(events))
-        codes = np.zeros((size, 2, len(CATEGORICAL)), np.int32)
-        numbers = np.zeros((size, 2, len(NUMERIC)), np.float32)
+        codes = np.zeros((size, 2, len(self.fields.categorical)), np.int32)
+        numbers = np.zeros((size, 2, len(self.fields.numeric)), np.float32)
         earlier = np.zeros((size, len(self.lags), self.width), np.float32)
         codes[: len(events)] = [(event.before[0], event.now[0]) for event in events]
         numbers[: len(events)] = [(event.before[1], event.now[1]) for event in events]
@@ -172,7 +174,7 @@ def _rounds(events: Sequence[Advance]) -> Iterator[list[int]]:
     yield from rounds
 
 
-def windows_of_steps(sessions: Sequence[Sequence[Step]]) -> Windows:
+def windows_of_steps(sessions: Sequence[Sequence[Step]], fields: Fields) -> Windows:
     """Return kept steps of running sessions as windows."""
     lengths = [len(steps) for steps in sessions]
     flat = [step for steps in sessions for step in steps]
@@ -182,6 +184,7 @@ def windows_of_steps(sessions: Sequence[Sequence[Step]]) -> Windows:
         np.zeros(n, np.int8),
         np.array(lengths, np.int32),
         np.append(0, np.cumsum(lengths)).astype(np.int64),
-        np.array([codes for codes, _ in flat], np.int32).reshape(len(flat), len(CATEGORICAL)),
-        np.array([numbers for _, numbers in flat], np.float32).reshape(len(flat), len(NUMERIC)),
+        np.array([codes for codes, _ in flat], np.int32).reshape(len(flat), len(fields.categorical)),
+        np.array([numbers for _, numbers in flat], np.float32).reshape(len(flat), len(fields.numeric)),
+        fields,
     )

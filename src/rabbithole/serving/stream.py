@@ -139,7 +139,7 @@ class SessionStream:
         scored = [row for row, taken in enumerate(steps) if taken]
         out: list[tuple[int, float | None, str]] = [(0, None, "bought")] * len(sessions)
         if scored:
-            windows = windows_of_steps([steps[row][-self.window :] for row in scored])
+            windows = windows_of_steps([steps[row][-self.window :] for row in scored], self.encoder.fields)
             ended = np.array([sessions[row][1] for row in scored])
             chances = self.scorer.probabilities(windows, ~ended).tolist()
             for row, chance in zip(scored, chances, strict=True):

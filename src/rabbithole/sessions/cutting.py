@@ -122,10 +122,24 @@ def _until_cart(cut: SessionCut, kinds: pa.ChunkedArray) -> SessionCut:
     return replace(cut, keep=keep, kept=np.add.reduceat(keep.astype(np.int64), cut.offsets[:-1]))
 
 
+def session_visitors(visitors: pa.ChunkedArray, cut: SessionCut) -> pa.Array:
+    """Return the visitor of each session, null if the log does not say.
+
+    A log's own session may begin before its visitor is known, so the first known one counts.
+    """
+    rows = cut.offsets[:-1]
+    if 0 < visitors.null_count < len(visitors):
+        known = visitors.is_valid().to_numpy()
+        places = np.where(known, np.arange(len(known)), len(known))
+        first = np.minimum.reduceat(places, rows)
+        rows = np.where(first < len(known), first, rows)
+    return visitors.take(pa.array(rows)).combine_chunks()
+
+
 def _drawn(cut: SessionCut, events: pa.Table, spec: SessionsSpec) -> NDArray[np.bool_]:
     """Return which sessions are in the sample: by hash of the visitor, of the session without visitors."""
-    rows = pa.array(cut.offsets[:-1])
-    visitor, key = (events[name].take(rows).combine_chunks() for name in ("visitor", "session_id"))
+    visitor = session_visitors(events["visitor"], cut)
+    key = events["session_id"].take(pa.array(cut.offsets[:-1])).combine_chunks()
     # The split hashes with another key. With the same one, the sample would take more of one split.
     return hash_shares(pc.coalesce(visitor, key), f"sample{spec.seed % 10**10:010d}") < spec.sample
 

@@ -12,7 +12,6 @@ from flax import nnx
 from jax import Array
 from numpy.typing import NDArray
 
-from rabbithole.models.layers import ITEM
 from rabbithole.models.registry import model_class
 from rabbithole.specs.training import NetworkSettings, NetworkTraining
 from rabbithole.training.batch_source import BatchSource, make_batch_source, predict_logits
@@ -69,7 +68,7 @@ class Trainer:
         )
         self.mesh = DeviceMesh()
         self.key = self.mesh.replicate(jax.random.key(seed, impl=PRNG_IMPL))
-        self.item_count = model.embedding.sizes[ITEM]
+        self.item_count = model.embedding.item_count
         self.source: BatchSource
         self.set_data(objective.train, objective.valid)
         model.head.init_output_bias(objective.initial_logits())
@@ -208,7 +207,9 @@ def restored_network(checkpoint: Path) -> tuple[Network, Any, Array]:
     """Return a checkpoint's network, its weights and its item table; raises `UserError` as `load_network`."""
     description = read_description(checkpoint)
     assert isinstance(description.settings, NetworkSettings)
-    encoding = Encoding(description.sizes, description.length, description.roots)
+    # The file has sorted keys.
+    sizes = {field: description.sizes[field] for field in description.fields.categorical}
+    encoding = Encoding(description.fields, sizes, description.length, description.roots)
     maker = network_maker(
         description.model, description.settings, encoding, outputs=description.outputs, seed=0
     )
@@ -225,7 +226,7 @@ def network_maker(
     network = model_class(model)
     return lambda: network(
         settings,
-        sizes=encoding.sizes,
+        sizes=encoding.sizes | dict.fromkeys(encoding.fields.numeric, 0),
         roots=encoding.roots,
         length=encoding.length,
         outputs=outputs,

@@ -83,7 +83,7 @@ class StepSpecs:
         return WindowsSpec(
             length=dataset.windows.length,
             minimum_item_count=dataset.windows.minimum_item_count,
-            fields=tuple(dataset.windows.fields),
+            fields=None if dataset.windows.fields is None else tuple(dataset.windows.fields),
             timezone=dataset.timezone,
             keep_open=dataset.sessions.keep_open,
         ).to_json()
