@@ -182,7 +182,8 @@ class PeriodMetrics(Record):
 class MonitorReport(Artifact):
     """A model in use, once the outcome is known.
 
-    verdict: fine, recalibrate, retrain or unclear; reasons: sentences; unmatched: scored sessions that the later log does not hold.
+    verdict: fine, recalibrate, retrain or unclear; reasons: sentences; unmatched: scored sessions that
+    the later log does not hold.
     """
 
     kind = "monitor report"
