@@ -112,6 +112,7 @@ class ExportDescription(Artifact):
     """export.json: how to use an exported network.
 
     categorical, numeric: fields in the order of codes and numbers; length: steps of a window;
+    minimum_steps: that the program takes, where shorter sessions are padded at the end;
     ended_column, running_column: of the logits; calibration: calibrated log odds are slope * logit +
     intercept.
     """
@@ -124,6 +125,7 @@ class ExportDescription(Artifact):
     categorical: list[str]
     numeric: list[str]
     length: int
+    minimum_steps: int
     ended_column: int
     running_column: int
     calibration: Calibration

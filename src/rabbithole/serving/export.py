@@ -49,6 +49,7 @@ def export(folder: ModelFolder, format: Format, output: Path) -> None:
             categorical=list(description.fields.categorical),
             numeric=list(description.fields.numeric),
             length=description.length,
+            minimum_steps=minimum_steps(model) if format == "stablehlo" else 1,
             ended_column=ENDED,
             running_column=RUNNING if description.prefixes else ENDED,
             calibration=description.calibration,
@@ -73,10 +74,23 @@ def _write_onnx(name: str, model: Any, path: Path) -> None:
 def _stablehlo(model: Any, folder: ModelFolder) -> bytes:
     """Return the network as serialised StableHLO, by `jax.export`, for CPU and CUDA."""
     fields = folder.encoder.fitted.fields
-    sessions, steps = jax.export.symbolic_shape("sessions, steps", constraints=["steps >= 2"])
+    least = minimum_steps(model)
+    sessions, steps = jax.export.symbolic_shape("sessions, steps", constraints=[f"steps >= {least}"])
     arguments = (
         jax.ShapeDtypeStruct((sessions, steps, len(fields.categorical)), jnp.int32),
         jax.ShapeDtypeStruct((sessions, steps, len(fields.numeric)), jnp.float32),
     )
     forward = jax.jit(lambda codes, numbers: model(codes, numbers))
-    return bytes(jax.export.export(forward, platforms=["cpu", "cuda"])(*arguments).serialize())
+    exported = jax.export.export(forward, platforms=["cpu", "cuda"])(*arguments)
+    try:
+        return bytes(exported.serialize())
+    except ImportError as error:
+        raise UserError(
+            "The export to StableHLO needs flatbuffers: install the extra, "
+            "`pip install 'rabbithole[export]'`."
+        ) from error
+
+
+def minimum_steps(model: Any) -> int:
+    """Return the steps that a StableHLO program needs at least; shorter sessions are padded at the end."""
+    return 2 + max(getattr(model, "step_lags", (0,)))
