@@ -52,6 +52,12 @@ ENTRIES: dict[str, dict[str, tuple[str, ...]]] = {
         "training.checkpoints": ("read_description", "load_weights"),
         "training.calibration": (),
     },
+    "Put a model to work": {
+        "serving.model": ("Model",),
+        "serving.folder": ("load_folder",),
+        "serving.predict": ("predict",),
+        "serving.stream": ("SessionStream", "LiveScore", "Refusal"),
+    },
     "Evaluate": {
         "evaluation.scores": (),
         "evaluation.evaluate": ("evaluate", "ranking", "probabilities"),
@@ -102,7 +108,7 @@ def _use_whole_sentences(group: Any) -> None:
 
 def artifact_reference() -> str:
     """Return the page of artifacts as Markdown: for each its file and its keys; then the records in them."""
-    from rabbithole.artifacts import data, evaluation, studies, text, training
+    from rabbithole.artifacts import data, evaluation, serving, studies, text, training
     from rabbithole.artifacts.base import Artifact, Manifest, Record
 
     lines = [ARTIFACTS]
@@ -110,6 +116,7 @@ def artifact_reference() -> str:
         "Data": data,
         "Training": training,
         "Evaluation": evaluation,
+        "Models at work": serving,
         "Studies": studies,
         "Text": text,
     }

@@ -39,4 +39,5 @@ wildcard_constraints:
     model="|".join(PROJECT.models),
     seed="|".join(map(str, PROJECT.seeds)),
     text_model="|".join(TEXT_MODELS),
+    prediction="|".join(PROJECT.to_score) or "none",
     figure="|".join(FIGURES),

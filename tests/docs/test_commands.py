@@ -91,7 +91,9 @@ def test_no_command_hides_in_a_block_of_another_kind(page: Path) -> None:
     """A command that is no `sh` block would be neither run nor marked."""
     for block in blocks(page):
         where = f"{page.name}, line {block.line}"
-        assert block.language in {SHELL, "python", "yaml", "text"} or block.language.startswith("{"), where
+        assert block.language in {SHELL, "python", "yaml", "ini", "text"} or block.language.startswith("{"), (
+            where
+        )
         if block.language == "text":
             assert not COMMAND.search(block.text), where
 

@@ -56,7 +56,8 @@ class Artifact(Record):
         if header != (cls.kind, cls.version):
             raise UserError(f"{path} is not a {cls.kind} of version {cls.version}. {hint}")
         try:
-            return cls.model_validate(values)
+            # As JSON: a strict spec inside takes its tuples from JSON lists only.
+            return cls.model_validate_json(json.dumps(values))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join(map(str, first["loc"]))

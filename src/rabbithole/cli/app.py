@@ -14,7 +14,7 @@ from rabbithole.specs.base import Spec
 from rabbithole.specs.data import SparkOptions
 from rabbithole.specs.training import ResumeOptions
 
-SETUP, RUN, DEVELOP = "Set up", "Understand a run", "Develop"
+SETUP, RUN, WORK, DEVELOP = "Set up", "Understand a run", "Put a model to work", "Develop"
 """Panels of `rabbithole --help`."""
 
 DATA, MODELS, EVALUATION, REPORT, STUDIES, TEXT = "Data", "Models", "Evaluation", "Report", "Studies", "Text"

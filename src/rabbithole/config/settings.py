@@ -10,7 +10,7 @@ from rabbithole.config.models import Evaluation, Training
 from rabbithole.config.text import Alice
 from rabbithole.models.settings import ModelSettings
 
-RESERVED_NAMES = ("alice", "benchmarks", "demo", "logs", "report")
+RESERVED_NAMES = ("alice", "benchmarks", "demo", "logs", "predict", "report")
 """Folders of results/ that are not data sets."""
 
 RESERVED_MODELS = (
@@ -48,6 +48,15 @@ class Spark(Section):
     memory_mb: int = Field(3000, ge=1000, description="Memory of each Spark step, in MB.")
 
 
+class Prediction(Section):
+    """A further log that a packaged model scores; `snakemake` writes its scores."""
+
+    model: str = Field(description="The data set whose packaged model scores the log.")
+    log: str | dict[str, str | list[str]] = Field(
+        description="The log, as in `datasets.*.source`, in the format of that data set."
+    )
+
+
 class Settings(Section):
     """All settings."""
 
@@ -64,6 +73,9 @@ class Settings(Section):
         min_length=1,
         description="Purchase models, each under the name of its file in src/rabbithole/models/, or with a "
         "`file` of your own under any other name. null: left out.",
+    )
+    predict: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")], Prediction] = Field(
+        default={}, description="Further logs to score, each under a name of your choice."
     )
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
@@ -82,6 +94,10 @@ class Settings(Section):
         for name in self.models:
             if name in RESERVED_MODELS:
                 raise ValueError(f"models.{name}: this name is used in results/ already; take another")
+        for name, prediction in self.predict.items():
+            dataset = self.datasets.get(prediction.model)
+            if dataset is None or dataset.target != "buyer":
+                raise ValueError(f"predict.{name}.model: must be a data set whose target is `buyer`")
         for key, values in (
             ("training_seeds", self.training_seeds),
             ("evaluation.steps", self.evaluation.steps),

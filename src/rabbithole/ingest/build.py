@@ -50,8 +50,17 @@ COST_HISTORY = "_cost.parquet"
 """Side tables in the folder of events. Their names begin with `_`, so that readers of events skip them."""
 
 
-def build_events(spec: EventsSpec, *, output: Path, rejected: Path, spark: SparkOptions) -> None:
+def build_events(
+    spec: EventsSpec,
+    *,
+    output: Path,
+    rejected: Path,
+    spark: SparkOptions,
+    known: SideTables | None = None,
+) -> None:
     """Read a raw log; write its events to `output`, its bad lines to `rejected`, and both manifests.
+
+    known: what an earlier log said about the items; this log adds to it.
 
     Remote files are fetched to a folder beside `output` first. Raises `UserError` when a file is missing,
     empty or damaged, when too many lines are bad, or when there is no event.
@@ -73,6 +82,8 @@ def build_events(spec: EventsSpec, *, output: Path, rejected: Path, spark: Spark
         with spark_session(spark, "events") as session:
             ranges = split_files(raw, spark.partitions(unpacked_size(raw)))
             tables = _side_tables(session, format, ranges, side)
+            if tables is not None and known is not None:
+                tables = known.updated(tables)
             if tables is not None:
                 _write_side_tables(tables, events)
             task = EventTask(events, format.has_visitors, spec.drop_duplicates, tables)

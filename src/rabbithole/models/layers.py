@@ -59,7 +59,7 @@ class EventEmbedding(nnx.Module):
         self, embedding_width: int, *, sizes: dict[str, int], roots: Sequence[int], rngs: nnx.Rngs
     ) -> None:
         counts = {field: size for field, size in sizes.items() if size}
-        numbers = len(sizes) - len(counts)
+        self.numbers = len(sizes) - len(counts)
         self.roots = tuple(roots) if CATEGORY in counts else ()
         if self.roots:
             counts[ROOT] = max(self.roots) + 1
@@ -83,7 +83,7 @@ class EventEmbedding(nnx.Module):
             for index, (size, width) in enumerate(zip(self.sizes, widths, strict=True))
         ]
         self.tables = nnx.Dict(dict(zip(self.fields, tables, strict=True)))
-        self.features = sum(widths) + (2 + len(KNOTS)) * numbers + (self.item is not None)
+        self.features = sum(widths) + (2 + len(KNOTS)) * self.numbers + (self.item is not None)
         if self.item is not None:
             self.doubt = nnx.Param(jnp.zeros(self.features))
 

@@ -65,8 +65,13 @@ class Network:
         self, weights: Any, table: Array, codes: Array, numbers: Array, key: Array | None = None
     ) -> Array:
         """Return logits, float32 [batch, steps, outputs]; with a `key`, dropout is on."""
+        logits: Array = self.merge(weights, table)(codes, numbers, key)
+        return logits
+
+    def merge(self, weights: Any, table: Array) -> Any:
+        """Return the model with these weights."""
         tables = jax.tree.unflatten(self.table_structure, [table][: self.table_structure.num_leaves])
-        return nnx.merge(self.graph, tables, nnx.State(weights))(codes, numbers, key)
+        return nnx.merge(self.graph, tables, nnx.State(weights))
 
 
 def split_network(model: nnx.Module) -> tuple[Network, Any, Array]:

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jax import Array
 from numpy.typing import NDArray
 
 from rabbithole.models.layers import NetworkShape
@@ -33,6 +34,7 @@ from rabbithole.training.mesh import DeviceMesh
 from rabbithole.training.network_checks import check_network
 from rabbithole.training.objective import Forward, Objective
 from rabbithole.training.train_step import (
+    Network,
     TrainState,
     init_train_state,
     make_optimisers,
@@ -208,6 +210,14 @@ def make_trainer(
 
 def load_network(checkpoint: Path) -> Forward:
     """Return the network of a checkpoint; raises `UserError` where it does not fit its description."""
+    network, weights, table = restored_network(checkpoint)
+    mesh = DeviceMesh()
+    weights, table = mesh.replicate((weights, table))
+    return partial(predict_logits, jax.jit(network.forward), weights, table, mesh)
+
+
+def restored_network(checkpoint: Path) -> tuple[Network, Any, Array]:
+    """Return a checkpoint's network, its weights and its item table; raises `UserError` as `load_network`."""
     description = read_description(checkpoint)
     code = checkpoint_code(checkpoint, description)
     # The file has sorted keys.
@@ -216,9 +226,8 @@ def load_network(checkpoint: Path) -> Forward:
     maker = network_maker(code, network_shape(encoding, description.outputs), seed=0)
     # Only shapes and types: the weights come from the checkpoint.
     network, weights, table = split_network(nnx.eval_shape(maker))
-    mesh = DeviceMesh()
-    weights, table = mesh.replicate(load_weights(checkpoint, weights, table))
-    return partial(predict_logits, jax.jit(network.forward), weights, table, mesh)
+    weights, table = load_weights(checkpoint, weights, table)
+    return network, weights, table
 
 
 def network_shape(encoding: Encoding, outputs: int) -> NetworkShape:

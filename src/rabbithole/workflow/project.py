@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from rabbithole.artifacts.data import FileFingerprint, Fingerprints
-from rabbithole.config.datasets import Dataset
+from rabbithole.config.datasets import SIMULATE, Dataset
 from rabbithole.config.settings import Settings
 from rabbithole.config.text import Alice
 from rabbithole.config.validation import parse_config
@@ -16,6 +16,7 @@ from rabbithole.errors import UserError
 from rabbithole.ingest.locate import is_remote, locate
 from rabbithole.io.atomic import sha256_of
 from rabbithole.models.settings import NetworkSettings
+from rabbithole.specs.data import Source
 
 
 def fingerprint(paths: list[Path], memory: Path) -> str:
@@ -65,6 +66,7 @@ class Wildcards(Protocol):
     seeds: str
     figure: str
     text_model: str
+    prediction: str
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Project:
-    """All that the rules need to know. results: the results folder; raw: the user's files by data set."""
+    """All that the rules need to know. results: the results folder; raw: the user's files by data set;
+    to_score: the files of further logs, by prediction."""
 
     settings: Settings
     results: str
     raw: Mapping[str, RawFiles]
+    to_score: Mapping[str, RawFiles]
     book: RawFiles
 
     @property
@@ -173,23 +177,32 @@ def load_project(config: Mapping[str, Any], results: str) -> Project:
     except UserError as error:
         stop(str(error))
     memory = Path(results, "fingerprints.json")
-    raw = {name: _raw_files(name, dataset, memory) for name, dataset in settings.datasets.items()}
-    return Project(settings, results, raw, _book(settings.alice, memory))
+    raw = {
+        name: _raw_files(f"datasets.{name}.source", dataset.format, dataset.source, memory)
+        for name, dataset in settings.datasets.items()
+    }
+    to_score = {
+        name: _raw_files(
+            f"predict.{name}.log", settings.datasets[prediction.model].format, prediction.log, memory
+        )
+        for name, prediction in settings.predict.items()
+    }
+    return Project(settings, results, raw, to_score, _book(settings.alice, memory))
 
 
-def _raw_files(name: str, dataset: Dataset, memory: Path) -> RawFiles:
-    """Find a data set's raw files. A log at an address is found by its job, and taken to stay unchanged."""
-    if dataset.simulated:
+def _raw_files(key: str, format: str, source: Source, memory: Path) -> RawFiles:
+    """Find a log's raw files. A log at an address is found by its job, and taken to stay unchanged."""
+    if source == SIMULATE:
         return RawFiles({}, "simulated")
-    if is_remote(dataset.source):
+    if is_remote(source):
         return RawFiles({}, "fetched")
     try:
-        files = locate(dataset.format, dataset.source)
+        files = locate(format, source)
         return RawFiles(files, fingerprint([path for role in files.values() for path in role], memory))
     except UserError as error:
-        stop(f"datasets.{name}.source: {error}")
+        stop(f"{key}: {error}")
     except OSError as error:
-        stop(f"datasets.{name}.source: {error.filename}: {error.strerror}")
+        stop(f"{key}: {error.filename}: {error.strerror}")
 
 
 def _book(alice: Alice | None, memory: Path) -> RawFiles:

@@ -18,6 +18,7 @@ from rabbithole.specs.data import (
 )
 from rabbithole.specs.evaluation import AblationSpec, EvaluateSpec, LeakProbeSpec
 from rabbithole.specs.report import FigureStyle, PageSpec
+from rabbithole.specs.serving import PackageModelSpec, PredictSpec
 from rabbithole.specs.table import minimum_counts
 from rabbithole.specs.text import (
     BookSpec,
@@ -121,6 +122,23 @@ class StepSpecs:
         """Return the spec of `score`, and of the next-event rules."""
         steps = self.project.evaluated_steps(self.project.dataset(wildcards))
         return ScoreSpec(steps=steps).to_json()
+
+    def package_model(self, wildcards: Wildcards) -> str:
+        """Return the spec of `package_model`. The log's place is left out: the model goes elsewhere."""
+        evaluation = self.project.settings.evaluation
+        return PackageModelSpec(
+            dataset=wildcards.dataset,
+            model=None,
+            seed=None,
+            events=EventsSpec.parse(self.events(wildcards)).model_copy(update={"source": ""}),
+            sessions=SessionsSpec.parse(self.sessions(wildcards)),
+            contact_cost=evaluation.contact_cost,
+            sale_worth=evaluation.sale_worth,
+        ).to_json()
+
+    def predict(self, wildcards: Wildcards) -> str:
+        """Return the spec of `predict`."""
+        return PredictSpec(source=self.project.settings.predict[wildcards.prediction].log).to_json()
 
     def explain(self) -> str:
         """Return the spec of `explain`."""
