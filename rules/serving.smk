@@ -17,7 +17,7 @@ rule package_model:
     benchmark:
         "<benchmarks>/package_model/{dataset}.tsv"
     conda:
-        "../envs/jax.yaml"
+        "../envs/predict.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +87,7 @@ def package_model(
             contact_cost=spec.contact_cost,
             sale_worth=spec.sale_worth,
             threshold=_threshold(valid, spec),
-            versions={name: version(name) for name in LIBRARIES},
+            versions={name: _version(name) for name in LIBRARIES},
             files=files,
             digest="",
         )
@@ -95,6 +95,13 @@ def package_model(
         manifest = manifest.model_copy(update={"digest": digest.hexdigest()[:16]})
         (folder / CARD).write_text(model_card(manifest), "utf-8")
         manifest.write(folder / MANIFEST)
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def run_name(candidate: Candidate) -> str:
