@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rabbithole.artifacts.data import EncoderFile, WindowsManifest
+from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.io.parts import data_files
 from rabbithole.windows.arrays import Windows, read_windows, take
@@ -67,8 +68,8 @@ def require_both_classes(windows: Windows, split: str) -> None:
     lack = "no buyer" if buyers == 0 else "only buyers"
     need = "training needs both classes" if split == "train" else f"AUC on {split} needs both classes"
     raise UserError(
-        f"{split} has {len(windows):,} sessions and {lack}; {need}. Take more sessions or other shares, "
-        "and check that the log contains purchases."
+        f"{split} has {plural(len(windows), 'session')} and {lack}; {need}. Take more sessions or other "
+        "shares, and check that the log contains purchases."
     )
 
 
