@@ -23,7 +23,7 @@ RESERVED_MODELS = (
 class Style(Section):
     """How figures look."""
 
-    width: float = Field(6.4, gt=1, le=20, description="Width of a figure, in inches.")
+    width: float = Field(4.8, gt=1, le=20, description="Width of a figure, in inches.")
     font_size: float = Field(10, gt=3, le=30, description="Font size, in points.")
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
+from rabbithole.counts import plural
 from rabbithole.errors import UserError
 
 BLOCK_BYTES = 16 * 2**20
@@ -178,8 +179,7 @@ def parse_block(text: bytes, names: Sequence[str], *, starts_file: bool) -> Bloc
     malformed: dict[int, str] = {}
 
     def note_malformed(row: pyarrow.csv.InvalidRow) -> str:
-        plural = "s" * (row.actual_columns != 1)
-        malformed[row.number - 1] = f"{row.actual_columns} field{plural} instead of {len(names)}"
+        malformed[row.number - 1] = f"{plural(row.actual_columns, 'field')} instead of {len(names)}"
         return "skip"
 
     table = _parse_csv(clean, names, note_malformed)

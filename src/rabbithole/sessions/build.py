@@ -26,6 +26,7 @@ from rabbithole.artifacts.data import (
     SplitBoundary,
     SplitCounts,
 )
+from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.io.asof import AsOfTable
 from rabbithole.io.atomic import atomic_write, remove
@@ -153,7 +154,7 @@ def _why_empty(
         )
     split = spec.split
     shares = ", ".join(f"{share:g}" for share in split.shares)
-    why = f"{session_counts(groups).sessions:,} sessions were split by {split.by} in shares of {shares}"
+    why = f"{plural(session_counts(groups).sessions, 'session')}, split by {split.by} in shares of {shares}"
     if bounds is not None:
         times = " and ".join(map(_iso_time, bounds.tolist()))
         why += f", at {times} (sessions that start at the same time stay together)"
