@@ -19,7 +19,9 @@ COLUMNS = ((True, True), (True, False), (False, True), (False, False))
 """Whether the sessions of a column bought, and whether their probability rises."""
 
 SHAPES = ("o", "D", "^", "s", "v", "P")
-"""Markers of the kinds of events; rare kinds share the last."""
+"""Markers of the kinds of events; of many kinds, the rare ones share the last."""
+
+OTHERS = "other events"
 
 LARGE, SMALL = 5.5, 2.8
 """Sizes in points of a marker whose item is new to the session, and of one whose item was seen before."""
@@ -48,7 +50,10 @@ def journeys(
         [session for session in sessions if (session.bought, session.rising) == kind] for kind in COLUMNS
     ]
     rows = max(1, *(len(column) for column in columns))
-    shapes = dict(zip(_event_kinds(sessions), SHAPES, strict=False))
+    kinds = _event_kinds(sessions)
+    if len(kinds) > len(SHAPES):
+        kinds = [*kinds[: len(SHAPES) - 1], OTHERS]
+    shapes = dict(zip(kinds, SHAPES, strict=False))
     oracle_scores = _oracle_scores(oracle, [session.session_id for session in sessions]) if oracle else {}
     wide = style.model_copy(update={"width": 2 * style.width})
     title, height = "Sessions event by event", 0.07 + 0.15 * rows
