@@ -169,11 +169,18 @@ def write_events(
 
 
 def build_sessions(
-    folder: Path, events: Sequence[Row], spark: SparkOptions, *, parts: int = 2, **changes: Any
+    folder: Path,
+    events: Sequence[Row],
+    spark: SparkOptions,
+    *,
+    parts: int = 2,
+    further: Fields = NO_FIELDS,
+    purpose: SessionsPurpose = ANY_PURPOSE,
+    **changes: Any,
 ) -> tuple[dict[str, Row], SessionsManifest]:
     """Build sessions from events and a changed `sessions_spec`; return them by id, and their manifest."""
-    write_events(folder, events, parts=parts)
-    output = build(folder, spark, sessions=sessions_spec(**changes)) / "sessions"
+    write_events(folder, events, parts=parts, further=further)
+    output = build(folder, spark, sessions=sessions_spec(**changes), purpose=purpose) / "sessions"
     rows = {row["session_id"]: row for row in pq.read_table(output).to_pylist()}
     return rows, SessionsManifest.of(output)
 

@@ -10,6 +10,7 @@ from rabbithole.cli import (  # noqa: F401 - they add commands
     serving_steps,
     text_steps,
     tools,
+    work,
 )
 from rabbithole.cli.app import app
 from rabbithole.errors import UserError, error_in_own_model

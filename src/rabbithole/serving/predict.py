@@ -17,7 +17,7 @@ from rabbithole.ingest.build import build_events
 from rabbithole.io.asof import AsOfTable
 from rabbithole.io.parts import part_files
 from rabbithole.serving.audience import Audience, audience_column
-from rabbithole.serving.folder import ModelFolder
+from rabbithole.serving.folder import ModelFolder, load_folder
 from rabbithole.serving.scoring import Scorer
 from rabbithole.serving.sessions import PredictionCounts, PredictionTask, prediction_plan
 from rabbithole.serving.tables import TableWriter
@@ -25,6 +25,7 @@ from rabbithole.sessions.build import FIRST_PASS_SCHEMA, FirstPass, further_fiel
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
 from rabbithole.specs.data import Source, SparkOptions
+from rabbithole.specs.serving import PredictSpec
 from rabbithole.windows.arrays import read_windows
 from rabbithole.windows.fields import MISSING, UNSEEN
 
@@ -52,6 +53,11 @@ model: the model's digest."""
 
 UNUSUAL_SHARE = 0.2
 """Warn about a field whose share of missing or unknown values is by so much above that of test."""
+
+
+def predict_log(spec: PredictSpec, *, model: Path, spark: SparkOptions, output: Path) -> None:
+    """Score a further log with a packaged model, as a step of the workflow; see `predict`."""
+    predict(load_folder(model), spec.source, spark=spark, output=output)
 
 
 def predict(

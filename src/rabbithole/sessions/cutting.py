@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from rabbithole.io.parts import map_values
 from rabbithole.sessions.splitting import hash_shares
 from rabbithole.specs.data import SessionsSpec
-
-TRANSACTION = "transaction"
-CART = "addtocart"
+from rabbithole.specs.table import CART, PURCHASE
 
 NEVER = np.iinfo(np.int64).max
 """The time of a first transaction that does not exist."""
@@ -78,7 +76,7 @@ def cut_sessions(events: pa.Table, spec: SessionsSpec) -> SessionCut:
 
 def is_transaction(events: pa.Array) -> pa.Array:
     """Return which events (strings) are purchases."""
-    return pc.equal(events, TRANSACTION)
+    return pc.equal(events, PURCHASE)
 
 
 def _before_transaction(events: pa.Table, gap_minutes: float | None) -> SessionCut:

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from rabbithole.artifacts.data import Diagnosis, EventsManifest, SplitCounts
 from rabbithole.errors import UserError
-from rabbithole.sessions.cutting import TRANSACTION
 from rabbithole.specs.data import SessionsPurpose, SessionsSpec
+from rabbithole.specs.table import PURCHASE
 
 LOGGER = logging.getLogger("rabbithole")
 
@@ -130,7 +130,7 @@ def _usable(split: SplitCounts, *, keep_open: bool) -> tuple[int, int]:
 
 
 def _no_purchase(log: EventsManifest) -> Diagnosis | None:
-    if log.events.get(TRANSACTION):
+    if log.events.get(PURCHASE):
         return None
     kinds = ", ".join(sorted(log.events, key=lambda kind: (-log.events[kind], kind))[:12])
     return Diagnosis(
