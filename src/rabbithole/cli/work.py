@@ -188,4 +188,7 @@ def promote(
 
 def _cores(threads: int | None) -> int:
     """Return the cores to use: all that this process may use, unless the user says otherwise."""
-    return threads or len(os.sched_getaffinity(0))
+    if threads is not None:
+        return threads
+    # macOS has no affinities.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
