@@ -53,14 +53,7 @@ def journeys(
         for kind in COLUMNS
     ]
     rows = max(1, *(len(column) for column in columns))
-<<<<<<< HEAD
     shapes = _shapes(sessions)
-=======
-    kinds = _event_kinds(sessions)
-    if len(kinds) > len(SHAPES):
-        kinds = [*kinds[: len(SHAPES) - 1], OTHERS]
-    shapes = dict(zip(kinds, SHAPES, strict=False))
->>>>>>> room/fields
     oracle_scores = _oracle_scores(oracle, [session.session_id for session in sessions]) if oracle else {}
     title, height = "Sessions event by event", 0.15 + 0.16 * rows
     with svg_figure(output, style, title=title, height=height, rows=rows, columns=len(COLUMNS)) as panels:
