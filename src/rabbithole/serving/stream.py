@@ -12,7 +12,7 @@ from rabbithole.serving.folder import ModelFolder
 from rabbithole.serving.live_encoder import LiveEncoder, LiveEvent
 from rabbithole.serving.scoring import Scorer
 from rabbithole.serving.steppers import BATCHES, Advance, Progress, Step, make_stepper, windows_of_steps
-from rabbithole.sessions.cutting import CART, TRANSACTION
+from rabbithole.specs.table import CART, PURCHASE
 
 MAX_SESSIONS = 1_000_000
 """Sessions that are held at once; beyond them the one that was idle longest is forgotten, and counted."""
@@ -127,7 +127,7 @@ class SessionStream:
         for events, _ in sessions:
             ordered = sorted(events, key=LiveEvent.microseconds)
             times = [event.microseconds() for event in ordered]
-            bought = next((t for t, e in zip(times, ordered, strict=True) if e.event == TRANSACTION), None)
+            bought = next((t for t, e in zip(times, ordered, strict=True) if e.event == PURCHASE), None)
             seen = [pair for pair in zip(times, ordered, strict=True) if bought is None or pair[0] < bought]
             before = [None, *times]
             steps.append(
@@ -167,7 +167,7 @@ class SessionStream:
         session.last = time
         self.sessions.move_to_end(key)
         self._forget()
-        if event.event == TRANSACTION:
+        if event.event == PURCHASE:
             self._learn_price(event, time)
             # Nothing more is predicted, so nothing is kept.
             session.state, session.progress = "bought", Progress(deque(), session.progress.events)

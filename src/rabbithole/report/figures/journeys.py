@@ -21,7 +21,6 @@ COLUMNS = (True, False)
 SHAPES = ("o", "D", "^", "s", "v", "P")
 """Markers of the kinds of events; of many kinds, the rare ones share the last."""
 
-OTHERS = "other events"
 
 OTHER_KINDS = "other events"
 
