@@ -40,5 +40,10 @@ rule all:
         INPUTS.predictions(),
 
 
+onstart:
+    note_retraining(PROJECT, workflow)
+
+
 onsuccess:
+    finish_run(PROJECT, STARTED)
     print_summary(PROJECT)

@@ -5,6 +5,7 @@ import sys
 from rabbithole.cli import (  # noqa: F401 - they add commands
     data_steps,
     doctor,
+    history,
     model_steps,
     report_steps,
     serving_steps,

@@ -10,7 +10,7 @@ from rabbithole.config.models import Evaluation, Training
 from rabbithole.config.text import Alice
 from rabbithole.models.settings import ModelSettings
 
-RESERVED_NAMES = ("alice", "benchmarks", "demo", "logs", "predict", "report")
+RESERVED_NAMES = ("alice", "benchmarks", "demo", "logs", "predict", "report", "runs")
 """Folders of results/ that are not data sets."""
 
 RESERVED_MODELS = (

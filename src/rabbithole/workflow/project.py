@@ -216,6 +216,25 @@ def _book(alice: Alice | None, memory: Path) -> RawFiles:
         stop(f"alice.source: {error.filename}: {error.strerror}")
 
 
+def find_project(start: Path) -> Path:
+    """Return the folder with the Snakefile that belongs to a folder: it, one above it, or the checkout."""
+    checkout = Path(__file__).parents[3]
+    for folder in (start, *start.parents, checkout):
+        if (folder / "Snakefile").is_file():
+            return folder
+    raise UserError("There is no Snakefile here or in a folder above: go to the folder of your project.")
+
+
+def find_results(start: Path) -> Path:
+    """Return the results folder of a folder: in it, or in one above it."""
+    for folder in (start, *start.parents):
+        if folder.name == "results" and (folder / "runs.jsonl").exists():
+            return folder
+        if (folder / "results").is_dir():
+            return folder / "results"
+    raise UserError("There is no results folder here or in a folder above: name it with --results.")
+
+
 def stop(message: str) -> NoReturn:
     """End the process with a message instead of a stack trace."""
     sys.exit(f"Error: {message}")
