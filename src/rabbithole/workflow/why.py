@@ -43,12 +43,13 @@ def why(arguments: list[str], *, list_jobs: bool = False) -> Iterator[str]:
     The arguments are passed on to Snakemake, which runs in the project of the present folder. Raises
     `UserError` with Snakemake's own message when the dry run fails, and when there is no project.
     """
-    here = Path.cwd()
-    project = find_project(here)
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nocolor", "--snakefile"]
-    command += [str(project / "Snakefile")]
-    if project in here.parents:
-        command += ["--directory", str(project)]
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nocolor"]
+    if not {"-s", "--snakefile"} & set(arguments):
+        here = Path.cwd()
+        project = find_project(here)
+        command += ["--snakefile", str(project / "Snakefile")]
+        if project in here.parents:
+            command += ["--directory", str(project)]
     run = subprocess.run([*command, *arguments], capture_output=True, text=True)
     if run.returncode:
         raise UserError("the dry run failed:\n" + (run.stdout + run.stderr)[-4000:].strip())
@@ -126,7 +127,7 @@ def newest(missing: list[str]) -> str:
     """Return what is new where outputs are missing: a data set, a model or a seed, by their folders."""
     path = Path(missing[0].strip())
     for folder in reversed(path.parents):
-        if not folder.exists() and folder.parent.exists() and folder.parent != Path("."):
+        if not folder.exists() and folder.parent.exists() and folder.parent != Path():
             if folder.name.startswith("seed-"):
                 return f"seed {folder.name.removeprefix('seed-')} is new"
             if folder.parent.name == "results":
