@@ -24,7 +24,7 @@ STEPS = {
         digests.WINDOWS,
         digests.CHECK_LEAKS,
         *[module_name("format", name) for name in format_names()],
-        *[module_name("simulator", raw_format(name).simulator or "") for name in format_names()],
+        *[module_name("simulator", shop) for name in format_names() if (shop := raw_format(name).simulator)],
     ],
     "jax": [
         digests.TRAIN,

@@ -52,7 +52,7 @@ def predict(
     )
     summary = predict(
         folder,
-        log_source(folder.manifest.events.format, log),
+        log_source(folder.manifest.events, log),
         spark=SparkOptions(threads=cores, memory_mb=memory_mb),
         output=None if output == "-" else Path(output),
         audience=audience,
@@ -132,7 +132,7 @@ def monitor(
     from rabbithole.serving.sources import log_source
 
     folder = load_folder(model)
-    source = log_source(folder.manifest.events.format, log)
+    source = log_source(folder.manifest.events, log)
     spark = SparkOptions(threads=cores, memory_mb=memory_mb)
     report = monitor(folder, source, scores=scores or [], spark=spark)
     write_page(report, output)
@@ -175,7 +175,7 @@ def promote(
         files = {}
         for role, path in (("candidate", candidate), ("present", present)):
             folder, files[role] = load_folder(path), Path(name) / f"{role}.parquet"
-            source = log_source(folder.manifest.events.format, log)
+            source = log_source(folder.manifest.events, log)
             predict(
                 folder, source, spark=SparkOptions(threads=cores, memory_mb=memory_mb), output=files[role]
             )

@@ -9,6 +9,7 @@ from rabbithole.config.datasets import Dataset
 from rabbithole.config.models import Evaluation, Training
 from rabbithole.config.text import Alice
 from rabbithole.models.settings import ModelSettings
+from rabbithole.specs.data import Source
 
 RESERVED_NAMES = ("alice", "benchmarks", "demo", "logs", "predict", "report", "runs")
 """Folders of results/ that are not data sets."""
@@ -52,9 +53,7 @@ class Prediction(Section):
     """A further log that a packaged model scores; `snakemake` writes its scores."""
 
     model: str = Field(description="The data set whose packaged model scores the log.")
-    log: str | dict[str, str | list[str]] = Field(
-        description="The log, as in `datasets.*.source`, in the format of that data set."
-    )
+    log: Source = Field(description="The log, as in `datasets.*.source`, in the format of that data set.")
 
 
 class Settings(Section):

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from rabbithole.errors import UserError
-from rabbithole.formats.base import raw_format
+from rabbithole.formats.base import log_format
 from rabbithole.serving.folder import load_folder
-from rabbithole.specs.data import Source
+from rabbithole.specs.data import EventsSpec, Source
 
 
-def log_source(format: str, arguments: list[str]) -> Source:
+def log_source(events: EventsSpec, arguments: list[str]) -> Source:
     """Return the source for a folder, for files, or for ROLE=FILE pairs.
 
     A file alone belongs to the role whose published name its own resembles, otherwise to the one required
@@ -16,7 +16,11 @@ def log_source(format: str, arguments: list[str]) -> Source:
     """
     if len(arguments) == 1 and ("://" in arguments[0] or Path(arguments[0]).is_dir()):
         return arguments[0]
-    roles = raw_format(format).roles
+    roles = log_format(events.format, events.table).roles
+    named_roles = any(argument.partition("=")[0] in {role.name for role in roles} for argument in arguments)
+    if events.table is not None and not named_roles:
+        # The patterns of the tables choose among the files.
+        return arguments[0] if len(arguments) == 1 else arguments
     by_role: dict[str, list[str]] = {}
     for argument in arguments:
         name, equals, path = argument.partition("=")

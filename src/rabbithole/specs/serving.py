@@ -1,7 +1,7 @@
 """Specs of the steps that put a model to work."""
 
 from rabbithole.specs.base import Spec
-from rabbithole.specs.data import EventsSpec, SessionsSpec
+from rabbithole.specs.data import EventsSpec, SessionsSpec, Source
 
 
 class PackageModelSpec(Spec):
@@ -22,4 +22,4 @@ class PackageModelSpec(Spec):
 class PredictSpec(Spec):
     """Which log to score, as in `EventsSpec.source`."""
 
-    source: str | dict[str, str | list[str]]
+    source: Source

@@ -79,7 +79,7 @@ class RawFiles:
     @property
     def paths(self) -> list[str]:
         """Return all files."""
-        return [str(path) for paths in self.by_role.values() for path in paths]
+        return list(dict.fromkeys(str(path) for paths in self.by_role.values() for path in paths))
 
 
 @dataclass(frozen=True)
@@ -178,27 +178,30 @@ def load_project(config: Mapping[str, Any], results: str) -> Project:
         stop(str(error))
     memory = Path(results, "fingerprints.json")
     raw = {
-        name: _raw_files(f"datasets.{name}.source", dataset.format, dataset.source, memory)
+        name: _raw_files(f"datasets.{name}.source", dataset, dataset.source, memory)
         for name, dataset in settings.datasets.items()
     }
     to_score = {
-        name: _raw_files(
-            f"predict.{name}.log", settings.datasets[prediction.model].format, prediction.log, memory
-        )
+        name: _raw_files(f"predict.{name}.log", settings.datasets[prediction.model], prediction.log, memory)
         for name, prediction in settings.predict.items()
     }
     return Project(settings, results, raw, to_score, _book(settings.alice, memory))
 
 
-def _raw_files(key: str, format: str, source: Source, memory: Path) -> RawFiles:
-    """Find a log's raw files. A log at an address is found by its job, and taken to stay unchanged."""
+def _raw_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFiles:
+    """Find the raw files of a log that is read as a data set's.
+
+    A log at an address is found by its job, and taken to stay unchanged.
+    """
     if source == SIMULATE:
         return RawFiles({}, "simulated")
     if is_remote(source):
         return RawFiles({}, "fetched")
     try:
-        files = locate(format, source)
-        return RawFiles(files, fingerprint([path for role in files.values() for path in role], memory))
+        files = locate(dataset.format, source, dataset.table_log)
+        # An archive may hold the files of several roles.
+        paths = dict.fromkeys(path for role in files.values() for path in role)
+        return RawFiles(files, fingerprint(list(paths), memory))
     except UserError as error:
         stop(f"{key}: {error}")
     except OSError as error:
