@@ -55,6 +55,8 @@ class AggregateModel(Estimator):
     trusted_types: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, estimator: Any, *, seed: int) -> None:
+        if not any(hasattr(estimator, name) for name in ("decision_function", "predict_proba")):
+            raise UserError(f"{estimator!r} has neither decision_function nor predict_proba.")
         self.estimator, self.seed = estimator, seed
         self.codes: dict[str, list[int]] = {}
         self.blank: list[int] = []
