@@ -5,6 +5,7 @@ import sys
 from rabbithole.cli import data_steps, model_steps, report_steps, text_steps, tools  # noqa: F401 - they add commands
 from rabbithole.cli.app import app
 from rabbithole.errors import UserError
+from rabbithole.progress import remove_progress
 from rabbithole.workflow.job_lifetime import die_with_parent
 
 
@@ -19,3 +20,5 @@ def main() -> None:
         if error.filename is None and error.strerror is None:
             raise
         sys.exit(f"Error: {error.filename or 'the output'}: {error.strerror}")
+    finally:
+        remove_progress()

@@ -13,6 +13,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from rabbithole.errors import UserError
+from rabbithole.progress import report_label
 from rabbithole.spark.java import java_home
 from rabbithole.spark.private import stop_polling_accumulators
 from rabbithole.specs.data import SparkOptions
@@ -71,6 +72,7 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
         return
     scratch = Path(tempfile.mkdtemp(prefix="rabbithole-spark-"))
     log = scratch / "jvm.log"
+    report_label("starting Spark")
     try:
         _current = _start(options, name, scratch, log)
         yield _current

@@ -57,7 +57,14 @@ def run_ablation(spec: AblationSpec, *, windows: Path, oracle: Path | None, outp
     for name, (balance, augmentation) in VARIANTS.items():
         for seed in spec.seeds:
             logits = train_and_predict(
-                spec, encoding, data, [0, *spec.steps], balance=balance, augmentation=augmentation, seed=seed
+                spec,
+                encoding,
+                data,
+                [0, *spec.steps],
+                balance=balance,
+                augmentation=augmentation,
+                seed=seed,
+                part=f"{name}, seed {seed}",
             )
             # The first variant is the default; the single networks are compared with it.
             running = logits[1:] if running is None else running
@@ -88,11 +95,13 @@ def train_and_predict(
     balance: Balance,
     augmentation: AugmentationSpec,
     seed: int,
+    part: str,
     epoch_factor: float = 1.0,
 ) -> NDArray[np.float64]:
     """Train a network, restore its best epoch, and return its log odds on test, float64 [len(steps), n].
 
-    epoch_factor: multiplies the epochs, so that on less data the network takes as many training steps.
+    part: what is trained, in words; epoch_factor: multiplies the epochs, so that on less data the network
+    takes as many training steps.
     """
     training = spec.training
     if epoch_factor > 1:
@@ -110,7 +119,7 @@ def train_and_predict(
         event_dropout=augmentation.event_dropout,
         seed=seed,
     )
-    trainer.run()
+    trainer.run(part=part)
     trainer.restore_best()
     logits = network_logits(
         trainer.forward,
@@ -146,6 +155,7 @@ def compare_prefixes(
             balance="none",
             augmentation=NO_PREFIXES,
             seed=spec.seeds[0],
+            part=f"after {steps} events alone",
             epoch_factor=len(data["train"]) / len(cut["train"]),
         )[0]
         labels = cut["test"].buyer

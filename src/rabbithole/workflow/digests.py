@@ -24,6 +24,10 @@ DISTRIBUTIONS = {
 """Distributions whose name is not that of their package."""
 
 
+SHOWN_ONLY = {"rabbithole.progress", "rabbithole.spark.task_progress"}
+"""Modules that show how far a step is, and change no result."""
+
+
 def code_digest(*modules: str, files: tuple[str, ...] = ()) -> str:
     """Return a digest of modules, of all modules that they import, and of the libraries among these.
 
@@ -35,7 +39,7 @@ def code_digest(*modules: str, files: tuple[str, ...] = ()) -> str:
     names = set(modules)
     for module in modules:
         names |= import_graph().find_upstream_modules(module)
-    own = {name for name in names if name.partition(".")[0] == "rabbithole"}
+    own = {name for name in names if name.partition(".")[0] == "rabbithole"} - SHOWN_ONLY
     libraries = {name.partition(".")[0] for name in names - own}
     if "jax" in libraries:
         libraries.add("jaxlib")
