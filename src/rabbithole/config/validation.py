@@ -131,10 +131,9 @@ def _explain(
     key = ".".join(path)
     message = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if kind == "extra_forbidden":
-        allowed = sorted(_section_at(mistake["loc"][:-1], root).model_fields)
-        if root is not Settings and "file" not in config:
-            # A model of the package.
-            allowed.remove("file")
+        keys = set(_section_at(mistake["loc"][:-1], root).model_fields)
+        # A model of the package has no file.
+        allowed = sorted(keys if root is Settings or "file" in config else keys - {"file"})
         near = get_close_matches(path[-1], allowed, 1, 0.5)
         hint = f"; did you mean {near[0]}?" if near else "."
         return f"{key}: there is no such key (given {value!r}){hint} Allowed: ", ", ".join(allowed)
