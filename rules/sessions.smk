@@ -23,12 +23,15 @@ rule sessions:
         spec=SPECS.sessions,
         code=code_digest(digests.SESSIONS),
         spark=OPTIONS.spark,
+        purpose=OPTIONS.purpose,
         launcher=OPTIONS.launcher,
     message:
         "Building the sessions of {wildcards.dataset}"
+    # What the step says of the log (few buyers, say) also goes to the terminal, before any training.
     shell:
-        "{params.launcher} python -m rabbithole step sessions --spec {params.spec:q} --spark {params.spark:q} "
-        "--events {input.events:q} --output {output.folder:q} > {log:q} 2>&1"
+        ": > {log:q}; {params.launcher} python -m rabbithole step sessions --spec {params.spec:q} "
+        "--spark {params.spark:q} --purpose {params.purpose:q} --events {input.events:q} "
+        "--output {output.folder:q} 2>> {log:q} | tee -a {log:q}"
 
 
 rule windows:

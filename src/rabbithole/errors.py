@@ -24,3 +24,13 @@ def error_in_own_model(error: Exception) -> UserError | None:
         if str(frame.f_globals.get("__name__", "")).startswith(OWN_MODEL)
     ]
     return UserError(f"{lines[-1]}: {message}") if lines else None
+
+
+def printable(text: str) -> str:
+    """Return text of a user's file for a terminal or a log: control characters become escapes.
+
+    Characters that are not printable become `\\x1b`, `\\t` and so on, so that no file can move the cursor.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from factories import SIZES, network_settings
+from factories import NETWORK_SIZES, SIZES, network_settings
 from flax import nnx
 
 from rabbithole.models.dilated_conv import TAPS, GatedBlock, dilations_for
@@ -20,7 +20,7 @@ SETTINGS = network_settings(embedding_width=6, dropout=0.3)
 
 def network(name: str, length: int = LENGTH, outputs: int = 3, roots=()):
     code = model_code(name, SETTINGS)
-    return code.model(code.settings, NetworkShape(SIZES, roots, length, outputs), rngs=nnx.Rngs(0))
+    return code.model(code.settings, NetworkShape(NETWORK_SIZES, roots, length, outputs), rngs=nnx.Rngs(0))
 
 
 @nnx.jit

@@ -1,6 +1,7 @@
 """Artifacts of training: the description of a trained model, its history, and its resumable state."""
 
 from rabbithole.artifacts.base import Artifact, Record
+from rabbithole.artifacts.data import Fields
 from rabbithole.specs.base import JsonObject
 from rabbithole.specs.training import Target
 
@@ -23,8 +24,9 @@ class ModelDescription(Artifact):
     """model.json of a checkpoint: all that scoring must know besides the weights and the encoder.
 
     settings: the model's own; file: a copy, beside model.json, of the user's file with the model, None for a
-    model of the package; sizes, length, roots: of the encoder; batch_size: None for estimators; outputs:
-    logits per step; calibration: None for the next event; prefixes: whether running sessions were trained on.
+    model of the package; fields, sizes, length, roots: of the encoder; batch_size: None for estimators;
+    outputs: logits per step; calibration: None for the next event; prefixes: whether running sessions were
+    trained on.
     """
 
     kind = "model"
@@ -36,6 +38,7 @@ class ModelDescription(Artifact):
     file: str | None
     target: Target
     outputs: int
+    fields: Fields
     sizes: dict[str, int]
     length: int
     roots: list[int]
@@ -45,7 +48,9 @@ class ModelDescription(Artifact):
 
 
 class EpochMetrics(Record):
-    """One epoch, one tree, or a whole fit. valid_auc: None where the target is the next event."""
+    """One epoch, one tree, or a whole fit. valid_auc: None where the target is the next event,
+    or valid lacks a class.
+    """
 
     epoch: int
     loss: float

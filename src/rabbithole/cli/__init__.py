@@ -2,7 +2,17 @@
 
 import sys
 
-from rabbithole.cli import data_steps, model_steps, report_steps, text_steps, tools  # noqa: F401 - they add commands
+from rabbithole.cli import (  # noqa: F401 - they add commands
+    data_steps,
+    doctor,
+    history,
+    model_steps,
+    report_steps,
+    serving_steps,
+    text_steps,
+    tools,
+    work,
+)
 from rabbithole.cli.app import app
 from rabbithole.errors import UserError, error_in_own_model
 from rabbithole.workflow.job_lifetime import die_with_parent

@@ -55,9 +55,9 @@ def page(
 ) -> None:
     """Write the report, one self-contained page, and its headline figures as text."""
     from rabbithole.report.page import page
-    from rabbithole.workflow.pins import pinned_versions
+    from rabbithole.workflow.pins import versions_in_use
 
-    page(spec, benchmarks=benchmarks, versions=pinned_versions(), output=output, summary=summary)
+    page(spec, benchmarks=benchmarks, versions=versions_in_use(), output=output, summary=summary)
 
 
 @step.command(rich_help_panel=STUDIES)

@@ -45,9 +45,13 @@ def sections(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, ty
         yield path, section
     for name, field in section.model_fields.items():
         below = f"{path}.{name}" if path else name
-        named = get_origin(field.annotation) is dict
+        named = dict in {get_origin(part) for part in (field.annotation, *get_args(field.annotation))}
         for inner in sections_in(field.annotation):
-            yield from sections(inner, f"{below}.NAME" if named else below)
+            place = f"{below}.NAME" if named else below
+            kind = inner.model_fields.get("kind")
+            # The only value of `kind` selects a section of a union.
+            tagged = kind is not None and len(get_args(kind.annotation)) == 1
+            yield from sections(inner, f"{place} ({kind.default})" if kind and tagged else place)
             if inner is ModelSettings:
                 yield from ((f"{below}.{model}", package_settings(model)) for model in model_names())
 
@@ -95,7 +99,7 @@ def row(name: str, field: FieldInfo) -> str:
         default = "required"
     else:
         default = "see below" if isinstance(field.default, BaseModel) else f"`{json.dumps(field.default)}`"
-    words = "a section" if sections_in(field.annotation) else value_words(field)
+    words = value_words(field)
     cells = [f"`{name}`", words, default, field.description or ""]
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
@@ -113,9 +117,11 @@ def type_words(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):
-        return " or ".join(type_words(argument) for argument in arguments)
+        return " or ".join(dict.fromkeys(type_words(argument) for argument in arguments))
     if origin is list:
         return f"list of: {type_words(arguments[0])}"
+    if sections_in(annotation) and origin in (None, dict):
+        return "a section"
     if origin is dict:
         return "mapping"
     return {

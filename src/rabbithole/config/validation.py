@@ -30,13 +30,13 @@ PLAIN = {
 def parse_config(config: Mapping[str, Any]) -> Settings:
     """Validate a configuration and return it typed.
 
-    A data set or model that is null is left out, so that an overlay can remove it. Raises `UserError` with
-    one line per mistake: the key's path, the given value, what is allowed, and for an unknown key the
-    nearest known one.
+    A data set or model that is null is left out, so that an overlay can remove it. `pathvars` is Snakemake's
+    own key. Raises `UserError` with one line per mistake: the key's path, the given value, what is allowed,
+    and for an unknown key the nearest known one.
     """
     if renamed := [key for key in RENAMED_KEYS if key in config]:
         raise _refused([f"{key}: this key is now called {RENAMED_KEYS[key]}" for key in renamed])
-    values = dict(config)
+    values = {key: value for key, value in config.items() if key != "pathvars"}
     for part in ("datasets", "models"):
         if isinstance(values.get(part), dict):
             values[part] = {name: section for name, section in values[part].items() if section is not None}
@@ -155,9 +155,10 @@ def _section_at(location: tuple[int | str, ...], root: type[BaseModel]) -> type[
     """Return the section that a pydantic error location, seen from `root`, points at."""
     annotation: Any = root
     for part in location:
-        if type(None) in get_args(annotation):
+        members = [member for member in get_args(annotation) if member is not type(None)]
+        if len(members) < len(get_args(annotation)) and len(members) == 1:
             # A section that may be null.
-            (annotation,) = _sections_in(annotation) or (annotation,)
+            (annotation,) = members
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             annotation = annotation.model_fields[str(part)].annotation
         else:

@@ -6,13 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rabbithole.windows.arrays import Windows
-from rabbithole.windows.fields import CATEGORICAL, MISSING, NUMERIC, RARE, UNSEEN
+from rabbithole.windows.fields import MISSING, RARE, UNSEEN
 
 CALENDAR = ("hour", "weekday", "month", "week")
 """Fields whose smallest and largest code are features: few sessions have more than two values."""
-
-COUNTED_FIELDS = ("event", "category")
-"""Fields whose frequent codes are counted, in the order of the features."""
 
 MAX_COUNTED_CODES = 16
 """Most frequent codes of a field that are counted. Most logs have fewer events, and more categories."""
@@ -29,11 +26,16 @@ class Prefixes:
     steps: NDArray[np.int64]
 
 
+def counted_fields(windows: Windows) -> list[str]:
+    """Return the fields whose frequent codes are counted, in the order of the features."""
+    return [field for field in windows.fields.categorical if field not in ("item", *CALENDAR)]
+
+
 def frequent_codes(windows: Windows) -> dict[str, list[int]]:
-    """Return the codes to count of each field in `COUNTED_FIELDS`, most frequent first."""
+    """Return the codes to count of each field in `counted_fields`, most frequent first."""
     frequent = {}
-    for field in COUNTED_FIELDS:
-        counts = np.bincount(windows.codes[:, CATEGORICAL.index(field)])
+    for field in counted_fields(windows):
+        counts = np.bincount(windows.codes[:, windows.fields.categorical.index(field)])
         order = np.argsort(-counts, kind="stable")[:MAX_COUNTED_CODES]
         frequent[field] = [int(code) for code in order if counts[code]]
     return frequent
@@ -42,27 +44,31 @@ def frequent_codes(windows: Windows) -> dict[str, list[int]]:
 def aggregates(windows: Windows, prefixes: Prefixes, codes: dict[str, list[int]]) -> NDArray[np.float32]:
     """Return one row of features per prefix, float32 [m, features].
 
-    The features: number of steps, of distinct items, and of repeated items; counts of `codes`; counts of
-    missing, unseen and rare items; smallest and largest code of each calendar field; mean, minimum, maximum,
-    standard deviation, sum and missing share of each numeric field (NaN without a value). Sums are taken in
-    the order of the values, so two orders of the same events give the same bits.
+    The features, of the fields that the windows have: number of steps, of distinct items, and of repeated
+    items; counts of `codes`; counts of missing, unseen and rare items; smallest and largest code of each
+    calendar field; mean, minimum, maximum, standard deviation, sum and missing share of each numeric field
+    (NaN without a value). Sums are taken in the order of the values, so two orders of the same events give
+    the same bits.
     """
     m, steps = len(prefixes.rows), prefixes.steps
     owner = np.repeat(np.arange(m), steps)
     starts = np.cumsum(steps) - steps
     index = windows.offsets[prefixes.rows][owner] + np.arange(len(owner)) - starts[owner]
-    columns = {field: windows.codes[index, number] for number, field in enumerate(CATEGORICAL)}
+    columns = {field: windows.codes[index, number] for number, field in enumerate(windows.fields.categorical)}
 
-    items = columns["item"].astype(np.int64)
-    item_count = int(items.max(initial=0)) + 1
-    distinct = np.bincount(np.unique(owner * item_count + items) // item_count, minlength=m)
-    features: list[NDArray[np.generic]] = [steps, distinct, steps - distinct]
-    for field in COUNTED_FIELDS:
+    features: list[NDArray[np.generic]] = [steps]
+    items = columns["item"].astype(np.int64) if "item" in columns else None
+    if items is not None:
+        item_count = int(items.max(initial=0)) + 1
+        distinct = np.bincount(np.unique(owner * item_count + items) // item_count, minlength=m)
+        features += [distinct, steps - distinct]
+    for field in counted_fields(windows):
         features += [np.bincount(owner[columns[field] == code], minlength=m) for code in codes[field]]
-    features += [np.bincount(owner[items == code], minlength=m) for code in (MISSING, UNSEEN, RARE)]
-    for field in CALENDAR:
+    if items is not None:
+        features += [np.bincount(owner[items == code], minlength=m) for code in (MISSING, UNSEEN, RARE)]
+    for field in (field for field in CALENDAR if field in columns):
         features += [np.minimum.reduceat(columns[field], starts), np.maximum.reduceat(columns[field], starts)]
-    for number in range(len(NUMERIC)):
+    for number in range(windows.numbers.shape[1]):
         features += _summaries(windows.numbers[index, number].astype(np.float64), owner, m)
     return np.stack([feature.astype(np.float32) for feature in features], axis=1)
 

@@ -57,6 +57,33 @@ class Model(nnx.Module):
         # WaveNet sums the skips after one matrix each. One product of all skips is the same, in less time.
         return self.head(drop(jnp.concatenate(skips, axis=-1), 1))
 
+    @property
+    def step_lags(self) -> tuple[int, ...]:
+        """Return which earlier steps' states `step` reads: the taps of all blocks."""
+        return tuple(sorted({lag for block in self.blocks for lag in block.lags}))
+
+    @property
+    def step_width(self) -> int:
+        """Return the numbers in a step's state: the inputs of all blocks."""
+        return len(self.blocks) * self.entry.out_features
+
+    def step(self, codes: Array, numbers: Array, earlier: Array) -> tuple[Array, Array]:
+        """Return the logits after one more event, float32 [batch, outputs], and the step's state.
+
+        codes: int32 [batch, 2, categorical]; numbers: float32 [batch, 2, numeric], of the previous event
+        (padding before the first) and of the new one; earlier: float32 [batch, lags, step_width], states at
+        `step_lags`, zeros before the first event. The state is float32 [batch, step_width].
+        """
+        values = self.entry(self.embedding(codes, numbers, time_axis=1)[:, 1])
+        skips, inputs, width = [values], [], self.entry.out_features
+        for number, block in enumerate(self.blocks):
+            inputs.append(values)
+            places = jnp.array([self.step_lags.index(lag) for lag in block.lags])
+            taps = earlier[:, places, number * width : (number + 1) * width]
+            values, skip = block.step(values, taps.reshape(len(values), -1))
+            skips.append(skip)
+        return self.head(jnp.concatenate(skips, axis=-1)), jnp.concatenate(inputs, axis=-1)
+
 
 class GatedBlock(nnx.Module):
     """A causal convolution, gated (tanh times sigmoid), with a residual path."""
@@ -75,6 +102,21 @@ class GatedBlock(nnx.Module):
         kernel, bias = self.taps.kernel[...], self.taps.bias
         assert bias is not None
         gates = jnp.concatenate(inputs, axis=-1) @ kernel[: len(shifts) * width] + bias[...][None, None]
+        return self._gate(values, gates)
+
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """Return how many steps back the taps read, the step itself left out."""
+        return tuple(range(self.dilation, TAPS * self.dilation, self.dilation))
+
+    def step(self, values: Array, taps: Array) -> tuple[Array, Array]:
+        """Return what `__call__` does for one step, float32 [batch, width] each.
+
+        taps: float32 [batch, (TAPS - 1) * width], the block's inputs at its `lags`.
+        """
+        return self._gate(values, self.taps(jnp.concatenate([values, taps], axis=-1)))
+
+    def _gate(self, values: Array, gates: Array) -> tuple[Array, Array]:
         signal, gate = jnp.split(gates, 2, axis=-1)
         skip = jnp.tanh(signal) * jax.nn.sigmoid(gate)
         return values + self.residual(skip), skip

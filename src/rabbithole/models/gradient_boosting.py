@@ -52,7 +52,9 @@ class Model(AggregateModel):
         valid_features: NDArray[np.float32],
         valid_labels: NDArray[np.int8],
     ) -> None:
-        """Boost until the valid AUC no longer improves."""
+        """Boost until the valid AUC no longer improves; without an AUC, until the loss does not."""
+        if valid_labels.min() == valid_labels.max():
+            self.estimator.set_params(scoring="loss")
         self.estimator.fit(features, labels, sample_weight=weights, X_val=valid_features, y_val=valid_labels)
 
     def history(
@@ -65,18 +67,19 @@ class Model(AggregateModel):
         shift: float,
     ) -> list[EpochMetrics]:
         """Return each round's losses and valid AUC on ended sessions; `loss` is that of balanced train."""
+        scores = self.estimator.validation_score_[1:]
         rounds = zip(
             self.estimator.staged_decision_function(features),
             self.estimator.staged_decision_function(valid_features),
-            self.estimator.validation_score_[1:],
+            [None] * len(scores) if self.estimator.scoring == "loss" else scores.tolist(),
             strict=True,
         )
         return [
             EpochMetrics(
                 epoch=number,
                 loss=float(log_loss(labels, expit(logits), sample_weight=weights, labels=[0, 1])),
-                valid_loss=float(log_loss(valid_labels, expit(valid_logits + shift))),
-                valid_auc=float(auc),
+                valid_loss=float(log_loss(valid_labels, expit(valid_logits + shift), labels=[0, 1])),
+                valid_auc=auc,
             )
             for number, (logits, valid_logits, auc) in enumerate(rounds, 1)
         ]

@@ -52,3 +52,28 @@ class Model(nnx.Module):
             values, _ = layer(values, jnp.zeros((values.shape[1], layer.width)))
             values = drop(values, n + 1)
         return self.head(values).swapaxes(0, 1)
+
+    @property
+    def step_lags(self) -> tuple[int, ...]:
+        """Return which earlier steps' states `step` reads: the last one."""
+        return (1,)
+
+    @property
+    def step_width(self) -> int:
+        """Return the numbers in a step's state: those of all layers."""
+        return sum(layer.width for layer in self.layers)
+
+    def step(self, codes: Array, numbers: Array, earlier: Array) -> tuple[Array, Array]:
+        """Return the logits after one more event, float32 [batch, outputs], and the step's state.
+
+        codes: int32 [batch, 2, categorical]; numbers: float32 [batch, 2, numeric], of the previous event
+        (padding before the first) and of the new one; earlier: float32 [batch, 1, step_width], states at
+        `step_lags`, zeros before the first event. The state is float32 [batch, step_width].
+        """
+        values = self.embedding(codes.swapaxes(0, 1), numbers.swapaxes(0, 1), time_axis=0)[1:]
+        states, start = [], 0
+        for layer in self.layers:
+            values, state = layer(values, earlier[:, 0, start : start + layer.width])
+            states.append(state)
+            start += layer.width
+        return self.head(values)[0], jnp.concatenate(states, axis=-1)

@@ -139,5 +139,5 @@ def read_by_model(paths: dict[str, Path], artifact: type[A]) -> dict[str, list[A
 
 
 def best_on_valid(explanations: dict[str, Explanation]) -> str:
-    """Return the run with the highest AUC on valid."""
-    return max(explanations, key=lambda run: explanations[run].valid_auc)
+    """Return the run with the highest AUC on valid; the first one where valid has no AUC."""
+    return max(explanations, key=lambda run: explanations[run].valid_auc or 0.0)

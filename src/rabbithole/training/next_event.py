@@ -18,10 +18,7 @@ from rabbithole.training.batching import Batch, Shape, make_batch
 from rabbithole.training.data import Encoding, read_from_start, read_split
 from rabbithole.training.objective import Forward, require_finite
 from rabbithole.windows.arrays import Windows, concatenate_windows
-from rabbithole.windows.fields import NUMERIC
 from rabbithole.windows.next_events import IGNORED, Classes, next_event_labels, read_classes
-
-DWELL = NUMERIC.index("dwell")
 
 Logs = NDArray[np.float64]
 
@@ -111,8 +108,11 @@ def hide_earlier_events(windows: Windows, length: int) -> Windows:
     A window holds its session's last events. Dwell time before its first step would reveal a longer session,
     and with it that the session goes on to the window's end. `next_event_labels` ignores such ends too.
     """
+    if "dwell" not in windows.fields.numeric:
+        return windows
     numbers = windows.numbers.copy()
-    numbers[windows.offsets[:-1][windows.events > length], DWELL] = np.nan
+    dwell = windows.fields.numeric.index("dwell")
+    numbers[windows.offsets[:-1][windows.events > length], dwell] = np.nan
     return dataclasses.replace(windows, numbers=numbers)
 
 

@@ -48,7 +48,7 @@ def score(spec: ScoreSpec, *, checkpoint: Path, windows: Path, output: Path) -> 
     other windows or for the next event, or when a step is beyond the window.
     """
     description, encoding = read_description(checkpoint), read_encoding(windows)
-    if (description.sizes, description.length) != (encoding.sizes, encoding.length):
+    if not encoding.fits(description):
         raise UserError(f"{checkpoint} was trained for other windows than {windows}: train it again.")
     if description.target != "buyer":
         raise UserError(f"{checkpoint} predicts next events, not buyers: train it again.")

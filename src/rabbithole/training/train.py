@@ -96,6 +96,7 @@ def train(
         file=None if file is None else file.name,
         target=spec.target,
         outputs=objective.outputs,
+        fields=encoding.fields,
         sizes=encoding.sizes,
         length=encoding.length,
         roots=encoding.roots,
@@ -171,7 +172,7 @@ def fit_estimator(spec: TrainSpec, model: ModelCode, objective: Any, encoding: E
         prefixes=spec.augmentation.prefixes,
         shift=objective.shift,
     )
-    best = max(epochs, key=lambda metrics: metrics.valid_auc or 0.0)
+    best = max(epochs, key=lambda epoch: -epoch.valid_loss if epoch.valid_auc is None else epoch.valid_auc)
     seconds = time.perf_counter() - began
     log(_epoch_line(best, len(train) / seconds))
     history = History(unit=estimator.unit, epochs=epochs, best_epoch=best.epoch, seconds=[seconds])

@@ -9,9 +9,10 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jax import Array
 from numpy.typing import NDArray
 
-from rabbithole.models.layers import ITEM, NetworkShape
+from rabbithole.models.layers import NetworkShape
 from rabbithole.models.registry import ModelCode, checkpoint_code, model_code
 from rabbithole.models.settings import NetworkSettings
 from rabbithole.specs.base import JsonObject
@@ -33,6 +34,7 @@ from rabbithole.training.mesh import DeviceMesh
 from rabbithole.training.network_checks import check_network
 from rabbithole.training.objective import Forward, Objective
 from rabbithole.training.train_step import (
+    Network,
     TrainState,
     init_train_state,
     make_optimisers,
@@ -70,7 +72,7 @@ class Trainer:
         )
         self.mesh = DeviceMesh()
         self.key = self.mesh.replicate(jax.random.key(seed, impl=PRNG_IMPL))
-        self.item_count = model.embedding.sizes[ITEM]
+        self.item_count = model.embedding.item_count
         self.source: BatchSource
         self.set_data(objective.train, objective.valid)
         model.head.init_output_bias(objective.initial_logits())
@@ -208,20 +210,30 @@ def make_trainer(
 
 def load_network(checkpoint: Path) -> Forward:
     """Return the network of a checkpoint; raises `UserError` where it does not fit its description."""
+    network, weights, table = restored_network(checkpoint)
+    mesh = DeviceMesh()
+    weights, table = mesh.replicate((weights, table))
+    return partial(predict_logits, jax.jit(network.forward), weights, table, mesh)
+
+
+def restored_network(checkpoint: Path) -> tuple[Network, Any, Array]:
+    """Return a checkpoint's network, its weights and its item table; raises `UserError` as `load_network`."""
     description = read_description(checkpoint)
     code = checkpoint_code(checkpoint, description)
-    encoding = Encoding(description.sizes, description.length, description.roots)
+    # The file has sorted keys.
+    sizes = {field: description.sizes[field] for field in description.fields.categorical}
+    encoding = Encoding(description.fields, sizes, description.length, description.roots)
     maker = network_maker(code, network_shape(encoding, description.outputs), seed=0)
     # Only shapes and types: the weights come from the checkpoint.
     network, weights, table = split_network(nnx.eval_shape(maker))
-    mesh = DeviceMesh()
-    weights, table = mesh.replicate(load_weights(checkpoint, weights, table))
-    return partial(predict_logits, jax.jit(network.forward), weights, table, mesh)
+    weights, table = load_weights(checkpoint, weights, table)
+    return network, weights, table
 
 
 def network_shape(encoding: Encoding, outputs: int) -> NetworkShape:
     """Return what a network must know of the data and of the target."""
-    return NetworkShape(encoding.sizes, encoding.roots, encoding.length, outputs)
+    sizes = encoding.sizes | dict.fromkeys(encoding.fields.numeric, 0)
+    return NetworkShape(sizes, encoding.roots, encoding.length, outputs)
 
 
 def network_maker(code: ModelCode, shape: NetworkShape, *, seed: int) -> Callable[[], Any]:

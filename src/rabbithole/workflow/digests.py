@@ -140,6 +140,8 @@ BOOK = "rabbithole.text.fetch"
 TRAIN_TEXT = "rabbithole.text.train"
 SAMPLE_TEXT = "rabbithole.text.sample"
 PAGE = "rabbithole.report.page"
+PACKAGE_MODEL = "rabbithole.serving.package"
+PREDICT = "rabbithole.serving.predict"
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,21 @@ class CodeDigests:
         """Return the digest of scoring with one model."""
         return self._with_model(wildcards, SCORE)
 
+    def package_model(self) -> str:
+        """Return the digest of the packaging and of the model card."""
+        return code_digest(PACKAGE_MODEL, files=_templates("serving"))
+
+    def predict(self, wildcards: Wildcards) -> str:
+        """Return the digest of a prediction, with the raw format and every model that may be packaged."""
+        model = self.project.settings.predict[wildcards.prediction].model
+        format = self.project.settings.datasets[model].format
+        models = [
+            module_name("model", name)
+            for name, settings in self.project.settings.models.items()
+            if settings.file is None
+        ]
+        return code_digest(PREDICT, module_name("format", format), *models)
+
     def explain(self, wildcards: Wildcards) -> str:
         """Return the digest of explaining one model."""
         return self._with_model(wildcards, EXPLAIN)
@@ -188,8 +205,7 @@ class CodeDigests:
 
     def page(self) -> str:
         """Return the digest of the page and of its templates."""
-        templates = sorted(PACKAGE.glob("report/templates/*"))
-        return code_digest(PAGE, files=tuple(str(path.relative_to(PACKAGE)) for path in templates))
+        return code_digest(PAGE, files=_templates("report"))
 
     def _with_model(self, wildcards: Wildcards, *modules: str) -> str:
         """Return the digest of modules and of one model, in the package or in the user's own file."""
@@ -197,3 +213,8 @@ class CodeDigests:
         if file is not None:
             return code_digest(*modules, own_model=Path(file))
         return code_digest(*modules, module_name("model", wildcards.model))
+
+
+def _templates(room: str) -> tuple[str, ...]:
+    templates = sorted(PACKAGE.glob(f"{room}/templates/*"))
+    return tuple(str(path.relative_to(PACKAGE)) for path in templates)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from rabbithole.config.model_files import package_settings
 from rabbithole.config.models import Training
+from rabbithole.config.text import Alice
 from rabbithole.formats.base import raw_format
 from rabbithole.models.settings import ModelSettings, NetworkSettings
 from rabbithole.specs.base import JsonObject
@@ -17,6 +18,8 @@ from rabbithole.specs.data import (
 )
 from rabbithole.specs.evaluation import AblationSpec, EvaluateSpec, LeakProbeSpec
 from rabbithole.specs.report import FigureStyle, PageSpec
+from rabbithole.specs.serving import PackageModelSpec, PredictSpec
+from rabbithole.specs.table import minimum_counts
 from rabbithole.specs.text import (
     BookSpec,
     CharGruSettings,
@@ -64,6 +67,7 @@ class StepSpecs:
             source=raw if dataset.simulated else dataset.source,
             max_rejected=dataset.max_rejected,
             drop_duplicates=dataset.drop_duplicates,
+            table=dataset.table_log,
         ).to_json()
 
     def sessions(self, wildcards: Wildcards) -> str:
@@ -83,7 +87,8 @@ class StepSpecs:
         return WindowsSpec(
             length=dataset.windows.length,
             minimum_item_count=dataset.windows.minimum_item_count,
-            fields=tuple(dataset.windows.fields),
+            minimum_counts=minimum_counts((dataset.table or {}).values()),
+            fields=None if dataset.windows.fields is None else tuple(dataset.windows.fields),
             timezone=dataset.timezone,
             keep_open=dataset.sessions.keep_open,
         ).to_json()
@@ -118,6 +123,23 @@ class StepSpecs:
         steps = self.project.evaluated_steps(self.project.dataset(wildcards))
         return ScoreSpec(steps=steps).to_json()
 
+    def package_model(self, wildcards: Wildcards) -> str:
+        """Return the spec of `package_model`. The log's place is left out: the model goes elsewhere."""
+        evaluation = self.project.settings.evaluation
+        return PackageModelSpec(
+            dataset=wildcards.dataset,
+            model=None,
+            seed=None,
+            events=EventsSpec.parse(self.events(wildcards)).model_copy(update={"source": ""}),
+            sessions=SessionsSpec.parse(self.sessions(wildcards)),
+            contact_cost=evaluation.contact_cost,
+            sale_worth=evaluation.sale_worth,
+        ).to_json()
+
+    def predict(self, wildcards: Wildcards) -> str:
+        """Return the spec of `predict`."""
+        return PredictSpec(source=self.project.settings.predict[wildcards.prediction].log).to_json()
+
     def explain(self) -> str:
         """Return the spec of `explain`."""
         return ExplainSpec(seed=self.project.settings.data_seed).to_json()
@@ -149,13 +171,13 @@ class StepSpecs:
 
     def book(self) -> str:
         """Return the spec of `book`."""
-        alice = self.project.settings.alice
+        alice = self._alice
         package = PackageSpec(**alice.package.model_dump()) if alice.package else None
         return BookSpec(source=alice.source, sha256=alice.sha256, package=package).to_json()
 
     def train_text(self, wildcards: Wildcards) -> str:
         """Return the spec of `train_text`."""
-        alice = self.project.settings.alice
+        alice = self._alice
         settings = (
             DeckSettings(**alice.models.deck.model_dump())
             if wildcards.text_model == "deck"
@@ -170,13 +192,19 @@ class StepSpecs:
 
     def sample_text(self) -> str:
         """Return the spec of `sample_text`."""
-        alice = self.project.settings.alice
+        alice = self._alice
         return SampleTextSpec(
             seed_text=alice.seed_text,
             temperatures=tuple(alice.temperatures),
             length=alice.length,
             seed=self.project.settings.data_seed,
         ).to_json()
+
+    @property
+    def _alice(self) -> Alice:
+        alice = self.project.settings.alice
+        assert alice is not None, "the rules of the text branch are left out without it"
+        return alice
 
     def style(self) -> str:
         """Return how figures look."""
