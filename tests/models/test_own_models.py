@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from docs_pages import ROOT
 from factories import network_settings, network_training, random_windows, train_spec, write_windows
-from model_pages import ROOT, documented_files
+from model_pages import documented_files
 
 from rabbithole.artifacts.training import History, ModelDescription
 from rabbithole.errors import UserError, error_in_own_model
@@ -116,17 +117,15 @@ def scores(windows: Path, folder: Path) -> bytes:
 
 
 def test_the_documented_network_is_the_package_s_lstm() -> None:
-    assert (
-        documented_files("my_lstm.py")["my_lstm.py"] == (ROOT / "src/rabbithole/models/lstm.py").read_text()
-    )
-    assert all(text.count("\n") < 40 for text in documented_files("my_lstm.py").values())
+    assert documented_files()["my_lstm.py"] == (ROOT / "src/rabbithole/models/lstm.py").read_text()
+    assert all(text.count("\n") < 40 for text in documented_files().values())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["logistic.py", "my_lstm.py"])
 def test_a_documented_file_is_trained_and_its_copy_scores(name: str, windows: Path, tmp_path: Path) -> None:
     settings = {"logistic.py": {"penalty": 2.0}, "my_lstm.py": network_settings()}[name]
-    fit(windows, tmp_path, documented_files(name)[name], settings)
+    fit(windows, tmp_path, documented_files()[name], settings)
     description = ModelDescription.read(tmp_path / "model/model.json")
     assert (description.settings, description.file) == (settings, "mine.py")
     assert scores(windows, tmp_path) == scores(windows, tmp_path)

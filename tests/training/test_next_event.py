@@ -101,7 +101,7 @@ def test_a_network_learns_what_a_first_order_chain_cannot(windows: Path, tmp_pat
     chain = NextEventMetrics.read(tmp_path / "markov.json")
     assert chain.category is not None
     own = tmp_path / "my_lstm.py"
-    own.write_text(documented_files(own.name)[own.name])
+    own.write_text(documented_files()[own.name])
     for model, file in (("gru", None), ("dilated_conv", None), ("mine", own)):
         metrics = fit(windows, tmp_path / model, model, file)
         after_two = {row.steps: row for row in metrics.event.by_steps}[2]
