@@ -43,8 +43,7 @@ def parse_config(config: Mapping[str, Any]) -> Settings:
     mistakes: dict[str, list[str]] = {}
     if isinstance(values.get("models"), dict):
         values["models"] = {
-            name: _parse_model(name, section, mistakes) if MODEL_NAME.match(str(name)) else section
-            for name, section in values["models"].items()
+            name: _parse_model(str(name), section, mistakes) for name, section in values["models"].items()
         }
     try:
         settings = Settings.model_validate(values)
@@ -60,6 +59,9 @@ def _parse_model(name: str, section: Any, mistakes: dict[str, list[str]]) -> Any
     known = model_names()
     if not isinstance(section, dict):
         return section
+    if not MODEL_NAME.match(name):
+        # Refused with the name.
+        return ModelSettings()
     file = section.get("file")
     try:
         if "file" not in section:
