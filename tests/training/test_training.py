@@ -18,7 +18,7 @@ from rabbithole.specs.training import ResumeOptions, ScoreSpec, TrainSpec
 from rabbithole.training.score import load_model, score
 from rabbithole.training.train import train
 
-MODELS = ("gru", "dilated_conv", "gradient_boosting")
+MODELS = ("gru", "dilated_conv", "lstm", "gradient_boosting")
 LENGTH = 4
 
 

@@ -1,5 +1,6 @@
 """Artifacts of the data steps: the manifests of events, sessions and windows, and the encoder."""
 
+from operator import not_
 from typing import Literal
 
 from pydantic import Field
@@ -34,7 +35,7 @@ class LineCounts(Record):
     """
 
     lines: int
-    exploded: int = 0
+    exploded: int = Field(0, exclude_if=not_)
     header: int
     blank: int
     rejected: int
@@ -48,7 +49,7 @@ class FileCounts(Record):
     file: str
     role: str
     lines: int
-    exploded: int = 0
+    exploded: int = Field(0, exclude_if=not_)
     header: int
     blank: int
     rows: int

@@ -2,7 +2,8 @@
 
 from rabbithole.artifacts.base import Artifact, Record
 from rabbithole.artifacts.data import Fields
-from rabbithole.specs.training import NetworkSettings, Target, TreesSettings
+from rabbithole.specs.base import JsonObject
+from rabbithole.specs.training import Target
 
 
 class CalibrationLine(Record):
@@ -22,8 +23,10 @@ class Calibration(Record):
 class ModelDescription(Artifact):
     """model.json of a checkpoint: all that scoring must know besides the weights and the encoder.
 
-    fields, sizes, length, roots: of the encoder; batch_size: None for trees; outputs: logits per step;
-    calibration: None for the next event; prefixes: whether running sessions were trained on.
+    settings: the model's own; file: a copy, beside model.json, of the user's file with the model, None for a
+    model of the package; fields, sizes, length, roots: of the encoder; batch_size: None for estimators;
+    outputs: logits per step; calibration: None for the next event; prefixes: whether running sessions were
+    trained on.
     """
 
     kind = "model"
@@ -31,7 +34,8 @@ class ModelDescription(Artifact):
     rule = "train"
 
     model: str
-    settings: NetworkSettings | TreesSettings
+    settings: JsonObject
+    file: str | None
     target: Target
     outputs: int
     fields: Fields
@@ -44,7 +48,9 @@ class ModelDescription(Artifact):
 
 
 class EpochMetrics(Record):
-    """One epoch, or one tree. valid_auc: None where the target is the next event, or valid lacks a class."""
+    """One epoch, one tree, or a whole fit. valid_auc: None where the target is the next event,
+    or valid lacks a class.
+    """
 
     epoch: int
     loss: float
@@ -53,7 +59,7 @@ class EpochMetrics(Record):
 
 
 class History(Artifact):
-    """history.json: how the training went. unit: `epoch` or `tree`; seconds: per epoch."""
+    """history.json: how the training went. unit: `epoch`, `tree` or `fit`; seconds: per epoch."""
 
     kind = "training history"
     rule = "train"

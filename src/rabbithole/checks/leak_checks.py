@@ -21,7 +21,8 @@ from rabbithole.artifacts.data import (
     WindowsManifest,
 )
 from rabbithole.checks import split_checks
-from rabbithole.checks.split_checks import SPLITS
+from rabbithole.checks.split_checks import SPLITS, exceptions
+from rabbithole.counts import plural
 from rabbithole.io.parts import data_files
 from rabbithole.windows.fields import FIRST_VALUE
 
@@ -63,7 +64,7 @@ def purchases(events: Path, sessions: Path, by: str) -> LeakCheck:
     return LeakCheck(
         name="Each session ends before its purchase",
         holds=wrong == 0,
-        detail=f"{wrong:,} of {len(spans):,} sessions do not",
+        detail=exceptions(wrong, len(spans), "session"),
     )
 
 
@@ -80,7 +81,7 @@ def open_sessions(events: Path, sessions: Path, minutes: float) -> LeakCheck:
     return LeakCheck(
         name="Open sessions are marked from their last kept event only",
         holds=wrong == 0,
-        detail=f"{wrong:,} sessions do not",
+        detail=plural(wrong, "exception", zero="no"),
     )
 
 
@@ -112,7 +113,7 @@ def dwell(sessions: Path, windows: Path, fields: Fields) -> Iterator[LeakCheck]:
     yield LeakCheck(
         name="Dwell time is the time since the previous event",
         holds=wrong == 0,
-        detail=f"{wrong:,} of {len(steps):,} steps differ",
+        detail=exceptions(wrong, len(steps), "step"),
     )
 
 
@@ -120,17 +121,19 @@ def first_cart(sessions: Path, windows: Path, encoder: EncoderFile, until: str) 
     """Check that each session (each window too, if it has event types) has one add-to-cart, as its last."""
     if until != "first_cart":
         return
-    wrong = {"sessions": _wrong_carts(pq.read_table(sessions, columns=["event"])["event"], "addtocart")}
+    wrong = {"the sessions": _wrong_carts(pq.read_table(sessions, columns=["event"])["event"], "addtocart")}
     event_types = [str(name) for name in encoder.vocabularies.get("event", [])]
     if "addtocart" in event_types:
         code = FIRST_VALUE + event_types.index("addtocart")
         for split in SPLITS:
             column = pq.read_table(windows / split, columns=["event"])["event"]
-            wrong[f"windows of {split}"] = _wrong_carts(column, code)
+            wrong[f"the windows of {split}"] = _wrong_carts(column, code)
     yield LeakCheck(
         name="Each session ends at its first add-to-cart",
         holds=not any(wrong.values()),
-        detail=", ".join(f"{count:,} {place}" for place, count in wrong.items()) + " do not",
+        detail=", ".join(
+            f"{plural(count, 'exception', zero='no')} in {place}" for place, count in wrong.items()
+        ),
     )
 
 
@@ -176,7 +179,7 @@ def known_values(
         yield LeakCheck(
             name=f"An item's {field} is the one known {moment}",
             holds=wrong == 0,
-            detail=f"{wrong:,} of {len(compared):,} events differ",
+            detail=exceptions(wrong, len(compared), "event"),
         )
 
 

@@ -10,10 +10,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rabbithole.artifacts.data import EncoderFile, LeakCheck
+from rabbithole.counts import plural
 from rabbithole.io.parts import data_files
 from rabbithole.windows.fields import FIRST_VALUE
 
 SPLITS = ("train", "valid", "test")
+
+
+def exceptions(count: int, total: int, noun: str) -> str:
+    """Write how many of some sessions, steps or events fail a check: 2 exceptions among 1,024 sessions."""
+    return f"{plural(count, 'exception', zero='no')} among {plural(total, noun)}"
 
 
 def read_sessions(folder: Path) -> pa.Table:
@@ -29,7 +35,7 @@ def session_ids(sessions: pa.Table) -> LeakCheck:
     return LeakCheck(
         name="Each session is in exactly one split",
         holds=repeated == 0,
-        detail=f"{repeated:,} sessions are repeated",
+        detail=plural(repeated, "session is repeated", "sessions are repeated", zero="no"),
     )
 
 
@@ -41,11 +47,11 @@ def visitors(sessions: pa.Table, split_by: str) -> LeakCheck:
         return LeakCheck(name=name, holds=True, detail="the log has no visitors")
     splits = known.group_by("visitor").aggregate([("split", "count_distinct")])["split_count_distinct"]
     both = int(pc.sum(pc.greater(splits, 1), min_count=0).as_py())
-    by_time = " (the split is by time, so returning visitors are)" if split_by == "time" and both else ""
+    by_time = ": a split by time does not keep visitors together" if split_by == "time" and both else ""
     return LeakCheck(
         name=name,
         holds=both == 0 or split_by == "time",
-        detail=f"{both:,} of {len(splits):,} visitors are{by_time}",
+        detail=exceptions(both, len(splits), "visitor") + by_time,
     )
 
 
@@ -92,7 +98,7 @@ def window_sessions(sessions: pa.Table, windows: Path, *, keep_open: bool) -> Le
     return LeakCheck(
         name="Each split has all of its own sessions, at their natural share of buyers",
         holds=wrong == 0,
-        detail=f"{wrong:,} sessions differ; shares of buyers: {', '.join(shares)}",
+        detail=f"{plural(wrong, 'exception', zero='no')}; shares of buyers: {', '.join(shares)}",
     )
 
 
@@ -103,7 +109,7 @@ def minimum_events(sessions: pa.Table, minimum: int) -> Iterator[LeakCheck]:
         yield LeakCheck(
             name=f"Each session has at least {minimum} events",
             holds=short == 0,
-            detail=f"{short:,} sessions have fewer",
+            detail=plural(short, "session has fewer", "sessions have fewer", zero="no"),
         )
 
 

@@ -12,6 +12,9 @@ from rabbithole.formats.base import format_names, log_format, raw_format
 from rabbithole.specs.data import TableLog
 from rabbithole.specs.table import Tables, all_field_kinds
 
+SIMULATE = "simulate"
+"""The source of a simulated log."""
+
 STANDARD_FIELDS = ("event", "item", "category", "hour", "weekday", "month", "week", "dwell", "cost")
 """The fields that any log may have, in the order of `windows.fields`."""
 
@@ -312,7 +315,7 @@ class Dataset(Section):
     @property
     def simulated(self) -> bool:
         """Return whether the log comes from the simulator."""
-        return self.source == "simulate"
+        return self.source == SIMULATE
 
     @property
     def published_figure(self) -> str | None:

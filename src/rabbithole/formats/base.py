@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,7 +28,8 @@ Holding = Literal["session", "visitor", "item", "category", "cost"]
 class FileRole:
     """One kind of file of a raw log: comma-separated lines without quotes, or a table.
 
-    published: the file names under which the log is published; columns: the fields of a line; header:
+    published: the file names under which the log is published (of a table: patterns); columns: the fields of
+    a line (of a table: those that its events are made of, see `TableSpec.source_columns`); header:
     whether the first line names the columns; parse: turns text columns into typed ones; required: whether a
     log must have such a file; events: whether each line is an event; table: how the file of a table is
     written, whose columns the file itself tells, None for the formats whose columns are fixed.
@@ -58,7 +60,8 @@ class RawFormat:
 
     tables: for a log of tables, the preset's section `table` (empty for the format `table`), None for a
     format whose roles are fixed. The roles of a log of tables follow from its settings: see `log_format`.
-    fields: its further columns with their kind; holds: what its columns tell, as in the events manifest.
+    fields: its further columns with their kind; visitor_column: whether the log names a visitor beside the
+    session that `session_id` is; holds: what its columns tell, as in the events manifest.
     """
 
     name: str
@@ -71,6 +74,7 @@ class RawFormat:
     side_tables: Callable[[Mapping[str, pa.Table]], SideTables] | None = None
     tables: Mapping[str, Any] | None = None
     fields: Mapping[str, FieldKind] = field(default_factory=dict)
+    visitor_column: bool = False
     holds: tuple[Holding, ...] = ("session", "item", "category", "cost")
 
     @property
@@ -111,7 +115,9 @@ def log_format(name: str, table: TableLog | None) -> RawFormat:
     }
     return replace(
         format,
+        roles=tuple(_table_role(role, table) for role in ordered(table.tables)),
         has_visitors=known["visitor"],
+        visitor_column=table.key == "session" and known["visitor"],
         has_carts=any(each.may_have_carts for each in tables),
         fields=all_field_kinds(tables),
         holds=tuple(name for name, holds in known.items() if holds),
@@ -125,3 +131,28 @@ def table_format(
     return RawFormat(
         name, roles=(), has_visitors=False, has_carts=False, defaults=defaults or {}, tables=tables or {}
     )
+
+
+def _table_role(name: str, log: TableLog) -> FileRole:
+    table = log.tables[name]
+    patterns = [table.files] if isinstance(table.files, str) else table.files or ["*"]
+    fields = all_field_kinds(log.tables.values())
+    return FileRole(
+        name,
+        published=tuple(patterns),
+        columns=table.source_columns,
+        header=table.header is True,
+        parse=partial(_map_columns, table, log.key, fields),
+        required=True,
+        events=True,
+        table=table,
+    )
+
+
+def _map_columns(
+    table: TableSpec, key: str, fields: Mapping[str, FieldKind], columns: RawColumns
+) -> Mapping[str, pa.Array]:
+    # Imported late: the workflow imports this module while it plans a run, and needs no Arrow for that.
+    from rabbithole.formats.mapping import map_columns
+
+    return map_columns(table, key, fields, columns)

@@ -1,6 +1,7 @@
 """Layers that all networks share: the embedding of an event's fields, and the output head."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -58,7 +59,7 @@ class EventEmbedding(nnx.Module):
         self, embedding_width: int, *, sizes: dict[str, int], roots: Sequence[int], rngs: nnx.Rngs
     ) -> None:
         counts = {field: size for field, size in sizes.items() if size}
-        numbers = len(sizes) - len(counts)
+        self.numbers = len(sizes) - len(counts)
         self.roots = tuple(roots) if CATEGORY in counts else ()
         if self.roots:
             counts[ROOT] = max(self.roots) + 1
@@ -82,7 +83,7 @@ class EventEmbedding(nnx.Module):
             for index, (size, width) in enumerate(zip(self.sizes, widths, strict=True))
         ]
         self.tables = nnx.Dict(dict(zip(self.fields, tables, strict=True)))
-        self.features = sum(widths) + (2 + len(KNOTS)) * numbers + (self.item is not None)
+        self.features = sum(widths) + (2 + len(KNOTS)) * self.numbers + (self.item is not None)
         if self.item is not None:
             self.doubt = nnx.Param(jnp.zeros(self.features))
 
@@ -143,6 +144,24 @@ def large_tables(weights: Any) -> Any:
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: "tables" in jax.tree_util.keystr(path) and leaf.shape[0] > ONE_HOT_SIZE, weights
     )
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """What a network must know of the data and of the target, besides its settings.
+
+    sizes: codes of each field; roots: the root of each category code, empty without a category tree; length:
+    steps of a window; outputs: logits per step.
+    """
+
+    sizes: dict[str, int]
+    roots: Sequence[int]
+    length: int
+    outputs: int
+
+    def embedding(self, width: int, *, rngs: nnx.Rngs) -> EventEmbedding:
+        """Return the shared embedding of events; width: of the item's part."""
+        return EventEmbedding(width, sizes=self.sizes, roots=self.roots, rngs=rngs)
 
 
 class StepHead(nnx.Module):

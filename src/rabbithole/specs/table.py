@@ -95,7 +95,7 @@ LEVEL = re.compile(r"category_\d+")
 class TimeColumn(Spec):
     """Where the time of an event is, and how it is written."""
 
-    column: Column = Field(description="The column with the time.")
+    column: Columns = Field(description="The column with the time. Of several, the first that is not empty.")
     unit: str = Field(
         "auto",
         min_length=1,
@@ -220,7 +220,7 @@ class TableSpec(Spec):
     )
     visitor: Column | None = Field(None, description="The column with the visitor.")
     time: Annotated[
-        TimeColumn, BeforeValidator(partial(_section, "column"), json_schema_input_type=Column | TimeColumn)
+        TimeColumn, BeforeValidator(partial(_section, "column"), json_schema_input_type=Columns | TimeColumn)
     ] = Field(description="The column with the time, or a section.")
     event: Annotated[
         EventColumn, BeforeValidator(partial(_section, "name"), json_schema_input_type=str | EventColumn)
@@ -259,6 +259,18 @@ class TableSpec(Spec):
         for level in range(1, 1 + (self.category.levels if self.category is not None else 0)):
             kinds[f"category_{level}"] = "category"
         return dict(sorted(kinds.items()))
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """Return the columns of the files that events are made of, each once."""
+        time, category = self.time, self.category
+        singles = (self.visitor, time.date, time.offset)
+        several = [self.session, time.column, self.event.column, self.item, self.cost]
+        several += [category.column if category is not None else None]
+        several += [self.fields[name].column for name in sorted(self.fields)]
+        names = [name for name in singles if name is not None]
+        names += [name for columns in several if columns is not None for name in columns]
+        return tuple(dict.fromkeys(names))
 
     @property
     def may_have_carts(self) -> bool:

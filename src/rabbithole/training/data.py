@@ -8,6 +8,7 @@ import numpy as np
 
 from rabbithole.artifacts.data import EncoderFile, Fields, WindowsManifest
 from rabbithole.artifacts.training import ModelDescription
+from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.io.parts import data_files
 from rabbithole.windows.arrays import Windows, read_windows, take
@@ -77,8 +78,8 @@ def require_both_classes(train: Windows) -> None:
         return
     lack = "only buyers" if len(train) and train.buyer.all() else "no buyer"
     raise UserError(
-        f"train has {len(train):,} sessions and {lack}; training needs both classes. Take more sessions or "
-        "other shares, and check that the log contains purchases."
+        f"train has {plural(len(train), 'session')} and {lack}; training needs both classes. Take more "
+        "sessions or other shares, and check that the log contains purchases."
     )
 
 

@@ -16,7 +16,7 @@ from rabbithole.errors import UserError
 from rabbithole.specs.training import AugmentationSpec, Balance
 from rabbithole.training.batching import Batch, Shape, make_batch
 from rabbithole.training.data import Encoding, read_from_start, read_split
-from rabbithole.training.objective import Forward
+from rabbithole.training.objective import Forward, require_finite
 from rabbithole.windows.arrays import Windows, concatenate_windows
 from rabbithole.windows.next_events import IGNORED, Classes, next_event_labels, read_classes
 
@@ -135,5 +135,6 @@ def predict_batches(
         batch = make_batch(windows, rows, Shape(len(rows), batch_logits.shape[1]))
         inside = batch.steps >= 0
         logits = batch_logits[inside].astype(np.float64)
+        require_finite(logits)
         category = log_softmax(logits[:, cut:], axis=1) if classes.categories else logits[:, cut:]
         yield batch.steps[inside], log_softmax(logits[:, :cut], axis=1), category

@@ -23,7 +23,7 @@ from rabbithole.training.calibration import (
     prior_shift,
 )
 from rabbithole.training.data import Encoding, has_both_classes, read_split, require_both_classes
-from rabbithole.training.objective import Forward
+from rabbithole.training.objective import Forward, require_finite
 from rabbithole.windows.arrays import Windows
 
 
@@ -165,4 +165,5 @@ def network_logits(
             elif step <= logits.shape[1]:
                 long = lengths >= step
                 out[index, rows[long]] = logits[long, step - 1, running]
+            require_finite(out[index, rows[lengths >= step]])
     return out

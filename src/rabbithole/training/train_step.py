@@ -17,7 +17,7 @@ from flax import nnx
 from jax import Array
 
 from rabbithole.models.layers import ONE_HOT_SIZE, RowTable, large_tables
-from rabbithole.specs.training import NetworkSettings
+from rabbithole.models.settings import NetworkSettings
 
 TABLE_RATE = 0.1
 """Learning rate of large tables per session, as a multiple of the network's. With SGD, the
@@ -65,8 +65,13 @@ class Network:
         self, weights: Any, table: Array, codes: Array, numbers: Array, key: Array | None = None
     ) -> Array:
         """Return logits, float32 [batch, steps, outputs]; with a `key`, dropout is on."""
+        logits: Array = self.merge(weights, table)(codes, numbers, key)
+        return logits
+
+    def merge(self, weights: Any, table: Array) -> Any:
+        """Return the model with these weights."""
         tables = jax.tree.unflatten(self.table_structure, [table][: self.table_structure.num_leaves])
-        return nnx.merge(self.graph, tables, nnx.State(weights))(codes, numbers, key)
+        return nnx.merge(self.graph, tables, nnx.State(weights))
 
 
 def split_network(model: nnx.Module) -> tuple[Network, Any, Array]:

@@ -153,3 +153,29 @@ def _empty(fields: Fields) -> Windows:
         np.empty((0, len(fields.numeric)), np.float32),
         fields,
     )
+
+
+def windows_of(table: pa.Table, fields: Fields) -> Windows:
+    """Return the windows of a table in memory, in its order; its columns are those of a windows file."""
+    lengths = pc.list_value_length(table[fields.names[0]]).combine_chunks().to_numpy(zero_copy_only=False)
+
+    def flat(name: str) -> NDArray[Any]:
+        return pc.list_flatten(table[name]).combine_chunks().to_numpy(zero_copy_only=False)
+
+    return Windows(
+        table["session_id"].combine_chunks(),
+        table["buyer"].to_numpy().astype(np.int8),
+        table["events"].to_numpy().astype(np.int32),
+        _offsets(lengths),
+        _columns([flat(name) for name in fields.categorical], lengths.sum(), np.int32),
+        _columns([flat(name) for name in fields.numeric], lengths.sum(), np.float32),
+        fields,
+    )
+
+
+def _columns(arrays: Sequence[NDArray[Any]], rows: int, kind: Any) -> NDArray[Any]:
+    """Return arrays [rows] as the columns of one array."""
+    out = np.empty((rows, len(arrays)), kind)
+    for column, array in enumerate(arrays):
+        out[:, column] = array
+    return out
