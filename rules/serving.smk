@@ -63,5 +63,6 @@ rule predict:
     message:
         "Scoring the log {wildcards.prediction}"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "{params.launcher} python -m rabbithole step predict --spec {params.spec:q} --spark {params.spark:q} "
         "--model {input.model:q} --output {output.scores:q} --threads {threads} > {log:q} 2>&1"

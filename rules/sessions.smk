@@ -27,11 +27,10 @@ rule sessions:
         launcher=OPTIONS.launcher,
     message:
         "Building the sessions of {wildcards.dataset}"
-    # What the step says of the log (few buyers, say) also goes to the terminal, before any training.
     shell:
-        ": > {log:q}; {params.launcher} python -m rabbithole step sessions --spec {params.spec:q} "
-        "--spark {params.spark:q} --purpose {params.purpose:q} --events {input.events:q} "
-        "--output {output.folder:q} 2>> {log:q} | tee -a {log:q}"
+        "RABBITHOLE_PROGRESS={log:q}.progress "
+        "{params.launcher} python -m rabbithole step sessions --spec {params.spec:q} --spark {params.spark:q} "
+        "--purpose {params.purpose:q} --events {input.events:q} --output {output.folder:q} > {log:q} 2>&1"
 
 
 rule windows:
@@ -60,6 +59,7 @@ rule windows:
     message:
         "Encoding the windows of {wildcards.dataset}"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "{params.launcher} python -m rabbithole step windows --spec {params.spec:q} --spark {params.spark:q} "
         "--sessions {input.sessions:q} --output {output.folder:q} > {log:q} 2>&1"
 
@@ -116,5 +116,6 @@ rule oracle:
     message:
         "Scoring {wildcards.dataset} with the oracle"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step oracle --spec {params.spec:q} --sessions {input.sessions:q} "
         "--raw {input.raw:q} --output {output.scores:q} > {log:q} 2>&1"

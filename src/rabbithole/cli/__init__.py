@@ -15,6 +15,7 @@ from rabbithole.cli import (  # noqa: F401 - they add commands
 )
 from rabbithole.cli.app import app
 from rabbithole.errors import UserError, error_in_own_model
+from rabbithole.progress import remove_progress
 from rabbithole.workflow.job_lifetime import die_with_parent
 
 
@@ -33,3 +34,5 @@ def main() -> None:
         if (mistake := error_in_own_model(error)) is None:
             raise
         sys.exit(f"Error: {mistake}")
+    finally:
+        remove_progress()

@@ -1,6 +1,7 @@
 """Explains a trained model: importance of fields and steps, and single sessions step by step."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from rabbithole.artifacts.evaluation import (
 )
 from rabbithole.artifacts.training import History
 from rabbithole.evaluation.delong import Placements, normal_quantile, paired_test, placements
+from rabbithole.progress import Meter
 from rabbithole.specs.training import ExplainSpec
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.score import Logits, load_model
@@ -194,7 +196,11 @@ def explain(spec: ExplainSpec, *, checkpoint: Path, history: Path, windows: Path
     sample = take(test, np.sort(rng.choice(len(test), min(MAX_SESSIONS, len(test)), replace=False)))
     logits = load_model(checkpoint)
 
+    permutations = REPEATS * (len(encoding.fields.names) + len(STEP_RANGES) + 1)
+    meter, numbers = Meter(permutations + len(STEP_RANGES) + 2, "predictions", whole=True), itertools.count()
+
     def ended(windows: Windows) -> NDArray[np.float64]:
+        meter.update(next(numbers))
         return np.asarray(logits(windows, [0])[0])
 
     event_names = EncoderFile.read(checkpoint / "encoder.json").vocabularies.get("event", [])

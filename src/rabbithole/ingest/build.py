@@ -43,6 +43,7 @@ from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import manifest_path
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import map_indexed, shuffle
+from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import EventsSpec, SparkOptions
 
 CATEGORY_ROOTS = "_roots.parquet"
@@ -133,7 +134,8 @@ def _read_rows(session: SparkSession, role: FileRole, ranges: list[FileRange], s
 
     schema = row_schema(role)
     if len(ranges) > 1:
-        return map_indexed(session, len(ranges), read, schema)
+        with watch_tasks(session, _reading(ranges)):
+            return map_indexed(session, len(ranges), read, schema)
     # At most one small file: starting a Spark job takes longer than reading it.
     return pa.Table.from_batches((batch for index in range(len(ranges)) for batch in read(index)), schema)
 
@@ -163,7 +165,8 @@ def _write_events(
         for table in read_range(ranges[index], roles[ranges[index].file.role], side, sent):
             yield table, partition_of(table["session_id"], partitions)
 
-    return shuffle(session, len(ranges), read, partitions, task, sent=sent, returned=TASK_SCHEMA)
+    with watch_tasks(session, _reading(ranges), Stage("sorting")):
+        return shuffle(session, len(ranges), read, partitions, task, sent=sent, returned=TASK_SCHEMA)
 
 
 def event_schema(format: RawFormat) -> pa.Schema:
@@ -177,6 +180,12 @@ def _visitors(format: RawFormat, log: LogCounts) -> int | None:
     if format.visitor_column:
         return log.visitors
     return log.events.sessions if format.has_visitors else None
+
+
+def _reading(ranges: list[FileRange]) -> Stage:
+    """Return the stage that reads ranges."""
+    size = unpacked_size({file_range.file for file_range in ranges})
+    return Stage(f"reading {', '.join(sorted({r.file.role for r in ranges}))}", size / 1e6, "MB")
 
 
 def _manifest(

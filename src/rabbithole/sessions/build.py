@@ -43,6 +43,7 @@ from rabbithole.sessions.session_task import (
 from rabbithole.sessions.splitting import SPLITS, count_crossings, hash_keys, split_bounds
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
+from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import SessionsPurpose, SessionsSpec, SparkOptions
 
 LENGTH_BINS = ((1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 200), (201, None))
@@ -204,9 +205,11 @@ def build_sessions(
         folder.mkdir()
         with spark_session(spark, "sessions") as session:
             if spec.split.by == "time" or spec.cost == "purchases":
-                rows = map_indexed(session, len(parts), FirstPass(parts, spec), FIRST_PASS_SCHEMA)
+                with watch_tasks(session, Stage("first pass")):
+                    rows = map_indexed(session, len(parts), FirstPass(parts, spec), FIRST_PASS_SCHEMA)
                 plan = _complete_plan(plan, rows)
-            reports = map_indexed(session, len(parts), SessionTask(parts, folder, plan), REPORT_SCHEMA)
+            with watch_tasks(session, Stage("building sessions")):
+                reports = map_indexed(session, len(parts), SessionTask(parts, folder, plan), REPORT_SCHEMA)
         counts = SessionCounts.total_of_reports(reports)
         check_counts(counts, log, spec, plan.bounds)
         splits = split_counts(counts.groups)

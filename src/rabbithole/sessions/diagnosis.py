@@ -112,7 +112,7 @@ def diagnose(
         span = f"The log spans {duration(span_minutes(log))}, the last {duration(minutes)} count as its end."
         found.append(Diagnosis(kind="short log", text=f"{text} {span}", advice=_open_advice(spec)))
     for each in found:
-        LOGGER.warning("%s %s", each.text, each.advice)
+        LOGGER.warning("Warning: %s %s", each.text, each.advice)
     return found
 
 

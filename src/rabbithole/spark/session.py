@@ -12,6 +12,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from rabbithole.errors import UserError
+from rabbithole.progress import report_label
 from rabbithole.spark.environment import local_environment, raise_open_files, scratch_folder
 from rabbithole.spark.java import OLDEST_JAVA, java_home
 from rabbithole.spark.private import stop_polling_accumulators
@@ -72,6 +73,7 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
     raise_open_files()
     scratch = scratch_folder("rabbithole-spark-")
     log = scratch / "jvm.log"
+    report_label("starting Spark")
     try:
         with local_environment() if options.local else nullcontext():
             _current = _start(options, name, scratch, log)

@@ -68,6 +68,7 @@ def run_ablation(
                 augmentation=augmentation,
                 seed=seed,
                 file=file,
+                part=f"{name}, seed {seed}",
             )
             # The first variant is the default; the single networks are compared with it.
             running = logits[1:] if running is None else running
@@ -99,11 +100,13 @@ def train_and_predict(
     augmentation: AugmentationSpec,
     seed: int,
     file: Path | None,
+    part: str,
     epoch_factor: float = 1.0,
 ) -> NDArray[np.float64]:
     """Train a network, restore its best epoch, and return its log odds on test, float64 [len(steps), n].
 
-    epoch_factor: multiplies the epochs, so that on less data the network takes as many training steps.
+    part: what is trained, in words; epoch_factor: multiplies the epochs, so that on less data the network
+    takes as many training steps.
     """
     training = spec.training
     if epoch_factor > 1:
@@ -122,7 +125,7 @@ def train_and_predict(
         seed=seed,
         file=file,
     )
-    trainer.run()
+    trainer.run(part=part)
     trainer.restore_best()
     logits = network_logits(
         trainer.forward,
@@ -159,6 +162,7 @@ def compare_prefixes(
             augmentation=NO_PREFIXES,
             seed=spec.seeds[0],
             file=file,
+            part=f"after {steps} events alone",
             epoch_factor=len(data["train"]) / len(cut["train"]),
         )[0]
         labels = cut["test"].buyer

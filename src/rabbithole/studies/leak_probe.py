@@ -71,7 +71,7 @@ def probe_leaks(spec: LeakProbeSpec, *, windows: Path, output: Path) -> None:
     for name, visible in probe_data(data, seed=spec.seed):
         trainer.set_data(visible["train"], visible["valid"])
         trainer.progress = start(trainer, jax.tree.map(jnp.array, untrained))
-        trainer.run()
+        trainer.run(part=name)
         test = visible["test"]
         auc = placements(test.buyer, objective.logits(trainer.forward, test, [0], trainer.shapes)[0])
         low, high = auc_interval(auc, LEVEL)

@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from rabbithole.artifacts.data import WindowsManifest
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 from rabbithole.models.registry import Estimator, checkpoint_code
+from rabbithole.progress import Meter
 from rabbithole.specs.training import ScoreSpec
 from rabbithole.training.batching import batch_shapes
 from rabbithole.training.calibration import calibrate
@@ -56,17 +58,21 @@ def score(spec: ScoreSpec, *, checkpoint: Path, windows: Path, output: Path) -> 
         raise UserError(f"evaluation.steps: {beyond[0]} is not between 1 and the window's {encoding.length}.")
     logits = load_model(checkpoint)
     running = sorted(set(spec.steps))
+    splits = WindowsManifest.of(windows).splits
+    meter = Meter(splits["test"].rows + splits["valid"].rows, "sessions", whole=True)
     with (
         atomic_write(output) as temporary,
         pq.ParquetWriter(temporary, SCHEMA, use_dictionary=DICTIONARY_COLUMNS) as writer,
     ):
-        cut_short = 0
+        cut_short, done = 0, 0
         for test in read_parts(windows, "test", encoding):
             log_odds = logits(test, [0, *running])
             long = test.events > encoding.length
             cut_short += int(long.sum())
             log_odds[1:, long] = np.nan
             _write(writer, "test", [0, *running], test, log_odds)
+            done += len(test)
+            meter.update(done)
         for prefixes in read_parts(windows, "test_prefixes", encoding):
             cut_short -= len(prefixes)
             if running:
@@ -75,6 +81,8 @@ def score(spec: ScoreSpec, *, checkpoint: Path, windows: Path, output: Path) -> 
             raise UserError(f"{windows}: test and test_prefixes do not hold the same long sessions.")
         for valid in read_parts(windows, "valid", encoding):
             _write(writer, "valid", [0], valid, logits(valid, [0]))
+            done += len(valid)
+            meter.update(done)
 
 
 def load_model(checkpoint: Path) -> Logits:

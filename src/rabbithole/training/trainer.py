@@ -50,6 +50,8 @@ class Trainer:
     Seed, epoch and batch fix the sessions of a batch, their augmentation, and dropout.
     """
 
+    unit = "sessions"
+
     def __init__(
         self,
         model: Any,
@@ -109,13 +111,15 @@ class Trainer:
         self,
         on_epoch: OnEpoch = lambda _metrics, _speed: None,
         on_batch: OnBatch = lambda _progress: None,
+        part: str = "",
     ) -> None:
-        """Train from the current progress to the last epoch."""
+        """Train from the current progress to the last epoch. part: see `run_epochs`."""
         run_epochs(
             self,
             self.progress,
             epochs=self.training.epochs,
             patience=self.training.patience,
+            part=part,
             on_epoch=on_epoch,
             on_batch=on_batch,
         )

@@ -28,6 +28,7 @@ from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
+from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import SparkOptions, WindowsSpec
 from rabbithole.windows.encoder import Encoder
 from rabbithole.windows.fields import MISSING, UNSEEN, log_fields
@@ -67,12 +68,15 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
             (folder / name).mkdir(parents=True)
         with spark_session(spark, "windows") as session:
             counter = VocabularyCounter(parts, spec, selected)
-            values = map_indexed(session, len(parts), counter, VALUE_COUNT_SCHEMA)
+            with watch_tasks(session, Stage("counting values")):
+                values = map_indexed(session, len(parts), counter, VALUE_COUNT_SCHEMA)
             if len(values) == 0:
                 raise _empty_split("train")
             encoder = fit_encoder(values, spec, selected, roots)
             task = WindowTask(parts, folder, encoder, keep_open=spec.keep_open)
-            counts = WindowTaskCounts.total_of_reports(map_indexed(session, len(parts), task, REPORT_SCHEMA))
+            with watch_tasks(session, Stage("encoding")):
+                reports = map_indexed(session, len(parts), task, REPORT_SCHEMA)
+            counts = WindowTaskCounts.total_of_reports(reports)
         _check_counts(counts, source.events.kept)
         encoder.save(folder)
         if source.price_history is not None:

@@ -1,5 +1,6 @@
 """The settings of a run, checked, where its files are, and the fingerprints of its raw logs."""
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -268,7 +269,10 @@ def stop(message: str) -> NoReturn:
 
 
 def print_summary(project: Project) -> None:
-    """Print the headline figures and the report's path; `make` prints them itself, as its last lines."""
+    """Log the headline figures and the report's path; `make` prints them itself, as its last lines.
+
+    They go through Snakemake's logger, so that they come after its lines on the jobs.
+    """
     summary = Path(project.path("report/summary.txt"))
     if summary.exists() and "RABBITHOLE_MAKE" not in os.environ:
-        print(summary.read_text("utf-8"))
+        logging.getLogger("snakemake.logging").info(summary.read_text("utf-8"), extra={"summary": True})
