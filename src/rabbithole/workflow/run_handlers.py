@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 import time
 from itertools import chain
 from pathlib import Path
@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 from rabbithole.errors import UserError
 from rabbithole.workflow.project import HISTORY, Project
+
+LOGGER = logging.getLogger("snakemake.logging")
+"""Snakemake's logger, so that our lines come between its own."""
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def note_retraining(project: Project, workflow: Workflow) -> None:
-    """Print in one line which existing models this run trains again, and why."""
+    """Log in one line which existing models this run trains again, and why."""
     dag = workflow.dag
     again = [
         job
@@ -42,10 +45,10 @@ def note_retraining(project: Project, workflow: Workflow) -> None:
     try:
         history = read_history(Path(project.results))
     except OSError as error:
-        _warn(f"The history of runs cannot be read: {error}")
+        LOGGER.warning(f"The history of runs cannot be read: {error}")
     else:
         causes = list(chain.from_iterable(map(causes_of, again)))
-        print(retraining_note(project, history, trained, causes), file=sys.stderr)
+        LOGGER.info(retraining_note(project, history, trained, causes))
 
 
 def _model(job: Job) -> str:
@@ -63,13 +66,10 @@ def finish_run(project: Project, workflow: Workflow, started: float) -> None:
     targets = sorted({rule.name for rule in dag.targetrules} | {str(file) for file in dag.targetfiles})
     outputs = {str(file) for job in dag.jobs for file in job.output}
     try:
-        for message in read_history(Path(project.results)).refused:
-            _warn(message)
-        record_run(project, targets=targets, outputs=outputs, seconds=time.time() - started)
+        history = read_history(Path(project.results))
+        for message in history.refused:
+            LOGGER.warning(message)
+        record_run(project, history, targets=targets, outputs=outputs, seconds=time.time() - started)
     # ValueError: Arrow raises it for a damaged file.
     except (UserError, OSError, ValueError) as error:
-        _warn(f"This run is missing in {project.path(HISTORY)}: {error}")
-
-
-def _warn(message: str) -> None:
-    print(f"Warning: {message}", file=sys.stderr)
+        LOGGER.warning(f"This run is missing in {project.path(HISTORY)}: {error}")

@@ -65,15 +65,14 @@ def read_history(results: Path) -> History:
 
 
 def record_run(
-    project: Project, *, targets: list[str], outputs: Collection[str], seconds: float
-) -> FinishedRun:
+    project: Project, history: History, *, targets: list[str], outputs: Collection[str], seconds: float
+) -> None:
     """Append a finished run to the history, and keep its test scores.
 
     outputs: of all jobs behind the targets. Only their figures are recorded: other files in the results
     folder may be those of other settings.
     """
     results = Path(project.results)
-    history = read_history(results)
     settings = flat_settings(project)
     run = FinishedRun(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -92,7 +91,6 @@ def record_run(
     _append(results / HISTORY, run.to_line())
     recent = [*history.runs.values(), run][-KEPT_RUNS:]
     forget_scores(results, [figures for kept in recent for figures in kept.figures])
-    return run
 
 
 def _append(path: Path, line: str) -> None:
