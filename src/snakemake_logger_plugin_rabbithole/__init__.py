@@ -25,6 +25,7 @@ from snakemake_logger_plugin_rabbithole.run import Job, Run, steps
 
 KEPT_MESSAGES = (
     "Nothing to be done",
+    "Trains again",
     "Trying to restart job",
     "Will exit after finishing",
     "Creating conda environment",
