@@ -21,6 +21,7 @@ include: "rules/events.smk"
 include: "rules/sessions.smk"
 include: "rules/models.smk"
 include: "rules/explain.smk"
+include: "rules/serving.smk"
 include: "rules/next_event.smk"
 include: "rules/report.smk"
 include: "rules/studies.smk"
@@ -35,7 +36,14 @@ rule all:
     default_target: True
     input:
         "<results>/report/index.html",
+        INPUTS.model_folders(),
+        INPUTS.predictions(),
+
+
+onstart:
+    note_retraining(PROJECT, workflow)
 
 
 onsuccess:
+    finish_run(PROJECT, workflow, STARTED)
     print_summary(PROJECT)

@@ -1,6 +1,7 @@
 """Commands for people, and those that set up the environment."""
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,19 +10,22 @@ import typer
 
 from rabbithole.cli.app import DEVELOP, RUN, SETUP, app
 
+LOGGER = logging.getLogger("rabbithole")
+
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 @app.command(context_settings=PASS_ON, rich_help_panel=RUN)
 def why() -> None:
-    """Show which jobs `snakemake` would run and why: which setting, file or code changed, old and new value.
+    """Show what `snakemake` would run and why, by reason: which setting, file or code changed, and how.
 
     Arguments are passed on to Snakemake, such as --configfile or a target.
     """
     from rabbithole.workflow.why import why
 
     # From sys.argv: typer would remove a `--`, which Snakemake needs before a target.
-    for line in why(sys.argv[sys.argv.index("why") + 1 :]):
+    verbose = LOGGER.isEnabledFor(logging.INFO)
+    for line in why(sys.argv[sys.argv.index("why") + 1 :], list_jobs=verbose):
         print(line)
 
 
@@ -93,9 +97,9 @@ def archive_spark() -> None:
 @app.command(rich_help_panel=DEVELOP)
 def schema() -> None:
     """Print the JSON schema of config.yaml."""
-    from rabbithole.config.settings import Settings
+    from rabbithole.config.reference import config_schema
 
-    print(json.dumps(Settings.model_json_schema(), indent=2))
+    print(json.dumps(config_schema(), indent=2))
 
 
 @app.command(rich_help_panel=DEVELOP)
