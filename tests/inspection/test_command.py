@@ -52,7 +52,7 @@ def test_what_must_be_filled_in_ends_with_1(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "Fill in: the word for a purchase" in result.stderr
     assert "perhaps checkout" in result.stderr
-    assert "# words: {checkout: transaction}" in result.stdout
+    assert "# words: {cart: addtocart, checkout: transaction}" in result.stdout
 
 
 def test_a_column_with_terminal_commands_sends_none(tmp_path: Path) -> None:

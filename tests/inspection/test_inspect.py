@@ -318,3 +318,13 @@ def test_the_moment_of_events_is_kept(tmp_path: Path) -> None:
     found = read(write_csv(tmp_path / "log.csv", STANDARD, events))[0].estimate
     assert found is not None
     assert datetime.fromtimestamp(found.first, events[0].time.tzinfo) == events[0].time
+
+
+def test_sessions_that_begin_with_a_purchase_teach_nothing(tmp_path: Path) -> None:
+    events = shop_events()
+    buyers = sorted({event.session for event in events if event.kind == "purchase"})
+    alone = set(buyers[:7])
+    kept = [event for event in events if event.session not in alone or event.kind == "purchase"]
+    found = read(write_csv(tmp_path / "log.csv", STANDARD, kept))[0].estimate
+    assert found is not None
+    assert (found.at_once, found.buyers) == (7, len(buyers) - 7)

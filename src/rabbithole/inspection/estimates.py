@@ -28,7 +28,12 @@ FEW_BUYERS = 30
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a log holds. exact: whether it was read whole; basis: what the numbers rest on, in words."""
+    """What a log holds.
+
+    buyers: sessions with a purchase and an event before it, from which models learn; at_once: sessions that
+    begin with a purchase, so that nothing is before it; exact: whether the log was read whole; basis: what
+    the numbers rest on, in words.
+    """
 
     events: int
     sessions: int | None
@@ -37,6 +42,7 @@ class Estimate:
     last: float
     exact: bool
     basis: str
+    at_once: int = 0
 
 
 def estimate(
@@ -56,15 +62,23 @@ def estimate(
         keyed = Keyed.by(pa.concat_arrays(list(keys)), pa.concat_arrays(list(seconds)), block)
         starts = keyed.starts(gap)
         buys = np.concatenate(list(bought))[keyed.order]
-        session = np.cumsum(starts) - 1
-        buyers = len(np.unique(session[buys]))
-        return Estimate(total, int(starts.sum()), buyers, first, last, True, "the whole log")
+        first_buys = _first_purchases(starts, buys)
+        at_once = int(starts[first_buys].sum())
+        buyers = len(first_buys) - at_once
+        return Estimate(total, int(starts.sum()), buyers, first, last, True, "the whole log", at_once)
     main, *others = range(len(samples))
     if any(not samples[table].whole for table in others) or others:
         return Estimate(
             total, None, None, first, last, False, "several tables of which only pieces were read"
         )
     return _of_pieces(samples[main], keys[main], seconds[main], bought[main], gap, (first, last))
+
+
+def _first_purchases(starts: NDArray[np.bool_], buys: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the row of the first purchase of each session that has one."""
+    session = np.cumsum(starts) - 1
+    rows: NDArray[np.int64] = np.flatnonzero(buys)[np.unique(session[buys], return_index=True)[1]]
+    return rows
 
 
 def _of_pieces(
@@ -78,7 +92,7 @@ def _of_pieces(
     """Return an estimate from consecutive pieces of a file: sessions and buyers per row, times all rows."""
     codes = keys.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
     times = seconds.to_numpy(zero_copy_only=False)
-    counted = sessions = buyers = 0
+    counted = sessions = buyers = at_once = 0
     by_key = by_time = 0
     for number in np.unique(sample.block):
         rows = np.flatnonzero(sample.block == number)
@@ -104,12 +118,11 @@ def _of_pieces(
         keyed = Keyed.by(keys.take(pa.array(rows)), seconds.take(pa.array(rows)), sample.block[rows])
         starts = keyed.starts(gap)
         kept = inside[keyed.order]
-        session = np.cumsum(starts) - 1
-        buys = bought[rows][keyed.order]
-        first_buys = np.unique(session[buys], return_index=True)[1]
+        first_buys = _first_purchases(starts, bought[rows][keyed.order])
         counted += int(kept.sum())
         sessions += int((starts & kept).sum())
-        buyers += int(kept[np.flatnonzero(buys)[first_buys]].sum())
+        buyers += int((kept & ~starts)[first_buys].sum())
+        at_once += int((kept & starts)[first_buys].sum())
     if not counted:
         return Estimate(
             sample.total,
@@ -128,6 +141,7 @@ def _of_pieces(
         *span,
         False,
         f"{counted:,} consecutive rows of a file that is sorted {order}",
+        round(at_once * scale),
     )
 
 

@@ -263,9 +263,9 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
         )
     if words.mapping:
         yaml.key(PART, "words", dict(words.mapping))
-    elif not words.purchase:
-        rarest = list(column.counts)[-1]
-        yaml.key(PART, "words", {(words.maybe or (rarest,))[0]: "transaction"}, "for example", off=True)
+    if not words.purchase:
+        example = (words.maybe or (list(column.counts)[-1],))[0]
+        yaml.key(PART, "words", {**words.mapping, example: "transaction"}, "for example", off=True)
     if kept:
         yaml.comment(PART, f"kept as they are: {_list_texts(kept)}")
 

@@ -162,11 +162,14 @@ def _estimate(found: Estimate, gap: float | None) -> Iterator[str]:
     by = "of the log" if gap is None else f"that end with a pause of {gap:g} minutes"
     yield f"Events: {about}{found.events:,}. Sessions {by}: {about}{found.sessions:,}."
     rest = "" if found.exact else f" (an estimate from {found.basis})"
-    if not found.buyers:
+    if found.at_once:
+        yield f"Sessions that begin with a purchase, of which models see nothing: {about}{found.at_once:,}."
+    if not found.buyers and not found.at_once:
         yield f"Buyers: none{rest}. The models predict which event comes next; see `target` in the file."
         return
     share = found.buyers / max(found.sessions, 1)
-    yield f"Sessions with a purchase: {about}{found.buyers:,} ({share:.2%}){rest}."
+    before = " after other events" if found.at_once else ""
+    yield f"Sessions with a purchase{before}: {about}{found.buyers:,} ({share:.2%}){rest}."
     yield _enough(found.sessions, found.buyers)
 
 
