@@ -83,9 +83,8 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
         return
     roles.unit = guess.unit
     if roles.date is not None and guess.unit != "auto":
-        seconds = any(
-            ":" in text[3:] and text.count(":") > 1 for text in named.column.present[:50].to_pylist()
-        )  # type: ignore[union-attr]
+        shown = [] if named.column is None else named.column.present[:50].to_pylist()
+        seconds = any(":" in text[3:] and text.count(":") > 1 for text in shown)
         roles.unit = f"{guess.unit} %H:%M" + (":%S" if seconds else "")
     if guess.others and roles.date is None and roles.offset is None:
         roles.unit, roles.units = _date_order(sample, named.column, (guess.unit, *guess.others))  # type: ignore[arg-type]
