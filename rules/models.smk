@@ -25,6 +25,7 @@ rule train:
         spec=SPECS.train,
         code=CODE.train,
         resume=OPTIONS.resume,
+        model_file=OPTIONS.model_file,
         launcher=OPTIONS.launcher,
     message:
         "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
@@ -32,7 +33,7 @@ rule train:
         "RABBITHOLE_PROGRESS={log:q}.progress "
         "{params.launcher} python -m rabbithole step train --spec {params.spec:q} --code {params.code:q} "
         "--resume {params.resume:q} --windows {input.windows:q} --output {output.checkpoint:q} "
-        "--history {output.history:q} --threads {threads} > {log:q} 2>&1"
+        "--history {output.history:q} {params.model_file:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule score:

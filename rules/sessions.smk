@@ -23,13 +23,14 @@ rule sessions:
         spec=SPECS.sessions,
         code=code_digest(digests.SESSIONS),
         spark=OPTIONS.spark,
+        purpose=OPTIONS.purpose,
         launcher=OPTIONS.launcher,
     message:
         "Building the sessions of {wildcards.dataset}"
     shell:
         "RABBITHOLE_PROGRESS={log:q}.progress "
         "{params.launcher} python -m rabbithole step sessions --spec {params.spec:q} --spark {params.spark:q} "
-        "--events {input.events:q} --output {output.folder:q} > {log:q} 2>&1"
+        "--purpose {params.purpose:q} --events {input.events:q} --output {output.folder:q} > {log:q} 2>&1"
 
 
 rule windows:

@@ -125,10 +125,11 @@ rule ablation:
     params:
         spec=SPECS.ablation,
         oracle=INPUTS.oracle_option,
+        model_file=OPTIONS.model_file,
         code=CODE.ablation,
     message:
         "Running the ablation of {wildcards.model} on {wildcards.dataset}"
     shell:
         "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step ablation --spec {params.spec:q} --windows {input.windows:q} "
-        "{params.oracle:q} --output {output.ablation:q} --threads {threads} > {log:q} 2>&1"
+        "{params.oracle:q} {params.model_file:q} --output {output.ablation:q} --threads {threads} > {log:q} 2>&1"

@@ -25,6 +25,7 @@ from snakemake_logger_plugin_rabbithole.run import Job, Run, steps
 
 KEPT_MESSAGES = (
     "Nothing to be done",
+    "Trains again",
     "Trying to restart job",
     "Will exit after finishing",
     "Creating conda environment",
@@ -179,6 +180,8 @@ class LogHandler(LogHandlerBase):
             return
         if Quietness.PROGRESS not in self.quiet:
             self.display.job_finished(job)
+            for note in job.notes():
+                self.display.line(note)
         for path in job.output:
             # The tables of a study are what its user waits for.
             if path.endswith(".md"):

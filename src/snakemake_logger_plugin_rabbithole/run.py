@@ -27,6 +27,9 @@ TYPICAL_SECONDS = {
 """Seconds of the rules in a run with the default settings on two cores. Before any job of a rule has ended,
 its share of the remaining time is guessed from these; only their ratios matter."""
 
+WARNING = "Warning: "
+"""How a line of a log begins that the user should see before the run goes on."""
+
 MANY = 1000
 """Units of work from which on percent say more than numbers."""
 
@@ -104,6 +107,16 @@ class Job:
             return Progress(**json.loads(self.progress_file.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             return None
+
+    def notes(self) -> list[str]:
+        """Return what the step warns of: the lines of its log that begin with `Warning: `."""
+        if self.log is None:
+            return []
+        try:
+            lines = Path(self.log).read_text("utf-8", "replace").splitlines()
+        except OSError:
+            return []
+        return [line for line in lines if line.startswith(WARNING)]
 
     def end(self) -> None:
         """Note the time, and remove what a killed step left."""

@@ -12,7 +12,7 @@ from scipy.special import expit
 from rabbithole.artifacts.data import WindowsManifest
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
-from rabbithole.models.registry import Estimator, model_class
+from rabbithole.models.registry import Estimator, checkpoint_code
 from rabbithole.progress import Meter
 from rabbithole.specs.training import ScoreSpec
 from rabbithole.training.batching import batch_shapes
@@ -50,7 +50,7 @@ def score(spec: ScoreSpec, *, checkpoint: Path, windows: Path, output: Path) -> 
     other windows or for the next event, or when a step is beyond the window.
     """
     description, encoding = read_description(checkpoint), read_encoding(windows)
-    if (description.sizes, description.length) != (encoding.sizes, encoding.length):
+    if not encoding.fits(description):
         raise UserError(f"{checkpoint} was trained for other windows than {windows}: train it again.")
     if description.target != "buyer":
         raise UserError(f"{checkpoint} predicts next events, not buyers: train it again.")
@@ -91,9 +91,9 @@ def load_model(checkpoint: Path) -> Logits:
     calibration = description.calibration
     if calibration is None:
         raise UserError(f"{checkpoint} predicts next events, not buyers: train it again.")
-    model = model_class(description.model)
-    if issubclass(model, Estimator):
-        estimator = model.load(checkpoint)
+    code = checkpoint_code(checkpoint, description)
+    if not code.is_network:
+        estimator: Estimator = code.model.load(checkpoint)
         return lambda windows, steps: calibrate(estimator.logits(windows, steps), steps, calibration)
     assert description.batch_size is not None
     forward = load_network(checkpoint)
