@@ -46,7 +46,7 @@ class SettingChange(Record):
 
 
 class FinishedRun(Artifact):
-    """A finished run: what was asked, and the figures of all that it made or found up to date.
+    """A line of runs.jsonl: a finished run, and the figures of all that it made or found up to date.
 
     time: of the end, ISO 8601, UTC; rabbithole: its version; seconds: wall time; targets: rules and files;
     settings: all that can change a result, by dotted key, as JSON; digest: of them; changes: settings that

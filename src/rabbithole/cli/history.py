@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @app.command(rich_help_panel=RUN)
 def runs(
     numbers: Annotated[
-        list[int] | None, typer.Argument(help="Two runs to compare. Without: list all runs.", metavar="[A B]")
+        list[int] | None, typer.Argument(help="Two runs to compare. Without: list all runs.", metavar="A B")
     ] = None,
     results: Annotated[
         Path | None, typer.Option(help="Results folder. Default: the nearest with a history.")
