@@ -22,12 +22,16 @@ class RunFigures(Record):
 
 
 class NextEventFigures(Record):
-    """The cross-entropy (nats) of one model's next-event predictions on a data set."""
+    """The cross-entropy (nats) of one model's next-event predictions on a data set.
+
+    valid_event: on valid, by which models are chosen.
+    """
 
     dataset: str
     run: str
     event: MeanInterval
     category: MeanInterval | None
+    valid_event: float | None
 
 
 class TextFigures(Record):
