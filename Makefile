@@ -5,7 +5,7 @@ BIN := .venv/bin
 CORES ?= all
 
 .PHONY: run help environment java test test-fast torture bench-etl bench-train check format lock schema reference \
-  slurm slurm-plugin clean
+  slurm slurm-plugin browser clean
 
 run: environment  ## Install the environment and run the whole workflow.
 	RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
@@ -82,9 +82,12 @@ slurm-plugin: environment  ## Install the Slurm plugin beside the environment, f
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .venv/slurm-plugin \
 	  -r requirements/slurm.txt
 
+browser: environment  ## Install the browser's client beside the environment, for the tests of the report (170 MB).
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .venv/browser -r requirements/browser.txt
+
 # slurm.txt is kept by hand: it holds only what the others lack.
 lock:  ## Pin the dependencies of requirements/*.in with hashes (needs uv on the PATH).
-	cd requirements && for a in cpu cuda java benchmarks benchmarks-train; do \
+	cd requirements && for a in cpu cuda java benchmarks benchmarks-train browser; do \
 	  uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	    --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 $$a.in -o $$a.txt; done
 
