@@ -22,12 +22,22 @@ print(sorted({"numpy", "pandas", "pyarrow"} & sys.modules.keys()))
 
 
 def test_formats_are_the_modules_that_define_one() -> None:
-    assert format_names() == ["retailrocket", "yoochoose"]
+    assert format_names() == [
+        "diginetica",
+        "ga4",
+        "otto",
+        "rees46",
+        "retailrocket",
+        "snowplow",
+        "table",
+        "taobao",
+        "yoochoose",
+    ]
 
 
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UserError, match=rf"'taobao': use one of {', '.join(format_names())}\."):
-        raw_format("taobao")
+    with pytest.raises(UserError, match=rf"'instacart': use one of {', '.join(format_names())}\."):
+        raw_format("instacart")
 
 
 def test_importing_all_formats_imports_no_large_library() -> None:
@@ -36,7 +46,7 @@ def test_importing_all_formats_imports_no_large_library() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
-@pytest.mark.parametrize("name", format_names())
+@pytest.mark.parametrize("name", [name for name in format_names() if raw_format(name).tables is None])
 def test_a_format_fits_together(name: str) -> None:
     format = raw_format(name)
     assert format.name == name

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from rabbithole.errors import UserError
+from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import FileRole, format_names, raw_format
-from rabbithole.ingest import lines
+from rabbithole.ingest import blocks, csv_lines, lines
 from rabbithole.ingest.lines import FileRange, RawFile, read_blocks
 from rabbithole.ingest.reading import collect_report, read_range
 
@@ -82,7 +82,7 @@ def test_a_file_without_line_ends_is_refused(tmp_path: Path, monkeypatch: pytest
 
 
 CONTENT = st.lists(
-    st.binary(max_size=6) | st.sampled_from([b"\n", b"\r\n", b"\r", lines.BYTE_ORDER_MARK, b"a,b"])
+    st.binary(max_size=6) | st.sampled_from([b"\n", b"\r\n", b"\r", csv_lines.BYTE_ORDER_MARK, b"a,b"])
 ).map(b"".join)
 
 
@@ -102,7 +102,7 @@ def test_every_line_is_in_one_block_at_its_offset(content: bytes, cuts: list[int
 FIELDS = [
     b"52", b"2014-04-07T10:51:09.277Z", b"2014-02-30T10:51:09.277Z", b"9999-01-01T00:00Z", b"1433193132535",
     b"99999999999999", b"view", b"categoryid", b"790", b"n24.5", b"1e", b"-", b"1e999", b"0", b"",
-    b"\xff", b"\0", b'"', lines.BYTE_ORDER_MARK, "\N{SNOWMAN}".encode(), b"\r", b"9" * 19,
+    b"\xff", b"\0", b'"', csv_lines.BYTE_ORDER_MARK, "\N{SNOWMAN}".encode(), b"\r", b"9" * 19,
 ]  # fmt: skip
 FIELD = st.sampled_from(FIELDS) | st.binary(max_size=5)
 LINE = st.lists(FIELD, min_size=1, max_size=6).map(b",".join) | st.binary(max_size=30)
@@ -144,6 +144,6 @@ def test_every_line_of_any_bytes_is_counted_once_however_the_file_is_split(
     assert len(rows) == counts["rows"] or role.name == "item_properties"
     for line in bad:
         text = raw_lines[line["line"] - 1].decode("utf-8", "replace").rstrip("\r\n")
-        assert line["text"] == text[: lines.TEXT_LENGTH]
+        assert line["text"] == printable(text[: blocks.TEXT_LENGTH])
     numbers = [content[: row["position"]].count(b"\n") + 1 for row in rows]
     assert len({*numbers, *(line["line"] for line in bad)}) == len(rows) + len(bad)

@@ -7,7 +7,7 @@ import py7zr
 import pytest
 
 from rabbithole.errors import UserError
-from rabbithole.io.archives import unpack
+from rabbithole.io.archives import published_members, unpack
 
 
 def pack(path: Path, members: dict[str, str]) -> Path:
@@ -34,7 +34,9 @@ def test_an_archive_that_reaches_outside_its_folder_is_refused(
     archive = pack(tmp_path / f"clicks{ending}", {name: "1,2\n"})
     (folder := tmp_path / "in" / "here").mkdir(parents=True)
     with pytest.raises(UserError, match=f"clicks{ending}"):
-        unpack(archive, ("yoochoose-clicks.dat",), folder)
+        published_members(archive, ("yoochoose-clicks.dat",))
+    with pytest.raises(UserError, match=f"clicks{ending}"):
+        unpack(archive, {name: folder / "clicks"})
     assert not [path for path in tmp_path.rglob("*") if "outside" in path.name]
     assert not Path("/tmp/rabbithole-outside.dat").exists()
 
@@ -49,6 +51,8 @@ def test_the_member_with_a_published_name_is_unpacked_or_the_archive_refused(
         "__MACOSX/yoochoose-clicks.dat": "no",
     }
     archive = pack(tmp_path / f"some{ending}", members)
-    assert unpack(archive, ("yoochoose-clicks.dat",), tmp_path).read_text() == "yes"
+    (member,) = published_members(archive, ("yoochoose-clicks.dat",))
+    unpack(archive, {member: tmp_path / "unpacked"})
+    assert (tmp_path / "unpacked").read_text() == "yes"
     with pytest.raises(UserError, match=r"set/readme\.txt.*must hold one"):
-        unpack(archive, ("yoochoose-buys.dat",), tmp_path)
+        published_members(archive, ("yoochoose-buys.dat",))

@@ -2,15 +2,21 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
 from rabbithole.config.base import Fraction, Positive, Section
-from rabbithole.formats.base import format_names, raw_format
+from rabbithole.formats.base import format_names, log_format, raw_format
+from rabbithole.specs.data import TableLog
+from rabbithole.specs.table import Tables, all_field_kinds
 
-FieldName = Literal["event", "item", "category", "hour", "weekday", "month", "week", "dwell", "cost"]
+SIMULATE = "simulate"
+"""The source of a simulated log."""
+
+STANDARD_FIELDS = ("event", "item", "category", "hour", "weekday", "month", "week", "dwell", "cost")
+"""The fields that any log may have, in the order of `windows.fields`."""
 
 
 class Simulation(Section):
@@ -37,11 +43,12 @@ class Sessions(Section):
         description="Cost of an event. `event`: the log's own at that time; `purchases`: the item's last "
         "price in a purchase before the session began.",
     )
-    open_horizon_hours: float = Field(
-        1.0,
+    open_horizon_hours: float | None = Field(
+        None,
         ge=0,
         description="A session whose last event (before the cut) is this close to the end of the log, in "
-        "hours, is still open. With a gap, the gap is used, except with `until: first_cart`.",
+        "hours, is still open. With a gap, the gap is used, except with `until: first_cart`. null: 1 hour, "
+        "24 hours for sessions by visitor, or the gap, but at most 2 % of the time that the log spans.",
     )
     keep_open: bool = Field(
         False, description="Open sessions keep their label (true), or are left out (false)."
@@ -102,20 +109,25 @@ class Windows(Section):
     minimum_item_count: int = Field(
         5, ge=1, description="Items with fewer events in train share one code, `rare`."
     )
-    fields: list[FieldName] = Field(
-        default=list(get_args(FieldName)),
+    fields: list[str] | None = Field(
+        None,
         min_length=1,
-        description="Fields of an event that the models see. The others are missing in every window. The "
-        "oracle of a simulated log still sees all.",
+        description="Fields of an event that the models see: of "
+        + ", ".join(f"`{name}`" for name in STANDARD_FIELDS)
+        + ", and the log's further fields. null: all that the log holds. The oracle of a simulated log still "
+        "sees all.",
     )
 
     @field_validator("fields")
     @classmethod
-    def fields_differ(cls, fields: list[FieldName]) -> list[FieldName]:
+    def fields_differ(cls, fields: list[str] | None) -> list[str] | None:
         """Refuse a repeated field. The order has no meaning, so it is always the same."""
+        if fields is None:
+            return None
         if len(set(fields)) != len(fields):
             raise ValueError("a field appears twice")
-        return [name for name in get_args(FieldName) if name in fields]
+        order = {name: place for place, name in enumerate(STANDARD_FIELDS)}
+        return sorted(fields, key=lambda name: (order.get(name, len(order)), name))
 
 
 class Published(Section):
@@ -124,7 +136,7 @@ class Published(Section):
     figure: str = Field(description="The figure in words: authors, model, value.")
     sessions: Sessions
     split: Split
-    fields: list[FieldName] = Field(default=list(get_args(FieldName)), description="As `windows.fields`.")
+    fields: list[str] | None = Field(None, description="As `windows.fields`.")
 
 
 class Augmentation(Section):
@@ -145,11 +157,17 @@ class Dataset(Section):
     format: str = Field(
         description=f"Raw format of the log, one of {', '.join(f'`{n}`' for n in format_names())}."
     )
-    source: str | dict[str, str | list[str]] = Field(
+    source: str | list[str] | dict[str, str | list[str]] = Field(
         "simulate",
-        description="`simulate`; or the folder (or address) that holds the files under their published "
-        "names; or a mapping from role to file, such as `{clicks: a.dat, buys: b.dat}`. Files may be plain, "
-        ".gz, .zip or .7z.",
+        description="`simulate`; or the folder, archive or address that holds the files (under their "
+        "published names); or a mapping from role to file, such as `{clicks: a.dat, buys: b.dat}`. With "
+        "`table` also a file, a list of files or a pattern such as `data/*.csv`. Files may be plain, gz, "
+        "bz2, xz, zst, zip or 7z, whatever their names.",
+    )
+    table: Tables | None = Field(
+        None,
+        description="With `format: table` or a preset: the tables of the log, each under a name of your "
+        "choice. What stands here merges over the preset. Elsewhere null.",
     )
     simulate: Simulation = Simulation()
     timezone: str = Field(
@@ -185,7 +203,10 @@ class Dataset(Section):
         """Fill in what the raw format fixes (sessions by visitor, say) where the user gives nothing."""
         if not isinstance(values, dict) or values.get("format") not in format_names():
             return values
-        defaults = raw_format(values["format"]).defaults
+        raw = raw_format(values["format"])
+        defaults = raw.defaults
+        if raw.tables is not None:
+            values = _with_tables(raw.tables, values)
         published = values.get("published")
         if isinstance(published, dict) and isinstance(published.get("sessions"), dict):
             sessions = merged(defaults.get("sessions", {}), published["sessions"])
@@ -211,15 +232,64 @@ class Dataset(Section):
         return name
 
     @model_validator(mode="after")
+    def tables_fit_the_format(self) -> "Dataset":
+        """Refuse tables where the format fixes the columns, and tables without what sessions are made of."""
+        if raw_format(self.format).tables is None:
+            if self.table is not None:
+                raise ValueError(f"table: the format {self.format} fixes the columns; use `format: table`")
+            return self
+        if not self.table:
+            raise ValueError(
+                "table: this key is missing: the tables of the log, each with its columns "
+                "(`rabbithole inspect FILE` writes the section)"
+            )
+        all_field_kinds(self.table.values())
+        for name, table in self.table.items():
+            if getattr(table, self.sessions.by) is None:
+                raise ValueError(
+                    f"table.{name}.{self.sessions.by}: this key is missing, and sessions.by is "
+                    f"{self.sessions.by!r}; give the column, or another sessions.by"
+                )
+            if table.time.zone not in available_timezones():
+                raise ValueError(f"table.{name}.time.zone: {table.time.zone!r} is not a time zone")
+        if isinstance(self.source, dict) and self.source.keys() != self.table.keys():
+            raise ValueError(
+                f"source: names {', '.join(self.source)}, where the tables are {', '.join(self.table)}"
+            )
+        return self
+
+    @property
+    def table_log(self) -> TableLog | None:
+        """Return what the step `events` reads of the tables, None for a format whose columns are fixed."""
+        if self.table is None:
+            return None
+        tables = {name: table.for_events() for name, table in self.table.items()}
+        return TableLog(key=self.sessions.by, tables=tables)
+
+    @model_validator(mode="after")
     def log_has_visitors_and_carts(self) -> "Dataset":
         """Refuse sessions by visitor, or cuts at a cart, where the log's format has none."""
-        raw = raw_format(self.format)
+        raw = log_format(self.format, self.table_log)
         if self.sessions.by == "visitor" and not raw.has_visitors:
             raise ValueError(f"sessions.by: a {self.format} log names no visitors, so it must be `session`")
         if self.sessions.until == "first_cart" and not raw.has_carts:
             raise ValueError(f"sessions.until: a {self.format} log holds no carts, so it must be `purchase`")
         if self.source == "simulate" and raw.simulator is None:
             raise ValueError(f"source: the format {self.format} cannot be simulated; name the log's files")
+        return self
+
+    @model_validator(mode="after")
+    def log_has_fields(self) -> "Dataset":
+        """Refuse fields that neither any log nor this one has."""
+        known = (*STANDARD_FIELDS, *self.further_fields)
+        for place, name in enumerate(self.windows.fields or ()):
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                meant = f"; did you mean {near[0]}?" if near else "."
+                raise ValueError(
+                    f"windows.fields.{place}: there is no field {name!r}{meant} Allowed: "
+                    + ", ".join(map(repr, known))
+                )
         return self
 
     @model_validator(mode="after")
@@ -233,14 +303,19 @@ class Dataset(Section):
             raise ValueError("augmentation.event_dropout: must be 0 with `target: next_event`")
         if self.sessions.until != "purchase":
             raise ValueError("sessions.until: must be `purchase` with `target: next_event`")
-        if "event" not in self.windows.fields:
+        if self.windows.fields is not None and "event" not in self.windows.fields:
             raise ValueError("windows.fields: must name `event` with `target: next_event`")
         return self
 
     @property
+    def further_fields(self) -> tuple[str, ...]:
+        """Return the names of the log's further fields."""
+        return tuple(all_field_kinds((self.table or {}).values()))
+
+    @property
     def simulated(self) -> bool:
         """Return whether the log comes from the simulator."""
-        return self.source == "simulate"
+        return self.source == SIMULATE
 
     @property
     def published_figure(self) -> str | None:
@@ -267,6 +342,24 @@ class Dataset(Section):
             and self.sessions.minimum_events == 1
             and self.drop_duplicates
         )
+
+
+def _with_tables(preset: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return a section with the preset's tables under its own; sessions are by visitor without a session.
+
+    A further field that is null is left out, so that a user can remove one of the preset.
+    """
+    tables = values.get("table")
+    if not isinstance(tables, dict | None):
+        return values
+    merged_tables = merged(preset, tables or {})
+    for name, table in merged_tables.items():
+        if isinstance(table, dict) and isinstance(table.get("fields"), dict):
+            kept = {key: field for key, field in table["fields"].items() if field is not None}
+            merged_tables[name] = {**table, "fields": kept}
+    sections = [table for table in merged_tables.values() if isinstance(table, dict)]
+    by = "session" if all(table.get("session") is not None for table in sections) else "visitor"
+    return merged({"sessions": {"by": by}}, {**values, "table": merged_tables})
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

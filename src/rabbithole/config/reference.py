@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from rabbithole.config.model_files import model_names, package_settings
 from rabbithole.config.settings import Settings
 from rabbithole.formats.base import format_names, raw_format
+from rabbithole.models.settings import ModelSettings
 
 INTRODUCTION = """# Settings
 
@@ -30,7 +32,7 @@ def config_reference() -> str:
         title = f"`{path}`" if path else "Top level"
         lines += [f"## {title}", "", (section.__doc__ or "").strip().split("\n\n")[0].replace("\n", " "), ""]
         lines += ["| key | value | default | effect |", "|---|---|---|---|"]
-        lines += [row(name, field) for name, field in section.model_fields.items() if has_row(field)]
+        lines += [row(name, field) for name, field in own_fields(section).items() if has_row(field)]
         if path == "datasets.NAME":
             lines += ["", *format_defaults()]
         lines.append("")
@@ -43,11 +45,40 @@ def sections(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, ty
         yield path, section
     for name, field in section.model_fields.items():
         below = f"{path}.{name}" if path else name
-        named = get_origin(field.annotation) is dict
+        named = dict in {get_origin(part) for part in (field.annotation, *get_args(field.annotation))}
         for inner in sections_in(field.annotation):
             place = f"{below}.NAME" if named else below
             kind = inner.model_fields.get("kind")
-            yield from sections(inner, f"{place} ({kind.default})" if kind else place)
+            # The only value of `kind` selects a section of a union.
+            tagged = kind is not None and len(get_args(kind.annotation)) == 1
+            yield from sections(inner, f"{place} ({kind.default})" if kind and tagged else place)
+            if inner is ModelSettings:
+                yield from ((f"{below}.{model}", package_settings(model)) for model in model_names())
+
+
+def own_fields(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the keys of a section; those of the package's models without `file`."""
+    inherited = ModelSettings.model_fields if section is not ModelSettings else {}
+    return {name: field for name, field in section.model_fields.items() if name not in inherited}
+
+
+def config_schema() -> dict[str, JsonValue]:
+    """Return the JSON schema of config.yaml: of each model of the package, and of any other with a file."""
+    schema = Settings.model_json_schema()
+    models = schema["properties"]["models"]
+    models["properties"] = {name: {"$ref": f"#/$defs/models.{name}"} for name in model_names()}
+    models["additionalProperties"] = {"$ref": "#/$defs/ModelSettings"}
+    models["propertyNames"] = {"pattern": next(iter(models.pop("patternProperties")))}
+    own = schema["$defs"]["ModelSettings"]
+    own |= {"additionalProperties": True, "required": ["file"]}
+    own["properties"]["file"] = {"type": "string"} | {
+        key: value for key, value in own["properties"]["file"].items() if key not in ("anyOf", "default")
+    }
+    for name in model_names():
+        section = package_settings(name).model_json_schema()
+        section["properties"].pop("file")
+        schema["$defs"][f"models.{name}"] = section | {"title": name}
+    return schema
 
 
 def sections_in(annotation: Any) -> list[type[BaseModel]]:
@@ -68,7 +99,7 @@ def row(name: str, field: FieldInfo) -> str:
         default = "required"
     else:
         default = "see below" if isinstance(field.default, BaseModel) else f"`{json.dumps(field.default)}`"
-    words = "a section" if sections_in(field.annotation) else value_words(field)
+    words = value_words(field)
     cells = [f"`{name}`", words, default, field.description or ""]
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
@@ -86,9 +117,11 @@ def type_words(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{value}`" for value in arguments)
     if origin in (Union, types.UnionType):
-        return " or ".join(type_words(argument) for argument in arguments)
+        return " or ".join(dict.fromkeys(type_words(argument) for argument in arguments))
     if origin is list:
         return f"list of: {type_words(arguments[0])}"
+    if sections_in(annotation) and origin in (None, dict):
+        return "a section"
     if origin is dict:
         return "mapping"
     return {

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rabbithole.errors import UserError
 from rabbithole.registry import load_module
+from rabbithole.specs.table import TableSpec, all_field_kinds, ordered
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from rabbithole.formats.columns import RawColumns
     from rabbithole.formats.side_tables import SideTables
+    from rabbithole.specs.data import TableLog
+    from rabbithole.specs.table import FieldKind
+
+
+Holding = Literal["session", "visitor", "item", "category", "cost"]
 
 
 @dataclass(frozen=True)
 class FileRole:
-    """One kind of file of a raw log: comma-separated lines without quotes.
+    """One kind of file of a raw log: comma-separated lines without quotes, or a table.
 
-    published: the file names under which the log is published; columns: the fields of a line; header:
+    published: the file names under which the log is published (of a table: patterns); columns: the fields of
+    a line (of a table: those that its events are made of, see `TableSpec.source_columns`); header:
     whether the first line names the columns; parse: turns text columns into typed ones; required: whether a
-    log must have such a file; events: whether each line is an event.
+    log must have such a file; events: whether each line is an event; table: how the file of a table is
+    written, whose columns the file itself tells, None for the formats whose columns are fixed.
 
     The parser of an event role returns `session_id`, `timestamp`, `event` and `item`, and may return
     `category`, `cost` and `rest` (a further raw field in which two lines may differ).
@@ -36,6 +45,7 @@ class FileRole:
     parse: Callable[[RawColumns], Mapping[str, pa.Array]]
     required: bool = False
     events: bool = False
+    table: TableSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,11 @@ class RawFormat:
     settings of a data set of this format, nested like its section of the config; simulator: the module of
     `rabbithole.simulator` that writes such logs, None if there is none; simulated_session: what a simulated
     session is; side_tables: builds side tables from the rows of the roles that are not events, by role.
+
+    tables: for a log of tables, the preset's section `table` (empty for the format `table`), None for a
+    format whose roles are fixed. The roles of a log of tables follow from its settings: see `log_format`.
+    fields: its further columns with their kind; visitor_column: whether the log names a visitor beside the
+    session that `session_id` is; holds: what its columns tell, as in the events manifest.
     """
 
     name: str
@@ -57,6 +72,10 @@ class RawFormat:
     simulator: str | None = None
     simulated_session: Literal["session", "visitor"] = "session"
     side_tables: Callable[[Mapping[str, pa.Table]], SideTables] | None = None
+    tables: Mapping[str, Any] | None = None
+    fields: Mapping[str, FieldKind] = field(default_factory=dict)
+    visitor_column: bool = False
+    holds: tuple[Holding, ...] = ("session", "item", "category", "cost")
 
     @property
     def event_roles(self) -> tuple[str, ...]:
@@ -64,7 +83,7 @@ class RawFormat:
         return tuple(role.name for role in self.roles if role.events)
 
 
-SHARED = {"__init__", "base", "columns", "registry", "side_tables"}
+SHARED = {"__init__", "base", "columns", "mapping", "side_tables", "times"}
 """Modules of this folder that define no format."""
 
 
@@ -79,3 +98,61 @@ def raw_format(name: str) -> RawFormat:
         raise UserError(f"Unknown format {name!r}: use one of {', '.join(format_names())}.")
     format: RawFormat = load_module("format", name).FORMAT
     return format
+
+
+def log_format(name: str, table: TableLog | None) -> RawFormat:
+    """Return the format of a log. table: the tables of a log of tables, from which its roles follow."""
+    format = raw_format(name)
+    if table is None:
+        return format
+    tables = [table.tables[role] for role in ordered(table.tables)]
+    known: dict[Holding, bool] = {
+        "session": any(each.session is not None for each in tables),
+        "visitor": any(each.visitor is not None for each in tables),
+        "item": any(each.item is not None for each in tables),
+        "category": any(each.category is not None for each in tables),
+        "cost": any(each.cost is not None for each in tables),
+    }
+    return replace(
+        format,
+        roles=tuple(_table_role(role, table) for role in ordered(table.tables)),
+        has_visitors=known["visitor"],
+        visitor_column=table.key == "session" and known["visitor"],
+        has_carts=any(each.may_have_carts for each in tables),
+        fields=all_field_kinds(tables),
+        holds=tuple(name for name, holds in known.items() if holds),
+    )
+
+
+def table_format(
+    name: str, tables: Mapping[str, Any] | None = None, defaults: Mapping[str, Any] | None = None
+) -> RawFormat:
+    """Return a format whose logs are tables. tables: the preset's section `table`."""
+    return RawFormat(
+        name, roles=(), has_visitors=False, has_carts=False, defaults=defaults or {}, tables=tables or {}
+    )
+
+
+def _table_role(name: str, log: TableLog) -> FileRole:
+    table = log.tables[name]
+    patterns = [table.files] if isinstance(table.files, str) else table.files or ["*"]
+    fields = all_field_kinds(log.tables.values())
+    return FileRole(
+        name,
+        published=tuple(patterns),
+        columns=table.source_columns,
+        header=table.header is True,
+        parse=partial(_map_columns, table, log.key, fields),
+        required=True,
+        events=True,
+        table=table,
+    )
+
+
+def _map_columns(
+    table: TableSpec, key: str, fields: Mapping[str, FieldKind], columns: RawColumns
+) -> Mapping[str, pa.Array]:
+    # Imported late: the workflow imports this module while it plans a run, and needs no Arrow for that.
+    from rabbithole.formats.mapping import map_columns
+
+    return map_columns(table, key, fields, columns)

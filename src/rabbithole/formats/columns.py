@@ -116,7 +116,7 @@ class RawColumns:
             times = pc.cast(values, TIME)
         except pa.ArrowInvalid:
             shaped = pc.match_substring_regex(values, ISO_TIME)
-            times = _cast_valid(pc.if_else(shaped, values, NULL), TIME)
+            times = cast_valid(pc.if_else(shaped, values, NULL), TIME)
         return self._plausible(times, name)
 
     def epoch_milliseconds(self, name: str) -> pa.Array:
@@ -163,7 +163,7 @@ class RawColumns:
             numbers = pc.cast(values, pa.float64())
         except pa.ArrowInvalid:
             shaped = pc.match_substring_regex(values, DECIMAL)
-            numbers = _cast_valid(pc.if_else(shaped, values, NULL), pa.float64())
+            numbers = cast_valid(pc.if_else(shaped, values, NULL), pa.float64())
         finite = pc.fill_null(pc.is_finite(numbers), False)
         self.reject(pc.and_(values.is_valid(), pc.invert(finite)), f"{label} is not a number")
         self.reject(pc.less(numbers, 0.0), f"{label} is negative")
@@ -173,7 +173,7 @@ class RawColumns:
         return numbers
 
 
-def _cast_valid(values: pa.Array, kind: pa.DataType) -> pa.Array:
+def cast_valid(values: pa.Array, kind: pa.DataType) -> pa.Array:
     """Cast the values that can be cast; the others become null. Halves the column until a cast succeeds."""
     try:
         return pc.cast(values, kind)
@@ -181,4 +181,4 @@ def _cast_valid(values: pa.Array, kind: pa.DataType) -> pa.Array:
         if len(values) == 1:
             return pa.nulls(1, kind)
         middle = len(values) // 2
-        return pa.concat_arrays([_cast_valid(values[:middle], kind), _cast_valid(values[middle:], kind)])
+        return pa.concat_arrays([cast_valid(values[:middle], kind), cast_valid(values[middle:], kind)])

@@ -111,4 +111,5 @@ FORMAT = RawFormat(
     simulator="retailrocket",
     simulated_session="visitor",
     side_tables=side_tables,
+    holds=("visitor", "item", "category", "cost"),
 )

@@ -17,31 +17,33 @@ from pyspark.sql import SparkSession
 
 from rabbithole.artifacts.data import CategoryTreeCounts, EventsManifest, LineCounts, RejectedManifest
 from rabbithole.errors import UserError
-from rabbithole.formats.base import FileRole, RawFormat, raw_format
+from rabbithole.formats.base import FileRole, RawFormat, log_format
 from rabbithole.formats.side_tables import SideTables
 from rabbithole.ingest.event_task import (
     EVENT_SCHEMA,
     TASK_SCHEMA,
-    EventCounts,
     EventTask,
+    LogCounts,
     merge_counts,
     partition_of,
 )
-from rabbithole.ingest.lines import FileRange, RawFile, split_files, unpacked_size
+from rabbithole.ingest.lines import FileRange, split_files, unpacked_size
 from rabbithole.ingest.reading import (
-    RAW_EVENT_SCHEMA,
+    FIELD_TYPES,
     LineReport,
     collect_report,
+    raw_event_schema,
     read_range,
     require_good,
     row_schema,
 )
 from rabbithole.ingest.remote import local_files
-from rabbithole.io.archives import unpack
+from rabbithole.ingest.unpacking import unpack_all
 from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import manifest_path
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import map_indexed, shuffle
+from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import EventsSpec, SparkOptions
 
 CATEGORY_ROOTS = "_roots.parquet"
@@ -50,36 +52,49 @@ COST_HISTORY = "_cost.parquet"
 """Side tables in the folder of events. Their names begin with `_`, so that readers of events skip them."""
 
 
-def build_events(spec: EventsSpec, *, output: Path, rejected: Path, spark: SparkOptions) -> None:
+def build_events(
+    spec: EventsSpec,
+    *,
+    output: Path,
+    rejected: Path,
+    spark: SparkOptions,
+    known: SideTables | None = None,
+) -> None:
     """Read a raw log; write its events to `output`, its bad lines to `rejected`, and both manifests.
+
+    known: what an earlier log said about the items; this log adds to it.
 
     Remote files are fetched to a folder beside `output` first. Raises `UserError` when a file is missing,
     empty or damaged, when too many lines are bad, or when there is no event.
     """
-    format = raw_format(spec.format)
+    format = log_format(spec.format, spec.table)
     for folder in (output, rejected):
         # The manifest goes first: a killed run must not leave it beside data that it does not describe.
         remove(manifest_path(folder))
     with (
-        local_files(spec.format, spec.source, output.with_name("fetched")) as files,
+        local_files(spec.format, spec.source, output.with_name("fetched"), spec.table) as files,
         tempfile.TemporaryDirectory(prefix="rabbithole-events-") as scratch,
         atomic_write(output) as events,
         atomic_write(rejected) as bad,
     ):
-        raw = _unpack_all(format, files, Path(scratch))
+        raw = unpack_all(format, files, Path(scratch))
         side = Path(scratch) / "side"
         side.mkdir()
         events.mkdir()
         with spark_session(spark, "events") as session:
             ranges = split_files(raw, spark.partitions(unpacked_size(raw)))
             tables = _side_tables(session, format, ranges, side)
+            if tables is not None and known is not None:
+                tables = known.updated(tables)
             if tables is not None:
                 _write_side_tables(tables, events)
-            task = EventTask(events, format.has_visitors, spec.drop_duplicates, tables)
+            schema = event_schema(format)
+            by_visitor = format.has_visitors and not format.visitor_column
+            task = EventTask(events, schema, by_visitor, spec.drop_duplicates, tables)
             returned = _write_events(session, spark, format, ranges, task, side)
         report = collect_report(ranges, side, bad)
         require_good(report, spec.max_rejected, format.event_roles)
-        counts, items = merge_counts(returned)
+        counts = merge_counts(returned)
         if counts is None:
             names = ", ".join(file.name for file in raw)
             raise UserError(f"No event in {names}: {report.total('lines')} lines.")
@@ -87,20 +102,8 @@ def build_events(spec: EventsSpec, *, output: Path, rejected: Path, spark: Spark
     RejectedManifest(
         files=RejectedManifest.digests(rejected), rows=report.total("rejected"), reasons=report.reasons
     ).write(manifest_path(rejected))
-    manifest = _manifest(format, EventsManifest.digests(output), report, counts, items, tables, missing)
+    manifest = _manifest(format, EventsManifest.digests(output), report, counts, tables, missing)
     manifest.write(manifest_path(output))
-
-
-def _unpack_all(format: RawFormat, files: dict[str, list[Path]], scratch: Path) -> list[RawFile]:
-    """Return the files of a log as plain or .gz files, in the format's order."""
-    raw: list[RawFile] = []
-    for role in format.roles:
-        for path in files.get(role.name, []):
-            folder = scratch / f"raw-{len(raw)}"
-            folder.mkdir()
-            plain = unpack(path, role.published, folder)
-            raw.append(RawFile(role.name, str(path), str(plain.absolute()), len(raw)))
-    return raw
 
 
 def _side_tables(
@@ -131,7 +134,8 @@ def _read_rows(session: SparkSession, role: FileRole, ranges: list[FileRange], s
 
     schema = row_schema(role)
     if len(ranges) > 1:
-        return map_indexed(session, len(ranges), read, schema)
+        with watch_tasks(session, _reading(ranges)):
+            return map_indexed(session, len(ranges), read, schema)
     # At most one small file: starting a Spark job takes longer than reading it.
     return pa.Table.from_batches((batch for index in range(len(ranges)) for batch in read(index)), schema)
 
@@ -155,42 +159,67 @@ def _write_events(
     ranges = _ranges_of(ranges, format.event_roles)
     partitions = options.partitions(unpacked_size({file_range.file for file_range in ranges}))
     roles = {role.name: role for role in format.roles}
+    sent = raw_event_schema(format)
 
     def read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
-        for table in read_range(ranges[index], roles[ranges[index].file.role], side):
+        for table in read_range(ranges[index], roles[ranges[index].file.role], side, sent):
             yield table, partition_of(table["session_id"], partitions)
 
-    return shuffle(session, len(ranges), read, partitions, task, sent=RAW_EVENT_SCHEMA, returned=TASK_SCHEMA)
+    with watch_tasks(session, _reading(ranges), Stage("sorting")):
+        return shuffle(session, len(ranges), read, partitions, task, sent=sent, returned=TASK_SCHEMA)
+
+
+def event_schema(format: RawFormat) -> pa.Schema:
+    """Return the schema of the events of a log: `EVENT_SCHEMA`, and its further fields."""
+    fields = {name: FIELD_TYPES[kind] for name, kind in format.fields.items()}
+    return pa.schema({field.name: field.type for field in EVENT_SCHEMA} | fields)
+
+
+def _visitors(format: RawFormat, log: LogCounts) -> int | None:
+    """Return the number of visitors, None if the log names none."""
+    if format.visitor_column:
+        return log.visitors
+    return log.events.sessions if format.has_visitors else None
+
+
+def _reading(ranges: list[FileRange]) -> Stage:
+    """Return the stage that reads ranges."""
+    size = unpacked_size({file_range.file for file_range in ranges})
+    return Stage(f"reading {', '.join(sorted({r.file.role for r in ranges}))}", size / 1e6, "MB")
 
 
 def _manifest(
     format: RawFormat,
     digests: dict[str, str],
     report: LineReport,
-    counts: EventCounts,
-    items: int,
+    log: LogCounts,
     tables: SideTables | None,
     missing: list[str],
 ) -> EventsManifest:
     """Return the manifest: where every line went, and what the events are."""
+    counts = log.events
     roles, tree = format.event_roles, tables.tree if tables is not None else None
     lines = LineCounts(
         lines=report.total("lines", roles),
+        exploded=report.total("exploded", roles),
         header=report.total("header", roles),
         blank=report.total("blank", roles),
         rejected=report.total("rejected", roles),
         duplicates=counts.duplicates,
         kept=counts.rows,
     )
-    assert lines.lines == lines.header + lines.blank + lines.rejected + lines.duplicates + lines.kept, lines
+    counted = lines.header + lines.blank + lines.rejected + lines.duplicates + lines.kept
+    assert lines.lines + lines.exploded == counted, lines
     in_tree = counts.category_in_tree
     return EventsManifest(
         files=digests,
         format=format.name,
         rows=counts.rows,
         sessions=counts.sessions,
-        visitors=counts.sessions if format.has_visitors else None,
-        items=items,
+        visitors=_visitors(format, log),
+        items=log.items,
+        holds=list(format.holds),
+        fields=dict(format.fields),
         events=counts.events,
         first=_iso_time(counts.first),
         last=_iso_time(counts.last),
@@ -201,7 +230,7 @@ def _manifest(
         rejected=report.total("rejected"),
         rejected_reasons=report.reasons,
         rejected_examples=report.examples,
-        columns={field.name: str(field.type) for field in EVENT_SCHEMA},
+        columns={field.name: str(field.type) for field in event_schema(format)},
         share_with_category=counts.with_category / counts.rows,
         share_with_cost=counts.with_cost / counts.rows,
         share_category_in_tree=None if in_tree is None else in_tree / counts.rows,

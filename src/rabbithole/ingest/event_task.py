@@ -28,11 +28,9 @@ EVENT_SCHEMA = pa.schema(
     ]
 )
 
-LINE_COLUMNS = ["session_id", "timestamp", "event", "item", "category", "cost", "rest"]
-"""Columns that are equal in two lines if one duplicates the other."""
-
-TASK_SCHEMA = pa.schema([("counts", pa.string()), ("item", pa.string())])
-"""What a task returns: one row with its counts (JSON), and one row for each item in its part."""
+TASK_SCHEMA = pa.schema([("counts", pa.string()), ("item", pa.string()), ("visitor", pa.uint64())])
+"""What a task returns: one row with its counts (JSON), one row for each item in its part, and one for each
+visitor (a hash) where visitors are not the groups of the part."""
 
 
 class EventCounts(BaseModel):
@@ -57,10 +55,11 @@ class EventCounts(BaseModel):
 class EventTask:
     """Writes the rows of a partition, which are in the order of the log, as a part of the events.
 
-    visitors: whether a session's id is its visitor.
+    visitors: whether a session's id is its visitor; further fields of the events follow from their schema.
     """
 
     folder: Path
+    schema: pa.Schema
     visitors: bool
     drop_duplicates: bool
     side_tables: SideTables | None
@@ -74,16 +73,22 @@ class EventTask:
             duplicates = int(repeated.sum())
             if duplicates:
                 rows = rows.filter(pa.array(~repeated)).combine_chunks()
-        visitor = rows["session_id"] if self.visitors else pa.nulls(len(rows), pa.string())
-        events = rows.drop_columns(["rest"]).append_column("visitor", visitor)
+        events = rows.drop_columns(["rest"])
+        own_visitors = "visitor" in events.column_names
+        if not own_visitors:
+            visitor = rows["session_id"] if self.visitors else pa.nulls(len(rows), pa.string())
+            events = events.append_column("visitor", visitor)
         if self.side_tables is not None:
             events = self.side_tables.add_to(events)
-        with PartWriter(self.folder, partition, EVENT_SCHEMA) as writer:
+        with PartWriter(self.folder, partition, self.schema) as writer:
             writer.write(events)
-        counts = self._counts(events, duplicates)
+        yield _task_rows(1, counts=pa.array([self._counts(events, duplicates).model_dump_json()]))
         items = pc.unique(events["item"])
-        yield pa.record_batch({"counts": [counts.model_dump_json()], "item": pa.array([None], pa.string())})
-        yield pa.record_batch({"counts": pa.nulls(len(items), pa.string()), "item": items})
+        yield _task_rows(len(items), item=items)
+        if own_visitors:
+            visitors = pc.unique(events["visitor"].drop_null()).to_numpy(zero_copy_only=False)
+            hashes = pa.array(pd.util.hash_array(visitors, categorize=False), pa.uint64())
+            yield _task_rows(len(hashes), visitor=hashes)
 
     def _counts(self, events: pa.Table, duplicates: int) -> EventCounts:
         kinds = events["event"].value_counts().to_pylist()
@@ -100,6 +105,11 @@ class EventTask:
             with_cost=len(events) - events["cost"].null_count,
             category_in_tree=None if tables is None else tables.count_in_tree(events["category"]),
         )
+
+
+def _task_rows(rows: int, **columns: pa.Array) -> pa.RecordBatch:
+    arrays = [columns.get(field.name, pa.nulls(rows, field.type)) for field in TASK_SCHEMA]
+    return pa.record_batch(arrays, schema=TASK_SCHEMA)
 
 
 def partition_of(keys: pa.ChunkedArray, partitions: int) -> NDArray[np.int32]:
@@ -132,6 +142,8 @@ def duplicated(rows: pa.Table) -> NDArray[np.bool_]:
     for name in ("session_id", "timestamp"):
         column = rows[name].combine_chunks()
         same &= pc.equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
+    # Columns that are equal in two lines if one duplicates the other.
+    line_columns = [name for name in rows.column_names if name != "position"]
     # Only the few rows that share session and time with a neighbour can be duplicates.
     candidates = np.zeros(len(rows), dtype=bool)
     candidates[1:] |= same
@@ -139,17 +151,28 @@ def duplicated(rows: pa.Table) -> NDArray[np.bool_]:
     repeated = np.zeros(len(rows), dtype=bool)
     if candidates.any():
         few = rows.filter(pa.array(candidates))
-        first = few.group_by(LINE_COLUMNS).aggregate([("position", "min")])["position_min"]
+        first = few.group_by(line_columns).aggregate([("position", "min")])["position_min"]
         repeated[candidates] = ~np.isin(few["position"].to_numpy(), first.to_numpy())
     return repeated
 
 
-def merge_counts(returned: pa.Table) -> tuple[EventCounts | None, int]:
-    """Return the sum of the tasks' counts (None if no part has a row), and the number of distinct items."""
+@dataclass(frozen=True)
+class LogCounts:
+    """The counts of all parts together, and the numbers of distinct items and visitors.
+
+    visitors: None where no part tells them apart from its groups.
+    """
+
+    events: EventCounts
+    items: int
+    visitors: int | None
+
+
+def merge_counts(returned: pa.Table) -> LogCounts | None:
+    """Return the sum of the tasks' counts, None if no part has a row."""
     parts = [EventCounts.model_validate_json(counts) for counts in returned["counts"].drop_null().to_pylist()]
-    items = pc.count_distinct(returned["item"]).as_py()
     if not parts:
-        return None, items
+        return None
     in_tree = [part.category_in_tree for part in parts if part.category_in_tree is not None]
     events: Counter[str] = Counter()
     for part in parts:
@@ -165,4 +188,9 @@ def merge_counts(returned: pa.Table) -> tuple[EventCounts | None, int]:
         with_cost=sum(part.with_cost for part in parts),
         category_in_tree=sum(in_tree) if in_tree else None,
     )
-    return counts, items
+    visitors = returned["visitor"]
+    return LogCounts(
+        counts,
+        items=pc.count_distinct(returned["item"]).as_py(),
+        visitors=None if visitors.null_count == len(visitors) else pc.count_distinct(visitors).as_py(),
+    )

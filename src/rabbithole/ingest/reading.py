@@ -17,19 +17,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from rabbithole.artifacts.data import FileCounts, RejectedLine
-from rabbithole.errors import UserError
-from rabbithole.formats.base import FileRole
+from rabbithole.errors import UserError, printable
+from rabbithole.formats.base import FileRole, RawFormat
 from rabbithole.formats.columns import TIME, RawColumns
-from rabbithole.ingest.lines import (
-    BYTE_ORDER_MARK,
-    RANK_BITS,
-    TEXT_LENGTH,
-    Block,
-    FileRange,
-    RawFile,
-    parse_block,
-    read_blocks,
-)
+from rabbithole.ingest.blocks import Block
+from rabbithole.ingest.lines import RANK_BITS, FileRange, RawFile
+from rabbithole.ingest.row_blocks import row_blocks
 
 RAW_EVENT_SCHEMA = pa.schema(
     [
@@ -46,15 +39,36 @@ RAW_EVENT_SCHEMA = pa.schema(
 """Rows read from an event role. rest: a further raw field in which two lines may differ; position: the
 place of the line in the log, rising from line to line and from file to file."""
 
+FIELD_TYPES = {"category": pa.string(), "number": pa.float64()}
+
+
+def raw_event_schema(format: RawFormat) -> pa.Schema:
+    """Return the schema of rows of events: `RAW_EVENT_SCHEMA`, and what a log of tables has besides.
+
+    There `rest` is a hash of the columns that are not mapped.
+    """
+    if format.tables is None:
+        return RAW_EVENT_SCHEMA
+    columns = {field.name: field.type for field in RAW_EVENT_SCHEMA} | {"rest": pa.uint64()}
+    if format.visitor_column:
+        columns["visitor"] = pa.string()
+    return pa.schema(columns | {name: FIELD_TYPES[kind] for name, kind in format.fields.items()})
+
+
 REJECTED_SCHEMA = pa.schema(
     [("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("text", pa.string())]
 )
 
 
 class RangeCounts(BaseModel):
-    """Where the lines of a range went; rows: lines that could be read. error: why reading stopped."""
+    """Where the lines of a range went.
+
+    rows: events that could be read; exploded: events beyond the first of their line; error: why reading
+    stopped.
+    """
 
     lines: int = 0
+    exploded: int = 0
     header: int = 0
     blank: int = 0
     rows: int = 0
@@ -88,31 +102,38 @@ def rejected_path(side: Path, index: int) -> Path:
 
 
 def row_schema(role: FileRole) -> pa.Schema:
-    """Return the schema of the rows that `read_range` yields for a role."""
+    """Return the schema of the rows that `read_range` yields for a role whose columns are fixed."""
     nothing = RawColumns({name: pa.array([], pa.string()) for name in role.columns})
-    return _rows(role, role.parse(nothing), np.array([], np.int64)).schema
+    schema = RAW_EVENT_SCHEMA if role.events else None
+    return _rows(schema, role.parse(nothing), np.array([], np.int64), None).schema
 
 
-def read_range(file_range: FileRange, role: FileRole, side: Path) -> Iterator[pa.Table]:
-    """Yield the good rows of a range by block; write its counts and bad lines to `side` at the end."""
+def read_range(
+    file_range: FileRange, role: FileRole, side: Path, schema: pa.Schema | None = None
+) -> Iterator[pa.Table]:
+    """Yield the good rows of a range by block; write its counts and bad lines to `side` at the end.
+
+    schema: of rows of events, as `raw_event_schema` returns it (None: `RAW_EVENT_SCHEMA`).
+    """
     counts = RangeCounts()
     rejected = REJECTED_SCHEMA.empty_table()
+    if role.events and schema is None:
+        schema = RAW_EVENT_SCHEMA
     try:
-        for offset, text in read_blocks(file_range):
-            header = _header_length(text, role, file_range) if offset == 0 else 0
-            counts.header += header > 0
-            counts.lines += header > 0
-            if header == len(text):
+        for counted in row_blocks(file_range, role):
+            block, before = counted.block, counts.lines + counted.header
+            counts.header += counted.header
+            counts.lines = before + block.lines
+            counts.blank += block.blank
+            counts.exploded += block.exploded
+            if block.lines == 0:
                 continue
-            block = parse_block(text[header:], role.columns, starts_file=offset + header == 0)
             columns = RawColumns(block.columns)
             parsed = role.parse(columns)
-            rejected = pa.concat_tables([rejected, _bad_lines(block, columns, file_range, counts.lines)])
-            starts = (file_range.file.rank << RANK_BITS) + offset + header + block.starts[block.line]
-            rows = _rows(role, parsed, starts)
+            rejected = pa.concat_tables([rejected, _bad_lines(block, columns, file_range, before)])
+            places = (file_range.file.rank << RANK_BITS) + block.places
+            rows = _rows(schema, parsed, places, block.rest)
             good = ~columns.rejected()
-            counts.lines += block.lines
-            counts.blank += block.blank
             counts.rows += int(good.sum())
             if columns.kept is not None:
                 good &= columns.kept.to_numpy(zero_copy_only=False)
@@ -129,34 +150,21 @@ def read_range(file_range: FileRange, role: FileRole, side: Path) -> Iterator[pa
     counts.write(side, file_range.index)
 
 
-def _rows(role: FileRole, parsed: Mapping[str, pa.Array], positions: NDArray[np.int64]) -> pa.Table:
-    """Return parsed columns with `position`; rows of events get every column of `RAW_EVENT_SCHEMA`."""
+def _rows(
+    schema: pa.Schema | None,
+    parsed: Mapping[str, pa.Array],
+    positions: NDArray[np.int64],
+    rest: pa.Array | None,
+) -> pa.Table:
+    """Return parsed columns with `position`; rows of events get every column of their schema."""
     columns = {**parsed, "position": pa.array(positions)}
-    if not role.events:
+    if rest is not None:
+        columns["rest"] = rest
+    if schema is None:
         return pa.table(columns)
-    nulls = {field.name: pa.nulls(len(positions), field.type) for field in RAW_EVENT_SCHEMA}
-    return pa.table(nulls | columns).select(RAW_EVENT_SCHEMA.names)
-
-
-def _header_length(block: bytes, role: FileRole, file_range: FileRange) -> int:
-    """Return the bytes of a file's header: 0 if its first line is data.
-
-    Where no header belongs, a first line of the right number of fields counts as one if it has letters and
-    no digits. Raises `UserError` for a header with other columns than the role's.
-    """
-    line = block[: block.find(b"\n") + 1] or block
-    fields = [
-        field.strip() for field in line.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").split(",")
-    ]
-    named = [field.lower() for field in fields] == list(role.columns)
-    text = ",".join(fields)
-    only_words = any(map(str.isalpha, text)) and not any(map(str.isdigit, text))
-    if role.header and only_words and not named:
-        raise UserError(
-            f"{file_range.file.name} has the columns {text[:TEXT_LENGTH]}, where {','.join(role.columns)} "
-            "belong: bring the file to these columns."
-        )
-    return len(line) if named or (only_words and len(fields) == len(role.columns)) else 0
+    missing = {field.name: field.type for field in schema if field.name not in columns}
+    nulls = {name: pa.nulls(len(positions), kind) for name, kind in missing.items()}
+    return pa.table(columns | nulls).select(schema.names).cast(schema)
 
 
 def _bad_lines(block: Block, columns: RawColumns, file_range: FileRange, lines_before: int) -> pa.Table:
@@ -171,7 +179,7 @@ def _bad_lines(block: Block, columns: RawColumns, file_range: FileRange, lines_b
         {
             "file": pa.array([file_range.file.name] * len(lines), pa.string()),
             "line": pa.array(lines[order] + lines_before + 1),
-            "reason": pa.array(reasons, pa.string()).take(pa.array(order)),
+            "reason": pa.array([printable(reasons[number]) for number in order.tolist()], pa.string()),
             "text": pa.array(block.texts(lines[order]), pa.string()),
         },
         schema=REJECTED_SCHEMA,
@@ -181,7 +189,7 @@ def _bad_lines(block: Block, columns: RawColumns, file_range: FileRange, lines_b
 EXAMPLES = 5
 """Bad lines that are quoted in messages and in the manifest."""
 
-COUNTS = ("lines", "header", "blank", "rows", "rejected")
+COUNTS = ("lines", "exploded", "header", "blank", "rows", "rejected")
 
 
 @dataclass(frozen=True)
@@ -235,7 +243,8 @@ def require_good(report: LineReport, max_rejected: float, event_roles: Sequence[
     quoted = "".join(f"\n  {bad.file}:{bad.line}: {bad.reason}: {bad.text}" for bad in report.examples)
     for events in (True, False):
         files = [file for file in report.files if (file.role in event_roles) == events]
-        lines, rejected = sum(file.lines for file in files), sum(file.rejected for file in files)
+        lines = sum(file.lines + file.exploded for file in files)
+        rejected = sum(file.rejected for file in files)
         if rejected > max_rejected * lines:
             raise UserError(
                 f"{rejected:,} of {lines:,} lines can't be read ({rejected / lines:.2%}), more than "

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.fs
 
 from rabbithole.errors import UserError
-from rabbithole.formats.base import RawFormat, raw_format
+from rabbithole.formats.base import RawFormat, log_format
 from rabbithole.ingest.locate import PACKED, Files, Source, is_remote, locate, paths_by_role
 from rabbithole.io.atomic import remove
+from rabbithole.specs.data import TableLog
 
 CHUNK_BYTES = 8 * 2**20
 
@@ -24,23 +25,32 @@ TIMEOUT_SECONDS = 60
 
 
 @contextmanager
-def local_files(format: str, source: Source, folder: Path) -> Iterator[dict[str, list[Path]]]:
+def local_files(
+    format: str, source: Source, folder: Path, table: TableLog | None = None
+) -> Iterator[dict[str, list[Path]]]:
     """Yield the files of a log by role, as `locate` does; fetch remote ones to `folder` for that time.
 
     Raises `UserError` as `locate` does, and when an address cannot be read.
     """
     if not is_remote(source):
-        yield locate(format, source)
+        yield locate(format, source, table)
         return
     remove(folder)
     try:
-        yield locate(format, _fetch_all(raw_format(format), source, folder))
+        yield locate(format, _fetch_all(log_format(format, table), source, folder), table)
     finally:
         remove(folder)
 
 
 def _fetch_all(format: RawFormat, source: Source, folder: Path) -> Files:
-    addresses = source if isinstance(source, Mapping) else _published_addresses(format, str(source))
+    if isinstance(source, Mapping):
+        addresses: Files = source
+    elif format.tables is not None:
+        places = source if isinstance(source, list) else [str(source)]
+        files = [file for place in places for file in _files_below(str(place))]
+        addresses = {role.name: files for role in format.roles}
+    else:
+        addresses = _published_addresses(format, str(source))
     return {
         role: [
             _fetch(str(address), folder / f"{role}-{number}") if "://" in str(address) else address
@@ -62,6 +72,18 @@ def _published_addresses(format: RawFormat, address: str) -> dict[str, list[str]
         if role.required and role.name not in addresses:
             raise UserError(f"{address} holds no {' or '.join(role.published)} (plain, .gz, .zip or .7z).")
     return addresses
+
+
+def _files_below(address: str) -> list[str]:
+    """Return the address itself, or those of the files in the folder that it names."""
+    if "://" not in address or _is_http(address) or _kind(address) != "folder":
+        return [address]
+    with _refused(address):
+        system, path = _file_system(address)
+        listed = system.get_file_info(pa.fs.FileSelector(path, recursive=True))
+    below = [info.path.removeprefix(path).lstrip("/") for info in listed if info.is_file]
+    visible = [name for name in below if not any(part[0] in "._" for part in name.split("/"))]
+    return [f"{address.rstrip('/')}/{name}" for name in sorted(visible)]
 
 
 def _fetch(address: str, folder: Path) -> Path:

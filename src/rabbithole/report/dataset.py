@@ -209,10 +209,9 @@ def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
     explanations = {run: Explanation.read(Path(path)) for run, path in sources.explanations.items()}
     comparison = Comparison.read(Path(sources.comparison))
     checks = LeakChecks.read(Path(sources.checks)).checks
+    sessions = SessionsManifest.read(Path(sources.sessions))
     card = data_card(
-        EventsManifest.read(Path(sources.events)),
-        SessionsManifest.read(Path(sources.sessions)),
-        WindowsManifest.read(Path(sources.windows)),
+        EventsManifest.read(Path(sources.events)), sessions, WindowsManifest.read(Path(sources.windows))
     )
     models = rows(metrics, histories, comparison)
     no_oracle, top = None, best(models)
@@ -232,7 +231,12 @@ def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
         meaning=meaning(top) if top else [],
         weaknesses=weaknesses(top, best_runs) if top else [],
         warnings=check_warnings(checks)
-        + warnings(models, comparison, visitors_on_both_sides=card.visitors_on_both_sides),
+        + warnings(
+            models,
+            comparison,
+            visitors_on_both_sides=card.visitors_on_both_sides,
+            diagnoses=sessions.diagnoses,
+        ),
         published=sources.published,
         checks=checks,
         explanation=explanation_section(explanations),

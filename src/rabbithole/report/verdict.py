@@ -1,8 +1,8 @@
 """Sentences on the metrics of a data set: the main result, differences between models, and warnings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from rabbithole.artifacts.data import LeakCheck
+from rabbithole.artifacts.data import Diagnosis, LeakCheck
 from rabbithole.artifacts.evaluation import Comparison, PairedTest
 from rabbithole.report.headline import Row, best
 from rabbithole.report.runs import ENSEMBLE, ORACLE, by_model, model_of, name_in_sentence, run_name
@@ -10,6 +10,9 @@ from rabbithole.report.wording import GAP, capitalised, chance, interval, metric
 
 FEW_BUYERS = 100
 """Test buyers below which the reader is warned of wide intervals."""
+
+TOO_FEW_BUYERS = 20
+"""Test buyers below which this is the first thing said: the AUC's interval is then wider than about 0.4."""
 
 SUSPICIOUS_AUC = 0.95
 """AUC above which the reader is warned of a leak."""
@@ -32,11 +35,17 @@ def verdict(dataset: str, rows: list[Row], *, simulated: bool) -> str:
     if top is None or top.auc is None:
         reason = next((row.reason for row in rows if row.reason), "no model was scored")
         return f"On {dataset}, there is no AUC: {reason}."
-    sentences = [
+    sentences = []
+    if top.buyers < TOO_FEW_BUYERS:
+        sentences.append(
+            f"On {dataset}, only {plural(top.buyers, 'buyer')} of {plural(top.sessions, 'test session')} "
+            "are left to judge by, so all figures are rough."
+        )
+    sentences.append(
         f"On {dataset}, the best model is {name_in_sentence(top.model)}. It ranks a random buyer above a "
         f"random non-buyer {share(top.auc)} of the time (AUC {metric(top.auc)}, 95{GAP}% interval "
         f"{metric(top.low)} to {metric(top.high)})."
-    ]
+    )
     oracle = next((row for row in rows if row.is_oracle and row.auc is not None), None)
     if oracle and oracle.auc is not None:
         difference = oracle.auc - top.auc
@@ -52,16 +61,22 @@ def check_warnings(checks: list[LeakCheck]) -> list[str]:
 
 
 def warnings(
-    rows: list[Row], comparison: Comparison | None, *, visitors_on_both_sides: int | None = None
+    rows: list[Row],
+    comparison: Comparison | None,
+    *,
+    visitors_on_both_sides: int | None = None,
+    diagnoses: Sequence[Diagnosis] = (),
 ) -> list[str]:
     """Return what might mislead a reader of a data set's metrics.
 
-    visitors_on_both_sides: visitors with sessions both in test and in an earlier split, None if unknown.
+    visitors_on_both_sides: visitors with sessions both in test and in an earlier split, None if unknown;
+    diagnoses: of the sessions.
     """
-    texts = []
+    texts = [f"{each.text} {each.advice}" for each in diagnoses]
     scored = [row for row in rows if row.auc is not None]
     models = [row for row in scored if not row.is_oracle]
-    if rows and rows[0].buyers < FEW_BUYERS:
+    few_is_said = any(each.kind == "few buyers" for each in diagnoses)
+    if rows and rows[0].buyers < FEW_BUYERS and not few_is_said:
         texts.append(
             f"Only {plural(rows[0].buyers, 'buyer')} in {plural(rows[0].sessions, 'test session')}: "
             "the intervals are wide, and small differences between models mean nothing."

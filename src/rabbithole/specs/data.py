@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from rabbithole.specs.base import Spec
+from rabbithole.specs.table import Tables
 
 PARTITION_BYTES = 64 * 2**20
 """Raw bytes per partition: small enough to sort in a worker's memory."""
@@ -28,8 +29,8 @@ class SparkOptions(Spec):
         return max(self.threads, -(-size // PARTITION_BYTES))
 
 
-Source = str | dict[str, str | list[str]]
-"""A folder or address that holds a log's files, or its files by role."""
+Source = str | list[str] | dict[str, str | list[str]]
+"""A folder, archive, glob or address that holds a log's files, several of them, or its files by role."""
 
 
 class SimulateSpec(Spec):
@@ -43,13 +44,24 @@ class SimulateSpec(Spec):
     seed: int
 
 
+class TableLog(Spec):
+    """How a log of tables is read. key: the column that events are grouped by, as `sessions.by` says."""
+
+    key: Literal["session", "visitor"]
+    tables: Tables
+
+
 class EventsSpec(Spec):
-    """Which raw log to read. max_rejected: the fraction of lines that may be unreadable."""
+    """Which raw log to read. max_rejected: the fraction of lines that may be unreadable.
+
+    table: None for the formats whose columns are fixed.
+    """
 
     format: str
     source: Source
     max_rejected: float
     drop_duplicates: bool
+    table: TableLog | None = None
 
 
 class SplitSpec(Spec):
@@ -60,12 +72,15 @@ class SplitSpec(Spec):
 
 
 class SessionsSpec(Spec):
-    """What a session is, and which sessions are kept. seed: of the split by hash and of the sample."""
+    """What a session is, and which sessions are kept. seed: of the split by hash and of the sample.
+
+    open_horizon_hours: None for a horizon that suits the log.
+    """
 
     by: Literal["session", "visitor"]
     gap_minutes: float | None
     cost: Literal["event", "purchases"]
-    open_horizon_hours: float
+    open_horizon_hours: float | None
     until: Literal["purchase", "first_cart"]
     minimum_events: int
     sample: float
@@ -73,12 +88,27 @@ class SessionsSpec(Spec):
     seed: int
 
 
+class SessionsPurpose(Spec):
+    """What the sessions are for. It changes no session, only whether the step refuses a log.
+
+    buyers: models learn who buys, so train must hold buyers and others; keep_open: as in `WindowsSpec`.
+    """
+
+    buyers: bool
+    keep_open: bool
+
+
 class WindowsSpec(Spec):
-    """What the models see of a session. length: its last steps; fields: those of a step."""
+    """What the models see of a session.
+
+    length: its last steps; fields: those of a step, None for all that the log has; minimum_counts: the
+    minimum count of values by further field, for others that of items.
+    """
 
     length: int
     minimum_item_count: int
-    fields: tuple[str, ...]
+    minimum_counts: dict[str, int] = Field(default={})
+    fields: tuple[str, ...] | None
     timezone: str
     keep_open: bool
 

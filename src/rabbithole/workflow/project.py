@@ -1,5 +1,6 @@
 """The settings of a run, checked, where its files are, and the fingerprints of its raw logs."""
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -8,12 +9,15 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from rabbithole.artifacts.data import FileFingerprint, Fingerprints
-from rabbithole.config.datasets import Dataset
+from rabbithole.config.datasets import SIMULATE, Dataset
 from rabbithole.config.settings import Settings
+from rabbithole.config.text import Alice
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
 from rabbithole.ingest.locate import is_remote, locate
 from rabbithole.io.atomic import sha256_of
+from rabbithole.models.settings import NetworkSettings
+from rabbithole.specs.data import Source
 
 
 def fingerprint(paths: list[Path], memory: Path) -> str:
@@ -63,6 +67,7 @@ class Wildcards(Protocol):
     seeds: str
     figure: str
     text_model: str
+    prediction: str
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class RawFiles:
     @property
     def paths(self) -> list[str]:
         """Return all files."""
-        return [str(path) for paths in self.by_role.values() for path in paths]
+        return list(dict.fromkeys(str(path) for paths in self.by_role.values() for path in paths))
 
 
 @dataclass(frozen=True)
@@ -93,11 +98,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Project:
-    """All that the rules need to know. results: the results folder; raw: the user's files by data set."""
+    """All that the rules need to know. results: the results folder; raw: the user's files by data set;
+    to_score: the files of further logs, by prediction."""
 
     settings: Settings
     results: str
     raw: Mapping[str, RawFiles]
+    to_score: Mapping[str, RawFiles]
     book: RawFiles
 
     @property
@@ -113,7 +120,7 @@ class Project:
     @property
     def networks(self) -> list[str]:
         """Return the names of the models that are networks."""
-        return [name for name, model in self.settings.models.items() if model.kind == "network"]
+        return [name for name, model in self.settings.models.items() if isinstance(model, NetworkSettings)]
 
     @property
     def seeds(self) -> list[int]:
@@ -171,33 +178,65 @@ def load_project(config: Mapping[str, Any], results: str) -> Project:
     except UserError as error:
         stop(str(error))
     memory = Path(results, "fingerprints.json")
-    raw = {name: _raw_files(name, dataset, memory) for name, dataset in settings.datasets.items()}
-    return Project(settings, results, raw, _book(settings.alice.source, memory))
+    raw = {
+        name: _raw_files(f"datasets.{name}.source", dataset, dataset.source, memory)
+        for name, dataset in settings.datasets.items()
+    }
+    to_score = {
+        name: _raw_files(f"predict.{name}.log", settings.datasets[prediction.model], prediction.log, memory)
+        for name, prediction in settings.predict.items()
+    }
+    return Project(settings, results, raw, to_score, _book(settings.alice, memory))
 
 
-def _raw_files(name: str, dataset: Dataset, memory: Path) -> RawFiles:
-    """Find a data set's raw files. A log at an address is found by its job, and taken to stay unchanged."""
-    if dataset.simulated:
+def _raw_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFiles:
+    """Find the raw files of a log that is read as a data set's.
+
+    A log at an address is found by its job, and taken to stay unchanged.
+    """
+    if source == SIMULATE:
         return RawFiles({}, "simulated")
-    if is_remote(dataset.source):
+    if is_remote(source):
         return RawFiles({}, "fetched")
     try:
-        files = locate(dataset.format, dataset.source)
-        return RawFiles(files, fingerprint([path for role in files.values() for path in role], memory))
+        files = locate(dataset.format, source, dataset.table_log)
+        # An archive may hold the files of several roles.
+        paths = dict.fromkeys(path for role in files.values() for path in role)
+        return RawFiles(files, fingerprint(list(paths), memory))
     except UserError as error:
-        stop(f"datasets.{name}.source: {error}")
+        stop(f"{key}: {error}")
     except OSError as error:
-        stop(f"datasets.{name}.source: {error.filename}: {error.strerror}")
+        stop(f"{key}: {error.filename}: {error.strerror}")
 
 
-def _book(source: str, memory: Path) -> RawFiles:
-    """Find the user's own book; none where it comes from an address."""
-    if "://" in source:
+def _book(alice: Alice | None, memory: Path) -> RawFiles:
+    """Find the user's own book; none where it comes from an address, or no text is learned."""
+    if alice is None or "://" in alice.source:
         return RawFiles({}, "fetched")
     try:
-        return RawFiles({"book": [Path(source)]}, fingerprint([Path(source)], memory))
+        book = Path(alice.source)
+        return RawFiles({"book": [book]}, fingerprint([book], memory))
     except OSError as error:
         stop(f"alice.source: {error.filename}: {error.strerror}")
+
+
+def find_project(start: Path) -> Path:
+    """Return the folder with the Snakefile that belongs to a folder: it, one above it, or the checkout."""
+    checkout = Path(__file__).parents[3]
+    for folder in (start, *start.parents, checkout):
+        if (folder / "Snakefile").is_file():
+            return folder
+    raise UserError("There is no Snakefile here or in a folder above: go to the folder of your project.")
+
+
+def find_results(start: Path) -> Path:
+    """Return the results folder of a folder: in it, or in one above it."""
+    for folder in (start, *start.parents):
+        if folder.name == "results" and (folder / "runs.jsonl").exists():
+            return folder
+        if (folder / "results").is_dir():
+            return folder / "results"
+    raise UserError("There is no results folder here or in a folder above: name it with --results.")
 
 
 def stop(message: str) -> NoReturn:
@@ -206,7 +245,10 @@ def stop(message: str) -> NoReturn:
 
 
 def print_summary(project: Project) -> None:
-    """Print the headline figures and the report's path; `make` prints them itself, as its last lines."""
+    """Log the headline figures and the report's path; `make` prints them itself, as its last lines.
+
+    They go through Snakemake's logger, so that they come after its lines on the jobs.
+    """
     summary = Path(project.path("report/summary.txt"))
     if summary.exists() and "RABBITHOLE_MAKE" not in os.environ:
-        print(summary.read_text("utf-8"))
+        logging.getLogger("snakemake.logging").info(summary.read_text("utf-8"), extra={"summary": True})

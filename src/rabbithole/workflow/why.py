@@ -10,54 +10,103 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import JsonValue
 
 from rabbithole.errors import UserError
+from rabbithole.workflow.project import find_project
 
 LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 JOB = re.compile(r"^(?:Job \d+: (?P<message>.*)|(?:local)?(?:rule|checkpoint) (?P<rule>\w+):)$")
+FEW = 3
+"""Jobs of a group that are named."""
+
+FOLLOWS, MISSING = "Input files updated by another job", "Missing output files: "
+"""How Snakemake begins these reasons."""
+
 REASON = re.compile(r"^\s*[Rr]eason: (?P<reason>.*)$")
 
 
-def why(arguments: list[str]) -> Iterator[str]:
-    """Yield lines that say what would run and why. The arguments are passed on to Snakemake.
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job of a dry run. reasons: lines, empty for a job that only follows others."""
 
-    Raises `UserError` with Snakemake's own message when the dry run fails.
+    name: str
+    reasons: tuple[str, ...]
+
+
+def why(arguments: list[str], *, list_jobs: bool = False) -> Iterator[str]:
+    """Yield lines that say what would run and why, grouped by reason.
+
+    The arguments are passed on to Snakemake, which runs in the project of the present folder. Raises
+    `UserError` with Snakemake's own message when the dry run fails, and when there is no project.
     """
-    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nocolor", *arguments]
-    run = subprocess.run(command, capture_output=True, text=True)
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nocolor"]
+    if not {"-s", "--snakefile"} & set(arguments):
+        here = Path.cwd()
+        project = find_project(here)
+        command += ["--snakefile", str(project / "Snakefile")]
+        if project in here.parents:
+            command += ["--directory", str(project)]
+    run = subprocess.run([*command, *arguments], capture_output=True, text=True)
     if run.returncode:
         raise UserError("the dry run failed:\n" + (run.stdout + run.stderr)[-4000:].strip())
-    yield from explain(run.stdout + run.stderr)
+    yield from explain(run.stdout + run.stderr, list_jobs=list_jobs)
 
 
-def explain(dry_run: str) -> Iterator[str]:
-    """Yield the jobs of a dry run, each followed by its reasons. Jobs that only follow others come last."""
-    following = []
+def explain(dry_run: str, *, list_jobs: bool = False) -> Iterator[str]:
+    """Yield one group of lines per reason, with its number of jobs; jobs that only follow come last."""
+    jobs = list(planned_jobs(dry_run))
+    if not jobs:
+        yield "Nothing would run."
+        return
+    groups: dict[tuple[str, ...], list[PlannedJob]] = {}
+    for job in jobs:
+        groups.setdefault(job.reasons, []).append(job)
+    following = groups.pop((), [])
+    for lines, members in groups.items():
+        if len(lines) == 1:
+            yield f"{lines[0]}: {_count(members)}"
+        else:
+            yield _count(members)
+            yield from (f"    {line}" for line in lines)
+        yield from _names(members, list_jobs)
+    if following:
+        yield f"These follow: {_count(following)}"
+        yield from _names(following, list_jobs)
+
+
+def _count(jobs: list[PlannedJob]) -> str:
+    return f"{len(jobs)} job{'s' * (len(jobs) != 1)}"
+
+
+def _names(jobs: list[PlannedJob], every: bool) -> Iterator[str]:
+    shown = jobs if every else jobs[:FEW]
+    yield from (f"    {job.name}" for job in shown)
+    if len(shown) < len(jobs):
+        yield f"    and {len(jobs) - len(shown)} more (`rabbithole -v why` lists them)"
+
+
+def planned_jobs(dry_run: str) -> Iterator[PlannedJob]:
+    """Yield the jobs of a dry run with their reasons."""
     job = ""
-    empty = True
     for line in dry_run.splitlines():
         if match := JOB.match(line):
             job = match["message"] or match["rule"]
         elif job and (match := REASON.match(line)):
-            empty = False
-            reason = match["reason"].strip()
-            if reason.startswith("Input files updated by another job"):
-                following.append(job)
-            else:
-                yield job
-                yield from (f"    {text}" for text in reasons(reason))
+            yield PlannedJob(job, tuple(reasons(match["reason"].strip())))
             job = ""
-    if empty:
-        yield "Nothing would run."
-    elif following:
-        yield "These jobs follow:"
-        yield from (f"    {name}" for name in following)
 
 
 def reasons(text: str) -> list[str]:
     """Return a job's reason in short lines: changed settings and code by key, other reasons unchanged."""
+    if text.startswith(FOLLOWS):
+        return []
+    text = text.partition(f"; {FOLLOWS}")[0]
+    if text.startswith(MISSING):
+        return [newest(text.removeprefix(MISSING).split("; ")[0].split(", "))]
     head, marker, tail = text.partition("Union of exclusive params before and now across all output:")
     if not marker:
         return [text]
@@ -72,6 +121,19 @@ def reasons(text: str) -> list[str]:
         lines += differences({}, value)
     other = head.replace("Params have changed since last execution:", "").strip(" ;")
     return lines + ([other] if other else [])
+
+
+def newest(missing: list[str]) -> str:
+    """Return what is new where outputs are missing: a data set, a model or a seed, by their folders."""
+    path = Path(missing[0].strip())
+    for folder in reversed(path.parents):
+        if not folder.exists() and folder.parent.exists() and folder.parent != Path():
+            if folder.name.startswith("seed-"):
+                return f"seed {folder.name.removeprefix('seed-')} is new"
+            if folder.parent.name == "results":
+                return f"{folder.name} is new"
+            return f"{folder.name} of {folder.parent.name} is new"
+    return "results are missing"
 
 
 def values(text: str) -> list[dict[str, JsonValue]]:

@@ -19,7 +19,8 @@ COLUMNS = (True, False)
 """Whether the sessions of a column bought. In each column, rising probabilities come first."""
 
 SHAPES = ("o", "D", "^", "s", "v", "P")
-"""Markers of the kinds of events; rare kinds share the last."""
+"""Markers of the kinds of events; of many kinds, the rare ones share the last."""
+
 
 OTHER_KINDS = "other events"
 
@@ -87,7 +88,8 @@ def journeys(
             figure.text(0.5, 0.5, "No session is long enough", ha="center")
             return
         figure.supylabel("Probability of a purchase", fontsize=style.font_size)
-        handles = _legend(model, shapes, with_oracle=bool(oracle_scores))
+        with_items = any(session.again is not None for session in sessions)
+        handles = _legend(model, shapes, with_items=with_items, with_oracle=bool(oracle_scores))
         legend_outside(panels[0, 0], handles=handles)
 
 
@@ -105,8 +107,9 @@ def _draw_session(axes: Axes, session: Journey, shade: str, shapes: dict[str, st
     steps = range(1, len(session.event) + 1)
     axes.plot(steps, session.probability, color=shade, linewidth=1.3)
     points: dict[tuple[str, bool], list[tuple[int, float]]] = {}
+    again_by_step = [False] * len(session.event) if session.again is None else session.again
     for step, value, event, again in zip(
-        steps, session.probability, session.event, session.again, strict=True
+        steps, session.probability, session.event, again_by_step, strict=True
     ):
         points.setdefault((shapes.get(event, SHAPES[-1]), again), []).append((step, value))
     for (shape, again), places in points.items():
@@ -123,14 +126,15 @@ def _oracle_scores(path: Path, sessions: list[str]) -> dict[str, dict[int, float
     return scores
 
 
-def _legend(model: str, shapes: dict[str, str], *, with_oracle: bool) -> list[Line2D]:
+def _legend(model: str, shapes: dict[str, str], *, with_items: bool, with_oracle: bool) -> list[Line2D]:
     """Return the legend: the model, the kinds of events, new and repeated items, the oracle."""
     shade = colour(model)
     handles = [Line2D([], [], color=shade, label=display_name(model))]
     for event, shape in shapes.items() if len(shapes) > 1 else ():
         label = data_label(event)
         handles.append(Line2D([], [], color=shade, marker=shape, linestyle="", markersize=LARGE, label=label))
-    for size, label in ((LARGE, "item not seen before"), (SMALL, "item seen before")):
+    sizes = ((LARGE, "item not seen before"), (SMALL, "item seen before")) if with_items else ()
+    for size, label in sizes:
         handles.append(Line2D([], [], color=shade, marker="o", linestyle="", markersize=size, label=label))
     if with_oracle:
         handles.append(Line2D([], [], label=display_name(ORACLE), **ORACLE_MARK))

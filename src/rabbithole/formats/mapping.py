@@ -1,0 +1,220 @@
+"""Turn the columns of a shop's own table into those of events, as the settings map them."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR, MAX_COST, NULL, TIME, RawColumns, cast_valid
+from rabbithole.formats.times import END, FIRST, PER_SECOND, Times, parse_text, parse_typed
+from rabbithole.specs.table import CategoryColumn, EventColumn, FieldKind, TableSpec
+
+MAX_EVENT_LENGTH = 100
+"""Characters of a kind of event: longer ones are not kinds but texts."""
+
+JOINED_BY = ":"
+"""Between the parts of a session that several columns name."""
+
+NO_NUMBER = pa.array(["", "null", "none", "na", "n/a", "nan", "\\n", "-"])
+"""How tables write that there is no number, in lower case."""
+
+NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+
+MAX_OFFSET_SECONDS = 366 * 86_400
+
+
+def map_columns(
+    table: TableSpec, key: str, fields: Mapping[str, FieldKind], columns: RawColumns
+) -> dict[str, pa.Array]:
+    """Return the columns of events.
+
+    key: `session` or `visitor`, by which events are grouped: it becomes `session_id`; fields: the further
+    columns of the whole log, null where this table does not have one.
+    """
+    session = None if table.session is None else joined(columns, table.session)
+    visitor = None if table.visitor is None else text_of(columns, [table.visitor])
+    keys = {"session": session, "visitor": visitor}
+    of_key = label(table.session or [] if key == "session" else [str(table.visitor)])
+    group = keys[key]
+    assert group is not None, "the settings refuse a table without the key of the sessions"
+    columns.reject(group.is_null(), f"{of_key} is empty")
+    mapped = {
+        "session_id": group,
+        "visitor": visitor if visitor is not None else pa.nulls(columns.rows, pa.string()),
+        "timestamp": times(columns, table),
+        "event": events(columns, table.event),
+    }
+    if table.item is not None:
+        mapped["item"] = text_of(columns, table.item)
+    if table.category is not None:
+        mapped["category"] = text_of(columns, table.category.column)
+        mapped |= category_levels(mapped["category"], table.category)
+    if table.cost is not None:
+        mapped["cost"] = cost(columns, table.cost, table.decimal)
+    for name, kind in fields.items():
+        if name in table.fields:
+            names = table.fields[name].column
+            number = kind == "number"
+            mapped[name] = numbers(columns, names, table.decimal) if number else text_of(columns, names)
+        elif name not in mapped:
+            mapped[name] = pa.nulls(columns.rows, pa.float64() if kind == "number" else pa.string())
+    return mapped
+
+
+def text_of(columns: RawColumns, names: Sequence[str]) -> pa.Array:
+    """Return the first of some columns that is not empty, as text; null where all are."""
+    texts = [as_text(columns[name]) for name in names]
+    return texts[0] if len(texts) == 1 else pc.coalesce(*texts)
+
+
+def as_text(values: pa.Array) -> pa.Array:
+    """Return values of any flat type as text, null where they are missing or empty.
+
+    Numbers with a fraction of zero are written without it: some libraries keep whole numbers so where one is
+    missing.
+    """
+    kind = values.type
+    if pa.types.is_floating(kind):
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, kind), values)
+        whole = pc.and_(pc.equal(pc.round(values), values), pc.less(pc.abs(values), 2.0**53))
+        integers = pc.if_else(whole, values, None).cast(pa.int64()).cast(pa.string())
+        return pc.coalesce(integers, values.cast(pa.string()))
+    if not pa.types.is_string(kind):
+        values = values.cast(pa.string())
+    lengths = pc.binary_length(values)
+    if pc.min(lengths).as_py() == 0:
+        return pc.if_else(pc.equal(lengths, 0), NULL, values)
+    return values
+
+
+def label(names: Sequence[str]) -> str:
+    """Return the names of columns as reasons show them; a column without a name is shown by its number."""
+    return " and ".join(f"column {name}" if name.isdecimal() else name for name in names)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether a type holds strings, in whatever form."""
+    if pa.types.is_dictionary(kind):
+        return is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def joined(columns: RawColumns, names: Sequence[str]) -> pa.Array:
+    """Return what several columns name together, null where one of them is empty."""
+    texts = [as_text(columns[name]) for name in names]
+    return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, JOINED_BY)
+
+
+def events(columns: RawColumns, event: EventColumn) -> pa.Array:
+    """Return the kind of each event: the log's words as the settings translate them."""
+    if event.column is None:
+        assert event.name is not None
+        return columns.constant(event.name)
+    found = text_of(columns, event.column).dictionary_encode()
+    words = found.dictionary.to_pylist()
+    translated = pa.array([event.words.get(word, word) for word in words], pa.string())
+    long = pa.array([len(word) > MAX_EVENT_LENGTH for word in words], pa.bool_())
+    odd = pa.array([not word.isprintable() for word in words], pa.bool_())
+    name = label(event.column)
+    columns.reject(found.is_null(), f"{name} is empty")
+    columns.reject(long.take(found.indices), f"{name} has over {MAX_EVENT_LENGTH} characters")
+    columns.reject(odd.take(found.indices), f"{name} holds a control character")
+    return translated.take(found.indices)
+
+
+def times(columns: RawColumns, table: TableSpec) -> pa.Array:
+    """Return the times of events, and reject rows without one or outside the valid years."""
+    time = table.time
+    several = len(time.column) > 1 or time.date is not None
+    values = text_of(columns, time.column) if several else columns[time.column[0]]
+    name = label([*([time.date] if time.date is not None else []), *time.column])
+    if time.date is not None:
+        values = pc.binary_join_element_wise(as_text(columns[time.date]), values, " ")
+    if is_text(values.type):
+        values = as_text(values)
+        parsed = parse_text(values, time.unit, time.zone)
+    else:
+        parsed = parse_typed(values, time.unit, time.zone)
+    microseconds = parsed.microseconds
+    if time.offset is not None:
+        microseconds = microseconds + offsets(columns, table)
+    if values.null_count:
+        columns.reject(values.is_null(), f"{name} is empty")
+    if not parsed.valid.all():
+        columns.reject(pa.array(~parsed.valid), f"{name} is not a time")
+    outside = (parsed.seconds < FIRST) | (parsed.seconds >= END)
+    if outside.any():
+        columns.reject(pa.array(outside), out_of_years(name, parsed, table))
+    return pa.array(microseconds).cast(TIME)
+
+
+def out_of_years(name: str, parsed: Times, table: TableSpec) -> pa.Array:
+    """Return for each row the reason that its year is not valid, with the unit that would make it so."""
+    years = pa.array(np.floor(1970 + parsed.seconds / 31_556_952).astype(np.int64)).cast(pa.string())
+    reasons = pc.binary_join_element_wise(
+        f"{name} is in the year ", years, f", not {FIRST_YEAR} to {LAST_YEAR}", ""
+    )
+    units = pa.array(parsed.units, pa.string())
+    hints = pc.binary_join_element_wise(": is its unit ", units, f", not {table.time.unit}?", "")
+    return pc.binary_join_element_wise(reasons, pc.if_else(pc.equal(units, ""), "", hints), "")
+
+
+def offsets(columns: RawColumns, table: TableSpec) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return the times since the beginning of the day in microseconds; reject rows without one."""
+    assert table.time.offset is not None
+    values = numbers(columns, [table.time.offset], table.decimal)
+    limit = MAX_OFFSET_SECONDS * PER_SECOND[table.time.offset_unit]
+    sane = pc.fill_null(pc.and_(pc.greater_equal(values, 0), pc.less(values, limit)), False)
+    columns.reject(pc.invert(sane), f"{label([table.time.offset])} is no time since the beginning of the day")
+    scaled = pc.multiply(pc.if_else(sane, values, 0.0), 1e6 / PER_SECOND[table.time.offset_unit])
+    return np.asarray(scaled.to_numpy(zero_copy_only=False), np.float64).round().astype(np.int64)
+
+
+def cost(columns: RawColumns, names: Sequence[str], decimal: str) -> pa.Array:
+    """Return prices as float64, null where there is none; reject those that are negative or absurd."""
+    values = numbers(columns, names, decimal)
+    name = label(names)
+    columns.reject(pc.less(values, 0.0), f"{name} is negative")
+    columns.reject(pc.greater(values, MAX_COST), f"{name} is over {MAX_COST:,.0f}")
+    return values
+
+
+def numbers(columns: RawColumns, names: Sequence[str], decimal: str) -> pa.Array:
+    """Return numbers as float64, null where there is none; reject other texts."""
+    values = columns[names[0]] if len(names) == 1 else text_of(columns, names)
+    if (
+        pa.types.is_integer(values.type)
+        or pa.types.is_floating(values.type)
+        or pa.types.is_decimal(values.type)
+    ):
+        floats = values.cast(pa.float64())
+        return pc.if_else(pc.is_nan(floats), pa.scalar(None, pa.float64()), floats)
+    texts = as_text(values)
+    if decimal == ",":
+        texts = pc.replace_substring(texts, ",", ".")
+    try:
+        floats = pc.cast(texts, pa.float64())
+        plain = pc.all(pc.is_finite(floats)).as_py()
+    except pa.ArrowInvalid:
+        plain = False
+    if plain in (True, None):
+        return floats
+    texts = pc.utf8_trim_whitespace(texts)
+    absent = pc.fill_null(pc.is_in(pc.utf8_lower(texts), value_set=NO_NUMBER), True)
+    shaped = pc.match_substring_regex(texts, NUMBER)
+    floats = cast_valid(pc.if_else(shaped, pc.utf8_ltrim(texts, "+"), NULL), pa.float64())
+    finite = pc.fill_null(pc.is_finite(floats), False)
+    columns.reject(pc.and_not(pc.invert(finite), absent), f"{label(names)} is not a number")
+    return floats
+
+
+def category_levels(category: pa.Array, path: CategoryColumn) -> dict[str, pa.Array]:
+    """Return the first levels of a category path, each as the path down to it; null where it is shorter."""
+    coded = category.dictionary_encode()
+    split = [value.split(path.separator) for value in coded.dictionary.to_pylist()]
+    levels = {}
+    for number in range(1, path.levels + 1):
+        values = [path.separator.join(parts[:number]) if len(parts) >= number else None for parts in split]
+        levels[f"category_{number}"] = pa.array(values, pa.string()).take(coded.indices)
+    return levels

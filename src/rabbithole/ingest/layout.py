@@ -1,0 +1,187 @@
+"""Find out how each file of a log is written: packing, kind, encoding, columns; refuse what does not fit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rabbithole.errors import UserError, printable
+from rabbithole.formats.base import FileRole
+from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK, Dialect, split_line
+from rabbithole.ingest.parquet_rows import root_column
+from rabbithole.ingest.paths import cell_paths
+from rabbithole.ingest.streams import (
+    SAMPLE_BYTES,
+    Encoding,
+    line_feeds,
+    open_unpacked,
+    readable,
+    streamed,
+    text_encoding,
+)
+from rabbithole.ingest.table_files import partition_values
+from rabbithole.io.archives import packing
+from rabbithole.specs.table import TableSpec
+
+PACKED_RATIO = 6
+"""About how much larger a packed log is when unpacked."""
+
+BYTES_PER_ROW = 64
+"""At least so much does a row of a Parquet file weigh when it is unpacked."""
+
+MAX_HEADER_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class FileLayout:
+    """How a file is written.
+
+    streamed: whether it can only be read from its beginning; encoding: of its lines as they are read;
+    decoded_from: the encoding of a file whose lines are read through `streams.line_feeds`; columns: the
+    names of all columns of a CSV file, None for a format whose columns are fixed; partitions: the columns
+    that the file's folders tell; size: its bytes when unpacked (an estimate, if it is packed); groups: the
+    rows of each row group of a Parquet file.
+    """
+
+    kind: Literal["csv", "json", "parquet"] = "csv"
+    streamed: bool = False
+    encoding: Encoding = "utf-8"
+    decoded_from: Encoding | None = None
+    columns: tuple[str, ...] | None = None
+    partitions: tuple[tuple[str, str | None], ...] = ()
+    size: int = 0
+    groups: tuple[int, ...] = ()
+
+
+def dialect(role: FileRole, encoding: str) -> Dialect:
+    """Return how the lines of a role are written."""
+    if role.table is None:
+        return Dialect()
+    return Dialect(role.table.separator, role.table.quote, encoding, any_bytes=False)
+
+
+def file_layout(role: FileRole, path: Path, name: str) -> FileLayout:
+    """Return the layout of a local file. name: what its user calls it, with its folders.
+
+    Raises `UserError` when the file is empty or damaged, or lacks a column of its table.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise UserError(f"{name} is empty: there is nothing to read. Fetch the file again.")
+    pack = packing(path)
+    size = size * PACKED_RATIO if streamed(pack) else size
+    if role.table is None:
+        return FileLayout(streamed=streamed(pack), size=size)
+    with readable(name), open_unpacked(path) as file:
+        sample = file.read(SAMPLE_BYTES)
+    partitions = tuple(partition_values(name).items())
+    kind = role.table.kind or _kind(sample)
+    if kind == "parquet":
+        if streamed(pack):
+            raise UserError(f"{name} is a packed Parquet file: unpack it, Parquet packs its columns itself.")
+        return _parquet_layout(role, path, name, partitions)
+    encoding = text_encoding(sample, role.table.encoding)
+    decoded = encoding.startswith("utf-16") or (b"\n" not in sample and b"\r" in sample)
+    columns: tuple[str, ...] | None = None
+    if kind == "csv":
+        with readable(name), open_unpacked(path) as file:
+            columns = _csv_columns(role.table, file, encoding, decoded, name)
+        known = [*columns, *(partition for partition, _ in partitions)]
+        for column in role.columns:
+            if not any(root in known for root, _ in cell_paths(column)):
+                raise _no_column(column, known, name, role)
+    return FileLayout(
+        kind=kind,
+        streamed=streamed(pack) or decoded,
+        encoding="utf-8" if decoded else encoding,
+        decoded_from=encoding if decoded else None,
+        columns=columns,
+        partitions=partitions,
+        size=size,
+    )
+
+
+def _kind(sample: bytes) -> Literal["csv", "json", "parquet"]:
+    if sample.startswith(b"PAR1"):
+        return "parquet"
+    text = sample.removeprefix(BYTE_ORDER_MARK).replace(b"\0", b"").lstrip(b"\xff\xfe \t\r\n")
+    return "json" if text.startswith(b"{") else "csv"
+
+
+def _csv_columns(
+    table: TableSpec, file: BinaryIO, encoding: Encoding, decoded: bool, name: str
+) -> tuple[str, ...]:
+    """Return the names of all columns of a CSV file, all different."""
+    lines = line_feeds(file, encoding) if decoded else file
+    raw = lines.readline(MAX_HEADER_BYTES)
+    text = raw.removeprefix(BYTE_ORDER_MARK).decode("utf-8" if decoded else encoding, "replace")
+    fields = split_line(text.rstrip("\r\n"), dialect(_role_of(table), encoding))
+    if fields is None:
+        raise UserError(
+            f"{name}: a quote is not closed in the first line. If quotes mean nothing in this file, set "
+            "`quote: null`."
+        )
+    if isinstance(table.header, list):
+        if len(table.header) != len(fields):
+            raise UserError(
+                f"{name} has {len(fields)} columns in its first line, and the settings name "
+                f"{len(table.header)} (header). Is {printable(table.separator)!r} its separator?"
+            )
+        names = table.header
+    else:
+        names = fields if table.header else [str(number) for number in range(1, len(fields) + 1)]
+    return _distinct([each.strip() for each in names])
+
+
+def _role_of(table: TableSpec) -> FileRole:
+    return FileRole("", (), (), header=False, parse=lambda _: {}, table=table)
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of which a repeated one has its number, so that the first keeps the name."""
+    seen: dict[str, int] = {}
+    distinct = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        distinct.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return tuple(distinct)
+
+
+def _parquet_layout(
+    role: FileRole, path: Path, name: str, partitions: tuple[tuple[str, str | None], ...]
+) -> FileLayout:
+    try:
+        with pq.ParquetFile(path) as file:
+            metadata, names = file.metadata, file.schema_arrow.names
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{name} is no readable Parquet file ({printable(str(error))}): fetch it again."
+        ) from error
+    known = [*names, *(partition for partition, _ in partitions)]
+    assert role.table is not None
+    for column in [*role.columns, *([role.table.explode] if role.table.explode else [])]:
+        try:
+            root_column(column, known)
+        except KeyError:
+            raise _no_column(column, known, name, role) from None
+    groups = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
+    size = sum(max(group.total_byte_size, group.num_rows * BYTES_PER_ROW) for group in groups)
+    return FileLayout(
+        kind="parquet", partitions=partitions, size=size, groups=tuple(group.num_rows for group in groups)
+    )
+
+
+def _no_column(column: str, known: Sequence[str], name: str, role: FileRole) -> UserError:
+    near = get_close_matches(column, known, 1) or [
+        each for each in known if each.lower().strip() == column.lower()
+    ]
+    hint = f"; did you mean {printable(near[0])!r}?" if near else "."
+    columns = ", ".join(printable(each) for each in known[:20]) + (", ..." if len(known) > 20 else "")
+    message = f"{name} has no column {column!r} (table.{role.name}){hint} Its columns: {columns}."
+    if len(known) == 1 and (separators := [each for each in (";", "\t", "|", ",") if each in known[0]]):
+        message += f" Set table.{role.name}.separator to {separators[0]!r}."
+    return UserError(message)

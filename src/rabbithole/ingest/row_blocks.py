@@ -1,0 +1,119 @@
+"""Read the blocks of a range of any kind of file: separated lines, JSON lines or rows of Parquet."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+
+from rabbithole.errors import UserError, printable
+from rabbithole.formats.base import FileRole
+from rabbithole.ingest.blocks import TEXT_LENGTH, Block, TextBlock, hash_rows
+from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK, parse_block
+from rabbithole.ingest.json_lines import parse_json_block
+from rabbithole.ingest.layout import dialect
+from rabbithole.ingest.lines import FileRange, read_blocks
+from rabbithole.ingest.parquet_rows import parquet_blocks, root_column
+from rabbithole.ingest.paths import follow_cell
+from rabbithole.ingest.streams import readable
+
+NOTHING = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class CountedBlock:
+    """A block with the number of header lines before it."""
+
+    block: Block
+    header: int = 0
+
+
+def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
+    """Yield the blocks of a range, with the columns of the role.
+
+    Raises `UserError` for a damaged file, and for a header with other columns than the role's.
+    """
+    layout, table = file_range.file.layout, role.table
+    partitions = dict(layout.partitions)
+    own = [name for name in role.columns if name not in partitions]
+    if table is not None and layout.kind == "parquet":
+        groups = range(file_range.start, len(layout.groups) if file_range.end is None else file_range.end)
+        with readable(file_range.file.name):
+            for rows in parquet_blocks(file_range.file.path, groups, own, table.explode):
+                yield CountedBlock(_with_partitions(rows, role.columns, partitions))
+        return
+    for offset, text in read_blocks(file_range):
+        starts_file = offset == 0
+        if table is not None and layout.kind == "json":
+            lines = parse_json_block(
+                text, own, table.explode, layout.encoding, starts_file=starts_file, place=offset
+            )
+            yield CountedBlock(_with_partitions(lines, role.columns, partitions))
+            continue
+        names = role.columns if layout.columns is None else layout.columns
+        header = _header_length(text, role, names, file_range) if starts_file else 0
+        if header == len(text):
+            yield CountedBlock(TextBlock({}, NOTHING, NOTHING, lines=0), 1)
+            continue
+        block = parse_block(
+            text[header:],
+            names,
+            dialect(role, layout.encoding),
+            starts_file=starts_file and header == 0,
+            place=offset + header,
+        )
+        mapped: Block = block
+        if table is not None:
+            mapped = _with_partitions(_mapped_columns(block, own), role.columns, partitions)
+        yield CountedBlock(mapped, int(header > 0))
+
+
+def _mapped_columns(block: TextBlock, wanted: Sequence[str]) -> TextBlock:
+    """Return a block with the wanted columns alone; the others, and cells that hold JSON, are hashed."""
+    columns, plain = {}, set()
+    for name in wanted:
+        root, parts = root_column(name, list(block.columns))
+        if parts:
+            cells = block.columns[root].to_pylist()
+            columns[name] = pa.array([follow_cell(cell, parts) for cell in cells], pa.string())
+        else:
+            columns[name] = block.columns[root]
+            plain.add(root)
+    others = [values for name, values in block.columns.items() if name not in plain]
+    return replace(block, columns=columns, rest=hash_rows(others))
+
+
+def _with_partitions(block: Block, wanted: Sequence[str], partitions: dict[str, str | None]) -> Block:
+    if not partitions:
+        return block
+    told = {
+        name: pa.repeat(pa.scalar(partitions[name], pa.string()), len(block.line))
+        for name in wanted
+        if name in partitions
+    }
+    return replace(block, columns=block.columns | told)
+
+
+def _header_length(block: bytes, role: FileRole, names: Sequence[str], file_range: FileRange) -> int:
+    """Return the bytes of a file's header: 0 if its first line is data.
+
+    Where no header belongs, a first line of the right number of fields counts as one if it has letters and
+    no digits. Raises `UserError` for a header with other columns than the role's.
+    """
+    line = block[: block.find(b"\n") + 1] or block
+    if role.table is not None and role.header:
+        return len(line)
+    separator = role.table.separator if role.table is not None else ","
+    fields = [
+        field.strip()
+        for field in line.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").split(separator)
+    ]
+    named = [field.lower() for field in fields] == [name.lower() for name in names]
+    text = ",".join(fields)
+    only_words = any(map(str.isalpha, text)) and not any(map(str.isdigit, text))
+    if role.header and only_words and not named:
+        raise UserError(
+            f"{file_range.file.name} has the columns {printable(text[:TEXT_LENGTH])}, where "
+            f"{','.join(names)} belong: bring the file to these columns."
+        )
+    return len(line) if named or (only_words and len(fields) == len(names)) else 0

@@ -1,0 +1,124 @@
+"""Open raw files as streams of bytes: unpacked, and as lines that end in a line feed."""
+
+import bz2
+import codecs
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal, cast
+
+import pyarrow as pa
+
+from rabbithole.errors import UserError, printable
+from rabbithole.io.archives import Packing, packing
+
+CHUNK_BYTES = 2**20
+
+SAMPLE_BYTES = 2**16
+"""How much of a file tells its encoding and line ends."""
+
+Encoding = Literal["utf-8", "utf-16-le", "utf-16-be", "latin-1"]
+
+
+def open_unpacked(path: Path) -> BinaryIO:
+    """Open a file for reading; a packed one (gz, bz2, xz, zst, by its content) is unpacked on the way."""
+    match packing(path):
+        case "gz":
+            return cast(BinaryIO, gzip.open(path, "rb"))
+        case "bz2":
+            return cast(BinaryIO, bz2.open(path, "rb"))
+        case "xz":
+            return cast(BinaryIO, lzma.open(path, "rb"))
+        case "zst":
+            stream = pa.CompressedInputStream(pa.OSFile(str(path), "rb"), "zstd")
+            return cast(BinaryIO, io.BufferedReader(_ArrowReader(stream), CHUNK_BYTES))
+    return path.open("rb")
+
+
+def streamed(pack: Packing | None) -> bool:
+    """Return whether a file of this packing can only be read from its beginning."""
+    return pack in ("gz", "bz2", "xz", "zst")
+
+
+@contextmanager
+def readable(name: str) -> Iterator[None]:
+    """Turn the errors of damaged packed files into one sentence. name: what the user calls the file."""
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
+        raise UserError(f"{name} can't be unpacked ({printable(str(error))}): fetch it again.") from error
+    except OSError as error:
+        # bz2 and Arrow raise it without a number; with one, it is the disk's.
+        if error.errno is not None:
+            raise
+        raise UserError(f"{name} can't be unpacked ({printable(str(error))}): fetch it again.") from error
+
+
+class _ArrowReader(io.RawIOBase):
+    """An Arrow stream that Python's buffered reader can read."""
+
+    def __init__(self, stream: pa.NativeFile) -> None:
+        self.stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        count: int = self.stream.readinto(buffer)
+        return count
+
+
+class LineFeedReader(io.RawIOBase):
+    """A stream that decodes text, ends its lines in a line feed, and encodes it as UTF-8.
+
+    For encodings and line ends in which lines cannot be told by the byte of a line feed.
+    """
+
+    def __init__(self, stream: BinaryIO, encoding: Encoding) -> None:
+        self.stream = stream
+        self.decode = codecs.getincrementaldecoder(encoding)("replace").decode
+        self.lines = io.IncrementalNewlineDecoder(None, translate=True)
+        self.pending = b""
+        self.ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(cast(bytearray, buffer))
+        while not self.pending and not self.ended:
+            chunk = self.stream.read(CHUNK_BYTES)
+            self.ended = not chunk
+            text = self.lines.decode(self.decode(chunk, self.ended), self.ended)
+            self.pending = text.encode("utf-8", "replace")
+        count = min(len(view), len(self.pending))
+        view[:count], self.pending = self.pending[:count], self.pending[count:]
+        return count
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
+
+
+def line_feeds(stream: BinaryIO, encoding: Encoding) -> BinaryIO:
+    """Return a stream of UTF-8 lines from one in another encoding, or with other line ends."""
+    return cast(BinaryIO, io.BufferedReader(LineFeedReader(stream, encoding), CHUNK_BYTES))
+
+
+def text_encoding(sample: bytes, declared: str | None) -> Encoding:
+    """Return the encoding of a file: its byte order mark's, else the declared one, else UTF-8.
+
+    Text in UTF-16 is recognised without a mark too, where every other byte is zero.
+    """
+    if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16-le" if sample.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
+    if declared == "latin-1":
+        return "latin-1"
+    zeros = [sample[start:SAMPLE_BYTES:2].count(0) for start in (0, 1)]
+    if declared == "utf-16" or (len(sample) > 3 and max(zeros) > 0.4 * len(sample) and min(zeros) == 0):
+        return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+    return "utf-8"

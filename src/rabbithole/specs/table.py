@@ -1,0 +1,322 @@
+"""How the columns of a shop's own log become events: the section `datasets.NAME.table`, and its step's spec.
+
+One model serves the settings and the step `events`, so that no key is copied from one to the other.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from rabbithole.specs.base import Spec
+
+
+def _column_name(value: object) -> object:
+    """Return a column's number as text: files without header name their columns 1, 2 and so on."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise ValueError("columns are numbered from 1")
+        return str(value)
+    return value
+
+
+def _column_names(value: object) -> object:
+    """Return one column or several as a list of names."""
+    return [_column_name(each) for each in value] if isinstance(value, list) else [_column_name(value)]
+
+
+def _section(key: str, value: object) -> object:
+    """Return what stands for a section of one key as that section."""
+    return value if isinstance(value, dict | Spec) else {key: value}
+
+
+def _category(value: object) -> object:
+    """Return a column as a category that is no path."""
+    return value if isinstance(value, dict | Spec) else {"column": value, "levels": 0}
+
+
+Number = Annotated[int, Field(ge=1)]
+
+Column = Annotated[
+    str, Field(min_length=1), BeforeValidator(_column_name, json_schema_input_type=str | Number)
+]
+"""A column by its name, or by its number from 1 in a file without header.
+
+In JSON and Parquet a path with dots: `a.b` is key b of the object a, `a.0` is the first item of the array a,
+and `a.b` is also the value of the key b in an array a of {key, value} objects. In CSV such a path reads into
+a cell that holds JSON.
+"""
+
+Columns = Annotated[
+    list[Annotated[str, Field(min_length=1)]],
+    Field(min_length=1),
+    BeforeValidator(_column_names, json_schema_input_type=str | Number | list[str | Number]),
+]
+"""A column, or several in a list."""
+
+FieldKind = Literal["category", "number"]
+
+PURCHASE, CART = "transaction", "addtocart"
+"""The names of events that mean a purchase or an add-to-cart. All other names are the log's own."""
+
+RESERVED_FIELDS = frozenset(
+    [
+        "session_id",
+        "visitor",
+        "timestamp",
+        "event",
+        "item",
+        "category",
+        "cost",
+        "position",
+        "rest",
+        "hour",
+        "weekday",
+        "month",
+        "week",
+        "dwell",
+        "start",
+        "end",
+        "split",
+        "buyer",
+        "open",
+        "events",
+        "session",
+        "root",
+    ]
+)
+"""Columns of events, sessions and windows, and the root of a category: no further field may be called so."""
+
+LEVEL = re.compile(r"category_\d+")
+
+
+class TimeColumn(Spec):
+    """Where the time of an event is, and how it is written."""
+
+    column: Columns = Field(description="The column with the time. Of several, the first that is not empty.")
+    unit: str = Field(
+        "auto",
+        min_length=1,
+        description="`iso`: ISO 8601; `s`, `ms`, `us` or `ns`: a number since 1970; a format such as "
+        "`%d/%m/%Y %H:%M`; `auto`: ISO, or a number whose length tells its unit.",
+    )
+    zone: str = Field(
+        "UTC",
+        description="Time zone (IANA name) of times that name none. A local time that occurs twice is the "
+        "first of the two; one that does not exist, as clocks go forward, is the moment when they do.",
+    )
+    date: Column | None = Field(
+        None, description="The column with the date, where `column` holds the time of day alone."
+    )
+    offset: Column | None = Field(
+        None, description="A column with the time since the beginning of the day in `column`."
+    )
+    offset_unit: Literal["s", "ms", "us", "ns"] = Field("ms", description="Unit of `offset`.")
+
+    @field_validator("unit")
+    @classmethod
+    def unit_is_known(cls, unit: str) -> str:
+        """Refuse a unit that is no word of the list and no format."""
+        if unit not in ("auto", "iso", "s", "ms", "us", "ns") and "%" not in unit:
+            raise ValueError("must be auto, iso, s, ms, us, ns or a format such as %d/%m/%Y %H:%M")
+        return unit
+
+    @model_validator(mode="after")
+    def is_one_way(self) -> "TimeColumn":
+        """Refuse a date in a column of its own together with an offset."""
+        if self.date is not None and self.offset is not None:
+            raise ValueError("give either `date` or `offset`")
+        return self
+
+
+class EventColumn(Spec):
+    """What happened: a column with its words, or one name for all lines."""
+
+    column: Columns | None = Field(
+        None, description="The column with the kind of event. Of several, the first that is not empty."
+    )
+    name: str | None = Field(
+        None,
+        min_length=1,
+        description="In place of `column`: the kind of event of all lines, such as `view`.",
+    )
+    words: dict[str, str] = Field(
+        default={},
+        description="The log's words for `view`, `addtocart` and `transaction` (a purchase), such as "
+        "`{pv: view, cart: addtocart, buy: transaction}`. Words that are not listed stay as they are.",
+    )
+
+    @model_validator(mode="after")
+    def is_column_or_name(self) -> "EventColumn":
+        """Refuse both or neither of the two."""
+        if (self.column is None) == (self.name is None):
+            raise ValueError("give either `column` or `name`")
+        return self
+
+
+class CategoryColumn(Spec):
+    """A category that is a path, such as electronics.audio.headphone."""
+
+    column: Columns = Field(description="The column with the category.")
+    separator: str = Field(".", min_length=1, description="What stands between the levels of the path.")
+    levels: int = Field(
+        2,
+        ge=0,
+        le=9,
+        description="The first levels become fields of their own, `category_1` and so on, each with the path "
+        "down to its level.",
+    )
+
+
+class FieldColumn(Spec):
+    """A further column that the models see."""
+
+    column: Columns = Field(description="The column. Of several, the first that is not empty.")
+    kind: FieldKind = Field("category", description="`category`: words or codes; `number`: a quantity.")
+    minimum_count: int = Field(
+        5, ge=1, description="Values of a category with fewer events in train share one code, `rare`."
+    )
+
+
+FieldName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+
+
+class TableSpec(Spec):
+    """One table of a log: its files, how they are written, and which column is what.
+
+    A line becomes one event; with `explode` one for each item of an array.
+    """
+
+    files: str | list[str] | None = Field(
+        None, description="Which files of `source` belong to this table, such as `*.csv`. null: all."
+    )
+    kind: Literal["csv", "json", "parquet"] | None = Field(
+        None,
+        description="`csv`: any text with a separator; `json`: one object a line; `parquet`. null: told by "
+        "the content.",
+    )
+    separator: str = Field(",", min_length=1, max_length=1, description="CSV: between two fields.")
+    quote: str | None = Field(
+        '"', min_length=1, max_length=1, description="CSV: around a field that holds a separator. null: none."
+    )
+    header: bool | list[str] = Field(
+        True,
+        description="CSV: `true`: the first line names the columns; `false`: columns are numbers from 1; or "
+        "the names of all columns of files without header.",
+    )
+    encoding: Literal["utf-8", "utf-16", "latin-1"] | None = Field(
+        None, description="Encoding of text. null: by the byte order mark, else UTF-8."
+    )
+    decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers.")
+    explode: str | None = Field(
+        None,
+        description="JSON and Parquet: path of an array. Each of its items is an event, whose columns are "
+        "below this path, such as `items.item_id`.",
+    )
+    session: Columns | None = Field(
+        None, description="The column with the session, or several that name it together."
+    )
+    visitor: Column | None = Field(None, description="The column with the visitor.")
+    time: Annotated[
+        TimeColumn, BeforeValidator(partial(_section, "column"), json_schema_input_type=Columns | TimeColumn)
+    ] = Field(description="The column with the time, or a section.")
+    event: Annotated[
+        EventColumn, BeforeValidator(partial(_section, "name"), json_schema_input_type=str | EventColumn)
+    ] = Field(description="One name for all lines, such as `view`, or a section.")
+    item: Columns | None = Field(
+        None, description="The column with the item. Of several, the first not empty."
+    )
+    category: (
+        Annotated[
+            CategoryColumn,
+            BeforeValidator(_category, json_schema_input_type=Columns | CategoryColumn),
+        ]
+        | None
+    ) = Field(None, description="The column with the item's category, or a section for a path.")
+    cost: Columns | None = Field(None, description="The column with the price.")
+    fields: dict[FieldName, FieldColumn] = Field(
+        default={}, description="Further columns that the models see, each under a name of your choice."
+    )
+
+    @model_validator(mode="after")
+    def is_complete(self) -> "TableSpec":
+        """Refuse a table without a key, and names of fields that are taken."""
+        if self.session is None and self.visitor is None:
+            raise ValueError("session or visitor must be given: the column that tells who acted")
+        for name in self.fields:
+            if name in RESERVED_FIELDS or LEVEL.fullmatch(name):
+                raise ValueError(f"fields.{name}: this name is taken; choose another")
+        if self.explode is not None and self.kind == "csv":
+            raise ValueError("explode: a CSV file has no arrays")
+        return self
+
+    @property
+    def field_kinds(self) -> dict[str, FieldKind]:
+        """Return the kind of each further field, levels of the category included, sorted by name."""
+        kinds: dict[str, FieldKind] = {name: field.kind for name, field in self.fields.items()}
+        for level in range(1, 1 + (self.category.levels if self.category is not None else 0)):
+            kinds[f"category_{level}"] = "category"
+        return dict(sorted(kinds.items()))
+
+    @property
+    def source_columns(self) -> tuple[str, ...]:
+        """Return the columns of the files that events are made of, each once."""
+        time, category = self.time, self.category
+        singles = (self.visitor, time.date, time.offset)
+        several = [self.session, time.column, self.event.column, self.item, self.cost]
+        several += [category.column if category is not None else None]
+        several += [self.fields[name].column for name in sorted(self.fields)]
+        names = [name for name in singles if name is not None]
+        names += [name for columns in several if columns is not None for name in columns]
+        return tuple(dict.fromkeys(names))
+
+    @property
+    def may_have_carts(self) -> bool:
+        """Return whether an event of this table may be an add-to-cart."""
+        return self.event.column is not None or self.event.name == CART
+
+    def for_events(self) -> "TableSpec":
+        """Return the table without what the step `events` does not read: minimum counts."""
+        fields = {
+            name: FieldColumn(column=field.column, kind=field.kind) for name, field in self.fields.items()
+        }
+        return self.model_copy(update={"fields": fields})
+
+
+Tables = dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], TableSpec]
+"""Tables by name. Order has no meaning: see `ordered`."""
+
+
+def ordered(tables: Mapping[str, TableSpec]) -> list[str]:
+    """Return the names of tables in the order in which they are read.
+
+    At equal times the events of an earlier table come first: those of purchases alone are last.
+    """
+    return sorted(tables, key=lambda name: (tables[name].event.name == PURCHASE, name))
+
+
+def all_field_kinds(tables: Iterable[TableSpec]) -> dict[str, FieldKind]:
+    """Return the kind of each further field of all tables, sorted by name.
+
+    Raises ValueError when two tables disagree about a field.
+    """
+    kinds: dict[str, FieldKind] = {}
+    for table in tables:
+        for name, kind in table.field_kinds.items():
+            if kinds.setdefault(name, kind) != kind:
+                raise ValueError(f"fields.{name}: it is a category in one table and a number in another")
+    return dict(sorted(kinds.items()))
+
+
+def minimum_counts(tables: Iterable[TableSpec]) -> dict[str, int]:
+    """Return the minimum count of each further category of all tables (the largest), sorted by name."""
+    default: int = FieldColumn.model_fields["minimum_count"].default
+    counts: dict[str, int] = {}
+    for table in tables:
+        for name, kind in table.field_kinds.items():
+            if kind == "category":
+                count = table.fields[name].minimum_count if name in table.fields else default
+                counts[name] = max(counts.get(name, 0), count)
+    return dict(sorted(counts.items()))
