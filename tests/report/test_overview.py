@@ -60,6 +60,12 @@ def test_the_answer_tells_ended_from_running_sessions() -> None:
     assert answer(best, [begun]).endswith("others well; after its first event, barely.")
 
 
+def test_with_too_few_buyers_there_is_no_answer_in_words() -> None:
+    """The verdict then begins with the number of buyers."""
+    few = metrics(0.9, buyers=12)
+    assert answer(best_row(few), [few]) is None
+
+
 @pytest.mark.parametrize(
     ("steps", "sentence"),
     [
