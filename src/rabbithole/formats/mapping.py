@@ -201,7 +201,7 @@ def numbers(columns: RawColumns, names: Sequence[str], decimal: str) -> pa.Array
     if plain in (True, None):
         return floats
     texts = pc.utf8_trim_whitespace(texts)
-    absent = pc.fill_null(pc.is_in(pc.utf8_lower(texts), value_set=NO_NUMBER), True)
+    absent = pc.or_(texts.is_null(), pc.is_in(pc.utf8_lower(texts), value_set=NO_NUMBER))
     shaped = pc.match_substring_regex(texts, NUMBER)
     floats = cast_valid(pc.if_else(shaped, pc.utf8_ltrim(texts, "+"), NULL), pa.float64())
     finite = pc.fill_null(pc.is_finite(floats), False)
