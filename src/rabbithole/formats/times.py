@@ -138,15 +138,15 @@ def format_regex(format: str) -> str:
 
 
 def _iso(texts: pa.Array, zone: str) -> Times:
+    # Which notation is tried for all texts: one that fails takes longer than the regular expression.
+    first = next((text.as_py() for text in texts if text.is_valid), "")
     try:
-        return _valid_times(pc.cast(texts, TIME))
-    except pa.ArrowInvalid:
-        pass
-    local, naive = zone, texts
-    if pc.all(pc.ends_with(texts, pattern=" UTC")).as_py():
-        local, naive = "UTC", pc.utf8_slice_codeunits(texts, 0, -4)
-    try:
-        return _valid_times(_localised(pc.cast(naive, NAIVE), local))
+        if re.search(r"\d(Z|[+-]\d\d:?(\d\d)?)$", first[10:]):
+            return _valid_times(pc.cast(texts, TIME))
+        if first.endswith(" UTC") and pc.all(pc.ends_with(texts, pattern=" UTC")).as_py():
+            plain = pc.utf8_slice_codeunits(texts, 0, -4)
+            return _valid_times(_localised(pc.cast(plain, NAIVE), "UTC"))
+        return _valid_times(_localised(pc.cast(texts, NAIVE), zone))
     except pa.ArrowInvalid:
         return _by_regex(texts, ISO, zone)
 

@@ -58,6 +58,12 @@ Columns = Annotated[
 
 FieldKind = Literal["category", "number"]
 
+
+def level_name(level: int) -> str:
+    """Return the name of the field with a level of the category, from 1."""
+    return f"category_{level}"
+
+
 PURCHASE, CART = "transaction", "addtocart"
 """The names of events that mean a purchase or an add-to-cart. All other names are the log's own."""
 
@@ -256,7 +262,7 @@ class TableSpec(Spec):
         """Return the kind of each further field, levels of the category included, sorted by name."""
         kinds: dict[str, FieldKind] = {name: field.kind for name, field in self.fields.items()}
         for level in range(1, 1 + (self.category.levels if self.category is not None else 0)):
-            kinds[f"category_{level}"] = "category"
+            kinds[level_name(level)] = "category"
         return dict(sorted(kinds.items()))
 
     @property
@@ -307,6 +313,18 @@ def all_field_kinds(tables: Iterable[TableSpec]) -> dict[str, FieldKind]:
             if kinds.setdefault(name, kind) != kind:
                 raise ValueError(f"fields.{name}: it is a category in one table and a number in another")
     return dict(sorted(kinds.items()))
+
+
+def category_path(tables: Iterable[TableSpec]) -> CategoryColumn | None:
+    """Return how the levels of a category stand in its path, None where no table has levels.
+
+    Raises ValueError when two tables disagree.
+    """
+    paths = [table.category for table in tables if table.category is not None and table.category.levels]
+    for path in paths:
+        if (path.separator, path.levels) != (paths[0].separator, paths[0].levels):
+            raise ValueError("category: its separator and levels must be the same in all tables")
+    return paths[0] if paths else None
 
 
 def minimum_counts(tables: Iterable[TableSpec]) -> dict[str, int]:
