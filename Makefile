@@ -1,33 +1,46 @@
 # `make` installs the environment and runs the whole workflow; `make help` lists the targets.
 ACCELERATOR ?= cpu
-PYTHON ?= python3.11
+# The first of these that is a Python 3.11, 3.12 or 3.13; the commands of pyenv exist without a Python behind them.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
+# A pipe fails if any of its commands does.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 CORES ?= all
 
-.PHONY: run help environment java test test-fast torture bench-etl bench-train check format lock schema reference \
+.PHONY: run demo help environment java test test-fast torture bench-etl bench-train check format lock schema reference docs \
   slurm slurm-plugin clean
 
 run: environment  ## Install the environment and run the whole workflow.
 	RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
 	@cat results/report/summary.txt
 
+demo: environment  ## Install the environment and run a small simulated shop: results/demo/report/index.html.
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
+
 help:  ## List the targets.
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name words; do \
-	  printf '%-14s %s\n' "$$name" "$$words"; done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 environment: .venv/$(ACCELERATOR)  ## Install the environment (ACCELERATOR=cuda: with JAX for an NVIDIA GPU).
 
 # The marker file is named after the accelerator, so that another one installs again. Python files are compiled on all
 # cores: pip would use one.
 .venv/$(ACCELERATOR): requirements/$(ACCELERATOR).txt pyproject.toml
-	test -x $(BIN)/python || $$(command -v $(PYTHON) || command -v python3) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements/$(ACCELERATOR).txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	-$(BIN)/python -m compileall -qq -j 0 .venv/lib
-	$(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
-	-$(BIN)/rabbithole archive-spark 2> /dev/null
-	rm -f .venv/cpu .venv/cuda
-	touch $@
+	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "Rabbithole needs Python 3.11, 3.12 or 3.13, and none is on" \
+	  "the PATH. If you have one elsewhere, name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the environment into .venv, once: about 0.8 GB to download, 2.2 GB on disk, 3 to 5 minutes."
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile --require-hashes \
+	  -r requirements/$(ACCELERATOR).txt | awk -f requirements/show-pip.awk
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "  compiling Python files"
+	-@$(BIN)/python -m compileall -qq -j 0 .venv/lib
+	@echo "  preparing Spark"
+	@$(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
+	-@$(BIN)/rabbithole archive-spark 2> /dev/null
+	@rm -f .venv/cpu .venv/cuda
+	@touch $@
 
 java:  ## Install a Java into the environment, for a machine that has none.
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/java.txt
@@ -55,13 +68,14 @@ bench-train: .venv/benchmarks-train  ## Time the training beside PyTorch and Ker
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $@ -r $<
 	touch $@
 
-check: environment  ## Check format, lint, types, import contracts and rules.
+check: environment  ## Check format, lint, types, import contracts, rules and docs.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
 	PATH=$(BIN):"$$PATH" $(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint
+	$(MAKE) --no-print-directory docs
 
 format: environment  ## Format the code and fix what lint can fix.
 	$(BIN)/ruff check --fix .
@@ -71,8 +85,13 @@ format: environment  ## Format the code and fix what lint can fix.
 schema: environment  ## Write the JSON schema of config.yaml, for editors.
 	$(BIN)/rabbithole schema > workflow/schemas/config.schema.json
 
-reference: environment  ## Write the reference of config.yaml.
+reference: environment  ## Write the generated pages of the docs, and the README's badges.
 	$(BIN)/rabbithole config-reference > docs/reference/config.md
+	$(BIN)/python docs/reference_pages.py
+
+# Every warning is an error: a broken link or anchor, or a page that no table of contents lists.
+docs: environment  ## Build the docs site: site/index.html.
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs site
 
 # The plugin makes every snakemake command seconds slower, so it is not part of the environment.
 slurm: environment  ## Install Snakemake's Slurm plugin, for `snakemake --workflow-profile slurm`.
@@ -82,11 +101,19 @@ slurm-plugin: environment  ## Install the Slurm plugin beside the environment, f
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .venv/slurm-plugin \
 	  -r requirements/slurm.txt
 
-# slurm.txt is kept by hand: it holds only what the others lack.
-lock:  ## Pin the dependencies of requirements/*.in with hashes (needs uv on the PATH).
-	cd requirements && for a in cpu cuda java benchmarks benchmarks-train; do \
-	  uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-	    --generate-hashes --python-version 3.11 --python-platform x86_64-manylinux_2_28 $$a.in -o $$a.txt; done
+# One lock serves every Python and platform of pyproject.toml: uv refuses a library without a wheel for one of them.
+# Versions that a lock has stay, unless requirements/*.in asks for others. slurm.txt is kept by hand: it holds only what
+# the others lack.
+LOCKS := cpu cuda java benchmarks benchmarks-train
+lock: .venv/uv/bin/uv  ## Pin the dependencies of requirements/*.in with hashes (half a minute).
+	cd requirements && for lock in $(LOCKS); do \
+	  ../.venv/uv/bin/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	    --generate-hashes --universal --python-version 3.11 $$lock.in -o $$lock.txt || exit; done
+
+# uv is installed beside the environment, as only `make lock` needs it.
+.venv/uv/bin/uv:
+	$(PYTHON) -m venv .venv/uv
+	.venv/uv/bin/python -m pip install --quiet uv==0.13.9
 
 clean:  ## Remove all results.
 	rm -rf results .snakemake

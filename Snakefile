@@ -21,17 +21,29 @@ include: "rules/events.smk"
 include: "rules/sessions.smk"
 include: "rules/models.smk"
 include: "rules/explain.smk"
+include: "rules/serving.smk"
 include: "rules/next_event.smk"
-include: "rules/alice.smk"
 include: "rules/report.smk"
 include: "rules/studies.smk"
+
+
+if PROJECT.settings.alice:
+
+    include: "rules/alice.smk"
 
 
 rule all:
     default_target: True
     input:
         "<results>/report/index.html",
+        INPUTS.model_folders(),
+        INPUTS.predictions(),
+
+
+onstart:
+    note_retraining(PROJECT, workflow)
 
 
 onsuccess:
+    finish_run(PROJECT, workflow, STARTED)
     print_summary(PROJECT)

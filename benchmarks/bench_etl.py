@@ -27,8 +27,15 @@ from rich.table import Table
 
 from rabbithole.formats.base import raw_format
 from rabbithole.specs.base import Spec
-from rabbithole.specs.data import EventsSpec, SessionsSpec, SimulateSpec, SparkOptions, SplitSpec, WindowsSpec
-from rabbithole.windows.fields import FIELDS
+from rabbithole.specs.data import (
+    EventsSpec,
+    SessionsPurpose,
+    SessionsSpec,
+    SimulateSpec,
+    SparkOptions,
+    SplitSpec,
+    WindowsSpec,
+)
 
 HERE = Path(__file__).parent
 RETAILROCKET_SHARE = 1_407_580 / 9_249_729
@@ -114,7 +121,7 @@ def stage_specs(shop: str, raw: Path) -> dict[str, Spec]:
             seed=0,
         ),
         "windows": WindowsSpec(
-            length=100, minimum_item_count=5, fields=FIELDS, timezone=defaults["timezone"], keep_open=False
+            length=100, minimum_item_count=5, fields=None, timezone=defaults["timezone"], keep_open=False
         ),
     }
 
@@ -125,7 +132,10 @@ def time_stages(times: dict[str, Times], raw: Path, shop: str, folder: Path, thr
     folders = {name: str(folder / name) for name in ("events", "rejected", "sessions", "windows")}
     paths = {
         "events": ["--output", folders["events"], "--rejected", folders["rejected"]],
-        "sessions": ["--events", folders["events"], "--output", folders["sessions"]],
+        "sessions": [
+            *("--events", folders["events"], "--output", folders["sessions"]),
+            *("--purpose", SessionsPurpose(buyers=True, keep_open=False).to_json()),
+        ],
         "windows": ["--sessions", folders["sessions"], "--output", folders["windows"]],
     }
     for stage, spec in stage_specs(shop, raw).items():

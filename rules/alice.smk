@@ -27,7 +27,8 @@ rule book:
     message:
         "Fetching Alice's Adventures in Wonderland"
     shell:
-        "python -m rabbithole step book --spec {params.spec:q} --output {output.text:q} 2>&1 | tee {log:q}"
+        "RABBITHOLE_PROGRESS={log:q}.progress "
+        "python -m rabbithole step book --spec {params.spec:q} --output {output.text:q} > {log:q} 2>&1"
 
 
 rule train_text:
@@ -56,9 +57,10 @@ rule train_text:
     message:
         "Training {wildcards.text_model} on Alice"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step train-text --spec {params.spec:q} --code {params.code:q} "
         "--resume {params.resume:q} --text {input.text:q} --output {output.checkpoint:q} "
-        "--history {output.history:q} --metrics {output.metrics:q} --threads {threads} 2>&1 | tee {log:q}"
+        "--history {output.history:q} --metrics {output.metrics:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule sample_text:

@@ -1,6 +1,7 @@
 """What the rules share: the checked settings, and the objects that answer for them."""
 
 import sys
+import time
 from pathlib import Path
 
 from snakemake.settings.types import DeploymentMethod
@@ -21,6 +22,7 @@ from rabbithole.workflow.project import (
     print_summary,
 )
 from rabbithole.workflow.job_options import JobOptions, shell_prefix
+from rabbithole.workflow.run_handlers import finish_run, note_retraining
 from rabbithole.workflow.step_specs import StepSpecs
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
@@ -32,6 +34,7 @@ SPECS = StepSpecs(PROJECT)
 INPUTS = RuleInputs(PROJECT)
 OPTIONS = JobOptions(PROJECT, CHECKOUT)
 CODE = CodeDigests(PROJECT)
+STARTED = time.time()
 
 
 wildcard_constraints:
@@ -39,4 +42,5 @@ wildcard_constraints:
     model="|".join(PROJECT.models),
     seed="|".join(map(str, PROJECT.seeds)),
     text_model="|".join(TEXT_MODELS),
+    prediction="|".join(PROJECT.to_score) or "none",
     figure="|".join(FIGURES),

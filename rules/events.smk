@@ -21,6 +21,7 @@ rule simulate:
     message:
         "Simulating the raw log of {wildcards.dataset}"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step simulate --spec {params.spec:q} --output {output.folder:q} > {log:q} 2>&1"
 
 
@@ -53,5 +54,6 @@ rule events:
     message:
         "Reading the raw log of {wildcards.dataset}"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "{params.launcher} python -m rabbithole step events --spec {params.spec:q} --spark {params.spark:q} "
         "--output {output.folder:q} --rejected {output.rejected:q} > {log:q} 2>&1"

@@ -26,6 +26,7 @@ rule explain:
     message:
         "Explaining {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step explain --spec {params.spec:q} --checkpoint {input.checkpoint:q} "
         "--history {input.history:q} --windows {input.windows:q} --output {output.explanation:q} "
         "--threads {threads} > {log:q} 2>&1"

@@ -25,13 +25,15 @@ rule train:
         spec=SPECS.train,
         code=CODE.train,
         resume=OPTIONS.resume,
+        model_file=OPTIONS.model_file,
         launcher=OPTIONS.launcher,
     message:
         "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "{params.launcher} python -m rabbithole step train --spec {params.spec:q} --code {params.code:q} "
         "--resume {params.resume:q} --windows {input.windows:q} --output {output.checkpoint:q} "
-        "--history {output.history:q} --threads {threads} 2>&1 | tee {log:q}"
+        "--history {output.history:q} {params.model_file:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule score:
@@ -58,6 +60,7 @@ rule score:
     message:
         "Scoring {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step score --spec {params.spec:q} --checkpoint {input.checkpoint:q} "
         "--windows {input.windows:q} --output {output.scores:q} --threads {threads} > {log:q} 2>&1"
 

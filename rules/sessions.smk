@@ -23,12 +23,14 @@ rule sessions:
         spec=SPECS.sessions,
         code=code_digest(digests.SESSIONS),
         spark=OPTIONS.spark,
+        purpose=OPTIONS.purpose,
         launcher=OPTIONS.launcher,
     message:
         "Building the sessions of {wildcards.dataset}"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "{params.launcher} python -m rabbithole step sessions --spec {params.spec:q} --spark {params.spark:q} "
-        "--events {input.events:q} --output {output.folder:q} > {log:q} 2>&1"
+        "--purpose {params.purpose:q} --events {input.events:q} --output {output.folder:q} > {log:q} 2>&1"
 
 
 rule windows:
@@ -57,6 +59,7 @@ rule windows:
     message:
         "Encoding the windows of {wildcards.dataset}"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "{params.launcher} python -m rabbithole step windows --spec {params.spec:q} --spark {params.spark:q} "
         "--sessions {input.sessions:q} --output {output.folder:q} > {log:q} 2>&1"
 
@@ -113,5 +116,6 @@ rule oracle:
     message:
         "Scoring {wildcards.dataset} with the oracle"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step oracle --spec {params.spec:q} --sessions {input.sessions:q} "
         "--raw {input.raw:q} --output {output.scores:q} > {log:q} 2>&1"

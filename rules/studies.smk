@@ -23,7 +23,7 @@ rule leak_report:
     message:
         "Writing the leak report"
     shell:
-        "python -m rabbithole step leak-report --probes {params.probes:q} --output {output.tables:q} 2>&1 | tee {log:q}"
+        "python -m rabbithole step leak-report --probes {params.probes:q} --output {output.tables:q} > {log:q} 2>&1"
 
 
 rule leak_probe:
@@ -49,6 +49,7 @@ rule leak_probe:
     message:
         "Probing {wildcards.dataset} for leaks"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step leak-probe --spec {params.spec:q} --windows {input.windows:q} "
         "--output {output.probes:q} --threads {threads} > {log:q} 2>&1"
 
@@ -75,7 +76,7 @@ rule oracle_gap:
     message:
         "Writing the distance of the models to the oracle"
     shell:
-        "python -m rabbithole step oracle-gap --datasets {params.datasets:q} --output {output.tables:q} 2>&1 | tee {log:q}"
+        "python -m rabbithole step oracle-gap --datasets {params.datasets:q} --output {output.tables:q} > {log:q} 2>&1"
 
 
 rule ablation_report:
@@ -100,7 +101,7 @@ rule ablation_report:
     message:
         "Writing the ablation report"
     shell:
-        "python -m rabbithole step ablation-report --ablations {params.ablations:q} --output {output.tables:q} 2>&1 | tee {log:q}"
+        "python -m rabbithole step ablation-report --ablations {params.ablations:q} --output {output.tables:q} > {log:q} 2>&1"
 
 
 rule ablation:
@@ -124,9 +125,11 @@ rule ablation:
     params:
         spec=SPECS.ablation,
         oracle=INPUTS.oracle_option,
+        model_file=OPTIONS.model_file,
         code=CODE.ablation,
     message:
         "Running the ablation of {wildcards.model} on {wildcards.dataset}"
     shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step ablation --spec {params.spec:q} --windows {input.windows:q} "
-        "{params.oracle:q} --output {output.ablation:q} --threads {threads} > {log:q} 2>&1"
+        "{params.oracle:q} {params.model_file:q} --output {output.ablation:q} --threads {threads} > {log:q} 2>&1"

@@ -103,8 +103,9 @@ def outcomes(folder: Path) -> dict[str, bytes]:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Return the partial outputs and the training checkpoints for resuming that are left."""
-    return [str(path) for name in (".*.partial", "resume") for path in (folder / "results").rglob(name)]
+    """Return the partial outputs, training checkpoints for resuming, and progress files that are left."""
+    names = (".*.partial", "resume", "*.progress*")
+    return [str(path) for name in names for path in (folder / "results").rglob(name)]
 
 
 def describe(kill: Kill | None) -> str:

@@ -78,7 +78,7 @@ def test_every_line_is_accounted_for(tmp_path: Path, spark: SparkOptions) -> Non
     assert sum(lines.values()) == 23
     assert sessions.events == SessionEventCounts(total=15, kept=11, cut=2, dropped=2)
     assert windows.events == WindowEventCounts(total=11, kept=7, open=2, beyond=2)
-    steps = [len(row["item"]) for row in pq.read_table(tmp_path / "windows" / "train").to_pylist()]
+    steps = [len(row["event"]) for row in pq.read_table(tmp_path / "windows" / "train").to_pylist()]
     assert sorted(steps) == [1, 1, 3]
     assert (sessions.dropped, windows.open, windows.rows) == (1, 1, 5)
 

@@ -24,7 +24,7 @@ from rabbithole.sessions.cutting import cut_sessions
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, shuffle
 from rabbithole.specs.data import SparkOptions
-from rabbithole.windows.encoder import CALENDAR, calendar
+from rabbithole.windows.steps import CALENDAR, calendar
 
 LENGTH = 100
 COLUMNS = {

@@ -16,13 +16,11 @@ os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = os.environ["THREADS"]
 import jax
 
 from rabbithole.models import gru_layer
-from rabbithole.specs.training import NetworkSettings, NetworkTraining
+from rabbithole.specs.training import NetworkTraining
 from rabbithole.training.checkpoints import ResumeCheckpoints
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.purchase import PurchaseObjective
 from rabbithole.training.trainer import make_trainer
-
-WIDTHS = {"gru": 64, "dilated_conv": 32}
 
 
 def main(which: str, windows: Path, epochs: int, batch_size: int) -> None:
@@ -36,14 +34,7 @@ def main(which: str, windows: Path, epochs: int, batch_size: int) -> None:
     train, valid = (read_split(windows, split, encoding) for split in ("train", "valid"))
     trainer = make_trainer(
         model,
-        NetworkSettings(
-            embedding_width=32,
-            width=WIDTHS[model],
-            layers=1,
-            dropout=0.1,
-            learning_rate=0.003,
-            weight_decay=0.0001,
-        ),
+        {},
         NetworkTraining(batch_size=batch_size, epochs=epochs, patience=epochs, unseen_share=0.01),
         PurchaseObjective(train, valid, balance="none", prefixes=True),
         encoding,

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from factories import build, events_spec, sessions_spec, windows_spec
+from factories import build, event, events_spec, sessions_spec, windows_spec, write_events
 
-from rabbithole.artifacts.data import EncoderFile, LeakChecks
+from rabbithole.artifacts.data import EncoderFile, Fields, LeakChecks
 from rabbithole.checks.leak_checks import check_leaks
 from rabbithole.io.parts import data_files
 from rabbithole.simulator.write import simulate
@@ -41,6 +41,10 @@ DATASETS = {
 }
 
 
+FURTHER = "further"
+"""A log with its own sessions, visitors, and two further fields."""
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> Path:
     """Return a folder with events, sessions and windows of each data set."""
@@ -50,6 +54,14 @@ def built(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> Path
         output.mkdir()
         simulate(SimulateSpec(shop=shop, sessions=3000, seed=0), output=raw)
         build(output, spark, events=events_spec(shop, raw), sessions=sessions, windows=windows)
+    rows = [
+        event(f"{n:03}", 60 * n + step, brand=f"brand {n % 7}", weight=float(step)) | {"visitor": f"{n // 2}"}
+        for n in range(200)
+        for step in range(4)
+    ]
+    write_events(folder / FURTHER, rows, further=Fields(categorical=("brand",), numeric=("weight",)))
+    by_session = SESSIONS.model_copy(update={"by": "session"})
+    build(folder / FURTHER, spark, sessions=by_session, windows=windows_spec())
     return folder
 
 
@@ -161,6 +173,22 @@ def costs_of_the_future(folder: Path) -> None:
     edit(folder / "sessions", change)
 
 
+def weights_of_the_next_event(folder: Path) -> None:
+    def change(table: pa.Table) -> pa.Table:
+        turned = [[*values[1:], None] for values in table["weight"].to_pylist()]
+        return replaced(table, "weight", pa.array(turned, table.schema.field("weight").type))
+
+    edit(folder / "sessions", change)
+
+
+def brands_of_everything(folder: Path) -> None:
+    encoder = EncoderFile.read(folder / "windows/encoder.json")
+    brands = [*map(str, encoder.vocabularies["brand"]), "brand of test"]
+    sizes = encoder.sizes | {"brand": encoder.sizes["brand"] + 1}
+    update = {"vocabularies": encoder.vocabularies | {"brand": brands}, "sizes": sizes}
+    encoder.model_copy(update=update).write(folder / "windows/encoder.json")
+
+
 def lengthened(table: pa.Table, name: str, last: int | str) -> pa.Table:
     """Return a table in which each list of a column has one more value at its end."""
     lists = [[*values, last] for values in table[name].to_pylist()]
@@ -181,14 +209,14 @@ def a_short_session(folder: Path) -> None:
 
 def a_cost_that_is_left_out(folder: Path) -> None:
     def change(table: pa.Table) -> pa.Table:
-        costs = [[None] * (len(values) - 1) + [0.5] for values in table["cost"].to_pylist()]
-        return replaced(table, "cost", pa.array(costs, table.schema.field("cost").type))
+        costs = [[None] * (len(values) - 1) + [0.5] for values in table["item"].to_pylist()]
+        return table.append_column("cost", pa.array(costs, pa.list_(pa.float32())))
 
     edit(folder / "windows/valid", change)
 
 
 def an_hour_that_is_left_out(folder: Path) -> None:
-    edit(folder / "windows/train", lambda table: lengthened(table, "hour", FIRST_VALUE))
+    edit(folder / "windows/train", lambda table: table.append_column("hour", table["event"]))
 
 
 def open_flags_that_reveal_buyers(folder: Path) -> None:
@@ -258,6 +286,12 @@ LEAKS: dict[str, tuple[str, Callable[[Path], None], str]] = {
         costs_of_the_future,
         "An item's cost is the one known at the time of the event",
     ),
+    "weights of the next event": (
+        FURTHER,
+        weights_of_the_next_event,
+        "An event's weight is that of its own line",
+    ),
+    "brands of everything": (FURTHER, brands_of_everything, "The vocabularies were fitted on train alone"),
     "an event after the cart": ("carts", an_event_after_the_cart, AT_CART),
     "a second cart": ("carts", a_second_cart, AT_CART),
     "a short session": ("carts", a_short_session, "Each session has at least 2 events"),
@@ -266,7 +300,7 @@ LEAKS: dict[str, tuple[str, Callable[[Path], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("dataset", [*DATASETS, FURTHER])
 def test_every_check_holds_for_what_the_steps_write(dataset: str, built: Path) -> None:
     assert failing(built / dataset) == []
 

@@ -86,6 +86,7 @@ def test_a_missing_class_gives_a_reason_in_the_place_of_metrics(tmp_path: Path) 
     [
         ([], "no session was scored"),
         ([0, 0, 0], "no buyers in 3 sessions; at least 2 are needed"),
+        ([0], "no buyers in 1 session; at least 2 are needed"),
         ([1, 0, 0], "1 buyer in 3 sessions; at least 2 are needed"),
         ([1, 1, 0], "1 non-buyer in 3 sessions; at least 2 are needed"),
     ],

@@ -12,12 +12,11 @@ from rabbithole.artifacts.evaluation import Explanation
 from rabbithole.evaluation.explain import explain
 from rabbithole.specs.training import (
     AugmentationSpec,
+    EstimatorTraining,
     ExplainSpec,
     ResumeOptions,
     ScoreSpec,
     TrainSpec,
-    TreesSettings,
-    TreesTraining,
 )
 from rabbithole.training.score import score
 from rabbithole.training.train import train
@@ -27,8 +26,8 @@ pytestmark = pytest.mark.slow
 LENGTH = 6
 SPEC = TrainSpec(
     model="gradient_boosting",
-    settings=TreesSettings(learning_rate=0.1, iterations=40, leaves=8),
-    training=TreesTraining(unseen_share=0.01),
+    settings={"learning_rate": 0.1, "iterations": 40, "leaves": 8},
+    training=EstimatorTraining(unseen_share=0.01),
     balance="none",
     augmentation=AugmentationSpec(prefixes=True, event_dropout=0.0),
     target="buyer",

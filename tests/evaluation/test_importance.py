@@ -17,7 +17,7 @@ from rabbithole.evaluation.explain import (
     step_importance,
 )
 from rabbithole.windows.arrays import Windows
-from rabbithole.windows.fields import CATEGORICAL, FIELDS, NUMERIC
+from rabbithole.windows.fields import CATEGORICAL, NUMERIC, STANDARD
 
 EVENT, ITEM = CATEGORICAL.index("event"), CATEGORICAL.index("item")
 
@@ -48,7 +48,7 @@ def test_a_field_that_decides_has_all_the_importance_and_an_unread_field_has_non
     windows = non_buyers(0)
     windows = dataclasses.replace(windows, buyer=sign_at(windows, 1).astype(np.int8))
     rows = field_importance(signed(1), windows, np.random.default_rng(0))
-    assert [row.field for row in rows] == list(FIELDS)
+    assert [row.field for row in rows] == list(STANDARD.names)
     for row in rows:
         assert row.auc_lost is not None
         if row.field == "event":

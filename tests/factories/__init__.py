@@ -1,8 +1,9 @@
 """The one factory of test data: specs, and events, sessions, windows and scores as files."""
 
-from factories.manifests import Row, events_manifest, sessions_manifest, windows_manifest
+from factories.manifests import NO_FIELDS, Row, events_manifest, sessions_manifest, windows_manifest
 from factories.scores import write_scores
 from factories.steps import (
+    ANY_PURPOSE,
     BEGIN,
     BY_HASH,
     BY_TIME,
@@ -19,13 +20,16 @@ from factories.steps import (
     write_sessions,
 )
 from factories.training import network_settings, network_training, train_spec
-from factories.windows import SIZES, WINDOW_SCHEMA, random_windows, window, write_windows
+from factories.windows import NETWORK_SIZES, SIZES, WINDOW_SCHEMA, random_windows, window, write_windows
 
 __all__ = [
+    "ANY_PURPOSE",
     "BEGIN",
     "BY_HASH",
     "BY_TIME",
     "EVENT_SCHEMA",
+    "NETWORK_SIZES",
+    "NO_FIELDS",
     "SIZES",
     "WINDOW_SCHEMA",
     "Row",

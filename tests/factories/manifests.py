@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from rabbithole.artifacts.data import EventsManifest, SessionsManifest, WindowsManifest
+from rabbithole.artifacts.data import EventsManifest, Fields, SessionsManifest, WindowsManifest
 from rabbithole.sessions.splitting import SPLITS
-from rabbithole.windows.fields import CATEGORICAL, FIELDS
+from rabbithole.windows.fields import CATEGORICAL, STANDARD
 
 Row = dict[str, Any]
+
+NO_FIELDS = Fields(categorical=(), numeric=())
 
 
 def events_manifest(**changes: Any) -> EventsManifest:
@@ -46,6 +48,7 @@ def events_manifest(**changes: Any) -> EventsManifest:
         "category_roots": None,
         "category_history": None,
         "cost_history": None,
+        "fields": {},
     }
     return EventsManifest.model_validate(values | changes)
 
@@ -61,9 +64,9 @@ def sessions_manifest(**changes: Any) -> SessionsManifest:
         "dropped": 3,
         "excluded": {},
         "splits": {
-            "train": {"sessions": 1209, "buyers": 33, "open": 0},
-            "valid": {"sessions": 151, "buyers": 4, "open": 0},
-            "test": {"sessions": 151, "buyers": 4, "open": 12},
+            "train": {"sessions": 1209, "buyers": 33, "open": 0, "open_buyers": 0},
+            "valid": {"sessions": 151, "buyers": 4, "open": 0, "open_buyers": 0},
+            "test": {"sessions": 151, "buyers": 4, "open": 12, "open_buyers": 0},
         },
         "split_by": "time",
         "shares": [0.8, 0.1, 0.1],
@@ -93,6 +96,8 @@ def sessions_manifest(**changes: Any) -> SessionsManifest:
         "price_history": None,
         "category_roots": None,
         "columns": {},
+        "fields": NO_FIELDS,
+        "diagnoses": [],
     }
     return SessionsManifest.model_validate(values | changes)
 
@@ -109,11 +114,14 @@ def windows_manifest(**changes: Any) -> WindowsManifest:
         "events": {"total": 5011, "kept": 1500, "open": 120, "beyond": 3391},
         "keep_open": False,
         "sizes": dict.fromkeys(CATEGORICAL, 9),
-        "rare_items": 7,
+        "rare": {"item": 7},
         "length": 100,
         "minimum_item_count": 5,
+        "minimum_counts": {"item": 5},
         "timezone": "UTC",
-        "fields": list(FIELDS),
+        "fields": STANDARD,
+        "left_out": [],
+        "absent": [],
         "columns": {},
         "price_history": None,
     }

@@ -8,15 +8,24 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from factories.manifests import events_manifest, sessions_manifest
-from rabbithole.artifacts.data import EventsManifest, SessionsManifest
+from factories.manifests import NO_FIELDS, events_manifest, sessions_manifest
+from rabbithole.artifacts.data import EventsManifest, Fields, SessionsManifest
 from rabbithole.io.parts import manifest_path
-from rabbithole.sessions.session_task import SESSION_SCHEMA
-from rabbithole.specs.data import EventsSpec, SessionsSpec, SparkOptions, SplitSpec, WindowsSpec
-from rabbithole.windows.fields import FIELDS
+from rabbithole.sessions.session_task import session_schema
+from rabbithole.specs.data import (
+    EventsSpec,
+    SessionsPurpose,
+    SessionsSpec,
+    SparkOptions,
+    SplitSpec,
+    WindowsSpec,
+)
 
 BEGIN = dt.datetime(2015, 6, 1, tzinfo=dt.UTC)
 """The time of minute 0 of `event` and of the first step of `session`."""
+
+ANY_PURPOSE = SessionsPurpose(buyers=False, keep_open=True)
+"""A purpose for which no log is refused."""
 
 BY_HASH = SplitSpec(by="hash", shares=(0.5, 0.25, 0.25))
 BY_TIME = SplitSpec(by="time", shares=(0.5, 0.25, 0.25))
@@ -64,7 +73,7 @@ def windows_spec(**changes: Any) -> WindowsSpec:
     values: Row = {
         "length": 100,
         "minimum_item_count": 1,
-        "fields": FIELDS,
+        "fields": None,
         "timezone": "UTC",
         "keep_open": False,
     }
@@ -78,6 +87,7 @@ def build(
     events: EventsSpec | None = None,
     sessions: SessionsSpec | None = None,
     windows: WindowsSpec | None = None,
+    purpose: SessionsPurpose = ANY_PURPOSE,
 ) -> Path:
     """Run the steps whose specs are set, from a raw log to windows, and return the folder.
 
@@ -91,7 +101,8 @@ def build(
     if sessions is not None:
         from rabbithole.sessions.build import build_sessions
 
-        build_sessions(sessions, events=folder / "events", output=folder / "sessions", spark=spark)
+        output = folder / "sessions"
+        build_sessions(sessions, events=folder / "events", output=output, spark=spark, purpose=purpose)
     if windows is not None:
         from rabbithole.windows.build import build_windows
 
@@ -118,11 +129,16 @@ def filler_events(*hours: int) -> list[Row]:
     return [event(f"9{hour:04}", 60 * hour) for hour in hours]
 
 
-def write_events(folder: Path, rows: Sequence[Row], *, parts: int = 2, **manifest: Any) -> Path:
+def write_events(
+    folder: Path, rows: Sequence[Row], *, parts: int = 2, further: Fields = NO_FIELDS, **manifest: Any
+) -> Path:
     """Write events in the order of the log to `folder`/events, each key in one part; return that folder.
 
-    manifest: entries of its manifest that differ from the usual ones.
+    further: further columns of the rows; manifest: entries of its manifest that differ from the usual ones.
     """
+    columns = [pa.field(name, pa.string()) for name in further.categorical]
+    columns += [pa.field(name, pa.float64()) for name in further.numeric]
+    schema = pa.schema([*EVENT_SCHEMA, *columns])
     rows = [{"position": position} | row for position, row in enumerate(rows)]
     output = folder / "events"
     output.mkdir(parents=True)
@@ -131,13 +147,21 @@ def write_events(folder: Path, rows: Sequence[Row], *, parts: int = 2, **manifes
         chosen = [row for row in rows if keys.index(row["session_id"]) % parts == part]
         chosen.sort(key=lambda row: (row["session_id"], row["timestamp"], row["position"]))
         if chosen:
-            pq.write_table(pa.Table.from_pylist(chosen, EVENT_SCHEMA), output / f"part-{part:05}.parquet")
-    last = max(row["timestamp"] for row in rows)
+            pq.write_table(pa.Table.from_pylist(chosen, schema), output / f"part-{part:05}.parquet")
+    first, last = (limit(row["timestamp"] for row in rows) for limit in (min, max))
+    kinds, visitors = [row["event"] for row in rows], {row["visitor"] for row in rows} - {None}
     values: Row = {
         "files": EventsManifest.digests(output),
         "rows": len(rows),
         "sessions": len(keys),
-        "visitors": len(keys) if rows[0]["visitor"] else None,
+        "visitors": len(visitors) or None,
+        "events": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
+        "items": len({row["item"] for row in rows} - {None}),
+        "share_with_category": sum(row["category"] is not None for row in rows) / len(rows),
+        "share_with_cost": sum(row["cost"] is not None for row in rows) / len(rows),
+        "first": first.isoformat(),
+        "last": last.isoformat(),
+        "fields": dict.fromkeys(further.categorical, "category") | dict.fromkeys(further.numeric, "number"),
         "last_microseconds": (last - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1),
     }
     events_manifest(**values | manifest).write(manifest_path(output))
@@ -145,11 +169,18 @@ def write_events(folder: Path, rows: Sequence[Row], *, parts: int = 2, **manifes
 
 
 def build_sessions(
-    folder: Path, events: Sequence[Row], spark: SparkOptions, *, parts: int = 2, **changes: Any
+    folder: Path,
+    events: Sequence[Row],
+    spark: SparkOptions,
+    *,
+    parts: int = 2,
+    further: Fields = NO_FIELDS,
+    purpose: SessionsPurpose = ANY_PURPOSE,
+    **changes: Any,
 ) -> tuple[dict[str, Row], SessionsManifest]:
     """Build sessions from events and a changed `sessions_spec`; return them by id, and their manifest."""
-    write_events(folder, events, parts=parts)
-    output = build(folder, spark, sessions=sessions_spec(**changes)) / "sessions"
+    write_events(folder, events, parts=parts, further=further)
+    output = build(folder, spark, sessions=sessions_spec(**changes), purpose=purpose) / "sessions"
     rows = {row["session_id"]: row for row in pq.read_table(output).to_pylist()}
     return rows, SessionsManifest.of(output)
 
@@ -173,18 +204,24 @@ def session(name: str, split: str, items: list[str | None], **changes: Any) -> R
     return row | {"start": row["timestamp"][0], "end": row["timestamp"][-1]}
 
 
-def write_sessions(folder: Path, rows: Sequence[Row], **manifest: Any) -> Path:
-    """Write sessions in two parts to `folder`/sessions, with their manifest; return that folder."""
+def write_sessions(
+    folder: Path, rows: Sequence[Row], *, further: Fields = NO_FIELDS, **manifest: Any
+) -> Path:
+    """Write sessions in two parts to `folder`/sessions, with their manifest; return that folder.
+
+    further: further list columns of the rows; manifest: entries of the manifest that differ.
+    """
     output = folder / "sessions"
     output.mkdir(parents=True, exist_ok=True)
     for part in range(2):
-        table = pa.Table.from_pylist(list(rows[part::2]), SESSION_SCHEMA)
+        table = pa.Table.from_pylist(list(rows[part::2]), session_schema(further))
         pq.write_table(table, output / f"part-{part:05}.parquet")
     steps = sum(row["events"] for row in rows)
     values: Row = {
         "files": SessionsManifest.digests(output),
         "rows": len(rows),
         "events": {"total": steps, "kept": steps, "cut": 0, "dropped": 0},
+        "fields": further,
     }
     sessions_manifest(**values | manifest).write(manifest_path(output))
     return output

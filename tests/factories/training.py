@@ -2,18 +2,13 @@
 
 from typing import Any
 
-from rabbithole.specs.training import (
-    NetworkSettings,
-    NetworkTraining,
-    TrainSpec,
-    TreesSettings,
-    TreesTraining,
-)
+from rabbithole.specs.base import JsonObject
+from rabbithole.specs.training import EstimatorTraining, NetworkTraining, TrainSpec
 
 Row = dict[str, Any]
 
 
-def network_settings(**changes: Any) -> NetworkSettings:
+def network_settings(**changes: Any) -> JsonObject:
     """Return the settings of a tiny network, with some entries changed."""
     values: Row = {
         "embedding_width": 4,
@@ -23,7 +18,7 @@ def network_settings(**changes: Any) -> NetworkSettings:
         "learning_rate": 0.01,
         "weight_decay": 0.0001,
     }
-    return NetworkSettings(**values | changes)
+    return values | changes
 
 
 def network_training(**changes: Any) -> NetworkTraining:
@@ -37,10 +32,8 @@ def train_spec(model: str = "gru", **changes: Any) -> TrainSpec:
     trees = model == "gradient_boosting"
     values: Row = {
         "model": model,
-        "settings": TreesSettings(learning_rate=0.1, iterations=60, leaves=8)
-        if trees
-        else network_settings(),
-        "training": TreesTraining(unseen_share=0.01) if trees else network_training(),
+        "settings": {"learning_rate": 0.1, "iterations": 60, "leaves": 8} if trees else network_settings(),
+        "training": EstimatorTraining(unseen_share=0.01) if trees else network_training(),
         "balance": "none",
         "augmentation": {"prefixes": True, "event_dropout": 0.0},
         "target": "buyer",

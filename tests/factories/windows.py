@@ -11,10 +11,13 @@ from factories.manifests import windows_manifest
 from rabbithole.artifacts.data import EncoderFile, NormaliserRecord, WindowsManifest
 from rabbithole.io.parts import manifest_path
 from rabbithole.sessions.splitting import SPLITS
-from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, NUMERIC
+from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, NUMERIC, STANDARD
 
 SIZES = {"event": 7, "item": 31, "category": 11, "hour": 28, "weekday": 11, "month": 17, "week": 57}
 """Codes of each categorical field: sizes that differ, so that a mix-up of fields shows."""
+
+NETWORK_SIZES = SIZES | dict.fromkeys(NUMERIC, 0)
+"""The same as networks take them: 0 for a number."""
 
 WINDOW_SCHEMA = pa.schema(
     [("session_id", pa.string()), ("buyer", pa.int8()), ("events", pa.int32())]
@@ -72,13 +75,13 @@ def write_windows(
             table = pa.Table.from_pylist(part, WINDOW_SCHEMA)
             pq.write_table(table, folder / split / f"part-{number}.parquet")
     EncoderFile(
+        fields=STANDARD,
         vocabularies=vocabularies or {},
-        rare=[],
+        rare={},
         sizes=sizes,
         roots=[],
         numeric={field: NormaliserRecord(mean=0.0, deviation=1.0) for field in NUMERIC},
         length=length,
-        minimum_item_count=1,
         timezone="UTC",
     ).write(folder / "encoder.json")
     manifest = windows_manifest(files=WindowsManifest.digests(folder), sizes=sizes, length=length)

@@ -7,21 +7,14 @@ import pytest
 from factories import random_windows, window, write_windows
 
 from rabbithole.errors import UserError
-from rabbithole.models import gradient_boosting
-from rabbithole.models.gradient_boosting import (
-    CALENDAR,
-    Model,
-    Prefixes,
-    aggregates,
-    drop_training_state,
-    frequent_codes,
-)
+from rabbithole.models import estimators, gradient_boosting
+from rabbithole.models.aggregates import CALENDAR, Prefixes, aggregates, frequent_codes
+from rabbithole.models.gradient_boosting import Model, Settings, drop_training_state
 from rabbithole.models.registry import Estimator
-from rabbithole.specs.training import TreesSettings
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.windows.fields import MISSING, RARE, UNSEEN
 
-SETTINGS = TreesSettings(learning_rate=0.1, iterations=20, leaves=8)
+SETTINGS = Settings(learning_rate=0.1, iterations=20, leaves=8)
 GOLDEN = [(1, 0.61434798, 0.61020504, 0.53479167), (19, 0.56656604, 0.61996457, 0.54720238)]
 """Number, losses and valid AUC of the first and the last round."""
 
@@ -76,21 +69,21 @@ def test_a_large_log_is_sampled(tmp_path, monkeypatch):
     """Of 400 sessions, 200 ends and 300 prefixes, which weigh as much as all prefixes of 200 sessions."""
     rng = np.random.default_rng(2)
     train, valid = (windows_of(tmp_path / n, random_windows(400, rng, prefix=n)) for n in "tv")
-    monkeypatch.setattr(gradient_boosting, "MAX_SESSIONS", 200)
-    monkeypatch.setattr(gradient_boosting, "MAX_PREFIXES", 300)
+    monkeypatch.setattr(estimators, "MAX_SESSIONS", 200)
+    monkeypatch.setattr(estimators, "MAX_PREFIXES", 300)
     calls = []
     monkeypatch.setattr(
         gradient_boosting.HistGradientBoostingClassifier,
         "fit",
         lambda _, x, y, **more: calls.append((x, y, more)),
     )
-    monkeypatch.setattr(Model, "_history", lambda *_: [])
+    monkeypatch.setattr(Model, "history", lambda *_: [])
     for seed in (0, 0, 1):
         Model(SETTINGS, seed=seed).fit(train, np.ones(400), valid, prefixes=True, shift=0.0)
     (first, *_), (again, *_), (other, *_) = calls
     running = first[:, -1] == 1
     assert (~running).sum() == 200 and running.sum() == pytest.approx(300, abs=9)
-    expected = sum(0.5 / step * (train.lengths >= step).sum() / 2 for step in gradient_boosting.PREFIX_STEPS)
+    expected = sum(0.5 / step * (train.lengths >= step).sum() / 2 for step in estimators.PREFIX_STEPS)
     assert calls[0][2]["sample_weight"][running].sum() == pytest.approx(expected, rel=0.1)
     np.testing.assert_array_equal(first, again)
     assert first.shape != other.shape or (first != other).any()
@@ -120,10 +113,10 @@ def test_scikit_learn_still_leaves_the_private_attributes_that_are_dropped(split
     model = Model(SETTINGS, seed=0)
     model.fit(train, np.ones(400), valid, prefixes=False, shift=0.0)
     before = model.logits(valid, [0])
-    left = vars(model.booster).keys()
+    left = vars(model.estimator).keys()
     assert {"_scorer", "_raw_predict"} <= left
-    drop_training_state(model.booster)
-    assert not {"_scorer", "_raw_predict"} & vars(model.booster).keys()
+    drop_training_state(model.estimator)
+    assert not {"_scorer", "_raw_predict"} & vars(model.estimator).keys()
     np.testing.assert_array_equal(model.logits(valid, [0]), before)
 
 
@@ -139,5 +132,5 @@ def test_a_file_with_other_code_in_it_is_refused(tmp_path):
     from sklearn.preprocessing import FunctionTransformer
 
     skops.io.dump(FunctionTransformer(print), tmp_path / "model.skops")
-    with pytest.raises(UserError, match="which no model of this project contains"):
+    with pytest.raises(UserError, match="which no such model contains"):
         Model.load(tmp_path)

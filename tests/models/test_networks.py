@@ -4,22 +4,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from factories import SIZES, network_settings
+from factories import NETWORK_SIZES, SIZES, network_settings
 from flax import nnx
 
 from rabbithole.models.dilated_conv import TAPS, GatedBlock, dilations_for
 from rabbithole.models.gru_layer import GruLayer, recurrence
-from rabbithole.models.registry import model_class
+from rabbithole.models.layers import NetworkShape
+from rabbithole.models.registry import model_code
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, RARE, UNSEEN
 
 LENGTH = 12
-NETWORKS = ("gru", "dilated_conv")
+NETWORKS = ("gru", "dilated_conv", "lstm")
 SETTINGS = network_settings(embedding_width=6, dropout=0.3)
 
 
 def network(name: str, length: int = LENGTH, outputs: int = 3, roots=()):
-    shape = {"sizes": SIZES, "length": length, "roots": roots, "outputs": outputs}
-    return model_class(name)(SETTINGS, **shape, rngs=nnx.Rngs(0))
+    code = model_code(name, SETTINGS)
+    return code.model(code.settings, NetworkShape(NETWORK_SIZES, roots, length, outputs), rngs=nnx.Rngs(0))
 
 
 @nnx.jit

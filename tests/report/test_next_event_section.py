@@ -94,7 +94,7 @@ def write_page(folder: Path, next_events: dict[str, NextEventSources]) -> str:
 
 def row_of(source: str, name: str) -> str:
     """Return the row of a model in the first table."""
-    match = re.search(rf"<tr[^>]*>\s*<th class=\"name\">[^\n]*>{name}[<\n].*?</tr>", source, re.DOTALL)
+    match = re.search(rf"<tr[^>]*>\s*<th scope=\"row\">[^\n]*>{name}[<\n].*?</tr>", source, re.DOTALL)
     assert match
     return match[0]
 
@@ -116,7 +116,7 @@ def test_the_page_shows_the_metrics_of_each_model(tmp_path: Path) -> None:
     assert "&lt;7&gt;" in source
     assert "<7>" not in source
     assert "better than possible" not in source
-    assert '<th class="n">Actual</th><th class="n">Predicted</th>' in source
+    assert '<th scope="col" class="n">Actual</th><th scope="col" class="n">Predicted</th>' in source
     summary = (tmp_path / "summary.txt").read_text("utf-8")
     assert "shop: 4,000 predictions of the next event" in summary
 

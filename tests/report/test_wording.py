@@ -50,3 +50,8 @@ def test_a_noun_agrees_with_its_count(count: int, text: str) -> None:
 
 def test_an_irregular_plural_is_used_for_all_counts_but_one() -> None:
     assert [plural(count, "category", "categories") for count in (1, 3)] == ["1 category", "3 categories"]
+
+
+def test_no_count_is_written_as_the_reader_says_it() -> None:
+    assert plural(0, "buyer", zero="no") == "no buyers"
+    assert plural(1, "buyer", zero="no") == "1 buyer"

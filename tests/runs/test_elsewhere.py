@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from workflow_runs import TINY, make_run_folder
+from workflow_runs import ROOT, TINY, make_run_folder, snakemake
 
 OUTER = """
 configfile: "{checkout}/config.yaml"
@@ -54,3 +54,12 @@ def test_a_read_only_checkout_works_as_a_module_of_another_workflow(project: Pat
     assert 0 <= json.loads((folder / "mine.json").read_text())["auc"]["value"] <= 1
     assert not (folder / "results").exists()
     assert not list(checkout.rglob("__pycache__")) and not (checkout / ".snakemake").exists()
+
+
+def test_the_demo_leaves_the_results_of_other_runs_alone(project: Path, tmp_path: Path) -> None:
+    demo = ROOT / "config/demo.yaml"
+    summary = snakemake(tmp_path, "--summary", config=demo, root=project, tiny=False).stdout
+    paths = [line.partition("\t")[0] for line in summary.splitlines() if "\t" in line][1:]
+    assert "results/demo/report/index.html" in paths and "results/demo/demo-shop/events" in paths
+    assert all(path.startswith("results/demo/") for path in paths)
+    assert not any("alice" in path for path in paths)

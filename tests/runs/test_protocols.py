@@ -1,4 +1,4 @@
-"""The command of each published protocol uses the logs in the folders that docs/published.md names."""
+"""The command of each published protocol uses the logs in the folders that the docs name."""
 
 from pathlib import Path
 

@@ -197,10 +197,11 @@ def why(copy: Copy, config: dict[str, Any]) -> str:
 def test_why_prints_the_old_and_the_new_value(copy: Copy) -> None:
     assert why(copy, {}) == "Nothing would run.\n"
     output = why(copy, {"models": {"gru": {"learning_rate": 0.01}}})
-    assert "Training gru on yoochoose, seed 0\n    settings.learning_rate: 0.003 -> 0.01\n" in output
+    assert "settings.learning_rate: 0.003 -> 0.01: 2 jobs\n    Training gru on " in output
+    assert "These follow: " in output
     assert "Building the sessions" not in output
     copy.edit("src/rabbithole/report/figures/roc.py", with_constant)
-    changed = r'Drawing roc of yoochoose\n    rabbithole\.report\.figures\.roc: "\w+" -> "\w+"\n'
+    changed = r'rabbithole\.report\.figures\.roc: "\w+" -> "\w+": 2 jobs\n    Drawing roc of '
     assert re.search(changed, why(copy, {}))
 
 

@@ -3,7 +3,7 @@
 import factories
 import numpy as np
 import pyarrow as pa
-from factories import BY_HASH, EVENT_SCHEMA, Row, event
+from factories import BY_HASH, EVENT_SCHEMA, NO_FIELDS, Row, event
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -33,7 +33,7 @@ def table(log: list[Row]) -> pa.Table:
 
 
 def sessions_of(log: list[Row], spec: SessionsSpec) -> pa.Table:
-    return make_sessions(table(log), SessionPlan(spec, open_from=0))[0]
+    return make_sessions(table(log), SessionPlan(spec, open_from=0, further=NO_FIELDS))[0]
 
 
 def per_event(cut: SessionCut, sessions: np.ndarray) -> np.ndarray:
@@ -80,7 +80,7 @@ def test_every_event_is_kept_cut_dropped_or_excluded_exactly_once(log: list[Row]
     after = ~cut.keep & per_event(cut, cut.kept > 0)
     classes = [cut.keep, after, per_event(cut, cut.dropped), *excluded]
     assert (np.sum(classes, axis=0) == 1).all()
-    sessions, counts = make_sessions(events, SessionPlan(spec, open_from=0))
+    sessions, counts = make_sessions(events, SessionPlan(spec, open_from=0, further=NO_FIELDS))
     assert counts.events.total == len(log)
     assert [counts.events.kept, counts.events.cut, counts.events.dropped] == [
         mask.sum() for mask in classes[:3]
@@ -132,7 +132,7 @@ def test_counts_of_parts_add_up_to_those_of_the_log(log: list[Row], spec: Sessio
     """The parts hold the keys a and b, and c. Their groups may be alike and are compared as sums."""
     bounds = np.array([0, minute], np.int64) * 60_000_000 + 1_433_116_800_000_000
     spec = spec.model_copy(update={"split": factories.BY_TIME})
-    plan = SessionPlan(spec, open_from=0, bounds=bounds)
+    plan = SessionPlan(spec, open_from=0, further=NO_FIELDS, bounds=bounds)
     parts = [[row for row in log if (row["session_id"] == "c") == last] for last in (False, True)]
     total = SessionCounts.total(make_sessions(table(part), plan)[1] for part in parts if part)
     expected = make_sessions(table(log), plan)[1]
@@ -149,6 +149,6 @@ def test_counts_of_parts_add_up_to_those_of_the_log(log: list[Row], spec: Sessio
 
 @given(logs, specs)
 def test_counts_survive_the_way_through_spark(log: list[Row], spec: SessionsSpec) -> None:
-    counts = make_sessions(table(log), SessionPlan(spec, open_from=0))[1]
+    counts = make_sessions(table(log), SessionPlan(spec, open_from=0, further=NO_FIELDS))[1]
     report = pa.Table.from_batches([counts.to_report(), SessionCounts().to_report()])
     assert SessionCounts.total_of_reports(report) == counts

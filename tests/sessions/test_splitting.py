@@ -28,16 +28,15 @@ def test_crossings_equal_a_count_visitor_by_visitor(
 ) -> None:
     starts = [sorted(visitor) for visitor in visitors]
     expected = [sum(visitor[0] < bound <= visitor[-1] for visitor in starts) for bound in bounds]
-    first = [position == 0 for visitor in starts for position in range(len(visitor))]
-    counted = count_crossings(
-        np.array(first), np.concatenate(starts).astype(np.int64), np.array(bounds, np.int64)
-    )
-    assert counted.tolist() == expected
+    numbers = np.repeat(np.arange(len(starts)), [len(visitor) for visitor in starts]).astype(np.uint64)
+    order = np.random.default_rng(0).permutation(len(numbers))
+    times = np.concatenate(starts).astype(np.int64)
+    assert count_crossings(numbers[order], times[order], np.array(bounds, np.int64)) == expected
 
 
 def test_no_session_crosses_no_bound() -> None:
     empty = np.empty(0, np.int64)
-    assert count_crossings(empty.astype(bool), empty, np.array([1, 2])).tolist() == [0, 0]
+    assert count_crossings(empty.astype(np.uint64), empty, np.array([1, 2])) == [0, 0]
 
 
 def test_a_split_by_hash_has_its_shares_and_depends_on_key_and_seed_alone() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from factories import ANY_PURPOSE
 from spark_cluster import connect_server, standalone_cluster
 
 from rabbithole.artifacts.base import Manifest
@@ -16,7 +17,6 @@ from rabbithole.simulator.write import simulate
 from rabbithole.spark.session import spark_session
 from rabbithole.specs.data import EventsSpec, SessionsSpec, SimulateSpec, SparkOptions, SplitSpec, WindowsSpec
 from rabbithole.windows.build import build_windows
-from rabbithole.windows.fields import FIELDS
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
@@ -39,7 +39,7 @@ SESSIONS = SessionsSpec(
 )
 
 WINDOWS = WindowsSpec(
-    length=100, minimum_item_count=5, fields=FIELDS, timezone="Europe/Berlin", keep_open=False
+    length=100, minimum_item_count=5, fields=None, timezone="Europe/Berlin", keep_open=False
 )
 
 
@@ -57,7 +57,7 @@ def build(raw: Path, folder: Path, spark: SparkOptions) -> None:
     spec = EventsSpec(format="yoochoose", source=str(raw), max_rejected=0.001, drop_duplicates=True)
     with spark_session(spark, "test"):
         build_events(spec, output=events, rejected=folder / "rejected", spark=spark)
-        build_sessions(SESSIONS, events=events, output=sessions, spark=spark)
+        build_sessions(SESSIONS, events=events, output=sessions, spark=spark, purpose=ANY_PURPOSE)
         build_windows(WINDOWS, sessions=sessions, output=folder / "windows", spark=spark)
 
 

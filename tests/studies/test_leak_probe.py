@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories import random_windows, window, write_windows
+from factories import network_settings, random_windows, window, write_windows
 
 from rabbithole.artifacts.studies import LeakProbes
 from rabbithole.specs.evaluation import LeakProbeSpec
-from rabbithole.specs.training import NetworkSettings, NetworkTraining
+from rabbithole.specs.training import NetworkTraining
 from rabbithole.studies.leak_probe import probe_leaks
 from rabbithole.studies.tables import leak_tables
 
@@ -18,9 +18,7 @@ Row = dict[str, Any]
 
 SPEC = LeakProbeSpec(
     model="gru",
-    settings=NetworkSettings(
-        embedding_width=4, width=8, layers=1, dropout=0.0, learning_rate=0.02, weight_decay=0.0
-    ),
+    settings=network_settings(dropout=0.0, learning_rate=0.02, weight_decay=0.0),
     training=NetworkTraining(batch_size=64, epochs=3, patience=3, unseen_share=0.0),
     sessions=10_000,
     seed=0,

@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 from factories import random_windows, window, write_windows
 
-from rabbithole.training.augmentation import ITEM, augment_windows, drop_events, mask_codes
+from rabbithole.training.augmentation import augment_windows, drop_events, mask_codes, rare_columns
 from rabbithole.training.batch_source import DeviceBatches
 from rabbithole.training.batching import Shape, batch_shapes, gather_steps, make_batch, make_rng
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.mesh import DeviceMesh
 from rabbithole.training.purchase import PurchaseObjective
-from rabbithole.windows.fields import PADDING, RARE, UNSEEN
+from rabbithole.windows.fields import CATEGORICAL, PADDING, RARE, UNSEEN
+
+ITEM = CATEGORICAL.index("item")
 
 
 def windows_of(folder, rows, length=10):
@@ -31,7 +33,7 @@ def on_device(windows, batch, *, unseen_share=0.0, event_dropout=0.0):
 def masked_codes(source, windows, batch, share):
     """Return a batch's codes of which a share is masked, on the host or on an accelerator."""
     if source == "host":
-        return mask_codes(gather_steps(windows, batch)[0], make_rng(0), share)
+        return mask_codes(gather_steps(windows, batch)[0], make_rng(0), share, rare_columns(windows.fields))
     codes, numbers, _ = on_device(windows, batch, unseen_share=share)
     np.testing.assert_array_equal(numbers, gather_steps(windows, batch)[1])
     return np.asarray(codes)

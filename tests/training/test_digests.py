@@ -7,7 +7,10 @@ import pytest
 from rabbithole.workflow.digests import code_digest
 
 OBJECTIVES = {"rabbithole.training.purchase", "rabbithole.training.next_event"}
-MODELS = {f"rabbithole.models.{name}" for name in ("gru", "dilated_conv", "gradient_boosting")}
+MODELS = {
+    f"rabbithole.models.{name}"
+    for name in ("gru", "dilated_conv", "lstm", "gradient_boosting", "estimators", "aggregates")
+}
 
 
 def test_training_reaches_objectives_and_models_only_by_name() -> None:

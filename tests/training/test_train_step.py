@@ -5,14 +5,19 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pyarrow as pa
 import pytest
 from factories import SIZES, network_settings, network_training, random_windows, write_windows
 
+from rabbithole.artifacts.data import Fields
 from rabbithole.specs.training import AugmentationSpec, Target
-from rabbithole.training.data import read_encoding
+from rabbithole.training.data import Encoding, read_encoding
 from rabbithole.training.loop import start
 from rabbithole.training.objective import objective_class
+from rabbithole.training.purchase import PurchaseObjective
 from rabbithole.training.trainer import Trainer, make_trainer
+from rabbithole.windows.arrays import Windows
+from rabbithole.windows.fields import FIRST_VALUE
 
 LENGTH = 5
 GOLDEN: dict[tuple[str, Target, int], list[float]] = {
@@ -83,3 +88,48 @@ def test_the_losses_of_the_first_steps_are_golden(
         losses.append(float(change[0] / change[1]))
     assert losses == pytest.approx(GOLDEN[model, target, items], rel=1e-5)
     assert losses[0] == pytest.approx(losses[1], rel=1e-6) and losses[2] < losses[1]
+
+
+# More items than a table that is looked up as a whole.
+SIZES_OF = {"event": 7, "item": 300, "brand": 9}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        Fields(categorical=("item",), numeric=()),
+        Fields(categorical=(), numeric=("dwell",)),
+        Fields(categorical=("event", "brand"), numeric=("cost", "weight")),
+    ],
+)
+def test_a_network_learns_from_any_fields(fields: Fields) -> None:
+    """One session in two buys, as its last step's first field tells; any other field may be missing."""
+    rng = np.random.default_rng(0)
+    buyer = np.arange(400) % 2
+    codes = np.full((800, len(fields.categorical)), FIRST_VALUE, np.int32)
+    numbers = rng.normal(size=(800, len(fields.numeric))).astype(np.float32)
+    if fields.categorical:
+        codes[1::2, 0] += buyer.astype(np.int32)
+    else:
+        numbers[1::2, 0] = 2.0 * buyer - 1.0
+    windows = Windows(
+        pa.array([f"{n:03}" for n in range(400)]),
+        buyer.astype(np.int8),
+        np.full(400, 2, np.int32),
+        np.arange(401) * 2,
+        codes,
+        numbers,
+        fields,
+    )
+    objective = PurchaseObjective(windows, windows, balance="none", prefixes=False)
+    trainer = make_trainer(
+        "gru",
+        network_settings(dropout=0.0),
+        network_training(epochs=10, patience=10),
+        objective,
+        Encoding(fields, {field: SIZES_OF[field] for field in fields.categorical}, 2, []),
+        event_dropout=0.0,
+        seed=0,
+    )
+    trainer.run()
+    assert trainer.progress.rows[-1]["valid_auc"] > 0.99

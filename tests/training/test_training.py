@@ -11,14 +11,14 @@ import pytest
 from factories import SIZES, Row, network_training, random_windows, train_spec, window, write_windows
 from sklearn.metrics import roc_auc_score
 
-from rabbithole.artifacts.training import History, ModelDescription
+from rabbithole.artifacts.training import CalibrationLine, History, ModelDescription
 from rabbithole.errors import UserError
 from rabbithole.evaluation.delong import auc_interval, placements
 from rabbithole.specs.training import ResumeOptions, ScoreSpec, TrainSpec
 from rabbithole.training.score import load_model, score
 from rabbithole.training.train import train
 
-MODELS = ("gru", "dilated_conv", "gradient_boosting")
+MODELS = ("gru", "dilated_conv", "lstm", "gradient_boosting")
 LENGTH = 4
 
 
@@ -234,15 +234,32 @@ def test_a_long_session_is_scored_on_its_own_first_events(tmp_path):
     assert scores["long", 0] != pytest.approx(scores["short", 0], abs=1e-4)
 
 
-def test_a_split_without_a_buyer_is_refused(tmp_path):
+def buyerless(folder: Path, split: str) -> Path:
+    """Return windows of random sessions, none of which buys in a split."""
     rng = np.random.default_rng(4)
-    rows = {"train": random_windows(50, rng, prefix="a"), "valid": random_windows(50, rng, prefix="b")}
-    for row in rows["valid"]:
+    rows = {name: random_windows(50, rng, prefix=name) for name in ("train", "valid", "test")}
+    for row in rows[split]:
         row["buyer"] = 0
-    windows = write_windows(tmp_path / "windows", **rows)
-    with pytest.raises(UserError, match="valid has 50 sessions and no buyer"):
-        fit(windows, tmp_path, "gru")
+    return write_windows(folder / "windows", **rows)
+
+
+def test_a_train_split_without_a_buyer_is_refused(tmp_path):
+    with pytest.raises(UserError, match="train has 50 sessions and no buyer"):
+        fit(buyerless(tmp_path, "train"), tmp_path, "gru")
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("model", ["gru", "gradient_boosting"])
+def test_a_valid_split_without_a_buyer_stops_training_by_its_loss(model, tmp_path):
+    """There is no AUC and no calibration on valid, but there are scores."""
+    history = fit(buyerless(tmp_path, "valid"), tmp_path, model)
+    assert all(epoch.valid_auc is None for epoch in history.epochs)
+    losses = {epoch.epoch: epoch.valid_loss for epoch in history.epochs}
+    assert losses[history.best_epoch] == min(losses.values())
+    calibration = ModelDescription.read(tmp_path / "model/model.json").calibration
+    assert calibration is not None
+    assert calibration.ended == calibration.running == CalibrationLine(slope=1.0, intercept=0.0)
+    assert np.isfinite(ended_test_sessions(tmp_path)[1]).all()
 
 
 def test_an_unknown_model_is_named_with_its_missing_file(planted, tmp_path):

@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from factories import BEGIN, Row, session, windows_spec, write_sessions
 
-from rabbithole.artifacts.data import EncoderFile, WindowsManifest
+from rabbithole.artifacts.data import EncoderFile, Fields, WindowsManifest
 from rabbithole.errors import UserError
-from rabbithole.sessions.session_task import SESSION_SCHEMA
+from rabbithole.sessions.session_task import session_schema
 from rabbithole.specs.data import SparkOptions
 from rabbithole.training.data import read_encoding
-from rabbithole.windows.encoder import Encoder, calendar
-from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING, RARE, UNSEEN
+from rabbithole.windows.encoder import Encoder
+from rabbithole.windows.fields import FIRST_VALUE, MISSING, RARE, UNSEEN
+from rabbithole.windows.steps import calendar
 
 pytestmark = pytest.mark.spark
 
@@ -36,6 +37,11 @@ def read(windows: Path, split: str) -> dict[str, Row]:
     return {row["session_id"]: row for row in pq.read_table(windows / split).to_pylist()}
 
 
+def table_of(rows: list[Row]) -> pa.Table:
+    """Return sessions as a table."""
+    return pa.Table.from_pylist(rows, session_schema(factories.NO_FIELDS))
+
+
 LATER = [session("v1", "valid", ["a"]), session("t1", "test", ["a", "b", "new", None])]
 
 SEEN = ("item", "hour", "dwell")
@@ -46,10 +52,9 @@ def test_rare_unseen_and_missing_values_have_their_codes(tmp_path: Path, spark: 
     windows = build(tmp_path, [*train, *LATER], spark)
     encoder = EncoderFile.read(windows / "encoder.json")
     assert encoder.vocabularies["item"] == ["a"]
-    assert encoder.rare == ["b", "once"]
+    assert encoder.rare == {"item": ["b", "once"]}
     assert read(windows, "train")["2"]["item"] == [FIRST_VALUE, RARE]
     assert read(windows, "test")["t1"]["item"] == [FIRST_VALUE, RARE, UNSEEN, MISSING]
-    assert read(windows, "test")["t1"]["category"] == [MISSING] * 4
     manifest = WindowsManifest.of(windows)
     assert manifest.splits["test"].unseen["item"] == 1
     assert manifest.sizes["item"] == FIRST_VALUE + 1
@@ -76,10 +81,12 @@ def test_a_window_holds_the_last_steps_and_the_dwell_time_before_them(
     times = [BEGIN + dt.timedelta(seconds=sum(gaps[: n + 1])) for n in range(6)]
     long = session("9", "test", list("abcdef"), timestamp=times, cost=[None, 2.0, None, None, 5.0, None])
     train = [session("1", "train", list("abcdef"), cost=[1.0, 2.0, 3.0, 4.0, None, None])]
+    # Without a missing dwell time, the equal ones of train would tell nothing.
+    train.append(session("2", "train", ["c"]))
     windows = build(tmp_path, [*train, *LATER, long], spark, minimum_item_count=1)
     encoder = EncoderFile.read(windows / "encoder.json")
     names = encoder.vocabularies["item"]
-    # The encoder sees the last four steps of the only train session: c to f.
+    # The encoder sees the last four steps of the long train session: c to f.
     assert sorted(names) == ["c", "d", "e", "f"]
     row = read(windows, "test")["9"]
     assert (row["events"], [names[code - FIRST_VALUE] for code in row["item"]]) == (6, ["c", "d", "e", "f"])
@@ -145,7 +152,7 @@ def test_a_split_of_open_sessions_alone_is_an_error(tmp_path: Path, spark: Spark
     assert not (tmp_path / "windows").exists()
 
 
-def test_an_excluded_field_is_missing_everywhere_also_with_a_loaded_encoder(
+def test_an_excluded_field_is_in_no_window_also_with_a_loaded_encoder(
     tmp_path: Path, spark: SparkOptions
 ) -> None:
     """The other fields do not change."""
@@ -155,21 +162,57 @@ def test_an_excluded_field_is_missing_everywhere_also_with_a_loaded_encoder(
     every, part = build(tmp_path / "every", rows, spark), build(tmp_path / "part", rows, spark, fields=SEEN)
     for split in ("train", "valid", "test", "test_prefixes"):
         for name, row in read(part, split).items():
-            expected = read(every, split)[name]
-            for field in set(CATEGORICAL) - set(SEEN):
-                expected[field] = [MISSING] * len(row["item"])
-            expected["cost"] = [None] * len(row["item"])
-            assert row == expected
+            labels = ("session_id", "buyer", "events")
+            assert row == {key: read(every, split)[name][key] for key in (*labels, "item", "dwell")}
     loaded = Encoder.load(part)
-    window = loaded.encode_last(pa.Table.from_pylist(rows[-1:], SESSION_SCHEMA)).to_pylist()[0]
+    manifest = WindowsManifest.of(part)
+    assert (manifest.fields.names, manifest.absent) == (("item", "dwell"), ["hour"])
+    assert manifest.left_out == ["event", "category", "weekday", "month", "week", "cost"]
+    window = loaded.encode_last(table_of(rows[-1:])).to_pylist()[0]
     assert window == {field: read(part, "test")["9"][field] for field in window}
-    sizes = Encoder.load(every).fitted.sizes
-    assert loaded.fitted.sizes == sizes | dict.fromkeys(set(CATEGORICAL) - set(SEEN), FIRST_VALUE)
+    assert loaded.fitted.sizes == {"item": Encoder.load(every).fitted.sizes["item"]}
 
 
 def test_a_loaded_encoder_makes_the_same_windows(tmp_path: Path, spark: SparkOptions) -> None:
     rows = [session("1", "train", ["a", "b", "a"]), *LATER]
     windows = build(tmp_path, rows, spark)
-    again = Encoder.load(windows).encode_last(pa.Table.from_pylist(rows[-1:], SESSION_SCHEMA)).to_pylist()[0]
+    again = Encoder.load(windows).encode_last(table_of(rows[-1:])).to_pylist()[0]
     written = read(windows, "test")["t1"]
-    assert all(again[field] == written[field] for field in (*CATEGORICAL, "dwell", "cost"))
+    assert again
+    assert again == {field: written[field] for field in again}
+
+
+def test_what_train_never_tells_apart_is_no_field(tmp_path: Path, spark: SparkOptions) -> None:
+    """Train has one day, one price, no category, and a colour at every step, but it has several sizes."""
+    further = Fields(categorical=("colour", "size"), numeric=("weight", "discount"))
+
+    def shopper(name: str, split: str, **changes: Any) -> Row:
+        values = {
+            "colour": ["red", "red"],
+            "size": ["s", None],
+            "weight": [None, None],
+            "discount": [-3.0, 0.5],
+            "cost": [9.0, 9.0],
+        }
+        return session(name, split, ["a", "b"], **values | changes)
+
+    rows = [
+        shopper("1", "train"),
+        shopper("2", "valid", category=["x", "y"], weight=[1.0, 2.0]),
+        shopper("3", "test", colour=["blue", None], size=["s", "xl"], cost=[1.0, 2.0]),
+    ]
+    write_sessions(tmp_path, rows, further=further)
+    windows = build(tmp_path, rows, spark, minimum_item_count=1)
+    manifest = WindowsManifest.of(windows)
+    assert manifest.fields == Fields(categorical=("event", "item", "size"), numeric=("dwell", "discount"))
+    assert manifest.absent == ["category", "hour", "weekday", "month", "week", "colour", "cost", "weight"]
+    assert manifest.columns.keys() == {"session_id", "buyer", "events", *manifest.fields.names}
+    assert read(windows, "test")["3"]["size"] == [FIRST_VALUE, UNSEEN]
+    # The logarithms of train, -log(4) and log(1.5), are one deviation from their mean.
+    assert read(windows, "train")["1"]["discount"] == pytest.approx([-1.0, 1.0], abs=1e-5)
+    assert read_encoding(windows).fields == manifest.fields
+
+
+def test_an_unknown_field_is_an_error(tmp_path: Path, spark: SparkOptions) -> None:
+    with pytest.raises(UserError, match="no field 'brand'; it has event, item"):
+        build(tmp_path, [session("1", "train", ["a"]), *LATER], spark, fields=("brand",))

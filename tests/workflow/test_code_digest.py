@@ -104,3 +104,21 @@ def test_the_digest_of_each_step_starts_at_the_module_that_its_command_imports()
         value for name, value in vars(digests).items() if name.isupper() and "rabbithole." in str(value)
     }
     assert digested == set(imported.values()) - {"rabbithole.workflow.pins", "rabbithole.spark.session"}
+
+
+def test_a_user_s_model_file_is_digested_with_what_it_imports(tmp_path: Path) -> None:
+    def digest_of(text: str, name: str = "mine.py") -> dict[str, str]:
+        file = tmp_path / name
+        file.write_text(text)
+        modules: dict[str, str] = json.loads(module.code_digest(digests.TRAIN, own_model=file))
+        return modules
+
+    text = 'from rabbithole.models import estimators\nimport snakefmt\nX = Field(1, description="One.")\n'
+    before = digest_of(text)
+    # The aggregate features by way of the estimators; a library that is installed but no part of the package.
+    assert {"rabbithole.models.aggregates", "scikit-learn", "snakefmt", digests.OWN_MODEL} <= before.keys()
+    assert digest_of(text.replace("One.", "1.") + "# A comment.\n", "other.py") == before
+    assert digest_of(text.replace("Field(1", "Field(2")) != before
+    assert "rabbithole.models.aggregates" not in digest_of(
+        "def f():\n    from rabbithole.models import layers\n"
+    )

@@ -40,6 +40,12 @@ STEPS = {
         *[module_name("model", name) for name in model_names()],
         "rabbithole.training.compile_cache",
     ],
+    "predict": [
+        digests.PACKAGE_MODEL,
+        digests.PREDICT,
+        *[module_name("format", name) for name in format_names()],
+        *[module_name("model", name) for name in model_names()],
+    ],
     "report": [
         digests.ENSEMBLE,
         digests.EVALUATE,
@@ -67,6 +73,17 @@ def test_an_environment_contains_the_imports_of_its_steps_in_the_locked_versions
     used = json.loads(code_digest(*STEPS[name]))
     imported = {library for library in used if library in versions} | {"typer", "pydantic"}
     assert not imported - {library.lower() for library in environment} - {"jaxlib"}
+
+
+@pytest.mark.parametrize("lock", ["cpu", "cuda"])
+def test_a_lock_holds_what_the_requirements_name_and_no_address(lock: str) -> None:
+    names = ["core", "dev", "serve", "export", "fetch"] + ["jax-cuda"] * (lock == "cuda")
+    text = "".join((ROOT / f"requirements/{name}.in").read_text() for name in names)
+    named = re.findall(r"^([\w.-]+)(?:\[\w+\])?(==[^\s;]+)", text, re.MULTILINE)
+    locked = (ROOT / f"requirements/{lock}.txt").read_text()
+    lines = set(re.findall(r"^[^\s;]+", locked, re.MULTILINE))
+    assert [name + pin for name, pin in named if name.lower() + pin not in lines] == [], "run `make lock`"
+    assert "://" not in locked
 
 
 def test_every_rule_names_an_environment() -> None:

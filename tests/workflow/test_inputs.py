@@ -70,3 +70,16 @@ def test_a_figure_reads_only_the_files_that_it_shows() -> None:
         f"results/clicks/{model}/seed-0/history.json" for model in ("gru", "gradient_boosting")
     ]
     assert shown["journeys"][-1] == "results/clicks/oracle/scores.parquet"
+
+
+def test_without_the_text_branch_the_page_shows_no_file_of_it() -> None:
+    with_alice, without = RuleInputs(project()), RuleInputs(project(alice=None))
+    assert without.of_alice() is None
+    assert set(with_alice.page()) - set(without.page()) == {
+        "results/report/figures/alice_learning.svg",
+        *(
+            f"results/alice/{model}/{file}.json"
+            for model in ("deck", "char_gru")
+            for file in ("history", "metrics", "samples")
+        ),
+    }

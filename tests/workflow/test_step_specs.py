@@ -8,7 +8,7 @@ from workflow.projects import project, wildcards
 
 from rabbithole.specs.data import EventsSpec, SessionsSpec
 from rabbithole.specs.report import PageSpec
-from rabbithole.specs.training import NetworkSettings, TrainSpec, TreesSettings
+from rabbithole.specs.training import TrainSpec
 from rabbithole.workflow.step_specs import StepSpecs
 
 CLICKS, SHOP = wildcards(dataset="clicks"), wildcards(dataset="shop")
@@ -36,7 +36,10 @@ def test_only_the_spec_of_a_network_contains_the_network_training_settings() -> 
         TrainSpec.parse(specs.train(wildcards(dataset="clicks", model=model, seed="3")))
         for model in ("gru", "gradient_boosting")
     )
-    assert isinstance(network.settings, NetworkSettings) and isinstance(trees.settings, TreesSettings)
+    assert set(network.settings) == {
+        *("embedding_width", "width", "layers", "dropout", "learning_rate", "weight_decay")
+    }
+    assert set(trees.settings) == {"learning_rate", "iterations", "leaves"}
     assert json.loads(network.training.model_dump_json())["epochs"] == 9
     assert list(json.loads(trees.training.model_dump_json())) == ["unseen_share"]
     assert network.seed == trees.seed == 3

@@ -31,12 +31,17 @@ class Artifact(Record):
 
     def write(self, path: Path) -> None:
         """Write the artifact as JSON with sorted keys."""
-        values = {"kind": self.kind, "version": self.version, **self.model_dump(mode="json")}
-        if self.digits is not None:
-            values = round_floats(values, self.digits)
         with atomic_write(path) as temporary:
-            text = json.dumps(values, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
+            text = json.dumps(self._values(), indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)
             temporary.write_text(text + "\n", "utf-8")
+
+    def to_line(self) -> str:
+        """Return the artifact as JSON on one line."""
+        return json.dumps(self._values(), sort_keys=True, allow_nan=False, ensure_ascii=False)
+
+    def _values(self) -> dict[str, Any]:
+        values = {"kind": self.kind, "version": self.version, **self.model_dump(mode="json")}
+        return round_floats(values, self.digits) if self.digits is not None else values
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -47,20 +52,30 @@ class Artifact(Record):
         """
         hint = f"Delete it and run again: rule {cls.rule} writes it anew."
         try:
-            values = json.loads(path.read_text("utf-8"))
+            text = path.read_text("utf-8")
         except FileNotFoundError as error:
             raise UserError(f"{path} is missing. Run again: rule {cls.rule} writes it.") from error
         except ValueError as error:
-            raise UserError(f"{path} is damaged: it is not JSON. {hint}") from error
+            raise UserError(f"{path} is damaged: it is not UTF-8. {hint}") from error
+        return cls.parse(text, str(path), hint)
+
+    @classmethod
+    def parse(cls, text: str, place: str, hint: str) -> Self:
+        """Return the artifact in a JSON text. place, hint: for messages, where it stands and what to do."""
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise UserError(f"{place} is damaged: it is not JSON. {hint}") from error
         header = (values.pop("kind", None), values.pop("version", None)) if isinstance(values, dict) else None
         if header != (cls.kind, cls.version):
-            raise UserError(f"{path} is not a {cls.kind} of version {cls.version}. {hint}")
+            raise UserError(f"{place} is not a {cls.kind} of version {cls.version}. {hint}")
         try:
-            return cls.model_validate(values)
+            # As JSON: a strict spec inside takes its tuples from JSON lists only.
+            return cls.model_validate_json(json.dumps(values))
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             key = ".".join(map(str, first["loc"]))
-            raise UserError(f"{path} does not fit: {key}: {first['msg']}. {hint}") from error
+            raise UserError(f"{place} does not fit: {key}: {first['msg']}. {hint}") from error
 
 
 def round_floats(value: Any, digits: int) -> Any:

@@ -6,6 +6,26 @@ from typing import Literal
 from pydantic import Field
 
 from rabbithole.artifacts.base import Artifact, Manifest, Record
+from rabbithole.specs.table import FieldKind
+
+
+class Fields(Record):
+    """Names of the fields of a step, in the order in which arrays hold them.
+
+    categorical: integer codes; numeric: normalised numbers.
+    """
+
+    categorical: tuple[str, ...]
+    numeric: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return all names, categorical fields first."""
+        return (*self.categorical, *self.numeric)
+
+    def code_column(self, field: str) -> int | None:
+        """Return the column of a categorical field's codes, None if there is no such field."""
+        return self.categorical.index(field) if field in self.categorical else None
 
 
 class LineCounts(Record):
@@ -74,7 +94,7 @@ class EventsManifest(Manifest):
     visitors: int | None
     items: int
     holds: list[Literal["session", "visitor", "item", "category", "cost"]] = Field(default=[])
-    fields: dict[str, Literal["category", "number"]] = Field(default={})
+    fields: dict[str, FieldKind] = Field(default={})
     events: dict[str, int]
     first: str
     last: str
@@ -106,11 +126,22 @@ class RejectedManifest(Manifest):
 
 
 class SplitCounts(Record):
-    """Sessions of a split. open: those still open at the end of the log."""
+    """Sessions of a split. open: those still open at the end of the log; open_buyers: buyers among them."""
 
     sessions: int
     buyers: int
     open: int
+    open_buyers: int
+
+    @property
+    def closed(self) -> int:
+        """Return the sessions that are not open."""
+        return self.sessions - self.open
+
+    @property
+    def closed_buyers(self) -> int:
+        """Return the buyers among the sessions that are not open."""
+        return self.buyers - self.open_buyers
 
 
 class ExclusionCounts(Record):
@@ -159,15 +190,25 @@ class SplitBoundary(Record):
     visitors_on_both_sides: int | None
 
 
+class Diagnosis(Record):
+    """What may keep models from learning. text: what is wrong; advice: which setting helps."""
+
+    kind: Literal["no purchase", "few buyers", "no non-buyer", "short log"]
+    text: str
+    advice: str
+
+
 class SessionsManifest(Manifest):
     """sessions.json: the sessions, and where every event went.
 
     excluded: by reason; open_minutes: how close to the end of the log a session counts as open;
     price_history: the side table of prices by item and time, None unless costs come from purchases;
-    prices: its rows; category_roots: as in the events manifest; boundaries: empty for a split by hash.
+    prices: its rows; category_roots: as in the events manifest; boundaries: empty for a split by hash;
+    fields: the further list columns; diagnoses: what may keep models from learning.
     """
 
     kind = "sessions manifest"
+    version = 2
     rule = "sessions"
 
     rows: int
@@ -193,6 +234,8 @@ class SessionsManifest(Manifest):
     price_history: str | None
     category_roots: str | None
     columns: dict[str, str]
+    fields: Fields
+    diagnoses: list[Diagnosis]
 
 
 class WindowCounts(Record):
@@ -221,10 +264,13 @@ class WindowEventCounts(Record):
 class WindowsManifest(Manifest):
     """windows.json: the windows of train, valid and test, and how they were encoded.
 
-    sizes: codes of each categorical field; price_history: as in the sessions manifest.
+    sizes: codes of each categorical field; rare: values with less than the minimum count, by field; fields:
+    those of the windows; left_out: those that the settings leave out; absent: those of which train holds no
+    value, or a single one at every step; price_history: as in the sessions manifest.
     """
 
     kind = "windows manifest"
+    version = 2
     rule = "windows"
 
     rows: int
@@ -233,11 +279,14 @@ class WindowsManifest(Manifest):
     events: WindowEventCounts
     keep_open: bool
     sizes: dict[str, int]
-    rare_items: int
+    rare: dict[str, int]
     length: int
     minimum_item_count: int
+    minimum_counts: dict[str, int]
     timezone: str
-    fields: list[str]
+    fields: Fields
+    left_out: list[str]
+    absent: list[str]
     columns: dict[str, str]
     price_history: str | None
 
@@ -252,20 +301,21 @@ class NormaliserRecord(Record):
 class EncoderFile(Artifact):
     """encoder.json: vocabularies and normalisers that were fitted on train.
 
-    vocabularies: values in the order of their codes; rare: items below the minimum count; roots: the root
-    of each category code, 0 for none, empty without a category tree.
+    fields: those of a step; vocabularies: values in the order of their codes; rare: values below the minimum
+    count, by field; roots: the root of each category code, 0 for none, empty without a category tree.
     """
 
     kind = "encoder"
+    version = 2
     rule = "windows"
 
+    fields: Fields
     vocabularies: dict[str, list[str] | list[int]]
-    rare: list[str]
+    rare: dict[str, list[str]]
     sizes: dict[str, int]
     roots: list[int]
     numeric: dict[str, NormaliserRecord]
     length: int
-    minimum_item_count: int
     timezone: str
 
 

@@ -220,24 +220,30 @@ class StepImportance(ImportanceLoss):
 
 
 class Journey(Record):
-    """One session step by step. probability: of a purchase after each event; again: item seen before."""
+    """One session step by step. probability: of a purchase after each event.
+
+    again: whether the item was seen before, None for a log without items.
+    """
 
     session_id: str
     bought: bool
     rising: bool
     probability: list[float]
     event: list[str]
-    again: list[bool]
+    again: list[bool] | None
 
 
 class Explanation(Artifact):
-    """explanation.json: importance of fields and steps on `sessions` of the test sessions, and journeys."""
+    """explanation.json: importance of fields and steps on `sessions` of the test sessions, and journeys.
+
+    valid_auc: None where valid lacks buyers or others.
+    """
 
     kind = "explanation"
     rule = "explain"
     digits = DIGITS
 
-    valid_auc: float
+    valid_auc: float | None
     test_sessions: int
     sessions: int
     buyers: int

@@ -1,7 +1,9 @@
 """Artifacts of training: the description of a trained model, its history, and its resumable state."""
 
 from rabbithole.artifacts.base import Artifact, Record
-from rabbithole.specs.training import NetworkSettings, Target, TreesSettings
+from rabbithole.artifacts.data import Fields
+from rabbithole.specs.base import JsonObject
+from rabbithole.specs.training import Target
 
 
 class CalibrationLine(Record):
@@ -21,17 +23,22 @@ class Calibration(Record):
 class ModelDescription(Artifact):
     """model.json of a checkpoint: all that scoring must know besides the weights and the encoder.
 
-    sizes, length, roots: of the encoder; batch_size: None for trees; outputs: logits per step;
-    calibration: None for the next event; prefixes: whether running sessions were trained on.
+    settings: the model's own; file: a copy, beside model.json, of the user's file with the model, None for a
+    model of the package; fields, sizes, length, roots: of the encoder; batch_size: None for estimators;
+    outputs: logits per step; calibration: None for the next event; prefixes: whether running sessions were
+    trained on.
     """
 
     kind = "model"
+    version = 2
     rule = "train"
 
     model: str
-    settings: NetworkSettings | TreesSettings
+    settings: JsonObject
+    file: str | None
     target: Target
     outputs: int
+    fields: Fields
     sizes: dict[str, int]
     length: int
     roots: list[int]
@@ -41,7 +48,9 @@ class ModelDescription(Artifact):
 
 
 class EpochMetrics(Record):
-    """One epoch, or one tree. valid_auc: None where the target is the next event."""
+    """One epoch, one tree, or a whole fit. valid_auc: None where the target is the next event,
+    or valid lacks a class.
+    """
 
     epoch: int
     loss: float
@@ -50,7 +59,7 @@ class EpochMetrics(Record):
 
 
 class History(Artifact):
-    """history.json: how the training went. unit: `epoch` or `tree`; seconds: per epoch."""
+    """history.json: how the training went. unit: `epoch`, `tree` or `fit`; seconds: per epoch."""
 
     kind = "training history"
     rule = "train"

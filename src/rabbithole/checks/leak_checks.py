@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from rabbithole.artifacts.data import (
     EncoderFile,
     EventsManifest,
+    Fields,
     LeakCheck,
     LeakChecks,
     SessionsManifest,
     WindowsManifest,
 )
 from rabbithole.checks import split_checks
-from rabbithole.checks.split_checks import SPLITS
+from rabbithole.checks.split_checks import SPLITS, exceptions
+from rabbithole.counts import plural
 from rabbithole.io.parts import data_files
 from rabbithole.windows.fields import FIRST_VALUE
 
@@ -62,7 +64,7 @@ def purchases(events: Path, sessions: Path, by: str) -> LeakCheck:
     return LeakCheck(
         name="Each session ends before its purchase",
         holds=wrong == 0,
-        detail=f"{wrong:,} of {len(spans):,} sessions do not",
+        detail=exceptions(wrong, len(spans), "session"),
     )
 
 
@@ -79,17 +81,17 @@ def open_sessions(events: Path, sessions: Path, minutes: float) -> LeakCheck:
     return LeakCheck(
         name="Open sessions are marked from their last kept event only",
         holds=wrong == 0,
-        detail=f"{wrong:,} sessions do not",
+        detail=plural(wrong, "exception", zero="no"),
     )
 
 
-def dwell(sessions: Path, windows: Path, fields: list[str]) -> Iterator[LeakCheck]:
+def dwell(sessions: Path, windows: Path, fields: Fields) -> Iterator[LeakCheck]:
     """Compare the dwell times of a sample of sessions with the times of their events.
 
     Whatever the encoding, it must grow with the time since the previous event, and a session's first event
     has no dwell time.
     """
-    if "dwell" not in fields:
+    if "dwell" not in fields.numeric:
         return
     path = data_files(sessions)[0]
     batch = next(pq.ParquetFile(path).iter_batches(SAMPLE, columns=["session_id", "timestamp"]))
@@ -111,7 +113,7 @@ def dwell(sessions: Path, windows: Path, fields: list[str]) -> Iterator[LeakChec
     yield LeakCheck(
         name="Dwell time is the time since the previous event",
         holds=wrong == 0,
-        detail=f"{wrong:,} of {len(steps):,} steps differ",
+        detail=exceptions(wrong, len(steps), "step"),
     )
 
 
@@ -119,17 +121,19 @@ def first_cart(sessions: Path, windows: Path, encoder: EncoderFile, until: str) 
     """Check that each session (each window too, if it has event types) has one add-to-cart, as its last."""
     if until != "first_cart":
         return
-    wrong = {"sessions": _wrong_carts(pq.read_table(sessions, columns=["event"])["event"], "addtocart")}
+    wrong = {"the sessions": _wrong_carts(pq.read_table(sessions, columns=["event"])["event"], "addtocart")}
     event_types = [str(name) for name in encoder.vocabularies.get("event", [])]
     if "addtocart" in event_types:
         code = FIRST_VALUE + event_types.index("addtocart")
         for split in SPLITS:
             column = pq.read_table(windows / split, columns=["event"])["event"]
-            wrong[f"windows of {split}"] = _wrong_carts(column, code)
+            wrong[f"the windows of {split}"] = _wrong_carts(column, code)
     yield LeakCheck(
         name="Each session ends at its first add-to-cart",
         holds=not any(wrong.values()),
-        detail=", ".join(f"{count:,} {place}" for place, count in wrong.items()) + " do not",
+        detail=", ".join(
+            f"{plural(count, 'exception', zero='no')} in {place}" for place, count in wrong.items()
+        ),
     )
 
 
@@ -158,7 +162,9 @@ def known_values(
     for field, path, moment in histories:
         if path is None:
             continue
-        steps = _sample_steps(sessions) if steps is None else steps
+        if steps is None:
+            steps = _sample_steps(sessions, ["start"], ["timestamp", "item", "category", "cost"])
+            steps = steps.assign(start=_utc(steps["start"])).astype({"cost": float})
         steps["time"] = steps["timestamp"] if moment == at_event else steps["start"]
         history = pq.read_table(path).rename_columns(["item", "time", "known"]).to_pandas()
         compared = pd.merge_asof(
@@ -173,22 +179,45 @@ def known_values(
         yield LeakCheck(
             name=f"An item's {field} is the one known {moment}",
             holds=wrong == 0,
-            detail=f"{wrong:,} of {len(compared):,} events differ",
+            detail=exceptions(wrong, len(compared), "event"),
         )
 
 
-def _sample_steps(sessions: Path) -> pd.DataFrame:
-    """Return the events of the first `SAMPLE` sessions, one row each."""
-    lists = ["timestamp", "item", "category", "cost"]
+def own_values(events: Path, sessions: Path, by: str, fields: Fields) -> Iterator[LeakCheck]:
+    """Compare the further fields in a sample of sessions with the events of the same moment.
+
+    A value from another event, a later one say, would be no value of this moment.
+    """
+    if not fields.names:
+        return
+    key = "session_id" if by == "session" else "visitor"
+    moment = [key, "timestamp"]
+    steps = _sample_steps(sessions, [key], ["timestamp", *fields.names])
+    keys = pa.array(steps[key].unique(), pa.string())
+    parts = (pq.read_table(path, columns=[*moment, *fields.names]) for path in data_files(events))
+    known = pa.concat_tables(part.filter(pc.is_in(part[key], keys)) for part in parts).to_pandas()
+    known["timestamp"] = _utc(known["timestamp"])
+    for field in fields.names:
+        values = known[[*moment, field]].drop_duplicates()
+        found = steps[[*moment, field]].astype(values.dtypes).merge(values, how="left", indicator=True)
+        wrong = int((found["_merge"] == "left_only").sum())
+        yield LeakCheck(
+            name=f"An event's {field} is that of its own line",
+            holds=wrong == 0,
+            detail=f"{wrong:,} of {len(found):,} events differ",
+        )
+
+
+def _sample_steps(sessions: Path, columns: list[str], lists: list[str]) -> pd.DataFrame:
+    """Return the events of the first `SAMPLE` sessions, one row each. lists: `timestamp` and others."""
     batches = (
         batch
         for path in data_files(sessions)
-        for batch in pq.ParquetFile(path).iter_batches(SAMPLE, columns=["start", *lists])
+        for batch in pq.ParquetFile(path).iter_batches(SAMPLE, columns=[*columns, *lists])
     )
     table: pd.DataFrame = next(batches).to_pandas()
     steps = table.explode(lists, ignore_index=True)
-    steps = steps.assign(start=_utc(steps["start"]), timestamp=_utc(steps["timestamp"]))
-    return steps.astype({"cost": float})
+    return steps.assign(timestamp=_utc(steps["timestamp"]))
 
 
 def _utc(times: pd.Series) -> pd.Series:
@@ -219,12 +248,12 @@ def check_leaks(*, events: Path, sessions: Path, windows: Path, output: Path) ->
         *split_checks.split_order(table, manifest.split_by),
         split_checks.window_sessions(table, windows, keep_open=encoded.keep_open),
         split_checks.vocabularies(windows, encoder),
-        split_checks.normalisation(windows),
+        split_checks.normalisation(windows, encoder),
         split_checks.event_vocabulary(encoder),
         purchases(events, sessions, manifest.by),
         open_sessions(events, sessions, manifest.open_minutes),
         *dwell(sessions, windows, encoded.fields),
-        *split_checks.left_out_fields(windows, encoded.fields),
+        *split_checks.left_out_fields(windows, encoded.left_out),
         *split_checks.minimum_events(table, manifest.minimum_events),
         *first_cart(sessions, windows, encoder, manifest.until),
         *known_values(
@@ -233,6 +262,7 @@ def check_leaks(*, events: Path, sessions: Path, windows: Path, output: Path) ->
             cost=side_table(events, log.cost_history),
             purchase_price=side_table(sessions, manifest.price_history),
         ),
+        *own_values(events, sessions, manifest.by, manifest.fields),
     ]
     LeakChecks(checks=checks).write(output)
 

@@ -2,9 +2,20 @@
 
 import sys
 
-from rabbithole.cli import data_steps, model_steps, report_steps, text_steps, tools  # noqa: F401 - they add commands
+from rabbithole.cli import (  # noqa: F401 - they add commands
+    data_steps,
+    doctor,
+    history,
+    model_steps,
+    report_steps,
+    serving_steps,
+    text_steps,
+    tools,
+    work,
+)
 from rabbithole.cli.app import app
-from rabbithole.errors import UserError
+from rabbithole.errors import UserError, error_in_own_model
+from rabbithole.progress import remove_progress
 from rabbithole.workflow.job_lifetime import die_with_parent
 
 
@@ -19,3 +30,9 @@ def main() -> None:
         if error.filename is None and error.strerror is None:
             raise
         sys.exit(f"Error: {error.filename or 'the output'}: {error.strerror}")
+    except Exception as error:
+        if (mistake := error_in_own_model(error)) is None:
+            raise
+        sys.exit(f"Error: {mistake}")
+    finally:
+        remove_progress()

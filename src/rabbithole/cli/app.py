@@ -14,7 +14,7 @@ from rabbithole.specs.base import Spec
 from rabbithole.specs.data import SparkOptions
 from rabbithole.specs.training import ResumeOptions
 
-SETUP, RUN, DEVELOP = "Set up", "Understand a run", "Develop"
+SETUP, RUN, WORK, DEVELOP = "Set up", "Understand a run", "Put a model to work", "Develop"
 """Panels of `rabbithole --help`."""
 
 DATA, MODELS, EVALUATION, REPORT, STUDIES, TEXT = "Data", "Models", "Evaluation", "Report", "Studies", "Text"
@@ -64,10 +64,17 @@ def set_up(
 
 def use_threads(threads: int) -> None:
     """Set the thread count of XLA and scikit-learn; must be called before they are imported."""
-    from rabbithole.training.compile_cache import enable_compile_cache
-
+    for name in RESULT_VARIABLES:
+        os.environ.pop(name, None)
     # NPROC sizes XLA's thread pool on CPU, OMP_NUM_THREADS that of scikit-learn.
     os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = str(threads)
+    enable_caching()
+
+
+def enable_caching() -> None:
+    """Keep compiled programs between runs; must be called before JAX is imported."""
+    from rabbithole.training.compile_cache import enable_compile_cache
+
     enable_compile_cache()
 
 
@@ -96,6 +103,20 @@ def shared_option(text: str) -> Any:
     return typer.Option(help=text, resolve_path=True)
 
 
+RESULT_VARIABLES = (
+    "JAX_ENABLE_X64",
+    "JAX_DEFAULT_MATMUL_PRECISION",
+    "JAX_NUMPY_DTYPE_PROMOTION",
+    "JAX_NUMPY_RANK_PROMOTION",
+    "JAX_DEFAULT_DTYPE_BITS",
+    "JAX_DEFAULT_PRNG_IMPL",
+    "JAX_THREEFRY_PARTITIONABLE",
+    "JAX_DISABLE_JIT",
+    "JAX_DEBUG_NANS",
+    "JAX_DEBUG_INFS",
+)
+"""Variables of JAX that would change results, or how a step runs. They are ignored."""
+
 Named = dict[str, str]
 Spark = Annotated[SparkOptions, spec_option(SparkOptions, "Where and how large Spark runs, as JSON.")]
 Resume = Annotated[
@@ -107,6 +128,9 @@ Events = Annotated[Path, shared_option("Folder of events.")]
 Sessions = Annotated[Path, shared_option("Folder of sessions.")]
 WindowsFolder = Annotated[Path, file_option("Folder of windows.")]
 Raw = Annotated[Path, file_option("Folder of the simulated log.")]
+ModelFile = Annotated[
+    Path | None, file_option("The user's own file with the model; left out for a model of the package.")
+]
 Checkpoint = Annotated[Path, file_option("Folder of the trained model.")]
 HistoryFile = Annotated[Path, file_option("history.json of the training.")]
 OutputFile = Annotated[Path, file_option("File to write.")]

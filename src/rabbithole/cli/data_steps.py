@@ -20,7 +20,14 @@ from rabbithole.cli.app import (
     spec_option,
     step,
 )
-from rabbithole.specs.data import EventsSpec, OracleSpec, SessionsSpec, SimulateSpec, WindowsSpec
+from rabbithole.specs.data import (
+    EventsSpec,
+    OracleSpec,
+    SessionsPurpose,
+    SessionsSpec,
+    SimulateSpec,
+    WindowsSpec,
+)
 
 
 @step.command(rich_help_panel=DATA)
@@ -49,6 +56,7 @@ def events(
 def sessions(
     spec: Annotated[SessionsSpec, spec_option(SessionsSpec)],
     spark: Spark,
+    purpose: Annotated[SessionsPurpose, spec_option(SessionsPurpose, "What the sessions are for, as JSON.")],
     events: Events,
     output: SharedOutput,
 ) -> None:
@@ -56,7 +64,7 @@ def sessions(
     from rabbithole.sessions.build import build_sessions
     from rabbithole.spark.session import resolve_options
 
-    build_sessions(spec, events=events, output=output, spark=resolve_options(spark))
+    build_sessions(spec, events=events, output=output, spark=resolve_options(spark), purpose=purpose)
 
 
 @step.command(rich_help_panel=DATA)

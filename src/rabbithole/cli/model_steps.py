@@ -12,6 +12,7 @@ from rabbithole.cli.app import (
     Checkpoint,
     Code,
     HistoryFile,
+    ModelFile,
     Named,
     OutputFile,
     OutputFolder,
@@ -40,13 +41,14 @@ def train(
     windows: WindowsFolder,
     output: OutputFolder,
     history: HistoryFile,
+    model_file: ModelFile = None,
     threads: Threads = 1,
 ) -> None:
     """Train one model on one data set."""
     use_threads(threads)
     from rabbithole.training.train import train
 
-    train(spec, windows=windows, output=output, history=history, code=code, resume=resume)
+    train(spec, windows=windows, output=output, history=history, code=code, resume=resume, file=model_file)
 
 
 @step.command(rich_help_panel=MODELS)

@@ -11,6 +11,7 @@ import typer
 from rabbithole.cli.app import (
     REPORT,
     STUDIES,
+    ModelFile,
     Named,
     OutputFile,
     Threads,
@@ -54,9 +55,9 @@ def page(
 ) -> None:
     """Write the report, one self-contained page, and its headline figures as text."""
     from rabbithole.report.page import page
-    from rabbithole.workflow.pins import pinned_versions
+    from rabbithole.workflow.pins import versions_in_use
 
-    page(spec, benchmarks=benchmarks, versions=pinned_versions(), output=output, summary=summary)
+    page(spec, benchmarks=benchmarks, versions=versions_in_use(), output=output, summary=summary)
 
 
 @step.command(rich_help_panel=STUDIES)
@@ -90,13 +91,14 @@ def ablation(
     windows: WindowsFolder,
     output: OutputFile,
     oracle: Annotated[Path | None, file_option("scores.parquet of the oracle, if there is one.")] = None,
+    model_file: ModelFile = None,
     threads: Threads = 1,
 ) -> None:
     """Train a network with each balance and augmentation."""
     use_threads(threads)
     from rabbithole.studies.ablation import run_ablation
 
-    run_ablation(spec, windows=windows, oracle=oracle, output=output)
+    run_ablation(spec, windows=windows, oracle=oracle, output=output, file=model_file)
 
 
 @step.command(rich_help_panel=STUDIES)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
@@ -12,7 +12,11 @@ from rabbithole.formats.base import format_names, log_format, raw_format
 from rabbithole.specs.data import TableLog
 from rabbithole.specs.table import Tables, all_field_kinds, category_path
 
-FieldName = Literal["event", "item", "category", "hour", "weekday", "month", "week", "dwell", "cost"]
+SIMULATE = "simulate"
+"""The source of a simulated log."""
+
+STANDARD_FIELDS = ("event", "item", "category", "hour", "weekday", "month", "week", "dwell", "cost")
+"""The fields that any log may have, in the order of `windows.fields`."""
 
 
 class Simulation(Section):
@@ -39,11 +43,12 @@ class Sessions(Section):
         description="Cost of an event. `event`: the log's own at that time; `purchases`: the item's last "
         "price in a purchase before the session began.",
     )
-    open_horizon_hours: float = Field(
-        1.0,
+    open_horizon_hours: float | None = Field(
+        None,
         ge=0,
         description="A session whose last event (before the cut) is this close to the end of the log, in "
-        "hours, is still open. With a gap, the gap is used, except with `until: first_cart`.",
+        "hours, is still open. With a gap, the gap is used, except with `until: first_cart`. null: 1 hour, "
+        "24 hours for sessions by visitor, or the gap, but at most 2 % of the time that the log spans.",
     )
     keep_open: bool = Field(
         False, description="Open sessions keep their label (true), or are left out (false)."
@@ -104,20 +109,25 @@ class Windows(Section):
     minimum_item_count: int = Field(
         5, ge=1, description="Items with fewer events in train share one code, `rare`."
     )
-    fields: list[FieldName] = Field(
-        default=list(get_args(FieldName)),
+    fields: list[str] | None = Field(
+        None,
         min_length=1,
-        description="Fields of an event that the models see. The others are missing in every window. The "
-        "oracle of a simulated log still sees all.",
+        description="Fields of an event that the models see: of "
+        + ", ".join(f"`{name}`" for name in STANDARD_FIELDS)
+        + ", and the log's further fields. null: all that the log holds. The oracle of a simulated log still "
+        "sees all.",
     )
 
     @field_validator("fields")
     @classmethod
-    def fields_differ(cls, fields: list[FieldName]) -> list[FieldName]:
+    def fields_differ(cls, fields: list[str] | None) -> list[str] | None:
         """Refuse a repeated field. The order has no meaning, so it is always the same."""
+        if fields is None:
+            return None
         if len(set(fields)) != len(fields):
             raise ValueError("a field appears twice")
-        return [name for name in get_args(FieldName) if name in fields]
+        order = {name: place for place, name in enumerate(STANDARD_FIELDS)}
+        return sorted(fields, key=lambda name: (order.get(name, len(order)), name))
 
 
 class Published(Section):
@@ -126,7 +136,7 @@ class Published(Section):
     figure: str = Field(description="The figure in words: authors, model, value.")
     sessions: Sessions
     split: Split
-    fields: list[FieldName] = Field(default=list(get_args(FieldName)), description="As `windows.fields`.")
+    fields: list[str] | None = Field(None, description="As `windows.fields`.")
 
 
 class Augmentation(Section):
@@ -270,6 +280,20 @@ class Dataset(Section):
         return self
 
     @model_validator(mode="after")
+    def log_has_fields(self) -> "Dataset":
+        """Refuse fields that neither any log nor this one has."""
+        known = (*STANDARD_FIELDS, *self.further_fields)
+        for place, name in enumerate(self.windows.fields or ()):
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                meant = f"; did you mean {near[0]}?" if near else "."
+                raise ValueError(
+                    f"windows.fields.{place}: there is no field {name!r}{meant} Allowed: "
+                    + ", ".join(map(repr, known))
+                )
+        return self
+
+    @model_validator(mode="after")
     def next_events_are_natural(self) -> "Dataset":
         """Refuse settings that change which event comes next, where that is the target."""
         if self.target != "next_event":
@@ -280,14 +304,19 @@ class Dataset(Section):
             raise ValueError("augmentation.event_dropout: must be 0 with `target: next_event`")
         if self.sessions.until != "purchase":
             raise ValueError("sessions.until: must be `purchase` with `target: next_event`")
-        if "event" not in self.windows.fields:
+        if self.windows.fields is not None and "event" not in self.windows.fields:
             raise ValueError("windows.fields: must name `event` with `target: next_event`")
         return self
 
     @property
+    def further_fields(self) -> tuple[str, ...]:
+        """Return the names of the log's further fields."""
+        return tuple(all_field_kinds((self.table or {}).values()))
+
+    @property
     def simulated(self) -> bool:
         """Return whether the log comes from the simulator."""
-        return self.source == "simulate"
+        return self.source == SIMULATE
 
     @property
     def published_figure(self) -> str | None:

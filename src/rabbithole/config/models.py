@@ -1,35 +1,8 @@
-"""The sections `models`, `training` and `evaluation`."""
-
-from typing import Literal
+"""The sections `training` and `evaluation`."""
 
 from pydantic import Field
 
 from rabbithole.config.base import Positive, Section
-
-
-class Network(Section):
-    """A network in `src/rabbithole/models/`, trained by gradient descent."""
-
-    kind: Literal["network"] = Field("network", description="Follows from the model's name; may be left out.")
-    embedding_width: Positive = Field(
-        32, description="Width of the item embedding; the other fields take less."
-    )
-    width: Positive = Field(64, description="Units of each hidden layer.")
-    layers: Positive = Field(
-        1, description="Stacked recurrent layers; for a convolution: repetitions of the dilations."
-    )
-    dropout: float = Field(0.1, ge=0, lt=1, description="Fraction of units dropped during training.")
-    learning_rate: float = Field(0.003, gt=0, description="Peak learning rate of AdamW.")
-    weight_decay: float = Field(0.0001, ge=0, description="Weight decay of AdamW.")
-
-
-class Trees(Section):
-    """A gradient-boosting baseline on aggregate features of a session."""
-
-    kind: Literal["trees"] = Field("trees", description="Follows from the model's name; may be left out.")
-    learning_rate: float = Field(0.05, gt=0, description="Shrinkage of each tree.")
-    iterations: Positive = Field(300, description="Maximum number of trees; early stopping may end before.")
-    leaves: int = Field(15, ge=2, description="Maximum number of leaves per tree.")
 
 
 class Training(Section):

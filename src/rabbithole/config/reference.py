@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from rabbithole.config.model_files import model_names, package_settings
 from rabbithole.config.settings import Settings
 from rabbithole.formats.base import format_names, raw_format
+from rabbithole.models.settings import ModelSettings
 
 INTRODUCTION = """# Settings
 
@@ -30,7 +32,7 @@ def config_reference() -> str:
         title = f"`{path}`" if path else "Top level"
         lines += [f"## {title}", "", (section.__doc__ or "").strip().split("\n\n")[0].replace("\n", " "), ""]
         lines += ["| key | value | default | effect |", "|---|---|---|---|"]
-        lines += [row(name, field) for name, field in section.model_fields.items() if has_row(field)]
+        lines += [row(name, field) for name, field in own_fields(section).items() if has_row(field)]
         if path == "datasets.NAME":
             lines += ["", *format_defaults()]
         lines.append("")
@@ -50,6 +52,33 @@ def sections(section: type[BaseModel], path: str = "") -> Iterator[tuple[str, ty
             # The only value of `kind` selects a section of a union.
             tagged = kind is not None and len(get_args(kind.annotation)) == 1
             yield from sections(inner, f"{place} ({kind.default})" if kind and tagged else place)
+            if inner is ModelSettings:
+                yield from ((f"{below}.{model}", package_settings(model)) for model in model_names())
+
+
+def own_fields(section: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the keys of a section; those of the package's models without `file`."""
+    inherited = ModelSettings.model_fields if section is not ModelSettings else {}
+    return {name: field for name, field in section.model_fields.items() if name not in inherited}
+
+
+def config_schema() -> dict[str, JsonValue]:
+    """Return the JSON schema of config.yaml: of each model of the package, and of any other with a file."""
+    schema = Settings.model_json_schema()
+    models = schema["properties"]["models"]
+    models["properties"] = {name: {"$ref": f"#/$defs/models.{name}"} for name in model_names()}
+    models["additionalProperties"] = {"$ref": "#/$defs/ModelSettings"}
+    models["propertyNames"] = {"pattern": next(iter(models.pop("patternProperties")))}
+    own = schema["$defs"]["ModelSettings"]
+    own |= {"additionalProperties": True, "required": ["file"]}
+    own["properties"]["file"] = {"type": "string"} | {
+        key: value for key, value in own["properties"]["file"].items() if key not in ("anyOf", "default")
+    }
+    for name in model_names():
+        section = package_settings(name).model_json_schema()
+        section["properties"].pop("file")
+        schema["$defs"][f"models.{name}"] = section | {"title": name}
+    return schema
 
 
 def sections_in(annotation: Any) -> list[type[BaseModel]]:

@@ -2,21 +2,29 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializeAsAny, model_validator
 
 from rabbithole.config.base import Positive, Section, Seed
 from rabbithole.config.datasets import Dataset
-from rabbithole.config.models import Evaluation, Network, Training, Trees
+from rabbithole.config.models import Evaluation, Training
 from rabbithole.config.text import Alice
+from rabbithole.models.settings import ModelSettings
+from rabbithole.specs.data import Source
 
-RESERVED_NAMES = ("alice", "benchmarks", "logs", "report")
+RESERVED_NAMES = ("alice", "benchmarks", "demo", "logs", "predict", "report", "runs")
 """Folders of results/ that are not data sets."""
+
+RESERVED_MODELS = (
+    *("raw", "events", "rejected", "sessions", "windows", "oracle", "most_frequent", "markov"),
+    *("ensemble", "model", "predictions"),
+)
+"""Names in a data set's folder that are not models of the user's own."""
 
 
 class Style(Section):
     """How figures look."""
 
-    width: float = Field(6.4, gt=1, le=20, description="Width of a figure, in inches.")
+    width: float = Field(4.8, gt=1, le=20, description="Width of a figure, in inches.")
     font_size: float = Field(10, gt=3, le=30, description="Font size, in points.")
 
 
@@ -41,6 +49,13 @@ class Spark(Section):
     memory_mb: int = Field(3000, ge=1000, description="Memory of each Spark step, in MB.")
 
 
+class Prediction(Section):
+    """A further log that a packaged model scores; `snakemake` writes its scores."""
+
+    model: str = Field(description="The data set whose packaged model scores the log.")
+    log: Source = Field(description="The log, as in `datasets.*.source`, in the format of that data set.")
+
+
 class Settings(Section):
     """All settings."""
 
@@ -53,17 +68,17 @@ class Settings(Section):
     datasets: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")], Dataset] = Field(
         min_length=1, description="Click logs, each under a name of your choice. null: left out."
     )
-    models: dict[
-        Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")],
-        Annotated[Network | Trees, Field(discriminator="kind")],
-    ] = Field(
+    models: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], SerializeAsAny[ModelSettings]] = Field(
         min_length=1,
-        description="Purchase models, each under the name of its file in src/rabbithole/models/. "
-        "null: left out.",
+        description="Purchase models, each under the name of its file in src/rabbithole/models/, or with a "
+        "`file` of your own under any other name. null: left out.",
+    )
+    predict: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")], Prediction] = Field(
+        default={}, description="Further logs to score, each under a name of your choice."
     )
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
-    alice: Alice = Alice()
+    alice: Alice | None = Field(Alice(), description="The text branch. null: left out.")
     report: Report = Report()
     spark: Spark = Spark()
 
@@ -75,6 +90,13 @@ class Settings(Section):
                 raise ValueError(f"datasets.{name}: this name is a folder of results/ already; take another")
             if name in self.models:
                 raise ValueError(f"datasets.{name}: a model has the same name; take another")
+        for name in self.models:
+            if name in RESERVED_MODELS:
+                raise ValueError(f"models.{name}: this name is used in results/ already; take another")
+        for name, prediction in self.predict.items():
+            dataset = self.datasets.get(prediction.model)
+            if dataset is None or dataset.target != "buyer":
+                raise ValueError(f"predict.{name}.model: must be a data set whose target is `buyer`")
         for key, values in (
             ("training_seeds", self.training_seeds),
             ("evaluation.steps", self.evaluation.steps),

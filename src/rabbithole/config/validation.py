@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from rabbithole.config.model_files import model_names, package_settings, settings_of
 from rabbithole.config.settings import Settings
 from rabbithole.errors import UserError
-
-MODELS = Path(__file__).parents[1] / "models"
+from rabbithole.models.settings import ModelSettings
 
 RENAMED_KEYS = {"seed": "data_seed", "seeds": "training_seeds"}
 """Keys of earlier versions, with their new names."""
@@ -30,56 +30,64 @@ PLAIN = {
 def parse_config(config: Mapping[str, Any]) -> Settings:
     """Validate a configuration and return it typed.
 
-    A data set or model that is null is left out, so that an overlay can remove it. Raises `UserError` with
-    one line per mistake: the key's path, the given value, what is allowed, and for an unknown key the
-    nearest known one.
+    A data set or model that is null is left out, so that an overlay can remove it. `pathvars` is Snakemake's
+    own key. Raises `UserError` with one line per mistake: the key's path, the given value, what is allowed,
+    and for an unknown key the nearest known one.
     """
     if renamed := [key for key in RENAMED_KEYS if key in config]:
         raise _refused([f"{key}: this key is now called {RENAMED_KEYS[key]}" for key in renamed])
-    values = dict(config)
+    values = {key: value for key, value in config.items() if key != "pathvars"}
     for part in ("datasets", "models"):
         if isinstance(values.get(part), dict):
             values[part] = {name: section for name, section in values[part].items() if section is not None}
+    mistakes: dict[str, list[str]] = {}
     if isinstance(values.get("models"), dict):
         values["models"] = {
-            name: {"kind": model_kind(name), **section}
-            if isinstance(section, dict) and name in model_names()
-            else section
-            for name, section in values["models"].items()
+            name: _parse_model(str(name), section, mistakes) for name, section in values["models"].items()
         }
-        if unknown := [
-            name for name in values["models"] if MODEL_NAME.match(str(name)) and name not in model_names()
-        ]:
-            raise _refused([_unknown_model(name) for name in unknown])
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        mistakes: dict[str, list[str]] = {}
-        for mistake in error.errors(include_url=False):
-            start, allowed = _explain(values, mistake)
-            mistakes.setdefault(start, []).append(allowed)
-        raise _refused(
-            [start + " or ".join(dict.fromkeys(ends)) for start, ends in mistakes.items()]
-        ) from None
-    wrong = [name for name, model in settings.models.items() if model.kind != model_kind(name)]
-    if wrong:
-        raise _refused([f"models.{name}.kind: {name} is of kind {model_kind(name)!r}" for name in wrong])
+        _collect(error, values, Settings, mistakes)
+    if mistakes:
+        raise _refused([start + " or ".join(dict.fromkeys(ends)) for start, ends in mistakes.items()])
     return settings
 
 
-def model_kind(model: str) -> str:
-    """Return which settings a purchase model takes: `network` if its class is a Flax module, else `trees`."""
-    source = (MODELS / f"{model}.py").read_text("utf-8")
-    return "network" if re.search(r"^class Model\(nnx\.Module\)", source, re.M) else "trees"
-
-
-def model_names() -> list[str]:
-    """Return the names of the purchase models, sorted: the files of models/ that define a class `Model`."""
-    return sorted(
-        path.stem
-        for path in MODELS.glob("*.py")
-        if re.search(r"^class Model\b", path.read_text("utf-8"), re.M)
-    )
+def _parse_model(name: str, section: Any, mistakes: dict[str, list[str]]) -> Any:
+    """Return a model's settings, typed by its class `Settings`. Mistakes are added to `mistakes`."""
+    known = model_names()
+    if not isinstance(section, dict):
+        return section
+    if not MODEL_NAME.match(name):
+        # Refused with the name.
+        return ModelSettings()
+    file = section.get("file")
+    try:
+        if "file" not in section:
+            if name not in known:
+                raise UserError(_unknown_model(name))
+            kind = package_settings(name)
+        elif name in known:
+            raise UserError(f"models.{name}.file: {name} is a model of the package; take another name")
+        elif not isinstance(file, str):
+            raise UserError(f"models.{name}.file: given {file!r}, allowed: the path of a Python file")
+        elif "://" in file:
+            raise UserError(
+                f"models.{name}.file: a model's file is run as code, so it is never fetched from an address; "
+                "download it, read it, and give its path"
+            )
+        else:
+            try:
+                kind = settings_of(Path(file), name)
+            except UserError as error:
+                raise UserError(f"models.{name}.file: {error}") from None
+        return kind.model_validate(section)
+    except UserError as error:
+        mistakes[str(error)] = [""]
+    except ValidationError as error:
+        _collect(error, section, kind, mistakes, ("models", name))
+    return ModelSettings()
 
 
 def _unknown_model(name: str) -> str:
@@ -87,7 +95,7 @@ def _unknown_model(name: str) -> str:
     hint = f"; did you mean {near[0]}?" if near else "."
     return (
         f"models.{name}: there is no src/rabbithole/models/{name}.py with a class Model{hint} "
-        f"Known: {', '.join(model_names())}"
+        f"Known: {', '.join(model_names())}. A model of your own needs the key `file`."
     )
 
 
@@ -95,10 +103,25 @@ def _refused(lines: list[str]) -> UserError:
     return UserError("the configuration is not right:\n" + "\n".join(f"  {line}" for line in lines))
 
 
-def _explain(config: dict[str, Any], mistake: Any) -> tuple[str, str]:
+def _collect(
+    error: ValidationError,
+    section: dict[str, Any],
+    kind: type[BaseModel],
+    mistakes: dict[str, list[str]],
+    place: tuple[str, ...] = (),
+) -> None:
+    """Add what is wrong in a section: start and ends of each line. place: the section's path."""
+    for mistake in error.errors(include_url=False):
+        start, allowed = _explain(section, mistake, kind, place)
+        mistakes.setdefault(start, []).append(allowed)
+
+
+def _explain(
+    config: dict[str, Any], mistake: Any, root: type[BaseModel], place: tuple[str, ...]
+) -> tuple[str, str]:
     """Return the start of a mistake's line (key and given value) and its end (what is allowed)."""
     value: Any = config
-    path: list[str] = []
+    path = list(place)
     kind = mistake["type"]
     for part in mistake["loc"]:
         # Pydantic adds the names of union members to the path. Only keys that the user wrote are shown.
@@ -110,15 +133,14 @@ def _explain(config: dict[str, Any], mistake: Any) -> tuple[str, str]:
     key = ".".join(path)
     message = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if kind == "extra_forbidden":
-        allowed = sorted(_section_at(mistake["loc"][:-1]).model_fields)
+        keys = set(_section_at(mistake["loc"][:-1], root).model_fields)
+        # A model of the package has no file.
+        allowed = sorted(keys if root is Settings or "file" in config else keys - {"file"})
         near = get_close_matches(path[-1], allowed, 1, 0.5)
         hint = f"; did you mean {near[0]}?" if near else "."
         return f"{key}: there is no such key (given {value!r}){hint} Allowed: ", ", ".join(allowed)
     if kind == "missing":
-        return f"{key}: ", f"this key is missing{_description(mistake['loc'])}"
-    if kind.startswith("union_tag"):
-        tag = value.get("kind") if isinstance(value, dict) else value
-        return f"{key}.kind: given {tag!r}, allowed: ", "'network' or 'trees'"
+        return f"{key}: ", f"this key is missing{_description(mistake['loc'], root)}"
     if mistake["loc"] and mistake["loc"][-1] == "[key]":
         return f"{key}: ", "a name is lower-case letters, digits and _ (of a data set - too), first a letter"
     if not path:
@@ -131,9 +153,9 @@ def _explain(config: dict[str, Any], mistake: Any) -> tuple[str, str]:
     return f"{key}: given {shown}, allowed: ", message[0].lower() + message[1:]
 
 
-def _section_at(location: tuple[int | str, ...]) -> type[BaseModel]:
-    """Return the section that a pydantic error location points at."""
-    annotation: Any = Settings
+def _section_at(location: tuple[int | str, ...], root: type[BaseModel]) -> type[BaseModel]:
+    """Return the section that a pydantic error location, seen from `root`, points at."""
+    annotation: Any = root
     for part in location:
         members = [member for member in get_args(annotation) if member is not type(None)]
         if len(members) < len(get_args(annotation)) and len(members) == 1:
@@ -142,22 +164,16 @@ def _section_at(location: tuple[int | str, ...]) -> type[BaseModel]:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             annotation = annotation.model_fields[str(part)].annotation
         else:
-            # A name in a mapping, or the tag of a union: keep the member that the tag names.
+            # A name in a mapping.
             sections = _sections_in(annotation)
-            tagged = [s for s in sections if "kind" in s.model_fields and part in _values(s)]
-            annotation = tagged[0] if tagged else (sections[0] if len(sections) == 1 else annotation)
+            annotation = sections[0] if len(sections) == 1 else annotation
     return annotation if isinstance(annotation, type) else _sections_in(annotation)[0]
 
 
-def _description(location: tuple[int | str, ...]) -> str:
+def _description(location: tuple[int | str, ...], root: type[BaseModel]) -> str:
     """Return the description of a missing key, to follow its name."""
-    field = _section_at(location[:-1]).model_fields.get(str(location[-1]))
+    field = _section_at(location[:-1], root).model_fields.get(str(location[-1]))
     return f": {field.description}" if field and field.description else ""
-
-
-def _values(section: type[BaseModel]) -> tuple[Any, ...]:
-    """Return the tags that select a section of a union."""
-    return get_args(section.model_fields["kind"].annotation)
 
 
 def _sections_in(annotation: Any) -> list[type[BaseModel]]:

@@ -96,7 +96,7 @@ def campaign(test: Scores, valid: Scores, costs: EvaluateSpec) -> Campaign:
     """
     ratio = costs.contact_cost / costs.sale_worth
     everybody = outcome(test.buyer, np.ones(len(test.buyer), bool), costs)
-    expected = outcome(test.buyer, test.score > ratio, costs)
+    expected = outcome(test.buyer, worthwhile(test.score, ratio), costs)
     chosen = None
     if len(valid.score):
         threshold = best_threshold(valid.buyer, valid.score, costs)
@@ -109,6 +109,18 @@ def campaign(test: Scores, valid: Scores, costs: EvaluateSpec) -> Campaign:
         expected=ThresholdOutcome(threshold=ratio, **dict(expected)),
         chosen=chosen,
     )
+
+
+def worthwhile(scores: NDArray[np.float64], ratio: float) -> NDArray[np.bool_]:
+    """Return which sessions are worth a contact, bool [n]; ratio: cost of a contact over worth of a sale."""
+    return scores > ratio
+
+
+def highest(scores: NDArray[np.float64], number: int) -> NDArray[np.bool_]:
+    """Return which sessions have the `number` highest scores, bool [n]; of equal ones the first count."""
+    chosen = np.zeros(len(scores), bool)
+    chosen[np.argsort(-scores, kind="stable")[:number]] = True
+    return chosen
 
 
 def best_threshold(labels: NDArray[Any], scores: NDArray[np.float64], costs: EvaluateSpec) -> float | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rabbithole.artifacts.evaluation import Comparison, PairedTest
+from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.evaluation.delong import MIN_CLASS_SIZE, paired_test, placements
 from rabbithole.evaluation.scores import Scores, read_scores
@@ -25,7 +26,8 @@ def compare_models(*, scores: dict[str, Path], output: Path) -> None:
     buyers = int(labels.sum())
     reason, pairs = None, []
     if min(buyers, len(labels) - buyers) < MIN_CLASS_SIZE:
-        reason = f"{buyers} buyers in {len(labels):,} sessions; the test needs {MIN_CLASS_SIZE} of each class"
+        counts = f"{plural(buyers, 'buyer')} in {plural(len(labels), 'session')}"
+        reason = f"{counts}; the test needs {MIN_CLASS_SIZE} of each class"
     else:
         aucs = {name: placements(labels, run.score) for name, run in runs.items()}
         pairs = [

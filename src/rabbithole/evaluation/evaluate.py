@@ -20,6 +20,7 @@ from rabbithole.artifacts.evaluation import (
     RocCurve,
     StepsRanking,
 )
+from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.evaluation.calibration import (
     brier,
@@ -128,8 +129,8 @@ def _no_auc(sessions: int, buyers: int, min_class_size: int) -> str | None:
     if min(buyers, sessions - buyers) >= min_class_size:
         return None
     name, count = ("buyer", buyers) if buyers < min_class_size else ("non-buyer", sessions - buyers)
-    plural = "" if count == 1 else "s"
-    return f"{count or 'no'} {name}{plural} in {sessions:,} sessions; at least {min_class_size} are needed"
+    few = plural(count, name, zero="no")
+    return f"{few} in {plural(sessions, 'session')}; at least {min_class_size} are needed"
 
 
 def probabilities(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> Probabilities:

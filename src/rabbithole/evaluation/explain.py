@@ -1,6 +1,7 @@
 """Explains a trained model: importance of fields and steps, and single sessions step by step."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,11 +20,12 @@ from rabbithole.artifacts.evaluation import (
 )
 from rabbithole.artifacts.training import History
 from rabbithole.evaluation.delong import Placements, normal_quantile, paired_test, placements
+from rabbithole.progress import Meter
 from rabbithole.specs.training import ExplainSpec
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.score import Logits, load_model
 from rabbithole.windows.arrays import Windows, take
-from rabbithole.windows.fields import CATEGORICAL, FIELDS, FIRST_VALUE, NUMERIC
+from rabbithole.windows.fields import FIRST_VALUE
 
 Floats = NDArray[np.float64]
 
@@ -52,7 +54,7 @@ def field_importance(ended: EndedLogits, windows: Windows, rng: np.random.Genera
             field=field,
             **dict(loss(windows.buyer, before, _permuted_logits(ended, windows, every, (field,), rng))),
         )
-        for field in FIELDS
+        for field in windows.fields.names
     ]
 
 
@@ -73,7 +75,7 @@ def step_importance(ended: EndedLogits, windows: Windows, rng: np.random.Generat
             chosen = position == 0
         else:
             chosen = (from_end >= first) & (from_end <= (last or from_end.max()))
-        after = _permuted_logits(ended, sessions, chosen, FIELDS, rng)
+        after = _permuted_logits(ended, sessions, chosen, windows.fields.names, rng)
         rows.append(
             StepImportance(
                 first=first,
@@ -145,10 +147,12 @@ def permute(
     target, source = (steps[np.lexsort((order, group))] for order in (session, shuffled))
     codes, numbers = windows.codes.copy(), windows.numbers.copy()
     for field in fields:
-        values, column = (
-            (codes, CATEGORICAL.index(field)) if field in CATEGORICAL else (numbers, NUMERIC.index(field))
-        )
-        values[target, column] = values[source, column]
+        column = windows.fields.code_column(field)
+        if column is None:
+            column = windows.fields.numeric.index(field)
+            numbers[target, column] = numbers[source, column]
+        else:
+            codes[target, column] = codes[source, column]
     return dataclasses.replace(windows, codes=codes, numbers=numbers)
 
 
@@ -192,12 +196,16 @@ def explain(spec: ExplainSpec, *, checkpoint: Path, history: Path, windows: Path
     sample = take(test, np.sort(rng.choice(len(test), min(MAX_SESSIONS, len(test)), replace=False)))
     logits = load_model(checkpoint)
 
+    permutations = REPEATS * (len(encoding.fields.names) + len(STEP_RANGES) + 1)
+    meter, numbers = Meter(permutations + len(STEP_RANGES) + 2, "predictions", whole=True), itertools.count()
+
     def ended(windows: Windows) -> NDArray[np.float64]:
+        meter.update(next(numbers))
         return np.asarray(logits(windows, [0])[0])
 
-    event_names = EncoderFile.read(checkpoint / "encoder.json").vocabularies["event"]
+    event_names = EncoderFile.read(checkpoint / "encoder.json").vocabularies.get("event", [])
     Explanation(
-        valid_auc=max(epoch.valid_auc for epoch in epochs if epoch.valid_auc is not None),
+        valid_auc=max((epoch.valid_auc for epoch in epochs if epoch.valid_auc is not None), default=None),
         test_sessions=len(test),
         sessions=len(sample),
         buyers=int(sample.buyer.sum()),
@@ -234,14 +242,18 @@ def journeys(logits: Logits, windows: Windows, event_names: list[str]) -> list[J
 def _journey(
     windows: Windows, row: int, log_odds: NDArray[np.float64], event_names: list[str], *, rising: bool
 ) -> Journey:
-    codes = windows.codes[windows.offsets[row] : windows.offsets[row + 1]]
-    items = codes[:, CATEGORICAL.index("item")].tolist()
+    steps = slice(windows.offsets[row], windows.offsets[row + 1])
+    items, events = (windows.codes_of(field) for field in ("item", "event"))
     names = ["", "missing", "unseen", "rare", *event_names]
+    seen = [] if items is None else items[steps].tolist()
+    count = int(windows.lengths[row])
     return Journey(
         session_id=windows.session_id[row].as_py(),
         bought=bool(windows.buyer[row]),
         rising=rising,
-        probability=expit(log_odds[: len(codes)]).tolist(),
-        event=[names[code] for code in codes[:, CATEGORICAL.index("event")]],
-        again=[item >= FIRST_VALUE and item in items[:step] for step, item in enumerate(items)],
+        probability=expit(log_odds[:count]).tolist(),
+        event=["event"] * count if events is None else [names[code] for code in events[steps]],
+        again=None
+        if items is None
+        else [item >= FIRST_VALUE and item in seen[:step] for step, item in enumerate(seen)],
     )

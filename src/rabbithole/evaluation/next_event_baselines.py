@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rabbithole.evaluation.next_event import Floats, Ints, Predict, evaluate_predictions
 from rabbithole.specs.training import ScoreSpec
 from rabbithole.training.data import read_encoding, read_parts
 from rabbithole.windows.arrays import Windows
-from rabbithole.windows.next_events import CATEGORY, EVENT, IGNORED, next_event_labels, read_classes
+from rabbithole.windows.next_events import IGNORED, next_event_labels, read_classes
 
 MAX_STEPS = 50_000
 """Steps predicted at a time, which bounds memory."""
@@ -23,12 +24,12 @@ def evaluate_baselines(spec: ScoreSpec, *, windows: Path, most_frequent: Path, m
     """
     encoding, classes = read_encoding(windows), read_classes(windows)
     event = np.zeros((encoding.sizes["event"], len(classes.events)), np.int64)
-    category = np.zeros((encoding.sizes["category"], len(classes.categories)), np.int64)
+    category = np.zeros((encoding.sizes.get("category", 1), len(classes.categories)), np.int64)
     for part in read_parts(windows, "train", encoding):
         labels = next_event_labels(part, classes, encoding.length)
-        for counts, field, following in zip((event, category), (EVENT, CATEGORY), labels, strict=True):
+        for counts, field, following in zip((event, category), ("event", "category"), labels, strict=True):
             rows = np.flatnonzero(following != IGNORED)
-            np.add.at(counts, (part.codes[rows, field], following[rows]), 1)
+            np.add.at(counts, (states(part, field)[rows], following[rows]), 1)
     for output, order in ((most_frequent, 0), (markov, 1)):
         predict = table_predictor(
             np.log(transition_probabilities(event, order)), np.log(transition_probabilities(category, order))
@@ -42,10 +43,15 @@ def table_predictor(event: Floats, category: Floats) -> Predict:
     def predict(part: Windows) -> Iterator[tuple[Ints, Floats, Floats]]:
         for begin in range(0, len(part.codes), MAX_STEPS):
             index = np.arange(begin, min(begin + MAX_STEPS, len(part.codes)))
-            codes = part.codes[index]
-            yield index, event[codes[:, EVENT]], category[codes[:, CATEGORY]]
+            yield index, event[states(part, "event")[index]], category[states(part, "category")[index]]
 
     return predict
+
+
+def states(windows: Windows, field: str) -> NDArray[np.int32]:
+    """Return the code of each step, int32 [total]; 0 for a field that the windows do not have."""
+    codes = windows.codes_of(field)
+    return np.zeros(len(windows.codes), np.int32) if codes is None else codes
 
 
 def transition_probabilities(counts: Ints, order: int) -> Floats:

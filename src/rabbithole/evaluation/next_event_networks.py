@@ -28,8 +28,7 @@ def evaluate_networks(spec: ScoreSpec, *, checkpoints: list[Path], windows: Path
     encoding = read_encoding(windows)
     descriptions = [read_description(checkpoint) for checkpoint in checkpoints]
     for checkpoint, description in zip(checkpoints, descriptions, strict=True):
-        fits = (description.sizes, description.length) == (encoding.sizes, encoding.length)
-        if not fits or description.target != "next_event":
+        if not encoding.fits(description) or description.target != "next_event":
             raise UserError(
                 f"{checkpoint} was trained on other windows than {windows}, or not for the next event: "
                 "train it again."

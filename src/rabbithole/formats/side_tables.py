@@ -38,6 +38,14 @@ class SideTables:
     cost: AsOfTable
     tree: CategoryTree | None
 
+    def updated(self, newer: SideTables) -> SideTables:
+        """Return what both know; `newer` wins where both have a value for an item and time."""
+        return SideTables(
+            category=self.category.updated(newer.category),
+            cost=self.cost.updated(newer.cost),
+            tree=newer.tree or self.tree,
+        )
+
     def add_to(self, events: pa.Table) -> pa.Table:
         """Return the events with each item's category and cost as of the event's time.
 

@@ -43,6 +43,7 @@ from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, manifest_path
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import map_indexed, shuffle
+from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import EventsSpec, SparkOptions
 
 CATEGORY_ROOTS = "_roots.parquet"
@@ -51,8 +52,17 @@ COST_HISTORY = "_cost.parquet"
 """Side tables in the folder of events. Their names begin with `_`, so that readers of events skip them."""
 
 
-def build_events(spec: EventsSpec, *, output: Path, rejected: Path, spark: SparkOptions) -> None:
+def build_events(
+    spec: EventsSpec,
+    *,
+    output: Path,
+    rejected: Path,
+    spark: SparkOptions,
+    known: SideTables | None = None,
+) -> None:
     """Read a raw log; write its events to `output`, its bad lines to `rejected`, and both manifests.
+
+    known: what an earlier log said about the items; this log adds to it.
 
     Remote files are fetched to a folder beside `output` first. Raises `UserError` when a file is missing,
     empty or damaged, when too many lines are bad, or when there is no event.
@@ -74,6 +84,8 @@ def build_events(spec: EventsSpec, *, output: Path, rejected: Path, spark: Spark
         with spark_session(spark, "events") as session:
             ranges = split_files(raw, spark.partitions(unpacked_size(raw)))
             tables = _side_tables(session, format, ranges, side)
+            if tables is not None and known is not None:
+                tables = known.updated(tables)
             if tables is not None:
                 _write_side_tables(tables, events)
             by_visitor = format.has_visitors and not format.visitor_column
@@ -128,7 +140,8 @@ def _read_rows(session: SparkSession, role: FileRole, ranges: list[FileRange], s
 
     schema = row_schema(role)
     if len(ranges) > 1:
-        return map_indexed(session, len(ranges), read, schema)
+        with watch_tasks(session, _reading(ranges)):
+            return map_indexed(session, len(ranges), read, schema)
     # At most one small file: starting a Spark job takes longer than reading it.
     return pa.Table.from_batches((batch for index in range(len(ranges)) for batch in read(index)), schema)
 
@@ -158,7 +171,8 @@ def _write_events(
         for table in read_range(ranges[index], roles[ranges[index].file.role], side, sent):
             yield table, partition_of(table["session_id"], partitions)
 
-    return shuffle(session, len(ranges), read, partitions, task, sent=sent, returned=TASK_SCHEMA)
+    with watch_tasks(session, _reading(ranges), Stage("sorting")):
+        return shuffle(session, len(ranges), read, partitions, task, sent=sent, returned=TASK_SCHEMA)
 
 
 def event_schema(format: RawFormat) -> pa.Schema:
@@ -184,6 +198,12 @@ def _visitors(format: RawFormat, log: LogCounts) -> int | None:
     if format.visitor_column:
         return log.visitors
     return log.events.sessions if format.has_visitors else None
+
+
+def _reading(ranges: list[FileRange]) -> Stage:
+    """Return the stage that reads ranges."""
+    size = unpacked_size({file_range.file for file_range in ranges})
+    return Stage(f"reading {', '.join(sorted({r.file.role for r in ranges}))}", size / 1e6, "MB")
 
 
 def _manifest(

@@ -41,6 +41,14 @@ class AsOfTable:
         values = table["value"].take(pa.array(order[last])).combine_chunks()
         return cls(items, times, keys[last], values)
 
+    def updated(self, newer: "AsOfTable") -> "AsOfTable":
+        """Return the values of both tables; `newer` wins where both have one for an item and time."""
+        tables = [
+            table.table().append_column("order", pa.array(np.full(len(table.keys), order)))
+            for order, table in enumerate((self, newer))
+        ]
+        return AsOfTable.build(pa.concat_tables(tables))
+
     def lookup(self, items: pa.ChunkedArray, times: NDArray[np.int64], *, before: bool) -> pa.Array:
         """Return the last value of each item at or before a time (int64 microseconds), null if none.
 

@@ -4,7 +4,7 @@ Arrow's reader and writer are used because they handle columns, whereas Spark's 
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -113,14 +113,17 @@ def part_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("part-*.parquet"))
 
 
-def read_part(path: Path, columns: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+def read_part(
+    path: Path, columns: list[str] | None = None, *, coded: Sequence[str] = ()
+) -> Iterator[pa.RecordBatch]:
     """Yield the row groups of a part as batches, in order: one at a time is in memory.
 
-    `DICTIONARY_COLUMNS`, or the values of their lists, are dictionary-encoded.
+    `DICTIONARY_COLUMNS` and the columns `coded`, or the values of their lists, are dictionary-encoded.
     """
     metadata = pq.read_metadata(path)
     paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
-    coded = [name for name in paths if name.split(".")[0] in DICTIONARY_COLUMNS]
-    with pq.ParquetFile(path, metadata=metadata, read_dictionary=coded) as file:
+    names = {*DICTIONARY_COLUMNS, *coded}
+    dictionaries = [name for name in paths if name.split(".")[0] in names]
+    with pq.ParquetFile(path, metadata=metadata, read_dictionary=dictionaries) as file:
         for group in range(file.num_row_groups):
             yield from file.read_row_group(group, columns, use_threads=False).combine_chunks().to_batches()

@@ -1,6 +1,7 @@
 """Layers that all networks share: the embedding of an event's fields, and the output head."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -11,10 +12,9 @@ from jax import Array
 from jax.scipy.linalg import block_diag
 from numpy.typing import NDArray
 
-from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, NUMERIC
+from rabbithole.windows.fields import FIRST_VALUE, ROOT
 
-ITEM = CATEGORICAL.index("item")
-CATEGORY = CATEGORICAL.index("category")
+ITEM, CATEGORY = "item", "category"
 
 ONE_HOT_SIZE = 128
 """Tables with at most this number of codes are looked up by a product with one-hot rows."""
@@ -36,6 +36,9 @@ class RowTable(nnx.Param):
 class EventEmbedding(nnx.Module):
     """Turns an event's fields into one vector.
 
+    `sizes` holds the fields in the order of codes and numbers: the number of codes of a categorical field, 0
+    of a numeric one. A log may lack any of them.
+
     The vector holds an embedding of each categorical field, the numeric fields, and whether the item is that
     of the step before. The item's embedding takes `embedding_width` numbers; that of another field with n
     codes takes about sqrt(n), at most half of `embedding_width`.
@@ -55,29 +58,39 @@ class EventEmbedding(nnx.Module):
     def __init__(
         self, embedding_width: int, *, sizes: dict[str, int], roots: Sequence[int], rngs: nnx.Rngs
     ) -> None:
-        self.roots = tuple(roots)
-        self.fields = (*CATEGORICAL, "root") if roots else CATEGORICAL
-        counts = sizes | {"root": max(roots, default=0) + 1}
-        self.sizes = tuple(counts[field] for field in self.fields)
-        fields = [index for index in range(len(self.sizes)) if index != ITEM]
+        counts = {field: size for field, size in sizes.items() if size}
+        self.numbers = len(sizes) - len(counts)
+        self.roots = tuple(roots) if CATEGORY in counts else ()
+        if self.roots:
+            counts[ROOT] = max(self.roots) + 1
+        self.fields, self.sizes = tuple(counts), tuple(counts.values())
+        self.item = self.fields.index(ITEM) if ITEM in counts else None
+        self.category = self.fields.index(CATEGORY) if CATEGORY in counts else None
+        fields = [index for index in range(len(self.sizes)) if index != self.item]
         self.small = tuple(index for index in fields if self.sizes[index] <= ONE_HOT_SIZE)
         self.large = tuple(index for index in fields if self.sizes[index] > ONE_HOT_SIZE)
         widths = [
-            embedding_width if index == ITEM else min(max(1, embedding_width // 2), round(size**0.5) + 1)
+            embedding_width if index == self.item else min(max(1, embedding_width // 2), round(size**0.5) + 1)
             for index, size in enumerate(self.sizes)
         ]
         # All rows of a table start nearly equal. So two values differ by what was learned about them, not by
         # random numbers, from which the networks would recognise train's sessions.
         tables = [
-            (RowTable if index == ITEM else nnx.Param)(
+            (RowTable if index == self.item else nnx.Param)(
                 jax.random.normal(rngs.params(), (size, width), jnp.float32)
                 * (0.1 if size <= ONE_HOT_SIZE else 0.01)
             )
             for index, (size, width) in enumerate(zip(self.sizes, widths, strict=True))
         ]
         self.tables = nnx.Dict(dict(zip(self.fields, tables, strict=True)))
-        self.features = sum(widths) + (2 + len(KNOTS)) * len(NUMERIC) + 1
-        self.doubt = nnx.Param(jnp.zeros(self.features))
+        self.features = sum(widths) + (2 + len(KNOTS)) * self.numbers + (self.item is not None)
+        if self.item is not None:
+            self.doubt = nnx.Param(jnp.zeros(self.features))
+
+    @property
+    def item_count(self) -> int:
+        """Return the number of item codes, 0 for a log without items."""
+        return 0 if self.item is None else self.sizes[self.item]
 
     def __call__(self, codes: Array, numbers: Array, *, time_axis: int) -> Array:
         """Return vectors, float32 [.., .., features].
@@ -90,27 +103,32 @@ class EventEmbedding(nnx.Module):
         # small tables share one product, as narrow products use a processor badly.
         tables = [self.tables[field][...] for field in self.fields]
         if self.roots:
-            roots = jnp.array(self.roots)[codes[..., CATEGORY]]
+            roots = jnp.array(self.roots)[codes[..., self.category]]
             codes = jnp.concatenate([codes, roots[..., None]], axis=-1)
-        one_hot = jnp.concatenate([jax.nn.one_hot(codes[..., i], self.sizes[i]) for i in self.small], axis=-1)
         present = jnp.isfinite(numbers)
         values = jnp.where(present, numbers, 0.0)
         distances = jnp.abs(values[..., None] - jnp.array(KNOTS)[None, None, None])
         hats = jnp.maximum(0.0, 1 - distances / (KNOTS[1] - KNOTS[0])) * present[..., None].astype(
             jnp.float32
         )
-        items = codes[..., ITEM]
-        parts = [
-            one_hot @ block_diag(*[tables[i] for i in self.small]),
-            *[tables[i][codes[..., i]] for i in self.large],
-            tables[ITEM][items],
+        parts = []
+        if self.small:
+            one_hots = [jax.nn.one_hot(codes[..., i], self.sizes[i]) for i in self.small]
+            small_tables = block_diag(*[tables[i] for i in self.small])
+            parts.append(jnp.concatenate(one_hots, axis=-1) @ small_tables)
+        parts += [tables[i][codes[..., i]] for i in self.large]
+        of_numbers = [
             values,
-            hats.reshape(*numbers.shape[:-1], -1),
+            hats.reshape(*numbers.shape[:-1], numbers.shape[-1] * len(KNOTS)),
             (~present).astype(jnp.float32),
-            (items == _previous(items, time_axis))[..., None].astype(jnp.float32),
         ]
+        if self.item is None:
+            return jnp.concatenate([*parts, *of_numbers], axis=-1)
+        items = codes[..., self.item]
+        again = (items == _previous(items, time_axis))[..., None].astype(jnp.float32)
         uncoded = (items < FIRST_VALUE)[..., None].astype(jnp.float32)
-        return jnp.concatenate(parts, axis=-1) * (1 + uncoded * self.doubt[...][None, None])
+        event = jnp.concatenate([*parts, tables[self.item][items], *of_numbers, again], axis=-1)
+        return event * (1 + uncoded * self.doubt[...][None, None])
 
 
 def _previous(items: Array, axis: int) -> Array:
@@ -126,6 +144,24 @@ def large_tables(weights: Any) -> Any:
     return jax.tree_util.tree_map_with_path(
         lambda path, leaf: "tables" in jax.tree_util.keystr(path) and leaf.shape[0] > ONE_HOT_SIZE, weights
     )
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """What a network must know of the data and of the target, besides its settings.
+
+    sizes: codes of each field; roots: the root of each category code, empty without a category tree; length:
+    steps of a window; outputs: logits per step.
+    """
+
+    sizes: dict[str, int]
+    roots: Sequence[int]
+    length: int
+    outputs: int
+
+    def embedding(self, width: int, *, rngs: nnx.Rngs) -> EventEmbedding:
+        """Return the shared embedding of events; width: of the item's part."""
+        return EventEmbedding(width, sizes=self.sizes, roots=self.roots, rngs=rngs)
 
 
 class StepHead(nnx.Module):

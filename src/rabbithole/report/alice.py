@@ -19,6 +19,9 @@ DECK_SAMPLE = (
 )
 """The deck's sample, up to where it repeats itself."""
 
+SHOWN_TEMPERATURE = 0.5
+"""Temperature whose samples stand side by side, or the nearest one; those of others are folded."""
+
 
 @dataclass(frozen=True)
 class TextModelRow(ModelRow):
@@ -41,14 +44,15 @@ class AliceSection:
     """What the page shows of the text models.
 
     best: the model with the fewest bits per held-out character; deck_sample: None unless the models continue
-    the deck's seed text.
+    the deck's seed text; shown: the samples that stand side by side; folded: all others.
     """
 
     models: list[TextModelRow]
     best: TextModelRow | None
     seed_text: str
     deck_sample: str | None
-    temperatures: list[TemperatureSamples]
+    shown: TemperatureSamples | None
+    folded: list[TemperatureSamples]
     figures: dict[str, Markup]
 
 
@@ -63,13 +67,16 @@ def alice_section(sources: AliceSources) -> AliceSection:
         for model, path in sources.metrics.items()
     ]
     samples = {model: TextSamples.read(Path(path)) for model, path in sources.samples.items()}
+    groups = _by_temperature(samples)
+    shown = min(groups, key=lambda group: abs(group.temperature - SHOWN_TEMPERATURE), default=None)
     seed_text = next((each.seed_text for each in samples.values()), "")
     return AliceSection(
         models=models,
         best=min(models, key=lambda row: row.metrics.bits_per_character, default=None),
         seed_text=seed_text,
         deck_sample=DECK_SAMPLE if seed_text.lower() == DECK_SEED else None,
-        temperatures=_by_temperature(samples),
+        shown=shown,
+        folded=[group for group in groups if group is not shown],
         figures={name: inline_svg(Path(path), f"alice-{name}") for name, path in sources.figures.items()},
     )
 

@@ -11,12 +11,15 @@ from rabbithole.artifacts.data import (
 )
 from rabbithole.report.runs import field_name
 from rabbithole.report.wording import GAP, listed, minute, number, plural, share
-from rabbithole.windows.fields import FIELDS, FIRST_VALUE
+from rabbithole.windows.fields import FIRST_VALUE
 
 Facts = list[tuple[str, str]]
 """Labels and their values as text."""
 
 SPLITS = ("train", "valid", "test")
+
+MANY_KINDS = 8
+"""Event types that are listed at most."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +67,26 @@ def data_card(events: EventsManifest, sessions: SessionsManifest, windows: Windo
 
 def log_facts(events: EventsManifest) -> Facts:
     """Return facts about the raw log."""
-    kinds = [f"{number(count)} {kind}" for kind, count in events.events.items()]
+    kinds = event_kinds(events.events)
     files = [f"{file.file} ({plural(file.lines, 'line')})" for file in events.files_read]
     facts = [
         ("Format", events.format),
         ("Time", f"{minute(events.first)} to {minute(events.last)}"),
         ("Events", f"{number(events.rows)} ({listed(kinds)})"),
         ("Sessions in the log", number(events.sessions)),
-        ("Items", number(events.items)),
     ]
+    if events.items:
+        facts.append(("Items", number(events.items)))
     if events.visitors is not None:
         facts.append(("Visitors", number(events.visitors)))
-    if events.share_with_category is not None:
+    if events.share_with_category:
         facts.append(("Events with a category", share(events.share_with_category)))
-    if events.share_with_cost is not None:
+    if events.share_with_cost:
         facts.append(("Events with a cost", share(events.share_with_cost)))
+    if events.fields:
+        kind_names = {"category": "text", "number": "numbers"}
+        further = [f"{field} ({kind_names[kind]})" for field, kind in events.fields.items()]
+        facts.append(("Further fields", listed(further)))
     if tree := events.category_tree:
         text = f"{plural(tree.categories, 'category', 'categories')}, {plural(tree.roots, 'root')}"
         facts.append(("Category tree", text))
@@ -91,6 +99,16 @@ def log_facts(events: EventsManifest) -> Facts:
         names = [name.replace("_", " ") for name in events.files_missing]
         facts.append(("Missing optional files", listed(names)))
     return facts
+
+
+def event_kinds(events: dict[str, int]) -> list[str]:
+    """Return the counts of the event types; of many types, those of the most frequent ones."""
+    if len(events) <= MANY_KINDS:
+        return [f"{number(count)} {kind}" for kind, count in events.items()]
+    frequent = sorted(events, key=lambda kind: (-events[kind], kind))[: MANY_KINDS - 1]
+    others = sum(events.values()) - sum(events[kind] for kind in frequent)
+    kinds = [f"{number(events[kind])} {kind}" for kind in frequent]
+    return [*kinds, f"{number(others)} of {len(events) - len(frequent)} other types"]
 
 
 def session_facts(sessions: SessionsManifest) -> Facts:
@@ -151,15 +169,17 @@ def window_facts(windows: WindowsManifest) -> Facts:
     """Return facts about the windows."""
     splits, events, length = windows.splits.values(), windows.events, number(windows.length)
     steps, cut_short = sum(split.steps for split in splits), sum(split.cut_short for split in splits)
-    hidden = [field for field in FIELDS if field not in windows.fields]
     facts = []
-    if hidden:
-        facts.append(
-            (
-                "Unused fields",
-                f"{listed([field_name(field) for field in hidden])}: no model sees them, but the oracle does",
-            )
+    if windows.left_out:
+        hidden = listed([field_name(field) for field in windows.left_out])
+        facts.append(("Unused fields", f"{hidden}: no model sees them, but the oracle does"))
+    rare = [
+        (
+            f"Rare {'items' if field == 'item' else field_name(field)}",
+            f"{number(count)} with fewer than {plural(windows.minimum_counts[field], 'event')}",
         )
+        for field, count in windows.rare.items()
+    ]
     return [
         *facts,
         ("Windows", f"{number(windows.rows)} with {plural(steps, 'step')}"),
@@ -173,10 +193,7 @@ def window_facts(windows: WindowsManifest) -> Facts:
             f"{number(events.kept)} kept; excluded: {number(events.open)} of open sessions, "
             f"{number(events.beyond)} before the last {length} of a session",
         ),
-        (
-            "Rare items",
-            f"{number(windows.rare_items)} with fewer than {plural(windows.minimum_item_count, 'event')}",
-        ),
+        *rare,
         ("Time zone", windows.timezone),
     ]
 
@@ -187,9 +204,9 @@ def vocabulary_rows(windows: WindowsManifest) -> list[VocabularyRow]:
     return [
         VocabularyRow(
             field=field_name(field),
-            size=size - FIRST_VALUE,
+            size=windows.sizes[field] - FIRST_VALUE,
             valid=valid.unseen[field] / valid.steps,
             test=test.unseen[field] / test.steps,
         )
-        for field, size in windows.sizes.items()
+        for field in windows.fields.categorical
     ]

@@ -1,6 +1,6 @@
 """The section on a data set whose target is the purchase."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +12,14 @@ from rabbithole.artifacts.evaluation import (
     Explanation,
     FieldImportance,
     ImportanceLoss,
-    Interval,
     Metrics,
-    Ranking,
 )
 from rabbithole.artifacts.training import History
+from rabbithole.report.contents import Entry, Part, dataset_parts
 from rabbithole.report.data_card import DataCard, data_card
+from rabbithole.report.group_table import GroupTable, lengths_table, steps_table
 from rabbithole.report.headline import Row, best, rows
+from rabbithole.report.overview import answer, meaning, weaknesses
 from rabbithole.report.runs import (
     best_on_valid,
     by_model,
@@ -26,7 +27,6 @@ from rabbithole.report.runs import (
     field_name,
     model_of,
     name_in_sentence,
-    run_name,
 )
 from rabbithole.report.verdict import check_warnings, comparison_sentences, verdict, warnings
 from rabbithole.report.wording import capitalised, inline_svg, listed, metric
@@ -132,47 +132,40 @@ NO_ORACLE_REAL = "there is no oracle, as the intentions of real shoppers are not
 NO_ORACLE_SIMULATED = "there is no oracle, as the settings change the simulated sessions or events"
 
 
-@dataclass(frozen=True)
-class GroupCell:
-    """The ranking of a group of sessions by one run; slope: of the calibration of running sessions."""
-
-    ranking: Ranking
-    slope: Interval | None
-
-
-@dataclass(frozen=True)
-class GroupRow:
-    """Sessions with a number of events, and a cell per run, None for a run without such sessions."""
-
-    events: str
-    sessions: int
-    buyers: int
-    cells: list[GroupCell | None]
-
-
-@dataclass(frozen=True)
-class GroupTable:
-    """Rankings of sessions by number of events; names: of the runs, as column heads."""
-
-    names: list[str]
-    rows: list[GroupRow]
+PART_OF_FIGURE = {
+    "roc": "models",
+    "precision_recall": "models",
+    "early": "early",
+    "gain": "campaign",
+    "importance": "explanation",
+    "journeys": "explanation",
+    "reliability": "calibration",
+    "learning": "training",
+    "lengths": "data",
+}
+"""The part of the section that shows a figure. Others are in a part of their own."""
 
 
 @dataclass(frozen=True)
 class DatasetSection:
     """What the page shows of a data set.
 
-    best: the row of the best model; seeds: most seeds of a model; no_oracle: why there is no oracle, None if
-    there is one; comparisons: sentences on pairs of models; figures: by name.
+    best: the row of the best model; best_possible: the AUC of the oracle, None if unknown; seeds: most seeds
+    of a model; no_oracle: why there is no oracle, None if there is one; answer, meaning, weaknesses: on the
+    best model; comparisons: sentences on pairs of models; figures: by name.
     """
 
     name: str
     simulated: bool
     rows: list[Row]
     best: Row | None
+    best_possible: float | None
     seeds: int
     no_oracle: str | None
+    answer: str | None
     verdict: str
+    meaning: list[str]
+    weaknesses: list[str]
     warnings: list[str]
     published: str | None
     checks: list[LeakCheck]
@@ -183,6 +176,31 @@ class DatasetSection:
     figures: dict[str, Markup]
     card: DataCard
 
+    @property
+    def anchor(self) -> str:
+        """Return the id of the section on the page."""
+        return f"data-{self.name}"
+
+    @property
+    def more_figures(self) -> list[str]:
+        """Return the figures that belong to no part of the section."""
+        return [name for name in self.figures if name not in PART_OF_FIGURE]
+
+    @property
+    def parts(self) -> list[Part]:
+        """Return the parts of the section."""
+        return dataset_parts(
+            has_running=bool(self.by_steps.rows),
+            leaks=not all(check.holds for check in self.checks),
+            more_figures=bool(self.more_figures),
+        )
+
+    @property
+    def entry(self) -> Entry:
+        """Return the section's lines of the contents."""
+        parts = tuple(Entry(f"{self.anchor}-{part.name}", part.title) for part in self.parts)
+        return Entry(self.anchor, self.name, parts)
+
 
 def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
     """Read the files of a data set and return its section."""
@@ -191,25 +209,34 @@ def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
     explanations = {run: Explanation.read(Path(path)) for run, path in sources.explanations.items()}
     comparison = Comparison.read(Path(sources.comparison))
     checks = LeakChecks.read(Path(sources.checks)).checks
+    sessions = SessionsManifest.read(Path(sources.sessions))
     card = data_card(
-        EventsManifest.read(Path(sources.events)),
-        SessionsManifest.read(Path(sources.sessions)),
-        WindowsManifest.read(Path(sources.windows)),
+        EventsManifest.read(Path(sources.events)), sessions, WindowsManifest.read(Path(sources.windows))
     )
     models = rows(metrics, histories, comparison)
-    no_oracle = None
+    no_oracle, top = None, best(models)
+    best_runs = [values for run, values in metrics.items() if top and model_of(run) == top.model]
     if not any(row.is_oracle for row in models):
         no_oracle = NO_ORACLE_SIMULATED if sources.simulated else NO_ORACLE_REAL
     return DatasetSection(
         name=name,
         simulated=sources.simulated,
         rows=models,
-        best=best(models),
+        best=top,
+        best_possible=next((row.auc for row in models if row.is_oracle), None),
         seeds=max(row.seeds for row in models),
         no_oracle=no_oracle,
         verdict=verdict(name, models, simulated=sources.simulated, no_oracle=no_oracle),
+        answer=answer(top, best_runs) if top else None,
+        meaning=meaning(top) if top else [],
+        weaknesses=weaknesses(top, best_runs) if top else [],
         warnings=check_warnings(checks)
-        + warnings(models, comparison, visitors_on_both_sides=card.visitors_on_both_sides),
+        + warnings(
+            models,
+            comparison,
+            visitors_on_both_sides=card.visitors_on_both_sides,
+            diagnoses=sessions.diagnoses,
+        ),
         published=sources.published,
         checks=checks,
         explanation=explanation_section(explanations),
@@ -221,40 +248,3 @@ def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
         },
         card=card,
     )
-
-
-def steps_table(metrics: dict[str, Metrics]) -> GroupTable:
-    """Return the rankings of running sessions, by the number of events seen."""
-    cells = {
-        run: {row.steps: (str(row.steps), GroupCell(row, row.slope)) for row in values.by_steps}
-        for run, values in metrics.items()
-    }
-    return _group_table(cells)
-
-
-def lengths_table(metrics: dict[str, Metrics]) -> GroupTable:
-    """Return the rankings of ended sessions, by their number of events."""
-    cells = {
-        run: {row.first: (_events(row.first, row.last), GroupCell(row, None)) for row in values.by_length}
-        for run, values in metrics.items()
-    }
-    return _group_table(cells)
-
-
-def _group_table(cells: Mapping[str, Mapping[int, tuple[str, GroupCell]]]) -> GroupTable:
-    """Return the table of labelled cells by run and first number of events."""
-    models = by_model(cells)
-    runs = [run for group in models.values() for run in group]
-    with_seed = len(runs) > len(models)
-    rows = []
-    for events in sorted({events for groups in cells.values() for events in groups}):
-        label, first = next(cells[run][events] for run in runs if events in cells[run])
-        row = [cells[run][events][1] if events in cells[run] else None for run in runs]
-        rows.append(GroupRow(label, first.ranking.sessions, first.ranking.buyers, row))
-    return GroupTable([run_name(run, with_seed=with_seed) for run in runs], rows)
-
-
-def _events(first: int, last: int | None) -> str:
-    if last is None:
-        return f"{first} or more"
-    return str(first) if first == last else f"{first} to {last}"

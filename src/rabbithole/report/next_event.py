@@ -9,6 +9,7 @@ import numpy as np
 from rabbithole.artifacts.data import LeakCheck, LeakChecks, WindowsManifest
 from rabbithole.artifacts.evaluation import ClassMetrics, NextEventMetrics, QuestionMetrics, StepAccuracy
 from rabbithole.artifacts.training import History
+from rabbithole.report.contents import Entry
 from rabbithole.report.headline import mean, standard_deviation
 from rabbithole.report.runs import ORACLE, ModelRow, by_model, name_in_sentence
 from rabbithole.report.verdict import check_warnings
@@ -88,6 +89,11 @@ class NextEventSection:
     classes: dict[str, list[ClassMetrics]]
     by_steps: list[StepsRow]
     checks: list[LeakCheck]
+
+    @property
+    def entry(self) -> Entry:
+        """Return the section's line of the contents."""
+        return Entry(f"data-{self.name}", f"{self.name}: what comes next?")
 
 
 def next_event_section(name: str, sources: NextEventSources) -> NextEventSection:

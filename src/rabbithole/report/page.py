@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rabbithole.io.atomic import atomic_write
 from rabbithole.report.alice import AliceSection, alice_section
+from rabbithole.report.contents import Entry
 from rabbithole.report.dataset import DatasetSection, dataset_section
 from rabbithole.report.next_event import NextEventSection, next_event_section
 from rabbithole.report.runs import name_in_sentence
@@ -117,6 +118,7 @@ def page(spec: PageSpec, *, benchmarks: Path, versions: dict[str, str], output: 
     axis_low, axis_high = auc_axis(datasets)
     html = environment.get_template("page.html.j2").render(
         title=spec.title,
+        contents=contents(datasets, next_events, alice),
         datasets=datasets,
         next_events=next_events,
         alice=alice,
@@ -130,6 +132,19 @@ def page(spec: PageSpec, *, benchmarks: Path, versions: dict[str, str], output: 
         temporary.write_text(html, "utf-8")
     with atomic_write(summary) as temporary:
         temporary.write_text("\n".join(summary_lines(datasets, next_events, alice, output)) + "\n", "utf-8")
+
+
+def contents(
+    datasets: list[DatasetSection], next_events: list[NextEventSection], alice: AliceSection | None
+) -> list[Entry]:
+    """Return the lines of the contents."""
+    return [
+        Entry("short", "In short"),
+        *(section.entry for section in datasets),
+        *(section.entry for section in next_events),
+        *([Entry("alice", "Alice")] if alice else []),
+        Entry("run", "About this run"),
+    ]
 
 
 def auc_axis(datasets: list[DatasetSection]) -> tuple[float, float]:

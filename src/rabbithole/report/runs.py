@@ -20,6 +20,7 @@ ENSEMBLE = " ensemble"
 DISPLAY_NAMES = {
     "gru": "GRU",
     "dilated_conv": "Dilated convolution",
+    "lstm": "LSTM",
     "gradient_boosting": "Gradient boosting",
     "most_frequent": "Most frequent",
     "markov": "Markov, first order",
@@ -32,6 +33,7 @@ DISPLAY_NAMES = {
 NAMES_IN_SENTENCE = {
     "gru": "the GRU",
     "dilated_conv": "the dilated convolution",
+    "lstm": "the LSTM",
     "gradient_boosting": "gradient boosting",
     "most_frequent": "the most frequent class",
     "markov": "the first-order Markov chain",
@@ -45,6 +47,7 @@ FIELD_NAMES = {"dwell": "dwell time", "weekday": "day of week", "week": "week of
 COLOURS = {
     "gru": "#2f7ed8",
     "dilated_conv": "#e6772e",
+    "lstm": "#a05bd6",
     "gradient_boosting": "#2aa876",
     ORACLE: "#8a8f98",
     "deck": "#e6772e",
@@ -52,7 +55,7 @@ COLOURS = {
 }
 """Mid tones that differ on white and on black, and for the colour-blind."""
 
-OTHER_COLOURS = ("#a05bd6", "#d6457a", "#b8952a", "#3fb6c6")
+OTHER_COLOURS = ("#d6457a", "#b8952a", "#3fb6c6", "#8c6d5a")
 
 A = TypeVar("A", bound=Artifact)
 
@@ -136,5 +139,5 @@ def read_by_model(paths: dict[str, Path], artifact: type[A]) -> dict[str, list[A
 
 
 def best_on_valid(explanations: dict[str, Explanation]) -> str:
-    """Return the run with the highest AUC on valid."""
-    return max(explanations, key=lambda run: explanations[run].valid_auc)
+    """Return the run with the highest AUC on valid; the first one where valid has no AUC."""
+    return max(explanations, key=lambda run: explanations[run].valid_auc or 0.0)

@@ -1,13 +1,18 @@
 """Sentences on the metrics of a data set: the main result, differences between models, and warnings."""
 
-from rabbithole.artifacts.data import LeakCheck
+from collections.abc import Iterable, Sequence
+
+from rabbithole.artifacts.data import Diagnosis, LeakCheck
 from rabbithole.artifacts.evaluation import Comparison, PairedTest
 from rabbithole.report.headline import Row, best
-from rabbithole.report.runs import ORACLE, model_of, name_in_sentence, run_name
-from rabbithole.report.wording import GAP, capitalised, chance, factor, interval, metric, plural, share
+from rabbithole.report.runs import ENSEMBLE, ORACLE, by_model, model_of, name_in_sentence, run_name
+from rabbithole.report.wording import GAP, capitalised, chance, interval, metric, plural, share
 
 FEW_BUYERS = 100
 """Test buyers below which the reader is warned of wide intervals."""
+
+TOO_FEW_BUYERS = 20
+"""Test buyers below which this is the first thing said: the AUC's interval is then wider than about 0.4."""
 
 SUSPICIOUS_AUC = 0.95
 """AUC above which the reader is warned of a leak."""
@@ -25,16 +30,22 @@ ORACLE_SIGNIFICANCE = 0.01
 
 
 def verdict(dataset: str, rows: list[Row], *, simulated: bool, no_oracle: str | None) -> str:
-    """Return a few sentences on the best model of a data set. no_oracle: why there is no oracle, if so."""
+    """Return a few sentences on the ranking of the best model. no_oracle: why there is no oracle, if so."""
     top = best(rows)
     if top is None or top.auc is None:
         reason = next((row.reason for row in rows if row.reason), "no model was scored")
         return f"On {dataset}, there is no AUC: {reason}."
-    sentences = [
+    sentences = []
+    if top.buyers < TOO_FEW_BUYERS:
+        sentences.append(
+            f"On {dataset}, only {plural(top.buyers, 'buyer')} of {plural(top.sessions, 'test session')} "
+            "are left to judge by, so all figures are rough."
+        )
+    sentences.append(
         f"On {dataset}, the best model is {name_in_sentence(top.model)}. It ranks a random buyer above a "
         f"random non-buyer {share(top.auc)} of the time (AUC {metric(top.auc)}, 95{GAP}% interval "
         f"{metric(top.low)} to {metric(top.high)})."
-    ]
+    )
     oracle = next((row for row in rows if row.is_oracle and row.auc is not None), None)
     if oracle and oracle.auc is not None:
         difference = oracle.auc - top.auc
@@ -43,11 +54,6 @@ def verdict(dataset: str, rows: list[Row], *, simulated: bool, no_oracle: str | 
         sentences.append(f"The best possible AUC on these {kind} sessions is {metric(oracle.auc)}{higher}.")
     elif no_oracle:
         sentences.append(f"The best possible AUC is not known: {no_oracle}.")
-    if top.lift is not None:
-        sentences.append(
-            f"The 5{GAP}% of sessions with the highest scores contain {share(top.reached)} of the buyers, "
-            f"{factor(top.lift)} times as many as a random choice."
-        )
     return " ".join(sentences)
 
 
@@ -57,16 +63,22 @@ def check_warnings(checks: list[LeakCheck]) -> list[str]:
 
 
 def warnings(
-    rows: list[Row], comparison: Comparison | None, *, visitors_on_both_sides: int | None = None
+    rows: list[Row],
+    comparison: Comparison | None,
+    *,
+    visitors_on_both_sides: int | None = None,
+    diagnoses: Sequence[Diagnosis] = (),
 ) -> list[str]:
     """Return what might mislead a reader of a data set's metrics.
 
-    visitors_on_both_sides: visitors with sessions both in test and in an earlier split, None if unknown.
+    visitors_on_both_sides: visitors with sessions both in test and in an earlier split, None if unknown;
+    diagnoses: of the sessions.
     """
-    texts = []
+    texts = [f"{each.text} {each.advice}" for each in diagnoses]
     scored = [row for row in rows if row.auc is not None]
     models = [row for row in scored if not row.is_oracle]
-    if rows and rows[0].buyers < FEW_BUYERS:
+    few_is_said = any(each.kind == "few buyers" for each in diagnoses)
+    if rows and rows[0].buyers < FEW_BUYERS and not few_is_said:
         texts.append(
             f"Only {plural(rows[0].buyers, 'buyer')} in {plural(rows[0].sessions, 'test session')}: "
             "the intervals are wide, and small differences between models mean nothing."
@@ -115,18 +127,27 @@ def _beyond_oracle(comparison: Comparison | None) -> list[str]:
 
 
 def comparison_sentences(comparison: Comparison | None) -> list[str]:
-    """Return a sentence per pair of models; of several seeds, the first ones are compared."""
+    """Return a sentence per pair of models; of several seeds, the ensemble or else the first is compared."""
     if not comparison:
         return []
     if comparison.reason:
         return [f"The models cannot be compared: {comparison.reason}."]
-    seeds = sorted({_seed(run) for pair in comparison.pairs for run in (pair.first, pair.second)} - {""})
-    shown = {"", *seeds[:1]}
+    shown = _one_run_per_model(run for pair in comparison.pairs for run in (pair.first, pair.second))
     return [
         _comparison_sentence(pair)
         for pair in comparison.pairs
-        if _seed(pair.first) in shown and _seed(pair.second) in shown
+        if pair.first in shown and pair.second in shown
     ]
+
+
+def _one_run_per_model(runs: Iterable[str]) -> set[str]:
+    """Return the ensemble of each model, or else its first seed."""
+    groups = by_model(set(runs))
+    return {
+        group[0]
+        for model, group in groups.items()
+        if model.endswith(ENSEMBLE) or model + ENSEMBLE not in groups
+    }
 
 
 def _comparison_sentence(pair: PairedTest) -> str:
@@ -139,8 +160,3 @@ def _comparison_sentence(pair: PairedTest) -> str:
     if pair.p < SIGNIFICANCE:
         return f"{capitalised(first)} ranks better than {second}: its AUC is higher by {result}."
     return f"{capitalised(first)} and {second} do not differ significantly: AUC difference {result}."
-
-
-def _seed(run: str) -> str:
-    """Return the seed of a run as text, empty for the oracle and for ensembles."""
-    return run.removeprefix(model_of(run)).removeprefix(" seed ")

@@ -7,18 +7,11 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from rabbithole.counts import NONE, listed, number, plural
 from rabbithole.errors import UserError
 
-NONE = "\N{EN DASH}"
 GAP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
-
-
-def number(value: float | None) -> str:
-    """Write a number with thousands separators: 12,345; with two decimals unless it is an integer."""
-    if value is None:
-        return NONE
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
 
 
 def factor(value: float | None) -> str:
@@ -82,16 +75,6 @@ def minute(moment: str) -> str:
     return f"{time.day} {time:%B %Y, %H:%M} {time.tzname() or ''}".rstrip()
 
 
-def listed(parts: list[str]) -> str:
-    """Join words as in a sentence: a, b and c."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
-
-
-def plural(count: float, singular: str, plural: str | None = None) -> str:
-    """Write a count with its noun: 1 buyer, 12 buyers."""
-    return f"{number(count)} {singular if count == 1 else plural or singular + 's'}"
-
-
 def capitalised(text: str) -> str:
     """Return a text whose first letter is a capital; all others stay as they are."""
     return text[:1].upper() + text[1:]
@@ -112,6 +95,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "amount": amount,
     "duration": duration,
     "plural": plural,
+    "listed": listed,
     "capitalised": capitalised,
 }
 """Filters of the templates."""

@@ -19,28 +19,32 @@ from numpy.typing import NDArray
 
 from rabbithole.artifacts.data import (
     EventsManifest,
+    Fields,
     LengthBin,
     LengthStatistics,
     SessionsManifest,
     SplitBoundary,
     SplitCounts,
 )
+from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.io.asof import AsOfTable
 from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import complete_groups, manifest_path, map_values, part_files, read_part
 from rabbithole.sessions.cutting import cut_sessions, is_transaction
+from rabbithole.sessions.diagnosis import diagnose, open_minutes, require_purchases, require_sessions
 from rabbithole.sessions.session_task import (
-    SESSION_SCHEMA,
     SessionCounts,
     SessionGroup,
     SessionPlan,
     SessionTask,
+    session_schema,
 )
-from rabbithole.sessions.splitting import SPLITS, split_bounds
+from rabbithole.sessions.splitting import SPLITS, count_crossings, hash_keys, split_bounds
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
-from rabbithole.specs.data import SessionsSpec, SparkOptions, SplitSpec
+from rabbithole.spark.task_progress import Stage, watch_tasks
+from rabbithole.specs.data import SessionsPurpose, SessionsSpec, SparkOptions
 
 LENGTH_BINS = ((1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 200), (201, None))
 """First and last length of each bin of the histogram, in kept events."""
@@ -52,17 +56,17 @@ NO_SESSION = (
 
 
 def check_counts(
-    counts: SessionCounts, events: int, split: SplitSpec, bounds: NDArray[np.int64] | None
+    counts: SessionCounts, log: EventsManifest, spec: SessionsSpec, bounds: NDArray[np.int64] | None
 ) -> None:
     """Raise `UserError` if no session is left or a split is empty; check that every event is counted once."""
     if not counts.groups:
         raise UserError(NO_SESSION)
     for name, of_split in split_counts(counts.groups).items():
         if of_split.sessions == 0:
-            raise UserError(_why_empty(name, counts.groups, split, bounds))
+            raise UserError(_why_empty(name, counts.groups, log, spec, bounds))
     parts = counts.events.kept + counts.events.cut + counts.events.dropped
     parts += sum(excluded.events for excluded in counts.excluded.values())
-    assert events == counts.events.total == parts, (events, counts.events, counts.excluded)
+    assert log.rows == counts.events.total == parts, (log.rows, counts.events, counts.excluded)
 
 
 def session_counts(groups: Sequence[SessionGroup]) -> SplitCounts:
@@ -71,6 +75,7 @@ def session_counts(groups: Sequence[SessionGroup]) -> SplitCounts:
         sessions=sum(group.sessions for group in groups),
         buyers=sum(group.sessions for group in groups if group.buyer),
         open=sum(group.sessions for group in groups if group.open),
+        open_buyers=sum(group.sessions for group in groups if group.open and group.buyer),
     )
 
 
@@ -105,17 +110,31 @@ def length_statistics(groups: Sequence[SessionGroup]) -> LengthStatistics:
 
 
 def split_boundaries(
-    bounds: NDArray[np.int64] | None, crossings: dict[str, int], *, visitors: bool
+    bounds: NDArray[np.int64] | None, sessions: Path, *, visitors: bool
 ) -> list[SplitBoundary]:
     """Return when valid and test begin, empty for a split by hash. visitors: whether the log names them."""
     if bounds is None:
         return []
+    crossings = visitors_on_both_sides(sessions, bounds) if visitors else [None] * len(bounds)
     return [
-        SplitBoundary(
-            begins=name, time=_iso_time(bound), visitors_on_both_sides=crossings[name] if visitors else None
-        )
-        for name, bound in zip(SPLITS[1:], bounds.tolist(), strict=True)
+        SplitBoundary(begins=name, time=_iso_time(bound), visitors_on_both_sides=crossing)
+        for name, bound, crossing in zip(SPLITS[1:], bounds.tolist(), crossings, strict=True)
     ]
+
+
+def visitors_on_both_sides(sessions: Path, bounds: NDArray[np.int64]) -> list[int]:
+    """Return how many visitors have sessions on both sides of each bound.
+
+    The sessions of a visitor may be in several parts, if the log has its own sessions. Visitors are compared
+    by their hashes, which take less memory.
+    """
+    visitors, starts = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+    for part in part_files(sessions):
+        table = pq.read_table(part, columns=["visitor", "start"])
+        table = table.filter(table["visitor"].is_valid())
+        visitors.append(hash_keys(table["visitor"].combine_chunks()))
+        starts.append(table["start"].cast(pa.int64()).to_numpy())
+    return count_crossings(np.concatenate(visitors), np.concatenate(starts), bounds)
 
 
 def _iso_time(microseconds: int) -> str:
@@ -123,14 +142,25 @@ def _iso_time(microseconds: int) -> str:
 
 
 def _why_empty(
-    name: str, groups: Sequence[SessionGroup], split: SplitSpec, bounds: NDArray[np.int64] | None
+    name: str,
+    groups: Sequence[SessionGroup],
+    log: EventsManifest,
+    spec: SessionsSpec,
+    bounds: NDArray[np.int64] | None,
 ) -> str:
+    if log.sessions == 1 and spec.gap_minutes is None:
+        return (
+            f"All {log.rows:,} events have the same {spec.by}, so they are one session. Name the column that "
+            "tells sessions apart, or set sessions.by to visitor with a sessions.gap_minutes."
+        )
+    split = spec.split
     shares = ", ".join(f"{share:g}" for share in split.shares)
-    why = f"{session_counts(groups).sessions:,} sessions were split by {split.by} in shares of {shares}"
+    why = f"{plural(session_counts(groups).sessions, 'session')}, split by {split.by} in shares of {shares}"
     if bounds is not None:
         times = " and ".join(map(_iso_time, bounds.tolist()))
         why += f", at {times} (sessions that start at the same time stay together)"
-    return f"The {name} split is empty: {why}. Use more data, or other shares."
+    by_hash = ", or split.by: hash" if split.by == "time" else ""
+    return f"The {name} split is empty: {why}. Use more data, or other shares{by_hash}."
 
 
 PRICE_HISTORY = "_prices.parquet"
@@ -148,17 +178,17 @@ FIRST_PASS_SCHEMA = pa.schema(
 """Rows of the first pass: starts of sessions that keep an event (the bytes of int64s), or a price paid."""
 
 
-def build_sessions(spec: SessionsSpec, *, events: Path, output: Path, spark: SparkOptions) -> None:
+def build_sessions(
+    spec: SessionsSpec, *, events: Path, output: Path, spark: SparkOptions, purpose: SessionsPurpose
+) -> None:
     """Write sessions, a row each, and their manifest.
 
-    A session is open if its last kept event is within the horizon of the log's last event: the gap, or
-    `open_horizon_hours` without a gap. This holds for buyers and others alike. Dropping only non-buyers here
-    would inflate the share of buyers; dropping buyers who came back after their purchase would deflate it.
-    With `until: first_cart` a session may go on for longer than a gap after its last kept event, so
-    `open_horizon_hours` is the horizon even with a gap.
+    A session is open if its last kept event is within the horizon of the log's last event (`open_minutes`).
+    This holds for buyers and others alike. Dropping only non-buyers here would inflate the share of buyers;
+    dropping buyers who came back after their purchase would deflate it.
 
-    Raises `UserError` when sessions are by visitor and the log has no visitors, when no session is left, and
-    when a split is empty.
+    Raises `UserError` when sessions are by visitor and the log has no visitors, when no session is left, when
+    a split is empty, and where the sessions do not serve their purpose (`require_sessions`).
     """
     log = EventsManifest.of(events)
     if spec.by == "visitor" and not log.visitors:
@@ -166,29 +196,30 @@ def build_sessions(spec: SessionsSpec, *, events: Path, output: Path, spark: Spa
             f"Sessions by visitor, but the log of format {log.format} names no visitors: "
             'set sessions.by to "session".'
         )
-    open_minutes = (
-        spec.open_horizon_hours * 60
-        if spec.gap_minutes is None or spec.until == "first_cart"
-        else spec.gap_minutes
-    )
-    parts = part_files(events)
-    plan = SessionPlan(spec, open_from=log.last_microseconds - round(open_minutes * 60e6))
+    require_purchases(log, purpose)
+    minutes, parts = open_minutes(spec, log), part_files(events)
+    further = further_fields(log, parts)
+    plan = SessionPlan(spec, open_from=log.last_microseconds - round(minutes * 60e6), further=further)
     remove(manifest_path(output))
     with atomic_write(output) as folder:
         folder.mkdir()
         with spark_session(spark, "sessions") as session:
             if spec.split.by == "time" or spec.cost == "purchases":
-                rows = map_indexed(session, len(parts), FirstPass(parts, spec), FIRST_PASS_SCHEMA)
+                with watch_tasks(session, Stage("first pass")):
+                    rows = map_indexed(session, len(parts), FirstPass(parts, spec), FIRST_PASS_SCHEMA)
                 plan = _complete_plan(plan, rows)
-            reports = map_indexed(session, len(parts), SessionTask(parts, folder, plan), REPORT_SCHEMA)
+            with watch_tasks(session, Stage("building sessions")):
+                reports = map_indexed(session, len(parts), SessionTask(parts, folder, plan), REPORT_SCHEMA)
         counts = SessionCounts.total_of_reports(reports)
-        check_counts(counts, log.rows, spec.split, plan.bounds)
+        check_counts(counts, log, spec, plan.bounds)
+        splits = split_counts(counts.groups)
+        require_sessions(splits, spec, purpose, minutes=minutes)
         if plan.prices is not None:
             prices = plan.prices.table().rename_columns(["item", "time", "price"])
             pq.write_table(prices, folder / PRICE_HISTORY)
         if log.category_roots is not None:
             shutil.copyfile(events / log.category_roots, folder / log.category_roots)
-    sessions = session_counts(counts.groups)
+    sessions, diagnoses = session_counts(counts.groups), diagnose(log, splits, spec, minutes=minutes)
     SessionsManifest(
         files=SessionsManifest.digests(output),
         rows=sessions.sessions,
@@ -197,15 +228,15 @@ def build_sessions(spec: SessionsSpec, *, events: Path, output: Path, spark: Spa
         open=sessions.open,
         dropped=counts.dropped,
         excluded=counts.excluded,
-        splits=split_counts(counts.groups),
+        splits=splits,
         split_by=spec.split.by,
         shares=list(spec.split.shares),
-        boundaries=split_boundaries(plan.bounds, counts.crossings, visitors=bool(log.visitors)),
+        boundaries=split_boundaries(plan.bounds, output, visitors=bool(log.visitors)),
         events=counts.events,
         lengths=length_statistics(counts.groups),
         by=spec.by,
         gap_minutes=spec.gap_minutes,
-        open_minutes=open_minutes,
+        open_minutes=minutes,
         until=spec.until,
         minimum_events=spec.minimum_events,
         sample=spec.sample,
@@ -213,8 +244,19 @@ def build_sessions(spec: SessionsSpec, *, events: Path, output: Path, spark: Spa
         prices=None if plan.prices is None else len(plan.prices.keys),
         price_history=None if plan.prices is None else PRICE_HISTORY,
         category_roots=log.category_roots,
-        columns={field.name: str(field.type) for field in SESSION_SCHEMA},
+        columns={field.name: str(field.type) for field in session_schema(further)},
+        fields=further,
+        diagnoses=diagnoses,
     ).write(manifest_path(output))
+
+
+def further_fields(log: EventsManifest, parts: Sequence[Path]) -> Fields:
+    """Return the further fields of a log in the order of its columns."""
+    names = [name for name in pq.read_schema(parts[0]).names if name in log.fields]
+    return Fields(
+        categorical=tuple(name for name in names if log.fields[name] == "category"),
+        numeric=tuple(name for name in names if log.fields[name] == "number"),
+    )
 
 
 class FirstPass:

@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from rabbithole.io.parts import map_values
 from rabbithole.sessions.splitting import hash_shares
 from rabbithole.specs.data import SessionsSpec
-
-TRANSACTION = "transaction"
-CART = "addtocart"
+from rabbithole.specs.table import CART, PURCHASE
 
 NEVER = np.iinfo(np.int64).max
 """The time of a first transaction that does not exist."""
@@ -78,7 +76,7 @@ def cut_sessions(events: pa.Table, spec: SessionsSpec) -> SessionCut:
 
 def is_transaction(events: pa.Array) -> pa.Array:
     """Return which events (strings) are purchases."""
-    return pc.equal(events, TRANSACTION)
+    return pc.equal(events, PURCHASE)
 
 
 def _before_transaction(events: pa.Table, gap_minutes: float | None) -> SessionCut:
@@ -122,10 +120,24 @@ def _until_cart(cut: SessionCut, kinds: pa.ChunkedArray) -> SessionCut:
     return replace(cut, keep=keep, kept=np.add.reduceat(keep.astype(np.int64), cut.offsets[:-1]))
 
 
+def session_visitors(visitors: pa.ChunkedArray, cut: SessionCut) -> pa.Array:
+    """Return the visitor of each session, null if the log does not say.
+
+    A log's own session may begin before its visitor is known, so the first known one counts.
+    """
+    rows = cut.offsets[:-1]
+    if 0 < visitors.null_count < len(visitors):
+        known = visitors.is_valid().to_numpy()
+        places = np.where(known, np.arange(len(known)), len(known))
+        first = np.minimum.reduceat(places, rows)
+        rows = np.where(first < len(known), first, rows)
+    return visitors.take(pa.array(rows)).combine_chunks()
+
+
 def _drawn(cut: SessionCut, events: pa.Table, spec: SessionsSpec) -> NDArray[np.bool_]:
     """Return which sessions are in the sample: by hash of the visitor, of the session without visitors."""
-    rows = pa.array(cut.offsets[:-1])
-    visitor, key = (events[name].take(rows).combine_chunks() for name in ("visitor", "session_id"))
+    visitor = session_visitors(events["visitor"], cut)
+    key = events["session_id"].take(pa.array(cut.offsets[:-1])).combine_chunks()
     # The split hashes with another key. With the same one, the sample would take more of one split.
     return hash_shares(pc.coalesce(visitor, key), f"sample{spec.seed % 10**10:010d}") < spec.sample
 

@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field
 
-from rabbithole.artifacts.data import ExclusionCounts, SessionEventCounts
+from rabbithole.artifacts.data import ExclusionCounts, Fields, SessionEventCounts
 from rabbithole.io.asof import AsOfTable
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, PartWriter, complete_groups, read_part
 from rabbithole.sessions.counts import Counts
-from rabbithole.sessions.cutting import SessionCut, cut_sessions
-from rabbithole.sessions.splitting import SPLITS, count_crossings, split_by_hash, split_by_time
+from rabbithole.sessions.cutting import SessionCut, cut_sessions, session_visitors
+from rabbithole.sessions.splitting import SPLITS, split_by_hash, split_by_time
 from rabbithole.specs.data import SessionsSpec
 
 TIME = pa.timestamp("us", "UTC")
@@ -28,29 +28,37 @@ LISTS = {
     "category": pa.string(),
     "cost": pa.float64(),
 }
-"""Columns that hold a list per session, with an entry per kept event."""
+"""Columns that hold a list per session, with an entry per kept event. A log's further fields follow them."""
 
-SESSION_SCHEMA = pa.schema(
-    [
-        ("session_id", pa.string()),
-        ("visitor", pa.string()),
-        ("start", TIME),
-        ("end", TIME),
-        ("split", pa.string()),
-        ("buyer", pa.bool_()),
-        ("open", pa.bool_()),
-        ("events", pa.int32()),
-        *((name, pa.list_(kind)) for name, kind in LISTS.items()),
-    ]
-)
 
-WRITTEN_SCHEMA = pa.schema(
-    [
-        pa.field(field.name, pa.list_(DICTIONARY_TYPE)) if field.name in DICTIONARY_COLUMNS else field
-        for field in SESSION_SCHEMA
-    ]
-)
-"""The session schema with strings as dictionaries, as they are in memory while they are written."""
+def session_schema(further: Fields) -> pa.Schema:
+    """Return the schema of sessions with further fields."""
+    return pa.schema(
+        [
+            ("session_id", pa.string()),
+            ("visitor", pa.string()),
+            ("start", TIME),
+            ("end", TIME),
+            ("split", pa.string()),
+            ("buyer", pa.bool_()),
+            ("open", pa.bool_()),
+            ("events", pa.int32()),
+            *((name, pa.list_(kind)) for name, kind in LISTS.items()),
+            *((name, pa.list_(pa.string())) for name in further.categorical),
+            *((name, pa.list_(pa.float64())) for name in further.numeric),
+        ]
+    )
+
+
+def written_schema(further: Fields) -> pa.Schema:
+    """Return the same with strings as dictionaries, as they are in memory while they are written."""
+    coded = {*DICTIONARY_COLUMNS, *further.categorical}
+    return pa.schema(
+        [
+            pa.field(field.name, pa.list_(DICTIONARY_TYPE)) if field.name in coded else field
+            for field in session_schema(further)
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -59,11 +67,12 @@ class SessionPlan:
 
     open_from: a session whose last kept event is at or after this time is open (microseconds since 1970);
     bounds: int64 [2], when valid and test begin, None for a split by hash; prices: None where an event's own
-    cost counts.
+    cost counts; further: the log's further fields.
     """
 
     spec: SessionsSpec
     open_from: int
+    further: Fields
     bounds: NDArray[np.int64] | None = None
     prices: AsOfTable | None = None
 
@@ -81,15 +90,13 @@ class SessionGroup(NamedTuple):
 class SessionCounts(Counts):
     """Where sessions and events went.
 
-    dropped: sessions without an event before a purchase; crossings: visitors with sessions on both sides of
-    a bound, by the split that begins at it; groups: the sessions that were written, several groups may be
-    alike.
+    dropped: sessions without an event before a purchase; groups: the sessions that were written, several
+    groups may be alike.
     """
 
     events: SessionEventCounts = SessionEventCounts(total=0, kept=0, cut=0, dropped=0)
     dropped: int = 0
     excluded: dict[str, ExclusionCounts] = Field(default={})
-    crossings: dict[str, int] = Field(default={})
     groups: list[SessionGroup] = Field(default=[])
 
 
@@ -103,9 +110,10 @@ class SessionTask:
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
         """Write the part and yield its `SessionCounts` as a report."""
-        counts = SessionCounts()
-        with PartWriter(self.folder, index, WRITTEN_SCHEMA) as part:
-            for events in complete_groups(read_part(self.parts[index]), "session_id"):
+        counts, further = SessionCounts(), self.plan.further
+        with PartWriter(self.folder, index, written_schema(further)) as part:
+            batches = read_part(self.parts[index], coded=further.categorical)
+            for events in complete_groups(batches, "session_id"):
                 sessions, of_table = make_sessions(events, self.plan)
                 part.write(sessions)
                 counts += of_table
@@ -117,8 +125,8 @@ def make_sessions(events: pa.Table, plan: SessionPlan) -> tuple[pa.Table, Sessio
     spec = plan.spec
     cut = cut_sessions(events, spec)
     rows = np.flatnonzero(cut.kept > 0)
-    first_events = pa.array(cut.offsets[:-1][rows])
-    key, visitor = (events[name].take(first_events).combine_chunks() for name in ("session_id", "visitor"))
+    key = events["session_id"].take(pa.array(cut.offsets[:-1][rows])).combine_chunks()
+    visitor = session_visitors(events["visitor"], cut).take(pa.array(rows))
     name = key
     if spec.gap_minutes is not None:
         name = pc.binary_join_element_wise(key, pa.array(cut.number[rows]).cast(pa.string()), "-")
@@ -126,15 +134,10 @@ def make_sessions(events: pa.Table, plan: SessionPlan) -> tuple[pa.Table, Sessio
     end = cut.times[cut.offsets[:-1][rows] + length - 1]
     # Only kept events decide. With later ones, a buyer's purchase would decide, and the flag would leak it.
     still_open = end >= plan.open_from
-    crossings: dict[str, int] = {}
     if plan.bounds is None:
         split = split_by_hash(pc.coalesce(visitor, key), spec.split.shares, spec.seed)
     else:
         split = split_by_time(start, plan.bounds)
-        first_of_visitor = np.ones(len(rows), dtype=bool)
-        first_of_visitor[1:] = pc.not_equal(key[1:], key[:-1]).to_numpy(zero_copy_only=False)
-        crossed = count_crossings(first_of_visitor, start, plan.bounds)
-        crossings = dict(zip(SPLITS[1:], crossed.tolist(), strict=True))
     columns = {
         "session_id": name,
         "visitor": visitor,
@@ -145,12 +148,11 @@ def make_sessions(events: pa.Table, plan: SessionPlan) -> tuple[pa.Table, Sessio
         "open": pa.array(still_open),
         "events": pa.array(length.astype(np.int32)),
     }
-    sessions = pa.table(columns | _lists(events, cut, rows, plan.prices))
+    sessions = pa.table(columns | _lists(events, cut, rows, plan))
     counts = SessionCounts(
         events=_event_counts(cut, rows),
         dropped=int(cut.dropped.sum()),
         excluded={reason: _exclusion_counts(cut, mask) for reason, mask in cut.excluded.items()},
-        crossings=crossings,
         groups=_groups(split, buyer, still_open, length),
     )
     return sessions, counts
@@ -161,16 +163,16 @@ def _timestamps(times: NDArray[np.int64]) -> pa.Array:
 
 
 def _lists(
-    events: pa.Table, cut: SessionCut, rows: NDArray[np.int64], prices: AsOfTable | None
+    events: pa.Table, cut: SessionCut, rows: NDArray[np.int64], plan: SessionPlan
 ) -> dict[str, pa.ListArray]:
     """Return the kept events of the sessions `rows` as lists, by column."""
     length = cut.kept[rows]
     offsets = pa.array(np.concatenate([[0], np.cumsum(length)]).astype(np.int32))
     keep = pa.array(cut.keep)
-    flat = {name: events[name].filter(keep).combine_chunks() for name in LISTS}
-    if prices is not None:
+    flat = {name: events[name].filter(keep).combine_chunks() for name in (*LISTS, *plan.further.names)}
+    if plan.prices is not None:
         session_start = np.repeat(cut.start_times[rows], length)
-        flat["cost"] = prices.lookup(flat["item"], session_start, before=True)
+        flat["cost"] = plan.prices.lookup(flat["item"], session_start, before=True)
     return {name: pa.ListArray.from_arrays(offsets, values) for name, values in flat.items()}
 
 

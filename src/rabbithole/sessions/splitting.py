@@ -33,22 +33,26 @@ def split_by_hash(keys: pa.Array, shares: Sequence[float], seed: int) -> NDArray
 
 def hash_shares(keys: pa.Array, hash_key: str) -> NDArray[np.float64]:
     """Return a number in [0, 1] for each key (string), by its hash. hash_key: 16 characters."""
-    hashes = pd.util.hash_array(
-        keys.to_numpy(zero_copy_only=False), encoding="utf8", hash_key=hash_key, categorize=False
-    )
-    return hashes / 2.0**64
+    return hash_keys(keys, hash_key) / 2.0**64
+
+
+def hash_keys(keys: pa.Array, hash_key: str = "visitors and key") -> NDArray[np.uint64]:
+    """Return the hash of each key (string), uint64. hash_key: 16 characters."""
+    values = keys.to_numpy(zero_copy_only=False)
+    return np.asarray(pd.util.hash_array(values, encoding="utf8", hash_key=hash_key, categorize=False))
 
 
 def count_crossings(
-    first_of_visitor: NDArray[np.bool_], starts: NDArray[np.int64], bounds: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return how many visitors have sessions on both sides of each bound, int64 [2].
+    visitors: NDArray[np.uint64], starts: NDArray[np.int64], bounds: NDArray[np.int64]
+) -> list[int]:
+    """Return how many visitors have sessions on both sides of each bound.
 
-    first_of_visitor: bool [sessions], the session is the first of its visitor; starts: int64 [sessions],
-    rising within a visitor.
+    visitors: uint64 [sessions], a number per visitor; starts: int64 [sessions], in any order.
     """
-    begins = np.flatnonzero(first_of_visitor)
-    if len(begins) == 0:
-        return np.zeros(len(bounds), dtype=np.int64)
+    if len(visitors) == 0:
+        return [0] * len(bounds)
+    order = np.lexsort((starts, visitors))
+    visitors, starts = visitors[order], starts[order]
+    begins = np.flatnonzero(np.append(True, visitors[1:] != visitors[:-1]))
     earliest, latest = starts[begins], starts[np.append(begins[1:], len(starts)) - 1]
-    return np.array([int(np.sum((earliest < bound) & (latest >= bound))) for bound in bounds], dtype=np.int64)
+    return [int(np.sum((earliest < bound) & (latest >= bound))) for bound in bounds]

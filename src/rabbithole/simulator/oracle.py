@@ -12,6 +12,7 @@ from rabbithole.artifacts.data import SessionsManifest
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 from rabbithole.io.parts import data_files
+from rabbithole.progress import Meter
 from rabbithole.simulator.catalogue import Catalogue, read_shop
 from rabbithole.simulator.posterior import ObservedEvents, ObservedSessions, purchase_posteriors
 from rabbithole.simulator.shop import Ints, Shop
@@ -100,12 +101,13 @@ def score_oracle(spec: OracleSpec, *, sessions: Path, parameters: Path, output: 
 
     Raises `UserError` when the sessions are not the simulated ones: there is no oracle for others.
     """
-    SessionsManifest.of(sessions)
+    meter = Meter(SessionsManifest.of(sessions).splits["test"].sessions, "sessions", whole=True)
     shop, catalogue = read_shop(parameters)
-    tables = [
-        score_table(spec, shop, catalogue, table)
-        for table in session_tables(sessions, "test", keep_open=spec.keep_open)
-    ]
+    tables, done = [], 0
+    for table in session_tables(sessions, "test", keep_open=spec.keep_open):
+        tables.append(score_table(spec, shop, catalogue, table))
+        done += len(table)
+        meter.update(done)
     if not tables:
         raise UserError(f"{sessions} holds no test session that the oracle can score.")
     scores = pa.concat_tables(tables).sort_by(

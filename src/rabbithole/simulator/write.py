@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
+from rabbithole.progress import Meter
 from rabbithole.simulator.catalogue import make_catalogue, write_catalogue
 from rabbithole.simulator.registry import Chunk, LogWriter, load_shop
 from rabbithole.simulator.shop import Ints, SimulatorParameters
@@ -60,7 +61,9 @@ def simulate(spec: SimulateSpec, *, output: Path) -> None:
 
             # One chunk is written while the next is drawn. Chunks are written in order.
             pending: Future[None] | None = None
+            meter = Meter(spec.sessions, "sessions", whole=True)
             for number, chunk in enumerate(split_sessions(spec.sessions, writer)):
+                meter.update(chunk.first)
                 rng = random_stream(spec.seed, 1, number)
                 events = draw_events(shop, samplers, chunk.labelled + chunk.unlabelled, rng)
                 if pending is not None:

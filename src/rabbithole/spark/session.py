@@ -5,15 +5,16 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from rabbithole.errors import UserError
-from rabbithole.spark.java import java_home
+from rabbithole.progress import report_label
+from rabbithole.spark.environment import local_environment, raise_open_files, scratch_folder
+from rabbithole.spark.java import OLDEST_JAVA, java_home
 from rabbithole.spark.private import stop_polling_accumulators
 from rabbithole.specs.data import SparkOptions
 
@@ -69,11 +70,14 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
     if _current is not None:
         yield _current
         return
-    scratch = Path(tempfile.mkdtemp(prefix="rabbithole-spark-"))
+    raise_open_files()
+    scratch = scratch_folder("rabbithole-spark-")
     log = scratch / "jvm.log"
+    report_label("starting Spark")
     try:
-        _current = _start(options, name, scratch, log)
-        yield _current
+        with local_environment() if options.local else nullcontext():
+            _current = _start(options, name, scratch, log)
+            yield _current
     except UserError:
         raise
     except Exception as error:
@@ -109,9 +113,14 @@ def _start(options: SparkOptions, name: str, scratch: Path, log: Path) -> SparkS
             spark = builder.getOrCreate()
     except Exception as error:
         reason = "\n".join(_tail(log)) or str(error)
+        need = (
+            f"{options.memory_mb} MB of memory, room in {scratch.parent}, and Java {OLDEST_JAVA} or newer"
+            if options.local
+            else "a master that answers"
+        )
         raise UserError(
-            f"Spark did not start (master {options.master}); it needs Java 17 or newer and, for a cluster, "
-            f"a master that answers. Its log ends with:\n{reason}"
+            f"Spark did not start (master {options.master}). It needs {need}; `rabbithole doctor` shows what "
+            f"this machine has. Spark's log ends with:\n{reason}"
         ) from error
     if not options.master.startswith("sc://"):
         stop_polling_accumulators(spark)

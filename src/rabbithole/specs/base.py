@@ -3,7 +3,10 @@
 import json
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+JsonObject = dict[str, JsonValue]
+"""Values whose keys are known only to the code that parses them, as a model's own settings are."""
 
 
 class Spec(BaseModel):

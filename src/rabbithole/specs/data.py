@@ -72,12 +72,15 @@ class SplitSpec(Spec):
 
 
 class SessionsSpec(Spec):
-    """What a session is, and which sessions are kept. seed: of the split by hash and of the sample."""
+    """What a session is, and which sessions are kept. seed: of the split by hash and of the sample.
+
+    open_horizon_hours: None for a horizon that suits the log.
+    """
 
     by: Literal["session", "visitor"]
     gap_minutes: float | None
     cost: Literal["event", "purchases"]
-    open_horizon_hours: float
+    open_horizon_hours: float | None
     until: Literal["purchase", "first_cart"]
     minimum_events: int
     sample: float
@@ -85,12 +88,27 @@ class SessionsSpec(Spec):
     seed: int
 
 
+class SessionsPurpose(Spec):
+    """What the sessions are for. It changes no session, only whether the step refuses a log.
+
+    buyers: models learn who buys, so train must hold buyers and others; keep_open: as in `WindowsSpec`.
+    """
+
+    buyers: bool
+    keep_open: bool
+
+
 class WindowsSpec(Spec):
-    """What the models see of a session. length: its last steps; fields: those of a step."""
+    """What the models see of a session.
+
+    length: its last steps; fields: those of a step, None for all that the log has; minimum_counts: the
+    minimum count of values by further field, for others that of items.
+    """
 
     length: int
     minimum_item_count: int
-    fields: tuple[str, ...]
+    minimum_counts: dict[str, int] = Field(default={})
+    fields: tuple[str, ...] | None
     timezone: str
     keep_open: bool
 

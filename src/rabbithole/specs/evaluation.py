@@ -1,7 +1,7 @@
 """Specs of evaluation and of the studies."""
 
-from rabbithole.specs.base import Spec
-from rabbithole.specs.training import NetworkSettings, NetworkTraining
+from rabbithole.specs.base import JsonObject, Spec
+from rabbithole.specs.training import NetworkTraining
 
 
 class EvaluateSpec(Spec):
@@ -15,7 +15,7 @@ class LeakProbeSpec(Spec):
     """A network that is trained on parts of the data. sessions: drawn from each split at most."""
 
     model: str
-    settings: NetworkSettings
+    settings: JsonObject
     training: NetworkTraining
     sessions: int
     seed: int
@@ -25,7 +25,7 @@ class AblationSpec(Spec):
     """A network that is trained with each balance and augmentation, once per seed."""
 
     model: str
-    settings: NetworkSettings
+    settings: JsonObject
     training: NetworkTraining
     seeds: tuple[int, ...]
     steps: tuple[int, ...]

@@ -90,9 +90,10 @@ RESERVED_FIELDS = frozenset(
         "open",
         "events",
         "session",
+        "root",
     ]
 )
-"""Columns of events, sessions and windows that no further field may be called."""
+"""Columns of events, sessions and windows, and the root of a category: no further field may be called so."""
 
 LEVEL = re.compile(r"category_\d+")
 

@@ -2,29 +2,10 @@
 
 from typing import Literal
 
-from rabbithole.specs.base import Spec
+from rabbithole.specs.base import JsonObject, Spec
 
 Target = Literal["buyer", "next_event"]
 Balance = Literal["none", "undersample", "oversample", "class_weight"]
-
-
-class NetworkSettings(Spec):
-    """A network's own settings; see `rabbithole.config.models.Network`."""
-
-    embedding_width: int
-    width: int
-    layers: int
-    dropout: float
-    learning_rate: float
-    weight_decay: float
-
-
-class TreesSettings(Spec):
-    """A gradient-boosting model's own settings; see `rabbithole.config.models.Trees`."""
-
-    learning_rate: float
-    iterations: int
-    leaves: int
 
 
 class NetworkTraining(Spec):
@@ -36,8 +17,8 @@ class NetworkTraining(Spec):
     unseen_share: float
 
 
-class TreesTraining(Spec):
-    """What gradient boosting reads of the training settings."""
+class EstimatorTraining(Spec):
+    """What estimators read of the training settings."""
 
     unseen_share: float
 
@@ -50,11 +31,11 @@ class AugmentationSpec(Spec):
 
 
 class TrainSpec(Spec):
-    """One model, trained once. A network takes NetworkSettings, trees take TreesSettings."""
+    """One model, trained once. settings: its own, which its class `Settings` parses."""
 
     model: str
-    settings: NetworkSettings | TreesSettings
-    training: NetworkTraining | TreesTraining
+    settings: JsonObject
+    training: NetworkTraining | EstimatorTraining
     balance: Balance
     augmentation: AugmentationSpec
     target: Target

@@ -44,11 +44,14 @@ Data = dict[str, Windows]
 """Windows by split: train, valid and test."""
 
 
-def run_ablation(spec: AblationSpec, *, windows: Path, oracle: Path | None, output: Path) -> None:
+def run_ablation(
+    spec: AblationSpec, *, windows: Path, oracle: Path | None, output: Path, file: Path | None = None
+) -> None:
     """Train a network in each variant with each seed, and one per prefix length; write ablation.json.
 
-    oracle: the oracle's scores.parquet, None if there is none. Sessions longer than the window are left out
-    of the prefixes, as their windows do not show their first events.
+    oracle: the oracle's scores.parquet, None if there is none; file: the user's own file with the network,
+    None for a network of the package. Sessions longer than the window are left out of the prefixes, as their
+    windows do not show their first events.
     """
     encoding = read_encoding(windows)
     data = {split: read_split(windows, split, encoding) for split in ("train", "valid", "test")}
@@ -57,7 +60,15 @@ def run_ablation(spec: AblationSpec, *, windows: Path, oracle: Path | None, outp
     for name, (balance, augmentation) in VARIANTS.items():
         for seed in spec.seeds:
             logits = train_and_predict(
-                spec, encoding, data, [0, *spec.steps], balance=balance, augmentation=augmentation, seed=seed
+                spec,
+                encoding,
+                data,
+                [0, *spec.steps],
+                balance=balance,
+                augmentation=augmentation,
+                seed=seed,
+                file=file,
+                part=f"{name}, seed {seed}",
             )
             # The first variant is the default; the single networks are compared with it.
             running = logits[1:] if running is None else running
@@ -70,7 +81,7 @@ def run_ablation(spec: AblationSpec, *, windows: Path, oracle: Path | None, outp
     if oracle is not None:
         scores = read_scores(oracle, "test").after(0)
         best = variant_metrics(scores.buyer, scores.score)
-    prefixes = list(compare_prefixes(spec, encoding, data, running))
+    prefixes = list(compare_prefixes(spec, encoding, data, running, file))
     Ablation(model=spec.model, variants=variants, oracle=best, prefixes=prefixes).write(output)
 
 
@@ -88,11 +99,14 @@ def train_and_predict(
     balance: Balance,
     augmentation: AugmentationSpec,
     seed: int,
+    file: Path | None,
+    part: str,
     epoch_factor: float = 1.0,
 ) -> NDArray[np.float64]:
     """Train a network, restore its best epoch, and return its log odds on test, float64 [len(steps), n].
 
-    epoch_factor: multiplies the epochs, so that on less data the network takes as many training steps.
+    part: what is trained, in words; epoch_factor: multiplies the epochs, so that on less data the network
+    takes as many training steps.
     """
     training = spec.training
     if epoch_factor > 1:
@@ -109,8 +123,9 @@ def train_and_predict(
         encoding,
         event_dropout=augmentation.event_dropout,
         seed=seed,
+        file=file,
     )
-    trainer.run()
+    trainer.run(part=part)
     trainer.restore_best()
     logits = network_logits(
         trainer.forward,
@@ -123,7 +138,7 @@ def train_and_predict(
 
 
 def compare_prefixes(
-    spec: AblationSpec, encoding: Encoding, data: Data, running: NDArray[np.float64]
+    spec: AblationSpec, encoding: Encoding, data: Data, running: NDArray[np.float64], file: Path | None
 ) -> Iterator[PrefixComparison]:
     """Yield, for each prefix length, the network for all lengths against one trained on this length alone.
 
@@ -146,6 +161,8 @@ def compare_prefixes(
             balance="none",
             augmentation=NO_PREFIXES,
             seed=spec.seeds[0],
+            file=file,
+            part=f"after {steps} events alone",
             epoch_factor=len(data["train"]) / len(cut["train"]),
         )[0]
         labels = cut["test"].buyer

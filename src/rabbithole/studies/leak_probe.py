@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.studies import LeakProbe, LeakProbes
-from rabbithole.evaluation.delong import auc_interval, placements
+from rabbithole.evaluation.delong import MIN_CLASS_SIZE, auc_interval, placements
 from rabbithole.specs.evaluation import LeakProbeSpec
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.loop import start
 from rabbithole.training.purchase import PurchaseObjective
 from rabbithole.training.trainer import make_trainer
 from rabbithole.windows.arrays import Windows, take
-from rabbithole.windows.fields import CATEGORICAL, FIELDS, MISSING, NUMERIC
+from rabbithole.windows.fields import MISSING
 
 LOGGER = logging.getLogger("rabbithole")
 
@@ -37,6 +37,9 @@ SUSPICIOUS_LOSS = 0.1
 the last event may well be informative: it shows where the shopper left off."""
 
 ALL, SHUFFLED, NOTHING = "all fields", "all fields, labels shuffled", "no field, only the number of events"
+ONLY = "only "
+"""The name of a probe that sees a single field begins with this."""
+
 TWO_OR_MORE, NO_LAST = "sessions of two or more events", "the same sessions without their last event"
 
 Data = dict[str, Windows]
@@ -51,6 +54,13 @@ def probe_leaks(spec: LeakProbeSpec, *, windows: Path, output: Path) -> None:
         split: _sample(read_split(windows, split, encoding), spec.sessions, rng)
         for split in ("train", "valid", "test")
     }
+    if not _have_both_classes(data):
+        counts = ", ".join(
+            f"{each.buyer.sum():,} of {len(each):,} in {split}" for split, each in data.items()
+        )
+        few = f"There are too few buyers, or too few others, for leak probes: {counts}."
+        LeakProbes(probes=[], findings=[few]).write(output)
+        return
     objective = PurchaseObjective(data["train"], data["valid"], balance="none", prefixes=False)
     trainer = make_trainer(
         spec.model, spec.settings, spec.training, objective, encoding, event_dropout=0.0, seed=spec.seed
@@ -61,7 +71,7 @@ def probe_leaks(spec: LeakProbeSpec, *, windows: Path, output: Path) -> None:
     for name, visible in probe_data(data, seed=spec.seed):
         trainer.set_data(visible["train"], visible["valid"])
         trainer.progress = start(trainer, jax.tree.map(jnp.array, untrained))
-        trainer.run()
+        trainer.run(part=name)
         test = visible["test"]
         auc = placements(test.buyer, objective.logits(trainer.forward, test, [0], trainer.shapes)[0])
         low, high = auc_interval(auc, LEVEL)
@@ -78,17 +88,27 @@ def probe_data(data: Data, *, seed: int) -> Iterator[tuple[str, Data]]:
     """Yield the name of each probe and the data that its network sees."""
     yield ALL, data
     yield SHUFFLED, _shuffle_labels(data, seed)
-    yield NOTHING, _map(partial(_hide, fields=FIELDS), data)
-    for field in FIELDS:
-        others = tuple(other for other in FIELDS if other != field)
-        yield f"only {field}", _map(partial(_hide, fields=others), data)
-    for field in FIELDS:
+    fields = data["train"].fields.names
+    yield NOTHING, _map(partial(_hide, fields=fields), data)
+    for field in fields:
+        others = tuple(other for other in fields if other != field)
+        yield ONLY + field, _map(partial(_hide, fields=others), data)
+    for field in fields:
         yield f"without {field}", _map(partial(_hide, fields=(field,)), data)
     longer = _map(lambda windows: take(windows, np.flatnonzero(windows.lengths > 1)), data)
     # A log may have no such sessions, or no buyers among them.
-    if all(0 < windows.buyer.sum() < len(windows) for windows in longer.values()):
+    if _have_both_classes(longer):
         yield TWO_OR_MORE, longer
         yield NO_LAST, _map(_drop_last, longer)
+
+
+def _have_both_classes(data: Data) -> bool:
+    """Return whether each split has the buyers and the others that an AUC's interval needs."""
+    buyers = [int(windows.buyer.sum()) for windows in data.values()]
+    sizes = [len(windows) for windows in data.values()]
+    return all(
+        MIN_CLASS_SIZE <= count <= size - MIN_CLASS_SIZE for count, size in zip(buyers, sizes, strict=True)
+    )
 
 
 def findings(probes: Sequence[LeakProbe]) -> list[str]:
@@ -104,10 +124,12 @@ def findings(probes: Sequence[LeakProbe]) -> list[str]:
     length = by_name[NOTHING].auc
     if length > SUSPICIOUS_ALONE:
         sentences.append(f"The number of events alone has an AUC of {length:.3f}: it may contain the label.")
-    for field in FIELDS:
-        alone = by_name[f"only {field}"].auc
-        if alone > SUSPICIOUS_ALONE:
-            sentences.append(f"The field {field} alone has an AUC of {alone:.3f}: it may contain the label.")
+    for name, probe in by_name.items():
+        if name.startswith(ONLY) and probe.auc > SUSPICIOUS_ALONE:
+            field = name.removeprefix(ONLY)
+            sentences.append(
+                f"The field {field} alone has an AUC of {probe.auc:.3f}: it may contain the label."
+            )
     if TWO_OR_MORE not in by_name:
         return sentences
     with_last = by_name[TWO_OR_MORE].auc
@@ -152,10 +174,11 @@ def _hide(windows: Windows, fields: tuple[str, ...]) -> Windows:
     """Return windows in which some fields are missing at every step."""
     codes, numbers = windows.codes.copy(), windows.numbers.copy()
     for field in fields:
-        if field in CATEGORICAL:
-            codes[:, CATEGORICAL.index(field)] = MISSING
+        column = windows.fields.code_column(field)
+        if column is None:
+            numbers[:, windows.fields.numeric.index(field)] = np.nan
         else:
-            numbers[:, NUMERIC.index(field)] = np.nan
+            codes[:, column] = MISSING
     return dataclasses.replace(windows, codes=codes, numbers=numbers)
 
 

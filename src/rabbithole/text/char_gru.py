@@ -74,6 +74,8 @@ class CharGruTrainer:
     sections and updates are cut at other places each time.
     """
 
+    unit = "characters"
+
     def __init__(self, corpus: Corpus, settings: CharGruSettings, *, seed: int) -> None:
         streams, steps = settings.batch_size, settings.steps
         check_length(corpus, streams * steps + steps + 1)

@@ -57,6 +57,8 @@ class DeckTrainer:
     Windows that do not fill the last batch of an epoch are left out, different ones in each epoch.
     """
 
+    unit = "characters"
+
     def __init__(self, corpus: Corpus, settings: DeckSettings, *, seed: int) -> None:
         check_length(corpus, settings.window + settings.batch_size)
         self.corpus, self.settings, self.seed = corpus, settings, seed

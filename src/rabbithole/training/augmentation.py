@@ -1,6 +1,7 @@
 """Training-time augmentation: events are dropped, and codes are masked as unseen."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -9,15 +10,19 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from rabbithole.artifacts.data import Fields
 from rabbithole.training.batching import Batch
 from rabbithole.windows.arrays import Windows
-from rabbithole.windows.fields import CATEGORICAL, PADDING, RARE, UNSEEN
-
-ITEM = CATEGORICAL.index("item")
+from rabbithole.windows.fields import PADDING, RARE, UNSEEN, has_minimum_count
 
 RARE_AS_UNSEEN = 0.5
-"""Fraction of rare items that are masked as unseen. Items absent from train resemble items seen once or twice
-(Good 1953, The population frequencies of species): most rare items of test are unseen."""
+"""Fraction of rare values that are masked as unseen. Items absent from train resemble items seen once or
+twice (Good 1953, The population frequencies of species): most rare items of test are unseen."""
+
+
+def rare_columns(fields: Fields) -> tuple[int, ...]:
+    """Return the columns of the categorical fields that may be rare."""
+    return tuple(index for index, field in enumerate(fields.categorical) if has_minimum_count(field))
 
 
 def drop_events(batch: Batch, uniform: Any, fraction: float) -> Batch:
@@ -36,31 +41,40 @@ def drop_events(batch: Batch, uniform: Any, fraction: float) -> Batch:
     return Batch(batch.rows, kept.sum(1).astype(np.int32), steps)
 
 
-def mask_codes(codes: NDArray[np.int32], rng: np.random.Generator, fraction: float) -> NDArray[np.int32]:
+def mask_codes(
+    codes: NDArray[np.int32], rng: np.random.Generator, fraction: float, rare: Sequence[int]
+) -> NDArray[np.int32]:
     """Return codes, int32 [.., categorical], with a fraction of them replaced by UNSEEN; padding stays.
 
     Each field of each step is masked by itself, so that the embedding of UNSEEN is trained. Where the
-    fraction is above 0, half of the rare items are masked too.
+    fraction is above 0, half of the rare codes are masked too. rare: see `rare_columns`.
     """
+    if not codes.size:
+        return codes
     # Drawing the number of masked places, then the places (with repeats), takes far fewer random numbers
     # than one per code.
     codes = codes.copy()
     flat = codes.reshape(-1)
     places = rng.integers(0, flat.size, rng.binomial(flat.size, fraction))
     flat[places[flat[places] != PADDING]] = UNSEEN
-    rare = np.flatnonzero(flat[ITEM :: len(CATEGORICAL)] == RARE)
-    masked = rare[rng.random(len(rare)) < RARE_AS_UNSEEN] if fraction > 0 else rare[:0]
-    flat[masked * len(CATEGORICAL) + ITEM] = UNSEEN
+    if fraction > 0:
+        for column in rare:
+            values = flat[column :: codes.shape[-1]]
+            places = np.flatnonzero(values == RARE)
+            values[places[rng.random(len(places)) < RARE_AS_UNSEEN]] = UNSEEN
     return codes
 
 
-def mask_codes_on_device(codes: Array, key: Array, fraction: float) -> Array:
+def mask_codes_on_device(codes: Array, key: Array, fraction: float, rare: Sequence[int]) -> Array:
     """Return codes masked as by `mask_codes`, with JAX's random numbers."""
     all_key, rare_key = jax.random.split(key)
     masked = jax.random.bernoulli(all_key, fraction, codes.shape)
-    items = codes[..., ITEM]
-    rare = (items == RARE) & jax.random.bernoulli(rare_key, RARE_AS_UNSEEN, items.shape)
-    masked = masked.at[..., ITEM].set(masked[..., ITEM] | rare)
+    for number, column in enumerate(rare):
+        values = codes[..., column]
+        # The first column's key is the one that logs without further fields always had.
+        column_key = jax.random.fold_in(rare_key, number) if number else rare_key
+        chosen = (values == RARE) & jax.random.bernoulli(column_key, RARE_AS_UNSEEN, values.shape)
+        masked = masked.at[..., column].set(masked[..., column] | chosen)
     return jnp.where(masked & (codes != PADDING), UNSEEN, codes)
 
 
@@ -78,4 +92,5 @@ def augment_windows(
             codes=windows.codes[kept],
             numbers=windows.numbers[kept],
         )
-    return dataclasses.replace(windows, codes=mask_codes(windows.codes, rng, unseen_share))
+    rare = rare_columns(windows.fields)
+    return dataclasses.replace(windows, codes=mask_codes(windows.codes, rng, unseen_share, rare))

@@ -10,7 +10,12 @@ from jax import Array
 from numpy.typing import NDArray
 
 from rabbithole.models.layers import ONE_HOT_SIZE
-from rabbithole.training.augmentation import ITEM, drop_events, mask_codes, mask_codes_on_device
+from rabbithole.training.augmentation import (
+    drop_events,
+    mask_codes,
+    mask_codes_on_device,
+    rare_columns,
+)
 from rabbithole.training.batching import (
     Batch,
     Shape,
@@ -165,6 +170,8 @@ class HostBatches:
         self.objective, self.mesh, self.item_count = objective, mesh, item_count
         self.unseen_share, self.event_dropout = unseen_share, event_dropout
         self.target_arrays = objective.target_arrays()
+        fields = objective.train.fields
+        self.rare, self.item = rare_columns(fields), fields.code_column("item")
 
     def prepare_batch(
         self, rows: NDArray[np.int64], shape: Shape, rng: np.random.Generator
@@ -175,10 +182,10 @@ class HostBatches:
         if self.event_dropout > 0:
             batch = drop_events(batch, rng.random(batch.steps.shape), self.event_dropout)
         codes, numbers = gather_steps(windows, batch)
-        codes = mask_codes(codes, rng, self.unseen_share)
+        codes = mask_codes(codes, rng, self.unseen_share, self.rare)
         items = None
-        if self.item_count > ONE_HOT_SIZE:
-            items, codes[..., ITEM] = distinct_codes(codes[..., ITEM], self.item_count)
+        if self.item is not None and self.item_count > ONE_HOT_SIZE:
+            items, codes[..., self.item] = distinct_codes(codes[..., self.item], self.item_count)
         targets = self.objective.batch_targets(pad_batch(batch, self.mesh.count), *self.target_arrays)
         return self.mesh.shard(codes, numbers, *targets), items
 
@@ -200,6 +207,7 @@ class DeviceBatches:
         self.objective = objective
         self.unseen_share, self.event_dropout = unseen_share, event_dropout
         self.windows = DeviceWindows(objective.train, mesh)
+        self.rare = rare_columns(objective.train.fields)
         self.target_arrays = self.windows.put(*objective.target_arrays())
 
     def prepare_batch(
@@ -220,7 +228,7 @@ class DeviceBatches:
             batch = drop_events(batch, jax.random.uniform(event_key, batch.steps.shape), self.event_dropout)
         codes, numbers = gather_on_device(all_codes, all_numbers, batch)
         if self.unseen_share > 0:
-            codes = mask_codes_on_device(codes, code_key, self.unseen_share)
+            codes = mask_codes_on_device(codes, code_key, self.unseen_share, self.rare)
         return codes, numbers, self.objective.batch_targets(batch, *target_arrays)
 
 

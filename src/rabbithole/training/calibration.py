@@ -75,8 +75,11 @@ def fit_calibration(
     Jakulin, Pittau and Su 2008, A weakly informative default prior distribution for logistic and other
     regression models). Running sessions are taken after 1, 2, 4, ... events; together they weigh as much as
     all sessions once. Sessions longer than the window's `length` are left out of them, as their first events
-    are not in valid.
+    are not in valid. Where valid lacks buyers or others, nothing is fitted, and only the shift is applied.
     """
+    if not 0 < int(valid.buyer.sum()) < len(valid):
+        unfitted = CalibrationLine(slope=1.0, intercept=shift)
+        return Calibration(ended=unfitted, running=unfitted)
     steps = [2**power for power in range(length.bit_length()) if 2**power <= length]
     log_odds = logits([0, *steps]) + shift
     log_odds[1:, valid.events > length] = np.nan
@@ -84,6 +87,8 @@ def fit_calibration(
 
     def line(log_odds: NDArray[np.float64]) -> CalibrationLine:
         which, sessions = np.nonzero(~np.isnan(log_odds))
+        if not len(sessions):
+            return CalibrationLine(slope=1.0, intercept=shift)
         slope, intercept = _fit(
             log_odds[which, sessions] - centre,
             valid.buyer[sessions],

@@ -30,11 +30,14 @@ EPOCH_SECONDS = 10.0
 second or more."""
 
 
-def write_description(folder: Path, description: ModelDescription, encoding: Sequence[Path]) -> None:
-    """Write model.json, and copy the files that encode new sessions; create the folder if necessary."""
+def write_description(folder: Path, description: ModelDescription, files: Sequence[Path]) -> None:
+    """Write model.json and copy files: those that encode new sessions, and the user's own file of the model.
+
+    Creates the folder if necessary.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     description.write(folder / "model.json")
-    for file in encoding:
+    for file in files:
         shutil.copyfile(file, folder / file.name)
 
 

@@ -6,47 +6,55 @@ from pathlib import Path
 
 import numpy as np
 
-from rabbithole.artifacts.data import EncoderFile, WindowsManifest
+from rabbithole.artifacts.data import EncoderFile, Fields, WindowsManifest
+from rabbithole.artifacts.training import ModelDescription
+from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.io.parts import data_files
 from rabbithole.windows.arrays import Windows, read_windows, take
-from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
+from rabbithole.windows.fields import FIRST_VALUE
 
 
 @dataclass(frozen=True)
 class Encoding:
     """How steps were encoded.
 
-    sizes: the number of codes of each field; length: the window's steps; roots: the category tree's root of
-    each category code, 0 where there is none, empty without a tree; files: those of the windows folder that
-    encode new sessions.
+    fields: those of a step; sizes: the number of codes of each categorical field; length: the window's steps;
+    roots: the category tree's root of each category code, 0 where there is none, empty without a tree;
+    files: those of the windows folder that encode new sessions.
     """
 
+    fields: Fields
     sizes: dict[str, int]
     length: int
     roots: list[int]
     files: tuple[str, ...] = ()
+
+    def fits(self, model: ModelDescription) -> bool:
+        """Return whether a model was trained on windows with this encoding."""
+        same = (model.fields, model.sizes, model.length)
+        return same == (self.fields, self.sizes, self.length)
 
 
 def read_encoding(windows: Path) -> Encoding:
     """Check a windows folder's manifest and read how the windows were encoded."""
     manifest = WindowsManifest.of(windows)
     encoder = EncoderFile.read(windows / "encoder.json")
-    sizes = {field: encoder.sizes[field] for field in CATEGORICAL}
+    sizes = {field: encoder.sizes[field] for field in encoder.fields.categorical}
     roots = [0] * FIRST_VALUE + encoder.roots if encoder.roots else []
     files = ("encoder.json",) if manifest.price_history is None else ("encoder.json", manifest.price_history)
-    return Encoding(sizes, encoder.length, roots, files)
+    return Encoding(encoder.fields, sizes, encoder.length, roots, files)
 
 
 def read_split(windows: Path, split: str, encoding: Encoding) -> Windows:
     """Read one split; raises `UserError` when a code or a length does not fit the encoding."""
-    return _checked(read_windows(data_files(windows / split)), windows / split, encoding)
+    return _checked(read_windows(data_files(windows / split), encoding.fields), windows / split, encoding)
 
 
 def read_parts(windows: Path, split: str, encoding: Encoding) -> Iterator[Windows]:
     """Read one split part by part, in constant memory."""
     for file in data_files(windows / split):
-        yield _checked(read_windows([file]), file, encoding)
+        yield _checked(read_windows([file], encoding.fields), file, encoding)
 
 
 def read_from_start(windows: Path, split: str, encoding: Encoding) -> Iterator[Windows]:
@@ -59,16 +67,19 @@ def read_from_start(windows: Path, split: str, encoding: Encoding) -> Iterator[W
     yield from read_parts(windows, f"{split}_prefixes", encoding)
 
 
-def require_both_classes(windows: Windows, split: str) -> None:
-    """Raise `UserError` for a split without buyers or without non-buyers."""
-    buyers = int(windows.buyer.sum())
-    if 0 < buyers < len(windows):
+def has_both_classes(windows: Windows) -> bool:
+    """Return whether there are buyers and non-buyers."""
+    return 0 < int(windows.buyer.sum()) < len(windows)
+
+
+def require_both_classes(train: Windows) -> None:
+    """Raise `UserError` for a train split without buyers or without non-buyers."""
+    if has_both_classes(train):
         return
-    lack = "no buyer" if buyers == 0 else "only buyers"
-    need = "training needs both classes" if split == "train" else f"AUC on {split} needs both classes"
+    lack = "only buyers" if len(train) and train.buyer.all() else "no buyer"
     raise UserError(
-        f"{split} has {len(windows):,} sessions and {lack}; {need}. Take more sessions or other shares, "
-        "and check that the log contains purchases."
+        f"train has {plural(len(train), 'session')} and {lack}; training needs both classes. Take more "
+        "sessions or other shares, and check that the log contains purchases."
     )
 
 
@@ -77,7 +88,7 @@ def _checked(windows: Windows, path: Path, encoding: Encoding) -> Windows:
         return windows
     if windows.lengths.min() < 1 or windows.lengths.max() > encoding.length:
         raise UserError(f"{path}: a session has no step or more than {encoding.length}.")
-    for index, field in enumerate(CATEGORICAL):
+    for index, field in enumerate(encoding.fields.categorical):
         if windows.codes[:, index].max() >= encoding.sizes[field]:
             raise UserError(f"{path}: a code of {field!r} is not below its vocabulary's size.")
     return windows

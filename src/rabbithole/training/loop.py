@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from rabbithole.progress import Meter
+
 PRNG_IMPL = "rbg"
 """JAX's hardware-backed generator. With the default, threefry, dropout costs as much time as the network."""
 
@@ -44,7 +46,12 @@ OnBatch = Callable[[TrainingProgress], None]
 
 
 class EpochTask(Protocol):
-    """A network and its data, as the loop sees them. Seed, epoch and batch fix everything that is random."""
+    """A network and its data, as the loop sees them. Seed, epoch and batch fix everything that is random.
+
+    unit: what `examples` counts, in the plural.
+    """
+
+    unit: str
 
     def batches(self, epoch: int) -> Sequence[Any]:
         """Return the batches of an epoch in order."""
@@ -76,16 +83,25 @@ def run_epochs(
     *,
     epochs: int,
     patience: int,
+    part: str = "",
     on_epoch: OnEpoch = lambda _metrics, _speed: None,
     on_batch: OnBatch = lambda _progress: None,
 ) -> None:
     """Train from where the progress stands, which is updated in place.
 
-    Ends after `epochs`, or after `patience` epochs without a better monitored value.
+    Ends after `epochs`, or after `patience` epochs without a better monitored value. part: what this training
+    is among those of the step, empty if it is the only one.
     """
     while progress.epoch < epochs and progress.epoch - progress.best_epoch < patience:
         began = time.perf_counter()
-        examples = _run_epoch(task, progress, on_batch)
+        batches = task.batches(progress.epoch)
+        meter = Meter(
+            epochs * sum(map(task.examples, batches)),
+            task.unit,
+            label=f"{part + ', ' * bool(part)}epoch {progress.epoch + 1} of {epochs}",
+            whole=not part,
+        )
+        examples = _run_epoch(task, progress, batches, on_batch, meter)
         trained = time.perf_counter() - began
         loss = float(progress.state.sums[0] / progress.state.sums[1])
         metrics = {"epoch": progress.epoch + 1, "loss": loss, **task.evaluate(progress.state)}
@@ -94,9 +110,13 @@ def run_epochs(
         on_batch(progress)
 
 
-def _run_epoch(task: EpochTask, progress: TrainingProgress, on_batch: OnBatch) -> int:
+def _run_epoch(
+    task: EpochTask, progress: TrainingProgress, batches: Sequence[Any], on_batch: OnBatch, meter: Meter
+) -> int:
     """Train on the remaining batches of the current epoch; return the number of examples."""
-    examples, batches = 0, task.batches(progress.epoch)
+    examples = 0
+    before = progress.epoch * sum(map(task.examples, batches))
+    before += sum(map(task.examples, batches[: progress.batch]))
     for number in range(progress.batch, len(batches)):
         # JAX works in the background: the next batch is prepared while this one is computed.
         progress.state = task.train_batch(
@@ -104,6 +124,7 @@ def _run_epoch(task: EpochTask, progress: TrainingProgress, on_batch: OnBatch) -
         )
         progress.batch, examples = number + 1, examples + task.examples(batches[number])
         on_batch(progress)
+        meter.update(before + examples)
     jax.block_until_ready(progress.state)
     return examples
 

@@ -16,12 +16,9 @@ from rabbithole.errors import UserError
 from rabbithole.specs.training import AugmentationSpec, Balance
 from rabbithole.training.batching import Batch, Shape, make_batch
 from rabbithole.training.data import Encoding, read_from_start, read_split
-from rabbithole.training.objective import Forward
+from rabbithole.training.objective import Forward, require_finite
 from rabbithole.windows.arrays import Windows, concatenate_windows
-from rabbithole.windows.fields import NUMERIC
 from rabbithole.windows.next_events import IGNORED, Classes, next_event_labels, read_classes
-
-DWELL = NUMERIC.index("dwell")
 
 Logs = NDArray[np.float64]
 
@@ -111,8 +108,11 @@ def hide_earlier_events(windows: Windows, length: int) -> Windows:
     A window holds its session's last events. Dwell time before its first step would reveal a longer session,
     and with it that the session goes on to the window's end. `next_event_labels` ignores such ends too.
     """
+    if "dwell" not in windows.fields.numeric:
+        return windows
     numbers = windows.numbers.copy()
-    numbers[windows.offsets[:-1][windows.events > length], DWELL] = np.nan
+    dwell = windows.fields.numeric.index("dwell")
+    numbers[windows.offsets[:-1][windows.events > length], dwell] = np.nan
     return dataclasses.replace(windows, numbers=numbers)
 
 
@@ -135,5 +135,6 @@ def predict_batches(
         batch = make_batch(windows, rows, Shape(len(rows), batch_logits.shape[1]))
         inside = batch.steps >= 0
         logits = batch_logits[inside].astype(np.float64)
+        require_finite(logits)
         category = log_softmax(logits[:, cut:], axis=1) if classes.categories else logits[:, cut:]
         yield batch.steps[inside], log_softmax(logits[:, :cut], axis=1), category

@@ -13,6 +13,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.training import Calibration
+from rabbithole.errors import UserError
 from rabbithole.registry import load_module
 from rabbithole.specs.training import AugmentationSpec, Balance, Target
 from rabbithole.training.batching import Batch, Shape
@@ -76,6 +77,12 @@ class Objective(Protocol):
 
     def fit_calibration(self, forward: Forward, shapes: list[Shape]) -> Calibration | None:
         """Fit the trained network's calibration on valid; None where its logits are used as they are."""
+
+
+def require_finite(logits: NDArray[Any]) -> None:
+    """Raise `UserError` where a network's outputs are not finite."""
+    if not np.isfinite(logits).all():
+        raise UserError("the network's outputs are not finite. Take a smaller learning_rate.")
 
 
 def objective_class(target: Target) -> type[Objective]:

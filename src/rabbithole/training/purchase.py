@@ -22,8 +22,8 @@ from rabbithole.training.calibration import (
     natural_log_odds,
     prior_shift,
 )
-from rabbithole.training.data import Encoding, read_split, require_both_classes
-from rabbithole.training.objective import Forward
+from rabbithole.training.data import Encoding, has_both_classes, read_split, require_both_classes
+from rabbithole.training.objective import Forward, require_finite
 from rabbithole.windows.arrays import Windows
 
 
@@ -49,10 +49,9 @@ class PurchaseObjective:
     def read(
         cls, windows: Path, encoding: Encoding, *, balance: Balance, augmentation: AugmentationSpec
     ) -> Self:
-        """Read train and valid; raises `UserError` where either lacks buyers or non-buyers."""
+        """Read train and valid; raises `UserError` where train lacks buyers or non-buyers."""
         train, valid = (read_split(windows, split, encoding) for split in ("train", "valid"))
-        require_both_classes(train, "train")
-        require_both_classes(valid, "valid")
+        require_both_classes(train)
         return cls(train, valid, balance=balance, prefixes=augmentation.prefixes)
 
     def rows(self, *, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -80,19 +79,19 @@ class PurchaseObjective:
         return total, jnp.stack([ended, jnp.sum(weights)])
 
     def evaluate(self, forward: Forward, shapes: list[Shape]) -> dict[str, float]:
-        """Return `valid_loss` (nats per session) and `valid_auc` of ended sessions."""
+        """Return the `valid_loss` of ended sessions (nats), and `valid_auc` if valid has both classes."""
         # The import takes a second, and scoring does not need it.
         from sklearn.metrics import log_loss, roc_auc_score
 
         logits = self.logits(forward, self.valid, [0], shapes)[0]
-        return {
-            "valid_loss": float(log_loss(self.valid.buyer, expit(logits))),
-            "valid_auc": float(roc_auc_score(self.valid.buyer, logits)),
-        }
+        metrics = {"valid_loss": float(log_loss(self.valid.buyer, expit(logits), labels=[0, 1]))}
+        if has_both_classes(self.valid):
+            metrics["valid_auc"] = float(roc_auc_score(self.valid.buyer, logits))
+        return metrics
 
     def monitor(self, metrics: Mapping[str, float]) -> float:
-        """Return the AUC on valid."""
-        return float(metrics["valid_auc"])
+        """Return the AUC on valid, or the negative loss where valid lacks a class."""
+        return float(metrics["valid_auc"]) if "valid_auc" in metrics else -float(metrics["valid_loss"])
 
     def fit_calibration(self, forward: Forward, shapes: list[Shape]) -> Calibration:
         """Fit the calibration of ended and running sessions on valid."""
@@ -166,4 +165,5 @@ def network_logits(
             elif step <= logits.shape[1]:
                 long = lengths >= step
                 out[index, rows[long]] = logits[long, step - 1, running]
+            require_finite(out[index, rows[lengths >= step]])
     return out

@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from rabbithole.artifacts.data import WindowsManifest
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
-from rabbithole.models.registry import Estimator, model_class
+from rabbithole.models.registry import Estimator, checkpoint_code
+from rabbithole.progress import Meter
 from rabbithole.specs.training import ScoreSpec
 from rabbithole.training.batching import batch_shapes
 from rabbithole.training.calibration import calibrate
@@ -48,7 +50,7 @@ def score(spec: ScoreSpec, *, checkpoint: Path, windows: Path, output: Path) -> 
     other windows or for the next event, or when a step is beyond the window.
     """
     description, encoding = read_description(checkpoint), read_encoding(windows)
-    if (description.sizes, description.length) != (encoding.sizes, encoding.length):
+    if not encoding.fits(description):
         raise UserError(f"{checkpoint} was trained for other windows than {windows}: train it again.")
     if description.target != "buyer":
         raise UserError(f"{checkpoint} predicts next events, not buyers: train it again.")
@@ -56,17 +58,21 @@ def score(spec: ScoreSpec, *, checkpoint: Path, windows: Path, output: Path) -> 
         raise UserError(f"evaluation.steps: {beyond[0]} is not between 1 and the window's {encoding.length}.")
     logits = load_model(checkpoint)
     running = sorted(set(spec.steps))
+    splits = WindowsManifest.of(windows).splits
+    meter = Meter(splits["test"].rows + splits["valid"].rows, "sessions", whole=True)
     with (
         atomic_write(output) as temporary,
         pq.ParquetWriter(temporary, SCHEMA, use_dictionary=DICTIONARY_COLUMNS) as writer,
     ):
-        cut_short = 0
+        cut_short, done = 0, 0
         for test in read_parts(windows, "test", encoding):
             log_odds = logits(test, [0, *running])
             long = test.events > encoding.length
             cut_short += int(long.sum())
             log_odds[1:, long] = np.nan
             _write(writer, "test", [0, *running], test, log_odds)
+            done += len(test)
+            meter.update(done)
         for prefixes in read_parts(windows, "test_prefixes", encoding):
             cut_short -= len(prefixes)
             if running:
@@ -75,6 +81,8 @@ def score(spec: ScoreSpec, *, checkpoint: Path, windows: Path, output: Path) -> 
             raise UserError(f"{windows}: test and test_prefixes do not hold the same long sessions.")
         for valid in read_parts(windows, "valid", encoding):
             _write(writer, "valid", [0], valid, logits(valid, [0]))
+            done += len(valid)
+            meter.update(done)
 
 
 def load_model(checkpoint: Path) -> Logits:
@@ -83,9 +91,9 @@ def load_model(checkpoint: Path) -> Logits:
     calibration = description.calibration
     if calibration is None:
         raise UserError(f"{checkpoint} predicts next events, not buyers: train it again.")
-    model = model_class(description.model)
-    if issubclass(model, Estimator):
-        estimator = model.load(checkpoint)
+    code = checkpoint_code(checkpoint, description)
+    if not code.is_network:
+        estimator: Estimator = code.model.load(checkpoint)
         return lambda windows, steps: calibrate(estimator.logits(windows, steps), steps, calibration)
     assert description.batch_size is not None
     forward = load_network(checkpoint)

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,15 +13,10 @@ import numpy as np
 
 from rabbithole.artifacts.data import WindowsManifest
 from rabbithole.artifacts.training import Calibration, EpochMetrics, History, ModelDescription
+from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
-from rabbithole.models.registry import Estimator, model_class
-from rabbithole.specs.training import (
-    NetworkSettings,
-    NetworkTraining,
-    ResumeOptions,
-    TrainSpec,
-    TreesSettings,
-)
+from rabbithole.models.registry import Estimator, ModelCode, model_code
+from rabbithole.specs.training import NetworkTraining, ResumeOptions, TrainSpec
 from rabbithole.training.augmentation import augment_windows
 from rabbithole.training.batching import make_rng
 from rabbithole.training.checkpoints import (
@@ -49,7 +45,14 @@ class Fitted:
 
 
 def train(
-    spec: TrainSpec, *, windows: Path, output: Path, history: Path, code: str, resume: ResumeOptions
+    spec: TrainSpec,
+    *,
+    windows: Path,
+    output: Path,
+    history: Path,
+    code: str,
+    resume: ResumeOptions,
+    file: Path | None = None,
 ) -> None:
     """Train a model; write it to the folder `output`, and its training history to `history`.
 
@@ -60,12 +63,14 @@ def train(
     continues from it when it is started again with the same spec, windows and `code` (any text that
     identifies the code's version).
 
-    Raises `UserError` when train or valid cannot be trained on.
+    file: the user's own file with the model, None for a model of the package. Raises `UserError` when train
+    or valid cannot be trained on, or when the file's model cannot be trained.
     """
-    model = model_class(spec.model)
-    is_estimator = issubclass(model, Estimator)
-    if not is_estimator:
+    model = model_code(spec.model, spec.settings, file)
+    if model.is_network:
         join_processes()
+    elif spec.target != "buyer":
+        raise UserError(f"{model.place}: an estimator supports the target `buyer` only, not {spec.target}.")
     elif not is_primary():
         # An estimator cannot share the work.
         return
@@ -78,15 +83,20 @@ def train(
         Path(resume.folder) / settings_digest(spec.to_json(), code, manifest), minutes=resume.minutes
     )
     log = partial(_log, f"{windows.parent.name} {spec.model}")
-    fit = fit_estimator if is_estimator else fit_network
-    fitted = fit(spec, objective, encoding, checkpoints, log)
+    with _errors_at(model.place):
+        if model.is_network:
+            fitted = fit_network(spec, objective, encoding, checkpoints, log, file)
+        else:
+            fitted = fit_estimator(spec, model, objective, encoding, log)
     if not is_primary():
         return
     description = ModelDescription(
         model=spec.model,
         settings=spec.settings,
+        file=None if file is None else file.name,
         target=spec.target,
         outputs=objective.outputs,
+        fields=encoding.fields,
         sizes=encoding.sizes,
         length=encoding.length,
         roots=encoding.roots,
@@ -94,18 +104,24 @@ def train(
         calibration=fitted.calibration,
         prefixes=spec.augmentation.prefixes,
     )
-    with atomic_write(output) as folder:
-        write_description(folder, description, [windows / name for name in encoding.files])
+    with _errors_at(model.place), atomic_write(output) as folder:
+        files = [windows / name for name in encoding.files]
+        write_description(folder, description, files if file is None else [*files, file])
         fitted.save(folder)
     fitted.history.write(history)
     checkpoints.remove()
 
 
 def fit_network(
-    spec: TrainSpec, objective: Objective, encoding: Encoding, checkpoints: ResumeCheckpoints, log: Log
+    spec: TrainSpec,
+    objective: Objective,
+    encoding: Encoding,
+    checkpoints: ResumeCheckpoints,
+    log: Log,
+    file: Path | None,
 ) -> Fitted:
     """Train a network, from its saved state if there is one, and restore its best epoch."""
-    assert isinstance(spec.settings, NetworkSettings) and isinstance(spec.training, NetworkTraining)
+    assert isinstance(spec.training, NetworkTraining)
     trainer = make_trainer(
         spec.model,
         spec.settings,
@@ -114,6 +130,7 @@ def fit_network(
         encoding,
         event_dropout=spec.augmentation.event_dropout,
         seed=spec.seed,
+        file=file,
     )
     if (saved := checkpoints.load(trainer.progress)) is not None:
         trainer.restore(saved)
@@ -135,21 +152,14 @@ def fit_network(
     return Fitted(lambda folder: save_weights(folder, *progress.best), calibration, history)
 
 
-def fit_estimator(
-    spec: TrainSpec,
-    objective: Any,
-    encoding: Encoding,
-    checkpoints: ResumeCheckpoints,  # noqa: ARG001 - it fits in seconds
-    log: Log,
-) -> Fitted:
+def fit_estimator(spec: TrainSpec, model: ModelCode, objective: Any, encoding: Encoding, log: Log) -> Fitted:
     """Fit an estimator; objective: a `PurchaseObjective`, the only one that estimators support."""
-    assert isinstance(spec.settings, TreesSettings)
     began = time.perf_counter()
     train, valid = objective.train, objective.valid
     # Balanced and augmented once: an estimator does not pass over its sessions batch by batch. A session
     # drawn twice weighs double.
     counts = np.bincount(objective.rows(seed=spec.seed, epoch=0), minlength=len(train))
-    estimator: Estimator = model_class(spec.model)(spec.settings, seed=spec.seed)
+    estimator: Estimator = model.model(model.settings, seed=spec.seed)
     epochs = estimator.fit(
         augment_windows(
             train,
@@ -162,14 +172,23 @@ def fit_estimator(
         prefixes=spec.augmentation.prefixes,
         shift=objective.shift,
     )
-    best = max(epochs, key=lambda metrics: metrics.valid_auc or 0.0)
+    best = max(epochs, key=lambda epoch: -epoch.valid_loss if epoch.valid_auc is None else epoch.valid_auc)
     seconds = time.perf_counter() - began
     log(_epoch_line(best, len(train) / seconds))
-    history = History(unit="tree", epochs=epochs, best_epoch=best.epoch, seconds=[seconds])
+    history = History(unit=estimator.unit, epochs=epochs, best_epoch=best.epoch, seconds=[seconds])
     calibration = objective.fit_logit_calibration(
         lambda steps: estimator.logits(valid, steps), length=encoding.length
     )
     return Fitted(estimator.save, calibration, history)
+
+
+@contextmanager
+def _errors_at(place: str) -> Iterator[None]:
+    """Let the messages of `UserError` say which model they are about."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{place}: {error}") from error
 
 
 def _log(name: str, text: str) -> None:

@@ -17,7 +17,7 @@ from flax import nnx
 from jax import Array
 
 from rabbithole.models.layers import ONE_HOT_SIZE, RowTable, large_tables
-from rabbithole.specs.training import NetworkSettings
+from rabbithole.models.settings import NetworkSettings
 
 TABLE_RATE = 0.1
 """Learning rate of large tables per session, as a multiple of the network's. With SGD, the
@@ -65,16 +65,25 @@ class Network:
         self, weights: Any, table: Array, codes: Array, numbers: Array, key: Array | None = None
     ) -> Array:
         """Return logits, float32 [batch, steps, outputs]; with a `key`, dropout is on."""
-        tables = jax.tree.unflatten(self.table_structure, [table])
-        return nnx.merge(self.graph, tables, nnx.State(weights))(codes, numbers, key)
+        logits: Array = self.merge(weights, table)(codes, numbers, key)
+        return logits
+
+    def merge(self, weights: Any, table: Array) -> Any:
+        """Return the model with these weights."""
+        tables = jax.tree.unflatten(self.table_structure, [table][: self.table_structure.num_leaves])
+        return nnx.merge(self.graph, tables, nnx.State(weights))
 
 
 def split_network(model: nnx.Module) -> tuple[Network, Any, Array]:
-    """Return a model's structure, its weights, and its item table."""
+    """Return a model's structure, its weights, and its item table.
+
+    A network without items gets a table of one number that it does not read.
+    """
     graph, tables, weights = nnx.split(model, RowTable, nnx.Param)  # type: ignore[misc]
     leaves, table_structure = jax.tree.flatten(tables)
     # Plain dicts: at every step, JAX takes flax's own state apart in Python for longer than a GPU computes.
-    return Network(graph, table_structure), nnx.to_pure_dict(weights), leaves[0]
+    table = leaves[0] if leaves else jnp.zeros((1, 1))
+    return Network(graph, table_structure), nnx.to_pure_dict(weights), table
 
 
 def init_train_state(model: nnx.Module, optimiser: Any, table_optimiser: Any) -> tuple[Network, TrainState]:

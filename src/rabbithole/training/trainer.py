@@ -9,11 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jax import Array
 from numpy.typing import NDArray
 
-from rabbithole.models.layers import ITEM
-from rabbithole.models.registry import model_class
-from rabbithole.specs.training import NetworkSettings, NetworkTraining
+from rabbithole.models.layers import NetworkShape
+from rabbithole.models.registry import ModelCode, checkpoint_code, model_code
+from rabbithole.models.settings import NetworkSettings
+from rabbithole.specs.base import JsonObject
+from rabbithole.specs.training import NetworkTraining
 from rabbithole.training.batch_source import BatchSource, make_batch_source, predict_logits
 from rabbithole.training.batching import Shape, choose_batch_size, make_rng, plan_batches
 from rabbithole.training.checkpoints import load_weights, read_description
@@ -28,8 +31,10 @@ from rabbithole.training.loop import (
     start,
 )
 from rabbithole.training.mesh import DeviceMesh
+from rabbithole.training.network_checks import check_network
 from rabbithole.training.objective import Forward, Objective
 from rabbithole.training.train_step import (
+    Network,
     TrainState,
     init_train_state,
     make_optimisers,
@@ -44,6 +49,8 @@ class Trainer:
 
     Seed, epoch and batch fix the sessions of a batch, their augmentation, and dropout.
     """
+
+    unit = "sessions"
 
     def __init__(
         self,
@@ -67,7 +74,7 @@ class Trainer:
         )
         self.mesh = DeviceMesh()
         self.key = self.mesh.replicate(jax.random.key(seed, impl=PRNG_IMPL))
-        self.item_count = model.embedding.sizes[ITEM]
+        self.item_count = model.embedding.item_count
         self.source: BatchSource
         self.set_data(objective.train, objective.valid)
         model.head.init_output_bias(objective.initial_logits())
@@ -104,13 +111,15 @@ class Trainer:
         self,
         on_epoch: OnEpoch = lambda _metrics, _speed: None,
         on_batch: OnBatch = lambda _progress: None,
+        part: str = "",
     ) -> None:
-        """Train from the current progress to the last epoch."""
+        """Train from the current progress to the last epoch. part: see `run_epochs`."""
         run_epochs(
             self,
             self.progress,
             epochs=self.training.epochs,
             patience=self.training.patience,
+            part=part,
             on_epoch=on_epoch,
             on_batch=on_batch,
         )
@@ -172,20 +181,29 @@ class Trainer:
 
 def make_trainer(
     model: str,
-    settings: NetworkSettings,
+    settings: JsonObject,
     training: NetworkTraining,
     objective: Objective,
     encoding: Encoding,
     *,
     event_dropout: float,
     seed: int,
+    file: Path | None = None,
 ) -> Trainer:
-    """Return the trainer of an untrained network, given by its name in `rabbithole.models`."""
-    maker = network_maker(model, settings, encoding, outputs=objective.outputs, seed=seed)
+    """Return the trainer of an untrained network, given by its name in `rabbithole.models` or its file.
+
+    Raises `UserError` where a file's network does not do what training relies on; see `check_network`.
+    """
+    code = model_code(model, settings, file)
+    assert isinstance(code.settings, NetworkSettings)
+    shape = network_shape(encoding, objective.outputs)
     # Initialised in one compiled program: compiling it array by array takes longer than an epoch.
+    network = nnx.jit(network_maker(code, shape, seed=seed))()
+    if file is not None:
+        check_network(network, shape)
     return Trainer(
-        nnx.jit(maker)(),
-        settings,
+        network,
+        code.settings,
         training,
         objective,
         length=encoding.length,
@@ -196,29 +214,32 @@ def make_trainer(
 
 def load_network(checkpoint: Path) -> Forward:
     """Return the network of a checkpoint; raises `UserError` where it does not fit its description."""
-    description = read_description(checkpoint)
-    assert isinstance(description.settings, NetworkSettings)
-    encoding = Encoding(description.sizes, description.length, description.roots)
-    maker = network_maker(
-        description.model, description.settings, encoding, outputs=description.outputs, seed=0
-    )
-    # Only shapes and types: the weights come from the checkpoint.
-    network, weights, table = split_network(nnx.eval_shape(maker))
+    network, weights, table = restored_network(checkpoint)
     mesh = DeviceMesh()
-    weights, table = mesh.replicate(load_weights(checkpoint, weights, table))
+    weights, table = mesh.replicate((weights, table))
     return partial(predict_logits, jax.jit(network.forward), weights, table, mesh)
 
 
-def network_maker(
-    model: str, settings: NetworkSettings, encoding: Encoding, *, outputs: int, seed: int
-) -> Callable[[], Any]:
+def restored_network(checkpoint: Path) -> tuple[Network, Any, Array]:
+    """Return a checkpoint's network, its weights and its item table; raises `UserError` as `load_network`."""
+    description = read_description(checkpoint)
+    code = checkpoint_code(checkpoint, description)
+    # The file has sorted keys.
+    sizes = {field: description.sizes[field] for field in description.fields.categorical}
+    encoding = Encoding(description.fields, sizes, description.length, description.roots)
+    maker = network_maker(code, network_shape(encoding, description.outputs), seed=0)
+    # Only shapes and types: the weights come from the checkpoint.
+    network, weights, table = split_network(nnx.eval_shape(maker))
+    weights, table = load_weights(checkpoint, weights, table)
+    return network, weights, table
+
+
+def network_shape(encoding: Encoding, outputs: int) -> NetworkShape:
+    """Return what a network must know of the data and of the target."""
+    sizes = encoding.sizes | dict.fromkeys(encoding.fields.numeric, 0)
+    return NetworkShape(sizes, encoding.roots, encoding.length, outputs)
+
+
+def network_maker(code: ModelCode, shape: NetworkShape, *, seed: int) -> Callable[[], Any]:
     """Return a function without arguments that creates the network with random weights."""
-    network = model_class(model)
-    return lambda: network(
-        settings,
-        sizes=encoding.sizes,
-        roots=encoding.roots,
-        length=encoding.length,
-        outputs=outputs,
-        rngs=nnx.Rngs(jax.random.key(seed, impl=PRNG_IMPL)),
-    )
+    return lambda: code.model(code.settings, shape, rngs=nnx.Rngs(jax.random.key(seed, impl=PRNG_IMPL)))

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rabbithole.artifacts.data import Fields
 from rabbithole.errors import UserError
-from rabbithole.windows.fields import CATEGORICAL, NUMERIC
+from rabbithole.windows.fields import STANDARD
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Windows:
 
     session_id: Arrow strings [n]; buyer: int8 [n]; events: int32 [n], of the session, in the window or not;
     offsets: int64 [n + 1];
-    codes: int32 [total, categorical], in the order of CATEGORICAL;
-    numbers: float32 [total, numeric], in the order of NUMERIC, NaN where there is no number.
+    codes: int32 [total, categorical], in the order of the fields; numbers: float32 [total, numeric], in the
+    order of the fields, NaN where there is no number; fields: the names of both.
     """
 
     session_id: pa.Array
@@ -31,6 +32,7 @@ class Windows:
     offsets: NDArray[np.int64]
     codes: NDArray[np.int32]
     numbers: NDArray[np.float32]
+    fields: Fields = STANDARD
 
     def __len__(self) -> int:
         return len(self.buyer)
@@ -39,6 +41,11 @@ class Windows:
     def lengths(self) -> NDArray[np.int64]:
         """Return the number of steps of each session, int64 [n]."""
         return np.diff(self.offsets)
+
+    def codes_of(self, field: str) -> NDArray[np.int32] | None:
+        """Return the codes of a categorical field, int32 [total], None if the windows do not have it."""
+        column = self.fields.code_column(field)
+        return None if column is None else self.codes[:, column]
 
 
 def take(windows: Windows, rows: NDArray[np.int64]) -> Windows:
@@ -53,6 +60,7 @@ def take(windows: Windows, rows: NDArray[np.int64]) -> Windows:
         offsets,
         windows.codes[steps],
         windows.numbers[steps],
+        windows.fields,
     )
 
 
@@ -65,17 +73,18 @@ def concatenate_windows(parts: Sequence[Windows]) -> Windows:
         _offsets(np.concatenate([part.lengths for part in parts])),
         np.concatenate([part.codes for part in parts]),
         np.concatenate([part.numbers for part in parts]),
+        parts[0].fields,
     )
 
 
-def read_windows(files: Sequence[Path]) -> Windows:
-    """Read Parquet files of windows; no file gives empty arrays.
+def read_windows(files: Sequence[Path], fields: Fields = STANDARD) -> Windows:
+    """Read these fields from Parquet files of windows; no file gives empty arrays.
 
     Columns are read one by one, so the peak of memory is the arrays and one column. Raises `UserError` when
     the lists of a session differ in length.
     """
     if not files:
-        return _empty()
+        return _empty(fields)
     labels = _read(files, ["session_id", "buyer", "events"])
     ids = labels["session_id"].combine_chunks()
     order = pc.array_sort_indices(ids)
@@ -84,17 +93,21 @@ def read_windows(files: Sequence[Path]) -> Windows:
         order = None
     else:
         labels = labels.take(order)
-    offsets, first_field = _read_lists(files, CATEGORICAL[0], order)
-    codes = np.empty((offsets[-1], len(CATEGORICAL)), np.int32)
-    numbers = np.empty((offsets[-1], len(NUMERIC)), np.float32)
-    codes[:, 0] = first_field
-    columns = [(codes, index, field) for index, field in enumerate(CATEGORICAL) if index > 0]
-    columns += [(numbers, index, field) for index, field in enumerate(NUMERIC)]
+    first = fields.names[0]
+    offsets, first_values = _read_lists(files, first, order)
+    codes = np.empty((offsets[-1], len(fields.categorical)), np.int32)
+    numbers = np.empty((offsets[-1], len(fields.numeric)), np.float32)
+    columns: list[tuple[NDArray[Any], int, str]] = [
+        *((codes, index, field) for index, field in enumerate(fields.categorical)),
+        *((numbers, index, field) for index, field in enumerate(fields.numeric)),
+    ]
     for array, index, field in columns:
-        field_offsets, values = _read_lists(files, field, order)
+        field_offsets, values = (
+            (offsets, first_values) if field == first else _read_lists(files, field, order)
+        )
         if not np.array_equal(offsets, field_offsets):
             raise UserError(
-                f"{files[0].parent}: {field!r} and {CATEGORICAL[0]!r} of a session differ in length. "
+                f"{files[0].parent}: {field!r} and {first!r} of a session differ in length. "
                 "Delete the windows and run again."
             )
         array[:, index] = values
@@ -105,6 +118,7 @@ def read_windows(files: Sequence[Path]) -> Windows:
         offsets,
         codes,
         numbers,
+        fields,
     )
 
 
@@ -129,12 +143,39 @@ def _offsets(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
     return np.append(0, np.cumsum(lengths)).astype(np.int64)
 
 
-def _empty() -> Windows:
+def _empty(fields: Fields) -> Windows:
     return Windows(
         pa.array([], pa.string()),
         np.empty(0, np.int8),
         np.empty(0, np.int32),
         np.zeros(1, np.int64),
-        np.empty((0, len(CATEGORICAL)), np.int32),
-        np.empty((0, len(NUMERIC)), np.float32),
+        np.empty((0, len(fields.categorical)), np.int32),
+        np.empty((0, len(fields.numeric)), np.float32),
+        fields,
     )
+
+
+def windows_of(table: pa.Table, fields: Fields) -> Windows:
+    """Return the windows of a table in memory, in its order; its columns are those of a windows file."""
+    lengths = pc.list_value_length(table[fields.names[0]]).combine_chunks().to_numpy(zero_copy_only=False)
+
+    def flat(name: str) -> NDArray[Any]:
+        return pc.list_flatten(table[name]).combine_chunks().to_numpy(zero_copy_only=False)
+
+    return Windows(
+        table["session_id"].combine_chunks(),
+        table["buyer"].to_numpy().astype(np.int8),
+        table["events"].to_numpy().astype(np.int32),
+        _offsets(lengths),
+        _columns([flat(name) for name in fields.categorical], lengths.sum(), np.int32),
+        _columns([flat(name) for name in fields.numeric], lengths.sum(), np.float32),
+        fields,
+    )
+
+
+def _columns(arrays: Sequence[NDArray[Any]], rows: int, kind: Any) -> NDArray[Any]:
+    """Return arrays [rows] as the columns of one array."""
+    out = np.empty((rows, len(arrays)), kind)
+    for column, array in enumerate(arrays):
+        out[:, column] = array
+    return out

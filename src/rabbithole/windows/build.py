@@ -14,7 +14,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from rabbithole.artifacts.data import SessionsManifest, WindowCounts, WindowEventCounts, WindowsManifest
+from rabbithole.artifacts.data import (
+    Fields,
+    SessionsManifest,
+    WindowCounts,
+    WindowEventCounts,
+    WindowsManifest,
+)
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import PartWriter, manifest_path, part_files, read_part
@@ -22,15 +28,12 @@ from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
+from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import SparkOptions, WindowsSpec
-from rabbithole.windows.encoder import LISTS, VALUE_COUNT_SCHEMA, Encoder, VocabularyCounter, fit_encoder
-from rabbithole.windows.fields import CATEGORICAL, MISSING, NUMERIC, UNSEEN
-
-WINDOW_SCHEMA = pa.schema(
-    [("session_id", pa.string()), ("buyer", pa.int8()), ("events", pa.int32())]
-    + [(name, pa.list_(pa.int32())) for name in CATEGORICAL]
-    + [(name, pa.list_(pa.float32())) for name in NUMERIC]
-)
+from rabbithole.windows.encoder import Encoder
+from rabbithole.windows.fields import MISSING, UNSEEN, log_fields
+from rabbithole.windows.fitting import VALUE_COUNT_SCHEMA, VocabularyCounter, fit_encoder, selected_fields
+from rabbithole.windows.steps import step_columns
 
 PREFIX_FOLDERS = {"valid": "valid_prefixes", "test": "test_prefixes"}
 """Folders by split, with the first steps of sessions longer than the window. They are scored as running."""
@@ -40,32 +43,45 @@ FOLDERS = (*SPLITS, *PREFIX_FOLDERS.values())
 PRICE_HISTORY = "prices.parquet"
 """Prices by item and time, which scoring needs for new logs. Only where costs come from purchases."""
 
-COLUMNS = ["session_id", "split", "buyer", "open", "events", *LISTS]
-"""The columns of sessions that a task reads."""
+
+def window_schema(fields: Fields) -> pa.Schema:
+    """Return the schema of windows: labels, and a list per field."""
+    return pa.schema(
+        [("session_id", pa.string()), ("buyer", pa.int8()), ("events", pa.int32())]
+        + [(name, pa.list_(pa.int32())) for name in fields.categorical]
+        + [(name, pa.list_(pa.float32())) for name in fields.numeric]
+    )
 
 
 def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: SparkOptions) -> None:
     """Write windows of at most `length` steps (a folder per split), the encoder, and the manifest.
 
-    A field that is not in `spec.fields` is missing at every step, here and wherever the encoder is used.
-    Raises `UserError` when a split holds no session.
+    A field that is not in `spec.fields`, or that tells nothing in train (`fit_encoder`), is in no window.
+    Raises `UserError` when a split holds no session, or when the log lacks a field.
     """
     source = SessionsManifest.of(sessions)
-    parts = part_files(sessions)
+    parts, selected = part_files(sessions), selected_fields(spec, source.fields)
     roots = _category_roots(sessions / source.category_roots) if source.category_roots else {}
     remove(manifest_path(output))
     with atomic_write(output) as folder:
         for name in FOLDERS:
             (folder / name).mkdir(parents=True)
         with spark_session(spark, "windows") as session:
-            values = map_indexed(session, len(parts), VocabularyCounter(parts, spec), VALUE_COUNT_SCHEMA)
-            encoder = fit_encoder(values, spec, roots)
+            counter = VocabularyCounter(parts, spec, selected)
+            with watch_tasks(session, Stage("counting values")):
+                values = map_indexed(session, len(parts), counter, VALUE_COUNT_SCHEMA)
+            if len(values) == 0:
+                raise _empty_split("train")
+            encoder = fit_encoder(values, spec, selected, roots)
             task = WindowTask(parts, folder, encoder, keep_open=spec.keep_open)
-            counts = WindowTaskCounts.total_of_reports(map_indexed(session, len(parts), task, REPORT_SCHEMA))
+            with watch_tasks(session, Stage("encoding")):
+                reports = map_indexed(session, len(parts), task, REPORT_SCHEMA)
+            counts = WindowTaskCounts.total_of_reports(reports)
         _check_counts(counts, source.events.kept)
         encoder.save(folder)
         if source.price_history is not None:
             shutil.copyfile(sessions / source.price_history, folder / PRICE_HISTORY)
+    fitted = encoder.fitted
     WindowsManifest(
         files=WindowsManifest.digests(output),
         rows=sum(split.rows for split in counts.splits.values()),
@@ -73,13 +89,16 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
         open=counts.open,
         events=counts.events,
         keep_open=spec.keep_open,
-        sizes=encoder.fitted.sizes,
-        rare_items=len(encoder.fitted.rare),
+        sizes=fitted.sizes,
+        rare={name: len(values) for name, values in fitted.rare.items()},
         length=spec.length,
         minimum_item_count=spec.minimum_item_count,
+        minimum_counts={name: spec.minimum_counts.get(name, spec.minimum_item_count) for name in fitted.rare},
         timezone=spec.timezone,
-        fields=list(spec.fields),
-        columns={field.name: str(field.type) for field in WINDOW_SCHEMA},
+        fields=fitted.fields,
+        left_out=[name for name in log_fields(source.fields).names if name not in selected.names],
+        absent=[name for name in selected.names if name not in fitted.fields.names],
+        columns={field.name: str(field.type) for field in window_schema(fitted.fields)},
         price_history=None if source.price_history is None else PRICE_HISTORY,
     ).write(manifest_path(output))
 
@@ -109,13 +128,14 @@ class WindowTask:
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
         """Write the parts and yield their `WindowTaskCounts` as a report."""
-        counts = WindowTaskCounts()
+        counts, fields = WindowTaskCounts(), self.encoder.fitted.fields
+        columns = ["session_id", "split", "buyer", "open", "events", *step_columns(fields)]
         with ExitStack() as stack:
             writers = {
-                name: stack.enter_context(PartWriter(self.folder / name, index, WINDOW_SCHEMA))
+                name: stack.enter_context(PartWriter(self.folder / name, index, window_schema(fields)))
                 for name in FOLDERS
             }
-            for batch in read_part(self.parts[index], COLUMNS):
+            for batch in read_part(self.parts[index], columns, coded=fields.categorical):
                 counts += self._write(pa.Table.from_batches([batch]), writers)
         yield counts.to_report()
 
@@ -135,7 +155,7 @@ class WindowTask:
             if split in PREFIX_FOLDERS and len(long):
                 prefixes = _with_labels(long, self.encoder.encode_first(long))
                 writers[PREFIX_FOLDERS[split]].write(prefixes)
-            splits[split] = _window_counts(windows, len(long))
+            splits[split] = _window_counts(windows, self.encoder.fitted.fields, len(long))
         events = WindowEventCounts(
             total=_sum(sessions["events"]),
             kept=sum(split.steps for split in splits.values()),
@@ -150,12 +170,12 @@ def _with_labels(sessions: pa.Table, steps: pa.Table) -> pa.Table:
     return pa.table(labels | {name: steps[name] for name in steps.column_names})
 
 
-def _window_counts(windows: pa.Table, cut_short: int) -> WindowCounts:
-    codes = {name: pc.list_flatten(windows[name]).combine_chunks().to_numpy() for name in CATEGORICAL}
+def _window_counts(windows: pa.Table, fields: Fields, cut_short: int) -> WindowCounts:
+    codes = {name: pc.list_flatten(windows[name]).combine_chunks().to_numpy() for name in fields.categorical}
     return WindowCounts(
         rows=len(windows),
         buyers=_sum(windows["buyer"].cast(pa.int64())),
-        steps=len(codes["event"]),
+        steps=_sum(pc.list_value_length(windows[fields.names[0]])),
         cut_short=cut_short,
         missing={name: int(np.sum(values == MISSING)) for name, values in codes.items()},
         unseen={name: int(np.sum(values == UNSEEN)) for name, values in codes.items()},
@@ -171,10 +191,14 @@ def _check_counts(counts: WindowTaskCounts, events: int) -> None:
     """Raise `UserError` if a split is empty; check that every event of the sessions is counted once."""
     for split in SPLITS:
         if split not in counts.splits:
-            raise UserError(
-                f"The {split} split holds no session, apart from those still open at the end of the log. "
-                "Take a longer log, another split, a smaller sessions.open_horizon_hours (or gap), or "
-                "sessions.keep_open: true."
-            )
+            raise _empty_split(split)
     parts = counts.events.kept + counts.events.open + counts.events.beyond
     assert events == counts.events.total == parts, (events, counts.events)
+
+
+def _empty_split(split: str) -> UserError:
+    return UserError(
+        f"The {split} split holds no session, apart from those still open at the end of the log. "
+        "Take a longer log, another split, a smaller sessions.open_horizon_hours (or gap), or "
+        "sessions.keep_open: true."
+    )

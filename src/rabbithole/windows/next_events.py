@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from rabbithole.artifacts.data import EncoderFile
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.encoder import ENCODER_FILE
-from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, MISSING
-
-EVENT, CATEGORY = CATEGORICAL.index("event"), CATEGORICAL.index("category")
+from rabbithole.windows.fields import FIRST_VALUE, MISSING
 
 PURCHASE, END, NO_CATEGORY = "purchase", "end", "no category"
 
@@ -60,10 +58,9 @@ def next_event_labels(windows: Windows, classes: Classes, length: int) -> tuple[
     not contain the type or the category. So is the last step of a window that is cut short (its session has
     more than `length` events), and for the category, the last step of every session.
     """
-    following = np.roll(windows.codes[:, [EVENT, CATEGORY]], -1, axis=0)
-    event = np.where(following[:, 0] >= FIRST_VALUE, following[:, 0] - FIRST_VALUE, IGNORED)
-    category = np.where(following[:, 1] >= FIRST_VALUE, following[:, 1] - FIRST_VALUE, IGNORED)
-    category[following[:, 1] == MISSING] = len(classes.categories) - 1
+    event, category = (_following_classes(windows, field) for field in ("event", "category"))
+    category[category == MISSING - FIRST_VALUE] = len(classes.categories) - 1
+    event[event < 0] = category[category < 0] = IGNORED
     last, complete = windows.offsets[1:] - 1, windows.events <= length
     purchase = len(classes.events) - 2
     event[last] = np.where(complete, np.where(windows.buyer == 1, purchase, purchase + 1), IGNORED)
@@ -71,3 +68,11 @@ def next_event_labels(windows: Windows, classes: Classes, length: int) -> tuple[
     if not classes.categories:
         category[:] = IGNORED
     return event.astype(np.int32), category.astype(np.int32)
+
+
+def _following_classes(windows: Windows, field: str) -> NDArray[np.int32]:
+    """Return the code of the next step less `FIRST_VALUE`, int32 [total]; as if missing without the field."""
+    codes = windows.codes_of(field)
+    if codes is None:
+        return np.full(len(windows.codes), MISSING - FIRST_VALUE, np.int32)
+    return np.roll(codes, -1) - np.int32(FIRST_VALUE)

@@ -3,8 +3,11 @@
 import ast
 import hashlib
 import json
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import grimp
@@ -23,25 +26,41 @@ DISTRIBUTIONS = {
 }
 """Distributions whose name is not that of their package."""
 
+OWN_MODEL = "the model's file"
+"""Name of a user's own file in a digest."""
 
-def code_digest(*modules: str, files: tuple[str, ...] = ()) -> str:
+SHOWN_ONLY = {"rabbithole.progress", "rabbithole.spark.task_progress"}
+"""Modules that show how far a step is, and change no result."""
+
+
+def code_digest(*modules: str, files: tuple[str, ...] = (), own_model: Path | None = None) -> str:
     """Return a digest of modules, of all modules that they import, and of the libraries among these.
 
     The result is a JSON object from name to digest or version, so that a change can be traced to a module.
-    Docstrings, comments and layout do not count: a module's digest is over `ast.unparse` of its syntax tree,
-    which differs less between Python versions than `ast.dump`. files: further files of the package
-    (templates), relative to it, which count byte by byte.
+    Docstrings, comments, layout and descriptions of settings do not count: a module's digest is over
+    `ast.unparse` of its syntax tree, which differs less between Python versions than `ast.dump`.
+
+    files: further files of the package (templates), relative to it, which count byte by byte; own_model: a
+    user's file with a model, which counts like a module, under a name that does not depend on its path.
     """
     names = set(modules)
-    for module in modules:
+    digests = {}
+    if own_model is not None:
+        tree = ast.parse(own_model.read_bytes())
+        names |= _imports(tree)
+        digests[OWN_MODEL] = tree_digest(tree)
+    for module in names & import_graph().modules:
         names |= import_graph().find_upstream_modules(module)
-    own = {name for name in names if name.partition(".")[0] == "rabbithole"}
+    own = {name for name in names if name.partition(".")[0] == "rabbithole"} - SHOWN_ONLY
     libraries = {name.partition(".")[0] for name in names - own}
     if "jax" in libraries:
         libraries.add("jaxlib")
     versions = pinned_versions()
-    used = {DISTRIBUTIONS.get(library, library) for library in libraries} & versions.keys()
-    digests = {name: module_digest(name) for name in own} | {name: versions[name] for name in used}
+    used = {DISTRIBUTIONS.get(library, library) for library in libraries}
+    digests |= {name: module_digest(name) for name in own}
+    digests |= {name: versions[name] for name in used & versions.keys()}
+    if own_model is not None:
+        digests |= _installed_versions(used - versions.keys())
     digests |= {file: _sha256((PACKAGE / file).read_text("utf-8")) for file in files}
     return json.dumps(digests, sort_keys=True)
 
@@ -54,14 +73,42 @@ def import_graph() -> grimp.ImportGraph:
 
 @cache
 def module_digest(name: str) -> str:
-    """Return a digest of a module without its docstrings."""
+    """Return a digest of a module of the package; see `tree_digest`."""
     path = PACKAGE.joinpath(*name.split(".")[1:])
     file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-    tree = ast.parse(file.read_text("utf-8"))
+    return tree_digest(ast.parse(file.read_text("utf-8")))
+
+
+def tree_digest(tree: ast.Module) -> str:
+    """Return a digest of a syntax tree without its docstrings and the descriptions of settings."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [line for line in node.body if not _is_string(line)] or [ast.Pass()]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Field":
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
     return _sha256(ast.unparse(tree))
+
+
+def _imports(tree: ast.Module) -> set[str]:
+    """Return the modules that a user's file imports, at its top or inside functions."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            # The imported names may be modules, too.
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    own = {name for name in names if name.startswith("rabbithole.")} & import_graph().modules
+    return own | {name.partition(".")[0] for name in names if not name.startswith("rabbithole")}
+
+
+def _installed_versions(libraries: set[str]) -> dict[str, str]:
+    """Return the versions of libraries that are installed under their own name but not pinned here."""
+    versions = {}
+    for library in libraries - sys.stdlib_module_names:
+        with suppress(PackageNotFoundError):
+            versions[library] = version(library)
+    return versions
 
 
 def _is_string(statement: ast.stmt) -> bool:
@@ -96,6 +143,8 @@ BOOK = "rabbithole.text.fetch"
 TRAIN_TEXT = "rabbithole.text.train"
 SAMPLE_TEXT = "rabbithole.text.sample"
 PAGE = "rabbithole.report.page"
+PACKAGE_MODEL = "rabbithole.serving.package"
+PREDICT = "rabbithole.serving.predict"
 
 
 @dataclass(frozen=True)
@@ -116,19 +165,34 @@ class CodeDigests:
     def train(self, wildcards: Wildcards) -> str:
         """Return the digest of the training, of the objective and of one model."""
         target = self.project.dataset(wildcards).target
-        return code_digest(TRAIN, module_name("objective", target), module_name("model", wildcards.model))
+        return self._with_model(wildcards, TRAIN, module_name("objective", target))
 
     def score(self, wildcards: Wildcards) -> str:
         """Return the digest of scoring with one model."""
-        return code_digest(SCORE, module_name("model", wildcards.model))
+        return self._with_model(wildcards, SCORE)
+
+    def package_model(self) -> str:
+        """Return the digest of the packaging and of the model card."""
+        return code_digest(PACKAGE_MODEL, files=_templates("serving"))
+
+    def predict(self, wildcards: Wildcards) -> str:
+        """Return the digest of a prediction, with the raw format and every model that may be packaged."""
+        model = self.project.settings.predict[wildcards.prediction].model
+        format = self.project.settings.datasets[model].format
+        models = [
+            module_name("model", name)
+            for name, settings in self.project.settings.models.items()
+            if settings.file is None
+        ]
+        return code_digest(PREDICT, module_name("format", format), *models)
 
     def explain(self, wildcards: Wildcards) -> str:
         """Return the digest of explaining one model."""
-        return code_digest(EXPLAIN, module_name("model", wildcards.model))
+        return self._with_model(wildcards, EXPLAIN)
 
     def next_event(self, wildcards: Wildcards) -> str:
         """Return the digest of evaluating the next events of one network."""
-        return code_digest(NEXT_EVENT, module_name("model", wildcards.model))
+        return self._with_model(wildcards, NEXT_EVENT)
 
     def leak_probe(self) -> str:
         """Return the digest of the leak probes and of their network."""
@@ -136,7 +200,7 @@ class CodeDigests:
 
     def ablation(self, wildcards: Wildcards) -> str:
         """Return the digest of the ablation and of one network."""
-        return code_digest(ABLATION, module_name("model", wildcards.model))
+        return self._with_model(wildcards, ABLATION)
 
     def figure(self, wildcards: Wildcards) -> str:
         """Return the digest of one figure."""
@@ -144,5 +208,16 @@ class CodeDigests:
 
     def page(self) -> str:
         """Return the digest of the page and of its templates."""
-        templates = sorted(PACKAGE.glob("report/templates/*"))
-        return code_digest(PAGE, files=tuple(str(path.relative_to(PACKAGE)) for path in templates))
+        return code_digest(PAGE, files=_templates("report"))
+
+    def _with_model(self, wildcards: Wildcards, *modules: str) -> str:
+        """Return the digest of modules and of one model, in the package or in the user's own file."""
+        file = self.project.settings.models[wildcards.model].file
+        if file is not None:
+            return code_digest(*modules, own_model=Path(file))
+        return code_digest(*modules, module_name("model", wildcards.model))
+
+
+def _templates(room: str) -> tuple[str, ...]:
+    templates = sorted(PACKAGE.glob(f"{room}/templates/*"))
+    return tuple(str(path.relative_to(PACKAGE)) for path in templates)

@@ -58,6 +58,43 @@ class RuleInputs:
         """Return the same checkpoints as JSON."""
         return to_json(self.checkpoints(wildcards))
 
+    def packaged(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of every trained run, of which one is packaged."""
+        named = (self._trained(wildcards.dataset, file) for file in ("checkpoint", SCORES, "metrics.json"))
+        return [path for paths in named for path in paths.values()]
+
+    def packaged_checkpoints(self, wildcards: Wildcards) -> str:
+        """Return the checkpoint of every trained run by its folder, as JSON."""
+        return to_json(self._trained(wildcards.dataset, "checkpoint"))
+
+    def packaged_scores(self, wildcards: Wildcards) -> str:
+        """Return the scores of every trained run by its folder, as JSON."""
+        return to_json(self._trained(wildcards.dataset, SCORES))
+
+    def packaged_metrics(self, wildcards: Wildcards) -> str:
+        """Return the metrics of every trained run by its folder, as JSON."""
+        return to_json(self._trained(wildcards.dataset, "metrics.json"))
+
+    def model_folders(self) -> list[str]:
+        """Return the model folder of every data set whose target is the purchase."""
+        return [self.project.path(name, "model") for name in self.project.with_target("buyer")]
+
+    def predictions(self) -> list[str]:
+        """Return the scores of all further logs."""
+        return [self.project.path("predict", name, SCORES) for name in self.project.to_score]
+
+    def prediction_model(self, wildcards: Wildcards) -> str:
+        """Return the model folder that scores a further log."""
+        return self.project.path(self.project.settings.predict[wildcards.prediction].model, "model")
+
+    def prediction_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of a further log; none for one at an address."""
+        return self.project.to_score[wildcards.prediction].paths
+
+    def prediction_content(self, wildcards: Wildcards) -> str:
+        """Return a digest of a further log's files."""
+        return self.project.to_score[wildcards.prediction].content
+
     def figure(self, wildcards: Wildcards) -> list[str]:
         """Return the files that a figure shows."""
         files: list[str] = []
@@ -119,9 +156,9 @@ class RuleInputs:
             following = self.of_next_events(name)
             files |= {following.windows, following.checks}
             files |= {*following.metrics.values(), *following.histories.values()}
-        alice = self.of_alice()
-        for named in (alice.metrics, alice.histories, alice.samples, alice.figures):
-            files |= set(named.values())
+        if alice := self.of_alice():
+            for named in (alice.metrics, alice.histories, alice.samples, alice.figures):
+                files |= set(named.values())
         return sorted(files)
 
     def of_dataset(self, dataset: str) -> DatasetSources:
@@ -152,8 +189,10 @@ class RuleInputs:
             checks=self.project.path(dataset, "checks.json"),
         )
 
-    def of_alice(self) -> AliceSources:
-        """Return what the page shows of the text models."""
+    def of_alice(self) -> AliceSources | None:
+        """Return what the page shows of the text models; None if the settings leave them out."""
+        if self.project.settings.alice is None:
+            return None
         return AliceSources(
             metrics=self._text("metrics.json"),
             histories=self._text("history.json"),
@@ -204,6 +243,10 @@ class RuleInputs:
             )
             for dataset in self.project.with_target("buyer")
         }
+
+    def _trained(self, dataset: str, file: str) -> Named:
+        runs = self.project.trained_runs()
+        return {run.folder: self.project.path(dataset, run.folder, file) for run in runs}
 
     def _named(self, dataset: str, file: str, runs: list[Run]) -> Named:
         return {run.name: self.project.path(dataset, run.folder, file) for run in runs}

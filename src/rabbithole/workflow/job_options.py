@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rabbithole.specs.data import SparkOptions
+from rabbithole.specs.data import SessionsPurpose, SparkOptions
 from rabbithole.specs.training import ResumeOptions
 from rabbithole.workflow.job_lifetime import PARENT, parent_id
 from rabbithole.workflow.project import Project, Wildcards
 
-NETWORK_MEMORY, TREES_MEMORY = 4000, 8000
-"""MB of a training. The baseline holds the features of a million sessions and of their prefixes."""
+NETWORK_MEMORY, ESTIMATOR_MEMORY = 4000, 8000
+"""MB of a training. An estimator holds the features of a million sessions and of their prefixes."""
 
 
 def shell_prefix(source: Path, *, conda: bool) -> str:
@@ -24,6 +24,8 @@ def shell_prefix(source: Path, *, conda: bool) -> str:
     Jobs run the package in `source`, with the Python that runs Snakemake unless conda brings one.
     """
     commands = ["set -euo pipefail", f"export PYTHONPATH={shlex.quote(str(source))}"]
+    # `python -m` would look for modules in the working folder first, where the user may have a calendar.py.
+    commands.append("export PYTHONSAFEPATH=1")
     commands.append(f"export {PARENT}={shlex.quote(parent_id())}")
     if not conda:
         commands.append(f'export PATH={shlex.quote(str(Path(sys.executable).parent))}:"$PATH"')
@@ -43,13 +45,25 @@ class JobOptions:
 
     def train_memory(self, wildcards: Wildcards) -> int:
         """Return the memory of a training in MB."""
-        return NETWORK_MEMORY if wildcards.model in self.project.networks else TREES_MEMORY
+        return NETWORK_MEMORY if wildcards.model in self.project.networks else ESTIMATOR_MEMORY
+
+    def model_file(self, wildcards: Wildcards, resources: Any) -> list[str]:  # noqa: ARG002
+        """Return the option that names the user's own file of a model; its content is in `code`."""
+        file = self.project.settings.models[wildcards.model].file
+        return [] if file is None else ["--model-file", file]
 
     def spark(self, wildcards: Wildcards, threads: int, resources: Any) -> str:  # noqa: ARG002
         """Return where and how large Spark runs, as JSON."""
         spark = self.project.settings.spark
         return SparkOptions(
             master=spark.master, conf=spark.conf, threads=threads, memory_mb=resources.mem_mb
+        ).to_json()
+
+    def purpose(self, wildcards: Wildcards, resources: Any) -> str:  # noqa: ARG002
+        """Return what the sessions of a data set are for, as JSON."""
+        dataset = self.project.dataset(wildcards)
+        return SessionsPurpose(
+            buyers=dataset.target == "buyer", keep_open=dataset.sessions.keep_open
         ).to_json()
 
     def resume(self, wildcards: Wildcards, resources: Any) -> str:  # noqa: ARG002

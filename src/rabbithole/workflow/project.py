@@ -1,5 +1,6 @@
 """The settings of a run, checked, where its files are, and the fingerprints of its raw logs."""
 
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -8,12 +9,15 @@ from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from rabbithole.artifacts.data import FileFingerprint, Fingerprints
-from rabbithole.config.datasets import Dataset
+from rabbithole.config.datasets import SIMULATE, Dataset
 from rabbithole.config.settings import Settings
+from rabbithole.config.text import Alice
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
 from rabbithole.ingest.locate import is_remote, locate
 from rabbithole.io.atomic import sha256_of
+from rabbithole.models.settings import NetworkSettings
+from rabbithole.specs.data import Source
 
 
 def fingerprint(paths: list[Path], memory: Path) -> str:
@@ -63,6 +67,7 @@ class Wildcards(Protocol):
     seeds: str
     figure: str
     text_model: str
+    prediction: str
 
 
 @dataclass(frozen=True)
@@ -93,11 +98,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Project:
-    """All that the rules need to know. results: the results folder; raw: the user's files by data set."""
+    """All that the rules need to know. results: the results folder; raw: the user's files by data set;
+    to_score: the files of further logs, by prediction."""
 
     settings: Settings
     results: str
     raw: Mapping[str, RawFiles]
+    to_score: Mapping[str, RawFiles]
     book: RawFiles
 
     @property
@@ -113,7 +120,7 @@ class Project:
     @property
     def networks(self) -> list[str]:
         """Return the names of the models that are networks."""
-        return [name for name, model in self.settings.models.items() if model.kind == "network"]
+        return [name for name, model in self.settings.models.items() if isinstance(model, NetworkSettings)]
 
     @property
     def seeds(self) -> list[int]:
@@ -171,35 +178,89 @@ def load_project(config: Mapping[str, Any], results: str) -> Project:
     except UserError as error:
         stop(str(error))
     memory = Path(results, "fingerprints.json")
-    raw = {name: _raw_files(name, dataset, memory) for name, dataset in settings.datasets.items()}
-    return Project(settings, results, raw, _book(settings.alice.source, memory))
+    raw = {
+        name: _raw_files(f"datasets.{name}.source", dataset, dataset.source, memory)
+        for name, dataset in settings.datasets.items()
+    }
+    to_score = {
+        name: _raw_files(f"predict.{name}.log", settings.datasets[prediction.model], prediction.log, memory)
+        for name, prediction in settings.predict.items()
+    }
+    return Project(settings, results, raw, to_score, _book(settings.alice, memory))
 
 
-def _raw_files(name: str, dataset: Dataset, memory: Path) -> RawFiles:
-    """Find a data set's raw files. A log at an address is found by its job, and taken to stay unchanged."""
-    if dataset.simulated:
+def _raw_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFiles:
+    """Find the raw files of a log that is read as a data set's.
+
+    A log at an address is found by its job, and taken to stay unchanged.
+    """
+    if source == SIMULATE:
         return RawFiles({}, "simulated")
-    if is_remote(dataset.source):
+    if is_remote(source):
         return RawFiles({}, "fetched")
     try:
-        files = locate(dataset.format, dataset.source, dataset.table_log)
+        files = locate(dataset.format, source, dataset.table_log)
         # An archive may hold the files of several roles.
         paths = dict.fromkeys(path for role in files.values() for path in role)
         return RawFiles(files, fingerprint(list(paths), memory))
     except UserError as error:
-        stop(f"datasets.{name}.source: {error}")
+        stop(f"{key}: {error}")
     except OSError as error:
-        stop(f"datasets.{name}.source: {error.filename}: {error.strerror}")
+        stop(f"{key}: {error.filename}: {error.strerror}")
 
 
-def _book(source: str, memory: Path) -> RawFiles:
-    """Find the user's own book; none where it comes from an address."""
-    if "://" in source:
+def _book(alice: Alice | None, memory: Path) -> RawFiles:
+    """Find the user's own book; none where it comes from an address, or no text is learned."""
+    if alice is None or "://" in alice.source:
         return RawFiles({}, "fetched")
     try:
-        return RawFiles({"book": [Path(source)]}, fingerprint([Path(source)], memory))
+        book = Path(alice.source)
+        return RawFiles({"book": [book]}, fingerprint([book], memory))
     except OSError as error:
         stop(f"alice.source: {error.filename}: {error.strerror}")
+
+
+SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
+"""Where Snakemake looks for a Snakefile."""
+
+HISTORY = "runs.jsonl"
+"""The history of runs, in the results folder."""
+
+
+def find_snakefile(start: Path) -> tuple[Path, Path]:
+    """Return the folder of the project that a folder belongs to, and its Snakefile.
+
+    The project is the nearest folder upwards with a Snakefile. Elsewhere it is the folder itself, run by the
+    checkout that the package is installed from. Raises `UserError` if there is neither.
+    """
+    if nearest := _nearest(start, SNAKEFILES):
+        return nearest
+    snakefile = Path(__file__).parents[3] / "Snakefile"
+    if snakefile.is_file():
+        return start, snakefile
+    raise UserError(
+        f"There is no Snakefile in {start} or above it: go to the folder of your project, or name it with "
+        "--snakefile."
+    )
+
+
+def find_results(start: Path) -> Path:
+    """Return the nearest results folder upwards that has a history of runs: a folder, or results/ in it.
+
+    Raises `UserError` if there is none.
+    """
+    if nearest := _nearest(start, (HISTORY, f"results/{HISTORY}")):
+        return nearest[1].parent
+    raise UserError(
+        f"There is no history of runs in {start}, its results/ or a folder above. The first finished run "
+        "starts it. If your results are elsewhere, name their folder with --results."
+    )
+
+
+def _nearest(start: Path, names: tuple[str, ...]) -> tuple[Path, Path] | None:
+    """Return the nearest folder upwards with one of these files, and the file."""
+    places = ((folder, folder / name) for folder in (start, *start.parents) for name in names)
+    return next(((folder, file) for folder, file in places if file.is_file()), None)
 
 
 def stop(message: str) -> NoReturn:
@@ -208,7 +269,10 @@ def stop(message: str) -> NoReturn:
 
 
 def print_summary(project: Project) -> None:
-    """Print the headline figures and the report's path; `make` prints them itself, as its last lines."""
+    """Log the headline figures and the report's path; `make` prints them itself, as its last lines.
+
+    They go through Snakemake's logger, so that they come after its lines on the jobs.
+    """
     summary = Path(project.path("report/summary.txt"))
     if summary.exists() and "RABBITHOLE_MAKE" not in os.environ:
-        print(summary.read_text("utf-8"))
+        logging.getLogger("snakemake.logging").info(summary.read_text("utf-8"), extra={"summary": True})

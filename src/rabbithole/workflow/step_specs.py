@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
-from rabbithole.config.models import Network, Training, Trees
+from rabbithole.config.model_files import package_settings
+from rabbithole.config.models import Training
+from rabbithole.config.text import Alice
 from rabbithole.formats.base import raw_format
+from rabbithole.models.settings import ModelSettings, NetworkSettings
+from rabbithole.specs.base import JsonObject
 from rabbithole.specs.data import (
     EventsSpec,
     OracleSpec,
@@ -14,6 +18,8 @@ from rabbithole.specs.data import (
 )
 from rabbithole.specs.evaluation import AblationSpec, EvaluateSpec, LeakProbeSpec
 from rabbithole.specs.report import FigureStyle, PageSpec
+from rabbithole.specs.serving import PackageModelSpec, PredictSpec
+from rabbithole.specs.table import minimum_counts
 from rabbithole.specs.text import (
     BookSpec,
     CharGruSettings,
@@ -24,13 +30,11 @@ from rabbithole.specs.text import (
 )
 from rabbithole.specs.training import (
     AugmentationSpec,
+    EstimatorTraining,
     ExplainSpec,
-    NetworkSettings,
     NetworkTraining,
     ScoreSpec,
     TrainSpec,
-    TreesSettings,
-    TreesTraining,
 )
 from rabbithole.workflow.inputs import RuleInputs
 from rabbithole.workflow.project import Project, Wildcards
@@ -83,7 +87,8 @@ class StepSpecs:
         return WindowsSpec(
             length=dataset.windows.length,
             minimum_item_count=dataset.windows.minimum_item_count,
-            fields=tuple(dataset.windows.fields),
+            minimum_counts=minimum_counts((dataset.table or {}).values()),
+            fields=None if dataset.windows.fields is None else tuple(dataset.windows.fields),
             timezone=dataset.timezone,
             keep_open=dataset.sessions.keep_open,
         ).to_json()
@@ -105,8 +110,8 @@ class StepSpecs:
             model=wildcards.model,
             settings=model_settings(model),
             training=network_training(training)
-            if model.kind == "network"
-            else TreesTraining(unseen_share=training.unseen_share),
+            if isinstance(model, NetworkSettings)
+            else EstimatorTraining(unseen_share=training.unseen_share),
             balance=dataset.balance,
             augmentation=AugmentationSpec(**dataset.augmentation.model_dump()),
             target=dataset.target,
@@ -117,6 +122,23 @@ class StepSpecs:
         """Return the spec of `score`, and of the next-event rules."""
         steps = self.project.evaluated_steps(self.project.dataset(wildcards))
         return ScoreSpec(steps=steps).to_json()
+
+    def package_model(self, wildcards: Wildcards) -> str:
+        """Return the spec of `package_model`. The log's place is left out: the model goes elsewhere."""
+        evaluation = self.project.settings.evaluation
+        return PackageModelSpec(
+            dataset=wildcards.dataset,
+            model=None,
+            seed=None,
+            events=EventsSpec.parse(self.events(wildcards)).model_copy(update={"source": ""}),
+            sessions=SessionsSpec.parse(self.sessions(wildcards)),
+            contact_cost=evaluation.contact_cost,
+            sale_worth=evaluation.sale_worth,
+        ).to_json()
+
+    def predict(self, wildcards: Wildcards) -> str:
+        """Return the spec of `predict`."""
+        return PredictSpec(source=self.project.settings.predict[wildcards.prediction].log).to_json()
 
     def explain(self) -> str:
         """Return the spec of `explain`."""
@@ -130,7 +152,7 @@ class StepSpecs:
         """Return the spec of `leak_probe`: a GRU of the default size, whatever models are configured."""
         return LeakProbeSpec(
             model="gru",
-            settings=network_settings(Network()),
+            settings=model_settings(package_settings("gru")()),
             training=network_training(Training(epochs=PROBE_EPOCHS)),
             sessions=PROBE_SESSIONS,
             seed=self.project.settings.data_seed,
@@ -139,10 +161,9 @@ class StepSpecs:
     def ablation(self, wildcards: Wildcards) -> str:
         """Return the spec of `ablation`."""
         model = self.project.settings.models[wildcards.model]
-        assert model.kind == "network"
         return AblationSpec(
             model=wildcards.model,
-            settings=network_settings(model),
+            settings=model_settings(model),
             training=network_training(self.project.settings.training),
             seeds=tuple(self.project.seeds),
             steps=self.project.evaluated_steps(self.project.dataset(wildcards)),
@@ -150,13 +171,13 @@ class StepSpecs:
 
     def book(self) -> str:
         """Return the spec of `book`."""
-        alice = self.project.settings.alice
+        alice = self._alice
         package = PackageSpec(**alice.package.model_dump()) if alice.package else None
         return BookSpec(source=alice.source, sha256=alice.sha256, package=package).to_json()
 
     def train_text(self, wildcards: Wildcards) -> str:
         """Return the spec of `train_text`."""
-        alice = self.project.settings.alice
+        alice = self._alice
         settings = (
             DeckSettings(**alice.models.deck.model_dump())
             if wildcards.text_model == "deck"
@@ -171,13 +192,19 @@ class StepSpecs:
 
     def sample_text(self) -> str:
         """Return the spec of `sample_text`."""
-        alice = self.project.settings.alice
+        alice = self._alice
         return SampleTextSpec(
             seed_text=alice.seed_text,
             temperatures=tuple(alice.temperatures),
             length=alice.length,
             seed=self.project.settings.data_seed,
         ).to_json()
+
+    @property
+    def _alice(self) -> Alice:
+        alice = self.project.settings.alice
+        assert alice is not None, "the rules of the text branch are left out without it"
+        return alice
 
     def style(self) -> str:
         """Return how figures look."""
@@ -199,16 +226,10 @@ class StepSpecs:
         ).to_json()
 
 
-def model_settings(model: Network | Trees) -> NetworkSettings | TreesSettings:
-    """Return a model's own settings as its step reads them."""
-    if model.kind == "network":
-        return network_settings(model)
-    return TreesSettings.model_validate(model.model_dump(exclude={"kind"}))
-
-
-def network_settings(model: Network) -> NetworkSettings:
-    """Return a network's own settings as its step reads them."""
-    return NetworkSettings.model_validate(model.model_dump(exclude={"kind"}))
+def model_settings(model: ModelSettings) -> JsonObject:
+    """Return a model's own settings as its step reads them; the file's content is in the code digest."""
+    settings: JsonObject = model.model_dump(mode="json", exclude={"file"})
+    return settings
 
 
 def network_training(training: Training) -> NetworkTraining:

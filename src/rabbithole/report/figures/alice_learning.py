@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rabbithole.artifacts.text import TextHistory
-from rabbithole.report.figures.style import QUIET, svg_figure
+from rabbithole.report.figures.style import QUIET, legend_outside, svg_figure
 from rabbithole.report.runs import colour, display_name, read_by_model
 from rabbithole.specs.report import FigureStyle
 
@@ -15,7 +15,7 @@ def alice_learning(*, histories: dict[str, Path], output: Path, style: FigureSty
 
     histories: history.json by model.
     """
-    with svg_figure(output, style, title="Bits per character by epoch", height=0.6) as axes:
+    with svg_figure(output, style, title="Bits per character by epoch") as axes:
         for model, seeds in read_by_model(histories, TextHistory).items():
             for history in seeds:
                 x = [row.epoch for row in history.epochs]
@@ -26,6 +26,6 @@ def alice_learning(*, histories: dict[str, Path], output: Path, style: FigureSty
                 axes.plot(x, train, color=colour(model), linestyle=DASHED, linewidth=1.2)
         for label, dash in (("held out", "-"), ("train", DASHED)):
             axes.plot([], [], color=QUIET, linestyle=dash, label=label)
-        axes.set(xlabel="Epoch", ylabel="Bits per character (less is better)")
+        axes.set(xlabel="Epoch", ylabel="Bits per character")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(loc="upper right")
+        legend_outside(axes)

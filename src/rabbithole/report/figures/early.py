@@ -6,9 +6,12 @@ import numpy as np
 from matplotlib.ticker import NullLocator
 
 from rabbithole.artifacts.evaluation import AucInterval, Metrics
-from rabbithole.report.figures.style import line_style, svg_figure, write_note
+from rabbithole.report.figures.style import legend_outside, line_style, svg_figure, write_note
 from rabbithole.report.runs import ORACLE, colour, display_name, read_by_model
 from rabbithole.specs.report import FigureStyle
+
+WIDEST = 0.4
+"""Width of an interval that says nothing. Points with wider ones are left out where others remain."""
 
 
 def early(*, metrics: dict[str, Path], output: Path, style: FigureStyle) -> None:
@@ -21,10 +24,11 @@ def early(*, metrics: dict[str, Path], output: Path, style: FigureStyle) -> None
     with svg_figure(output, style, title="AUC by events seen") as axes:
         axes.set_xscale("log")
         groups = read_by_model(metrics, Metrics)
+        shown = _shown_steps([seed for seeds in groups.values() for seed in seeds])
         for place, (model, seeds) in enumerate(groups.items()):
             aucs: dict[int, list[AucInterval]] = {}
             for row in [row for seed in seeds for row in seed.by_steps]:
-                if row.auc:
+                if row.auc and row.steps in shown:
                     aucs.setdefault(row.steps, []).append(row.auc)
                     buyers[row.steps] = row.buyers
             if not aucs:
@@ -42,13 +46,18 @@ def early(*, metrics: dict[str, Path], output: Path, style: FigureStyle) -> None
         ticks = sorted(buyers)
         axes.set_xticks(ticks, [f"{k}\n{_short(buyers[k])}" for k in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set(xlabel="Events seen (second line: buyers among sessions of that length or more)")
+        axes.set(xlabel="Events seen (below: buyers in sessions that long)")
         axes.set(ylabel="AUC: will the session still buy?")
         if buyers:
-            # Above the axes, as intervals may lie anywhere within them.
-            axes.figure.legend(loc="outside upper left", ncols=2)
+            legend_outside(axes)
         else:
             write_note(axes, "Too few buyers")
+
+
+def _shown_steps(metrics: list[Metrics]) -> set[int]:
+    """Return the numbers of events after which some run has an informative AUC, or any if none has."""
+    widths = [(row.steps, row.auc.high - row.auc.low) for run in metrics for row in run.by_steps if row.auc]
+    return {steps for steps, width in widths if width <= WIDEST} or {steps for steps, _ in widths}
 
 
 def _short(number: int) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rabbithole.artifacts.evaluation import Metrics
-from rabbithole.report.figures.style import QUIET, line_style, percent_ticks, svg_figure
+from rabbithole.report.figures.style import QUIET, legend_outside, line_style, percent_ticks, svg_figure
 from rabbithole.report.runs import ORACLE, colour, display_name, read_by_model
 from rabbithole.specs.report import FigureStyle
 
@@ -29,4 +29,4 @@ def gain(*, metrics: dict[str, Path], output: Path, style: FigureStyle) -> None:
         axes.set(xlim=(0, 1), ylim=(0, 1.005))
         axes.set(xlabel="Sessions contacted, highest scores first", ylabel="Buyers reached")
         percent_ticks(axes, "x", "y")
-        axes.legend(loc="lower right")
+        legend_outside(axes)

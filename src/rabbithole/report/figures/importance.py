@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rabbithole.artifacts.evaluation import Explanation
-from rabbithole.report.figures.style import QUIET, svg_figure, write_note
+from rabbithole.report.figures.style import QUIET, data_label, legend_outside, svg_figure, write_note
 from rabbithole.report.runs import colour, display_name, field_name, read_by_model
 from rabbithole.specs.report import FigureStyle
 
@@ -18,7 +18,8 @@ def importance(*, explanations: dict[str, Path], output: Path, style: FigureStyl
         for model, seeds in read_by_model(explanations, Explanation).items()
     }
     models = {model: fields for model, fields in models.items() if fields}
-    with svg_figure(output, style, title="Importance of fields") as axes:
+    bars = sum(len(fields) for fields in models.values())
+    with svg_figure(output, style, title="Importance of fields", height=max(0.4, 0.025 * bars)) as axes:
         if not models:
             write_note(axes, "Too few buyers")
             return
@@ -29,12 +30,12 @@ def importance(*, explanations: dict[str, Path], output: Path, style: FigureStyl
             # The first model is the topmost bar of each field, as in the legend.
             y = [number + 0.4 - (place + 0.5) * height for number in range(len(fields))]
             values = [losses[field].value for field in fields]
-            bars = {"color": colour(model), "alpha": 0.5, "label": display_name(model)}
-            axes.barh(y, values, height * 0.86, **bars)
+            look = {"color": colour(model), "alpha": 0.5, "label": display_name(model)}
+            axes.barh(y, values, height * 0.86, **look)
             low, high = [losses[field].low for field in fields], [losses[field].high for field in fields]
             axes.hlines(y, low, high, color=colour(model), linewidth=1.6)
         axes.axvline(0.0, color=QUIET, linewidth=0.9)
-        axes.set_yticks(range(len(fields)), [field_name(field) for field in fields])
+        axes.set_yticks(range(len(fields)), [data_label(field_name(field)) for field in fields])
         axes.grid(visible=False, axis="y")
         axes.set(xlabel="AUC lost when the field comes from another session")
-        axes.legend(loc="lower right")
+        legend_outside(axes)

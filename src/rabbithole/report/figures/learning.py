@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from rabbithole.artifacts.training import History
-from rabbithole.report.figures.style import QUIET, svg_figure
+from rabbithole.report.figures.style import QUIET, legend_outside, svg_figure
 from rabbithole.report.runs import colour, display_name, read_by_model
 from rabbithole.specs.report import FigureStyle
 
@@ -21,7 +21,11 @@ def learning(*, histories: dict[str, Path], output: Path, style: FigureStyle) ->
     whose weights were kept. histories: history.json by run.
     """
     groups = read_by_model(histories, History)
-    with svg_figure(output, style, title="Learning curves", rows=2, columns=max(len(groups), 1)) as axes:
+    columns = max(len(groups), 1)
+    # More than three models need more room.
+    wide = style.model_copy(update={"width": style.width * max(columns, 3) / 3})
+    height = 0.72 * style.width / wide.width
+    with svg_figure(output, wide, title="Learning curves", height=height, rows=2, columns=columns) as axes:
         above, below = axes.reshape(2, -1)
         for top, bottom, (model, seeds) in zip(above, below, groups.items(), strict=False):
             for history in seeds:
@@ -32,10 +36,10 @@ def learning(*, histories: dict[str, Path], output: Path, style: FigureStyle) ->
                 for row in epochs:
                     if row.epoch == history.best_epoch and row.valid_auc is not None:
                         bottom.plot([row.epoch], [row.valid_auc], "o", color=colour(model), markersize=5)
-            top.set_title(display_name(model))
+            top.set_title(display_name(model), fontsize=0.85 * style.font_size)
             top.sharex(bottom)
             top.tick_params(labelbottom=False)
-            bottom.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+            bottom.xaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=1))
             bottom.set_xlabel(seeds[0].unit.capitalize())
         above[0].set_ylabel("Loss")
         below[0].set_ylabel("Valid AUC")
@@ -43,9 +47,10 @@ def learning(*, histories: dict[str, Path], output: Path, style: FigureStyle) ->
         high = max(axis.get_ylim()[1] for axis in below)
         for axis in below:
             axis.set_ylim(low, high)
+            axis.tick_params(labelleft=axis is below[0])
         for label, dash in (("train", SOLID), ("valid", DASHED)):
             above[-1].plot([], [], color=QUIET, linestyle=dash, linewidth=1.5, label=label)
-        above[-1].legend(loc="upper right")
+        legend_outside(above[-1])
 
 
 def _plot(

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rabbithole.report.figures.style import QUIET, log_ticks, percent_ticks, svg_figure
+from rabbithole.report.figures.style import QUIET, legend_outside, log_ticks, percent_ticks, svg_figure
 from rabbithole.report.runs import colour
 from rabbithole.specs.report import FigureStyle
 
@@ -32,7 +32,7 @@ def lengths(*, sessions: Path, output: Path, style: FigureStyle) -> None:
         log_ticks(axes, "x", "y")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         percent_ticks(axes, "y")
-        axes.legend(loc="upper right")
+        legend_outside(axes)
 
 
 def _thin(values: NDArray[Any]) -> NDArray[np.int64]:

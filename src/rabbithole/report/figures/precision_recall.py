@@ -5,7 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from rabbithole.artifacts.evaluation import Metrics
-from rabbithole.report.figures.style import QUIET, line_style, log_ticks, percent_ticks, svg_figure
+from rabbithole.report.figures.style import (
+    QUIET,
+    legend_outside,
+    line_style,
+    log_ticks,
+    percent_ticks,
+    svg_figure,
+)
 from rabbithole.report.runs import display_name, read_by_model
 from rabbithole.specs.report import FigureStyle
 
@@ -37,4 +44,4 @@ def precision_recall(*, metrics: dict[str, Path], output: Path, style: FigureSty
         axes.set(xlim=(0, 1), ylim=(share * 0.7, 1.1), xlabel="Recall", ylabel="Precision")
         log_ticks(axes, "y")
         percent_ticks(axes, "x", "y")
-        axes.legend(loc="upper right", title="Average precision", alignment="left")
+        legend_outside(axes, title="Average precision")

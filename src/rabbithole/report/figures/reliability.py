@@ -5,7 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from rabbithole.artifacts.evaluation import Metrics
-from rabbithole.report.figures.style import QUIET, line_style, log_ticks, percent_ticks, svg_figure
+from rabbithole.report.figures.style import (
+    QUIET,
+    legend_outside,
+    line_style,
+    log_ticks,
+    percent_ticks,
+    svg_figure,
+)
 from rabbithole.report.runs import ORACLE, colour, display_name, read_by_model
 from rabbithole.specs.report import FigureStyle
 
@@ -41,4 +48,4 @@ def reliability(*, metrics: dict[str, Path], output: Path, style: FigureStyle) -
         axes.set(xlabel="Predicted probability of a purchase", ylabel="Observed share of buyers")
         log_ticks(axes, "x", "y")
         percent_ticks(axes, "x", "y")
-        axes.legend(loc="upper left")
+        legend_outside(axes)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from rabbithole.artifacts.evaluation import Metrics
-from rabbithole.report.figures.style import QUIET, line_style, percent_ticks, svg_figure
+from rabbithole.report.figures.style import QUIET, legend_outside, line_style, percent_ticks, svg_figure
 from rabbithole.report.runs import display_name, read_by_model
 from rabbithole.specs.report import FigureStyle
 
@@ -26,4 +26,4 @@ def roc(*, metrics: dict[str, Path], output: Path, style: FigureStyle) -> None:
         axes.plot([], [], color=QUIET, linewidth=0.9, linestyle=":", label="Chance  0.500")
         axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="False positive rate", ylabel="True positive rate")
         percent_ticks(axes, "x", "y")
-        axes.legend(loc="lower right", title="AUC", alignment="left")
+        legend_outside(axes, title="AUC")

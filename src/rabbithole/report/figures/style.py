@@ -1,13 +1,16 @@
 """The common style of all figures, written as small SVGs that are the same bytes each time."""
 
 import re
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from html import escape
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -22,17 +25,23 @@ QUIET = "#8a8f98"
 INK = "#010203"
 """Placeholder of the text colour: the SVG takes that of the page."""
 
+LONG_LABEL = 30
+"""Characters of a legend's label from which its entries get a line of their own."""
+
+LONGEST_NAME = 24
+"""Characters of a name from the data that a figure shows; the rest is cut off."""
+
 FONTS = "system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 
 @contextmanager
 def svg_figure(
-    output: Path, style: FigureStyle, *, title: str, height: float = 0.75, rows: int = 1, columns: int = 1
+    output: Path, style: FigureStyle, *, title: str, height: float = 0.72, rows: int = 1, columns: int = 1
 ) -> Iterator[Any]:
     """Yield the axes of an empty figure, then write it as SVG.
 
     The axes are an array [rows, columns], or a single `Axes` for one row and column. height: as a fraction of
-    the width; title: for screen readers.
+    the width, without the legend; title: for screen readers, to which the legend's labels are added.
     """
     settings: Any = {
         "font.size": style.font_size,
@@ -64,14 +73,57 @@ def svg_figure(
         figure = Figure(figsize=(style.width, style.width * height), layout="constrained")
         yield figure.subplots(rows, columns)
         text = StringIO()
-        figure.savefig(
-            text,
-            format="svg",
-            transparent=True,
-            metadata={"Title": title, "Date": None, "Creator": None, "Format": None, "Type": None},
-        )
+        with warnings.catch_warnings():
+            # Text stays text in the SVG. Fonts only estimate its size, also of letters that they lack.
+            warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
+            figure.savefig(
+                text,
+                format="svg",
+                transparent=True,
+                metadata={"Title": title, "Date": None, "Creator": None, "Format": None, "Type": None},
+            )
+    labels = [label.get_text() for legend in figure.legends for label in legend.get_texts()]
+    spoken = f"{title}: {', '.join(labels)}" if labels else title
     with atomic_write(output) as temporary:
-        temporary.write_text(compact_svg(text.getvalue(), title), "utf-8")
+        temporary.write_text(compact_svg(text.getvalue(), " ".join(spoken.split())), "utf-8")
+
+
+def legend_outside(
+    axes: Axes, *, handles: Sequence[Artist] | None = None, title: str | None = None, below: bool = False
+) -> None:
+    """Put the legend above or below all axes, where it hides no line, and make the figure taller by it.
+
+    handles: by default, all labelled lines of the axes.
+    """
+    figure, size = axes.figure, mpl.rcParams["legend.fontsize"]
+    assert isinstance(figure, Figure)
+    entries = list(handles) if handles is not None else axes.get_legend_handles_labels()[0]
+    if not entries:
+        return
+    longest = max(len(str(entry.get_label())) for entry in entries)
+    columns = 1 if longest > LONG_LABEL else 2 if longest > LONG_LABEL / 2 else 3
+    lines = -(-len(entries) // columns) + (title is not None)
+    figure.set_figheight(figure.get_figheight() + 1.5 * size / 72 * lines)
+    figure.legend(
+        handles=entries,
+        title=title,
+        alignment="left",
+        loc=f"outside {'lower' if below else 'upper'} left",
+        ncols=columns,
+        handlelength=1.5,
+        columnspacing=1.2,
+        borderpad=0.2,
+    )
+
+
+def data_label(name: str) -> str:
+    """Return a name from the data as a label: on one line, of limited length, without mathematical markup."""
+    name = "".join(character if character.isprintable() else " " for character in name).strip()
+    if len(name) > LONGEST_NAME:
+        name = name[: LONGEST_NAME - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    # A legend leaves out labels that begin with an underscore.
+    name = re.sub(r"^_", "\N{ZERO WIDTH SPACE}_", name)
+    return name.replace("$", r"\$")
 
 
 def compact_svg(svg: str, title: str) -> str:
@@ -85,7 +137,7 @@ def compact_svg(svg: str, title: str) -> str:
     svg = re.sub(r' (?:d|x|y)="[^"]*"', _cut_decimals, svg)
     svg = re.sub(r">\s+<", "><", svg)
     svg = re.sub(r"\s*\n\s*", " ", svg)
-    head = f'<svg role="img" aria-label="{title}" stroke-linejoin="round" stroke-linecap="butt" '
+    head = f'<svg role="img" aria-label="{escape(title)}" stroke-linejoin="round" stroke-linecap="butt" '
     return svg.replace("<svg ", head, 1) + "\n"
 
 

@@ -1,0 +1,68 @@
+"""Package the best model of each data set, and score further logs with it."""
+
+
+rule package_model:
+    input:
+        INPUTS.packaged,
+        events="<results>/{dataset}/events",
+        events_manifest="<results>/{dataset}/events.json",
+        sessions="<results>/{dataset}/sessions",
+        sessions_manifest="<results>/{dataset}/sessions.json",
+        windows="<results>/{dataset}/windows",
+        windows_manifest="<results>/{dataset}/windows.json",
+    output:
+        folder=directory("<results>/{dataset}/model"),
+    log:
+        "<logs>/package_model/{dataset}.log",
+    benchmark:
+        "<benchmarks>/package_model/{dataset}.tsv"
+    conda:
+        "../envs/predict.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        spec=SPECS.package_model,
+        checkpoints=INPUTS.packaged_checkpoints,
+        scores=INPUTS.packaged_scores,
+        metrics=INPUTS.packaged_metrics,
+        code=CODE.package_model(),
+    message:
+        "Packaging the best model of {wildcards.dataset}"
+    shell:
+        "python -m rabbithole step package-model --spec {params.spec:q} --checkpoints {params.checkpoints:q} "
+        "--scores {params.scores:q} --metrics {params.metrics:q} --events {input.events:q} "
+        "--sessions {input.sessions:q} --windows {input.windows:q} --output {output.folder:q} > {log:q} 2>&1"
+
+
+rule predict:
+    input:
+        model=INPUTS.prediction_model,
+        # Whatever their age: their content is compared.
+        files=ancient(INPUTS.prediction_files),
+    output:
+        scores="<results>/predict/{prediction}/scores.parquet",
+        summary="<results>/predict/{prediction}/scores.parquet.json",
+    log:
+        "<logs>/predict/{prediction}.log",
+    benchmark:
+        "<benchmarks>/predict/{prediction}.tsv"
+    conda:
+        "../envs/predict.yaml"
+    threads: PROJECT.settings.spark.threads
+    resources:
+        mem_mb=OPTIONS.spark_memory,
+        runtime=240,
+    params:
+        spec=SPECS.predict,
+        content=INPUTS.prediction_content,
+        code=CODE.predict,
+        spark=OPTIONS.spark,
+        launcher=OPTIONS.launcher,
+    message:
+        "Scoring the log {wildcards.prediction}"
+    shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
+        "{params.launcher} python -m rabbithole step predict --spec {params.spec:q} --spark {params.spark:q} "
+        "--model {input.model:q} --output {output.scores:q} --threads {threads} > {log:q} 2>&1"

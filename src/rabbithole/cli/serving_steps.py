@@ -1,0 +1,64 @@
+"""Steps that package a trained model and score further logs with it."""
+
+from pathlib import Path
+from typing import Annotated
+
+from rabbithole.cli.app import (
+    MODELS,
+    Events,
+    Named,
+    OutputFile,
+    OutputFolder,
+    Sessions,
+    Spark,
+    Threads,
+    WindowsFolder,
+    file_option,
+    json_option,
+    paths,
+    spec_option,
+    step,
+    use_threads,
+)
+from rabbithole.specs.serving import PackageModelSpec, PredictSpec
+
+
+@step.command(rich_help_panel=MODELS)
+def package_model(
+    spec: Annotated[PackageModelSpec, spec_option(PackageModelSpec)],
+    checkpoints: Annotated[Named, json_option(Named, "Checkpoints by run, as JSON.")],
+    scores: Annotated[Named, json_option(Named, "Scores by run, as JSON.")],
+    metrics: Annotated[Named, json_option(Named, "Metrics by run, as JSON.")],
+    events: Events,
+    sessions: Sessions,
+    windows: WindowsFolder,
+    output: OutputFolder,
+) -> None:
+    """Package the best model of a data set: one folder that scores new logs."""
+    from rabbithole.serving.package import package_model
+
+    package_model(
+        spec,
+        checkpoints=paths(checkpoints),
+        scores=paths(scores),
+        metrics=paths(metrics),
+        events=events,
+        sessions=sessions,
+        windows=windows,
+        output=output,
+    )
+
+
+@step.command("predict", rich_help_panel=MODELS)
+def predict_step(
+    spec: Annotated[PredictSpec, spec_option(PredictSpec)],
+    spark: Spark,
+    model: Annotated[Path, file_option("Model folder.")],
+    output: OutputFile,
+    threads: Threads = 1,
+) -> None:
+    """Score a raw log with a packaged model."""
+    use_threads(threads)
+    from rabbithole.serving.predict import predict_log
+
+    predict_log(spec, model=model, spark=spark, output=output)

@@ -1,0 +1,31 @@
+"""The settings that a model's file declares: the base classes of its class `Settings`.
+
+A plan of the workflow reads a file's settings without running the rest of it (`config/model_files.py`), so
+this module imports neither JAX nor scikit-learn.
+"""
+
+from pydantic import Field
+
+from rabbithole.specs.base import Spec
+
+
+class ModelSettings(Spec):
+    """A model of your own, in a Python file outside the package."""
+
+    file: str | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="Python file with the classes `Settings` and `Model`, relative to the folder in which "
+        "the workflow runs, like `source` of a data set. It is run as code. All other keys are those of its "
+        "class `Settings`.",
+    )
+
+
+class NetworkSettings(ModelSettings):
+    """A network, trained by gradient descent. The keys that the trainer and the shared embedding read."""
+
+    embedding_width: int = Field(
+        32, ge=1, description="Width of the item embedding; the other fields take less."
+    )
+    learning_rate: float = Field(0.003, gt=0, description="Peak learning rate of AdamW.")
+    weight_decay: float = Field(0.0001, ge=0, description="Weight decay of AdamW.")

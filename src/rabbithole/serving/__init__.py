@@ -1,0 +1,1 @@
+"""A trained model at work: one folder that holds all it needs, predictions for new logs, and audiences."""

@@ -1,0 +1,143 @@
+"""Encodes one event at a time, with the same codes and numbers as the encoder of whole tables."""
+
+import bisect
+import math
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from rabbithole.io.asof import AsOfTable
+from rabbithole.serving.folder import ModelFolder
+from rabbithole.serving.steppers import Step
+from rabbithole.windows.fields import FIRST_VALUE, MISSING, RARE, UNSEEN
+from rabbithole.windows.steps import CALENDAR
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+KEPT_PRICES = 8
+"""New prices that are kept of each item: an open session needs the last one before it began."""
+
+
+class LiveEvent(BaseModel):
+    """One event: a JSON object with these keys. Further keys are fields of the shop.
+
+    timestamp: ISO 8601, or seconds (or milliseconds) since 1970; without a zone it is UTC.
+    """
+
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, frozen=True)
+
+    session_id: str | None = Field(default=None, min_length=1)
+    visitor: str | None = Field(default=None, min_length=1)
+    timestamp: datetime
+    event: str = "view"
+    item: str | None = None
+    category: str | None = None
+    cost: float | None = None
+
+    def microseconds(self) -> int:
+        """Return the time in microseconds since 1970, UTC."""
+        return (self.aware() - EPOCH) // MICROSECOND
+
+    def aware(self) -> datetime:
+        """Return the time with its zone."""
+        return self.timestamp if self.timestamp.tzinfo else self.timestamp.replace(tzinfo=UTC)
+
+
+class PointLookup:
+    """Looks up single values in an as-of table, and takes in new ones."""
+
+    def __init__(self, table: AsOfTable) -> None:
+        self.codes = {item: code for code, item in enumerate(table.items.to_pylist())}
+        self.times, self.keys, self.span = table.times, table.keys, len(table.times) + 1
+        self.values = table.values.to_pylist()
+        self.newer: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
+
+    def add(self, item: str, time: int, value: float) -> None:
+        """Take in a value that holds from a time on, in microseconds since 1970."""
+        history = self.newer[item]
+        bisect.insort(history, (time, value), key=lambda entry: entry[0])
+        del history[:-KEPT_PRICES]
+
+    def lookup(self, item: str | None, time: int, *, before: bool) -> str | float | None:
+        """Return the last value at or before a time; with `before`, strictly before it."""
+        if item is None:
+            return None
+        if item in self.newer:
+            history = self.newer[item]
+            place = (bisect.bisect_left if before else bisect.bisect_right)(
+                history, time, key=lambda entry: entry[0]
+            )
+            if place:
+                return history[place - 1][1]
+        code = self.codes.get(item)
+        if code is None:
+            return None
+        rank = int(np.searchsorted(self.times, time, side="left" if before else "right"))
+        row = int(np.searchsorted(self.keys, code * self.span + rank)) - 1
+        if row < 0 or self.keys[row] // self.span != code:
+            return None
+        value: str | float | None = self.values[row]
+        return value
+
+
+class LiveEncoder:
+    """Turns events into steps."""
+
+    def __init__(self, folder: ModelFolder) -> None:
+        fitted = folder.encoder.fitted
+        self.zone, self.fields = ZoneInfo(fitted.timezone), fitted.fields
+        self.codes = {
+            name: {value: FIRST_VALUE + place for place, value in enumerate(values)}
+            for name, values in fitted.vocabularies.items()
+        }
+        self.rare = {name: set(values) for name, values in fitted.rare.items()}
+        self.numeric = {name: (line.mean, line.deviation) for name, line in fitted.numeric.items()}
+        side, prices = folder.side_tables(), folder.prices()
+        self.category = None if side is None else PointLookup(side.category)
+        self.cost = None if side is None else PointLookup(side.cost)
+        self.prices = None if prices is None else PointLookup(prices)
+
+    def encode(self, event: LiveEvent, time: int, *, previous: int | None, start: int) -> Step:
+        """Return an event's step. previous: time of the session's event before, start: of its first one."""
+        local = event.aware().astimezone(self.zone)
+        calendar = {
+            "hour": local.hour,
+            "weekday": local.isoweekday(),
+            "month": local.month,
+            "week": local.isocalendar().week,
+        }
+        category, cost = event.category, event.cost
+        if self.category is not None and self.cost is not None:
+            category = self.category.lookup(event.item, time, before=False)  # type: ignore[assignment]
+            cost = self.cost.lookup(event.item, time, before=False)  # type: ignore[assignment]
+        if self.prices is not None:
+            cost = self.prices.lookup(event.item, start, before=True)  # type: ignore[assignment]
+        further = event.model_extra or {}
+        words = {**further, "event": event.event, "item": event.item, "category": category}
+        codes = tuple(
+            self._code(name, calendar[name] if name in CALENDAR else words.get(name))
+            for name in self.fields.categorical
+        )
+        dwell = None if previous is None else (time - previous) / 1e6
+        amounts = {**further, "dwell": dwell, "cost": cost}
+        return codes, tuple(self._number(name, amounts.get(name)) for name in self.fields.numeric)
+
+    def _code(self, name: str, value: Any) -> int:
+        if value is None:
+            return MISSING
+        if name not in CALENDAR and not isinstance(value, str):
+            value = str(value)
+        code = self.codes[name].get(value)
+        if code is not None:
+            return code
+        return RARE if value in self.rare.get(name, ()) else UNSEEN
+
+    def _number(self, name: str, value: Any) -> float:
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return math.nan
+        mean, deviation = self.numeric[name]
+        return (math.copysign(math.log1p(abs(value)), value) - mean) / deviation

@@ -1,0 +1,101 @@
+"""A packaged model in Python: `Model.load(path).predict(events)`."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from rabbithole.artifacts.data import Fields
+from rabbithole.artifacts.serving import ModelManifest
+from rabbithole.errors import UserError
+from rabbithole.ingest.event_task import EVENT_SCHEMA, sort_rows
+from rabbithole.serving.folder import ModelFolder, load_folder
+from rabbithole.serving.scoring import Scorer
+from rabbithole.serving.sessions import encode_sessions, prediction_plan
+from rabbithole.windows.arrays import windows_of
+from rabbithole.windows.fields import STANDARD
+
+
+class Model:
+    """A trained model that scores tables of events in memory."""
+
+    def __init__(self, folder: ModelFolder) -> None:
+        self.folder = folder
+        self.scorer = Scorer.load(folder)
+        fields = folder.encoder.fitted.fields
+        self.further = Fields(
+            categorical=tuple(name for name in fields.categorical if name not in STANDARD.categorical),
+            numeric=tuple(name for name in fields.numeric if name not in STANDARD.numeric),
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Model":
+        """Load a model folder; raises `UserError` when it is damaged or of an unknown version."""
+        return cls(load_folder(Path(path)))
+
+    @property
+    def manifest(self) -> ModelManifest:
+        """Return what the model is: data, metrics and versions."""
+        return self.folder.manifest
+
+    def predict(self, events: Any, *, running: bool = False) -> pa.Table:
+        """Return the probability of a purchase of each session in a table of events.
+
+        events: a pandas, Polars or Arrow table with the columns `timestamp` and `session_id` (or `visitor`,
+        where the model's sessions are visitors), and those of `event`, `item`, `category` and `cost` that
+        the shop has; times without a zone are UTC; running: whether the sessions still run (will they buy?)
+        or have ended (do they hold a purchase?). The result has the columns `session_id`, `visitor`,
+        `start`, `end`, `events`, `bought` and `probability`, sorted by session. Sessions without an event
+        before their first purchase have no row. Raises `UserError` for a table that lacks a column.
+        """
+        table = sort_rows(
+            event_table(events, self.further, by_visitor=self.manifest.sessions.by == "visitor")
+        )
+        side = self.folder.side_tables()
+        if side is not None:
+            table = side.add_to(table)
+        plan = prediction_plan(
+            self.manifest.sessions,
+            open_from=np.iinfo(np.int64).min if running else np.iinfo(np.int64).max,
+            prices=self.folder.prices(),
+            further=self.further,
+        )
+        encoded, _ = encode_sessions(table, plan, self.folder.encoder)
+        encoded = encoded.sort_by("session_id")
+        probability = np.empty(0)
+        if len(encoded):
+            windows = windows_of(encoded, self.folder.encoder.fitted.fields)
+            probability = self.scorer.probabilities(windows, np.full(len(windows), running))
+        kept = encoded.select(["session_id", "visitor", "start", "end", "events"])
+        bought = encoded["buyer"].cast(pa.bool_())
+        return kept.append_column("bought", bought).append_column("probability", pa.array(probability))
+
+
+def event_table(events: Any, further: Fields, *, by_visitor: bool) -> pa.Table:
+    """Return a table of events in the schema of events and further fields, in the given order."""
+    schema = pa.schema(
+        [
+            *EVENT_SCHEMA,
+            *((name, pa.string()) for name in further.categorical),
+            *((name, pa.float64()) for name in further.numeric),
+        ]
+    )
+    table = events if isinstance(events, pa.Table) else pa.table(events)
+    key = "visitor" if by_visitor and "session_id" not in table.column_names else "session_id"
+    for name in ("timestamp", key):
+        if name not in table.column_names:
+            raise UserError(
+                f"The table of events has no column {name!r}: it has {', '.join(table.column_names)}."
+            )
+    columns = {name: table[name] for name in table.column_names if name in schema.names}
+    columns["session_id"] = table[key]
+    columns.setdefault("event", pa.array(["view"] * len(table)))
+    if by_visitor:
+        columns["visitor"] = columns["session_id"]
+    nulls = {field.name: pa.nulls(len(table), field.type) for field in schema}
+    columns["position"] = pa.array(np.arange(len(table)))
+    try:
+        return pa.table(nulls | columns).select(schema.names).cast(schema).combine_chunks()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise UserError(f"The table of events has a column of another type: {error}") from error

@@ -1,0 +1,190 @@
+"""Packages a trained model: one folder that scores new logs without the data it was trained on."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from rabbithole.artifacts.data import EventsManifest, SessionsManifest, WindowsManifest
+from rabbithole.artifacts.evaluation import Metrics
+from rabbithole.artifacts.serving import Candidate, FieldShares, ModelManifest, TestMetrics, TrainedOn
+from rabbithole.errors import UserError
+from rabbithole.evaluation.campaign import best_threshold
+from rabbithole.evaluation.scores import Scores, read_scores
+from rabbithole.io.atomic import atomic_write, sha256_of
+from rabbithole.serving.drift import reference
+from rabbithole.serving.folder import CARD, CHECKPOINT, MANIFEST, REFERENCE, SIDE_TABLES, TEST_SCORES
+from rabbithole.specs.evaluation import EvaluateSpec
+from rabbithole.specs.serving import PackageModelSpec
+from rabbithole.training.data import read_encoding, read_parts
+
+LIBRARIES = ("rabbithole", "jax", "flax", "numpy", "pyarrow", "scikit-learn", "skops", "orbax-checkpoint")
+"""Libraries whose versions a model folder names."""
+
+
+def package_model(
+    spec: PackageModelSpec,
+    *,
+    checkpoints: Mapping[str, Path],
+    scores: Mapping[str, Path],
+    metrics: Mapping[str, Path],
+    events: Path,
+    sessions: Path,
+    windows: Path,
+    output: Path,
+) -> None:
+    """Write the model folder of a data set.
+
+    checkpoints, scores, metrics: by run, a name such as `gru/seed-0`; events, sessions, windows: the folders
+    that the models were trained on. The best run has the highest AUC of
+    ended sessions on valid, unless the spec names one. Raises `UserError` when the spec's choice was not
+    trained.
+    """
+    log, made, encoded = EventsManifest.of(events), SessionsManifest.of(sessions), WindowsManifest.of(windows)
+    measured = {run: Metrics.read(path) for run, path in metrics.items()}
+    candidates = [_candidate(run, measured[run]) for run in checkpoints]
+    chosen, reason = choose(candidates, spec.model, spec.seed)
+    run = run_name(chosen)
+    valid = read_scores(scores[run], "valid").after(0)
+    with atomic_write(output) as folder:
+        folder.mkdir()
+        shutil.copytree(checkpoints[run], folder / CHECKPOINT)
+        _copy_side_tables(log, events, folder)
+        test = read_scores(scores[run], "test")
+        _write_test_scores(test, folder / TEST_SCORES)
+        encoding = read_encoding(windows)
+        train = read_parts(windows, "train", encoding)
+        reference(train, encoding.fields, test.after(0).score).write(folder / REFERENCE)
+        files = {str(path.relative_to(folder)): sha256_of(path) for path in sorted(_files(folder))}
+        manifest = ModelManifest(
+            dataset=spec.dataset,
+            model=chosen.model,
+            seed=chosen.seed,
+            chosen=reason,
+            candidates=candidates,
+            events=spec.events,
+            sessions=spec.sessions,
+            horizon_minutes=made.open_minutes,
+            timezone=encoded.timezone,
+            fields=list(encoded.fields.names),
+            window=encoded.length,
+            trained_on=TrainedOn(
+                first=log.first,
+                last=log.last,
+                events=log.rows,
+                sessions={name: split.rows for name, split in encoded.splits.items()},
+                buyers={name: split.buyers for name, split in encoded.splits.items()},
+            ),
+            test=_test_metrics(measured[run]),
+            usual=_usual_shares(encoded),
+            contact_cost=spec.contact_cost,
+            sale_worth=spec.sale_worth,
+            threshold=_threshold(valid, spec),
+            versions={name: _version(name) for name in LIBRARIES},
+            files=files,
+            digest="",
+        )
+        digest = hashlib.sha256(json.dumps(manifest.model_dump(mode="json"), sort_keys=True).encode())
+        manifest = manifest.model_copy(update={"digest": digest.hexdigest()[:16]})
+        (folder / CARD).write_text(model_card(manifest), "utf-8")
+        manifest.write(folder / MANIFEST)
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def run_name(candidate: Candidate) -> str:
+    """Return the name of a candidate's run, such as `gru/seed-0`."""
+    return f"{candidate.model}/seed-{candidate.seed}"
+
+
+def choose(candidates: list[Candidate], model: str | None, seed: int | None) -> tuple[Candidate, str]:
+    """Return the candidate to take, and why. Of equally good ones the first is taken."""
+    allowed = [
+        candidate
+        for candidate in candidates
+        if model in (None, candidate.model) and seed in (None, candidate.seed)
+    ]
+    if not allowed:
+        trained = ", ".join(run_name(candidate) for candidate in candidates)
+        wanted = f"model {model or 'any'}, seed {'any' if seed is None else seed}"
+        raise UserError(f"No such model was trained ({wanted}): there are {trained}.")
+    best = max(allowed, key=lambda candidate: -1.0 if candidate.valid_auc is None else candidate.valid_auc)
+    if model is not None and seed is not None:
+        return best, "It was chosen by name."
+    among = f" among the seeds of {model}" if model is not None else ""
+    return best, f"It has the highest AUC of ended sessions on valid{among}."
+
+
+def model_card(manifest: ModelManifest) -> str:
+    """Return the model card, Markdown."""
+    loader = PackageLoader("rabbithole.serving", "templates")
+    # The card is Markdown: the names in it are shown in code spans, which the filter keeps whole.
+    environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["code"] = lambda text: "`" + str(text).replace("`", "'").replace("\n", " ") + "`"
+    return environment.get_template("card.md.j2").render(model=manifest)
+
+
+def _candidate(run: str, metrics: Metrics) -> Candidate:
+    model, _, seed = run.rpartition("/seed-")
+    auc = metrics.valid.auc
+    return Candidate(model=model, seed=int(seed), valid_auc=None if auc is None else auc.value)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def _copy_side_tables(log: EventsManifest, events: Path, folder: Path) -> None:
+    """Copy what a shop knows about its items over time, which later logs may lack."""
+    for name, file in (("category", log.category_history), ("cost", log.cost_history)):
+        if file is not None:
+            shutil.copyfile(events / file, folder / SIDE_TABLES[name])
+
+
+def _test_metrics(metrics: Metrics) -> TestMetrics:
+    return TestMetrics(
+        sessions=metrics.sessions,
+        buyers=metrics.buyers,
+        auc=metrics.auc,
+        average_precision=metrics.average_precision,
+        log_loss=metrics.log_loss,
+        log_loss_constant=metrics.log_loss_constant,
+        brier=metrics.brier,
+        calibration_slope=metrics.calibration.slope,
+        lift=metrics.lift,
+    )
+
+
+def _write_test_scores(test: Scores, path: Path) -> None:
+    """Write the scores of test in rising order, by events seen, for percentiles and drift."""
+    order = np.lexsort((test.score, test.steps))
+    pq.write_table(pa.table({"steps": test.steps[order], "score": test.score[order]}), path)
+
+
+def _usual_shares(encoded: WindowsManifest) -> dict[str, FieldShares]:
+    """Return how many of test's values are missing or unseen, by field."""
+    test = encoded.splits["test"]
+    return {
+        field: FieldShares(missing=test.missing[field] / test.steps, unseen=test.unseen[field] / test.steps)
+        for field in encoded.fields.categorical
+        if field in test.missing
+    }
+
+
+def _threshold(valid: Scores, spec: PackageModelSpec) -> float | None:
+    if len(valid.score) == 0:
+        return spec.contact_cost / spec.sale_worth
+    costs = EvaluateSpec(contact_cost=spec.contact_cost, sale_worth=spec.sale_worth)
+    return best_threshold(valid.buyer, valid.score, costs)

@@ -1,0 +1,35 @@
+"""A stream of events on the standard input, answered line by line on the standard output."""
+
+import os
+import sys
+
+from rabbithole.serving.stream import SessionStream, json_lines
+
+READ_BYTES = 2**16
+MAX_LINE_BYTES = 2**20
+"""A longer line is no event; it is refused as soon as it is longer, so that it cannot fill the memory."""
+
+
+def pipe(stream: SessionStream) -> None:
+    """Answer events until the input ends; then say on the standard error what came in.
+
+    Whatever has arrived is answered at once: alone when events are rare, many together when they are not.
+    """
+    rest = b""
+    source, sink = sys.stdin.fileno(), sys.stdout.fileno()
+    while chunk := os.read(source, READ_BYTES):
+        *lines, rest = (rest + chunk).split(b"\n")
+        if len(rest) > MAX_LINE_BYTES:
+            lines.append(rest)
+            rest = b""
+        _write(sink, stream, lines)
+    _write(sink, stream, [rest])
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(stream.counts.items()))
+    print(f"{counts or 'no events'}; {len(stream.sessions):,} sessions held", file=sys.stderr)
+
+
+def _write(sink: int, stream: SessionStream, lines: list[bytes]) -> None:
+    filled = [line for line in lines if line.strip()]
+    answers = memoryview(json_lines(stream.process(filled)))
+    while answers:
+        answers = answers[os.write(sink, answers) :]

@@ -1,0 +1,107 @@
+"""Replaces a model in use: fit its calibration anew, or promote another model after a paired test."""
+
+import json
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rabbithole.artifacts.evaluation import AucDifference
+from rabbithole.artifacts.serving import ModelManifest
+from rabbithole.artifacts.training import Calibration, CalibrationLine
+from rabbithole.errors import UserError
+from rabbithole.evaluation.calibration import calibration_regression
+from rabbithole.evaluation.delong import paired_test, placements
+from rabbithole.io.atomic import atomic_write, sha256_of
+from rabbithole.serving.folder import CARD, CHECKPOINT, MANIFEST, ModelFolder, load_folder
+from rabbithole.serving.package import model_card
+from rabbithole.training.checkpoints import read_description
+
+MIN_BUYERS = 30
+"""Fewer buyers determine slope and intercept too poorly."""
+
+SIGNIFICANT = 0.05
+
+
+def recalibrate(folder: ModelFolder, scored: Path, output: Path) -> tuple[float, float]:
+    """Write the model with a calibration fitted on outcomes; return slope and intercept of the change.
+
+    scored: a prediction of ended sessions with their outcome (`rabbithole predict` on a log with purchases).
+    Only the calibration changes, so the ranking of sessions stays. Raises `UserError` for too few buyers.
+    """
+    rows = pq.read_table(scored, columns=["state", "bought", "probability", "model"])
+    if set(pc.unique(rows["model"]).to_pylist()) != {folder.manifest.digest}:
+        raise UserError(f"{scored} holds scores of another model than {folder.path}: score the log with it.")
+    rows = rows.filter(pc.equal(rows["state"], "ended"))
+    buyers = rows["bought"].to_numpy(zero_copy_only=False).astype(np.int8)
+    if not MIN_BUYERS <= buyers.sum() <= len(buyers) - MIN_BUYERS:
+        raise UserError(
+            f"{scored} has {buyers.sum()} buyers in {len(buyers):,} ended sessions: a calibration needs "
+            f"{MIN_BUYERS} buyers and as many others."
+        )
+    fit = calibration_regression(buyers, rows["probability"].to_numpy())
+    if fit.slope is None or fit.intercept is None or fit.slope.value <= 0:
+        raise UserError(f"{scored}: the outcomes do not follow the scores at all. Train the model again.")
+    slope, intercept = fit.slope.value, fit.intercept.value
+    description = read_description(folder.checkpoint)
+    assert description.calibration is not None
+    lines = {
+        name: CalibrationLine(slope=slope * line.slope, intercept=slope * line.intercept + intercept)
+        for name, line in (
+            ("ended", description.calibration.ended),
+            ("running", description.calibration.running),
+        )
+    }
+    with atomic_write(output) as temporary:
+        shutil.copytree(folder.path, temporary)
+        new = description.model_copy(update={"calibration": Calibration(**lines)})
+        new.write(temporary / CHECKPOINT / "model.json")
+        _rewrite_manifest(folder.manifest, temporary)
+    return slope, intercept
+
+
+def _rewrite_manifest(manifest: ModelManifest, folder: Path) -> None:
+    """Write manifest and card of a folder whose files have changed."""
+    files = {name: sha256_of(folder / name) for name in manifest.files}
+    new = manifest.model_copy(update={"files": files, "digest": ""})
+    text = json.dumps(new.model_dump(mode="json"), sort_keys=True)
+    new = new.model_copy(update={"digest": sha256(text.encode()).hexdigest()[:16]})
+    (folder / CARD).write_text(model_card(new), "utf-8")
+    new.write(folder / MANIFEST)
+
+
+def promote(candidate: Path, present: Path, scores: dict[str, Path]) -> AucDifference:
+    """Replace the model in use by a candidate unless it is significantly worse; return the paired test.
+
+    scores: predictions of both (`candidate`, `present`) for the newest log with its purchases. Raises
+    `UserError` when the candidate is worse, or when the outcome is not known for enough sessions.
+    """
+    load_folder(candidate)
+    first, second, buyers = _common(scores["candidate"], scores["present"])
+    if not MIN_BUYERS <= buyers.sum() <= len(buyers) - MIN_BUYERS:
+        raise UserError(f"The newest log has {buyers.sum()} buyers: a comparison needs {MIN_BUYERS}.")
+    test = paired_test(placements(buyers, first), placements(buyers, second))
+    if test.difference < 0 and test.p < SIGNIFICANT:
+        raise UserError(
+            f"{candidate} is worse than {present} on the newest sessions: its AUC is lower by "
+            f"{-test.difference:.4f} ({-test.high:.4f} to {-test.low:.4f}). The model in use stays."
+        )
+    with atomic_write(present) as temporary:
+        shutil.copytree(candidate, temporary)
+    return test
+
+
+def _common(first: Path, second: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int8]]:
+    """Return the scores of ended sessions in both files, and whether they bought."""
+    columns = ["session_id", "state", "bought", "probability"]
+    tables = [pq.read_table(path, columns=columns) for path in (first, second)]
+    one, two = (table.filter(pc.equal(table["state"], "ended")) for table in tables)
+    place = pc.index_in(one["session_id"].combine_chunks(), value_set=two["session_id"].combine_chunks())
+    both = place.is_valid()
+    one, two = one.filter(both), two.take(place.drop_null())
+    bought = one["bought"].to_numpy(zero_copy_only=False).astype(np.int8)
+    return one["probability"].to_numpy(), two["probability"].to_numpy(), bought

@@ -1,0 +1,323 @@
+"""Serves packaged models over HTTP: events of running sessions, whole sessions, and batches of them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Body, FastAPI, HTTPException, Request, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from pydantic import BaseModel, Field
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rabbithole.errors import UserError
+from rabbithole.serving.folder import MANIFEST, load_folder
+from rabbithole.serving.live_encoder import LiveEvent
+from rabbithole.serving.stream import Answer, SessionStream
+
+MAX_EVENTS = 1000
+"""Events in one request."""
+
+MAX_BATCH = 1000
+"""Sessions in one request."""
+
+CHECK_SECONDS = 5.0
+"""How often a model's folder is looked at: a new model in it takes over."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """body_bytes: of a request; requests_per_second: from all clients, None: unlimited; sessions: held."""
+
+    body_bytes: int
+    requests_per_second: float | None
+    sessions: int
+
+
+class SessionScore(BaseModel):
+    """The answer to a whole session. probability: None if the session holds a purchase first."""
+
+    events: int
+    probability: float | None
+    state: str
+
+
+class SessionBody(BaseModel):
+    """A whole session. ended: whether it has ended (does it hold a purchase?) or runs (will it buy?)."""
+
+    events: list[LiveEvent] = Field(min_length=1, max_length=MAX_EVENTS)
+    ended: bool = False
+
+
+class ModelInfo(BaseModel):
+    """A model that is served."""
+
+    name: str
+    model: str
+    seed: int
+    digest: str
+    sessions_held: int
+
+
+class ServedModel:
+    """A model under a name. Events that arrive together are scored together, in one thread.
+
+    When the folder holds another model, that one takes new sessions. The former model keeps those that it
+    has until they end, so no session loses its history and no request is lost.
+    """
+
+    def __init__(self, name: str, path: Path, limits: Limits) -> None:
+        self.name, self.path, self.limits = name, path, limits
+        self.stamp = self._stamp()
+        self.stream = self._load()
+        self.former: SessionStream | None = None
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self.waiting: list[tuple[list[bytes], asyncio.Future[list[Answer]]]] = []
+        self.wake = asyncio.Event()
+
+    def _load(self) -> SessionStream:
+        return SessionStream(load_folder(self.path), max_sessions=self.limits.sessions)
+
+    def _stamp(self) -> tuple[int, int]:
+        facts = (self.path / MANIFEST).stat()
+        return facts.st_mtime_ns, facts.st_ino
+
+    async def submit(self, lines: list[bytes]) -> list[Answer]:
+        """Return the answers to events, JSON objects."""
+        future: asyncio.Future[list[Answer]] = asyncio.get_running_loop().create_future()
+        self.waiting.append((lines, future))
+        self.wake.set()
+        return await future
+
+    async def work(self) -> None:
+        """Score what waits, again and again; all of it together each time."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self.wake.wait()
+            self.wake.clear()
+            batch, self.waiting = self.waiting, []
+            lines = [line for part, _ in batch for line in part]
+            try:
+                answers = await loop.run_in_executor(self.thread, self._process, lines)
+            except Exception as error:
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            start = 0
+            for part, future in batch:
+                if not future.done():
+                    future.set_result(answers[start : start + len(part)])
+                start += len(part)
+
+    def _process(self, lines: list[bytes]) -> list[Answer]:
+        if self.former is None:
+            return self.stream.process(lines)
+        held = self.former.sessions
+        keys = [self.stream.key_of_line(line) for line in lines]
+        old = [key in held for key in keys]
+        parts = {
+            True: iter(
+                self.former.process([line for line, is_old in zip(lines, old, strict=True) if is_old])
+            ),
+            False: iter(
+                self.stream.process([line for line, is_old in zip(lines, old, strict=True) if not is_old])
+            ),
+        }
+        self.former.advance_clock(self.stream.now)
+        if not held:
+            self.former = None
+        return [next(parts[is_old]) for is_old in old]
+
+    async def watch(self) -> None:
+        """Take over a new model when the folder holds one; keep the present one if it cannot be loaded."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(CHECK_SECONDS)
+            with suppress(OSError, UserError):
+                stamp = self._stamp()
+                if stamp != self.stamp:
+                    # In a thread of its own: requests are answered by the present model meanwhile.
+                    stream = await loop.run_in_executor(None, self._load)
+                    self.stamp = stamp
+                    await loop.run_in_executor(self.thread, self._take_over, stream)
+
+    def _take_over(self, stream: SessionStream) -> None:
+        self.former = self.stream if self.stream.sessions else None
+        self.stream = stream
+
+    def info(self) -> ModelInfo:
+        """Return what is served under the name."""
+        manifest = self.stream.manifest
+        held = len(self.stream.sessions) + (len(self.former.sessions) if self.former else 0)
+        return ModelInfo(
+            name=self.name,
+            model=manifest.model,
+            seed=manifest.seed,
+            digest=manifest.digest,
+            sessions_held=held,
+        )
+
+
+class Guard:
+    """Refuses bodies that are too large, and more requests than the rate allows."""
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self.app, self.limits = app, limits
+        rate = limits.requests_per_second
+        self.tokens, self.last = rate or 0.0, time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 413 or 429."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        if not self._allowed():
+            await JSONResponse({"detail": "Too many requests."}, 429)(scope, receive, send)
+            return
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self.limits.body_bytes:
+                detail = f"The body is over {self.limits.body_bytes:,} bytes."
+                await JSONResponse({"detail": detail}, 413)(scope, receive, send)
+                return
+
+        async def replay() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, replay, send)
+
+    def _allowed(self) -> bool:
+        rate = self.limits.requests_per_second
+        if rate is None:
+            return True
+        now = time.monotonic()
+        self.tokens = min(max(rate, 1.0), self.tokens + (now - self.last) * rate)
+        self.last = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+def make_app(models: Mapping[str, Path], limits: Limits) -> FastAPI:
+    """Return the application that serves model folders by name. Raises `UserError` for a damaged folder."""
+    served = {name: ServedModel(name, path, limits) for name, path in models.items()}
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(task()) for model in served.values() for task in (model.work, model.watch)
+        ]
+        yield
+        for task in tasks:
+            task.cancel()
+
+    app = FastAPI(
+        title="Rabbithole",
+        description="Who will buy? Post the events of shopping sessions, get the probability of a purchase.",
+        lifespan=lifespan,
+    )
+    registry = CollectorRegistry()
+    requests = Counter(
+        "rabbithole_requests", "Requests by path and status.", ["path", "status"], registry=registry
+    )
+    seconds = Histogram(
+        "rabbithole_request_seconds",
+        "Time from request to answer.",
+        ["path"],
+        buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2.0),
+        registry=registry,
+    )
+    events = Counter("rabbithole_events", "Events scored, by model.", ["model"], registry=registry)
+    held = Gauge("rabbithole_sessions", "Sessions held, by model.", ["model"], registry=registry)
+
+    @app.middleware("http")
+    async def measure(request: Request, call_next: Any) -> Response:
+        start = time.perf_counter()
+        response: Response = await call_next(request)
+        route = request.scope.get("route")
+        path = getattr(route, "path", "unknown")
+        requests.labels(path, response.status_code).inc()
+        seconds.labels(path).observe(time.perf_counter() - start)
+        return response
+
+    def find(name: str) -> ServedModel:
+        if name not in served:
+            raise HTTPException(404, f"There is no model {name!r}: there are {', '.join(served)}.")
+        return served[name]
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        """Say that the process answers."""
+        return {"status": "ok"}
+
+    @app.get("/ready")
+    async def ready() -> list[ModelInfo]:
+        """Return the models that are served; they are compiled before the server answers at all."""
+        return [model.info() for model in served.values()]
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Return counts and times in Prometheus's text format."""
+        for model in served.values():
+            held.labels(model.name).set(model.info().sessions_held)
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.post("/models/{name}/events")
+    async def post_events(
+        name: str, body: Annotated[list[LiveEvent], Body(max_length=MAX_EVENTS)]
+    ) -> list[Answer]:
+        """Add events to their sessions; get the probability after each one."""
+        model = find(name)
+        answers = await model.submit([event.model_dump_json().encode() for event in body])
+        events.labels(name).inc(len(body))
+        return answers
+
+    @app.post("/models/{name}/session")
+    async def post_session(name: str, body: SessionBody) -> SessionScore:
+        """Score one whole session; nothing is kept."""
+        return (await _whole(find(name), [body]))[0]
+
+    @app.post("/models/{name}/sessions")
+    async def post_sessions(
+        name: str, body: Annotated[list[SessionBody], Body(max_length=MAX_BATCH)]
+    ) -> list[SessionScore]:
+        """Score whole sessions; nothing is kept."""
+        return await _whole(find(name), body)
+
+    app.add_middleware(Guard, limits=limits)
+    return app
+
+
+async def _whole(model: ServedModel, sessions: list[SessionBody]) -> list[SessionScore]:
+    """Score whole sessions in the model's thread."""
+
+    def score() -> list[SessionScore]:
+        scores = model.stream.score_whole([(session.events, session.ended) for session in sessions])
+        return [SessionScore(events=n, probability=p, state=state) for n, p, state in scores]
+
+    return await asyncio.get_running_loop().run_in_executor(model.thread, score)
+
+
+def serve(models: Mapping[str, Path], limits: Limits, *, host: str, port: int) -> None:
+    """Serve models until the process is told to stop."""
+    import uvicorn
+
+    uvicorn.run(make_app(models, limits), host=host, port=port, log_level="warning", access_log=False)

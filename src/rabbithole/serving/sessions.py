@@ -1,0 +1,106 @@
+"""From events to encoded sessions that a packaged model scores; one task per part, as in training."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from rabbithole.artifacts.data import Fields
+from rabbithole.io.asof import AsOfTable
+from rabbithole.io.parts import PartWriter, complete_groups, read_part
+from rabbithole.sessions.counts import Counts
+from rabbithole.sessions.session_task import SessionPlan, make_sessions, session_schema
+from rabbithole.specs.data import SessionsSpec, SplitSpec
+from rabbithole.windows.build import window_schema
+from rabbithole.windows.encoder import Encoder
+from rabbithole.windows.fields import MISSING, STANDARD, UNSEEN
+
+LABELS = ("visitor", "start", "end", "open")
+"""Columns of a session beside those of its window."""
+
+
+def encoded_schema(fields: Fields) -> pa.Schema:
+    """Return the schema of encoded sessions: their windows and `LABELS`."""
+    labels = (session_schema(STANDARD).field(name) for name in LABELS)
+    return pa.schema([*window_schema(fields), *labels])
+
+
+class PredictionCounts(Counts):
+    """What became of sessions. not_scored: by reason; steps: in windows; missing, unseen: by field."""
+
+    sessions: int = 0
+    running: int = 0
+    bought: int = 0
+    not_scored: dict[str, int] = Field(default={})
+    steps: int = 0
+    missing: dict[str, int] = Field(default={})
+    unseen: dict[str, int] = Field(default={})
+
+
+def prediction_plan(
+    spec: SessionsSpec, *, open_from: int, prices: AsOfTable | None, further: Fields
+) -> SessionPlan:
+    """Return how sessions are made for a prediction: as in training, but all of them, and without a split."""
+    everything = spec.model_copy(
+        update={"sample": 1.0, "split": SplitSpec(by="hash", shares=(0.8, 0.1, 0.1)), "seed": 0}
+    )
+    return SessionPlan(everything, open_from=open_from, prices=prices, further=further)
+
+
+@dataclass(frozen=True)
+class PredictionTask:
+    """Turns the part of events with an index into a part of encoded sessions."""
+
+    parts: Sequence[Path]
+    folder: Path
+    plan: SessionPlan
+    encoder: Encoder
+
+    def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
+        """Write the part and yield its `PredictionCounts` as a report."""
+        counts = PredictionCounts()
+        fields = self.encoder.fitted.fields
+        with PartWriter(self.folder, index, encoded_schema(fields)) as part:
+            batches = read_part(self.parts[index], coded=self.plan.further.categorical)
+            for events in complete_groups(batches, "session_id"):
+                encoded, of_table = encode_sessions(events, self.plan, self.encoder)
+                part.write(encoded)
+                counts += of_table
+        yield counts.to_report()
+
+
+def encode_sessions(
+    events: pa.Table, plan: SessionPlan, encoder: Encoder
+) -> tuple[pa.Table, PredictionCounts]:
+    """Return the windows of events (sorted, all of each key) with `LABELS`, and the counts of both."""
+    sessions, made = make_sessions(events, plan)
+    not_scored = {reason: excluded.sessions for reason, excluded in made.excluded.items()}
+    not_scored = {"bought_at_once": made.dropped, **not_scored}
+    counts = PredictionCounts(not_scored={reason: count for reason, count in not_scored.items() if count})
+    if len(sessions) == 0:
+        return encoded_schema(encoder.fitted.fields).empty_table(), counts
+    windows = encoder.encode_last(sessions)
+    columns = {name: sessions[name] for name in ("session_id", "buyer", "events", *LABELS)}
+    encoded = pa.table(columns | {name: windows[name] for name in windows.column_names})
+    codes = {
+        name: pc.list_flatten(windows[name]).combine_chunks().to_numpy()
+        for name in encoder.fitted.fields.categorical
+    }
+    counts += PredictionCounts(
+        sessions=len(sessions),
+        running=_count(sessions["open"]),
+        bought=_count(sessions["buyer"]),
+        steps=pc.sum(pc.list_value_length(windows[windows.column_names[0]])).as_py(),
+        missing={name: int(np.sum(values == MISSING)) for name, values in codes.items()},
+        unseen={name: int(np.sum(values == UNSEEN)) for name, values in codes.items()},
+    )
+    return encoded, counts
+
+
+def _count(mask: pa.ChunkedArray) -> int:
+    total: int = pc.sum(mask, min_count=0).as_py()
+    return total

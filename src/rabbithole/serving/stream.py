@@ -1,0 +1,220 @@
+"""Follows running sessions event by event: one probability after each event."""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from pydantic import BaseModel, ValidationError
+from scipy.special import expit
+
+from rabbithole.serving.folder import ModelFolder
+from rabbithole.serving.live_encoder import LiveEncoder, LiveEvent
+from rabbithole.serving.scoring import Scorer
+from rabbithole.serving.steppers import BATCHES, Advance, Progress, Step, make_stepper, windows_of_steps
+from rabbithole.specs.table import CART, PURCHASE
+
+MAX_SESSIONS = 1_000_000
+"""Sessions that are held at once; beyond them the one that was idle longest is forgotten, and counted."""
+
+
+class LiveScore(BaseModel):
+    """The answer to one event.
+
+    session: the session's (or visitor's) id; events: seen before a purchase; probability: that the session
+    will still buy, None once it has; state: `running`, `bought`, or `cart` (it reached its first cart, where
+    the model's prediction ends).
+    """
+
+    session: str
+    events: int
+    probability: float | None
+    state: str
+
+
+class Refusal(BaseModel):
+    """The answer to an event that was not used, and why."""
+
+    error: str
+
+
+Answer = LiveScore | Refusal
+
+
+@dataclass(slots=True)
+class OpenSession:
+    """A running session. seen: the events at its last time, to tell repeats."""
+
+    start: int
+    last: int
+    progress: Progress
+    state: str = "running"
+    seen: set[LiveEvent] = field(default_factory=set)
+
+
+class SessionStream:
+    """Holds the running sessions of one model.
+
+    A session leaves memory when no event came for the model's gap (or horizon), by the time of the newest
+    event. counts: of events and answers, by kind.
+    """
+
+    def __init__(self, folder: ModelFolder, *, max_sessions: int = MAX_SESSIONS) -> None:
+        manifest = folder.manifest
+        self.manifest = manifest
+        self.by_visitor = manifest.sessions.by == "visitor"
+        gap = manifest.sessions.gap_minutes
+        self.gap = None if gap is None else gap * 60e6
+        self.horizon = manifest.horizon_minutes * 60e6 if gap is None else gap * 60e6
+        self.until_cart = manifest.sessions.until == "first_cart"
+        self.window = manifest.window
+        self.max_sessions = max_sessions
+        self.encoder, self.scorer = LiveEncoder(folder), Scorer.load(folder)
+        self.stepper = make_stepper(folder, self.scorer)
+        self.sessions: OrderedDict[str, OpenSession] = OrderedDict()
+        self.now = 0
+        self.counts: Counter[str] = Counter()
+        for size in BATCHES:
+            # Compiled before the first event comes.
+            self.stepper.advance([self._blank() for _ in range(size)])
+
+    def process(self, lines: Iterable[bytes | str]) -> list[Answer]:
+        """Return an answer for each line, a JSON object as in `LiveEvent`, in order."""
+        answers: list[Answer] = []
+        waiting: list[tuple[LiveScore, Advance]] = []
+        for line in lines:
+            self.counts["events"] += 1
+            try:
+                event = LiveEvent.model_validate_json(line)
+            except ValidationError as error:
+                answers.append(self._refuse("unreadable", _reason(error)))
+                continue
+            key = self.key_of(event)
+            if key is None:
+                answers.append(self._refuse("unreadable", "the event names no session_id"))
+                continue
+            answers.append(self._take(key, event, waiting))
+        log_odds = self.stepper.advance([advance for _, advance in waiting])
+        for (answer, _), score in zip(waiting, expit(log_odds).tolist(), strict=True):
+            answer.probability = score
+        return answers
+
+    def key_of(self, event: LiveEvent) -> str | None:
+        """Return the session (or visitor) that an event belongs to, None if it names none."""
+        return event.visitor if self.by_visitor and event.session_id is None else event.session_id
+
+    def key_of_line(self, line: bytes | str) -> str | None:
+        """Return the session of an event as JSON, None if it is unreadable."""
+        try:
+            return self.key_of(LiveEvent.model_validate_json(line))
+        except ValidationError:
+            return None
+
+    def advance_clock(self, now: int) -> None:
+        """Let sessions end that are idle at a time, in microseconds since 1970."""
+        self.now = max(self.now, now)
+        self._forget()
+
+    def score_whole(
+        self, sessions: Sequence[tuple[Sequence[LiveEvent], bool]]
+    ) -> list[tuple[int, float | None, str]]:
+        """Return events seen, probability and state of whole sessions; nothing of them is kept.
+
+        Each session comes with whether it has ended. Its events are taken in the order of their times, up to
+        the first purchase. Without an event before it there is no probability.
+        """
+        steps: list[list[Step]] = []
+        for events, _ in sessions:
+            ordered = sorted(events, key=LiveEvent.microseconds)
+            times = [event.microseconds() for event in ordered]
+            bought = next((t for t, e in zip(times, ordered, strict=True) if e.event == PURCHASE), None)
+            seen = [pair for pair in zip(times, ordered, strict=True) if bought is None or pair[0] < bought]
+            before = [None, *times]
+            steps.append(
+                [
+                    self.encoder.encode(event, time, previous=before[place], start=times[0])
+                    for place, (time, event) in enumerate(seen)
+                ]
+            )
+        scored = [row for row, taken in enumerate(steps) if taken]
+        out: list[tuple[int, float | None, str]] = [(0, None, "bought")] * len(sessions)
+        if scored:
+            windows = windows_of_steps([steps[row][-self.window :] for row in scored], self.encoder.fields)
+            ended = np.array([sessions[row][1] for row in scored])
+            chances = self.scorer.probabilities(windows, ~ended).tolist()
+            for row, chance in zip(scored, chances, strict=True):
+                out[row] = (len(steps[row]), chance, "ended" if sessions[row][1] else "running")
+        return out
+
+    def _take(self, key: str, event: LiveEvent, waiting: list[tuple[LiveScore, Advance]]) -> Answer:
+        """Add an event to its session and return its answer; one without its score yet is in `waiting`."""
+        time = event.microseconds()
+        session = self.sessions.get(key)
+        if session is not None and self.gap is not None and time - session.last > self.gap:
+            session = None
+        if session is not None and time < session.last:
+            return self._refuse("late", f"session {key!r}: the event is older than the one before it")
+        if session is not None and time == session.last and event in session.seen:
+            return self._refuse("repeated", f"session {key!r}: the event repeats an earlier one")
+        self.now = max(self.now, time)
+        if session is None:
+            session = OpenSession(time, time, self._blank_progress())
+            self.sessions[key] = session
+        previous = session.last if session.progress.events else None
+        if time != session.last:
+            session.seen.clear()
+        session.seen.add(event)
+        session.last = time
+        self.sessions.move_to_end(key)
+        self._forget()
+        if event.event == PURCHASE:
+            self._learn_price(event, time)
+            # Nothing more is predicted, so nothing is kept.
+            session.state, session.progress = "bought", Progress(deque(), session.progress.events)
+        running = session.state == "running"
+        if running and self.until_cart and event.event == CART:
+            session.state = "cart"
+        self.counts[session.state] += 1
+        answer = LiveScore(session=key, events=session.progress.events, probability=None, state=session.state)
+        if running:
+            step = self.encoder.encode(event, time, previous=previous, start=session.start)
+            waiting.append((answer, session.progress.add(step)))
+            answer.events = session.progress.events
+        return answer
+
+    def _refuse(self, kind: str, reason: str) -> Refusal:
+        self.counts[kind] += 1
+        return Refusal(error=f"{kind}: {reason}")
+
+    def _learn_price(self, event: LiveEvent, time: int) -> None:
+        if self.encoder.prices is not None and event.item is not None and event.cost:
+            self.encoder.prices.add(event.item, time, event.cost)
+
+    def _forget(self) -> None:
+        """Drop sessions that ended, and the longest idle ones beyond the limit."""
+        while self.sessions:
+            key, oldest = next(iter(self.sessions.items()))
+            over = len(self.sessions) > self.max_sessions
+            if not over and oldest.last >= self.now - self.horizon:
+                return
+            del self.sessions[key]
+            self.counts["forgotten" if over else "ended"] += 1
+
+    def _blank_progress(self) -> Progress:
+        return Progress(deque(maxlen=self.window))
+
+    def _blank(self) -> Advance:
+        event = LiveEvent(timestamp="2000-01-01T00:00:00Z")
+        step = self.encoder.encode(event, event.microseconds(), previous=None, start=0)
+        return self._blank_progress().add(step)
+
+
+def _reason(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else str(first["msg"])
+
+
+def json_lines(answers: Sequence[Answer]) -> bytes:
+    """Return answers as JSON lines."""
+    return b"".join(answer.model_dump_json().encode() + b"\n" for answer in answers)

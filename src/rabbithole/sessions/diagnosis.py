@@ -1,0 +1,172 @@
+"""What a log's sessions allow: errors before any training, and what may keep models from learning."""
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+
+from rabbithole.artifacts.data import Diagnosis, EventsManifest, SplitCounts
+from rabbithole.errors import UserError
+from rabbithole.specs.data import SessionsPurpose, SessionsSpec
+from rabbithole.specs.table import PURCHASE
+
+LOGGER = logging.getLogger("rabbithole")
+
+OPEN_SHARE = 0.02
+"""Share of a log's time span that the default horizon of open sessions takes at most."""
+
+SESSION_MINUTES, VISITOR_MINUTES = 60.0, 24 * 60.0
+"""Default horizon of a long log: of its own sessions, and of sessions that last as long as their visitor."""
+
+FEW_BUYERS = 20
+"""Buyers of a split below which it is diagnosed: the AUC's 95 % interval is then wider than about 0.4."""
+
+MANY_OPEN = 0.5
+"""Fraction of a split's sessions that are open above which it is diagnosed."""
+
+
+def open_minutes(spec: SessionsSpec, log: EventsManifest) -> float:
+    """Return how close to the log's last event a session counts as open, in minutes.
+
+    With a gap that is the gap, as no session lasts longer after its last event. With `until: first_cart` a
+    session may go on after the cart, so the gap does not count. A horizon that the settings leave open takes
+    at most `OPEN_SHARE` of the log: else a log of some hours would have no closed session in test.
+    """
+    gap = spec.gap_minutes if spec.until == "purchase" else None
+    if spec.open_horizon_hours is not None:
+        return spec.open_horizon_hours * 60 if gap is None else gap
+    natural = gap or (SESSION_MINUTES if spec.by == "session" else VISITOR_MINUTES)
+    # Whole seconds, so that the leak check computes the same moment.
+    return min(natural, round(60 * OPEN_SHARE * span_minutes(log)) / 60)
+
+
+def span_minutes(log: EventsManifest) -> float:
+    """Return the time from a log's first event to its last, in minutes."""
+    return (log.last_microseconds / 1e6 - datetime.fromisoformat(log.first).timestamp()) / 60
+
+
+def require_purchases(log: EventsManifest, purpose: SessionsPurpose) -> None:
+    """Raise `UserError` for a log without purchases from which models would learn who buys."""
+    if purpose.buyers and (none := _no_purchase(log)):
+        raise UserError(f"{none.text} {none.advice}")
+
+
+def require_sessions(
+    splits: Mapping[str, SplitCounts], spec: SessionsSpec, purpose: SessionsPurpose, *, minutes: float
+) -> None:
+    """Raise `UserError` where models could not be trained at all.
+
+    That is a split of open sessions alone, or a train split without buyers or without others. A valid or test
+    split that lacks either is no error: the metrics that need both are then not defined.
+    """
+    for name, split in splits.items():
+        if not purpose.keep_open and not split.closed:
+            raise UserError(
+                f"All {split.sessions:,} sessions of {name} are still open at the end of the log: their last "
+                f"event is within {duration(minutes)} of it. {_open_advice(spec)}"
+            )
+    train = splits["train"]
+    buyers, sessions = _usable(train, keep_open=purpose.keep_open)
+    if purpose.buyers and buyers in (0, sessions):
+        lack = "no buyer" if buyers == 0 else "only buyers"
+        of_open = (
+            f" ({train.open_buyers:,} are in sessions still open at the end of the log)"
+            if train.open_buyers and not buyers
+            else ""
+        )
+        all_buyers = sum(split.buyers for split in splits.values())
+        raise UserError(
+            f"train has {sessions:,} sessions and {lack}{of_open}; the whole log has {all_buyers:,} buyers. "
+            f"Training needs both buyers and others. {_buyers_advice(splits, spec)}"
+        )
+
+
+def diagnose(
+    log: EventsManifest, splits: Mapping[str, SplitCounts], spec: SessionsSpec, *, minutes: float
+) -> list[Diagnosis]:
+    """Return what may keep models from learning, and log it. minutes: the horizon of open sessions."""
+    found = []
+    if none := _no_purchase(log):
+        found.append(none)
+    elif min(split.closed_buyers for split in splits.values()) < FEW_BUYERS:
+        counts = ", ".join(
+            f"{split.closed_buyers:,} of {split.closed:,} in {name}" for name, split in splits.items()
+        )
+        found.append(
+            Diagnosis(
+                kind="few buyers",
+                text=f"There are few buyers among the sessions: {counts}. {_width(splits['test'])}",
+                advice=_buyers_advice(splits, spec),
+            )
+        )
+    train = splits["train"]
+    if train.closed and train.closed_buyers == train.closed:
+        found.append(
+            Diagnosis(
+                kind="no non-buyer",
+                text=f"All {train.closed:,} sessions of train are buyers.",
+                advice="Check which event type means a purchase.",
+            )
+        )
+    if late := [name for name, split in splits.items() if split.open > MANY_OPEN * split.sessions]:
+        text = f"Most sessions of {' and '.join(late)} are still open at the end of the log."
+        span = f"The log spans {duration(span_minutes(log))}, the last {duration(minutes)} count as its end."
+        found.append(Diagnosis(kind="short log", text=f"{text} {span}", advice=_open_advice(spec)))
+    for each in found:
+        LOGGER.warning("Warning: %s %s", each.text, each.advice)
+    return found
+
+
+def duration(minutes: float) -> str:
+    """Write a duration in the unit that suits it: 24 minutes, 2.5 hours, 30 days."""
+    for unit, length in (("days", 1440), ("hours", 60), ("minutes", 1)):
+        if minutes >= 2 * length:
+            return f"{minutes / length:.3g} {unit}"
+    return f"{minutes * 60:.3g} seconds"
+
+
+def _usable(split: SplitCounts, *, keep_open: bool) -> tuple[int, int]:
+    """Return the buyers and the sessions of a split that windows hold."""
+    return (split.buyers, split.sessions) if keep_open else (split.closed_buyers, split.closed)
+
+
+def _no_purchase(log: EventsManifest) -> Diagnosis | None:
+    if log.events.get(PURCHASE):
+        return None
+    kinds = ", ".join(sorted(log.events, key=lambda kind: (-log.events[kind], kind))[:12])
+    return Diagnosis(
+        kind="no purchase",
+        text=f"The log holds no purchase. Its event types are {kinds}.",
+        advice="If one of them means a purchase, map it to `transaction` in the settings of the log, or add "
+        "the file of purchases. Without purchases, `target: next_event` can still be learned.",
+    )
+
+
+def _buyers_advice(splits: Mapping[str, SplitCounts], spec: SessionsSpec) -> str:
+    """Return what brings more buyers; a split by hash only if it would double those of a split."""
+    buyers = sum(split.closed_buyers for split in splits.values())
+    uneven = any(
+        2 * split.closed_buyers < share * buyers
+        for split, share in zip(splits.values(), spec.split.shares, strict=True)
+    )
+    by_hash = (
+        " or set `split.by: hash`, which spreads the buyers over the splits"
+        if uneven and spec.split.by == "time"
+        else ""
+    )
+    return f"Use a longer log{by_hash}." if by_hash else "Use a longer log, or other `split.shares`."
+
+
+def _open_advice(spec: SessionsSpec) -> str:
+    by_hash = ", `split.by: hash`" if spec.split.by == "time" else ""
+    horizon = (
+        "" if spec.gap_minutes and spec.until == "purchase" else "a smaller `sessions.open_horizon_hours`, "
+    )
+    return f"Use a longer log, {horizon}`sessions.keep_open: true`{by_hash}."
+
+
+def _width(test: SplitCounts) -> str:
+    """Return a sentence on the AUC that the buyers of test allow; its error is at most 0.43 / sqrt(n)."""
+    smaller = min(test.closed_buyers, test.closed - test.closed_buyers)
+    if smaller < 2:
+        return "An AUC on test will not be defined."
+    return f"The 95 % interval of an AUC on test will be about ±{min(0.5, 0.85 / smaller**0.5):.2f}."

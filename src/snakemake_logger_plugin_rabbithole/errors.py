@@ -1,0 +1,157 @@
+"""What to show of a failure: the step's own words, or the end of its log."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+JobFacts = Mapping[str, Any]
+"""What Snakemake says of a job that failed: `rule_name`, `jobid`, `log`, `shellcmd` and more."""
+
+TAIL_BYTES = 2**16
+CRASH_LINES = 8
+"""Lines of the log that are shown of a crash."""
+
+OWN_ERROR = re.compile(r"^Error: ", re.MULTILINE)
+TRACE = "Traceback (most recent call last)"
+
+SUMMARIES = ("At least one job did not complete successfully", "Exiting because a job execution failed")
+"""What Snakemake says in addition to each job's failure."""
+
+COMMAND = re.compile(
+    r"Command '(?P<shell>.*)' (?P<cause>returned non-zero exit status \d+|died with .*)", re.S
+)
+KILLED = re.compile(r"exit status (?:137|-9)\b|SIGKILL")
+
+CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
+
+TRACE_LINE = re.compile(r'^ +File ".*", line \d+(?:, in .*)?$')
+CLASS_LINE = re.compile(r"^\w*(?:Error|Exception)(?: in .*)?:$")
+
+
+class FailedCommand(NamedTuple):
+    """A shell command that failed, and how."""
+
+    shell: str
+    cause: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a job failed. text: what to read, in lines; log: where all is, None where the rule has no log."""
+
+    text: list[str]
+    log: str | None
+
+
+def failed_command(text: str) -> FailedCommand | None:
+    """Return the shell command of an exception's text; None for other exceptions."""
+    match = COMMAND.search(text)
+    return FailedCommand(match["shell"], match["cause"]) if match else None
+
+
+def is_summary(text: str) -> bool:
+    """Return whether a text of Snakemake only says that a job failed."""
+    return any(summary in text for summary in SUMMARIES)
+
+
+def failure(facts: JobFacts, failed_commands: Mapping[str, str], folder: Path) -> Reason:
+    """Return why a job failed, from its logs. folder: where Snakemake was started."""
+    logs = [Path(name) for name in facts["log"] if Path(name).exists()]
+    log = str(_relative(logs[0], folder)) if logs else None
+    # The log of the executor, if there is one, comes last.
+    for path in logs:
+        if text := own_error(tail(path)):
+            return Reason(text.splitlines(), log)
+    shell = facts["shellcmd"] or ""
+    cause = next((cause for command, cause in failed_commands.items() if shell and shell in command), "")
+    if KILLED.search(cause):
+        return Reason(
+            [
+                "The step was killed. Most often the machine had too little memory:",
+                "free some, or run fewer steps at once (a smaller --cores).",
+            ],
+            log,
+        )
+    lines = [line for path in logs for line in tail(path).splitlines() if line.strip()][-CRASH_LINES:]
+    if not lines:
+        return Reason([f"The step left no message ({cause or 'its cause is unknown'})."], log)
+    return Reason(["This is no mistake that the step knows of. Its log ends with:", *lines], log)
+
+
+def tail(path: Path) -> str:
+    """Return the end of a log."""
+    with path.open("rb") as file:
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - TAIL_BYTES))
+        return file.read().decode("utf-8", "replace")
+
+
+def own_error(text: str) -> str | None:
+    """Return the message with which a step of ours ended; None if it ended in another way."""
+    messages = list(OWN_ERROR.finditer(text))
+    if not messages or TRACE in text[messages[-1].end() :]:
+        return None
+    return text[messages[-1].end() :].strip()
+
+
+def plain(text: str, arguments: list[str]) -> str:
+    """Return an exception's text without names of classes, stack traces and Snakemake's file names.
+
+    arguments: Snakemake's, which name the files where the trouble is a config file.
+    """
+    if "load_configfile" in text or "Config file" in text:
+        return next((trouble for name in config_files(arguments) if (trouble := config_trouble(name))), text)
+    lines = [line for line in text.splitlines() if not TRACE_LINE.match(line)]
+    if len(lines) > 1 and CLASS_LINE.match(lines[0]):
+        lines = lines[1:]
+    if TRACE in text:
+        # The exception itself stands after the trace, and is not indented.
+        lines = [line for line in lines if line[:1].strip()][1:]
+    return "\n".join(lines).removeprefix("Error: ").strip()
+
+
+def config_files(arguments: list[str]) -> list[str]:
+    """Return the values of --configfile: all words up to the next option, as Snakemake takes them."""
+    files, taking = [], False
+    for word in arguments:
+        if word.startswith("-"):
+            option, _, value = word.partition("=")
+            taking = option in ("--configfile", "--configfiles")
+            files += [value] if taking and value else []
+        elif taking:
+            files.append(word)
+    return files
+
+
+def config_trouble(name: str) -> str | None:
+    """Return what is wrong with a config file, and what to do; None if it can be read."""
+    place = name
+    try:
+        settings = yaml.safe_load(Path(name).read_text("utf-8"))
+        if isinstance(settings, dict):
+            return None
+        trouble = "there are no settings in it"
+    except FileNotFoundError:
+        trouble = "there is no such file"
+    except OSError as error:
+        trouble = str(error.strerror)
+    except UnicodeDecodeError:
+        trouble = "this is no text file"
+    except yaml.YAMLError as error:
+        if mark := getattr(error, "problem_mark", None):
+            place = f"{name}:{mark.line + 1}"
+        trouble = f"this is no valid YAML ({getattr(error, 'problem', error)})"
+    advice = ""
+    if Path(name).suffix not in CONFIG_SUFFIXES:
+        advice = f" If {name} is a target, write it before --configfile, or after `--`."
+    return f"--configfile {place}: {trouble}.{advice}"
+
+
+def _relative(path: Path, folder: Path) -> Path:
+    """Return a path as seen from a folder, if it lies below it."""
+    absolute = path.absolute()
+    return absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute

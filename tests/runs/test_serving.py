@@ -1,0 +1,146 @@
+"""A packaged model at work: the same scores as in test, as a whole log, event by event, and over HTTP."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fastapi.testclient import TestClient
+from typer.testing import CliRunner
+
+from rabbithole import Model
+from rabbithole.artifacts.serving import ModelManifest, PredictionSummary
+from rabbithole.cli import app
+from rabbithole.errors import UserError
+from rabbithole.serving.folder import load_folder
+from rabbithole.serving.server import Limits, make_app
+from rabbithole.serving.stream import LiveScore, Refusal, SessionStream
+
+pytestmark = pytest.mark.workflow
+
+SHOPS = ("yoochoose", "retailrocket")
+
+
+def events_of(results: Path, shop: str) -> pa.Table:
+    """Return the events of a shop in the order of time."""
+    parts = sorted((results / shop / "events").glob("part-*.parquet"))
+    table = pa.concat_tables(pq.read_table(part) for part in parts)
+    return table.sort_by([("timestamp", "ascending"), ("position", "ascending")])
+
+
+def json_events(events: pa.Table) -> list[bytes]:
+    """Return events as JSON lines."""
+    rows = events.drop_columns(["position"]).to_pylist()
+    return [
+        json.dumps({name: value for name, value in row.items() if value is not None}, default=str).encode()
+        for row in rows
+    ]
+
+
+def view(session: str, second: int, item: str = "1") -> bytes:
+    """Return a view as a JSON line."""
+    return json.dumps(
+        {"session_id": session, "timestamp": f"2014-09-01T10:00:{second:02}Z", "item": item}
+    ).encode()
+
+
+@pytest.mark.parametrize("shop", SHOPS)
+def test_a_log_gets_the_scores_of_test(finished: Path, tmp_path: Path, shop: str) -> None:
+    results, output = finished / "results", tmp_path / "scores.parquet"
+    command = ["predict", str(results / shop / "model"), str(results / shop / "raw"), "-o", str(output)]
+    done = CliRunner().invoke(app, [*command, "--top", "5%", "--threads", "2"])
+    assert done.exit_code == 0, done.output
+    manifest = ModelManifest.read(results / shop / "model" / "manifest.json")
+    run = results / shop / manifest.model / f"seed-{manifest.seed}"
+    test = pq.read_table(run / "scores.parquet", filters=[("split", "=", "test"), ("steps", "=", 0)])
+    rows = pq.read_table(output)
+    scores = dict(zip(rows["session_id"].to_pylist(), rows["probability"].to_pylist(), strict=True))
+    assert [scores[name] for name in test["session_id"].to_pylist()] == test["score"].to_pylist()
+    summary = PredictionSummary.read(output.with_name("scores.parquet.json"))
+    assert summary.sessions == len(rows) and summary.rejected == 0
+    assert {"contact", "hold_out"} >= set(rows["audience"].drop_null().to_pylist()) > set()
+    ended = rows.filter(pa.compute.equal(rows["state"], "ended"))
+    assert np.all(np.diff(ended.sort_by("probability")["percentile"].to_numpy()) >= 0)
+
+
+@pytest.mark.parametrize("shop", SHOPS)
+def test_a_stream_gives_the_scores_of_a_whole_log(finished: Path, shop: str) -> None:
+    folder, events = finished / "results" / shop / "model", events_of(finished / "results", shop)
+    expected = Model.load(folder).predict(events, running=True)
+    stream = SessionStream(load_folder(folder))
+    # The sessions of a whole log never end in memory, so that the last answer of each can be compared.
+    stream.horizon = float("inf")
+    last: dict[str, LiveScore] = {}
+    lines = json_events(events)
+    for start in range(0, len(lines), 500):
+        for answer in stream.process(lines[start : start + 500]):
+            if isinstance(answer, LiveScore) and answer.state == "running":
+                last[answer.session] = answer
+    rows = {row["session_id"]: row for row in expected.to_pylist()}
+    assert set(last) == set(rows)
+    assert max(answer.events for answer in last.values()) > stream.window, "some are longer than the window"
+    for name, answer in last.items():
+        assert answer.events == rows[name]["events"]
+        assert answer.probability == pytest.approx(rows[name]["probability"], abs=1e-6)
+
+
+def test_a_stream_survives_late_repeated_and_unreadable_events(finished: Path) -> None:
+    stream = SessionStream(load_folder(finished / "results" / "yoochoose" / "model"))
+    lines = [view("a", 10), view("a", 5), view("a", 10), b"{", b'{"timestamp": 1}', b"[1]", view("a", 11)]
+    answers = stream.process(lines)
+    kinds = [
+        answer.error.split(":")[0] if isinstance(answer, Refusal) else answer.events for answer in answers
+    ]
+    assert kinds == [1, "late", "repeated", "unreadable", "unreadable", "unreadable", 2]
+    assert stream.counts["unreadable"] == 3
+
+
+def test_idle_sessions_leave_memory(finished: Path) -> None:
+    stream = SessionStream(load_folder(finished / "results" / "yoochoose" / "model"), max_sessions=50)
+    stream.process([view(f"s{number}", 0) for number in range(80)])
+    assert len(stream.sessions) == 50 and stream.counts["forgotten"] == 30
+    late = json.dumps({"session_id": "z", "timestamp": "2014-09-02T10:00:00Z"}).encode()
+    stream.process([late])
+    assert list(stream.sessions) == ["z"]
+
+
+def test_a_damaged_or_unknown_model_is_refused_by_name(finished: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(finished / "results" / "yoochoose" / "model", folder)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"version": 99}), "utf-8")
+    with pytest.raises(UserError, match="version"):
+        load_folder(folder)
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    encoder = folder / "checkpoint" / "encoder.json"
+    encoder.write_bytes(encoder.read_bytes() + b" ")
+    with pytest.raises(UserError, match=r"encoder\.json has changed"):
+        load_folder(folder)
+
+
+def test_the_server_scores_events_and_sessions_within_its_limits(finished: Path) -> None:
+    folder = finished / "results" / "yoochoose" / "model"
+    limits = Limits(body_bytes=2000, requests_per_second=None, sessions=100)
+    with TestClient(make_app({"shop": folder}, limits)) as client:
+        events = [json.loads(view("a", second)) for second in (1, 2, 3)]
+        running = client.post("/models/shop/events", json=events).json()
+        whole = client.post("/models/shop/session", json={"events": events}).json()
+        assert [answer["events"] for answer in running] == [1, 2, 3]
+        assert running[-1]["probability"] == pytest.approx(whole["probability"], abs=1e-6)
+        assert client.post("/models/shop/events", json=[{}]).status_code == 422
+        assert client.post("/models/other/session", json={"events": events}).status_code == 404
+        assert client.post("/models/shop/events", content=b" " * 3000).status_code == 413
+        assert client.get("/ready").json()[0]["sessions_held"] == 1
+        assert 'rabbithole_events_total{model="shop"} 3.0' in client.get("/metrics").text
+        assert client.get("/openapi.json").json()["info"]["title"] == "Rabbithole"
+
+
+def test_the_server_refuses_more_requests_than_its_rate(finished: Path) -> None:
+    folder = finished / "results" / "yoochoose" / "model"
+    limits = Limits(body_bytes=2000, requests_per_second=1, sessions=100)
+    with TestClient(make_app({"shop": folder}, limits)) as client:
+        codes = [client.post("/models/shop/events", json=[]).status_code for _ in range(3)]
+    assert codes[0] == 200 and 429 in codes[1:]

@@ -1,0 +1,59 @@
+"""What is shown of Snakemake's exceptions and of config files that cannot be read."""
+
+from pathlib import Path
+
+import pytest
+
+from snakemake_logger_plugin_rabbithole.errors import config_files, own_error, plain
+
+NO_FILE = 'Traceback (most recent call last):\n\n  File "x.py", line 12, in load_configfile\n\nOSError'
+
+
+def test_the_words_after_configfile_are_taken_as_snakemake_takes_them() -> None:
+    assert config_files(["snakemake", "-n", "--configfile", "a.yaml", "b.yaml", "--cores", "2", "page"]) == [
+        "a.yaml",
+        "b.yaml",
+    ]
+    assert config_files(["snakemake", "--configfile=a.yaml", "page"]) == ["a.yaml", "page"]
+    assert config_files(["snakemake", "page", "--configfile", "a.yaml", "--", "page"]) == ["a.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("mine.yaml", None, "there is no such file."),
+        ("leak_report", None, "there is no such file. If leak_report is a target, write it before"),
+        ("page.html", "plain text", "there are no settings in it. If page.html is a target"),
+        ("mine.yaml", "a: 1\nb: [\n", "mine.yaml:3: this is no valid YAML"),
+        ("scores.parquet", b"PAR1\xff\xfe", "this is no text file. If scores.parquet is a target"),
+    ],
+)
+def test_a_config_file_that_cannot_be_read_is_named_with_what_to_do(
+    name: str,
+    content: str | bytes | None,
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("good.yaml").write_text("a: 1\n")
+    if content is not None:
+        Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    text = plain(NO_FILE, ["snakemake", "--configfile", "good.yaml", name])
+    assert text.startswith(f"--configfile {name}")
+    assert expected in text
+    assert "Traceback" not in text
+
+
+def test_snakemakes_exceptions_lose_their_class_and_their_trace() -> None:
+    missing = (
+        'MissingRuleException in file "Snakefile", line 3:\nNo rule to produce x.\n  File "a", line 2, in b'
+    )
+    assert plain(missing, []) == "No rule to produce x."
+    assert plain("LockException:\nError: Directory cannot be locked.", []) == "Directory cannot be locked."
+    assert plain('Traceback (most recent call last):\n  File "a", line 2\nKeyError: 1', []) == "KeyError: 1"
+
+
+def test_a_message_before_a_stack_trace_is_no_mistake_of_the_user() -> None:
+    assert own_error("Error: one\nError: two\nmore\n") == "two\nmore"
+    assert own_error("Error: one\nTraceback (most recent call last):\nKeyError: 1\n") is None
