@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rabbithole.errors import UserError
 from rabbithole.registry import load_module
-from rabbithole.specs.table import CategoryColumn, TableSpec, all_field_kinds, category_path, ordered
+from rabbithole.specs.table import TableSpec, all_field_kinds, category_path, ordered
+from rabbithole.specs.table_columns import CategoryColumn, FieldKind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from rabbithole.formats.columns import RawColumns
     from rabbithole.formats.side_tables import SideTables
     from rabbithole.specs.data import TableLog
-    from rabbithole.specs.table import FieldKind
 
 
 Holding = Literal["session", "visitor", "item", "category", "cost"]

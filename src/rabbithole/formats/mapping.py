@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 
 from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR, MAX_COST, NULL, TIME, RawColumns, cast_valid
 from rabbithole.formats.times import END, FIRST, PER_SECOND, Times, parse_text, parse_typed
-from rabbithole.specs.table import CategoryColumn, EventColumn, TableSpec, level_name
+from rabbithole.specs.table import TableSpec
+from rabbithole.specs.table_columns import CategoryColumn, EventColumn, level_name
 
 MAX_EVENT_LENGTH = 100
 """Characters of a kind of event: longer ones are not kinds but texts."""

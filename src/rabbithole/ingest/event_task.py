@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from rabbithole.formats.mapping import category_levels
 from rabbithole.formats.side_tables import SideTables
 from rabbithole.io.parts import PartWriter
-from rabbithole.specs.table import CategoryColumn
+from rabbithole.specs.table_columns import CategoryColumn
 
 EVENT_SCHEMA = pa.schema(
     [

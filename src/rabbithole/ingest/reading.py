@@ -23,7 +23,7 @@ from rabbithole.formats.columns import TIME, RawColumns
 from rabbithole.ingest.blocks import Block
 from rabbithole.ingest.lines import RANK_BITS, FileRange, RawFile
 from rabbithole.ingest.row_blocks import row_blocks
-from rabbithole.specs.table import level_name
+from rabbithole.specs.table_columns import level_name
 
 RAW_EVENT_SCHEMA = pa.schema(
     [
