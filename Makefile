@@ -4,10 +4,13 @@ ACCELERATOR ?= cpu
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
   "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
+# A pipe fails if any of its commands does.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 CORES ?= all
 
 .PHONY: run demo help environment java test test-fast torture bench-etl bench-train check format lock schema reference docs \
-  slurm slurm-plugin clean
+  slurm slurm-plugin browser clean
 
 run: environment  ## Install the environment and run the whole workflow.
 	RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
@@ -26,14 +29,18 @@ environment: .venv/$(ACCELERATOR)  ## Install the environment (ACCELERATOR=cuda:
 .venv/$(ACCELERATOR): requirements/$(ACCELERATOR).txt pyproject.toml
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "Rabbithole needs Python 3.11, 3.12 or 3.13, and none is on" \
 	  "the PATH. If you have one elsewhere, name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements/$(ACCELERATOR).txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	-$(BIN)/python -m compileall -qq -j 0 .venv/lib
-	$(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
-	-$(BIN)/rabbithole archive-spark 2> /dev/null
-	rm -f .venv/cpu .venv/cuda
-	touch $@
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the environment into .venv, once: about 0.8 GB to download, 2.2 GB on disk, 3 to 5 minutes."
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile --require-hashes \
+	  -r requirements/$(ACCELERATOR).txt | awk -f requirements/show-pip.awk
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "  compiling Python files"
+	-@$(BIN)/python -m compileall -qq -j 0 .venv/lib
+	@echo "  preparing Spark"
+	@$(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
+	-@$(BIN)/rabbithole archive-spark 2> /dev/null
+	@rm -f .venv/cpu .venv/cuda
+	@touch $@
 
 java:  ## Install a Java into the environment, for a machine that has none.
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/java.txt
@@ -94,10 +101,13 @@ slurm-plugin: environment  ## Install the Slurm plugin beside the environment, f
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .venv/slurm-plugin \
 	  -r requirements/slurm.txt
 
+browser: environment  ## Install the browser's client beside the environment, for the tests of the report (170 MB).
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .venv/browser -r requirements/browser.txt
+
 # One lock serves every Python and platform of pyproject.toml: uv refuses a library without a wheel for one of them.
 # Versions that a lock has stay, unless requirements/*.in asks for others. slurm.txt is kept by hand: it holds only what
 # the others lack.
-LOCKS := cpu cuda java benchmarks benchmarks-train
+LOCKS := cpu cuda java benchmarks benchmarks-train browser
 lock: .venv/uv/bin/uv  ## Pin the dependencies of requirements/*.in with hashes (half a minute).
 	cd requirements && for lock in $(LOCKS); do \
 	  ../.venv/uv/bin/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \

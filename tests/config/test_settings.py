@@ -57,6 +57,7 @@ def changed(path: str, value: object) -> dict:
             ["models.gru.kind", "no such key", "Allowed: dropout, embed"],
         ),
         ("models.gru.width", 0, ["models.gru.width: given 0", "greater than or equal to 1"]),
+        ("models.Mine", {"file": "mine.py"}, ["models.Mine: a name is lower-case letters"]),
         ("models.gru", 5, ["models.gru: given 5", "a section of keys"]),
         ("models.gruu", {"width": 3}, ["models.gruu", "did you mean gru?", "models/gruu.py", "`file`"]),
         ("training_seeds", [2**32], ["training_seeds.0", "4294967296"]),

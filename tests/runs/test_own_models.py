@@ -21,10 +21,10 @@ def test_documented_model_files_are_compared_with_the_package_s_models(
     """
     run = tmp_path / "run"
     shutil.copytree(finished, run, symlinks=True)
-    pages = {name: documented_files(name) for name in ("logistic.py", "my_lstm.py")}
-    for name, files in pages.items():
+    files = documented_files()
+    for name in ("logistic.py", "my_lstm.py"):
         (run / name).write_text(files[name])
-    models = yaml.safe_load(pages["logistic.py"]["models.yaml"])["models"]
+    models = yaml.safe_load(files["models.yaml"])["models"]
     small = {"embedding_width": 8, "width": 16}
     models |= {"lstm": small, "mine": {"file": "my_lstm.py"} | small}
     models |= dict.fromkeys(("gru", "dilated_conv", "gradient_boosting"))

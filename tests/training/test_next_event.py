@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from factories import SIZES, Row, network_settings, network_training, train_spec, window, write_windows
+from model_pages import documented_files
 
 from rabbithole.artifacts.evaluation import NextEventMetrics
 from rabbithole.artifacts.training import ModelDescription
@@ -61,7 +62,9 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_small(tmp_path_factory.mktemp("second") / "windows", **rows)
 
 
-def fit(windows: Path, folder: Path, model: str, **training: Any) -> NextEventMetrics:
+def fit(
+    windows: Path, folder: Path, model: str, file: Path | None = None, **training: Any
+) -> NextEventMetrics:
     """Train a network on the next event, evaluate it, and return its metrics."""
     train(
         train_spec(
@@ -75,6 +78,7 @@ def fit(windows: Path, folder: Path, model: str, **training: Any) -> NextEventMe
         history=folder / "history.json",
         code="",
         resume=ResumeOptions(folder=str(folder / "resume"), minutes=5.0),
+        file=file,
     )
     evaluate_networks(
         ScoreSpec(steps=(1, 2)),
@@ -96,8 +100,10 @@ def test_a_network_learns_what_a_first_order_chain_cannot(windows: Path, tmp_pat
     )
     chain = NextEventMetrics.read(tmp_path / "markov.json")
     assert chain.category is not None
-    for model in ("gru", "dilated_conv"):
-        metrics = fit(windows, tmp_path / model, model)
+    own = tmp_path / "my_lstm.py"
+    own.write_text(documented_files()[own.name])
+    for model, file in (("gru", None), ("dilated_conv", None), ("mine", own)):
+        metrics = fit(windows, tmp_path / model, model, file)
         after_two = {row.steps: row for row in metrics.event.by_steps}[2]
         assert after_two.cross_entropy.value < 0.05
         assert after_two.top_1 == 1.0

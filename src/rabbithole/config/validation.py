@@ -43,8 +43,7 @@ def parse_config(config: Mapping[str, Any]) -> Settings:
     mistakes: dict[str, list[str]] = {}
     if isinstance(values.get("models"), dict):
         values["models"] = {
-            name: _parse_model(name, section, mistakes) if MODEL_NAME.match(str(name)) else section
-            for name, section in values["models"].items()
+            name: _parse_model(str(name), section, mistakes) for name, section in values["models"].items()
         }
     try:
         settings = Settings.model_validate(values)
@@ -60,6 +59,9 @@ def _parse_model(name: str, section: Any, mistakes: dict[str, list[str]]) -> Any
     known = model_names()
     if not isinstance(section, dict):
         return section
+    if not MODEL_NAME.match(name):
+        # Refused with the name.
+        return ModelSettings()
     file = section.get("file")
     try:
         if "file" not in section:
@@ -131,10 +133,9 @@ def _explain(
     key = ".".join(path)
     message = mistake["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     if kind == "extra_forbidden":
-        allowed = sorted(_section_at(mistake["loc"][:-1], root).model_fields)
-        if root is not Settings and "file" not in config:
-            # A model of the package.
-            allowed.remove("file")
+        keys = set(_section_at(mistake["loc"][:-1], root).model_fields)
+        # A model of the package has no file.
+        allowed = sorted(keys if root is Settings or "file" in config else keys - {"file"})
         near = get_close_matches(path[-1], allowed, 1, 0.5)
         hint = f"; did you mean {near[0]}?" if near else "."
         return f"{key}: there is no such key (given {value!r}){hint} Allowed: ", ", ".join(allowed)

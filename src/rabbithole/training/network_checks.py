@@ -9,7 +9,7 @@ from flax import nnx
 
 from rabbithole.errors import UserError
 from rabbithole.models.layers import EventEmbedding, NetworkShape, StepHead
-from rabbithole.windows.fields import FIRST_VALUE, NUMERIC
+from rabbithole.windows.fields import FIRST_VALUE
 
 SESSIONS, STEPS = 4, 6
 """Size of the batch that the checks run on."""
@@ -36,9 +36,9 @@ def check_network(model: Any, shape: NetworkShape) -> None:
         )
     steps = min(STEPS, shape.length)
     rng = np.random.default_rng(0)
-    sizes = list(shape.sizes.values())
-    codes = np.stack([rng.integers(min(FIRST_VALUE, n - 1), n, (SESSIONS, steps)) for n in sizes], -1)
-    numbers = rng.normal(size=(SESSIONS, steps, len(NUMERIC)))
+    sizes = [size for size in shape.sizes.values() if size]
+    codes = rng.integers(FIRST_VALUE - 1, np.maximum(sizes, FIRST_VALUE), (SESSIONS, steps, len(sizes)))
+    numbers = rng.normal(size=(SESSIONS, steps, len(shape.sizes) - len(sizes)))
     forward = nnx.jit(lambda model, codes, numbers: model(codes, numbers))
 
     def logits(codes: Any, numbers: Any) -> Any:
