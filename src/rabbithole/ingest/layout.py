@@ -159,7 +159,7 @@ def _parquet_layout(
             metadata, names = file.metadata, file.schema_arrow.names
     except (pa.ArrowException, OSError) as error:
         raise UserError(
-            f"{name} is no readable Parquet file ({printable(str(error))}): fetch it again."
+            f"{name} is a damaged Parquet file ({printable(str(error))}): fetch it again."
         ) from error
     known = [*names, *(partition for partition, _ in partitions)]
     assert role.table is not None

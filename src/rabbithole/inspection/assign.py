@@ -78,20 +78,20 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
     if named == Choice():
         named = _date_and_more(roles, columns, [column for column in moments if column not in whole])
     roles.time = named
-    guess = None if named.column is None else (roles.date or named.column).time
-    if guess is None:
+    column = named.column
+    guess = None if column is None else (roles.date or column).time
+    if column is None or guess is None:
         return
     roles.unit = guess.unit
-    if roles.date is not None and guess.unit != "auto":
-        seconds = any(
-            ":" in text[3:] and text.count(":") > 1 for text in named.column.present[:50].to_pylist()
-        )  # type: ignore[union-attr]
-        roles.unit = f"{guess.unit} %H:%M" + (":%S" if seconds else "")
-    if guess.others and roles.date is None and roles.offset is None:
-        roles.unit, roles.units = _date_order(sample, named.column, (guess.unit, *guess.others))  # type: ignore[arg-type]
-    elif guess.others:
-        clock = roles.unit.removeprefix(guess.unit)
-        roles.units = tuple(unit + clock for unit in (guess.unit, *guess.others))
+    units = (guess.unit, *guess.others) if guess.others else ()
+    if roles.date is not None:
+        seconds = any(text.count(":") > 1 for text in column.present[:50].to_pylist())
+        clock = "" if guess.unit == "auto" else " %H:%M" + (":%S" if seconds else "")
+        roles.unit, roles.units = guess.unit + clock, tuple(unit + clock for unit in units)
+    elif roles.offset is not None:
+        roles.units = units
+    elif units:
+        roles.unit, roles.units = _date_order(sample, column, units)
 
 
 def _date_and_more(roles: Roles, columns: Sequence[Column], dates: Sequence[Column]) -> Choice:
