@@ -216,11 +216,15 @@ class LogHandler(LogHandlerBase):
 
     def _message(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        if record.__dict__.get("summary"):
+        # What the workflow itself says to its user, in the handlers of the Snakefile.
+        own = record.__dict__.get("rabbithole")
+        if own == "summary":
             self.display.summary(text)
+        elif own == "note":
+            self.display.line(text)
         elif record.levelno >= logging.WARNING:
             if not self.interrupted and not errors.is_summary(text):
-                self.display.error(text)
+                self.display.error(text, record.levelname.capitalize())
         elif record.levelno < logging.INFO or text == "None":
             return
         elif self.started:

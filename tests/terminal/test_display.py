@@ -173,6 +173,19 @@ def test_the_tables_of_a_study_are_printed(session: Session) -> None:
     assert session.printed()[-1] == "| probe | AUC |"
 
 
+def test_what_the_workflow_itself_says_is_shown_and_warnings_are_named(session: Session) -> None:
+    session.printed()
+    session.event(None, "gru is trained again: its width is 32", rabbithole="note")
+    record = logging.LogRecord("snakemake", logging.WARNING, "", 0, "no history", (), None)
+    session.handler.emit(record)
+    session.event(None, "The report: page.html\n", rabbithole="summary")
+    assert session.printed() == [
+        "gru is trained again: its width is 32",
+        "Warning: no history",
+        "The report: page.html",
+    ]
+
+
 def test_a_killed_step_leaves_no_progress_file(session: Session) -> None:
     session.start()
     left = Path(f"{session.log()}.progress")
