@@ -1,7 +1,7 @@
 """Parse blocks of JSON lines into text columns; an array may be taken apart into a row for each item."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from zlib import crc32
 
 import numpy as np
@@ -78,6 +78,29 @@ def parse_json_block(
         starts=starts,
         encoding=encoding,
     )
+
+
+def json_paths(text: bytes, encoding: str, lines: int = 100) -> list[str]:
+    """Return the paths of all values in the first lines of a text, the shortest first."""
+    paths: dict[str, None] = {}
+    for raw in text.splitlines()[:lines]:
+        record = _parse(raw.removeprefix(BYTE_ORDER_MARK), encoding)
+        if isinstance(record, dict):
+            paths |= dict.fromkeys(_paths_of(record, ""))
+    return sorted(paths, key=lambda path: (path.count("."), path))
+
+
+def _paths_of(value: Json, path: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from _paths_of(below, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        if {"key", "value"} <= value[0].keys():
+            yield from (f"{path}.{pair['key']}" for pair in value if isinstance(pair, dict) and "key" in pair)
+        else:
+            yield from _paths_of(value[0], path)
+    else:
+        yield path
 
 
 def _paths_below(column: str, explode: str | None) -> list[str] | None:
