@@ -56,7 +56,7 @@ torture: environment  ## Kill runs at random moments, fifty times, and compare t
 	$(BIN)/python tests/torture.py
 
 SESSIONS ?= 9249729
-bench-etl: .venv/benchmarks  ## Time the Spark steps at full size beside Polars and DuckDB (15 minutes, 6 GB of disk).
+bench-etl: .venv/benchmarks  ## Time the Spark steps at full size beside Polars and DuckDB (20 minutes, 12 GB of disk).
 	$(BIN)/python benchmarks/bench_etl.py --sessions $(SESSIONS)
 
 BATCHES ?= 1024

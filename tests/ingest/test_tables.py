@@ -367,7 +367,20 @@ def test_views_and_purchases_may_be_two_tables(tmp_path: Path, spark: SparkOptio
     assert [file.role for file in manifest.files_read] == ["views", "buys"]
 
 
+def test_a_remote_folder_of_parts_is_one_table(tmp_path: Path, spark: SparkOptions) -> None:
+    table = TABLE | {"files": "*.csv", "fields": {"day": {"column": "day"}}}
+    source = f"file://{tmp_path / 'raw'}"
+    rows, _ = read_tables(tmp_path, PARTS, spark, table={"events": table}, source=source)
+    assert [row["day"] for row in rows] == ["2019-10-01", "2019-10-02", None]
+    assert not (tmp_path / "fetched").exists()
+
+
 REFUSED = {
+    "a missing key in JSON": (
+        '{"user": {"name": 5}, "at": "2019-10-01", "what": "x"}\n',
+        {"session": "user.nme", "visitor": None},
+        r"log has no column 'user.nme' .*did you mean 'user.name'\? Its columns: at, what, user.name",
+    ),
     "a missing column": (LOG, {"item": "itme"}, r"log has no column 'itme' .*did you mean 'item'\?"),
     "another separator": (LOG.replace(",", ";"), {}, r"no column 'who'.*separator to ';'"),
     "a control character in a header": ("\x1b[2Ja,b\n", {}, r"Its columns: \\x1b\[2Ja, b\."),

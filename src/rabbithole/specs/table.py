@@ -146,6 +146,16 @@ class TableSpec(Spec):
         return tuple(dict.fromkeys(names))
 
     @property
+    def required_columns(self) -> tuple[str, ...]:
+        """Return the columns of which an event must have at least one word: its key, time and kind.
+
+        Where the first of several columns that is not empty counts, none of them is required.
+        """
+        keys = self.session if self.session is not None else [str(self.visitor)]
+        single = [names for names in (self.time.column, self.event.column) if names is not None]
+        return tuple(dict.fromkeys([*keys, *(names[0] for names in single if len(names) == 1)]))
+
+    @property
     def may_have_carts(self) -> bool:
         """Return whether an event of this table may be an add-to-cart."""
         return self.event.column is not None or self.event.name == CART
