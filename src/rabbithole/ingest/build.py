@@ -184,9 +184,10 @@ def event_schema(format: RawFormat) -> pa.Schema:
 def written_schema(format: RawFormat) -> pa.Schema:
     """Return the schema of events as they are in memory while they are written.
 
-    Those of a log of tables have few distinct words in each column of words: they are dictionaries.
+    Those of a log of tables are dictionaries where words repeat: in fields, and in sessions and visitors.
     """
     coded = {name for name, kind in format.fields.items() if kind == "category"} | set(DICTIONARY_COLUMNS)
+    coded |= {"session_id", "visitor"}
     if format.tables is None:
         coded = set()
     schema = event_schema(format)

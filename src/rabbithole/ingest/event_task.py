@@ -99,14 +99,15 @@ class EventTask:
         items = pc.unique(events["item"]).cast(pa.string())
         yield _task_rows(len(items), item=items)
         if own_visitors:
-            visitors = pc.unique(events["visitor"].drop_null()).to_numpy(zero_copy_only=False)
+            visitors = pc.unique(events["visitor"].drop_null()).cast(pa.string())
+            visitors = visitors.to_numpy(zero_copy_only=False)
             hashes = pa.array(pd.util.hash_array(visitors, categorize=False), pa.uint64())
             yield _task_rows(len(hashes), visitor=hashes)
 
     def _counts(self, events: pa.Table, duplicates: int) -> EventCounts:
         kinds = events["event"].value_counts().to_pylist()
         bounds = pc.min_max(events["timestamp"].cast(pa.int64())).as_py()
-        ids, tables = events["session_id"], self.side_tables
+        ids, tables = _comparable(events["session_id"]), self.side_tables
         return EventCounts(
             duplicates=duplicates,
             rows=len(events),
@@ -135,7 +136,9 @@ def partition_of(keys: pa.ChunkedArray, partitions: int) -> NDArray[np.int32]:
 
 def sort_rows(rows: pa.Table) -> pa.Table:
     """Sort rows, which are in the order of the log, by session and time; ties keep the order of the log."""
-    coded = rows["session_id"].combine_chunks().dictionary_encode()
+    coded = rows["session_id"].combine_chunks()
+    if not pa.types.is_dictionary(coded.type):
+        coded = coded.dictionary_encode()
     rank = np.empty(len(coded.dictionary), np.int64)
     rank[pc.sort_indices(coded.dictionary).to_numpy()] = np.arange(len(rank))
     session = rank[coded.indices.to_numpy()]
@@ -153,7 +156,7 @@ def duplicated(rows: pa.Table) -> NDArray[np.bool_]:
     """Return which rows (sorted by session and time) repeat an earlier line exactly, bool [rows]."""
     same = np.ones(max(len(rows) - 1, 0), dtype=bool)
     for name in ("session_id", "timestamp"):
-        column = rows[name].combine_chunks()
+        column = _comparable(rows[name])
         same &= pc.equal(column[1:], column[:-1]).to_numpy(zero_copy_only=False)
     # Columns that are equal in two lines if one duplicates the other.
     line_columns = [name for name in rows.column_names if name != "position"]
@@ -180,6 +183,12 @@ class LogCounts:
     events: EventCounts
     items: int
     visitors: int | None
+
+
+def _comparable(values: pa.ChunkedArray) -> pa.Array:
+    """Return values that are equal where the given ones are: the codes of a dictionary."""
+    column = values.combine_chunks()
+    return column.indices if pa.types.is_dictionary(column.type) else column
 
 
 def _decoded(kind: pa.DataType) -> pa.DataType:

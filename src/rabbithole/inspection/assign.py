@@ -75,6 +75,8 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
         named = _only(
             [column for column in whole if not any(name_score(role, column) >= 2 for role in NAMES)]
         )
+    if named.column is None and len(named.others) == 1 and not _is_number(named.others[0]):
+        named = Choice(named.others[0], (), "told by its values and a part of its name")
     if named == Choice():
         named = _date_and_more(roles, columns, [column for column in moments if column not in whole])
     roles.time = named
@@ -115,6 +117,10 @@ def _date_and_more(roles: Roles, columns: Sequence[Column], dates: Sequence[Colu
     )
 
 
+def _is_number(column: Column) -> bool:
+    return column.time is not None and column.time.number
+
+
 def _only(columns: Sequence[Column]) -> Choice:
     if len(columns) != 1:
         return Choice(None, tuple(columns), f"{len(columns)} columns may be meant" if columns else "")
@@ -147,6 +153,11 @@ def _check_session(roles: Roles, sample: Sample, seconds: pa.Array) -> None:
                 session, (), "called a session, but it comes back after hours, as a visitor does"
             )
             roles.session = Choice()
+        return
+    if session.filled < 0.99 * visitor.filled:
+        share = f"{1 - session.filled:.0%}"
+        note = f"{session.name} is empty in {share} of the rows, so sessions are made from visitors"
+        roles.session, roles.visitor = Choice(), Choice(visitor, (session,), note)
         return
     pairs = pa.table({"session": session.values, "visitor": visitor.values}).drop_null()
     per_session = pairs.group_by("session").aggregate([("visitor", "count_distinct")])

@@ -19,7 +19,7 @@ TIME_TEXTS = 4000
 """So many values of a column tell whether it holds times."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
     """A column of a sample. values: string [rows], null where empty."""
 

@@ -19,6 +19,9 @@ TEST_SHARE = 0.1
 WARM_UP = 3600.0
 """Seconds after which an event without an earlier one in its piece begins a session of the log's own ids."""
 
+SHORTEST = 900.0
+"""A piece of so many seconds is too short to tell how many sessions begin in it."""
+
 FEW_BUYERS = 30
 """With fewer buyers in test, models can't be told apart."""
 
@@ -91,10 +94,11 @@ def _of_pieces(
             inside = (key != key[0]) & (key != key[-1])
         elif (steps >= 0).mean() > 0.95:
             # Sorted by time: what began before the piece is not known, so it warms up.
-            by_time += 1
-            inside = second >= second.min() + (gap or WARM_UP)
-            if inside.mean() < 0.3:
+            length = float(second.max() - second.min())
+            if length < SHORTEST:
                 continue
+            by_time += 1
+            inside = second >= second.min() + min(gap or WARM_UP, length / 2)
         else:
             continue
         keyed = Keyed.by(keys.take(pa.array(rows)), seconds.take(pa.array(rows)), sample.block[rows])

@@ -63,7 +63,7 @@ def inspect(sources: Sequence[str]) -> Inspection:
         tables, others = settle(proposals)
         problem = missing(tables)
     proposal = Proposal(name, sources, tables, others, preset)
-    text = write_section(proposal)
+    text = write_section(proposal, complete=not problem)
     if problem:
         return Inspection(name, text, tables, others, preset, [], None, None, problem)
     dataset = load(name, text)
@@ -74,7 +74,8 @@ def inspect(sources: Sequence[str]) -> Inspection:
     if share > TOLERATED:
         problem = f"{share:.0%} of the lines can't be read in this way; see the reasons above"
     tolerate = round(min(1.0, 2 * share), 4) if share > dataset.max_rejected else None
-    text = write_section(proposal, tolerate, buyers=any(each.bought.any() for each in mapped))
+    buyers = any(each.bought.any() for each in mapped)
+    text = write_section(proposal, tolerate, buyers=buyers, complete=not problem)
     found = None
     gap = dataset.sessions.gap_minutes
     if not problem:

@@ -12,11 +12,14 @@ from rabbithole.inspection.columns import Column, describe
 from rabbithole.inspection.fields import FieldProposal, LeftOut, propose
 from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.layout import Layout, content_by_name
-from rabbithole.inspection.names import ORDERS, QUANTITIES, squeezed
+from rabbithole.inspection.names import ANSWERS, ORDERS, QUANTITIES, squeezed
 from rabbithole.inspection.roles import Choice, Roles
 from rabbithole.inspection.sample import Sample, read_sample
 from rabbithole.inspection.words import Words, meanings
 from rabbithole.specs.table import PURCHASE
+
+TRUE, FALSE = ("1", "true", "True", "TRUE", "yes", "y", "t"), ("0", "false", "False", "FALSE", "no", "n", "f")
+"""How tables write that something is so, and that it is not."""
 
 MANY_ITEMS = 1.2
 """With more items per line than this, each item becomes an event."""
@@ -33,7 +36,7 @@ class CategoryPath:
     levels: int
 
 
-@dataclass
+@dataclass(eq=False)
 class TableProposal:
     """What is known of one table.
 
@@ -76,9 +79,15 @@ class TableProposal:
         return bool(self.words.purchase) if self.roles.event.column is not None else self.content == PURCHASE
 
     @property
-    def complete(self) -> bool:
-        """Return whether the table can be read."""
-        return self.has_time and self.has_key and self.has_event
+    def flags(self) -> list[Column]:
+        """Return the columns that may mark purchases: their name says so, and their values are yes and no."""
+        return [
+            column
+            for column in self.columns
+            if squeezed(column.key) in ANSWERS
+            and column.counts.keys() <= {*TRUE, *FALSE}
+            and column.distinct == 2
+        ]
 
 
 def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:

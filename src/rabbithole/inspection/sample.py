@@ -29,7 +29,7 @@ MAX_ROWS = 400_000
 MAX_NESTED_ROWS = 40_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
     """Rows of a table.
 

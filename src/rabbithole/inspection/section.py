@@ -12,7 +12,7 @@ from rabbithole.inspection.columns import Column
 from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.names import Role
 from rabbithole.inspection.presets import Preset
-from rabbithole.inspection.proposal import TableProposal
+from rabbithole.inspection.proposal import TRUE, TableProposal
 from rabbithole.inspection.roles import Choice
 from rabbithole.inspection.yaml_lines import YamlLines, names
 
@@ -55,15 +55,18 @@ class Proposal:
     preset: Preset | None
 
 
-def write_section(proposal: Proposal, max_rejected: float | None = None, *, buyers: bool = True) -> str:
+def write_section(
+    proposal: Proposal, max_rejected: float | None = None, *, buyers: bool = True, complete: bool = True
+) -> str:
     """Return the settings of a log in YAML.
 
-    max_rejected: the fraction of lines to tolerate, None for the default; buyers: whether the sample has any.
+    max_rejected: the fraction of lines to tolerate, None for the default; buyers: whether the sample has any;
+    complete: whether nothing must be filled in.
     """
     yaml = YamlLines()
     sources, tables, preset = proposal.sources, proposal.tables, proposal.preset
     yaml.comment(0, f"Written by `rabbithole inspect {' '.join(sources)}`.")
-    if preset is None and any(not table.complete for table in tables):
+    if not complete:
         yaml.comment(0, "It is not complete: fill in what is marked `unsure:`.")
     yaml.comment(0, "Check what is marked `check:`, then run: snakemake --cores all --configfile THIS_FILE")
     yaml.key(0, "datasets")
@@ -240,6 +243,11 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
             yaml.comment(KEY, "unsure: no column tells what happened. What is each line?")
             for content in ("view", "transaction"):
                 yaml.key(KEY, "event", content, off=True)
+            for flag in table.flags:
+                words = {word: "transaction" if word in TRUE else "view" for word in flag.counts}
+                section = {"column": names([flag.name]), "words": words}
+                note = f"unsure: if {flag.name} marks the purchase itself, not all of a buyer's events"
+                yaml.key(KEY, "event", section, note, off=True)
         return
     yaml.key(KEY, "event", note=f"check: {choice.note}" if choice.note else "")
     yaml.key(PART, "column", names([column.name]))
@@ -256,12 +264,8 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
     if words.mapping:
         yaml.key(PART, "words", dict(words.mapping))
     elif not words.purchase:
-        yaml.key(
-            PART,
-            "words",
-            dict.fromkeys(words.maybe[:1] or ("WORD",), "transaction"),
-            off=True,
-        )
+        rarest = list(column.counts)[-1]
+        yaml.key(PART, "words", {(words.maybe or (rarest,))[0]: "transaction"}, "for example", off=True)
     if kept:
         yaml.comment(PART, f"kept as they are: {_list_texts(kept)}")
 

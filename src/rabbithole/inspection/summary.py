@@ -95,7 +95,7 @@ def _columns(table: TableProposal, *, known: bool) -> Table:
         empty = "" if column.filled == 1 else f"{1 - column.filled:.0%}" if column.filled < 0.995 else "<1%"
         shown.add_row(
             Text(printable(column.name)),
-            column.kind,
+            "integer" if _is_code(column, use) else column.kind,
             empty,
             f"{column.distinct:,}",
             Text(printable(use.get(column.name, ""))),
@@ -103,6 +103,12 @@ def _columns(table: TableProposal, *, known: bool) -> Table:
     if len(table.columns) > MOST_COLUMNS:
         shown.add_row(f"and {len(table.columns) - MOST_COLUMNS} more", "", "", "", "")
     return shown
+
+
+def _is_code(column: Column, use: Mapping[str, str]) -> bool:
+    """Return whether numbers that could be times are used as something else."""
+    used = use.get(column.name, "")
+    return column.time is not None and column.time.number and used not in ("", "time", "time?", "left out")
 
 
 def _uses(table: TableProposal) -> Mapping[str, str]:
@@ -169,9 +175,11 @@ def _enough(sessions: int, buyers: int) -> str:
     in_test = round(buyers * TEST_SHARE)
     if width is None:
         return "Too few to learn from: test, a tenth of the sessions, will hardly have a buyer."
+    digits = 2 if width > 0.01 else 3
+    low, high = ASSUMED_AUC - width, min(1.0, ASSUMED_AUC + width)
     text = (
         f"Test will have about {in_test:,} buyers: if the AUC is {ASSUMED_AUC}, its 95 % interval will be "
-        f"about {ASSUMED_AUC - width:.2f} to {min(1.0, ASSUMED_AUC + width):.2f} "
+        f"about {low:.{digits}f} to {high:.{digits}f} "
         "(Hanley and McNeil 1982; an estimate)."
     )
     if in_test < FEW_BUYERS:

@@ -12,7 +12,7 @@ from rabbithole.formats.times import Times, parse_text
 ENOUGH = 0.99
 """So large a share of a column's values must be times."""
 
-FIRST, LAST = (int(np.datetime64(f"{year}-01-01", "s").astype(np.int64)) for year in (1995, 2040))
+FIRST, LAST = (int(np.datetime64(f"{year}-01-01", "s").astype(np.int64)) for year in (1995, 2035))
 """Seconds since 1970 between which a plain number may be a time."""
 
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -111,7 +111,7 @@ def parse(texts: pa.Array, unit: str, zone: str) -> pa.Array:
 
 
 def _number_unit(texts: pa.Array) -> Literal["s", "ms", "us", "ns"] | None:
-    """Return the unit in which nearly all numbers are of the years 1995 to 2039."""
+    """Return the unit in which nearly all numbers are of the years 1995 to 2034."""
     if _share(texts, r"^\s*\d{9,19}([.,]\d*)?\s*$|^\d(\.\d+)?[eE]\+?\d{1,2}$") < ENOUGH:
         return None
     if _share(texts, r"^(19|20)\d{12}$") >= ENOUGH:

@@ -1,0 +1,62 @@
+"""The command `rabbithole inspect`: settings to the standard output, words to the standard error."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from factories.shop_logs import shop_events, write_csv
+from typer.testing import CliRunner
+
+from rabbithole.cli.app import app
+from rabbithole.config.validation import parse_config
+
+PROJECT = Path(__file__).parents[2]
+
+COLUMNS = {
+    "timestamp": lambda event: event.time.isoformat(),
+    "session_id": lambda event: event.session,
+    "event_type": lambda event: event.kind,
+    "product_id": lambda event: event.item,
+}
+
+
+def test_the_settings_leave_only_the_own_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "data" / "my shop.csv", COLUMNS)
+    result = CliRunner().invoke(app, ["inspect", "data/my shop.csv"])
+    assert result.exit_code == 0
+    written = yaml.safe_load(result.stdout)
+    default = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    merged = {**default, **written, "datasets": {**default["datasets"], **written["datasets"]}}
+    settings = parse_config(merged)
+    assert list(settings.datasets) == ["my-shop"] and settings.alice is None
+    # The path works from the folder where the user is.
+    assert settings.datasets["my-shop"].source == "data/my shop.csv"
+
+
+def test_the_terminal_says_what_was_found(tmp_path: Path) -> None:
+    events = shop_events(3_000)
+    path = write_csv(tmp_path / "log.csv", COLUMNS, events)
+    result = CliRunner().invoke(app, ["inspect", str(path)])
+    said = " ".join(result.stderr.split())
+    assert f"log.csv: read whole, {len(events):,} rows." in said
+    buyers = sum(event.kind == "purchase" for event in events)
+    assert f"Sessions with a purchase: {buyers:,} ({buyers / 3_000:.2%})." in said
+    assert "95 % interval" in said
+    assert max(map(len, result.stderr.split("\n"))) <= 80
+
+
+def test_what_must_be_filled_in_ends_with_1(tmp_path: Path) -> None:
+    columns = {**COLUMNS, "event_type": lambda event: event.kind.replace("purchase", "checkout")}
+    result = CliRunner().invoke(app, ["inspect", str(write_csv(tmp_path / "log.csv", columns))])
+    assert result.exit_code == 1
+    assert "Fill in: the word for a purchase" in result.stderr
+    assert "perhaps checkout" in result.stderr
+    assert "# words: {checkout: transaction}" in result.stdout
+
+
+def test_a_column_with_terminal_commands_sends_none(tmp_path: Path) -> None:
+    columns = {**COLUMNS, "\x1b[2Jcolor": lambda event: f"\x1b]0;{event.brand}\x07"}
+    result = CliRunner().invoke(app, ["inspect", str(write_csv(tmp_path / "log.csv", columns))])
+    assert result.exit_code == 0
+    assert (result.stdout + result.stderr).replace("\n", "").isprintable()
