@@ -244,8 +244,8 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
             for content in ("view", "transaction"):
                 yaml.key(KEY, "event", content, off=True)
             for flag in table.flags:
-                words = {word: "transaction" if word in TRUE else "view" for word in flag.counts}
-                section = {"column": names([flag.name]), "words": words}
+                marked = {word: "transaction" if word in TRUE else "view" for word in flag.counts}
+                section = {"column": names([flag.name]), "words": marked}
                 note = f"unsure: if {flag.name} marks the purchase itself, not all of a buyer's events"
                 yaml.key(KEY, "event", section, note, off=True)
         return

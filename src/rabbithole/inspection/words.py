@@ -58,7 +58,7 @@ def known_words(counts: Iterable[str]) -> bool:
     return bool(_in(PURCHASE, found)) or bool(_in(CART, found) and _in(VIEW, found))
 
 
-def _in(known: list[str], counts: Mapping[str, int]) -> list[str]:
+def _in(known: list[str], counts: Mapping[str, int]) -> Sequence[str]:
     """Return the words that are known, in the order of the list."""
     order = {squeezed(word): place for place, word in reversed(list(enumerate(known)))}
     return sorted(
