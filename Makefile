@@ -10,7 +10,7 @@ SHELL := bash
 CORES ?= all
 
 .PHONY: run demo help environment java test test-fast torture bench-etl bench-train check format lock schema reference docs \
-  slurm slurm-plugin clean
+  slurm slurm-plugin browser clean
 
 run: environment  ## Install the environment and run the whole workflow.
 	RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
@@ -56,7 +56,7 @@ torture: environment  ## Kill runs at random moments, fifty times, and compare t
 	$(BIN)/python tests/torture.py
 
 SESSIONS ?= 9249729
-bench-etl: .venv/benchmarks  ## Time the Spark steps at full size beside Polars and DuckDB (15 minutes, 6 GB of disk).
+bench-etl: .venv/benchmarks  ## Time the Spark steps at full size beside Polars and DuckDB (20 minutes, 12 GB of disk).
 	$(BIN)/python benchmarks/bench_etl.py --sessions $(SESSIONS)
 
 BATCHES ?= 1024
@@ -101,10 +101,13 @@ slurm-plugin: environment  ## Install the Slurm plugin beside the environment, f
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .venv/slurm-plugin \
 	  -r requirements/slurm.txt
 
+browser: environment  ## Install the browser's client beside the environment, for the tests of the report (170 MB).
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .venv/browser -r requirements/browser.txt
+
 # One lock serves every Python and platform of pyproject.toml: uv refuses a library without a wheel for one of them.
 # Versions that a lock has stay, unless requirements/*.in asks for others. slurm.txt is kept by hand: it holds only what
 # the others lack.
-LOCKS := cpu cuda java benchmarks benchmarks-train
+LOCKS := cpu cuda java benchmarks benchmarks-train browser
 lock: .venv/uv/bin/uv  ## Pin the dependencies of requirements/*.in with hashes (half a minute).
 	cd requirements && for lock in $(LOCKS); do \
 	  ../.venv/uv/bin/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \

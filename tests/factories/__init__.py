@@ -1,6 +1,7 @@
 """The one factory of test data: specs, and events, sessions, windows and scores as files."""
 
 from factories.manifests import NO_FIELDS, Row, events_manifest, sessions_manifest, windows_manifest
+from factories.metrics import run_metrics
 from factories.scores import write_scores
 from factories.steps import (
     ANY_PURPOSE,
@@ -42,6 +43,7 @@ __all__ = [
     "network_settings",
     "network_training",
     "random_windows",
+    "run_metrics",
     "session",
     "sessions_manifest",
     "sessions_spec",

@@ -161,7 +161,9 @@ def write_alice(folder: Path) -> AliceSources:
             held_out_characters=100,
         )
         epochs = [TextEpoch(epoch=epoch, loss=4 / epoch, held_out_bits=4.1 / epoch) for epoch in (1, 2)]
-        samples = [TextSample(temperature=0.5, text=SAMPLE, word_share=0.75)]
+        samples = [
+            TextSample(temperature=temperature, text=SAMPLE, word_share=0.75) for temperature in (0.5, 1.0)
+        ]
         artifacts: dict[str, Any] = {
             "metrics": metrics,
             "histories": TextHistory(epochs=epochs, seconds=[9.0, 9.5]),

@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
 
 from rabbithole.artifacts.evaluation import Explanation, Metrics
 from rabbithole.report.figures.alice_learning import alice_learning
@@ -27,6 +29,8 @@ FIGURES = (
     "lengths",
 )
 
+WITH_LEGEND = (*FIGURES, "alice_learning")
+
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_small_and_self_contained_and_the_same_twice(
@@ -44,6 +48,48 @@ def test_a_figure_is_small_and_self_contained_and_the_same_twice(
         assert "#010203" not in svg
         assert "<style" not in svg
         assert "<dc:date" not in svg
+
+
+@pytest.mark.parametrize("name", WITH_LEGEND)
+def test_no_legend_covers_a_line(run, draw, tmp_path: Path, monkeypatch, name: str) -> None:
+    """Legends stand outside all axes, and entirely within the figure."""
+    figures = []
+    save = Figure.savefig
+
+    def save_and_keep(figure: Figure, *arguments: Any, **options: Any) -> None:
+        save(figure, *arguments, **options)
+        figures.append(figure)
+
+    monkeypatch.setattr(Figure, "savefig", save_and_keep)
+    if name == "alice_learning":
+        histories = {model: Path(path) for model, path in run.alice.histories.items()}
+        alice_learning(histories=histories, output=tmp_path / "a.svg", style=STYLE)
+    else:
+        draw(name, run.datasets["simulated"], tmp_path / "a.svg")
+    (figure,) = figures
+    assert figure.legends
+    for axes in figure.axes:
+        assert axes.get_legend() is None
+        for legend in figure.legends:
+            assert not legend.get_window_extent().overlaps(axes.get_window_extent())
+    for legend in figure.legends:
+        box = legend.get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1
+
+
+def test_journeys_of_many_event_types_mark_the_rare_ones_alike(run, draw, tmp_path: Path) -> None:
+    sources = run.datasets["simulated"]
+    path = Path(sources.explanations["gru seed 0"])
+    explanation = Explanation.read(path)
+    journeys = [
+        journey.model_copy(update={"event": [f"$type$ {step % 12}" for step in range(len(journey.event))]})
+        for journey in explanation.journeys
+    ]
+    explanation.model_copy(update={"journeys": journeys}).write(tmp_path / "explanation.json")
+    explanations = {"gru seed 0": str(tmp_path / "explanation.json")}
+    svg = draw("journeys", sources.model_copy(update={"explanations": explanations}), tmp_path / "a.svg")
+    assert [f">$type$ {number}<" in svg for number in range(12)].count(True) == 5
+    assert ">other events<" in svg
 
 
 def test_the_oracle_is_drawn_where_there_is_one(run, draw, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ import html
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rabbithole.artifacts.data import LeakChecks
 from rabbithole.errors import UserError
+from rabbithole.report.alice import alice_section
 from rabbithole.report.page import page
 from rabbithole.specs.report import PageSpec
 
@@ -124,6 +126,12 @@ def test_texts_of_logs_and_models_are_escaped(run, source: str) -> None:
         r"5,011 kept; 109 at or after the first purchase removed",
         r"1,500 kept; excluded: 120 of open sessions, 3,391 before the last 100 of a session",
         r"Train or valid contains sessions of 17 visitors of the test split",
+        r"Once a session has ended, buyers can be told from others fairly well; after its first event, ",
+        r"What it means The 5 % of sessions with the highest scores contain \d\d % of the buyers, \d\.\d",
+        r"If a contact costs 1 and a sale is worth 20, contacting the sessions that the model chooses is ",
+        r"Where it is weak .*While a session still runs, .*the AUC is 0\.\d{3} \[[^]]*\] after 1 and 0",
+        r"Of the 5 % of sessions with the highest scores, \d\d % buy; the others do not",
+        r"Versions jax 0\.10\.2",
         r"The best network is the character GRU with 2\.10 bits",
         r"75 % of its words occur in the book",
         r"1 min 12 s",
@@ -153,6 +161,36 @@ def test_a_page_may_have_one_data_set_and_no_alice_and_no_times(run, tmp_path: P
     source = output.read_text("utf-8")
     assert "Time by rule" not in source
     assert 'id="alice"' not in source
+
+
+def test_a_real_log_has_no_column_on_the_best_possible(run, tmp_path: Path) -> None:
+    sources = {name: write_page(one_data_set(name, run), tmp_path / name) for name in run.datasets}
+    assert "best possible" in visible_text(sources["simulated"])
+    text = visible_text(sources["real"])
+    assert "best possible" not in text
+    assert "There is no oracle, as the intentions of real shoppers are not known." in text
+
+
+def one_data_set(name: str, run: Any) -> PageSpec:
+    """Return the spec of a page with one data set and nothing else."""
+    return PageSpec(title=TITLE, datasets={name: run.datasets[name]}, next_events={}, alice=None, settings={})
+
+
+def test_a_failing_leak_check_is_not_folded_away(run, tmp_path: Path) -> None:
+    opening = r"<details class=\"part of-checks\"( open)?>"
+    folds = {
+        name: re.findall(opening, write_page(one_data_set(name, run), tmp_path / name))
+        for name in run.datasets
+    }
+    assert folds == {"simulated": [""], "real": [" open"]}
+
+
+def test_of_the_texts_of_alice_one_per_network_is_shown_and_the_rest_is_folded(run) -> None:
+    section = alice_section(run.alice)
+    assert section.shown is not None
+    assert section.shown.temperature == 0.5
+    assert [name for name, _ in section.shown.samples] == ["Deck network", "Character GRU"]
+    assert [group.temperature for group in section.folded] == [1.0]
 
 
 def test_a_damaged_artifact_is_refused_by_its_path(run, tmp_path: Path) -> None:

@@ -1,75 +1,12 @@
 """Sentences and warnings on the metrics of a data set."""
 
 import pytest
+from factories import run_metrics as metrics
 
 from rabbithole.artifacts.data import LeakCheck
-from rabbithole.artifacts.evaluation import (
-    AucInterval,
-    CalibrationMetrics,
-    Campaign,
-    CampaignOutcome,
-    Comparison,
-    GainCurve,
-    Interval,
-    LiftRow,
-    Metrics,
-    PairedTest,
-    Ranking,
-    ThresholdOutcome,
-)
+from rabbithole.artifacts.evaluation import Comparison, Metrics, PairedTest
 from rabbithole.report.headline import Row, best, rows
 from rabbithole.report.verdict import check_warnings, comparison_sentences, verdict, warnings
-
-NO_RANKING = Ranking(sessions=0, buyers=0, share=None, auc=None, average_precision=None, reason="none")
-
-
-def auc_interval(auc: float) -> AucInterval:
-    return AucInterval(value=auc, low=auc - 0.01, high=auc + 0.01, error=0.005)
-
-
-def metrics(
-    auc: float | None, *, buyers: int = 500, slope: float = 1.0, valid_auc: float | None = None
-) -> Metrics:
-    """Return metrics of a run with a few values of interest."""
-    valid = (
-        NO_RANKING if valid_auc is None else NO_RANKING.model_copy(update={"auc": auc_interval(valid_auc)})
-    )
-    outcome = {"contacted": 0, "buyers": 0, "value": 0.0, "low": 0.0, "high": 0.0}
-    return Metrics(
-        split="test",
-        sessions=10_000,
-        buyers=buyers,
-        share=buyers / 10_000,
-        auc=None if auc is None else auc_interval(auc),
-        average_precision=None if auc is None else 0.2,
-        reason="no buyers in 10,000 sessions; at least 2 are needed" if auc is None else None,
-        log_loss=0.18,
-        log_loss_constant=0.2,
-        brier=0.04,
-        brier_constant=0.05,
-        calibration=CalibrationMetrics(
-            slope=Interval(value=slope, low=slope - 0.02, high=slope + 0.02),
-            intercept=Interval(value=0.0, low=-0.1, high=0.1),
-            reason=None,
-            expected_error=0.001,
-            mean_score=0.05,
-        ),
-        reliability=[],
-        lift=[LiftRow(top=0.05, addressed=500, buyers=150.0, reached=0.3, lift=6.0, low=5.0, high=7.0)],
-        gain=GainCurve(addressed=[], reached=[], low=[], high=[]),
-        campaign=Campaign(
-            contact_cost=1.0,
-            sale_worth=20.0,
-            everybody=CampaignOutcome(**outcome),
-            expected=ThresholdOutcome(**outcome, threshold=0.05),
-            chosen=None,
-        ),
-        roc=None,
-        precision_recall=None,
-        by_steps=[],
-        by_length=[],
-        valid=valid,
-    )
 
 
 def pair(first: str, second: str, difference: float, p: float) -> PairedTest:
@@ -105,6 +42,16 @@ def test_the_better_model_is_the_subject_of_a_comparison() -> None:
 def test_only_the_first_seeds_are_compared() -> None:
     tests = comparison(pair("gru seed 3", "oracle", -0.1, 0.001), pair("gru seed 4", "oracle", -0.2, 0.001))
     assert len(comparison_sentences(tests)) == 1
+
+
+def test_an_ensemble_stands_for_its_model_in_comparisons() -> None:
+    tests = comparison(
+        pair("gru seed 0", "oracle", -0.1, 0.001),
+        pair("gru ensemble", "oracle", -0.09, 0.001),
+        pair("gru ensemble", "gru seed 0", 0.01, 0.01),
+    )
+    (text,) = comparison_sentences(tests)
+    assert text.startswith("The oracle ranks better than the ensemble of the GRU")
 
 
 def test_a_comparison_without_tests_says_why() -> None:
@@ -167,9 +114,7 @@ def test_good_metrics_need_no_warning_and_none_need_a_reason() -> None:
     assert warnings(good, None) == []
     assert "3 visitors" in warnings(good, None, visitors_on_both_sides=3)[0]
     none = headline({"gru seed 0": metrics(None, buyers=0)})
-    assert verdict("shop", none, simulated=False, no_oracle="x").startswith(
-        "On shop, there is no AUC: no buyers"
-    )
+    assert verdict("shop", none, simulated=False).startswith("On shop, there is no AUC: no buyers")
 
 
 def test_a_failing_leak_check_is_a_warning() -> None:

@@ -9,7 +9,7 @@ import pytest
 from factories import write_scores
 from typer.testing import CliRunner
 
-from rabbithole.artifacts.evaluation import MeanInterval, NextEventMetrics, QuestionMetrics
+from rabbithole.artifacts.evaluation import MeanInterval, NextEventMetrics, QuestionMetrics, ValidCrossEntropy
 from rabbithole.cli import app
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
@@ -88,7 +88,9 @@ def test_next_events_and_several_seeds_are_recorded(tmp_path: Path) -> None:
         predictions=9, cross_entropy=interval, top_1=0.5, macro_f1=0.5, classes=[], by_steps=[]
     )
     path = tmp_path / "shop/gru/ensemble/next_event.json"
-    NextEventMetrics(event=question, category=None, reason="none", valid=None).write(path)
+    NextEventMetrics(
+        event=question, category=None, reason="none", valid=ValidCrossEntropy(event=1.4, category=None)
+    ).write(path)
     record(project, str(path))
     (figures,) = read_history(tmp_path).runs[1].next_events
     assert (figures.run, figures.event, figures.category) == ("gru ensemble", interval, None)

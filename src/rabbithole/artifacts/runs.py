@@ -22,12 +22,16 @@ class RunFigures(Record):
 
 
 class NextEventFigures(Record):
-    """The cross-entropy (nats) of one model's next-event predictions on a data set."""
+    """The cross-entropy (nats) of one model's next-event predictions on a data set.
+
+    valid_event: on valid, by which models are chosen.
+    """
 
     dataset: str
     run: str
     event: MeanInterval
     category: MeanInterval | None
+    valid_event: float | None
 
 
 class TextFigures(Record):
@@ -46,7 +50,7 @@ class SettingChange(Record):
 
 
 class FinishedRun(Artifact):
-    """A finished run: what was asked, and the figures of all that it made or found up to date.
+    """A line of runs.jsonl: a finished run, and the figures of all that it made or found up to date.
 
     time: of the end, ISO 8601, UTC; rabbithole: its version; seconds: wall time; targets: rules and files;
     settings: all that can change a result, by dotted key, as JSON; digest: of them; changes: settings that

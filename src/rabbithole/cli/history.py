@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @app.command(rich_help_panel=RUN)
 def runs(
     numbers: Annotated[
-        list[int] | None, typer.Argument(help="Two runs to compare. Without: list all runs.", metavar="[A B]")
+        list[int] | None, typer.Argument(help="Two runs to compare. Without: list all runs.", metavar="A B")
     ] = None,
     results: Annotated[
         Path | None, typer.Option(help="Results folder. Default: the nearest with a history.")
@@ -76,16 +76,15 @@ def _all_runs(history: "History") -> "Table":
 
 def _best_figures(run: "FinishedRun") -> list[str]:
     """Return a line per data set with its best model on valid, and one for the text models."""
-    from rabbithole.workflow.run_comparison import best_model
+    from rabbithole.workflow.run_comparison import best_model, best_next_event
 
     lines = []
     for dataset in dict.fromkeys(figures.dataset for figures in run.figures):
-        best = best_model([figures for figures in run.figures if figures.dataset == dataset])
+        best = best_model(figures for figures in run.figures if figures.dataset == dataset)
         text = f"{best.model} {best.auc:.3f} [{best.low:.3f}, {best.high:.3f}]" if best else "no AUC"
         lines.append(f"{dataset}: {text}")
     for dataset in dict.fromkeys(figures.dataset for figures in run.next_events):
-        trained = [f for f in run.next_events if f.dataset == dataset and f.run != "oracle"]
-        best_next = min(trained, key=lambda figures: figures.event.value, default=None)
+        best_next = best_next_event(figures for figures in run.next_events if figures.dataset == dataset)
         if best_next:
             lines.append(f"{dataset}, next event: {best_next.run} {best_next.event.value:.3f} nats")
     if run.texts:

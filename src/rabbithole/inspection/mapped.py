@@ -62,7 +62,7 @@ def map_table(sample: Sample, table: TableSpec, key: str) -> Mapped:
         # The format names the columns of files without header.
         columns = dict(zip(table.header, sample.columns.values(), strict=False))
     raw = RawColumns(_Columns(columns, sample.rows))
-    return _mapped(raw, map_columns(table, key, table.field_kinds, raw))
+    return _mapped(raw, map_columns(table, key, raw))
 
 
 def map_role(sample: Sample, role: FileRole) -> Mapped:

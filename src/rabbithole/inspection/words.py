@@ -1,6 +1,6 @@
 """What a log's words for events mean: a view, an add-to-cart, a purchase."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rabbithole.inspection.names import (
@@ -58,7 +58,7 @@ def known_words(counts: Iterable[str]) -> bool:
     return bool(_in(PURCHASE, found)) or bool(_in(CART, found) and _in(VIEW, found))
 
 
-def _in(known: list[str], counts: Mapping[str, int]) -> list[str]:
+def _in(known: Sequence[str], counts: Mapping[str, int]) -> list[str]:
     """Return the words that are known, in the order of the list."""
     order = {squeezed(word): place for place, word in reversed(list(enumerate(known)))}
     return sorted(

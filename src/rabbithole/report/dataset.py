@@ -226,7 +226,7 @@ def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
         best_possible=next((row.auc for row in models if row.is_oracle), None),
         seeds=max(row.seeds for row in models),
         no_oracle=no_oracle,
-        verdict=verdict(name, models, simulated=sources.simulated, no_oracle=no_oracle),
+        verdict=verdict(name, models, simulated=sources.simulated),
         answer=answer(top, best_runs) if top else None,
         meaning=meaning(top) if top else [],
         weaknesses=weaknesses(top, best_runs) if top else [],

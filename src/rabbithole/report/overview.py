@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rabbithole.artifacts.evaluation import Metrics
 from rabbithole.counts import listed, number
 from rabbithole.report.headline import HEADLINE_TOP, Row, mean
+from rabbithole.report.verdict import TOO_FEW_BUYERS
 from rabbithole.report.wording import GAP, amount, factor, interval, metric, share
 
 RUNNING_STEPS = (1, 3, 5)
@@ -19,8 +20,13 @@ WORDS = ((0.6, "barely"), (0.7, "a little"), (0.8, "fairly well"), (0.9, "well")
 TOP = f"{HEADLINE_TOP:.0%}".replace("%", f"{GAP}%")
 
 
-def answer(best: Row, runs: Sequence[Metrics]) -> str:
-    """Return in plain words how well buyers can be told from others. runs: metrics of the model's seeds."""
+def answer(best: Row, runs: Sequence[Metrics]) -> str | None:
+    """Return in plain words how well buyers can be told from others, None with too few buyers to say.
+
+    runs: metrics of the model's seeds.
+    """
+    if best.buyers < TOO_FEW_BUYERS:
+        return None
     text = f"Once a session has ended, buyers can be told from others {in_words(best.auc, best.low)}"
     aucs = [row.auc for run in runs for row in run.by_steps if row.steps == 1 and row.auc]
     if not aucs:

@@ -29,8 +29,8 @@ ORACLE_SIGNIFICANCE = 0.01
 """p-value below which a model that beats the oracle is reported as a leak."""
 
 
-def verdict(dataset: str, rows: list[Row], *, simulated: bool, no_oracle: str | None) -> str:
-    """Return a few sentences on the ranking of the best model. no_oracle: why there is no oracle, if so."""
+def verdict(dataset: str, rows: list[Row], *, simulated: bool) -> str:
+    """Return a few sentences on the ranking of the best model of a data set."""
     top = best(rows)
     if top is None or top.auc is None:
         reason = next((row.reason for row in rows if row.reason), "no model was scored")
@@ -52,8 +52,6 @@ def verdict(dataset: str, rows: list[Row], *, simulated: bool, no_oracle: str | 
         higher = f", {metric(difference)} higher" if difference > 0 else ""
         kind = "simulated" if simulated else "real"
         sentences.append(f"The best possible AUC on these {kind} sessions is {metric(oracle.auc)}{higher}.")
-    elif no_oracle:
-        sentences.append(f"The best possible AUC is not known: {no_oracle}.")
     return " ".join(sentences)
 
 

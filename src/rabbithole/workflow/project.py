@@ -275,4 +275,6 @@ def print_summary(project: Project) -> None:
     """
     summary = Path(project.path("report/summary.txt"))
     if summary.exists() and "RABBITHOLE_MAKE" not in os.environ:
-        logging.getLogger("snakemake.logging").info(summary.read_text("utf-8"), extra={"summary": True})
+        logging.getLogger("snakemake.logging").info(
+            summary.read_text("utf-8"), extra={"rabbithole": "summary"}
+        )

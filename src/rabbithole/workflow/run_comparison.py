@@ -68,6 +68,12 @@ def best_model(figures: Iterable[RunFigures]) -> BestModel | None:
     return max(rows, key=lambda row: (row[0], row[1].auc))[1] if rows else None
 
 
+def best_next_event(figures: Iterable[NextEventFigures]) -> NextEventFigures | None:
+    """Return the figures (not the oracle's) with the lowest cross-entropy of events on valid."""
+    known = [each for each in figures if each.run != ORACLE and each.valid_event is not None]
+    return min(known, key=lambda each: (each.valid_event, each.event.value), default=None)
+
+
 def compare_runs(results: Path, first: FinishedRun, second: FinishedRun) -> RunComparison:
     """Compare two runs of a results folder. Differences are those of the second minus the first."""
     sections = _purchases(results, first, second) + _next_events(first, second) + _texts(first, second)

@@ -48,7 +48,7 @@ def note_retraining(project: Project, workflow: Workflow) -> None:
         LOGGER.warning(f"The history of runs cannot be read: {error}")
     else:
         causes = list(chain.from_iterable(map(causes_of, again)))
-        LOGGER.info(retraining_note(project, history, trained, causes))
+        LOGGER.info(retraining_note(project, history, trained, causes), extra={"rabbithole": "note"})
 
 
 def _model(job: Job) -> str:

@@ -200,6 +200,7 @@ def _next_events(project: Project, outputs: Collection[str]) -> list[NextEventFi
                         run=run.name,
                         event=metrics.event.cross_entropy,
                         category=metrics.category.cross_entropy if metrics.category else None,
+                        valid_event=metrics.valid.event if metrics.valid else None,
                     )
                 )
     return figures

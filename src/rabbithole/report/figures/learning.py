@@ -36,7 +36,7 @@ def learning(*, histories: dict[str, Path], output: Path, style: FigureStyle) ->
                 for row in epochs:
                     if row.epoch == history.best_epoch and row.valid_auc is not None:
                         bottom.plot([row.epoch], [row.valid_auc], "o", color=colour(model), markersize=5)
-            top.set_title(display_name(model), fontsize=0.85 * style.font_size)
+            top.set_title(display_name(model), fontsize=0.8 * style.font_size)
             top.sharex(bottom)
             top.tick_params(labelbottom=False)
             bottom.xaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=1))

@@ -88,10 +88,8 @@ def svg_figure(
         temporary.write_text(compact_svg(text.getvalue(), " ".join(spoken.split())), "utf-8")
 
 
-def legend_outside(
-    axes: Axes, *, handles: Sequence[Artist] | None = None, title: str | None = None, below: bool = False
-) -> None:
-    """Put the legend above or below all axes, where it hides no line, and make the figure taller by it.
+def legend_outside(axes: Axes, *, handles: Sequence[Artist] | None = None, title: str | None = None) -> None:
+    """Put the legend above all axes, where it hides no line, and make the figure taller by it.
 
     handles: by default, all labelled lines of the axes.
     """
@@ -108,7 +106,7 @@ def legend_outside(
         handles=entries,
         title=title,
         alignment="left",
-        loc=f"outside {'lower' if below else 'upper'} left",
+        loc="outside upper left",
         ncols=columns,
         handlelength=1.5,
         columnspacing=1.2,
