@@ -244,8 +244,8 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
             for content in ("view", "transaction"):
                 yaml.key(KEY, "event", content, off=True)
             for flag in table.flags:
-                marked = {word: "transaction" if word in TRUE else "view" for word in flag.counts}
-                section = {"column": names([flag.name]), "words": marked}
+                marks = {word: "transaction" if word in TRUE else "view" for word in flag.counts}
+                section = {"column": names([flag.name]), "words": marks}
                 note = f"unsure: if {flag.name} marks the purchase itself, not all of a buyer's events"
                 yaml.key(KEY, "event", section, note, off=True)
         return
@@ -263,9 +263,9 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
         )
     if words.mapping:
         yaml.key(PART, "words", dict(words.mapping))
-    elif not words.purchase:
-        rarest = list(column.counts)[-1]
-        yaml.key(PART, "words", {(words.maybe or (rarest,))[0]: "transaction"}, "for example", off=True)
+    if not words.purchase:
+        example = (words.maybe or (list(column.counts)[-1],))[0]
+        yaml.key(PART, "words", {**words.mapping, example: "transaction"}, "for example", off=True)
     if kept:
         yaml.comment(PART, f"kept as they are: {_list_texts(kept)}")
 
