@@ -4,6 +4,9 @@ ACCELERATOR ?= cpu
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
   "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2> /dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
+# A pipe fails if any of its commands does.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 CORES ?= all
 
 .PHONY: run demo help environment java test test-fast torture bench-etl bench-train check format lock schema reference docs \
@@ -26,14 +29,18 @@ environment: .venv/$(ACCELERATOR)  ## Install the environment (ACCELERATOR=cuda:
 .venv/$(ACCELERATOR): requirements/$(ACCELERATOR).txt pyproject.toml
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "Rabbithole needs Python 3.11, 3.12 or 3.13, and none is on" \
 	  "the PATH. If you have one elsewhere, name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements/$(ACCELERATOR).txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	-$(BIN)/python -m compileall -qq -j 0 .venv/lib
-	$(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
-	-$(BIN)/rabbithole archive-spark 2> /dev/null
-	rm -f .venv/cpu .venv/cuda
-	touch $@
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the environment into .venv, once: about 0.8 GB to download, 2.2 GB on disk, 3 to 5 minutes."
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile --require-hashes \
+	  -r requirements/$(ACCELERATOR).txt | awk -f requirements/show-pip.awk
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "  compiling Python files"
+	-@$(BIN)/python -m compileall -qq -j 0 .venv/lib
+	@echo "  preparing Spark"
+	@$(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
+	-@$(BIN)/rabbithole archive-spark 2> /dev/null
+	@rm -f .venv/cpu .venv/cuda
+	@touch $@
 
 java:  ## Install a Java into the environment, for a machine that has none.
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements/java.txt
@@ -49,7 +56,7 @@ torture: environment  ## Kill runs at random moments, fifty times, and compare t
 	$(BIN)/python tests/torture.py
 
 SESSIONS ?= 9249729
-bench-etl: .venv/benchmarks  ## Time the Spark steps at full size beside Polars and DuckDB (15 minutes, 6 GB of disk).
+bench-etl: .venv/benchmarks  ## Time the Spark steps at full size beside Polars and DuckDB (20 minutes, 12 GB of disk).
 	$(BIN)/python benchmarks/bench_etl.py --sessions $(SESSIONS)
 
 BATCHES ?= 1024

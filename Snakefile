@@ -45,5 +45,5 @@ onstart:
 
 
 onsuccess:
-    finish_run(PROJECT, STARTED)
+    finish_run(PROJECT, workflow, STARTED)
     print_summary(PROJECT)

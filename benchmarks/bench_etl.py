@@ -1,6 +1,7 @@
-"""Time the same pipeline in our Spark code, Polars and DuckDB, and then our three stages.
+"""Time the same pipeline in our Spark code, Polars and DuckDB, then our three stages, and any log's events.
 
-The pipeline turns a raw YOOCHOOSE log into a list of steps per session.
+The pipeline turns a raw YOOCHOOSE log into a list of steps per session. A log in REES46's layout, with as
+many rows as YOOCHOOSE's, is read from CSV and from Parquet.
 
     make bench-etl                      # the full size, three rounds: about a quarter of an hour
     make bench-etl SESSIONS=1000000
@@ -22,9 +23,11 @@ from typing import Annotated
 
 import psutil
 import typer
+from etl.rees46_log import write_log
 from rich.console import Console
 from rich.table import Table
 
+from rabbithole.config.datasets import Dataset
 from rabbithole.formats.base import raw_format
 from rabbithole.specs.base import Spec
 from rabbithole.specs.data import (
@@ -143,6 +146,32 @@ def time_stages(times: dict[str, Times], raw: Path, shop: str, folder: Path, thr
         measure(times.setdefault(f"{shop}: {stage}", Times()), command + paths[stage], {})
 
 
+def rees46_specs(folder: Path, rows: int) -> dict[str, EventsSpec]:
+    """Return the specs of the stage `events` for a log in REES46's layout; write the log if needed."""
+    log = folder / f"rees46-{rows}"
+    write_log(log, rows)
+    specs = {}
+    for kind in ("csv", "parquet"):
+        dataset = Dataset.model_validate(
+            {"format": "rees46", "source": str(log / kind), "table": {"events": {"files": f"*.{kind}"}}}
+        )
+        specs[f"rees46: events ({kind})"] = EventsSpec(
+            format=dataset.format,
+            source=dataset.source,
+            max_rejected=dataset.max_rejected,
+            drop_duplicates=dataset.drop_duplicates,
+            table=dataset.table_log,
+        )
+    return specs
+
+
+def time_events(times: Times, spec: EventsSpec, folder: Path, threads: int) -> None:
+    """Time the stage `events` on a log."""
+    spark = SparkOptions(threads=threads, memory_mb=MEMORY_MB).to_json()
+    places = ["--output", str(folder / "events"), "--rejected", str(folder / "rejected")]
+    measure(times, [*STEP, "events", "--spec", spec.to_json(), "--spark", spark, *places], {})
+
+
 def show(title: str, results: dict[str, Times], polars: float) -> None:
     """Print a table: median and range of seconds, ratio to Polars, memory."""
     table = Table(title=title)
@@ -171,6 +200,8 @@ def main(
     folder.mkdir(exist_ok=True)
     raw = simulated(folder, "yoochoose", sessions)
     visitors = simulated(folder, "retailrocket", round(sessions * RETAILROCKET_SHARE))
+    rows = sum(1 for path in raw.glob("*.dat") for _ in path.open("rb"))
+    tables = rees46_specs(folder, rows)
     libraries: dict[str, Times] = {}
     stages: dict[str, Times] = {}
     environment = {"THREADS": str(threads), "PYTHONPATH": str(Path(sys.prefix) / "benchmarks")}
@@ -183,6 +214,8 @@ def main(
             measure(libraries.setdefault(name, Times()), command, environment)
         for log, shop in ((raw, "yoochoose"), (visitors, "retailrocket")):
             time_stages(stages, log, shop, folder / f"{shop}-stages", threads)
+        for name, table in tables.items():
+            time_events(stages.setdefault(name, Times()), table, folder / "rees46-stages", threads)
     for name in ("polars", "duckdb"):
         command = [sys.executable, str(HERE / "etl/compare.py"), str(folder / "spark"), str(folder / name)]
         done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
@@ -195,6 +228,10 @@ def main(
     sums = [sum(seconds) for seconds in zip(*(stages[name].seconds for name in ours), strict=True)]
     stages["yoochoose: all three"] = Times(sums, [max(max(stages[name].memory) for name in ours)])
     show("Our stages", stages, polars)
+    reference = statistics.median(stages["yoochoose: events"].seconds)
+    for name in tables:
+        ratio = statistics.median(stages[name].seconds) / reference
+        print(f"{name}: {ratio:.2f} times YOOCHOOSE's events, {rows:,} rows each")
 
 
 if __name__ == "__main__":

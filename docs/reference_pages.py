@@ -108,7 +108,7 @@ def _use_whole_sentences(group: Any) -> None:
 
 def artifact_reference() -> str:
     """Return the page of artifacts as Markdown: for each its file and its keys; then the records in them."""
-    from rabbithole.artifacts import data, evaluation, serving, studies, text, training
+    from rabbithole.artifacts import data, evaluation, runs, serving, studies, text, training
     from rabbithole.artifacts.base import Artifact, Manifest, Record
 
     lines = [ARTIFACTS]
@@ -118,6 +118,7 @@ def artifact_reference() -> str:
         "Evaluation": evaluation,
         "Models at work": serving,
         "Studies": studies,
+        "History of runs": runs,
         "Text": text,
     }
     models = {title: _models(module, Record) for title, module in modules.items()}

@@ -1,11 +1,13 @@
 """Small raw logs for the tests, and a function that builds events from them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from rabbithole.artifacts.data import EventsManifest
+from rabbithole.config.datasets import Dataset
 from rabbithole.ingest.build import build_events
 from rabbithole.specs.data import EventsSpec, SparkOptions
 
@@ -39,3 +41,32 @@ def read(
 def rejected_lines(folder: Path) -> list[tuple[int, str]]:
     """Return the line number and the reason of each rejected line."""
     return [(row["line"], row["reason"]) for row in pq.read_table(folder / "rejected").to_pylist()]
+
+
+def read_tables(
+    folder: Path, files: Mapping[str, str | bytes], spark: SparkOptions, **settings: Any
+) -> tuple[list[dict[str, Any]], EventsManifest]:
+    """Write the files of a log of tables and build events from them, as the settings of a data set say.
+
+    settings: of the data set; `source` is the folder of the files by default. Returns the events sorted by
+    session, time and place in the log, and their manifest.
+    """
+    raw = folder / "raw"
+    for name, text in files.items():
+        path = raw / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+    dataset = Dataset.model_validate({"source": str(raw), "max_rejected": 0.0, "format": "table"} | settings)
+    spec = EventsSpec(
+        format=dataset.format,
+        source=dataset.source,
+        max_rejected=dataset.max_rejected,
+        drop_duplicates=dataset.drop_duplicates,
+        table=dataset.table_log,
+    )
+    output = folder / "events"
+    # The step gets its spec as JSON.
+    build_events(EventsSpec.parse(spec.to_json()), output=output, rejected=folder / "rejected", spark=spark)
+    rows = pq.read_table(output).to_pylist()
+    rows.sort(key=lambda row: (row["session_id"], row["timestamp"], row["position"]))
+    return rows, EventsManifest.of(output)

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rabbithole import progress
+from rabbithole.models.gradient_boosting import Model, Settings
 from snakemake_logger_plugin_rabbithole.run import Job
 
 
@@ -61,3 +63,16 @@ def test_a_step_does_not_fail_when_its_progress_cannot_be_written(
 ) -> None:
     monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "missing" / "train.log.progress"))
     progress.Meter(16, "tasks").update(3)
+
+
+def test_the_rounds_of_the_boosting_are_followed(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """scikit-learn has no callback for them; this fails when it prints them in another way."""
+    random = np.random.default_rng(0)
+    features = random.normal(size=(400, 3)).astype(np.float32)
+    labels = (features[:, 0] > 0).astype(np.int8)
+    monkeypatch.setattr(progress, "INTERVAL", 0.0)
+    model = Model(Settings(iterations=5, learning_rate=0.05, leaves=4), seed=0)
+    model.fit_rows(features[:200], labels[:200], np.ones(200), features[200:], labels[200:])
+    read = job.progress()
+    assert read is not None and read.done == 4.0 and read.unit == "trees"
+    assert model.estimator.verbose == 0

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -25,6 +25,7 @@ from snakemake_logger_plugin_rabbithole.run import Job, Run, steps
 
 KEPT_MESSAGES = (
     "Nothing to be done",
+    "Trains again",
     "Trying to restart job",
     "Will exit after finishing",
     "Creating conda environment",
@@ -187,23 +188,23 @@ class LogHandler(LogHandlerBase):
                 self.display.text(Path(path).read_text("utf-8"))
 
     def _job_failed(self, record: logging.LogRecord) -> None:
-        if not record.__dict__.get("indent"):
-            self._failure(record.__dict__)
+        # Records of the jobs of a group are indented: the record of the group has said all.
+        if not record.__dict__["indent"]:
+            self._failure([errors.FailedJob.of(record.__dict__)], [])
 
     def _group_failed(self, record: logging.LogRecord) -> None:
-        """Show why a group of jobs failed; the records of its jobs follow, indented."""
-        facts = record.__dict__
-        for error in facts["job_error_info"]:
-            self._failure(error | {"log": [*error["log"], *facts["aux_logs"]]})
+        jobs = [errors.FailedJob.of(facts) for facts in record.__dict__["job_error_info"]]
+        self._failure(jobs, record.__dict__["aux_logs"])
 
-    def _failure(self, facts: errors.JobFacts) -> None:
-        job = self.run.fail(facts["jobid"])
-        if self.interrupted:
-            return
-        words = job.words if job else facts["rule_name"]
-        seconds = job.seconds() if job else None
-        reason = errors.failure(facts, self.failed_commands, self.folder)
-        self.display.failure(words, seconds, reason)
+    def _failure(self, jobs: Sequence[errors.FailedJob], logs: Sequence[str]) -> None:
+        """Show why jobs failed that ran as one. logs: those of their executor."""
+        failed = [job for entry in jobs if (job := self.run.fail(entry.id))]
+        if not self.interrupted:
+            self.display.failure(
+                ", ".join(job.words for job in failed),
+                max((job.seconds() for job in failed), default=None),
+                errors.failure(jobs, logs, self.failed_commands, self.folder),
+            )
 
     def _error(self, record: logging.LogRecord) -> None:
         """Show an exception that Snakemake caught, if no job's failure says the same."""
@@ -215,16 +216,18 @@ class LogHandler(LogHandlerBase):
 
     def _message(self, record: logging.LogRecord) -> None:
         text = record.getMessage()
-        if record.__dict__.get("summary"):
+        # What the workflow itself says to its user, in the handlers of the Snakefile.
+        own = record.__dict__.get("rabbithole")
+        if own == "summary":
             self.display.summary(text)
+        elif own == "note":
+            self.display.line(text)
         elif record.levelno >= logging.WARNING:
             if not self.interrupted and not errors.is_summary(text):
-                self.display.error(text)
+                self.display.error(text, record.levelname.capitalize())
         elif record.levelno < logging.INFO or text == "None":
             return
         elif self.started:
-            if text.startswith("Trying to restart job"):
-                self.run.retry()
             if text.startswith(KEPT_MESSAGES) and Quietness.ALL not in self.quiet:
                 self.display.line(text)
         elif not text.startswith(DROPPED_MESSAGES) and Quietness.ALL not in self.quiet:

@@ -36,8 +36,8 @@ class Display(Protocol):
     def summary(self, text: str) -> None:
         """Show what a run that ended well leads to."""
 
-    def error(self, text: str) -> None:
-        """Show what is wrong with the run as a whole."""
+    def error(self, text: str, level: str = "Error") -> None:
+        """Show what is wrong with the run as a whole. level: `Error` or `Warning`."""
 
     def job_started(self, job: Job) -> None:
         """Show that a job started."""
@@ -74,9 +74,10 @@ class PlainDisplay:
         """Print the summary."""
         self.line(text.rstrip())
 
-    def error(self, text: str) -> None:
-        """Print an error."""
-        self.console.print(Text(f"Error: {text}", "red"), soft_wrap=True)
+    def error(self, text: str, level: str = "Error") -> None:
+        """Print an error or a warning."""
+        style = "yellow" if level == "Warning" else "red"
+        self.console.print(Text(f"{level}: {text}", style), soft_wrap=True)
 
     def job_started(self, job: Job) -> None:
         """Print a line."""

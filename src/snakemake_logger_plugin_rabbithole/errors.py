@@ -1,15 +1,12 @@
 """What to show of a failure: the step's own words, or the end of its log."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import yaml
-
-JobFacts = Mapping[str, Any]
-"""What Snakemake says of a job that failed: `rule_name`, `jobid`, `log`, `shellcmd` and more."""
 
 TAIL_BYTES = 2**16
 CRASH_LINES = 8
@@ -47,6 +44,21 @@ class Reason:
     log: str | None
 
 
+@dataclass(frozen=True)
+class FailedJob:
+    """A job that failed, as Snakemake reports it. message: what its executor says, empty for a local job."""
+
+    id: int
+    logs: list[str]
+    shell: str
+    message: str
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """Return the job of a JOB_ERROR event, or of an entry of a GROUP_ERROR event."""
+        return cls(facts["jobid"], list(facts["log"]), facts["shellcmd"] or "", facts["rule_msg"] or "")
+
+
 def failed_command(text: str) -> FailedCommand | None:
     """Return the shell command of an exception's text; None for other exceptions."""
     match = COMMAND.search(text)
@@ -58,16 +70,25 @@ def is_summary(text: str) -> bool:
     return any(summary in text for summary in SUMMARIES)
 
 
-def failure(facts: JobFacts, failed_commands: Mapping[str, str], folder: Path) -> Reason:
-    """Return why a job failed, from its logs. folder: where Snakemake was started."""
-    logs = [Path(name) for name in facts["log"] if Path(name).exists()]
-    log = str(_relative(logs[0], folder)) if logs else None
-    # The log of the executor, if there is one, comes last.
-    for path in logs:
+def failure(
+    jobs: Sequence[FailedJob], logs: Sequence[str], failed_commands: Mapping[str, str], folder: Path
+) -> Reason:
+    """Return why jobs failed that ran as one.
+
+    logs: those of their executor; failed_commands: how shell commands failed; folder: where Snakemake was
+    started.
+    """
+    paths = [Path(name) for name in [*(name for job in jobs for name in job.logs), *logs]]
+    paths = [path for path in paths if path.exists()]
+    for path in paths:
         if text := own_error(tail(path)):
-            return Reason(text.splitlines(), log)
-    shell = facts["shellcmd"] or ""
-    cause = next((cause for command, cause in failed_commands.items() if shell and shell in command), "")
+            return Reason(text.splitlines(), _shown(path, folder))
+    # The log to read is the last one that was written to.
+    log = _shown(max(paths, key=lambda path: path.stat().st_mtime), folder) if paths else None
+    shells = [job.shell for job in jobs if job.shell]
+    cause = " ".join(
+        cause for command, cause in failed_commands.items() if any(shell in command for shell in shells)
+    )
     if KILLED.search(cause):
         return Reason(
             [
@@ -76,10 +97,11 @@ def failure(facts: JobFacts, failed_commands: Mapping[str, str], folder: Path) -
             ],
             log,
         )
-    lines = [line for path in logs for line in tail(path).splitlines() if line.strip()][-CRASH_LINES:]
+    said = [job.message for job in jobs if job.message]
+    lines = [line for path in paths for line in tail(path).splitlines() if line.strip()][-CRASH_LINES:]
     if not lines:
-        return Reason([f"The step left no message ({cause or 'its cause is unknown'})."], log)
-    return Reason(["This is no mistake that the step knows of. Its log ends with:", *lines], log)
+        return Reason(said or [f"The step left no message ({cause or 'its cause is unknown'})."], log)
+    return Reason([*said, "This is no mistake that the step knows of. Its log ends with:", *lines], log)
 
 
 def tail(path: Path) -> str:
@@ -151,7 +173,7 @@ def config_trouble(name: str) -> str | None:
     return f"--configfile {place}: {trouble}.{advice}"
 
 
-def _relative(path: Path, folder: Path) -> Path:
+def _shown(path: Path, folder: Path) -> str:
     """Return a path as seen from a folder, if it lies below it."""
     absolute = path.absolute()
-    return absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute
+    return str(absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute)

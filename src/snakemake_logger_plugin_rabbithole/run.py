@@ -126,14 +126,14 @@ class Job:
 
 
 class Run:
-    """The jobs of a run. expected: number of jobs by rule; failed: jobs that failed for good."""
+    """The jobs of a run. expected: number of jobs by rule; failed: numbers of jobs whose last try failed."""
 
     def __init__(self) -> None:
         self.began = time.monotonic()
         self.expected: dict[str, int] = {}
         self.running: dict[int, Job] = {}
         self.finished: list[Job] = []
-        self.failed = 0
+        self.failed: set[int] = set()
         self.stopping = False
 
     @property
@@ -151,7 +151,8 @@ class Run:
             self.expected[job.rule] -= 1
 
     def start(self, job: Job) -> None:
-        """Add a job that starts."""
+        """Add a job that starts, perhaps not for the first time."""
+        self.failed.discard(job.id)
         self.running[job.id] = job
 
     def finish(self, number: int) -> Job | None:
@@ -164,15 +165,11 @@ class Run:
 
     def fail(self, number: int) -> Job | None:
         """Note that a job failed; return it."""
-        self.failed += 1
+        self.failed.add(number)
         job = self.running.pop(number, None)
         if job is not None:
             job.end()
         return job
-
-    def retry(self) -> None:
-        """Note that the last job that failed is tried again."""
-        self.failed -= 1
 
     def end(self) -> None:
         """Remove the progress files of all jobs that have not ended."""

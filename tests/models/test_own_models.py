@@ -203,7 +203,8 @@ MISTAKES = {
     "a look ahead": (changed("self.head(values)", "self.head(values[:, ::-1])"), "Model is not causal"),
     "a division by zero": (
         changed("self.head(values)", "self.head(values) / jnp.zeros(())"),
-        r"outputs are not finite\. Take a smaller learning_rate",
+        rf"mine\.py:{NETWORK.splitlines().index('class Model(nnx.Module):') + 1}: "
+        r"the network's outputs are not finite\. Take a smaller learning_rate",
     ),
     "a type that skops does not trust": (
         estimator_file("RandomForestClassifier(10, random_state=seed)"),

@@ -13,6 +13,8 @@ import yaml
 from loaded_modules import missing_from_digests
 from workflow_runs import ROOT, make_run_folder, snakemake
 
+from rabbithole.workflow.run_history import read_history
+
 RUNS = ["gru/seed-0", "dilated_conv/seed-0", "gradient_boosting/seed-0", "oracle"]
 
 
@@ -68,6 +70,13 @@ def test_the_next_event_is_predicted_from_the_same_windows(
     modified = (results / "yoochoose/windows.json").stat().st_mtime_ns
     done = snakemake(tmp_path / "run", config=config, root=project, list_imports=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    note = re.search(r"^Trains again, because settings differ .*$", done.stdout + done.stderr, re.MULTILINE)
+    assert note is not None and note[0].endswith(
+        '(datasets.yoochoose.target "buyer" -> "next_event", training_seeds [0] -> [0, 1]): yoochoose gru. '
+        "The former figures stay in results/runs.jsonl."
+    )
+    last = read_history(results).runs[2]
+    assert last.figures == [] and {figures.run for figures in last.next_events} >= {"gru ensemble", "markov"}
     assert (results / "yoochoose/windows.json").stat().st_mtime_ns == modified
     runs = ("gru/seed-0", "gru/seed-1", "gru/ensemble", "most_frequent", "markov", "oracle")
     metrics = [json.loads((results / "yoochoose" / run / "next_event.json").read_text()) for run in runs]
@@ -86,6 +95,19 @@ def test_the_next_event_is_predicted_from_the_same_windows(
     assert {"next_event", "next_event_baselines", "next_event_oracle"} <= rules
     assert missing == {}
     assert "Markov, first order" in page
+
+
+def test_a_finished_run_leaves_its_figures_in_the_history(finished: Path) -> None:
+    results = finished / "results"
+    run = read_history(results).runs[1]
+    assert (run.targets, run.datasets, run.changes) == (["all"], ["yoochoose", "retailrocket"], [])
+    paths = {f"{each.dataset}/{each.run.replace(' seed ', '/seed-')}": each for each in run.figures}
+    assert set(paths) == {f"{dataset}/{run}" for dataset in run.datasets for run in RUNS}
+    for path, figures in paths.items():
+        metrics = json.loads((results / path / "metrics.json").read_text())
+        assert figures.auc is not None and figures.auc.value == metrics["auc"]["value"]
+        assert (results / f"runs/{figures.scores}.parquet").exists()
+    assert {text.model for text in run.texts} == {"deck", "char_gru"} and run.seconds > 1
 
 
 def test_every_line_and_event_is_accounted_for(finished: Path) -> None:
@@ -112,8 +134,10 @@ def test_every_line_and_event_is_accounted_for(finished: Path) -> None:
 
 
 def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
-    again = snakemake(finished, "--dry-run")
-    assert "Nothing to be done" in again.stdout + again.stderr
+    for arguments in (["--dry-run"], []):
+        again = snakemake(finished, *arguments)
+        assert "Nothing to be done" in again.stdout + again.stderr
+    assert list(read_history(finished / "results").runs) == [1]
 
 
 def test_a_wrong_setting_stops_before_any_job_with_its_key(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def shop(count: int, buyers: set[int], *, minutes: float = 100) -> list[Row]:
             "All 10 sessions of test are still open .* within 20 hours of it.*`sessions.keep_open: true`",
         ),
         (
-            [event("one", n) for n in range(9)],
+            [event("one", n, "view" if n < 8 else "transaction") for n in range(9)],
             {},
             "All 9 events have the same visitor, so they are one session",
         ),

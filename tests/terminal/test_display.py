@@ -54,7 +54,7 @@ class Session:
 
     def fail(self, number: int = 1, shell: str = "train it") -> None:
         """Let a job fail."""
-        facts: dict[str, Any] = {"jobid": number, "rule_name": "train", "shellcmd": shell}
+        facts: dict[str, Any] = {"jobid": number, "rule_msg": None, "shellcmd": shell}
         self.event(LogEvent.JOB_ERROR, **facts, log=[str(self.log(number))], indent=False)
 
     def printed(self) -> list[str]:
@@ -134,6 +134,25 @@ def test_a_killed_step_is_told_from_one_that_failed(session: Session) -> None:
     assert any("too little memory" in line for line in session.printed())
 
 
+def test_of_a_group_on_a_cluster_the_job_that_names_its_mistake_is_shown(session: Session) -> None:
+    session.start(1, message="Scoring a shop")
+    session.start(2, message="Evaluating a shop")
+    session.log(1).write_text("scored\n")
+    session.log(2).write_text("Error: no buyers.\n")
+    cluster = session.folder / "slurm.log"
+    cluster.write_text("slurmstepd: exit 1\n")
+    facts: dict[str, Any] = {"rule_msg": None, "shellcmd": "x", "indent": True}
+    jobs = [facts | {"jobid": number, "log": [str(session.log(number))]} for number in (1, 2)]
+    session.event(LogEvent.GROUP_ERROR, job_error_info=jobs, aux_logs=[str(cluster)])
+    for job in jobs:
+        session.event(LogEvent.JOB_ERROR, **job)
+    assert session.printed()[-3:] == [
+        "FAILED    Scoring a shop, Evaluating a shop after 0:00",
+        "  no buyers.",
+        "  Log: 2.log",
+    ]
+
+
 def test_a_step_that_is_tried_again_has_not_failed(session: Session) -> None:
     session.log().write_text("Error: no answer.\n")
     session.start()
@@ -152,6 +171,19 @@ def test_the_tables_of_a_study_are_printed(session: Session) -> None:
     session.event(LogEvent.JOB_INFO, **facts, output=[str(tables)])
     session.event(LogEvent.JOB_FINISHED, job_id=1)
     assert session.printed()[-1] == "| probe | AUC |"
+
+
+def test_what_the_workflow_itself_says_is_shown_and_warnings_are_named(session: Session) -> None:
+    session.printed()
+    session.event(None, "gru is trained again: its width is 32", rabbithole="note")
+    record = logging.LogRecord("snakemake", logging.WARNING, "", 0, "no history", (), None)
+    session.handler.emit(record)
+    session.event(None, "The report: page.html\n", rabbithole="summary")
+    assert session.printed() == [
+        "gru is trained again: its width is 32",
+        "Warning: no history",
+        "The report: page.html",
+    ]
 
 
 def test_a_killed_step_leaves_no_progress_file(session: Session) -> None:

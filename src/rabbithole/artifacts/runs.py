@@ -1,19 +1,37 @@
 """The history of a results folder: one line of runs.jsonl for each finished run."""
 
 from rabbithole.artifacts.base import Artifact, Record
-from rabbithole.artifacts.evaluation import AucInterval
+from rabbithole.artifacts.evaluation import DIGITS, AucInterval, MeanInterval
 
 
 class RunFigures(Record):
-    """The headline figures of one training on a data set. scores: name of the kept copy of its scores."""
+    """The headline figures of one set of scores on a data set, such as those of "gru seed 0".
+
+    valid_auc: on valid, by which models are chosen. sessions, scores: digests that name the kept copies of
+    the ended test sessions and of their scores; None where the scores were deleted before the run.
+    """
 
     dataset: str
-    model: str
-    seed: int
+    run: str
     auc: AucInterval | None
+    valid_auc: float | None
     average_precision: float | None
     log_loss: float
-    scores: str
+    sessions: str | None
+    scores: str | None
+
+
+class NextEventFigures(Record):
+    """The cross-entropy (nats) of one model's next-event predictions on a data set.
+
+    valid_event: on valid, by which models are chosen.
+    """
+
+    dataset: str
+    run: str
+    event: MeanInterval
+    category: MeanInterval | None
+    valid_event: float | None
 
 
 class TextFigures(Record):
@@ -32,21 +50,26 @@ class SettingChange(Record):
 
 
 class FinishedRun(Artifact):
-    """A finished run. settings: all settings by dotted key, as JSON; digest: of them; seconds: wall time.
+    """A line of runs.jsonl: a finished run, and the figures of all that it made or found up to date.
 
-    number: counts the runs of the folder from 1; time: of the end, ISO 8601, UTC; rabbithole: its version;
-    changes: settings that differ from the run before.
+    time: of the end, ISO 8601, UTC; rabbithole: its version; seconds: wall time; targets: rules and files;
+    settings: all that can change a result, by dotted key, as JSON; digest: of them; changes: settings that
+    differ from the run before.
     """
 
     kind = "finished run"
     rule = "all"
+    digits = DIGITS
 
-    number: int
     time: str
     rabbithole: str
     seconds: float
+    targets: list[str]
+    datasets: list[str]
+    models: list[str]
     digest: str
     settings: dict[str, str]
     changes: list[SettingChange]
     figures: list[RunFigures]
+    next_events: list[NextEventFigures]
     texts: list[TextFigures]

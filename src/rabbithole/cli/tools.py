@@ -30,6 +30,27 @@ def why() -> None:
 
 
 @app.command(rich_help_panel=SETUP)
+def inspect(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Files, folders, globs or archives of one log.")
+    ],
+) -> None:
+    """Look at a sample of any click log, and print settings that turn it into a report.
+
+    Write them to a file: `rabbithole inspect FILE... > shop.yaml`. The terminal says what was found. The exit
+    code is 1 where something must be filled in first.
+    """
+    from rabbithole.inspection.inspect import inspect
+    from rabbithole.inspection.summary import show, stderr_console
+
+    inspection = inspect(files)
+    print(inspection.text, end="")
+    show(inspection, stderr_console())
+    if not inspection.complete:
+        raise typer.Exit(1)
+
+
+@app.command(rich_help_panel=SETUP)
 def fetch(
     log: Annotated[Literal["retailrocket", "yoochoose"], typer.Argument(help="Which log.")],
     folder: Annotated[Path | None, typer.Argument(help="Where to put it; data/LOG if not given.")] = None,

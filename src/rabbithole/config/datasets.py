@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from rabbithole.config.base import Fraction, Positive, Section
 from rabbithole.formats.base import format_names, log_format, raw_format
 from rabbithole.specs.data import TableLog
-from rabbithole.specs.table import Tables, all_field_kinds
+from rabbithole.specs.table import Tables, all_field_kinds, category_path
 
 SIMULATE = "simulate"
 """The source of a simulated log."""
@@ -244,6 +244,7 @@ class Dataset(Section):
                 "(`rabbithole inspect FILE` writes the section)"
             )
         all_field_kinds(self.table.values())
+        category_path(self.table.values())
         for name, table in self.table.items():
             if getattr(table, self.sessions.by) is None:
                 raise ValueError(

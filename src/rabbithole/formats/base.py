@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rabbithole.errors import UserError
 from rabbithole.registry import load_module
-from rabbithole.specs.table import TableSpec, all_field_kinds, ordered
+from rabbithole.specs.table import TableSpec, all_field_kinds, category_path, ordered
+from rabbithole.specs.table_columns import CategoryColumn, FieldKind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from rabbithole.formats.columns import RawColumns
     from rabbithole.formats.side_tables import SideTables
     from rabbithole.specs.data import TableLog
-    from rabbithole.specs.table import FieldKind
 
 
 Holding = Literal["session", "visitor", "item", "category", "cost"]
@@ -61,7 +61,8 @@ class RawFormat:
     tables: for a log of tables, the preset's section `table` (empty for the format `table`), None for a
     format whose roles are fixed. The roles of a log of tables follow from its settings: see `log_format`.
     fields: its further columns with their kind; visitor_column: whether the log names a visitor beside the
-    session that `session_id` is; holds: what its columns tell, as in the events manifest.
+    session that `session_id` is; category_path: how the levels of its categories stand in their path;
+    holds: what its columns tell, as in the events manifest.
     """
 
     name: str
@@ -75,6 +76,7 @@ class RawFormat:
     tables: Mapping[str, Any] | None = None
     fields: Mapping[str, FieldKind] = field(default_factory=dict)
     visitor_column: bool = False
+    category_path: CategoryColumn | None = None
     holds: tuple[Holding, ...] = ("session", "item", "category", "cost")
 
     @property
@@ -120,6 +122,7 @@ def log_format(name: str, table: TableLog | None) -> RawFormat:
         visitor_column=table.key == "session" and known["visitor"],
         has_carts=any(each.may_have_carts for each in tables),
         fields=all_field_kinds(tables),
+        category_path=category_path(tables),
         holds=tuple(name for name, holds in known.items() if holds),
     )
 
@@ -136,23 +139,20 @@ def table_format(
 def _table_role(name: str, log: TableLog) -> FileRole:
     table = log.tables[name]
     patterns = [table.files] if isinstance(table.files, str) else table.files or ["*"]
-    fields = all_field_kinds(log.tables.values())
     return FileRole(
         name,
         published=tuple(patterns),
         columns=table.source_columns,
         header=table.header is True,
-        parse=partial(_map_columns, table, log.key, fields),
+        parse=partial(_map_columns, table, log.key),
         required=True,
         events=True,
         table=table,
     )
 
 
-def _map_columns(
-    table: TableSpec, key: str, fields: Mapping[str, FieldKind], columns: RawColumns
-) -> Mapping[str, pa.Array]:
+def _map_columns(table: TableSpec, key: str, columns: RawColumns) -> Mapping[str, pa.Array]:
     # Imported late: the workflow imports this module while it plans a run, and needs no Arrow for that.
     from rabbithole.formats.mapping import map_columns
 
-    return map_columns(table, key, fields, columns)
+    return map_columns(table, key, columns)

@@ -1,6 +1,6 @@
 """Turn the columns of a shop's own table into those of events, as the settings map them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +8,8 @@ import pyarrow.compute as pc
 
 from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR, MAX_COST, NULL, TIME, RawColumns, cast_valid
 from rabbithole.formats.times import END, FIRST, PER_SECOND, Times, parse_text, parse_typed
-from rabbithole.specs.table import CategoryColumn, EventColumn, FieldKind, TableSpec
+from rabbithole.specs.table import TableSpec
+from rabbithole.specs.table_columns import CategoryColumn, EventColumn, level_name
 
 MAX_EVENT_LENGTH = 100
 """Characters of a kind of event: longer ones are not kinds but texts."""
@@ -24,13 +25,10 @@ NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 MAX_OFFSET_SECONDS = 366 * 86_400
 
 
-def map_columns(
-    table: TableSpec, key: str, fields: Mapping[str, FieldKind], columns: RawColumns
-) -> dict[str, pa.Array]:
-    """Return the columns of events.
+def map_columns(table: TableSpec, key: str, columns: RawColumns) -> dict[str, pa.Array]:
+    """Return the columns of events that a table has; levels of the category are not among them.
 
-    key: `session` or `visitor`, by which events are grouped: it becomes `session_id`; fields: the further
-    columns of the whole log, null where this table does not have one.
+    key: `session` or `visitor`, by which events are grouped: it becomes `session_id`.
     """
     session = None if table.session is None else joined(columns, table.session)
     visitor = None if table.visitor is None else text_of(columns, [table.visitor])
@@ -49,16 +47,13 @@ def map_columns(
         mapped["item"] = text_of(columns, table.item)
     if table.category is not None:
         mapped["category"] = text_of(columns, table.category.column)
-        mapped |= category_levels(mapped["category"], table.category)
     if table.cost is not None:
         mapped["cost"] = cost(columns, table.cost, table.decimal)
-    for name, kind in fields.items():
-        if name in table.fields:
-            names = table.fields[name].column
-            number = kind == "number"
-            mapped[name] = numbers(columns, names, table.decimal) if number else text_of(columns, names)
-        elif name not in mapped:
-            mapped[name] = pa.nulls(columns.rows, pa.float64() if kind == "number" else pa.string())
+    for name, field in table.fields.items():
+        if field.kind == "number":
+            mapped[name] = numbers(columns, field.column, table.decimal)
+        else:
+            mapped[name] = text_of(columns, field.column)
     return mapped
 
 
@@ -201,7 +196,7 @@ def numbers(columns: RawColumns, names: Sequence[str], decimal: str) -> pa.Array
     if plain in (True, None):
         return floats
     texts = pc.utf8_trim_whitespace(texts)
-    absent = pc.fill_null(pc.is_in(pc.utf8_lower(texts), value_set=NO_NUMBER), True)
+    absent = pc.or_(texts.is_null(), pc.is_in(pc.utf8_lower(texts), value_set=NO_NUMBER))
     shaped = pc.match_substring_regex(texts, NUMBER)
     floats = cast_valid(pc.if_else(shaped, pc.utf8_ltrim(texts, "+"), NULL), pa.float64())
     finite = pc.fill_null(pc.is_finite(floats), False)
@@ -209,12 +204,17 @@ def numbers(columns: RawColumns, names: Sequence[str], decimal: str) -> pa.Array
     return floats
 
 
-def category_levels(category: pa.Array, path: CategoryColumn) -> dict[str, pa.Array]:
-    """Return the first levels of a category path, each as the path down to it; null where it is shorter."""
-    coded = category.dictionary_encode()
-    split = [value.split(path.separator) for value in coded.dictionary.to_pylist()]
+def category_levels(category: pa.DictionaryArray, path: CategoryColumn) -> dict[str, pa.Array]:
+    """Return the first levels of a category path, each as the path down to it; null where it is shorter.
+
+    category and levels: dictionaries of strings.
+    """
+    split = [value.split(path.separator) for value in category.dictionary.to_pylist()]
     levels = {}
     for number in range(1, path.levels + 1):
-        values = [path.separator.join(parts[:number]) if len(parts) >= number else None for parts in split]
-        levels[f"category_{number}"] = pa.array(values, pa.string()).take(coded.indices)
+        paths = [path.separator.join(parts[:number]) if len(parts) >= number else None for parts in split]
+        level = pa.array(paths, pa.string()).dictionary_encode()
+        levels[level_name(number)] = pa.DictionaryArray.from_arrays(
+            level.indices.take(category.indices), level.dictionary
+        )
     return levels

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR, TIME
+from rabbithole.specs.time_formats import MONTHS, format_regex
 
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -38,32 +39,6 @@ EPOCH = r"^\s*(?P<whole>\d{1,19})(?:[.,](?P<part>\d*))?\s*$"
 
 SCIENTIFIC = r"^\d(\.\d+)?[eE]\+?\d{1,2}$"
 """How some libraries write large numbers."""
-
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-
-DIRECTIVES = {
-    "Y": r"(?P<Y>\d{4})",
-    "y": r"(?P<y>\d{2})",
-    "m": r"(?P<m>\d{1,2})",
-    "b": r"(?P<b>[A-Za-z]{3})[a-z]*",
-    "B": r"(?P<b>[A-Za-z]{3})[a-z]*",
-    "d": r"\s?(?P<d>\d{1,2})",
-    "e": r"\s?(?P<d>\d{1,2})",
-    "H": r"(?P<H>\d{1,2})",
-    "I": r"(?P<I>\d{1,2})",
-    "p": r"(?P<p>[AaPp])\.?[Mm]\.?",
-    "M": r"(?P<M>\d{1,2})",
-    "S": r"(?P<S>\d{1,2})",
-    "f": r"(?P<f>\d{1,9})",
-    "z": r"(?P<z>Z|[+-]\d{2}:?\d{2})",
-    "Z": r"(?P<z>Z|UTC|GMT)",
-    "a": r"[A-Za-z]+",
-    "A": r"[A-Za-z]+",
-    "%": "%",
-}
-"""Regular expressions of the directives of `strftime`; names of months and days are English."""
-
-COMPOSED = {"%T": "%H:%M:%S", "%F": "%Y-%m-%d", "%D": "%m/%d/%y", "%R": "%H:%M"}
 
 
 @dataclass(frozen=True)
@@ -126,27 +101,16 @@ def parse_typed(values: pa.Array, unit: str, zone: str) -> Times:
     return parse_text(values.cast(pa.string()), unit, zone)
 
 
-def format_regex(format: str) -> str:
-    """Return the regular expression of a `strftime` format; raise KeyError with an unknown directive."""
-    for short, long in COMPOSED.items():
-        format = format.replace(short, long)
-    pattern, position = "", 0
-    for match in re.finditer(r"%-?(.)", format):
-        pattern += re.escape(format[position : match.start()]) + DIRECTIVES[match[1]]
-        position = match.end()
-    return rf"^\s*{pattern}{re.escape(format[position:])}\s*$"
-
-
 def _iso(texts: pa.Array, zone: str) -> Times:
+    # Which notation is tried for all texts: one that fails takes longer than the regular expression.
+    first = next((text.as_py() for text in texts if text.is_valid), "")
     try:
-        return _valid_times(pc.cast(texts, TIME))
-    except pa.ArrowInvalid:
-        pass
-    local, naive = zone, texts
-    if pc.all(pc.ends_with(texts, pattern=" UTC")).as_py():
-        local, naive = "UTC", pc.utf8_slice_codeunits(texts, 0, -4)
-    try:
-        return _valid_times(_localised(pc.cast(naive, NAIVE), local))
+        if re.search(r"\d(Z|[+-]\d\d:?(\d\d)?)$", first[10:]):
+            return _valid_times(pc.cast(texts, TIME))
+        if first.endswith(" UTC") and pc.all(pc.ends_with(texts, pattern=" UTC")).as_py():
+            plain = pc.utf8_slice_codeunits(texts, 0, -4)
+            return _valid_times(_localised(pc.cast(plain, NAIVE), "UTC"))
+        return _valid_times(_localised(pc.cast(texts, NAIVE), zone))
     except pa.ArrowInvalid:
         return _by_regex(texts, ISO, zone)
 

@@ -40,7 +40,7 @@ from rabbithole.ingest.reading import (
 from rabbithole.ingest.remote import local_files
 from rabbithole.ingest.unpacking import unpack_all
 from rabbithole.io.atomic import atomic_write, remove
-from rabbithole.io.parts import manifest_path
+from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, manifest_path
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import map_indexed, shuffle
 from rabbithole.spark.task_progress import Stage, watch_tasks
@@ -88,9 +88,15 @@ def build_events(
                 tables = known.updated(tables)
             if tables is not None:
                 _write_side_tables(tables, events)
-            schema = event_schema(format)
             by_visitor = format.has_visitors and not format.visitor_column
-            task = EventTask(events, schema, by_visitor, spec.drop_duplicates, tables)
+            task = EventTask(
+                events,
+                written_schema(format),
+                by_visitor,
+                spec.drop_duplicates,
+                tables,
+                format.category_path,
+            )
             returned = _write_events(session, spark, format, ranges, task, side)
         report = collect_report(ranges, side, bad)
         require_good(report, spec.max_rejected, format.event_roles)
@@ -173,6 +179,18 @@ def event_schema(format: RawFormat) -> pa.Schema:
     """Return the schema of the events of a log: `EVENT_SCHEMA`, and its further fields."""
     fields = {name: FIELD_TYPES[kind] for name, kind in format.fields.items()}
     return pa.schema({field.name: field.type for field in EVENT_SCHEMA} | fields)
+
+
+def written_schema(format: RawFormat) -> pa.Schema:
+    """Return the schema of events as they are in memory while they are written.
+
+    Those of a log of tables have few distinct words in each column of words: they are dictionaries.
+    """
+    coded = {name for name, kind in format.fields.items() if kind == "category"} | set(DICTIONARY_COLUMNS)
+    if format.tables is None:
+        coded = set()
+    schema = event_schema(format)
+    return pa.schema({each.name: DICTIONARY_TYPE if each.name in coded else each.type for each in schema})
 
 
 def _visitors(format: RawFormat, log: LogCounts) -> int | None:

@@ -118,6 +118,8 @@ def _parse_lines(
     if not text:
         # A block of a byte order mark alone is one empty line.
         return pa.table({name: pa.array([""] * count, pa.string()) for name in names}), {}
+    if quoted and _last_is_open(text, dialect):
+        return _parse_one_by_one(text, names, dialect)
     try:
         table = _parse_csv(text, names, dialect, note_malformed, quoted=quoted)
     except pa.ArrowInvalid:
@@ -128,6 +130,12 @@ def _parse_lines(
         # A quote was open at the end of a line, and the line after it became part of its field.
         return _parse_one_by_one(text, names, dialect)
     return table, malformed
+
+
+def _last_is_open(text: bytes, dialect: Dialect) -> bool:
+    """Return whether the last line leaves a quote open: Arrow would take it for closed."""
+    end = text.removesuffix(b"\n")
+    return split_line(end[end.rfind(b"\n") + 1 :].decode(), dialect) is None
 
 
 def _wrong_number(fields: int, wanted: int) -> str:

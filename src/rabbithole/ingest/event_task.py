@@ -12,8 +12,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from rabbithole.formats.mapping import category_levels
 from rabbithole.formats.side_tables import SideTables
 from rabbithole.io.parts import PartWriter
+from rabbithole.specs.table_columns import CategoryColumn
 
 EVENT_SCHEMA = pa.schema(
     [
@@ -55,7 +57,8 @@ class EventCounts(BaseModel):
 class EventTask:
     """Writes the rows of a partition, which are in the order of the log, as a part of the events.
 
-    visitors: whether a session's id is its visitor; further fields of the events follow from their schema.
+    schema: of the events; visitors: whether a session's id is its visitor; category_path: how the levels of a
+    category stand in its path, None without levels.
     """
 
     folder: Path
@@ -63,9 +66,15 @@ class EventTask:
     visitors: bool
     drop_duplicates: bool
     side_tables: SideTables | None
+    category_path: CategoryColumn | None = None
 
     def __call__(self, partition: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:
         """Write the part; yield its counts and items (`TASK_SCHEMA`)."""
+        for field in self.schema:
+            # Each string is handled once from here on.
+            if pa.types.is_dictionary(field.type) and field.name in rows.column_names:
+                coded = rows[field.name].combine_chunks().dictionary_encode()
+                rows = rows.set_column(rows.schema.get_field_index(field.name), field.name, coded)
         rows = sort_rows(rows)
         duplicates = 0
         if self.drop_duplicates:
@@ -78,12 +87,16 @@ class EventTask:
         if not own_visitors:
             visitor = rows["session_id"] if self.visitors else pa.nulls(len(rows), pa.string())
             events = events.append_column("visitor", visitor)
+        if self.category_path is not None:
+            levels = category_levels(events["category"].combine_chunks(), self.category_path)
+            for name, level in levels.items():
+                events = events.append_column(name, level)
         if self.side_tables is not None:
             events = self.side_tables.add_to(events)
         with PartWriter(self.folder, partition, self.schema) as writer:
             writer.write(events)
         yield _task_rows(1, counts=pa.array([self._counts(events, duplicates).model_dump_json()]))
-        items = pc.unique(events["item"])
+        items = pc.unique(events["item"]).cast(pa.string())
         yield _task_rows(len(items), item=items)
         if own_visitors:
             visitors = pc.unique(events["visitor"].drop_null()).to_numpy(zero_copy_only=False)
@@ -151,6 +164,7 @@ def duplicated(rows: pa.Table) -> NDArray[np.bool_]:
     repeated = np.zeros(len(rows), dtype=bool)
     if candidates.any():
         few = rows.filter(pa.array(candidates))
+        few = few.cast(pa.schema({field.name: _decoded(field.type) for field in few.schema}))
         first = few.group_by(line_columns).aggregate([("position", "min")])["position_min"]
         repeated[candidates] = ~np.isin(few["position"].to_numpy(), first.to_numpy())
     return repeated
@@ -166,6 +180,10 @@ class LogCounts:
     events: EventCounts
     items: int
     visitors: int | None
+
+
+def _decoded(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def merge_counts(returned: pa.Table) -> LogCounts | None:

@@ -1,11 +1,11 @@
 """Parse blocks of JSON lines into text columns; an array may be taken apart into a row for each item."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from rabbithole.ingest.blocks import TextBlock, line_starts
 from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK
@@ -28,18 +28,11 @@ def parse_json_block(
     """
     starts = line_starts(text)
     offsets = starts.tolist()
-    within = [_paths_below(column, explode) for column in columns]
-    outer = [
-        None if below is not None else column.split(".")
-        for column, below in zip(columns, within, strict=True)
-    ]
-    values: list[list[str | None]] = [[] for _ in columns]
+    records: list[dict[str, Json]] = []
     line: list[int] = []
-    places: list[int] = []
-    rest: list[int] = []
+    digests: list[int] = []
     malformed: dict[int, str] = {}
-    blank = exploded = 0
-    array = explode.split(".") if explode is not None else None
+    blank = 0
     for number in range(len(offsets) - 1):
         raw = text[offsets[number] : offsets[number + 1]]
         if starts_file and number == 0:
@@ -52,61 +45,111 @@ def parse_json_block(
         if isinstance(record, str):
             malformed[number] = record
             continue
-        items: list[Json] = [None]
-        if array is not None:
-            listed = follow(record, array)
-            items = listed if isinstance(listed, list) and listed else items
-        shared = [None if parts is None else as_text(_at(record, parts)) for parts in outer]
-        digest = int.from_bytes(hashlib.blake2b(raw, digest_size=7).digest())
-        for index, item in enumerate(items):
-            for column, below in enumerate(within):
-                values[column].append(shared[column] if below is None else as_text(follow(item, below)))
-            line.append(number)
-            places.append(offsets[number] + index)
-            rest.append(digest if array is None else digest ^ crc32(repr(item).encode("utf-8", "replace")))
-        exploded += len(items) - 1
+        records.append(record)
+        line.append(number)
+        digests.append(crc32(raw))
+    lines, rest = np.array(line, np.int64), np.array(digests, np.uint64)
+    places = starts[lines]
+    if explode is None:
+        values = {name: _column(records, name.split(".")) for name in columns}
+        row_lines = lines
+    else:
+        items, rows, index = _explode(records, explode)
+        shared = {name: _column(records, name.split(".")) for name in columns if not _is_below(name, explode)}
+        values = {
+            name: shared[name].take(pa.array(rows))
+            if name in shared
+            else _column(items, [part for part in name[len(explode) + 1 :].split(".") if part])
+            for name in columns
+        }
+        # Equal items of one line are repeats, those of different lines are not.
+        digest = [crc32(repr(item).encode("utf-8", "replace")) for item in items]
+        rest = (rest[rows] << np.uint64(32)) + np.array(digest, np.uint64)
+        row_lines, places = lines[rows], places[rows] + index
     return TextBlock(
-        columns={name: _text_array(texts) for name, texts in zip(columns, values, strict=True)},
-        line=np.array(line, np.int64),
-        places=place + np.array(places, np.int64),
+        columns=values,
+        line=row_lines,
+        places=place + places,
         lines=len(starts) - 1,
         malformed=malformed,
         blank=blank,
-        exploded=exploded,
-        rest=pa.array(rest, pa.uint64()),
+        exploded=len(row_lines) - len(lines),
+        rest=pa.array(rest),
         text=text,
         starts=starts,
         encoding=encoding,
     )
 
 
-def _paths_below(column: str, explode: str | None) -> list[str] | None:
-    """Return the path of a column within an exploded item, None if it is not in there."""
-    if explode is None or (column != explode and not column.startswith(explode + ".")):
-        return None
-    below = column[len(explode) + 1 :]
-    return below.split(".") if below else []
+def _column(values: Sequence[Json], path: list[str]) -> pa.Array:
+    """Return what stands at a path in each value, as text."""
+    if len(path) == 1:
+        found = [value.get(path[0]) if type(value) is dict else follow(value, path) for value in values]
+    else:
+        found = [follow(value, path) for value in values]
+    try:
+        # Nearly always: all values are text, as numbers are kept as theirs.
+        return pa.array(found, pa.string())
+    except (pa.ArrowException, UnicodeEncodeError):
+        texts = [as_text(value) for value in found]
+        # JSON can escape half a character, which no text can hold.
+        clean = [text and text.encode("utf-8", "replace").decode() for text in texts]
+        return pa.array(clean, pa.string())
 
 
-def _at(record: dict[str, Json], parts: list[str]) -> Json:
-    return record.get(parts[0]) if len(parts) == 1 else follow(record, parts)
+def _explode(
+    records: Sequence[dict[str, Json]], explode: str
+) -> tuple[list[Json], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the items of an array in each record (None for none), the record of each, and its number."""
+    items: list[Json] = []
+    counts: list[int] = []
+    path = explode.split(".")
+    for record in records:
+        listed = follow(record, path)
+        own = listed if isinstance(listed, list) and listed else [None]
+        items += own
+        counts.append(len(own))
+    lengths = np.array(counts, np.int64)
+    rows = np.repeat(np.arange(len(records)), lengths)
+    return items, rows, np.arange(len(rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
+def _is_below(column: str, explode: str) -> bool:
+    return column == explode or column.startswith(explode + ".")
+
+
+def json_paths(text: bytes, encoding: str, lines: int = 100) -> list[str]:
+    """Return the paths of all values in the first lines of a text, the shortest first."""
+    paths: dict[str, None] = {}
+    for raw in text.splitlines()[:lines]:
+        record = _parse(raw.removeprefix(BYTE_ORDER_MARK), encoding)
+        if isinstance(record, dict):
+            paths |= dict.fromkeys(_paths_of(record, ""))
+    return sorted(paths, key=lambda path: (path.count("."), path))
+
+
+def _paths_of(value: Json, path: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from _paths_of(below, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        if {"key", "value"} <= value[0].keys():
+            yield from (f"{path}.{pair['key']}" for pair in value if isinstance(pair, dict) and "key" in pair)
+        else:
+            yield from _paths_of(value[0], path)
+    else:
+        yield path
 
 
 def _parse(raw: bytes, encoding: str) -> dict[str, Json] | str:
     """Return the object of a line, or why there is none."""
     try:
-        record = DECODER.decode(raw.decode(encoding))
+        text = raw.decode(encoding)
+        record, end = DECODER.raw_decode(text)
     except UnicodeDecodeError:
         return "it is not UTF-8 (set `encoding`, such as latin-1)"
     except (ValueError, RecursionError):
         return "it is not JSON"
+    if end != len(text):
+        return "it is not JSON"
     return record if isinstance(record, dict) else "it is no JSON object"
-
-
-def _text_array(texts: list[str | None]) -> pa.Array:
-    try:
-        return pa.array(texts, pa.string())
-    except UnicodeEncodeError:
-        # JSON can escape half a character, which no text can hold.
-        clean = [text and text.encode("utf-8", "replace").decode() for text in texts]
-        return pa.array(clean, pa.string())

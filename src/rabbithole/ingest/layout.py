@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import FileRole
 from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK, Dialect, split_line
+from rabbithole.ingest.json_lines import json_paths, parse_json_block
 from rabbithole.ingest.parquet_rows import root_column
 from rabbithole.ingest.paths import cell_paths
 from rabbithole.ingest.streams import (
@@ -94,6 +95,8 @@ def file_layout(role: FileRole, path: Path, name: str) -> FileLayout:
         for column in role.columns:
             if not any(root in known for root, _ in cell_paths(column)):
                 raise _no_column(column, known, name, role)
+    elif not decoded:
+        _check_json(role, sample, encoding, name, known=[partition for partition, _ in partitions])
     return FileLayout(
         kind=kind,
         streamed=streamed(pack) or decoded,
@@ -137,6 +140,21 @@ def _csv_columns(
     return _distinct([each.strip() for each in names])
 
 
+def _check_json(role: FileRole, sample: bytes, encoding: Encoding, name: str, known: list[str]) -> None:
+    """Refuse a file of JSON lines whose beginning has no trace of a column that each event needs.
+
+    Other columns may be rare: they are empty where they are missing.
+    """
+    assert role.table is not None
+    table = role.table
+    whole = sample[: sample.rfind(b"\n") + 1] or sample
+    needed = [column for column in table.required_columns if column not in known]
+    block = parse_json_block(whole, needed, table.explode, encoding, starts_file=True)
+    for column in needed:
+        if len(block.line) and block.columns[column].null_count == len(block.line):
+            raise _no_column(column, json_paths(whole, encoding), name, role)
+
+
 def _role_of(table: TableSpec) -> FileRole:
     return FileRole("", (), (), header=False, parse=lambda _: {}, table=table)
 
@@ -159,7 +177,7 @@ def _parquet_layout(
             metadata, names = file.metadata, file.schema_arrow.names
     except (pa.ArrowException, OSError) as error:
         raise UserError(
-            f"{name} is no readable Parquet file ({printable(str(error))}): fetch it again."
+            f"{name} is a damaged Parquet file ({printable(str(error))}): fetch it again."
         ) from error
     known = [*names, *(partition for partition, _ in partitions)]
     assert role.table is not None

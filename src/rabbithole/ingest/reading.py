@@ -23,6 +23,7 @@ from rabbithole.formats.columns import TIME, RawColumns
 from rabbithole.ingest.blocks import Block
 from rabbithole.ingest.lines import RANK_BITS, FileRange, RawFile
 from rabbithole.ingest.row_blocks import row_blocks
+from rabbithole.specs.table_columns import level_name
 
 RAW_EVENT_SCHEMA = pa.schema(
     [
@@ -45,14 +46,17 @@ FIELD_TYPES = {"category": pa.string(), "number": pa.float64()}
 def raw_event_schema(format: RawFormat) -> pa.Schema:
     """Return the schema of rows of events: `RAW_EVENT_SCHEMA`, and what a log of tables has besides.
 
-    There `rest` is a hash of the columns that are not mapped.
+    There `rest` is a hash of the columns that are not mapped. Levels of the category follow from it later.
     """
     if format.tables is None:
         return RAW_EVENT_SCHEMA
     columns = {field.name: field.type for field in RAW_EVENT_SCHEMA} | {"rest": pa.uint64()}
     if format.visitor_column:
         columns["visitor"] = pa.string()
-    return pa.schema(columns | {name: FIELD_TYPES[kind] for name, kind in format.fields.items()})
+    path = format.category_path
+    levels = [level_name(number) for number in range(1, 1 + path.levels)] if path is not None else []
+    fields = {name: FIELD_TYPES[kind] for name, kind in format.fields.items() if name not in levels}
+    return pa.schema(columns | fields)
 
 
 REJECTED_SCHEMA = pa.schema(

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.fs
 
 from rabbithole.errors import UserError
-from rabbithole.formats.base import RawFormat, log_format
+from rabbithole.formats.base import FileRole, RawFormat, log_format
 from rabbithole.ingest.locate import PACKED, Files, Source, is_remote, locate, paths_by_role
+from rabbithole.ingest.table_files import matches
 from rabbithole.io.atomic import remove
 from rabbithole.specs.data import TableLog
 
@@ -48,7 +49,8 @@ def _fetch_all(format: RawFormat, source: Source, folder: Path) -> Files:
     elif format.tables is not None:
         places = source if isinstance(source, list) else [str(source)]
         files = [file for place in places for file in _files_below(str(place))]
-        addresses = {role.name: files for role in format.roles}
+        wanted = {role.name: [file for file in files if _may_belong(file, role)] for role in format.roles}
+        addresses = {role: of_role for role, of_role in wanted.items() if of_role}
     else:
         addresses = _published_addresses(format, str(source))
     return {
@@ -86,9 +88,17 @@ def _files_below(address: str) -> list[str]:
     return [f"{address.rstrip('/')}/{name}" for name in sorted(visible)]
 
 
+def _may_belong(address: str, role: FileRole) -> bool:
+    """Return whether a file may belong to a table: by its name, or as an archive of such files."""
+    return matches(urlsplit(address).path, role.published) or address.endswith((".zip", ".7z"))
+
+
 def _fetch(address: str, folder: Path) -> Path:
     """Copy one remote file to a folder and return its path there."""
-    copy = folder / PurePosixPath(urlsplit(address).path).name
+    path = PurePosixPath(urlsplit(address).path)
+    # The folders of partitions, such as day=2020-01-01, tell columns.
+    folder = folder.joinpath(*(part for part in path.parent.parts if "=" in part))
+    copy = folder / path.name
     kind = _kind(address)
     if kind == "folder":
         raise UserError(f"{address} is a folder: give its files, or it alone as `source`.")

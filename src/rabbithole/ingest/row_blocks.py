@@ -17,6 +17,9 @@ from rabbithole.ingest.parquet_rows import parquet_blocks, root_column
 from rabbithole.ingest.paths import follow_cell
 from rabbithole.ingest.streams import readable
 
+JSON_BYTES = 2**21
+"""Size of the text whose JSON values are in memory at once."""
+
 NOTHING = np.zeros(0, np.int64)
 
 
@@ -45,10 +48,16 @@ def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
     for offset, text in read_blocks(file_range):
         starts_file = offset == 0
         if table is not None and layout.kind == "json":
-            lines = parse_json_block(
-                text, own, table.explode, layout.encoding, starts_file=starts_file, place=offset
-            )
-            yield CountedBlock(_with_partitions(lines, role.columns, partitions))
+            for start, piece in _pieces(text):
+                lines = parse_json_block(
+                    piece,
+                    own,
+                    table.explode,
+                    layout.encoding,
+                    starts_file=starts_file and start == 0,
+                    place=offset + start,
+                )
+                yield CountedBlock(_with_partitions(lines, role.columns, partitions))
             continue
         names = role.columns if layout.columns is None else layout.columns
         header = _header_length(text, role, names, file_range) if starts_file else 0
@@ -66,6 +75,15 @@ def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
         if table is not None:
             mapped = _with_partitions(_mapped_columns(block, own), role.columns, partitions)
         yield CountedBlock(mapped, int(header > 0))
+
+
+def _pieces(text: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield a block in pieces of complete lines, each with its offset: parsed JSON takes much memory."""
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start + JSON_BYTES) + 1 or len(text)
+        yield start, text[start:end]
+        start = end
 
 
 def _mapped_columns(block: TextBlock, wanted: Sequence[str]) -> TextBlock:

@@ -28,7 +28,7 @@ def table_files(format: RawFormat, source: TableSource) -> dict[str, list[Path]]
     for role in format.roles:
         places = source.get(role.name, []) if isinstance(source, Mapping) else source
         listed = [places] if isinstance(places, str | Path) else places
-        found = [file for place in listed for file in _below(str(place))]
+        found = [file for place in listed for file in files_below(str(place))]
         # A file that the user names needs no pattern to tell which table it belongs to, if there is but one.
         named = (
             {Path(place) for place in listed} if len(format.roles) == 1 or isinstance(source, Mapping) else ()
@@ -66,7 +66,7 @@ def partition_values(path: str) -> dict[str, str | None]:
     return {name: None if value == NULL_PARTITION else value for name, value in values.items()}
 
 
-def _below(place: str) -> list[Path]:
+def files_below(place: str) -> list[Path]:
     """Return the files that a path stands for, sorted: those of a folder or a glob, or the file itself."""
     path = Path(place)
     if not path.exists() and has_magic(place):
@@ -74,7 +74,7 @@ def _below(place: str) -> list[Path]:
         paths = sorted(Path(name) for name in glob(place, recursive=True))  # noqa: PTH207
         if not paths:
             raise UserError(f"No file matches {place}.")
-        return [file for each in paths for file in _below(str(each))]
+        return [file for each in paths for file in files_below(str(each))]
     if path.is_dir():
         return sorted(
             file

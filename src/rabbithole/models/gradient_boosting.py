@@ -1,5 +1,8 @@
 """The baseline: scikit-learn's histogram gradient boosting on features that ignore the order of events."""
 
+import contextlib
+import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from sklearn.metrics import log_loss
 from rabbithole.artifacts.training import EpochMetrics
 from rabbithole.models.estimators import AggregateModel, Floats
 from rabbithole.models.settings import ModelSettings
+from rabbithole.progress import Meter
 
 PATIENCE = 10
 """Rounds without a better valid AUC before boosting stops."""
@@ -55,7 +59,13 @@ class Model(AggregateModel):
         """Boost until the valid AUC no longer improves; without an AUC, until the loss does not."""
         if valid_labels.min() == valid_labels.max():
             self.estimator.set_params(scoring="loss")
-        self.estimator.fit(features, labels, sample_weight=weights, X_val=valid_features, y_val=valid_labels)
+        # The rounds are known from what scikit-learn prints of them.
+        self.estimator.set_params(verbose=2)
+        with contextlib.redirect_stdout(Rounds(self.estimator.max_iter)):
+            self.estimator.fit(
+                features, labels, sample_weight=weights, X_val=valid_features, y_val=valid_labels
+            )
+        self.estimator.set_params(verbose=0)
 
     def history(
         self,
@@ -88,6 +98,19 @@ class Model(AggregateModel):
         """Write the model without what only its training needs."""
         drop_training_state(self.estimator)
         super().save(folder)
+
+
+class Rounds(io.TextIOBase):
+    """Reports how many rounds are done, from lines that begin with `[3/300] `."""
+
+    def __init__(self, rounds: int) -> None:
+        self.meter = Meter(rounds, "trees", whole=True)
+
+    def write(self, text: str) -> int:
+        """Read a text instead of writing it."""
+        if match := re.match(r"\[(\d+)/", text):
+            self.meter.update(int(match[1]) - 1)
+        return len(text)
 
 
 def drop_training_state(booster: HistGradientBoostingClassifier) -> None:

@@ -4,6 +4,7 @@ A model is imported only when it is asked for. So a model costs one file, and it
 model's digest.
 """
 
+import inspect
 import json
 import sys
 from abc import ABC, abstractmethod
@@ -111,6 +112,8 @@ def model_code(name: str, settings: JsonObject, file: Path | None = None) -> Mod
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
         raise UserError(f"{place}: its settings do not fit: {key}: {first['msg']}. Train again.") from error
+    if file is not None:
+        place = f"{file}:{inspect.getsourcelines(module.Model)[1]}"
     return ModelCode(place, parsed, module.Model)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from py4j.protocol import Py4JError
 from pyspark import StatusTracker
 from pyspark.sql import SparkSession
 from pyspark.sql.utils import is_remote
@@ -52,8 +51,8 @@ def _poll(tracker: StatusTracker, stages: tuple[Stage, ...], ended: threading.Ev
         try:
             active = sorted(tracker.getActiveStageIds())
             info = tracker.getStageInfo(active[0]) if active else None
-        except Py4JError:
-            # The session ends.
+        except Exception:
+            # The session ends. Whatever it is, the step's own job says it better.
             return
         if info is None:
             continue

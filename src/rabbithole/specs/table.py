@@ -5,58 +5,22 @@ One model serves the settings and the step `events`, so that no key is copied fr
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from rabbithole.specs.base import Spec
-
-
-def _column_name(value: object) -> object:
-    """Return a column's number as text: files without header name their columns 1, 2 and so on."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if value < 1:
-            raise ValueError("columns are numbered from 1")
-        return str(value)
-    return value
-
-
-def _column_names(value: object) -> object:
-    """Return one column or several as a list of names."""
-    return [_column_name(each) for each in value] if isinstance(value, list) else [_column_name(value)]
-
-
-def _section(key: str, value: object) -> object:
-    """Return what stands for a section of one key as that section."""
-    return value if isinstance(value, dict | Spec) else {key: value}
-
-
-def _category(value: object) -> object:
-    """Return a column as a category that is no path."""
-    return value if isinstance(value, dict | Spec) else {"column": value, "levels": 0}
-
-
-Number = Annotated[int, Field(ge=1)]
-
-Column = Annotated[
-    str, Field(min_length=1), BeforeValidator(_column_name, json_schema_input_type=str | Number)
-]
-"""A column by its name, or by its number from 1 in a file without header.
-
-In JSON and Parquet a path with dots: `a.b` is key b of the object a, `a.0` is the first item of the array a,
-and `a.b` is also the value of the key b in an array a of {key, value} objects. In CSV such a path reads into
-a cell that holds JSON.
-"""
-
-Columns = Annotated[
-    list[Annotated[str, Field(min_length=1)]],
-    Field(min_length=1),
-    BeforeValidator(_column_names, json_schema_input_type=str | Number | list[str | Number]),
-]
-"""A column, or several in a list."""
-
-FieldKind = Literal["category", "number"]
+from rabbithole.specs.table_columns import (
+    Category,
+    CategoryColumn,
+    Column,
+    Columns,
+    Event,
+    FieldColumn,
+    FieldKind,
+    Time,
+    level_name,
+)
 
 PURCHASE, CART = "transaction", "addtocart"
 """The names of events that mean a purchase or an add-to-cart. All other names are the log's own."""
@@ -90,94 +54,6 @@ RESERVED_FIELDS = frozenset(
 """Columns of events, sessions and windows, and the root of a category: no further field may be called so."""
 
 LEVEL = re.compile(r"category_\d+")
-
-
-class TimeColumn(Spec):
-    """Where the time of an event is, and how it is written."""
-
-    column: Columns = Field(description="The column with the time. Of several, the first that is not empty.")
-    unit: str = Field(
-        "auto",
-        min_length=1,
-        description="`iso`: ISO 8601; `s`, `ms`, `us` or `ns`: a number since 1970; a format such as "
-        "`%d/%m/%Y %H:%M`; `auto`: ISO, or a number whose length tells its unit.",
-    )
-    zone: str = Field(
-        "UTC",
-        description="Time zone (IANA name) of times that name none. A local time that occurs twice is the "
-        "first of the two; one that does not exist, as clocks go forward, is the moment when they do.",
-    )
-    date: Column | None = Field(
-        None, description="The column with the date, where `column` holds the time of day alone."
-    )
-    offset: Column | None = Field(
-        None, description="A column with the time since the beginning of the day in `column`."
-    )
-    offset_unit: Literal["s", "ms", "us", "ns"] = Field("ms", description="Unit of `offset`.")
-
-    @field_validator("unit")
-    @classmethod
-    def unit_is_known(cls, unit: str) -> str:
-        """Refuse a unit that is no word of the list and no format."""
-        if unit not in ("auto", "iso", "s", "ms", "us", "ns") and "%" not in unit:
-            raise ValueError("must be auto, iso, s, ms, us, ns or a format such as %d/%m/%Y %H:%M")
-        return unit
-
-    @model_validator(mode="after")
-    def is_one_way(self) -> "TimeColumn":
-        """Refuse a date in a column of its own together with an offset."""
-        if self.date is not None and self.offset is not None:
-            raise ValueError("give either `date` or `offset`")
-        return self
-
-
-class EventColumn(Spec):
-    """What happened: a column with its words, or one name for all lines."""
-
-    column: Columns | None = Field(
-        None, description="The column with the kind of event. Of several, the first that is not empty."
-    )
-    name: str | None = Field(
-        None,
-        min_length=1,
-        description="In place of `column`: the kind of event of all lines, such as `view`.",
-    )
-    words: dict[str, str] = Field(
-        default={},
-        description="The log's words for `view`, `addtocart` and `transaction` (a purchase), such as "
-        "`{pv: view, cart: addtocart, buy: transaction}`. Words that are not listed stay as they are.",
-    )
-
-    @model_validator(mode="after")
-    def is_column_or_name(self) -> "EventColumn":
-        """Refuse both or neither of the two."""
-        if (self.column is None) == (self.name is None):
-            raise ValueError("give either `column` or `name`")
-        return self
-
-
-class CategoryColumn(Spec):
-    """A category that is a path, such as electronics.audio.headphone."""
-
-    column: Columns = Field(description="The column with the category.")
-    separator: str = Field(".", min_length=1, description="What stands between the levels of the path.")
-    levels: int = Field(
-        2,
-        ge=0,
-        le=9,
-        description="The first levels become fields of their own, `category_1` and so on, each with the path "
-        "down to its level.",
-    )
-
-
-class FieldColumn(Spec):
-    """A further column that the models see."""
-
-    column: Columns = Field(description="The column. Of several, the first that is not empty.")
-    kind: FieldKind = Field("category", description="`category`: words or codes; `number`: a quantity.")
-    minimum_count: int = Field(
-        5, ge=1, description="Values of a category with fewer events in train share one code, `rare`."
-    )
 
 
 FieldName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
@@ -219,22 +95,14 @@ class TableSpec(Spec):
         None, description="The column with the session, or several that name it together."
     )
     visitor: Column | None = Field(None, description="The column with the visitor.")
-    time: Annotated[
-        TimeColumn, BeforeValidator(partial(_section, "column"), json_schema_input_type=Columns | TimeColumn)
-    ] = Field(description="The column with the time, or a section.")
-    event: Annotated[
-        EventColumn, BeforeValidator(partial(_section, "name"), json_schema_input_type=str | EventColumn)
-    ] = Field(description="One name for all lines, such as `view`, or a section.")
+    time: Time = Field(description="The column with the time, or a section.")
+    event: Event = Field(description="One name for all lines, such as `view`, or a section.")
     item: Columns | None = Field(
         None, description="The column with the item. Of several, the first not empty."
     )
-    category: (
-        Annotated[
-            CategoryColumn,
-            BeforeValidator(_category, json_schema_input_type=Columns | CategoryColumn),
-        ]
-        | None
-    ) = Field(None, description="The column with the item's category, or a section for a path.")
+    category: Category | None = Field(
+        None, description="The column with the item's category, or a section for a path."
+    )
     cost: Columns | None = Field(None, description="The column with the price.")
     fields: dict[FieldName, FieldColumn] = Field(
         default={}, description="Further columns that the models see, each under a name of your choice."
@@ -248,6 +116,11 @@ class TableSpec(Spec):
         for name in self.fields:
             if name in RESERVED_FIELDS or LEVEL.fullmatch(name):
                 raise ValueError(f"fields.{name}: this name is taken; choose another")
+        for key, mark in (("separator", self.separator), ("quote", self.quote)):
+            if mark is not None and (not mark.isascii() or mark in "\r\n"):
+                raise ValueError(f"{key}: must be one ASCII character within the line")
+        if self.separator == self.quote:
+            raise ValueError("separator and quote must differ")
         if self.explode is not None and self.kind == "csv":
             raise ValueError("explode: a CSV file has no arrays")
         return self
@@ -257,7 +130,7 @@ class TableSpec(Spec):
         """Return the kind of each further field, levels of the category included, sorted by name."""
         kinds: dict[str, FieldKind] = {name: field.kind for name, field in self.fields.items()}
         for level in range(1, 1 + (self.category.levels if self.category is not None else 0)):
-            kinds[f"category_{level}"] = "category"
+            kinds[level_name(level)] = "category"
         return dict(sorted(kinds.items()))
 
     @property
@@ -271,6 +144,16 @@ class TableSpec(Spec):
         names = [name for name in singles if name is not None]
         names += [name for columns in several if columns is not None for name in columns]
         return tuple(dict.fromkeys(names))
+
+    @property
+    def required_columns(self) -> tuple[str, ...]:
+        """Return the columns of which an event must have at least one word: its key, time and kind.
+
+        Where the first of several columns that is not empty counts, none of them is required.
+        """
+        keys = self.session if self.session is not None else [str(self.visitor)]
+        single = [names for names in (self.time.column, self.event.column) if names is not None]
+        return tuple(dict.fromkeys([*keys, *(names[0] for names in single if len(names) == 1)]))
 
     @property
     def may_have_carts(self) -> bool:
@@ -308,6 +191,18 @@ def all_field_kinds(tables: Iterable[TableSpec]) -> dict[str, FieldKind]:
             if kinds.setdefault(name, kind) != kind:
                 raise ValueError(f"fields.{name}: it is a category in one table and a number in another")
     return dict(sorted(kinds.items()))
+
+
+def category_path(tables: Iterable[TableSpec]) -> CategoryColumn | None:
+    """Return how the levels of a category stand in its path, None where no table has levels.
+
+    Raises ValueError when two tables disagree.
+    """
+    paths = [table.category for table in tables if table.category is not None and table.category.levels]
+    for path in paths:
+        if (path.separator, path.levels) != (paths[0].separator, paths[0].levels):
+            raise ValueError("category: its separator and levels must be the same in all tables")
+    return paths[0] if paths else None
 
 
 def minimum_counts(tables: Iterable[TableSpec]) -> dict[str, int]:

@@ -29,9 +29,6 @@ DISTRIBUTIONS = {
 OWN_MODEL = "the model's file"
 """Name of a user's own file in a digest."""
 
-SHOWN_ONLY = {"rabbithole.progress", "rabbithole.spark.task_progress"}
-"""Modules that show how far a step is, and change no result."""
-
 
 def code_digest(*modules: str, files: tuple[str, ...] = (), own_model: Path | None = None) -> str:
     """Return a digest of modules, of all modules that they import, and of the libraries among these.
@@ -51,7 +48,8 @@ def code_digest(*modules: str, files: tuple[str, ...] = (), own_model: Path | No
         digests[OWN_MODEL] = tree_digest(tree)
     for module in names & import_graph().modules:
         names |= import_graph().find_upstream_modules(module)
-    own = {name for name in names if name.partition(".")[0] == "rabbithole"} - SHOWN_ONLY
+    own = {name for name in names if name.partition(".")[0] == "rabbithole"}
+    own = {name for name in own if not _only_shows_progress(name)}
     libraries = {name.partition(".")[0] for name in names - own}
     if "jax" in libraries:
         libraries.add("jaxlib")
@@ -109,6 +107,11 @@ def _installed_versions(libraries: set[str]) -> dict[str, str]:
         with suppress(PackageNotFoundError):
             versions[library] = version(library)
     return versions
+
+
+def _only_shows_progress(module: str) -> bool:
+    """Return whether a module only shows how far a step is: it changes no result."""
+    return module in ("rabbithole.progress", "rabbithole.spark.task_progress")
 
 
 def _is_string(statement: ast.stmt) -> bool:

@@ -220,23 +220,47 @@ def _book(alice: Alice | None, memory: Path) -> RawFiles:
         stop(f"alice.source: {error.filename}: {error.strerror}")
 
 
-def find_project(start: Path) -> Path:
-    """Return the folder with the Snakefile that belongs to a folder: it, one above it, or the checkout."""
-    checkout = Path(__file__).parents[3]
-    for folder in (start, *start.parents, checkout):
-        if (folder / "Snakefile").is_file():
-            return folder
-    raise UserError("There is no Snakefile here or in a folder above: go to the folder of your project.")
+SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
+"""Where Snakemake looks for a Snakefile."""
+
+HISTORY = "runs.jsonl"
+"""The history of runs, in the results folder."""
+
+
+def find_snakefile(start: Path) -> tuple[Path, Path]:
+    """Return the folder of the project that a folder belongs to, and its Snakefile.
+
+    The project is the nearest folder upwards with a Snakefile. Elsewhere it is the folder itself, run by the
+    checkout that the package is installed from. Raises `UserError` if there is neither.
+    """
+    if nearest := _nearest(start, SNAKEFILES):
+        return nearest
+    snakefile = Path(__file__).parents[3] / "Snakefile"
+    if snakefile.is_file():
+        return start, snakefile
+    raise UserError(
+        f"There is no Snakefile in {start} or above it: go to the folder of your project, or name it with "
+        "--snakefile."
+    )
 
 
 def find_results(start: Path) -> Path:
-    """Return the results folder of a folder: in it, or in one above it."""
-    for folder in (start, *start.parents):
-        if folder.name == "results" and (folder / "runs.jsonl").exists():
-            return folder
-        if (folder / "results").is_dir():
-            return folder / "results"
-    raise UserError("There is no results folder here or in a folder above: name it with --results.")
+    """Return the nearest results folder upwards that has a history of runs: a folder, or results/ in it.
+
+    Raises `UserError` if there is none.
+    """
+    if nearest := _nearest(start, (HISTORY, f"results/{HISTORY}")):
+        return nearest[1].parent
+    raise UserError(
+        f"There is no history of runs in {start}, its results/ or a folder above. The first finished run "
+        "starts it. If your results are elsewhere, name their folder with --results."
+    )
+
+
+def _nearest(start: Path, names: tuple[str, ...]) -> tuple[Path, Path] | None:
+    """Return the nearest folder upwards with one of these files, and the file."""
+    places = ((folder, folder / name) for folder in (start, *start.parents) for name in names)
+    return next(((folder, file) for folder, file in places if file.is_file()), None)
 
 
 def stop(message: str) -> NoReturn:
@@ -251,4 +275,6 @@ def print_summary(project: Project) -> None:
     """
     summary = Path(project.path("report/summary.txt"))
     if summary.exists() and "RABBITHOLE_MAKE" not in os.environ:
-        logging.getLogger("snakemake.logging").info(summary.read_text("utf-8"), extra={"summary": True})
+        logging.getLogger("snakemake.logging").info(
+            summary.read_text("utf-8"), extra={"rabbithole": "summary"}
+        )

@@ -1,40 +1,75 @@
-"""What the workflow does when a run starts and when it has succeeded."""
+"""What the workflow does when a run starts and when it has succeeded. Neither can make a run fail."""
 
-import sys
+from __future__ import annotations
+
+import logging
 import time
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rabbithole.errors import UserError
-from rabbithole.workflow.project import Project
+from rabbithole.workflow.project import HISTORY, Project
 
-TRAINING_RULES = ("train", "train_text")
+LOGGER = logging.getLogger("snakemake.logging")
+"""Snakemake's logger, so that our lines come between its own."""
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from snakemake.jobs import Job
+    from snakemake.workflow import Workflow
 
 
-def note_retraining(project: Project, workflow: Any) -> None:
-    """Say in one line which existing models this run trains again, and why. It never stops a run."""
-    # Pandas and Arrow load only in a run that may need them.
-    from rabbithole.workflow.run_history import retraining_note
-
-    jobs = getattr(getattr(workflow, "dag", None), "needrun_jobs", lambda: ())()
+def note_retraining(project: Project, workflow: Workflow) -> None:
+    """Log in one line which existing models this run trains again, and why."""
+    dag = workflow.dag
     again = [
-        str(job.message or job.rule.name)
-        for job in jobs
-        if job.rule.name in TRAINING_RULES and any(Path(str(path)).exists() for path in job.output)
+        job
+        for job in dag.needrun_jobs()
+        if job.rule.name in ("train", "train_text") and any(Path(str(path)).exists() for path in job.output)
     ]
+    if not again or workflow.touch:
+        return
+    # Loaded only where needed: planning a run takes no longer.
+    from rabbithole.workflow.retraining import TEXT, Trained, retraining_note
+    from rabbithole.workflow.run_history import read_history
+    from rabbithole.workflow.why import reasons
+
+    def causes_of(job: Job) -> Iterator[str]:
+        for cause in dag.bfs(dag.dependencies, job):
+            if dag.needrun(cause):
+                yield from reasons(str(dag.reason(cause)), Path())
+
+    trained = [Trained(job.wildcards.get("dataset", TEXT), _model(job)) for job in again]
     try:
-        note = retraining_note(project, sorted(text.removeprefix("Training ") for text in again))
-    except UserError as error:
-        note = f"The history of runs can't be read: {error}"
-    if note:
-        print(note, file=sys.stderr)
+        history = read_history(Path(project.results))
+    except OSError as error:
+        LOGGER.warning(f"The history of runs cannot be read: {error}")
+    else:
+        causes = list(chain.from_iterable(map(causes_of, again)))
+        LOGGER.info(retraining_note(project, history, trained, causes), extra={"rabbithole": "note"})
 
 
-def finish_run(project: Project, started: float) -> None:
-    """Append the run to the history; a history that cannot be written is said, and fails nothing."""
-    from rabbithole.workflow.run_history import record_run
+def _model(job: Job) -> str:
+    """Return the model that a job trains."""
+    return str(job.wildcards.get("model") or job.wildcards.text_model)
 
+
+def finish_run(project: Project, workflow: Workflow, started: float) -> None:
+    """Append the run to the history. started: when the workflow was read, in seconds since 1970."""
+    if workflow.touch:
+        return
+    from rabbithole.workflow.run_history import read_history, record_run
+
+    dag = workflow.dag
+    targets = sorted({rule.name for rule in dag.targetrules} | {str(file) for file in dag.targetfiles})
+    outputs = {str(file) for job in dag.jobs for file in job.output}
     try:
-        record_run(project, seconds=time.time() - started)
-    except (UserError, OSError) as error:
-        print(f"The run is not in results/runs.jsonl: {error}", file=sys.stderr)
+        history = read_history(Path(project.results))
+        for message in history.refused:
+            LOGGER.warning(message)
+        record_run(project, history, targets=targets, outputs=outputs, seconds=time.time() - started)
+    # ValueError: Arrow raises it for a damaged file.
+    except (UserError, OSError, ValueError) as error:
+        LOGGER.warning(f"This run is missing in {project.path(HISTORY)}: {error}")

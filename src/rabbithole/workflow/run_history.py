@@ -3,83 +3,107 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import JsonValue
 
-from rabbithole.artifacts.evaluation import Metrics
-from rabbithole.artifacts.runs import FinishedRun, RunFigures, SettingChange, TextFigures
+from rabbithole.artifacts.evaluation import Metrics, NextEventMetrics
+from rabbithole.artifacts.runs import FinishedRun, NextEventFigures, RunFigures, SettingChange, TextFigures
 from rabbithole.artifacts.text import TextMetrics
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import atomic_write
-from rabbithole.workflow.project import TEXT_MODELS, Project
-
-HISTORY = "runs.jsonl"
-SCORES = "runs"
-"""Folder of the kept test scores, each file named by its content."""
+from rabbithole.workflow.kept_scores import forget_scores, keep_scores
+from rabbithole.workflow.project import HISTORY, TEXT_MODELS, Project
 
 KEPT_RUNS = 20
 """The test scores of so many runs are kept, for paired tests between runs."""
 
-NO_RESULT = ("spark", "training.checkpoint_minutes")
+NO_RESULT = ("spark.", "training.checkpoint_minutes")
 """Settings that change no result. They are left out of the history."""
 
 
-def read_history(results: Path) -> list[FinishedRun]:
-    """Return the finished runs of a results folder, the oldest first; empty without a history.
+@dataclass(frozen=True)
+class History:
+    """The finished runs of a results folder, oldest first.
 
-    Raises `UserError` that names the line which is damaged or of another version.
+    runs: by number, which is the number of the line; refused: a message per line that cannot be read.
     """
+
+    runs: dict[int, FinishedRun]
+    refused: list[str]
+
+    @property
+    def last(self) -> FinishedRun | None:
+        """Return the last run."""
+        return next(reversed(self.runs.values()), None)
+
+    def run(self, number: int) -> FinishedRun:
+        """Return a run by its number. Raises `UserError` for an unknown one."""
+        if number not in self.runs:
+            known = ", ".join(map(str, self.runs))
+            raise UserError(f"There is no run {number}. The history has these runs: {known}.")
+        return self.runs[number]
+
+
+def read_history(results: Path) -> History:
+    """Return the history of a results folder; without a run if there is none."""
     path = results / HISTORY
-    if not path.exists():
-        return []
-    return [
-        FinishedRun.parse(line, f"{path}, line {number},", "Delete the line.")
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
-        if line.strip()
-    ]
+    runs, refused = {}, []
+    for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], 1):
+        try:
+            if line.strip():
+                place = f"{path}, line {number},"
+                runs[number] = FinishedRun.parse(line.decode(), place, "Empty the line.")
+        except UnicodeDecodeError:
+            refused.append(f"{path}, line {number}, is damaged: it is not UTF-8. Empty the line.")
+        except UserError as error:
+            refused.append(str(error))
+    return History(runs, refused)
 
 
-def record_run(project: Project, *, seconds: float) -> FinishedRun | None:
-    """Append a finished run to the history; None if nothing differs from the last one.
+def record_run(
+    project: Project, history: History, *, targets: list[str], outputs: Collection[str], seconds: float
+) -> None:
+    """Append a finished run to the history, and keep its test scores.
 
-    Only results that are complete count, so a run of a single target records what there is.
+    outputs: of all jobs behind the targets. Only their figures are recorded: other files in the results
+    folder may be those of other settings.
     """
     results = Path(project.results)
     settings = flat_settings(project)
-    history = read_history(results)
-    figures, texts = _figures(project), _texts(project)
-    last = history[-1] if history else None
-    if not (figures or texts) or (
-        last is not None and (last.settings, last.figures, last.texts) == (settings, figures, texts)
-    ):
-        return None
     run = FinishedRun(
-        number=(last.number if last else 0) + 1,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         rabbithole=_version(),
         seconds=round(seconds, 1),
+        targets=targets,
+        datasets=project.datasets,
+        models=project.models,
         digest=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12],
         settings=settings,
-        changes=differences(last.settings, settings) if last else [],
-        figures=figures,
-        texts=texts,
+        changes=differences(history.last.settings, settings) if history.last else [],
+        figures=_figures(project, outputs),
+        next_events=_next_events(project, outputs),
+        texts=_texts(project, outputs),
     )
-    line = (run.to_line() + "\n").encode()
-    # One write to a file that is open for appending: two runs at once do not mix their lines.
-    descriptor = os.open(results / HISTORY, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    _append(results / HISTORY, run.to_line())
+    recent = [*history.runs.values(), run][-KEPT_RUNS:]
+    forget_scores(results, [figures for kept in recent for figures in kept.figures])
+
+
+def _append(path: Path, line: str) -> None:
+    """Append a line in one write, so that the lines of two runs at once do not mix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
     try:
-        os.write(descriptor, line)
+        size = os.fstat(descriptor).st_size
+        # A process that was killed while it wrote may have left the start of a line.
+        unfinished = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        os.write(descriptor, ("\n" * unfinished + line + "\n").encode())
     finally:
         os.close(descriptor)
-    _forget_old_scores(results, [*history, run])
-    return run
 
 
 def flat_settings(project: Project) -> dict[str, str]:
@@ -90,7 +114,7 @@ def flat_settings(project: Project) -> dict[str, str]:
 
 def _flat(value: JsonValue, path: str) -> dict[str, str]:
     if not isinstance(value, dict) or not value:
-        return {path: json.dumps(value, sort_keys=True)}
+        return {path: json.dumps(value, sort_keys=True, ensure_ascii=False)}
     return {
         key: text
         for name, below in value.items()
@@ -98,112 +122,97 @@ def _flat(value: JsonValue, path: str) -> dict[str, str]:
     }
 
 
+WHOLE = "{...}"
+"""Stands for a whole section, such as a model that is new."""
+
+
 def differences(old: dict[str, str], new: dict[str, str]) -> list[SettingChange]:
-    """Return the settings that differ, by key."""
+    """Return the settings that differ, by key. A section that only one side has is one difference."""
+    before, now = _without(old, new), _without(new, old)
     return [
-        SettingChange(key=key, old=old.get(key), new=new.get(key))
-        for key in sorted(old | new)
-        if old.get(key) != new.get(key)
+        SettingChange(key=key, old=before.get(key), new=now.get(key))
+        for key in sorted(before | now)
+        if before.get(key) != now.get(key)
     ]
+
+
+def _without(settings: dict[str, str], other: dict[str, str]) -> dict[str, str]:
+    """Return settings in which each section that the other side lacks is a single key."""
+    sections = {key[:dot] for key in other for dot, letter in enumerate(key) if letter == "."}
+    present = sections | {key for key, value in other.items() if value != "null"}
+    shortened: dict[str, str] = {}
+    for key, value in settings.items():
+        if value == "null" and key in sections:
+            continue
+        parts = key.split(".")
+        prefixes = [".".join(parts[:length]) for length in range(1, len(parts))]
+        missing = next((prefix for prefix in prefixes if prefix not in present), None)
+        shortened[missing or key] = WHOLE if missing else value
+    return shortened
 
 
 def change_text(changes: Iterable[SettingChange], most: int = 3) -> str:
-    """Return changed settings in a line, at most so many of them."""
-    changes = list(changes)
-    texts = [f"{each.key} {each.old or 'none'} -> {each.new or 'none'}" for each in changes[:most]]
-    more = len(changes) - len(texts)
-    return ", ".join(texts) + (f" and {more} more" if more else "")
+    """Return changed settings as text, at most so many of them; empty without a change."""
+    texts = [f"{change.key} {change.old or 'none'} -> {change.new or 'none'}" for change in changes]
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-def retraining_note(project: Project, again: list[str]) -> str | None:
-    """Return a line that says what will be trained again over existing results, None if nothing is.
-
-    again: messages of the jobs that train and whose results exist.
-    """
-    if not again:
-        return None
-    history = read_history(Path(project.results))
-    names = ", ".join(again[:3]) + (f" and {len(again) - 3} more" if len(again) > 3 else "")
-    if not history:
-        return f"Trains again what exists: {names}."
-    last = history[-1]
-    changes = differences(last.settings, flat_settings(project))
-    why = f"settings differ from run {last.number} of {last.time[:16]} ({change_text(changes)})"
-    reason = why if changes else f"data or code differ from run {last.number} of {last.time[:16]}"
-    return f"Trains again: {names}, as {reason}. `rabbithole runs` keeps the former figures."
+def local_minute(run: FinishedRun) -> str:
+    """Return when a run ended, to the minute, in the local time zone."""
+    return datetime.fromisoformat(run.time).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
-def _figures(project: Project) -> list[RunFigures]:
+def _figures(project: Project, outputs: Collection[str]) -> list[RunFigures]:
     figures = []
     for dataset in project.with_target("buyer"):
-        for run in project.trained_runs():
-            folder = Path(project.path(dataset, run.folder))
-            if not ((folder / "metrics.json").exists() and (folder / "scores.parquet").exists()):
-                continue
-            metrics = Metrics.read(folder / "metrics.json")
-            model, _, seed = run.folder.rpartition("/seed-")
-            figures.append(
-                RunFigures(
-                    dataset=dataset,
-                    model=model,
-                    seed=int(seed),
-                    auc=metrics.auc,
-                    average_precision=metrics.average_precision,
-                    log_loss=metrics.log_loss,
-                    scores=_keep_scores(Path(project.results), folder / "scores.parquet"),
+        for run in project.scored_runs(dataset):
+            path = project.path(dataset, run.folder, "metrics.json")
+            if path in outputs:
+                metrics = Metrics.read(Path(path))
+                scores = Path(path).with_name("scores.parquet")
+                kept = keep_scores(Path(project.results), scores) if scores.exists() else None
+                figures.append(
+                    RunFigures(
+                        dataset=dataset,
+                        run=run.name,
+                        auc=metrics.auc,
+                        valid_auc=metrics.valid.auc.value if metrics.valid.auc else None,
+                        average_precision=metrics.average_precision,
+                        log_loss=metrics.log_loss,
+                        sessions=kept.sessions if kept else None,
+                        scores=kept.scores if kept else None,
+                    )
                 )
-            )
     return figures
 
 
-def _texts(project: Project) -> list[TextFigures]:
-    paths = {model: Path(project.path("alice", model, "metrics.json")) for model in TEXT_MODELS}
-    if project.settings.alice is None:
-        return []
+def _next_events(project: Project, outputs: Collection[str]) -> list[NextEventFigures]:
+    figures = []
+    for dataset in project.with_target("next_event"):
+        for run in project.next_event_runs(dataset):
+            path = project.path(dataset, run.folder, "next_event.json")
+            if path in outputs:
+                metrics = NextEventMetrics.read(Path(path))
+                figures.append(
+                    NextEventFigures(
+                        dataset=dataset,
+                        run=run.name,
+                        event=metrics.event.cross_entropy,
+                        category=metrics.category.cross_entropy if metrics.category else None,
+                        valid_event=metrics.valid.event if metrics.valid else None,
+                    )
+                )
+    return figures
+
+
+def _texts(project: Project, outputs: Collection[str]) -> list[TextFigures]:
+    paths = {model: project.path("alice", model, "metrics.json") for model in TEXT_MODELS}
     return [
-        TextFigures(model=model, bits_per_character=TextMetrics.read(path).bits_per_character)
+        TextFigures(model=model, bits_per_character=TextMetrics.read(Path(path)).bits_per_character)
         for model, path in paths.items()
-        if path.exists()
+        if path in outputs
     ]
-
-
-def _keep_scores(results: Path, scores: Path) -> str:
-    """Keep a copy of the ended test sessions' scores, named by its content; return the name."""
-    table = pq.read_table(scores, columns=["session_id", "split", "steps", "buyer", "score"])
-    ended = table.filter(pc.and_(pc.equal(table["split"], "test"), pc.equal(table["steps"], 0)))
-    kept = ended.select(["session_id", "buyer", "score"]).sort_by("session_id").combine_chunks()
-    digest = hashlib.sha256()
-    for name in kept.column_names:
-        digest.update(repr(kept[name].to_pylist()).encode())
-    name = f"{digest.hexdigest()[:16]}.parquet"
-    path = results / SCORES / name
-    if not path.exists():
-        with atomic_write(path) as temporary:
-            pq.write_table(kept, temporary, compression="zstd")
-    return name
-
-
-def _forget_old_scores(results: Path, history: list[FinishedRun]) -> None:
-    """Delete the kept scores that only older runs name."""
-    named = {figure.scores for run in history[-KEPT_RUNS:] for figure in run.figures}
-    for path in (results / SCORES).glob("*.parquet"):
-        if path.name not in named:
-            path.unlink()
-
-
-def kept_scores(results: Path, figure: RunFigures) -> pa.Table | None:
-    """Return the kept test scores behind a figure, sorted by session; None if they are no longer kept."""
-    path = results / SCORES / figure.scores
-    return pq.read_table(path) if path.exists() else None
-
-
-def find_run(history: list[FinishedRun], number: int) -> FinishedRun:
-    """Return a run by its number; raises `UserError` for an unknown one."""
-    for run in history:
-        if run.number == number:
-            return run
-    known = f"1 to {history[-1].number}" if history else "none"
-    raise UserError(f"There is no run {number}: there are runs {known}.")
 
 
 def _version() -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from rabbithole.errors import UserError
-from rabbithole.workflow.project import find_project
+from rabbithole.workflow.project import find_snakefile
 
 LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 JOB = re.compile(r"^(?:Job \d+: (?P<message>.*)|(?:local)?(?:rule|checkpoint) (?P<rule>\w+):)$")
@@ -24,9 +24,19 @@ FEW = 3
 """Jobs of a group that are named."""
 
 FOLLOWS, MISSING = "Input files updated by another job", "Missing output files: "
+PARAMS = "Params have changed since last execution: "
+OTHER_INPUTS = "Set of input files has changed since last execution"
 """How Snakemake begins these reasons."""
 
 REASON = re.compile(r"^\s*[Rr]eason: (?P<reason>.*)$")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A key that differs, with its old and new value. names_file: whether they are paths."""
+
+    text: str
+    names_file: bool
 
 
 @dataclass(frozen=True)
@@ -44,21 +54,32 @@ def why(arguments: list[str], *, list_jobs: bool = False) -> Iterator[str]:
     `UserError` with Snakemake's own message when the dry run fails, and when there is no project.
     """
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--nocolor"]
-    if not {"-s", "--snakefile"} & set(arguments):
-        here = Path.cwd()
-        project = find_project(here)
-        command += ["--snakefile", str(project / "Snakefile")]
-        if project in here.parents:
-            command += ["--directory", str(project)]
+    folder = Path.cwd()
+    if _option(arguments, "--snakefile", "-s") is None:
+        folder, snakefile = find_snakefile(folder)
+        command += ["--snakefile", str(snakefile), "--directory", str(folder)]
     run = subprocess.run([*command, *arguments], capture_output=True, text=True)
     if run.returncode:
         raise UserError("the dry run failed:\n" + (run.stdout + run.stderr)[-4000:].strip())
-    yield from explain(run.stdout + run.stderr, list_jobs=list_jobs)
+    folder = Path(_option(arguments, "--directory", "-d") or folder)
+    yield from explain(run.stdout + run.stderr, folder, list_jobs=list_jobs)
 
 
-def explain(dry_run: str, *, list_jobs: bool = False) -> Iterator[str]:
-    """Yield one group of lines per reason, with its number of jobs; jobs that only follow come last."""
-    jobs = list(planned_jobs(dry_run))
+def _option(arguments: list[str], *names: str) -> str | None:
+    """Return the value of a Snakemake option, None if it is not given."""
+    for number, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name in names:
+            return value if equals else "".join(arguments[number + 1 : number + 2])
+    return None
+
+
+def explain(dry_run: str, folder: Path, *, list_jobs: bool = False) -> Iterator[str]:
+    """Yield one group of lines per reason, with its number of jobs; jobs that only follow come last.
+
+    folder: in which the dry run looked for results.
+    """
+    jobs = list(planned_jobs(dry_run, folder))
     if not jobs:
         yield "Nothing would run."
         return
@@ -89,51 +110,64 @@ def _names(jobs: list[PlannedJob], every: bool) -> Iterator[str]:
         yield f"    and {len(jobs) - len(shown)} more (`rabbithole -v why` lists them)"
 
 
-def planned_jobs(dry_run: str) -> Iterator[PlannedJob]:
+def planned_jobs(dry_run: str, folder: Path) -> Iterator[PlannedJob]:
     """Yield the jobs of a dry run with their reasons."""
     job = ""
     for line in dry_run.splitlines():
         if match := JOB.match(line):
             job = match["message"] or match["rule"]
         elif job and (match := REASON.match(line)):
-            yield PlannedJob(job, tuple(reasons(match["reason"].strip())))
+            yield PlannedJob(job, tuple(reasons(match["reason"].strip(), folder)))
             job = ""
 
 
-def reasons(text: str) -> list[str]:
-    """Return a job's reason in short lines: changed settings and code by key, other reasons unchanged."""
-    if text.startswith(FOLLOWS):
-        return []
-    text = text.partition(f"; {FOLLOWS}")[0]
-    if text.startswith(MISSING):
-        return [newest(text.removeprefix(MISSING).split("; ")[0].split(", "))]
-    head, marker, tail = text.partition("Union of exclusive params before and now across all output:")
-    if not marker:
-        return [text]
-    before, _, now = tail.partition(" now: ")
+def reasons(text: str, folder: Path) -> list[str]:
+    """Return a job's reason in short lines: what is new, changed settings and code by key, other reasons.
+
+    Empty if the job only follows others: then its files changed, or those that it is told to read.
+    """
+    head, _, tail = text.partition(PARAMS)
+    lines, follows = [], False
+    for part in filter(None, (part.strip() for part in head.split("; "))):
+        if part.startswith(FOLLOWS):
+            follows = True
+        elif part.startswith(MISSING):
+            path = Path(part.removeprefix(MISSING).split(", ")[0])
+            if new := new_folder(path, folder):
+                return [new]
+            lines.append(f"{path} is missing")
+        elif part != OTHER_INPUTS:
+            lines.append(part)
+    if follows:
+        lines = []
+    # A folder of a new model or seed among the files to read is no reason of its own.
+    changes = [change for change in param_changes(tail) if not (follows and change.names_file)]
+    lines += [change.text for change in changes]
+    return lines or ([] if follows or OTHER_INPUTS not in head else [OTHER_INPUTS])
+
+
+def new_folder(path: Path, folder: Path) -> str | None:
+    """Return what is new where an output is missing: a seed, a model, a data set; None if nothing is."""
+    missing = next((parent for parent in reversed(path.parents) if not (folder / parent).exists()), None)
+    if missing is None:
+        return None
+    if missing.parent == Path():
+        return "there are no results yet"
+    return f"{missing.name.replace('seed-', 'seed ')} is new"
+
+
+def param_changes(text: str) -> list[Change]:
+    """Return the keys that differ between the params before and now, from Snakemake's text on them."""
+    before, _, now = text.partition(" now: ")
     old, new = values(before), values(now)
-    lines = []
+    changes = []
     for value in old:
         same_kind = [other for other in new if set(flat(other)) & set(flat(value))]
-        lines += differences(value, same_kind[0] if same_kind else {})
+        changes += differences(value, same_kind[0] if same_kind else {})
         new = [other for other in new if other not in same_kind[:1]]
     for value in new:
-        lines += differences({}, value)
-    other = head.replace("Params have changed since last execution:", "").strip(" ;")
-    return lines + ([other] if other else [])
-
-
-def newest(missing: list[str]) -> str:
-    """Return what is new where outputs are missing: a data set, a model or a seed, by their folders."""
-    path = Path(missing[0].strip())
-    for folder in reversed(path.parents):
-        if not folder.exists() and folder.parent.exists() and folder.parent != Path():
-            if folder.name.startswith("seed-"):
-                return f"seed {folder.name.removeprefix('seed-')} is new"
-            if folder.parent.name == "results":
-                return f"{folder.name} is new"
-            return f"{folder.name} of {folder.parent.name} is new"
-    return "results are missing"
+        changes += differences({}, value)
+    return changes
 
 
 def values(text: str) -> list[dict[str, JsonValue]]:
@@ -160,12 +194,15 @@ def flat(value: JsonValue, path: str = "") -> dict[str, JsonValue]:
     }
 
 
-def differences(old: dict[str, JsonValue], new: dict[str, JsonValue]) -> list[str]:
-    """Return a line per key that differs, with its old and new value."""
+def differences(old: dict[str, JsonValue], new: dict[str, JsonValue]) -> list[Change]:
+    """Return the keys that differ, with their old and new values."""
     before, now = flat(old), flat(new)
     return [
-        f"{key}: {json.dumps(before[key]) if key in before else 'none'} -> "
-        f"{json.dumps(now[key]) if key in now else 'removed'}"
+        Change(
+            f"{key}: {json.dumps(before[key]) if key in before else 'none'} -> "
+            f"{json.dumps(now[key]) if key in now else 'removed'}",
+            all("/" in str(side[key]) for side in (before, now) if key in side),
+        )
         for key in sorted(before | now)
         if key not in before or key not in now or before[key] != now[key]
     ]

@@ -1,0 +1,218 @@
+"""Give the columns of a table their roles, each column one at most."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rabbithole.inspection.columns import Column
+from rabbithole.inspection.keys import Keyed
+from rabbithole.inspection.names import NAMES, Role
+from rabbithole.inspection.roles import CAN_BE, EXACT, MARGIN, Choice, Roles, choose, is_key, name_score
+from rabbithole.inspection.sample import Sample
+from rabbithole.inspection.times import parse
+from rabbithole.inspection.words import known_words
+
+CLOSER = 5
+"""The events of a session are so many times closer in time than those of anything else."""
+
+BACK = 0.3
+"""Where more than this share of keys come back after hours, they are visitors and no sessions."""
+
+BY_VALUES = "told by its values, as no name tells"
+
+
+def assign(sample: Sample, columns: Sequence[Column]) -> Roles:
+    """Return which column is what."""
+    roles = Roles()
+    _times(roles, sample, columns)
+    free = _free(roles, columns)
+    roles.session, roles.visitor = choose("session", free), choose("visitor", free)
+    seconds = seconds_of(roles)
+    if seconds is not None:
+        _check_session(roles, sample, seconds)
+        if roles.session == Choice() and roles.visitor == Choice():
+            _keys_by_values(roles, sample, free, seconds)
+    roles.event = _event(_free(roles, columns))
+    nameless = all(column.name.isdecimal() for column in columns)
+    for role in ("item", "category", "cost"):
+        free = _free(roles, columns)
+        choice = choose(role, free)
+        if role == "item" and nameless:
+            choice = _item_by_values(free)
+        setattr(roles, role, choice)
+    return roles
+
+
+def seconds_of(roles: Roles) -> pa.Array | None:
+    """Return the times of all rows as seconds since 1970, float64 [rows], None if no column is sure."""
+    column = roles.time.column
+    if column is None or roles.units:
+        return None
+    if roles.date is not None:
+        joined = pc.binary_join_element_wise(roles.date.values, column.values, " ")
+        return parse(joined, roles.unit, "UTC")
+    seconds = parse(column.values, roles.unit, "UTC")
+    if roles.offset is None:
+        return seconds
+    number = pc.replace_substring(roles.offset.values, ",", ".")
+    offset = pc.if_else(pc.match_substring_regex(number, r"^\d+(\.\d*)?$"), number, None).cast(pa.float64())
+    return pc.add(seconds, pc.divide(offset, 1000.0))
+
+
+def _free(roles: Roles, columns: Sequence[Column]) -> list[Column]:
+    return [column for column in columns if column.name not in roles.used]
+
+
+def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
+    """Find the time: one column, date and time of day in two, or a date and an offset within the session."""
+    moments = [column for column in columns if CAN_BE["time"](column)]
+    whole = [column for column in moments if column.time is not None and not column.time.dates]
+    named = choose("time", whole)
+    if named == Choice():
+        # A number that looks like a time may be a code, so it counts only where it does nothing else.
+        named = _only(
+            [column for column in whole if not any(name_score(role, column) >= 2 for role in NAMES)]
+        )
+    if named == Choice():
+        named = _date_and_more(roles, columns, [column for column in moments if column not in whole])
+    roles.time = named
+    column = named.column
+    guess = None if column is None else (roles.date or column).time
+    if column is None or guess is None:
+        return
+    roles.unit = guess.unit
+    units = (guess.unit, *guess.others) if guess.others else ()
+    if roles.date is not None:
+        seconds = any(text.count(":") > 1 for text in column.present[:50].to_pylist())
+        clock = "" if guess.unit == "auto" else " %H:%M" + (":%S" if seconds else "")
+        roles.unit, roles.units = guess.unit + clock, tuple(unit + clock for unit in units)
+    elif roles.offset is not None:
+        roles.units = units
+    elif units:
+        roles.unit, roles.units = _date_order(sample, column, units)
+
+
+def _date_and_more(roles: Roles, columns: Sequence[Column], dates: Sequence[Column]) -> Choice:
+    """Return the column of the time of day, or that of the date alone."""
+    date = choose("time", dates)
+    if date == Choice():
+        date = _only(dates)
+    if date.column is None:
+        return date
+    clocks = [column for column in columns if CAN_BE["clock"](column)]
+    clock = choose("clock", clocks) if len(clocks) > 1 else _only(clocks)
+    if clock.column is not None:
+        roles.date = date.column
+        return Choice(clock.column)
+    offset = choose("offset", [column for column in columns if column is not date.column])
+    if offset.column is not None:
+        roles.offset = offset.column
+        return date
+    return Choice(
+        date.column, date.others, "it holds whole days: the order of events within a day is not known"
+    )
+
+
+def _only(columns: Sequence[Column]) -> Choice:
+    if len(columns) != 1:
+        return Choice(None, tuple(columns), f"{len(columns)} columns may be meant" if columns else "")
+    return Choice(columns[0], (), BY_VALUES)
+
+
+def _date_order(sample: Sample, column: Column, units: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
+    """Return the format in which times rise in the file's order, and the others where none does alone."""
+    rising = []
+    for unit in units:
+        seconds = parse(column.values, unit, "UTC").to_numpy(zero_copy_only=False)
+        step = np.diff(seconds)[np.diff(sample.block) == 0]
+        rising.append(float((step[~np.isnan(step)] >= 0).mean()) if len(step) else 0.0)
+    best = int(np.argmax(rising))
+    others = [share for position, share in enumerate(rising) if position != best]
+    # One day in a month alone rises in both.
+    if rising[best] > 0.99 and max(others) < 0.999 * rising[best]:
+        return units[best], ()
+    return units[best], units
+
+
+def _check_session(roles: Roles, sample: Sample, seconds: pa.Array) -> None:
+    """Take a session that comes back for a visitor; join one that visitors share with the visitor."""
+    session, visitor = roles.session.column, roles.visitor.column
+    if session is None:
+        return
+    if visitor is None:
+        if roles.visitor == Choice() and Keyed.by(session.values, seconds, sample.block).returning > BACK:
+            roles.visitor = Choice(
+                session, (), "called a session, but it comes back after hours, as a visitor does"
+            )
+            roles.session = Choice()
+        return
+    pairs = pa.table({"session": session.values, "visitor": visitor.values}).drop_null()
+    per_session = pairs.group_by("session").aggregate([("visitor", "count_distinct")])
+    several = pc.mean(pc.greater(per_session["visitor_count_distinct"], 1).cast(pa.float64())).as_py() or 0.0
+    if several > 0.05:
+        roles.joined = True
+
+
+def _keys_by_values(roles: Roles, sample: Sample, columns: Sequence[Column], seconds: pa.Array) -> None:
+    """Find the column whose events lie closest together in time: a session or a visitor."""
+    known: tuple[Role, ...] = ("event", "item", "category", "cost")
+    candidates = [
+        column
+        for column in columns
+        if is_key(column)
+        and column.filled > 0.9
+        and column.distinct > max(10, column.rows // 2000)
+        and not any(name_score(role, column) >= EXACT - 1 for role in known)
+    ]
+    if not candidates:
+        return
+    keyed = [(Keyed.by(column.values, seconds, sample.block), column) for column in candidates]
+    keyed.sort(key=lambda pair: pair[0].median_pause)
+    (best, column), rest = keyed[0], keyed[1:]
+    closer = all(other.median_pause > CLOSER * max(best.median_pause, 1.0) for other, _ in rest)
+    # In a busy log, the events of a popular category are close too, but no closer than chance has it.
+    clustered = all(other.clustering > 2 * best.clustering for other, _ in rest)
+    if not (np.isfinite(best.median_pause) and closer and clustered):
+        roles.visitor = Choice(
+            None, tuple(candidates), "no name tells who acted, and their values do not either"
+        )
+        return
+    choice = Choice(column, (), BY_VALUES)
+    if best.returning > BACK / 3:
+        roles.visitor = choice
+    else:
+        roles.session = choice
+
+
+def _event(columns: Sequence[Column]) -> Choice:
+    """Return the column with the kind of event, by its name or by words that are known."""
+
+    def bonus(column: Column) -> float:
+        return 1.0 if known_words(column.counts) else 0.0
+
+    choice = choose("event", columns, bonus=bonus)
+    if (
+        choice.column is not None
+        and not bonus(choice.column)
+        and name_score("event", choice.column) < EXACT - 0.9
+    ):
+        return Choice(None, (choice.column,), "none of its words is known")
+    if choice.column is not None:
+        return choice
+    worded = [column for column in columns if CAN_BE["event"](column) and known_words(column.counts)]
+    if len(worded) == 1:
+        return Choice(worded[0], choice.others, BY_VALUES)
+    return choice if choice.others or not worded else Choice(None, tuple(worded), "their words are known")
+
+
+def _item_by_values(columns: Sequence[Column]) -> Choice:
+    """Return the column of items in a table without names: the one with the most different codes."""
+    codes = [
+        column for column in columns if CAN_BE["item"](column) and column.distinct >= 20 and is_key(column)
+    ]
+    codes.sort(key=lambda column: -column.distinct)
+    if not codes or (len(codes) > 1 and codes[0].distinct < (1 + MARGIN) * codes[1].distinct):
+        return Choice(None, tuple(codes), "no name tells" if codes else "")
+    return Choice(codes[0], tuple(codes[1:]), BY_VALUES)

@@ -1,0 +1,131 @@
+"""Describe each column of a sample: how full, how many values, numbers, times."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rabbithole.inspection.sample import Sample
+from rabbithole.inspection.times import TimeGuess, guess_time
+
+NUMBER = r"^\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d{1,3})?\s*$"
+COMMA_NUMBER = r"^\s*[+-]?\d*,\d+\s*$"
+POINT_NUMBER = r"^\s*[+-]?\d*\.\d+\s*$"
+
+TIME_TEXTS = 4000
+"""So many values of a column tell whether it holds times."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a sample. values: string [rows], null where empty."""
+
+    name: str
+    values: pa.Array
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows."""
+        return len(self.values)
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Return the name's words: lower case, without accents, for paths those of the last part."""
+        return name_words(self.name)
+
+    @property
+    def key(self) -> str:
+        """Return the name in lower case with `_` between its words."""
+        return "_".join(self.words)
+
+    @cached_property
+    def filled(self) -> float:
+        """Return the share of rows that are not empty."""
+        return 1 - self.values.null_count / max(self.rows, 1)
+
+    @cached_property
+    def present(self) -> pa.Array:
+        """Return the values that are not empty."""
+        return self.values.drop_null()
+
+    @cached_property
+    def distinct(self) -> int:
+        """Return the number of different values."""
+        return int(pc.count_distinct(self.present).as_py())
+
+    @cached_property
+    def numeric(self) -> float:
+        """Return the share of values that are numbers."""
+        return self._share(NUMBER)
+
+    @cached_property
+    def fractions(self) -> float:
+        """Return the share of values that are numbers with a fraction."""
+        return self._share(COMMA_NUMBER) + self._share(POINT_NUMBER)
+
+    @cached_property
+    def decimal_commas(self) -> float:
+        """Return the share of values that are numbers with a decimal comma."""
+        return self._share(COMMA_NUMBER)
+
+    @cached_property
+    def mean_length(self) -> float:
+        """Return the mean number of characters of a value."""
+        return float(pc.mean(pc.utf8_length(self.present)).as_py() or 0)
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """Return how often each value occurs, the most frequent first."""
+        pairs = pc.value_counts(self.present).to_pylist()
+        return {
+            pair["values"]: pair["counts"]
+            for pair in sorted(pairs, key=lambda pair: (-pair["counts"], pair["values"]))
+        }
+
+    @cached_property
+    def time(self) -> TimeGuess | None:
+        """Return how the column's times are written, None if it holds none."""
+        step = max(1, len(self.present) // TIME_TEXTS)
+        return guess_time(self.present[::step]) if len(self.present) else None
+
+    @property
+    def unit_values(self) -> float:
+        """Return the number of different values by that of values: near 1 where all differ."""
+        return self.distinct / max(len(self.present), 1)
+
+    @property
+    def kind(self) -> str:
+        """Return what the values are, in a word for a person."""
+        if not len(self.present):
+            return "empty"
+        if self.time is not None:
+            return self.time.kind
+        if self.numeric > 0.99:
+            return "decimal" if self.fractions > 0.01 else "integer"
+        return "text"
+
+    def _share(self, pattern: str) -> float:
+        if not len(self.present):
+            return 0.0
+        return float(pc.mean(pc.match_substring_regex(self.present, pattern).cast(pa.float64())).as_py())
+
+
+def describe(sample: Sample) -> list[Column]:
+    """Return the columns of a sample, in its order."""
+    return [Column(name, values) for name, values in sample.columns.items()]
+
+
+def name_words(name: str) -> tuple[str, ...]:
+    """Return the words of a column's name: `eventParams.pageURL` has page and url, `Prénom` prenom."""
+    plain = "".join(
+        char
+        for char in unicodedata.normalize("NFKD", name.replace("ß", "ss"))
+        if not unicodedata.combining(char)
+    )
+    parts = [part for part in plain.split(".") if part and not part.isdecimal()]
+    last = parts[-1] if parts else plain
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", last)
+    return tuple(re.findall(r"[^\W_]+", spaced.lower()))

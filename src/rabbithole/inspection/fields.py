@@ -1,0 +1,197 @@
+"""Choose the further columns that are worth having as fields, and say why the others are left out."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from rabbithole.inspection.columns import Column
+from rabbithole.inspection.names import ANSWERS, ORDERS, squeezed
+from rabbithole.inspection.roles import Roles
+from rabbithole.specs.table import LEVEL, RESERVED_FIELDS, FieldKind
+
+MOST_VALUES = 20_000
+"""A category with more values is a text or a code of its own."""
+
+NUMBER_VALUES = 15
+"""A whole number with fewer values is a category as well, which networks read better."""
+
+GIVES_AWAY = 0.95
+"""A column from which buyers can be told with this AUC, before they buy, gives the answer away."""
+
+
+@dataclass(frozen=True)
+class FieldProposal:
+    """A further field: the name that it gets, its column and its kind."""
+
+    name: str
+    column: Column
+    kind: FieldKind
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A column that is no field, and why."""
+
+    column: Column
+    reason: str
+
+
+def propose(
+    columns: Sequence[Column], roles: Roles, bought: NDArray[np.bool_] | None, purchases_alone: bool = False
+) -> tuple[list[FieldProposal], list[LeftOut]]:
+    """Return the fields of a table, and the columns that are left out.
+
+    bought: which rows are purchases, bool [rows], None if not known; purchases_alone: whether the table holds
+    nothing but purchases, so that its columns tell nothing before one.
+    """
+    key = roles.session.column or roles.visitor.column
+    groups = _groups(key, bought)
+    fields: list[FieldProposal] = []
+    left_out: list[LeftOut] = []
+    open_choices = {
+        other.name
+        for choice in (roles.time, roles.session, roles.visitor, roles.event)
+        if choice.column is None
+        for other in choice.others
+    }
+    names: set[str] = set()
+    for column in columns:
+        if column.name in roles.used:
+            continue
+        if column.name in open_choices:
+            left_out.append(LeftOut(column, "it may be one of the columns above"))
+            continue
+        if purchases_alone:
+            left_out.append(LeftOut(column, "it is only known with the purchase"))
+            continue
+        if reason := _reason(column, roles, key, bought, groups):
+            left_out.append(LeftOut(column, reason))
+            continue
+        number = column.numeric > 0.99 and (column.fractions > 0.01 or column.distinct > NUMBER_VALUES)
+        number = number and not _is_code(column)
+        fields.append(FieldProposal(_field_name(column, names), column, "number" if number else "category"))
+    return fields, left_out
+
+
+def _reason(
+    column: Column,
+    roles: Roles,
+    key: Column | None,
+    bought: NDArray[np.bool_] | None,
+    groups: NDArray[np.int64] | None,
+) -> str:
+    """Return why a column is no field, an empty text if it is one."""
+    name = squeezed("".join(column.words))
+    if not len(column.present):
+        return "it is empty"
+    if column.distinct == 1 and column.filled > 0.999:
+        return "it is always the same"
+    if name in ANSWERS:
+        return "its name says that it tells who buys: it would give the answer away"
+    if name in ORDERS:
+        return "it numbers purchases: it would give the answer away"
+    if column.time is not None and (not column.time.number or "time" in name or "tstamp" in name):
+        return "it is a further time"
+    if bought is not None and bought.any() and not bought.all():
+        filled = column.values.is_valid().to_numpy(zero_copy_only=False)
+        if filled[bought].mean() > 0.5 and filled[~bought].mean() < 0.02:
+            return "it is filled in purchases alone: it would give the answer away"
+    number = column.numeric > 0.99 and not _is_code(column)
+    if column.unit_values > 0.9 and len(column.present) > 50 and not (number and column.fractions > 0.01):
+        return "nearly every row has its own value"
+    if key is not None and len(column.present) > 50 and _names_the_key(column, key):
+        return f"it is another name of {key.name}"
+    if not number and column.distinct > MOST_VALUES:
+        return f"it has {column.distinct:,} different values in the sample"
+    if not number and column.mean_length > 60 and column.distinct > 200:
+        return "it is a text"
+    item = roles.item.column
+    if item is not None and _same_as(column, item):
+        return f"it tells the same as {item.name}"
+    if groups is not None and bought is not None and _gives_away(column, bought, groups) > GIVES_AWAY:
+        return "it tells nearly surely who buys: it would give the answer away"
+    return ""
+
+
+def _is_code(column: Column) -> bool:
+    """Return whether a number's name says that it is a code, which has no size."""
+    last = column.words[-1] if column.words else ""
+    return last in ("id", "code", "nr", "type", "zip", "plz", "key", "no") or (
+        column.fractions < 0.01 and column.mean_length > 9
+    )
+
+
+def _names_the_key(column: Column, key: Column) -> bool:
+    """Return whether each key has a value of its own."""
+    if column.distinct < 0.9 * key.distinct or key.distinct < 50:
+        return False
+    return _pairs(column, key) <= 1.05 * key.distinct
+
+
+def _same_as(column: Column, item: Column) -> bool:
+    """Return whether a column and the item determine each other."""
+    if column.distinct < 0.9 * item.distinct or item.distinct < 20:
+        return False
+    return _pairs(column, item) <= 1.02 * item.distinct
+
+
+def _pairs(one: Column, other: Column) -> int:
+    table = pa.table({"one": one.values, "other": other.values}).drop_null()
+    return len(table.group_by(["one", "other"]).aggregate([]))
+
+
+def _groups(key: Column | None, bought: NDArray[np.bool_] | None) -> NDArray[np.int64] | None:
+    if key is None or bought is None or not bought.any():
+        return None
+    codes: NDArray[np.int64] = (
+        key.values.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    )
+    return codes
+
+
+def _gives_away(column: Column, bought: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
+    """Return the AUC with which a column's rows without a purchase tell whose key has one.
+
+    A category is ranked by the share of buyers of its values, so small samples are not asked.
+    """
+    buyers = np.unique(groups[bought])
+    rows = ~bought & (groups >= 0) & column.values.is_valid().to_numpy(zero_copy_only=False)
+    label = np.isin(groups[rows], buyers)
+    positive, negative = int(label.sum()), int((~label).sum())
+    if min(len(np.unique(groups[rows][label])), len(np.unique(groups[rows][~label]))) < 10:
+        return 0.5
+    values = column.values.filter(pa.array(rows))
+    codes = values.dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    total = np.bincount(codes)
+    if len(total) > positive // 5 and column.numeric < 0.99:
+        return 0.5
+    if column.numeric > 0.99:
+        number = pc.replace_substring(values, ",", ".")
+        number = pc.if_else(pc.match_substring_regex(number, r"^-?\d+(\.\d*)?$"), number, None)
+        score = number.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
+    else:
+        score = (np.bincount(codes, weights=label) / total)[codes]
+    _, rank_of, tied = np.unique(score, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(tied) - (tied - 1) / 2)[rank_of]
+    area = (ranks[label].sum() - positive * (positive + 1) / 2) / (positive * negative)
+    return float(max(area, 1 - area))
+
+
+def _field_name(column: Column, names: set[str]) -> str:
+    """Return a name that the settings allow and no other field has."""
+    ascii_words = [re.sub(r"[^a-z0-9]", "", word) for word in column.words]
+    base = re.sub(r"^[^a-z]+", "", "_".join(filter(None, ascii_words))) or "column_" + str(len(names) + 1)
+    if column.name.isdecimal():
+        base = f"column_{column.name}"
+    if base in RESERVED_FIELDS or LEVEL.fullmatch(base):
+        base = f"log_{base}"
+    name, number = base, 2
+    while name in names:
+        name, number = f"{base}_{number}", number + 1
+    names.add(name)
+    return name

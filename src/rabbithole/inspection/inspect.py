@@ -1,0 +1,125 @@
+"""`rabbithole inspect`: from the files of a log to the section of the settings, and what it says of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from rabbithole.config.datasets import Dataset
+from rabbithole.config.validation import parse_config
+from rabbithole.inspection.estimates import Estimate, estimate
+from rabbithole.inspection.files import log_files
+from rabbithole.inspection.layout import layout_of, same_table
+from rabbithole.inspection.mapped import Mapped, map_role, map_table
+from rabbithole.inspection.presets import Preset, recognise
+from rabbithole.inspection.proposal import TableProposal, propose_table, settle
+from rabbithole.inspection.sample import read_sample
+from rabbithole.inspection.section import Proposal, dataset_name, write_section
+
+TOLERATED = 0.2
+"""Above this share of unreadable lines, the proposal itself is wrong."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of a log.
+
+    text: the settings in YAML; tables: those of events; mapped: their samples as events, empty if the
+    settings are not complete; others: tables without events; problem: what must be filled in, empty if
+    nothing.
+    """
+
+    name: str
+    text: str
+    tables: Sequence[TableProposal]
+    others: Sequence[TableProposal]
+    preset: Preset | None
+    mapped: Sequence[Mapped]
+    estimate: Estimate | None
+    gap_minutes: float | None
+    problem: str
+
+    @property
+    def complete(self) -> bool:
+        """Return whether the settings run unchanged."""
+        return not self.problem
+
+
+def inspect(sources: Sequence[str]) -> Inspection:
+    """Return what a sample of a log's files tells."""
+    files = log_files(sources)
+    layouts = [layout_of(file) for file in files]
+    proposals = [
+        propose_table([files[position] for position in group], layouts[group[0]])
+        for group in same_table(layouts, files)
+    ]
+    preset = recognise(proposals)
+    name = dataset_name(files)
+    if preset is not None:
+        tables = list(preset.tables.values())
+        others = [table for table in proposals if table not in tables]
+        problem = ""
+    else:
+        tables, others = settle(proposals)
+        problem = missing(tables)
+    proposal = Proposal(name, sources, tables, others, preset)
+    text = write_section(proposal)
+    if problem:
+        return Inspection(name, text, tables, others, preset, [], None, None, problem)
+    dataset = load(name, text)
+    mapped = _map(tables, dataset, preset)
+    rejected = sum(sum(each.rejected.values()) for each in mapped)
+    rejected += sum(table.sample.malformed for table in tables)
+    share = rejected / sum(table.sample.rows for table in tables)
+    if share > TOLERATED:
+        problem = f"{share:.0%} of the lines can't be read in this way; see the reasons above"
+    tolerate = round(min(1.0, 2 * share), 4) if share > dataset.max_rejected else None
+    text = write_section(proposal, tolerate, buyers=any(each.bought.any() for each in mapped))
+    found = None
+    gap = dataset.sessions.gap_minutes
+    if not problem:
+        found = estimate(
+            [table.sample for table in tables],
+            [each.keys for each in mapped],
+            [each.seconds for each in mapped],
+            [each.bought for each in mapped],
+            None if gap is None else 60 * gap,
+        )
+    return Inspection(name, text, tables, others, preset, mapped, found, gap, problem)
+
+
+def load(name: str, text: str) -> Dataset:
+    """Return a data set of written settings, validated as the workflow does."""
+    settings = yaml.safe_load(text)
+    return parse_config({**settings, "models": {"gradient_boosting": {}}}).datasets[name]
+
+
+def missing(tables: Sequence[TableProposal]) -> str:
+    """Return what must be filled in before the workflow can run, an empty text if nothing."""
+    needs = []
+    for table in tables:
+        place = f" of {table.files[0].label}" if len(tables) > 1 else ""
+        if not table.has_time:
+            needs.append(f"the time{place}")
+        if not table.has_key:
+            needs.append(f"the session or visitor{place}")
+        if not table.has_event:
+            needs.append(f"what each line{place} is: a view, a purchase, or the column that tells")
+        elif table.roles.event.column is not None and not any(each.has_purchases for each in tables):
+            needs.append(f"the word for a purchase{place}")
+    return "; ".join(dict.fromkeys(needs))
+
+
+def _map(tables: Sequence[TableProposal], dataset: Dataset, preset: Preset | None) -> list[Mapped]:
+    if preset is not None and preset.format.tables is None:
+        roles = {role.name: role for role in preset.format.roles}
+        return [map_role(table.sample, roles[name]) for name, table in preset.tables.items()]
+    assert dataset.table is not None
+    names = list(preset.tables) if preset is not None else [table.name for table in tables]
+    mapped = []
+    for name, table in zip(names, tables, strict=True):
+        spec = dataset.table[name]
+        if table.sample.explode != spec.explode:
+            table.sample = read_sample(table.files, table.layout, spec.explode)
+        mapped.append(map_table(table.sample, spec, dataset.sessions.by))
+    return mapped

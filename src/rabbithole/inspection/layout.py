@@ -1,0 +1,129 @@
+"""Tell how the files of a table are written: kind, separator, quote, header, encoding."""
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rabbithole.errors import UserError
+from rabbithole.ingest.streams import text_encoding
+from rabbithole.inspection.files import LogFile, head
+
+Kind = Literal["csv", "json", "parquet"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file is written.
+
+    encoding: Python's name of it; columns: the names of all columns of a CSV file, numbers from 1 where it
+    has no header, empty for JSON and Parquet, whose rows name their own.
+    """
+
+    kind: Kind
+    encoding: str = "utf-8"
+    separator: str = ","
+    quote: str | None = '"'
+    header: bool = True
+    columns: tuple[str, ...] = ()
+
+
+def layout_of(file: LogFile) -> Layout:
+    """Return how a file is written. Raises `UserError` for a file that is no table."""
+    start = head(file)
+    if start.startswith(b"PAR1"):
+        return Layout("parquet")
+    encoding = _encoding(start)
+    text = decoded(start, encoding)
+    if not text.strip() or "\0" in text:
+        raise UserError(f"{file.label}: this is no text with columns, no JSON lines and no Parquet.")
+    if text.lstrip()[:1] == "{" and _is_json(text):
+        return Layout("json", encoding)
+    if text.lstrip()[:1] == "[":
+        raise UserError(
+            f"{file.label}: this is one JSON array. Write one object a line, for instance with "
+            "`jq -c '.[]' FILE > FILE.jsonl`."
+        )
+    return _sniff(file, text, encoding)
+
+
+def decoded(data: bytes, encoding: str) -> str:
+    """Return bytes as text whose lines end in a line feed, without a byte order mark."""
+    text = data.decode(encoding, "replace").removeprefix("\ufeff")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _encoding(start: bytes) -> str:
+    found = text_encoding(start, None)
+    if found != "utf-8":
+        return found
+    try:
+        start.decode()
+    except UnicodeDecodeError as error:
+        # The last character may be cut.
+        return "utf-8" if error.start >= len(start) - 3 else "latin-1"
+    return "utf-8"
+
+
+def _is_json(text: str) -> bool:
+    line = text.lstrip().split("\n", 1)[0]
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _sniff(file: LogFile, text: str, encoding: str) -> Layout:
+    """Return the dialect of separated text, by DuckDB's sniffer."""
+    import duckdb
+
+    lines = text if text.count("\n") < 2 else text[: text.rfind("\n") + 1]
+    with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8", newline="") as copy:
+        copy.write(lines)
+        copy.flush()
+        try:
+            with duckdb.connect() as connection:
+                connection.execute("SET threads = 1")
+                row = connection.execute(
+                    "SELECT Delimiter, Quote, HasHeader FROM sniff_csv(?, sample_size = 20000)", [copy.name]
+                ).fetchone()
+        except duckdb.Error:
+            row = None
+    if row is None:
+        raise UserError(f"{file.label}: its lines do not have the same columns; which separator do they use?")
+    separator, quote, header = row
+    separator = "\t" if separator == "\\t" else separator
+    quote = quote if len(quote) == 1 else '"'
+    first = next(csv.reader(io.StringIO(lines), delimiter=separator, quotechar=quote))
+    names = [name.strip() for name in first]
+    header = header and all(names) and len(set(names)) == len(names)
+    columns = tuple(names) if header else tuple(str(number + 1) for number in range(len(names)))
+    return Layout("csv", encoding, separator, quote, header, columns)
+
+
+def same_table(layouts: Sequence[Layout], files: Sequence[LogFile]) -> list[list[int]]:
+    """Return the positions of files by table: files with the same columns, and names that do not differ in
+    what they hold, are parts of one table.
+    """
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for position, (layout, file) in enumerate(zip(layouts, files, strict=True)):
+        named = layout.columns if layout.header else len(layout.columns)
+        groups.setdefault((layout.kind, named, content_by_name(file.name)), []).append(position)
+    return list(groups.values())
+
+
+VIEWS = ("click", "view", "visit", "pageview", "browse", "impression")
+PURCHASES = ("buy", "purchase", "order", "transaction", "sale", "checkout", "payment")
+
+
+def content_by_name(name: str) -> Literal["view", "transaction"] | None:
+    """Return what a file holds by its name, None if the name does not tell."""
+    stem = Path(name).name.lower()
+    for content, words in (("view", VIEWS), ("transaction", PURCHASES)):
+        if any(word in stem for word in words):
+            return content  # type: ignore[return-value]
+    return None

@@ -1,0 +1,94 @@
+"""Read a sample as the step `events` would, to count what it rejects and what the log holds."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from rabbithole.formats.base import FileRole
+from rabbithole.formats.columns import NULL, RawColumns
+from rabbithole.formats.mapping import map_columns
+from rabbithole.ingest.paths import cell_paths, follow_cell
+from rabbithole.inspection.sample import Sample
+from rabbithole.specs.table import PURCHASE, TableSpec
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """A sample as events.
+
+    keys: string [rows]; seconds: float64 [rows] since 1970, both null in rejected rows; bought: bool [rows];
+    events: how often each kind of event occurs; rejected: how many rows each reason rejects.
+    """
+
+    keys: pa.Array
+    seconds: pa.Array
+    bought: NDArray[np.bool_]
+    events: Mapping[str, int]
+    rejected: Mapping[str, int]
+
+
+class _Columns(Mapping[str, pa.Array]):
+    """The columns of a sample, and paths into cells that hold JSON; what it does not have is empty."""
+
+    def __init__(self, columns: Mapping[str, pa.Array], rows: int) -> None:
+        self.columns = columns
+        self.rows = rows
+
+    def __getitem__(self, name: str) -> pa.Array:
+        if name in self.columns:
+            return self.columns[name]
+        for root, parts in cell_paths(name):
+            if root in self.columns:
+                cells = self.columns[root].to_pylist()
+                return pa.array([follow_cell(cell, parts) for cell in cells], pa.string())
+        return pa.nulls(self.rows, pa.string())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+
+def map_table(sample: Sample, table: TableSpec, key: str) -> Mapped:
+    """Return the events of a table. key: `session` or `visitor`."""
+    columns = dict(sample.columns)
+    if isinstance(table.header, list):
+        # The format names the columns of files without header.
+        columns = dict(zip(table.header, sample.columns.values(), strict=False))
+    raw = RawColumns(_Columns(columns, sample.rows))
+    return _mapped(raw, map_columns(table, key, raw))
+
+
+def map_role(sample: Sample, role: FileRole) -> Mapped:
+    """Return the events of a file of a format whose columns are fixed."""
+    texts = (values.fill_null("") for values in sample.columns.values())
+    raw = RawColumns(dict(zip(role.columns, texts, strict=True)))
+    return _mapped(raw, role.parse(raw))
+
+
+def _mapped(raw: RawColumns, events: Mapping[str, pa.Array]) -> Mapped:
+    rejected = raw.rejected()
+    names = events["event"].to_numpy(zero_copy_only=False)
+    microseconds = events["timestamp"].cast(pa.int64()).cast(pa.float64())
+    micro = microseconds.to_numpy(zero_copy_only=False) / 1e6
+    return Mapped(
+        keys=pc.if_else(pa.array(rejected), NULL, events["session_id"]),
+        seconds=pa.array(micro, mask=rejected | np.isnan(micro)),
+        bought=(names == PURCHASE) & ~rejected,
+        events=dict(Counter(names[~rejected].tolist()).most_common()),
+        rejected=dict(Counter(raw.reasons.drop_null().to_pylist()).most_common()),
+    )
+
+
+def all_events(mapped: Sequence[Mapped]) -> dict[str, int]:
+    """Return how often each kind of event occurs in some tables, the most frequent first."""
+    total: Counter[str] = Counter()
+    for each in mapped:
+        total.update(each.events)
+    return dict(total.most_common())

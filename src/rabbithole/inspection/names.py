@@ -1,0 +1,351 @@
+"""What names of columns and words of events usually mean, in several languages and styles."""
+
+from typing import Literal
+
+Role = Literal["time", "date", "clock", "offset", "session", "visitor", "event", "item", "category", "cost"]
+
+_TEXTS: dict[Role, str] = {
+    "time": (
+        "event_time event_timestamp timestamp datetime date_time event_datetime event_date_time time_stamp "
+        "derived_tstamp collector_tstamp occurred_at occurred_on happened_at event_ts ts tstamp time "
+        "zeitstempel zeitpunkt horodatage date_heure datum_uhrzeit fecha_hora marca_de_tiempo "
+        "data_hora data_ora "
+        "tijdstip tijdstempel znacznik_czasu tidpunkt 时间 時刻 タイムスタンプ "
+        "click_time view_time visit_time log_time request_time server_time client_time local_time hit_time "
+        "action_time behavior_time purchase_time order_time transaction_time created_at created created_on "
+        "received_at sent_at logged_at event_created_at "
+        "event_date date_created zeit uhrzeit heure hora ora tijd czas tid cas date datum fecha "
+        "data dato unixtime "
+        "unix_time epoch epoch_time epoch_ms"
+    ),
+    "date": "date event_date day datum tag jour fecha data dia giorno dag dato session_date visit_date",
+    "clock": "time hour_minute clock uhrzeit zeit heure hora ora tijd czas time_of_day event_time local_time "
+    "tid visit_time",
+    "offset": "timeframe time_frame offset time_offset elapsed elapsed_ms ms_since_start time_since_start "
+    "session_offset",
+    "session": (
+        "session session_id user_session ga_session_id domain_sessionid web_session session_token "
+        "session_key "
+        "visit visit_id visit_number sid sess sess_id sessid jsessionid phpsessid sitzung "
+        "sitzungs_id sesion "
+        "id_sesion sessao id_sessao sessione id_sessione sessie sessie_id sesja id_sesji seance id_session "
+        "id_seance besuch besuchs_id visite id_visite visita id_visita 会话 セッション "
+        "sessions_id clickstream_id"
+    ),
+    "visitor": (
+        "visitor visitor_id user_pseudo_id domain_userid anonymous_id full_visitor_id cookie "
+        "cookie_id client_id "
+        "device_id browser_id user user_id uid userid username customer customer_id cust_id "
+        "shopper shopper_id "
+        "member member_id account account_id person person_id buyer_id consumer_id besucher "
+        "besucher_id nutzer "
+        "nutzer_id benutzer benutzer_id kunde kunden kunden_nr kundennummer kunden_id utilisateur "
+        "id_utilisateur "
+        "visiteur id_visiteur client id_client usuario id_usuario cliente id_cliente visitante "
+        "id_visitante utente "
+        "id_utente visitatore gebruiker gebruiker_id klant klant_id uzytkownik id_uzytkownika "
+        "klient id_klienta "
+        "anvandare kund 用户 用户id ユーザー hashed_user user_hash idvisitor"
+    ),
+    "event": (
+        "event_type event event_name eventname action action_type action_name behavior_type behaviour_type "
+        "behavior behaviour user_action event_action activity activity_type interaction "
+        "interaction_type verb "
+        "type_of_event hit_type aktion ereignis ereignistyp ereignisart evenement type_evenement "
+        "accion evento "
+        "tipo_evento acao azione tipo_azione actie gebeurtenis zdarzenie typ_zdarzenia akcja handelse 行为 "
+        "行为类型 イベント page_type webpage page_category page_name step type"
+    ),
+    "item": (
+        "item item_id product product_id prod_id sku sku_id article article_id artikel artikel_nr "
+        "artikelnummer "
+        "artikel_id produkt produkt_id produkt_nr produit id_produit producto id_producto "
+        "articulo id_articulo "
+        "produto id_produto prodotto id_prodotto articolo produktu id_produktu product_sku "
+        "product_code item_code "
+        "goods goods_id asin aid iid pid listing listing_id offer_id variant_id content_id 商品 "
+        "商品id 商品編號 "
+        "vare varenummer tuote items"
+    ),
+    "category": (
+        "category_code category_path category category_id category_name cat cat_id item_category "
+        "product_category "
+        "product_type taxonomy department dept breadcrumb genre kategorie kategorie_id "
+        "kategoriepfad categorie "
+        "id_categorie rubrique rayon categoria id_categoria categorie_id kategoria id_kategorii "
+        "kategori 类目 "
+        "类别 カテゴリ warengruppe abteilung section categories"
+    ),
+    "cost": (
+        "price unit_price item_price product_price sale_price list_price price_eur price_usd "
+        "price_gbp cost amount "
+        "preis einzelpreis betrag prix prix_unitaire montant precio precio_unitario importe preco "
+        "valor prezzo "
+        "importo prijs bedrag cena kwota pris hinta 价格 価格"
+    ),
+}
+
+NAMES: dict[Role, tuple[str, ...]] = {role: tuple(names.split()) for role, names in _TEXTS.items()}
+"""Names by role, the surest first. Spaces, case, accents and `_` do not count."""
+
+ENDINGS = ("id", "ids", "nr", "no", "number", "num", "key", "uuid", "guid", "hash", "code", "ref", "value")
+"""Endings that a name may have besides."""
+
+ORDERS = frozenset(
+    [
+        "order",
+        "orderid",
+        "ordernumber",
+        "orderno",
+        "transaction",
+        "transactionid",
+        "transid",
+        "txid",
+        "txnid",
+        "invoice",
+        "invoiceno",
+        "invoiceid",
+        "receipt",
+        "receiptid",
+        "payment",
+        "paymentid",
+        "bestellung",
+        "bestellnummer",
+        "bestellid",
+        "auftrag",
+        "commande",
+        "idcommande",
+        "numcommande",
+        "pedido",
+        "idpedido",
+        "ordine",
+        "idordine",
+        "scontrino",
+        "bestelling",
+        "zamowienie",
+        "checkoutid",
+        "purchaseid",
+    ]
+)
+"""Names of columns that number purchases."""
+
+ANSWERS = frozenset(
+    "bought buyer isbuyer purchased haspurchase haspurchased ispurchase purchaseflag converted conversion "
+    "isconverted label target outcome revenue totalrevenue transactionrevenue ordervalue ordertotal "
+    "purchasevalue numpurchases purchases gekauft umsatz kauf achat achete chiffreaffaires compro comprado "
+    "compra acquistato acquisto gekocht bought_number boughtnumber willbuy buy".replace("_", "").split()
+)
+"""Names of columns that say who buys."""
+
+QUANTITIES = frozenset(
+    [
+        "quantity",
+        "qty",
+        "amountofitems",
+        "units",
+        "count",
+        "menge",
+        "anzahl",
+        "quantite",
+        "cantidad",
+        "quantidade",
+        "quantita",
+        "aantal",
+        "ilosc",
+    ]
+)
+"""Names of columns that say how many were bought."""
+
+VIEW = [
+    "view",
+    "view_item",
+    "product_viewed",
+    "product_view",
+    "productview",
+    "item_view",
+    "view_product",
+    "viewed",
+    "detail",
+    "product_detail",
+    "detail_view",
+    "item_detail",
+    "click",
+    "clicks",
+    "clicked",
+    "pv",
+    "page_view",
+    "pageview",
+    "pageviews",
+    "view_details",
+    "viewed_product",
+    "visit",
+    "browse",
+    "impression_click",
+    "ansicht",
+    "angesehen",
+    "aufruf",
+    "produktansicht",
+    "klick",
+    "vue",
+    "consultation",
+    "voir",
+    "clic",
+    "vista",
+    "ver",
+    "visualizacao",
+    "visualizzazione",
+    "bekeken",
+    "weergave",
+    "wyswietlenie",
+    "widok",
+    "visning",
+    "浏览",
+    "点击",
+    "閲覧",
+    "look",
+]
+
+CART = [
+    "addtocart",
+    "add_to_cart",
+    "product_added",
+    "product_added_to_cart",
+    "cart",
+    "carts",
+    "add_cart",
+    "addcart",
+    "cart_add",
+    "added_to_cart",
+    "add_to_basket",
+    "addtobasket",
+    "basket",
+    "add_basket",
+    "add_to_bag",
+    "add_bag",
+    "warenkorb",
+    "in_den_warenkorb",
+    "panier",
+    "ajout_panier",
+    "ajouter_au_panier",
+    "carrito",
+    "anadir_al_carrito",
+    "agregar_al_carrito",
+    "carrinho",
+    "adicionar_ao_carrinho",
+    "carrello",
+    "aggiungi_al_carrello",
+    "winkelwagen",
+    "in_winkelwagen",
+    "koszyk",
+    "dodaj_do_koszyka",
+    "varukorg",
+    "kundvagn",
+    "加购",
+    "加入购物车",
+    "カート",
+]
+
+BARE_CART = [
+    "cart",
+    "carts",
+    "basket",
+    "warenkorb",
+    "panier",
+    "carrito",
+    "carrinho",
+    "carrello",
+    "winkelwagen",
+    "koszyk",
+    "varukorg",
+    "kundvagn",
+]
+"""Words that also name the page of the cart."""
+
+PURCHASE = [
+    "purchase",
+    "purchased",
+    "transaction",
+    "orders_placed",
+    "buy",
+    "bought",
+    "buys",
+    "order",
+    "orders",
+    "ordered",
+    "order_complete",
+    "order_completed",
+    "completed_order",
+    "order_placed",
+    "placed_order",
+    "ecommerce_purchase",
+    "checkout_complete",
+    "checkout_completed",
+    "purchase_complete",
+    "sale",
+    "sold",
+    "kauf",
+    "gekauft",
+    "bestellung",
+    "bestellt",
+    "achat",
+    "achete",
+    "commande",
+    "compra",
+    "comprar",
+    "pedido",
+    "compro",
+    "acquisto",
+    "acquistato",
+    "ordine",
+    "aankoop",
+    "gekocht",
+    "bestelling",
+    "zakup",
+    "zakupiono",
+    "zamowienie",
+    "kop",
+    "kopt",
+    "购买",
+    "購入",
+    "order_confirmation",
+    "order_confirmed",
+    "payment_success",
+    "payment_successful",
+    "payment_complete",
+    "paid",
+    "thank_you",
+    "thankyou",
+    "order_success",
+    "purchase_success",
+    "product_purchase",
+]
+
+LIKELY_PURCHASE = [
+    "pay_res",
+    "payment_result",
+    "pay_result",
+    "pay_ok",
+    "checkout_success",
+    "success",
+    "confirmation",
+    "conversion",
+]
+"""Words that probably mean a purchase, which the written section says."""
+
+MAYBE_PURCHASE = [
+    "checkout",
+    "payment",
+    "pay",
+    "check_out",
+    "kasse",
+    "kassa",
+    "caisse",
+    "checkout_payment",
+    "begin_checkout",
+]
+"""Words that may mean a purchase or only the way to one."""
+
+
+def squeezed(name: str) -> str:
+    """Return a name in lower case without anything between its words."""
+    return "".join(char for char in name.lower() if char.isalnum())

@@ -1,0 +1,71 @@
+"""Name the values in nested JSON and Parquet rows by dotted paths, as `ingest.paths.follow` reads them."""
+
+from collections.abc import Iterator, Sequence
+
+from rabbithole.ingest.paths import Json, as_text
+
+MAX_DEPTH = 6
+
+
+def flatten(record: Json, explode: str | None = None) -> list[dict[str, str | None]]:
+    """Return the rows of a record: one, or with `explode` one for each item of the array at that path."""
+    shared: dict[str, str | None] = {}
+    items: list[Json] = [None]
+    for path, value in _walk(record, "", explode):
+        if path == explode:
+            items = value or [None]
+        else:
+            shared[path] = as_text(value)
+    if explode is None:
+        return [shared]
+    return [
+        shared | {path: as_text(value) for path, value in _walk(item, explode + ".", None)} for item in items
+    ]
+
+
+def arrays(records: Sequence[Json]) -> dict[str, float]:
+    """Return the mean length of each array of objects in some records, by path; key-value arrays are none."""
+    total: dict[str, int] = {}
+    for record in records:
+        for path, value in _lists(record, ""):
+            total[path] = total.get(path, 0) + len(value)
+    return {path: count / len(records) for path, count in total.items()}
+
+
+def _lists(value: Json, prefix: str) -> Iterator[tuple[str, list[Json]]]:
+    if isinstance(value, dict) and prefix.count(".") < MAX_DEPTH:
+        for key, below in value.items():
+            path = prefix + str(key)
+            if isinstance(below, list) and below and isinstance(below[0], dict) and not _is_pairs(below):
+                yield path, below
+            else:
+                yield from _lists(below, path + ".")
+
+
+def _walk(value: Json, prefix: str, explode: str | None) -> Iterator[tuple[str, Json]]:
+    """Yield each scalar below a value with its path. Of other arrays, the first item counts."""
+    if prefix.count(".") > MAX_DEPTH:
+        return
+    if isinstance(value, dict):
+        for key, below in value.items():
+            path = prefix + str(key)
+            if path == explode:
+                yield path, below if isinstance(below, list) else [below]
+            else:
+                yield from _walk(below, path + ".", explode)
+    elif isinstance(value, list):
+        if _is_pairs(value):
+            for pair in value:
+                found = pair.get("value")
+                if isinstance(found, dict):
+                    found = next((each for each in found.values() if each is not None), None)
+                if not isinstance(found, dict | list):
+                    yield prefix + str(pair["key"]), found
+        elif value:
+            yield from _walk(value[0], prefix + "0.", explode)
+    elif prefix:
+        yield prefix.removesuffix("."), value
+
+
+def _is_pairs(value: list[Json]) -> bool:
+    return all(isinstance(each, dict) and {"key", "value"} <= each.keys() for each in value)

@@ -1,0 +1,172 @@
+"""Recognise the logs that have a format of their own by their columns."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rabbithole.formats.base import RawFormat, format_names, raw_format
+from rabbithole.inspection.columns import Column
+from rabbithole.inspection.proposal import TableProposal
+from rabbithole.inspection.times import guess_time
+
+REES46 = frozenset(
+    [
+        "event_time",
+        "event_type",
+        "product_id",
+        "category_id",
+        "category_code",
+        "brand",
+        "price",
+        "user_id",
+        "user_session",
+    ]
+)
+RETAILROCKET = frozenset(["timestamp", "visitorid", "event", "itemid", "transactionid"])
+DIGINETICA_VIEWS = frozenset(["sessionId", "userId", "itemId", "timeframe", "eventdate"])
+DIGINETICA_PURCHASES = frozenset(["sessionId", "userId", "timeframe", "eventdate", "ordernumber", "itemId"])
+GA4 = frozenset(["event_timestamp", "event_name", "user_pseudo_id"])
+OTTO = frozenset(["session", "events.aid", "events.ts", "events.type"])
+
+SNOWPLOW_COLUMNS = 131
+"""Fields of a line of Snowplow's enriched events, which has no header."""
+
+TAOBAO_WORDS = frozenset(["pv", "buy", "cart", "fav"])
+
+ISO_UTC = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$"
+DIGITS = r"^\d+$"
+YOOCHOOSE_CATEGORY = r"^(S|\d{1,10})$"
+
+Holds = Literal["view", "transaction"] | None
+"""What a recognised table holds, where a format has several."""
+
+
+def _named(*sets: frozenset[str]) -> Callable[[TableProposal], bool]:
+    """Return a test for tables whose columns are those of one of some sets, and no others."""
+
+    def fits(table: TableProposal) -> bool:
+        header = table.layout.header or table.layout.kind != "csv"
+        return header and {column.name for column in table.columns} in sets
+
+    return fits
+
+
+def _is_taobao(table: TableProposal) -> bool:
+    columns = table.columns
+    return (
+        _headless(table, 5)
+        and columns[3].counts.keys() <= TAOBAO_WORDS
+        and _all(columns[:3], DIGITS)
+        and _is_seconds(columns[4])
+    )
+
+
+def _is_seconds(column: Column) -> bool:
+    # A whole log has a few lines from wrong clocks.
+    guess = guess_time(column.present)
+    return guess is not None and guess.unit == "s"
+
+
+def _is_ga4(table: TableProposal) -> bool:
+    names = {column.name for column in table.columns}
+    return names >= GA4 and any(name.startswith("event_params.") for name in names)
+
+
+def _is_otto(table: TableProposal) -> bool:
+    return table.layout.kind == "json" and {column.name for column in table.columns} == OTTO
+
+
+def _is_snowplow(table: TableProposal) -> bool:
+    return table.layout.separator == "\t" and _headless(table, SNOWPLOW_COLUMNS)
+
+
+def _is_clicks(table: TableProposal) -> bool:
+    return _headless(table, 4) and _begins_as_yoochoose(table) and _all(table.columns[3:], YOOCHOOSE_CATEGORY)
+
+
+def _is_buys(table: TableProposal) -> bool:
+    return _headless(table, 5) and _begins_as_yoochoose(table) and _all(table.columns[3:], DIGITS)
+
+
+def _begins_as_yoochoose(table: TableProposal) -> bool:
+    return (
+        _all(table.columns[:1], DIGITS)
+        and _all(table.columns[1:2], ISO_UTC)
+        and _all(table.columns[2:3], DIGITS)
+    )
+
+
+def _headless(table: TableProposal, columns: int) -> bool:
+    return table.layout.kind == "csv" and not table.layout.header and len(table.columns) == columns
+
+
+def _all(columns: Sequence[Column], pattern: str) -> bool:
+    """Return whether nearly all values match."""
+    for column in columns:
+        matching = pc.match_substring_regex(column.present, pattern).cast(pa.float64())
+        if (pc.mean(matching).as_py() or 0) * column.filled < 0.99:
+            return False
+    return True
+
+
+TESTS: Mapping[str, tuple[tuple[Holds, Callable[[TableProposal], bool]], ...]] = {
+    "rees46": ((None, _named(REES46)),),
+    "retailrocket": ((None, _named(RETAILROCKET)),),
+    "diginetica": (("view", _named(DIGINETICA_VIEWS)), ("transaction", _named(DIGINETICA_PURCHASES))),
+    "taobao": ((None, _is_taobao),),
+    "ga4": ((None, _is_ga4),),
+    "otto": ((None, _is_otto),),
+    "snowplow": ((None, _is_snowplow),),
+    "yoochoose": (("view", _is_clicks), ("transaction", _is_buys)),
+}
+"""How the tables of each format are recognised, and what each holds."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A recognised format. tables: each of its tables that was found, by the format's name for it."""
+
+    format: RawFormat
+    tables: Mapping[str, TableProposal]
+
+
+def recognise(tables: Sequence[TableProposal]) -> Preset | None:
+    """Return the format whose tables these are, None if there is none. Other tables may be among them."""
+    for name, tests in TESTS.items():
+        if name not in format_names():
+            continue
+        format = raw_format(name)
+        found: dict[str, TableProposal] = {}
+        for holds, fits in tests:
+            for table in tables:
+                name_there = _table_name(format, holds)
+                if fits(table) and _is_written_alike(table, format, name_there):
+                    found.setdefault(name_there, table)
+        if found:
+            return Preset(format, found)
+    return None
+
+
+def _is_written_alike(table: TableProposal, format: RawFormat, name: str) -> bool:
+    """Return whether a table has the separator and encoding that the format takes for granted."""
+    if table.layout.kind != "csv":
+        return True
+    known = {} if format.tables is None else format.tables[name]
+    separator = known.get("separator", ",")
+    return table.layout.separator == separator and table.layout.encoding == "utf-8" and table.decimal == "."
+
+
+def _table_name(format: RawFormat, holds: Holds) -> str:
+    """Return the format's name of a table that holds views or purchases."""
+    if format.tables is None:
+        roles = [role.name for role in format.roles if role.events]
+        return roles[-1] if holds == "transaction" else roles[0]
+    for name, table in format.tables.items():
+        event = table.get("event")
+        constant = event if isinstance(event, str) else (event or {}).get("name")
+        if len(format.tables) == 1 or constant == holds:
+            return name
+    raise ValueError(f"format {format.name} has no table of {holds}")

@@ -1,0 +1,207 @@
+"""A proposal for each table of a log: its roles and fields, and the part of the settings that they make."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pyarrow.compute as pc
+
+from rabbithole.inspection.assign import assign
+from rabbithole.inspection.columns import Column, describe
+from rabbithole.inspection.fields import FieldProposal, LeftOut, propose
+from rabbithole.inspection.files import LogFile
+from rabbithole.inspection.layout import Layout, content_by_name
+from rabbithole.inspection.names import ORDERS, QUANTITIES, squeezed
+from rabbithole.inspection.roles import Choice, Roles
+from rabbithole.inspection.sample import Sample, read_sample
+from rabbithole.inspection.words import Words, meanings
+from rabbithole.specs.table import PURCHASE
+
+MANY_ITEMS = 1.2
+"""With more items per line than this, each item becomes an event."""
+
+SEPARATORS = (" > ", " / ", " | ", ">", "/", "|", ".", "::", "\\")
+"""What stands between the levels of a category path, the longest first."""
+
+
+@dataclass(frozen=True)
+class CategoryPath:
+    """A category that is a path. levels: how many of its levels become fields."""
+
+    separator: str
+    levels: int
+
+
+@dataclass
+class TableProposal:
+    """What is known of one table.
+
+    content: what each line is where no column tells, None if that is not known; decimal: the decimal mark.
+    """
+
+    name: str
+    files: list[LogFile]
+    layout: Layout
+    sample: Sample
+    columns: list[Column]
+    roles: Roles
+    words: Words
+    content: Literal["view", "transaction"] | None
+    path: CategoryPath | None
+    decimal: str
+    fields: list[FieldProposal] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    @property
+    def has_time(self) -> bool:
+        """Return whether the time and its format are sure."""
+        return self.roles.time.column is not None and not self.roles.units
+
+    @property
+    def has_key(self) -> bool:
+        """Return whether the session or the visitor is sure."""
+        return self.roles.session.column is not None or self.roles.visitor.column is not None
+
+    @property
+    def has_event(self) -> bool:
+        """Return whether each line's kind of event is sure."""
+        return self.roles.event.column is not None or (
+            self.content is not None and not self.roles.event.others
+        )
+
+    @property
+    def has_purchases(self) -> bool:
+        """Return whether the table says who buys."""
+        return bool(self.words.purchase) if self.roles.event.column is not None else self.content == PURCHASE
+
+    @property
+    def complete(self) -> bool:
+        """Return whether the table can be read."""
+        return self.has_time and self.has_key and self.has_event
+
+
+def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
+    """Return what the sample of a table tells."""
+    sample = read_sample(files, layout)
+    columns = describe(sample)
+    roles = assign(sample, columns)
+    if array := _events_in(sample, columns, roles):
+        sample = read_sample(files, layout, array)
+        columns = describe(sample)
+        roles = assign(sample, columns)
+    words = meanings(roles.event.column.counts) if roles.event.column is not None else Words({})
+    commas = [column for column in columns if column.decimal_commas > 0.1 and column.numeric > 0.98]
+    return TableProposal(
+        name="events",
+        files=list(files),
+        layout=layout,
+        sample=sample,
+        columns=columns,
+        roles=roles,
+        words=words,
+        content=content_by_name(files[0].name) if roles.event.column is None else None,
+        path=None if roles.category.column is None else category_path(roles.category.column),
+        decimal="," if commas else ".",
+    )
+
+
+def _events_in(sample: Sample, columns: Sequence[Column], roles: Roles) -> str | None:
+    """Return the array whose items are the events, None if each line is one.
+
+    That is an array with the times, or one with the items of which lines have several.
+    """
+    for path, length in sample.arrays.items():
+        below = [column.name for column in columns if column.name.startswith(f"{path}.0.")]
+        time, item = roles.time.column, roles.item.column
+        if time is not None and time.name in below:
+            return path
+        if item is not None and item.name in below and length > MANY_ITEMS:
+            return path
+    return None
+
+
+def category_path(column: Column) -> CategoryPath | None:
+    """Return how a category is written as a path, None if it is none."""
+    for separator in SEPARATORS:
+        levels = pc.count_substring(column.present, separator)
+        several = float(pc.mean(pc.greater(levels, 0).cast("float64")).as_py() or 0)
+        if several < 0.6 or column.numeric > 0.5:
+            continue
+        roots = pc.count_distinct(pc.list_element(pc.split_pattern(column.present, separator), 0)).as_py()
+        if roots <= 0.7 * column.distinct:
+            return CategoryPath(separator, min(2, int(pc.max(levels).as_py())))
+    return None
+
+
+def settle(tables: list[TableProposal]) -> tuple[list[TableProposal], list[TableProposal]]:
+    """Decide what each of several tables holds. Returns those of events, and those that are left out."""
+    for table in tables:
+        if not table.has_key:
+            _share_key(table, tables)
+    events = [table for table in tables if table.has_time or table.roles.time.others]
+    events = [table for table in events if table.has_key or len(tables) == 1] or tables
+    other = [table for table in tables if table not in events]
+    wordless = [
+        table for table in events if table.roles.event.column is None and not table.roles.event.others
+    ]
+    if len(events) > 1:
+        for table in wordless:
+            if table.content is None and _looks_like_purchases(table):
+                table.content = "transaction"
+        if any(table.has_purchases for table in events):
+            for table in wordless:
+                table.content = table.content or "view"
+    for table in events:
+        _name(table, events)
+        bought = None
+        if table.roles.event.column is not None:
+            names = table.words.purchase
+            column = table.roles.event.column.values
+            bought = np.isin(column.fill_null("").to_numpy(zero_copy_only=False), list(names))
+        alone = table.content == PURCHASE and len(events) > 1
+        table.fields, table.left_out = propose(table.columns, table.roles, bought, alone)
+        if table.path is not None:
+            table.fields = [each for each in table.fields if not _is_level(each.column, table)]
+    return events, other
+
+
+def _share_key(table: TableProposal, tables: Sequence[TableProposal]) -> None:
+    """Take the session or visitor of another table, where a column has its name and its values.
+
+    A table of purchases may name each session once, which alone looks like the number of a row.
+    """
+    for role in ("session", "visitor"):
+        for other in tables:
+            known: Column | None = getattr(other.roles, role).column
+            for column in table.columns:
+                if known is None or column.name != known.name or column.name in table.roles.used:
+                    continue
+                shared = pc.mean(pc.is_in(column.present, known.present.unique()).cast("float64")).as_py()
+                if (shared or 0.0) > 0.2:
+                    setattr(table.roles, role, Choice(column))
+
+
+def _looks_like_purchases(table: TableProposal) -> bool:
+    names = {squeezed("".join(column.words)) for column in table.columns}
+    return bool(names & (QUANTITIES | ORDERS))
+
+
+def _is_level(column: Column, table: TableProposal) -> bool:
+    """Return whether a column repeats a level of the category path."""
+    category = table.roles.category.column
+    assert category is not None
+    return column.distinct <= category.distinct and squeezed(column.key) in (
+        "category1",
+        "category2",
+        "category3",
+    )
+
+
+def _name(table: TableProposal, tables: Sequence[TableProposal]) -> None:
+    if len(tables) == 1:
+        table.name = "events"
+    elif table.content is not None and sum(each.content == table.content for each in tables) == 1:
+        table.name = "views" if table.content == "view" else "purchases"
+    else:
+        table.name = f"events_{list(tables).index(table) + 1}"

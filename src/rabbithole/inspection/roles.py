@@ -1,0 +1,163 @@
+"""Decide which column is what: by its name, and by whether its values can be that."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from rabbithole.inspection.columns import Column
+from rabbithole.inspection.names import ENDINGS, NAMES, Role, squeezed
+
+EXACT, PARTIAL = 3.0, 1.0
+"""Scores of a name that is known, and of one that contains a known one."""
+
+MARGIN = 0.25
+"""By so much a column must score more than the next to be sure."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which column has a role.
+
+    column: None if none is sure; others: columns that may be meant instead, or the candidates where none is
+    sure; note: what a reader should check, empty if nothing.
+    """
+
+    column: Column | None = None
+    others: tuple[Column, ...] = ()
+    note: str = ""
+
+
+def name_score(role: Role, column: Column) -> float:
+    """Return how well a name fits a role: 0 not at all, up to 3, the earlier in its list the higher."""
+    name = squeezed("".join(column.words))
+    if not name:
+        return 0.0
+    known = [squeezed(each) for each in NAMES[role]]
+    stems = {name, *(name.removesuffix(ending) for ending in ENDINGS if name != ending)}
+    places = [place for place, each in enumerate(known) if each in stems]
+    if places:
+        return EXACT - min(places) / len(known)
+    sure = set(known[: len(known) // 2])
+    return PARTIAL if any(word in sure for word in column.words if len(word) > 2) else 0.0
+
+
+def is_key(column: Column) -> bool:
+    """Return whether values can name sessions or visitors: over two, not all different, no quantities."""
+    return (
+        column.distinct > 2
+        and column.fractions < 0.01
+        and column.mean_length < 120
+        and (column.unit_values < 0.98 or len(column.present) < 20)
+        and (column.time is None or column.time.number)
+    )
+
+
+def is_event(column: Column) -> bool:
+    """Return whether values can be kinds of events: a few short words that come again."""
+    return (
+        1 < column.distinct <= 300
+        and column.mean_length <= 60
+        and (column.unit_values <= 0.5 or len(column.present) < 20)
+        and column.fractions < 0.01
+        and column.time is None
+        and set(column.counts) - {"0", "1", "true", "false", "True", "False", "yes", "no"} != set()
+    )
+
+
+def is_item(column: Column) -> bool:
+    """Return whether values can be items."""
+    return (
+        column.distinct > 1
+        and column.fractions < 0.01
+        and column.mean_length < 120
+        and (column.time is None or column.time.number)
+    )
+
+
+def is_category(column: Column) -> bool:
+    """Return whether values can be categories of items."""
+    return (
+        column.distinct > 1 and column.mean_length < 200 and column.time is None and column.unit_values < 0.9
+    )
+
+
+def is_cost(column: Column) -> bool:
+    """Return whether values can be prices: numbers, not all the same."""
+    return column.distinct > 1 and column.numeric > 0.98 and column.time is None
+
+
+CAN_BE: dict[Role, Callable[[Column], bool]] = {
+    "session": is_key,
+    "visitor": is_key,
+    "event": is_event,
+    "item": is_item,
+    "category": is_category,
+    "cost": is_cost,
+    "time": lambda column: column.time is not None and not column.time.clock,
+    "clock": lambda column: column.time is not None and column.time.clock,
+    "date": lambda column: column.time is not None and column.time.dates,
+    "offset": lambda column: column.numeric > 0.99 and column.time is None and column.distinct > 2,
+}
+
+
+def choose(
+    role: Role, columns: Sequence[Column], *, bonus: Callable[[Column], float] | None = None
+) -> Choice:
+    """Return the column that fits a role best; none if two fit alike, or one only by part of its name.
+
+    bonus: adds to a column's score by its content.
+    """
+    scored = [
+        (score + 0.5 * column.filled + (bonus(column) if bonus else 0.0), column)
+        for column in columns
+        if (score := name_score(role, column)) > 0 and CAN_BE[role](column)
+    ]
+    scored.sort(key=lambda pair: -pair[0])
+    if not scored:
+        return Choice()
+    (best, column), rest = scored[0], scored[1:]
+    close = tuple(other for score, other in rest if best - score < MARGIN)
+    others = tuple(other for _, other in rest)
+    if best < EXACT - 1:
+        return Choice(None, (column, *others), "only a part of the name tells")
+    if close:
+        same = [other for other in close if _tells_the_same(column, other)]
+        if len(same) < len(close):
+            return Choice(None, (column, *close), f"{len(close) + 1} columns may be meant")
+    return Choice(column, others)
+
+
+def _tells_the_same(one: Column, other: Column) -> bool:
+    """Return whether two columns divide the rows alike, so that either will do."""
+    if one.distinct != other.distinct or one.values.null_count != other.values.null_count:
+        return False
+    pairs = set(zip(one.values.to_pylist(), other.values.to_pylist(), strict=True))
+    return len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
+
+
+@dataclass
+class Roles:
+    """The roles of a table's columns.
+
+    unit: how times are written; units: the formats of which one must be chosen, empty if `unit` is sure;
+    joined: whether a session is named by visitor and session together.
+    """
+
+    time: Choice = field(default_factory=Choice)
+    date: Column | None = None
+    offset: Column | None = None
+    unit: str = "auto"
+    units: tuple[str, ...] = ()
+    joined: bool = False
+    session: Choice = field(default_factory=Choice)
+    visitor: Choice = field(default_factory=Choice)
+    event: Choice = field(default_factory=Choice)
+    item: Choice = field(default_factory=Choice)
+    category: Choice = field(default_factory=Choice)
+    cost: Choice = field(default_factory=Choice)
+
+    @property
+    def used(self) -> list[str]:
+        """Return the names of all columns that have a role."""
+        choices = (self.time, self.session, self.visitor, self.event, self.item, self.category, self.cost)
+        columns = [choice.column for choice in choices] + [self.date, self.offset]
+        return [column.name for column in columns if column is not None]

@@ -1,0 +1,200 @@
+"""Read a sample of a table as columns of text, with how much of the table it is."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rabbithole.errors import UserError
+from rabbithole.formats.mapping import as_text
+from rabbithole.ingest.csv_lines import Dialect, parse_block
+from rabbithole.ingest.paths import DECODER, Json
+from rabbithole.inspection.files import BUDGET, LogFile, Piece, pieces
+from rabbithole.inspection.layout import Layout, decoded
+from rabbithole.inspection.nested import arrays, flatten
+
+MAX_FILES = 3
+"""Of many parts of a table, so many are read: the first, the last, and those between at even distances."""
+
+JSON_SHARE = 4
+"""JSON is read by Python, so less of it is read."""
+
+MAX_ROWS = 400_000
+"""Rows of Parquet files that are read."""
+
+MAX_NESTED_ROWS = 40_000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows of a table.
+
+    columns: the text of each column (string [rows], null where empty); block: int64 [rows], the number of
+    the consecutive piece of a file that a row comes from; total: rows of the whole table (an estimate unless
+    `whole`); bytes, total_bytes: read, and of all files, unpacked; malformed: lines that could not be taken
+    apart; explode: the array whose items are the rows; arrays: mean lengths of arrays of objects.
+    """
+
+    columns: dict[str, pa.Array]
+    block: NDArray[np.int64]
+    total: int
+    whole: bool
+    bytes: int
+    total_bytes: int
+    malformed: int = 0
+    explode: str | None = None
+    arrays: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows that were read."""
+        return len(self.block)
+
+
+def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = None) -> Sample:
+    """Return a sample of a table. explode: the path of an array whose items are the rows."""
+    count = min(len(files), MAX_FILES)
+    chosen = [files[round(place)] for place in np.linspace(0, len(files) - 1, count)]
+    if sum(file.size for file in files) <= BUDGET and all(file.seekable for file in files):
+        chosen = list(files)
+    if layout.kind == "parquet":
+        return _parquet(files, chosen, explode)
+    budget = BUDGET // len(chosen) if len(chosen) <= MAX_FILES else BUDGET
+    if layout.kind == "json":
+        budget //= JSON_SHARE
+    found: list[Piece] = []
+    size = 0
+    for file in chosen:
+        parts, estimate = pieces(file, budget)
+        found += parts
+        size += estimate
+    if len(chosen) < len(files):
+        size = round(size * sum(file.size for file in files) / sum(file.size for file in chosen))
+    read = sum(len(piece.data) for piece in found)
+    whole = len(chosen) == len(files) and all(piece.whole for piece in found)
+    if layout.kind == "json":
+        columns, block, malformed, lengths = _json(found, layout, explode)
+    else:
+        columns, block, malformed = _csv(found, layout)
+        lengths = {}
+    if not len(block):
+        raise UserError(f"{files[0].label}: no line of it could be read.")
+    total = len(block) if whole else round(len(block) * size / max(read, 1))
+    return Sample(columns, block, total, whole, read, size, malformed, explode, lengths)
+
+
+def _csv(found: Sequence[Piece], layout: Layout) -> tuple[dict[str, pa.Array], NDArray[np.int64], int]:
+    dialect = Dialect(layout.separator, layout.quote, "utf-8", any_bytes=True)
+    columns: dict[str, list[pa.Array]] = {name: [] for name in layout.columns}
+    blocks: list[NDArray[np.int64]] = []
+    malformed = 0
+    for number, piece in enumerate(found):
+        text = decoded(piece.data, layout.encoding)
+        if piece.first and layout.header:
+            text = text.split("\n", 1)[1] if "\n" in text else ""
+        if not text:
+            continue
+        block = parse_block(text.encode(), layout.columns, dialect, starts_file=False)
+        malformed += len(block.malformed)
+        for name, values in block.columns.items():
+            columns[name].append(as_text(values))
+        blocks.append(np.full(len(block.line), number))
+    return _joined(columns), np.concatenate([np.zeros(0, np.int64), *blocks]), malformed
+
+
+def _json(
+    found: Sequence[Piece], layout: Layout, explode: str | None
+) -> tuple[dict[str, pa.Array], NDArray[np.int64], int, dict[str, float]]:
+    rows: list[dict[str, str | None]] = []
+    blocks: list[int] = []
+    records: list[Json] = []
+    malformed = 0
+    for number, piece in enumerate(found):
+        for line in decoded(piece.data, layout.encoding).split("\n"):
+            if not line.strip():
+                continue
+            try:
+                record = DECODER.decode(line.strip())
+            except (ValueError, RecursionError):
+                malformed += 1
+                continue
+            if len(records) < 2000:
+                records.append(record)
+            exploded = flatten(record, explode)
+            rows += exploded
+            blocks += [number] * len(exploded)
+    lengths = arrays(records) if records else {}
+    return _from_rows(rows), np.array(blocks, np.int64), malformed, lengths
+
+
+def _parquet(files: Sequence[LogFile], chosen: Sequence[LogFile], explode: str | None) -> Sample:
+    if any(file.member is not None for file in files):
+        raise UserError(f"{files[0].label}: unpack Parquet files from their archive first.")
+    total = read = 0
+    tables: list[pa.Table] = []
+    for file in files:
+        total += pq.read_metadata(file.path).num_rows
+    nested = False
+    for file in chosen:
+        with pq.ParquetFile(file.path) as parquet:
+            nested = any(pa.types.is_nested(field.type) for field in parquet.schema_arrow)
+            limit = (MAX_NESTED_ROWS if nested else MAX_ROWS) // len(chosen)
+            groups = parquet.metadata.num_row_groups
+            picked = sorted({0, groups // 2, groups - 1}) if parquet.metadata.num_rows > limit else None
+            for group in [None] if picked is None else picked:
+                numbers = list(range(groups)) if group is None else [group]
+                share = limit if group is None else limit // len(picked or [0])
+                batch = next(parquet.iter_batches(max(share, 1), row_groups=numbers), None)
+                if batch is not None:
+                    tables.append(pa.Table.from_batches([batch]))
+    block = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    read = len(block)
+    whole = read == total
+    size = sum(file.size for file in files)
+    lengths: dict[str, float] = {}
+    if nested:
+        listed = [table.to_pylist() for table in tables]
+        records = [json.loads(json.dumps(row, default=str)) for rows in listed for row in rows]
+        exploded = [flatten(record, explode) for record in records]
+        block = np.repeat(block, [len(rows) for rows in exploded])
+        columns = _from_rows([row for rows in exploded for row in rows])
+        lengths = arrays(records[:2000])
+        total = round(total * len(block) / max(read, 1))
+    else:
+        joined = pa.concat_tables(tables).combine_chunks()
+        columns = {name: as_text(_flat(joined[name])) for name in joined.column_names}
+    if not len(block):
+        raise UserError(f"{files[0].label}: it has no rows.")
+    return Sample(
+        columns, block, total, whole, round(size * min(1, read / max(total, 1))), size, 0, explode, lengths
+    )
+
+
+def _flat(values: pa.ChunkedArray) -> pa.Array:
+    array = values.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    return array
+
+
+def _from_rows(rows: Sequence[dict[str, str | None]]) -> dict[str, pa.Array]:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return {name: as_text(pa.array([_clean(row.get(name)) for row in rows], pa.string())) for name in names}
+
+
+def _clean(text: str | None) -> str | None:
+    """Return a text without halves of characters, which JSON can escape."""
+    return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _joined(columns: dict[str, list[pa.Array]]) -> dict[str, pa.Array]:
+    return {
+        name: pa.concat_arrays(values) if values else pa.nulls(0, pa.string())
+        for name, values in columns.items()
+    }

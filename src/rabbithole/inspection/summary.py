@@ -1,0 +1,220 @@
+"""Say on the terminal what was read, what each column is, and whether there is enough to learn from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from rabbithole.errors import printable
+from rabbithole.inspection.columns import Column
+from rabbithole.inspection.estimates import ASSUMED_AUC, FEW_BUYERS, TEST_SHARE, Estimate, auc_half_width
+from rabbithole.inspection.inspect import Inspection
+from rabbithole.inspection.mapped import all_events
+from rabbithole.inspection.proposal import TableProposal
+
+WIDTH = 80
+
+MOST_COLUMNS = 40
+"""A table on the terminal shows so many columns: those that are used come first."""
+
+
+def show(inspection: Inspection, console: Console) -> None:
+    """Print a summary."""
+    console.print(Group(*_parts(inspection)))
+
+
+def stderr_console() -> Console:
+    """Return the console of the standard error stream, at most 80 characters wide."""
+    console = Console(stderr=True, highlight=False, soft_wrap=False)
+    return Console(stderr=True, highlight=False, width=min(console.width, WIDTH))
+
+
+def _parts(inspection: Inspection) -> Iterator[RenderableType]:
+    for table in inspection.tables:
+        yield Text(_read(table), style="bold")
+        if inspection.preset is not None:
+            yield Text(f"This is the layout of the format {inspection.preset.format.name}.")
+        yield _columns(table, known=inspection.preset is not None)
+    for table in inspection.others:
+        yield Text(f"Left out: {_files(table)}: no times together with a session or visitor.")
+    if inspection.mapped:
+        yield from (Text(line) for line in _counts(inspection))
+    unsure = [] if inspection.preset is not None else _unsure(inspection.tables)
+    if unsure:
+        yield Text("\nTo check:", style="bold")
+        yield from (Text(f"- {line}") for line in unsure)
+    if inspection.problem:
+        yield Text(f"\nNot complete. Fill in: {printable(inspection.problem)}.", style="bold red")
+
+
+def _read(table: TableProposal) -> str:
+    sample = table.sample
+    files = _files(table)
+    skipped = f" {sample.malformed:,} lines could not be taken apart." if sample.malformed else ""
+    if sample.whole:
+        return f"{files}: read whole, {sample.rows:,} rows.{skipped}"
+    share = sample.rows / max(sample.total, 1)
+    return (
+        f"{files}: read {sample.rows:,} of about {sample.total:,} rows "
+        f"({_bytes(sample.bytes)} of {_bytes(sample.total_bytes)}, {share:.1%}).{skipped}"
+    )
+
+
+def _files(table: TableProposal) -> str:
+    first = printable(table.files[0].name)
+    return first if len(table.files) == 1 else f"{first} and {len(table.files) - 1} more"
+
+
+def _bytes(size: int) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size //= 1000
+    return f"{size:,} GB"
+
+
+def _columns(table: TableProposal, *, known: bool) -> Table:
+    shown = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
+    for heading, right in (
+        ("column", False),
+        ("type", False),
+        ("empty", True),
+        ("distinct", True),
+        ("use", False),
+    ):
+        shown.add_column(
+            heading, justify="right" if right else "left", no_wrap=heading != "use", overflow="ellipsis"
+        )
+    use = {} if known else _uses(table)
+    columns = sorted(table.columns, key=lambda column: column.name not in use)[:MOST_COLUMNS]
+    for column in table.columns:
+        if column not in columns:
+            continue
+        empty = "" if column.filled == 1 else f"{1 - column.filled:.0%}" if column.filled < 0.995 else "<1%"
+        shown.add_row(
+            Text(printable(column.name)),
+            column.kind,
+            empty,
+            f"{column.distinct:,}",
+            Text(printable(use.get(column.name, ""))),
+        )
+    if len(table.columns) > MOST_COLUMNS:
+        shown.add_row(f"and {len(table.columns) - MOST_COLUMNS} more", "", "", "", "")
+    return shown
+
+
+def _uses(table: TableProposal) -> Mapping[str, str]:
+    """Return what each column is used as, by its name."""
+    roles = table.roles
+    uses: dict[str, str] = {}
+    choices = {
+        "time": roles.time,
+        "session": roles.session,
+        "visitor": roles.visitor,
+        "event": roles.event,
+        "item": roles.item,
+        "category": roles.category,
+        "cost": roles.cost,
+    }
+    for role, choice in choices.items():
+        if choice.column is None:
+            uses |= {column.name: f"{role}?" for column in choice.others if column.name not in uses}
+    uses |= {
+        left_out.column.name: "left out" for left_out in table.left_out if left_out.column.name not in uses
+    }
+    uses |= {field.column.name: f"field ({field.kind})" for field in table.fields}
+    for role, choice in choices.items():
+        if choice.column is not None:
+            uses[choice.column.name] = role
+    if roles.date is not None:
+        uses[roles.date.name] = "date"
+    if roles.offset is not None:
+        uses[roles.offset.name] = "time offset"
+    return uses
+
+
+def _counts(inspection: Inspection) -> Iterator[str]:
+    events = all_events(inspection.mapped)
+    shown = ", ".join(f"{printable(name)} {count:,}" for name, count in list(events.items())[:8])
+    more = f" and {len(events) - 8} more" if len(events) > 8 else ""
+    yield f"\nEvents that were read: {shown}{more}"
+    for mapped in inspection.mapped:
+        for reason, count in list(mapped.rejected.items())[:3]:
+            yield f"{count:,} rows can't be used: {printable(reason)}"
+    if inspection.estimate is not None:
+        yield from _estimate(inspection.estimate, inspection.gap_minutes)
+
+
+def _estimate(found: Estimate, gap: float | None) -> Iterator[str]:
+    yield f"Time: {_moment(found.first)} to {_moment(found.last)} UTC"
+    about = "" if found.exact else "about "
+    if found.sessions is None or found.buyers is None:
+        yield f"Events: {about}{found.events:,}. Sessions and buyers can't be estimated: {found.basis}."
+        return
+    by = "of the log" if gap is None else f"that end with a pause of {gap:g} minutes"
+    yield f"Events: {about}{found.events:,}. Sessions {by}: {about}{found.sessions:,}."
+    rest = "" if found.exact else f" (an estimate from {found.basis})"
+    if not found.buyers:
+        yield f"Buyers: none{rest}. The models predict which event comes next; see `target` in the file."
+        return
+    share = found.buyers / max(found.sessions, 1)
+    yield f"Sessions with a purchase: {about}{found.buyers:,} ({share:.2%}){rest}."
+    yield _enough(found.sessions, found.buyers)
+
+
+def _enough(sessions: int, buyers: int) -> str:
+    width = auc_half_width(sessions, buyers)
+    in_test = round(buyers * TEST_SHARE)
+    if width is None:
+        return "Too few to learn from: test, a tenth of the sessions, will hardly have a buyer."
+    text = (
+        f"Test will have about {in_test:,} buyers: if the AUC is {ASSUMED_AUC}, its 95 % interval will be "
+        f"about {ASSUMED_AUC - width:.2f} to {min(1.0, ASSUMED_AUC + width):.2f} "
+        "(Hanley and McNeil 1982; an estimate)."
+    )
+    if in_test < FEW_BUYERS:
+        return text + " That is too wide to tell good models from bad ones: give it a longer log."
+    return text + (" That is enough to learn from." if width < 0.03 else " That is enough for a first look.")
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _unsure(tables: Sequence[TableProposal]) -> list[str]:
+    """Return what a reader should check, in words."""
+    lines = []
+    for table in tables:
+        roles = table.roles
+        for role, choice in (
+            ("time", roles.time),
+            ("session", roles.session),
+            ("visitor", roles.visitor),
+            ("event", roles.event),
+            ("item", roles.item),
+            ("category", roles.category),
+            ("cost", roles.cost),
+        ):
+            if choice.column is not None and choice.note:
+                lines.append(f"{role}: {printable(choice.column.name)}: {choice.note}")
+            elif choice.column is None and choice.others:
+                lines.append(f"{role}: {_names(choice.others)}? {choice.note}")
+        if roles.units:
+            lines.append(f"time: the order of day and month: {' or '.join(roles.units)}?")
+        time = roles.date or roles.time.column
+        if time is not None and time.time is not None and not time.time.zoned:
+            lines.append("time: it names no zone, so UTC is taken")
+        if table.words.likely:
+            lines.append(
+                f"event: {', '.join(map(printable, table.words.purchase))} probably means a purchase"
+            )
+        if roles.event.column is not None and not table.words.purchase:
+            maybe = f", perhaps {', '.join(map(printable, table.words.maybe))}" if table.words.maybe else ""
+            lines.append(f"event: which word means a purchase{maybe}?")
+    return list(dict.fromkeys(lines))
+
+
+def _names(columns: Sequence[Column]) -> str:
+    return ", ".join(printable(column.name) for column in columns[:5])

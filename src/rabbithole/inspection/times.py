@@ -1,0 +1,142 @@
+"""Tell how times are written, from their texts alone."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rabbithole.formats.times import Times, parse_text
+
+ENOUGH = 0.99
+"""So large a share of a column's values must be times."""
+
+FIRST, LAST = (int(np.datetime64(f"{year}-01-01", "s").astype(np.int64)) for year in (1995, 2040))
+"""Seconds since 1970 between which a plain number may be a time."""
+
+UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+
+CLOCK = r"^\s*([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d+)?)?\s*$"
+ISO_SHAPE = r"^\s*\d{4}-?\d{2}-?\d{2}"
+DATE_ONLY = r"^\s*(\d{4}-\d{2}-\d{2}|\d{8}|\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})|\d{4}/\d{1,2}/\d{1,2})\s*$"
+ZONED = r"(Z|z|UTC|GMT|[+-]\d{2}(:?\d{2})?)\s*$"
+
+DATES = (
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d.%m.%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%Y/%m/%d",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d.%m.%y",
+)
+CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S %z")
+FORMATS = (
+    *(date + clock for date in DATES for clock in CLOCKS),
+    "%d/%b/%Y:%H:%M:%S %z",
+    "%d %b %Y %H:%M:%S",
+    "%d-%b-%Y %H:%M:%S",
+    "%d-%b-%y %H:%M:%S",
+    "%b %d, %Y %I:%M:%S %p",
+    "%b %d %Y %H:%M:%S",
+    "%a %b %d %H:%M:%S %Y",
+    "%a, %d %b %Y %H:%M:%S %Z",
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%Y-%m-%dT%H.%M.%S",
+    "%Y-%m-%d-%H.%M.%S.%f",
+    "%d/%m/%YT%H:%M:%S",
+)
+"""Formats that are tried where times are no ISO 8601 and no numbers."""
+
+
+@dataclass(frozen=True)
+class TimeGuess:
+    """How times are written.
+
+    unit: as in `TimeColumn`; others: further formats that read all values as well; zoned: whether each value
+    names its zone; dates: whether the values are whole days; clock: whether they are times of day alone.
+    """
+
+    unit: str
+    others: tuple[str, ...] = ()
+    zoned: bool = True
+    dates: bool = False
+    clock: bool = False
+
+    @property
+    def number(self) -> bool:
+        """Return whether the times are numbers since 1970, which a code may look like."""
+        return self.unit in UNITS
+
+    @property
+    def kind(self) -> str:
+        """Return what the values are, in a word for a person."""
+        if self.clock:
+            return "time of day"
+        if self.dates:
+            return "date"
+        return f"time in {self.unit}" if self.number else "time"
+
+
+def guess_time(texts: pa.Array) -> TimeGuess | None:
+    """Return how times are written, None if most texts are no times. texts: string [n], none empty."""
+    number = _number_unit(texts)
+    if number is not None:
+        return TimeGuess(number)
+    if _share(texts, CLOCK) >= ENOUGH:
+        return TimeGuess("%H:%M:%S", zoned=False, clock=True)
+    dates = _share(texts, DATE_ONLY) >= ENOUGH
+    if _share(texts, ISO_SHAPE) >= ENOUGH:
+        times = parse_text(texts, "auto", "UTC")
+        if _good(times):
+            # Dates without separators are digits, and only eight of them.
+            zoned = not dates and _share(texts, ZONED) >= ENOUGH
+            return TimeGuess("auto", zoned=zoned, dates=dates)
+    first = texts[: min(len(texts), 50)]
+    fitting = [format for format in FORMATS if _good(parse_text(first, format, "UTC"))]
+    fitting = [format for format in fitting if _good(parse_text(texts, format, "UTC"))]
+    if not fitting:
+        return None
+    return TimeGuess(fitting[0], tuple(fitting[1:]), "%z" in fitting[0] or "%Z" in fitting[0], dates)
+
+
+def parse(texts: pa.Array, unit: str, zone: str) -> pa.Array:
+    """Return texts as seconds since 1970, float64 [n], null where they are no times."""
+    mask = texts.is_null().to_numpy(zero_copy_only=False)
+    times = parse_text(pc.fill_null(texts, ""), unit, zone)
+    return pa.array(times.seconds, mask=mask | ~times.valid)
+
+
+def _number_unit(texts: pa.Array) -> Literal["s", "ms", "us", "ns"] | None:
+    """Return the unit in which nearly all numbers are of the years 1995 to 2039."""
+    if _share(texts, r"^\s*\d{9,19}([.,]\d*)?\s*$|^\d(\.\d+)?[eE]\+?\d{1,2}$") < ENOUGH:
+        return None
+    if _share(texts, r"^(19|20)\d{12}$") >= ENOUGH:
+        # 20200131235959, which is ISO 8601.
+        return None
+    plain = pc.replace_substring(texts, ",", ".")
+    numbers = np.array([_float(text) for text in plain.to_pylist()])
+    for unit, per_second in UNITS.items():
+        inside = (numbers >= FIRST * per_second) & (numbers < LAST * per_second)
+        if inside.mean() >= ENOUGH:
+            return unit  # type: ignore[return-value]
+    return None
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return -1.0
+
+
+def _good(times: Times) -> bool:
+    inside = times.valid & (times.seconds >= 0) & (times.seconds < LAST)
+    return bool(inside.mean() >= ENOUGH)
+
+
+def _share(texts: pa.Array, pattern: str) -> float:
+    return float(pc.mean(pc.match_substring_regex(texts, pattern).cast(pa.float64())).as_py() or 0)

@@ -1,0 +1,167 @@
+"""The columns of a table in the settings: how they are named, and the sections that say more about one."""
+
+from functools import partial
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from rabbithole.specs.base import Spec
+from rabbithole.specs.time_formats import format_regex
+
+
+def _column_name(value: object) -> object:
+    """Return a column's number as text: files without header name their columns 1, 2 and so on."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise ValueError("columns are numbered from 1")
+        return str(value)
+    return value
+
+
+def _column_names(value: object) -> object:
+    """Return one column or several as a list of names."""
+    return [_column_name(each) for each in value] if isinstance(value, list) else [_column_name(value)]
+
+
+def _section(key: str, value: object) -> object:
+    """Return what stands for a section of one key as that section."""
+    return value if isinstance(value, dict | Spec) else {key: value}
+
+
+def _category(value: object) -> object:
+    """Return a column as a category that is no path."""
+    return value if isinstance(value, dict | Spec) else {"column": value, "levels": 0}
+
+
+Number = Annotated[int, Field(ge=1)]
+
+Column = Annotated[
+    str, Field(min_length=1), BeforeValidator(_column_name, json_schema_input_type=str | Number)
+]
+"""A column by its name, or by its number from 1 in a file without header.
+
+In JSON and Parquet a path with dots: `a.b` is key b of the object a, `a.0` is the first item of the array a,
+and `a.b` is also the value of the key b in an array a of {key, value} objects. In CSV such a path reads into
+a cell that holds JSON.
+"""
+
+Columns = Annotated[
+    list[Annotated[str, Field(min_length=1)]],
+    Field(min_length=1),
+    BeforeValidator(_column_names, json_schema_input_type=str | Number | list[str | Number]),
+]
+"""A column, or several in a list."""
+
+FieldKind = Literal["category", "number"]
+
+
+def level_name(level: int) -> str:
+    """Return the name of the field with a level of the category, from 1."""
+    return f"category_{level}"
+
+
+class TimeColumn(Spec):
+    """Where the time of an event is, and how it is written."""
+
+    column: Columns = Field(description="The column with the time. Of several, the first that is not empty.")
+    unit: str = Field(
+        "auto",
+        min_length=1,
+        description="`iso`: ISO 8601; `s`, `ms`, `us` or `ns`: a number since 1970; a format such as "
+        "`%d/%m/%Y %H:%M`; `auto`: ISO, or a number whose length tells its unit.",
+    )
+    zone: str = Field(
+        "UTC",
+        description="Time zone (IANA name) of times that name none. A local time that occurs twice is the "
+        "first of the two; one that does not exist, as clocks go forward, is the moment when they do.",
+    )
+    date: Column | None = Field(
+        None, description="The column with the date, where `column` holds the time of day alone."
+    )
+    offset: Column | None = Field(
+        None, description="A column with the time since the beginning of the day in `column`."
+    )
+    offset_unit: Literal["s", "ms", "us", "ns"] = Field("ms", description="Unit of `offset`.")
+
+    @field_validator("unit")
+    @classmethod
+    def unit_is_known(cls, unit: str) -> str:
+        """Refuse a unit that is no word of the list and no format."""
+        if unit in ("auto", "iso", "s", "ms", "us", "ns"):
+            return unit
+        if "%" not in unit:
+            raise ValueError("must be auto, iso, s, ms, us, ns or a format such as %d/%m/%Y %H:%M")
+        format_regex(unit)
+        return unit
+
+    @model_validator(mode="after")
+    def is_one_way(self) -> "TimeColumn":
+        """Refuse a date in a column of its own together with an offset."""
+        if self.date is not None and self.offset is not None:
+            raise ValueError("give either `date` or `offset`")
+        return self
+
+
+class EventColumn(Spec):
+    """What happened: a column with its words, or one name for all lines."""
+
+    column: Columns | None = Field(
+        None, description="The column with the kind of event. Of several, the first that is not empty."
+    )
+    name: str | None = Field(
+        None,
+        min_length=1,
+        description="In place of `column`: the kind of event of all lines, such as `view`.",
+    )
+    words: dict[str, str] = Field(
+        default={},
+        description="The log's words for `view`, `addtocart` and `transaction` (a purchase), such as "
+        "`{pv: view, cart: addtocart, buy: transaction}`. Words that are not listed stay as they are.",
+    )
+
+    @model_validator(mode="after")
+    def is_column_or_name(self) -> "EventColumn":
+        """Refuse both or neither of the two."""
+        if (self.column is None) == (self.name is None):
+            raise ValueError("give either `column` or `name`")
+        return self
+
+
+class CategoryColumn(Spec):
+    """A category that is a path, such as electronics.audio.headphone."""
+
+    column: Columns = Field(description="The column with the category.")
+    separator: str = Field(".", min_length=1, description="What stands between the levels of the path.")
+    levels: int = Field(
+        2,
+        ge=0,
+        le=9,
+        description="The first levels become fields of their own, `category_1` and so on, each with the path "
+        "down to its level.",
+    )
+
+
+class FieldColumn(Spec):
+    """A further column that the models see."""
+
+    column: Columns = Field(description="The column. Of several, the first that is not empty.")
+    kind: FieldKind = Field("category", description="`category`: words or codes; `number`: a quantity.")
+    minimum_count: int = Field(
+        5, ge=1, description="Values of a category with fewer events in train share one code, `rare`."
+    )
+
+
+Time = Annotated[
+    TimeColumn, BeforeValidator(partial(_section, "column"), json_schema_input_type=Columns | TimeColumn)
+]
+"""A section, or the column alone."""
+
+Event = Annotated[
+    EventColumn, BeforeValidator(partial(_section, "name"), json_schema_input_type=str | EventColumn)
+]
+"""A section, or one name for all lines."""
+
+Category = Annotated[
+    CategoryColumn, BeforeValidator(_category, json_schema_input_type=Columns | CategoryColumn)
+]
+"""A section for a path, or the column of a category that is none."""

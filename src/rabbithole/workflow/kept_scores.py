@@ -1,0 +1,76 @@
+"""Copies of the test scores of earlier runs, so that two runs can be compared in pairs.
+
+The copies are named by a digest of their content, so scores that stay the same are kept once. The ended test
+sessions and their labels are kept apart from the scores: all models of a data set share them.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rabbithole.artifacts.runs import RunFigures
+from rabbithole.io.atomic import atomic_write
+
+FOLDER = "runs"
+"""Folder of the copies, below the results folder."""
+
+
+@dataclass(frozen=True)
+class KeptScores:
+    """Digests of the ended test sessions and of their scores, which name the copies."""
+
+    sessions: str
+    scores: str
+
+
+def keep_scores(results: Path, scores: Path) -> KeptScores:
+    """Keep the ended test sessions of a scores.parquet, their labels and their scores, if they are new."""
+    ended = [("split", "=", "test"), ("steps", "=", 0)]
+    table = pq.read_table(scores, columns=["session_id", "buyer", "score"], filters=ended)
+    table = table.sort_by("session_id")
+    names = "\n".join(table["session_id"].to_pylist()).encode()
+    kept = KeptScores(
+        _digest(names + table["buyer"].to_numpy().tobytes()), _digest(table["score"].to_numpy().tobytes())
+    )
+    for digest, columns in ((kept.sessions, ["session_id", "buyer"]), (kept.scores, ["score"])):
+        _write(results / FOLDER / f"{digest}.parquet", table.select(columns))
+    return kept
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    if not path.exists():
+        with atomic_write(path) as temporary:
+            # Without a dictionary: session ids and scores hardly repeat.
+            pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
+
+
+def read_labels_and_scores(
+    results: Path, first: RunFigures, second: RunFigures
+) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return labels [n] and both runs' scores [n] of the same sessions; None if they are no longer kept."""
+    digests = first.sessions, first.scores, second.scores
+    paths = [results / FOLDER / f"{digest}.parquet" for digest in digests]
+    if not all(path.exists() for path in paths):
+        return None
+    columns = zip(paths, ("buyer", "score", "score"), strict=True)
+    labels, old, new = (pq.read_table(path, columns=[column])[column].to_numpy() for path, column in columns)
+    return labels, old, new
+
+
+def forget_scores(results: Path, needed: Iterable[RunFigures]) -> None:
+    """Delete the copies that none of these figures needs."""
+    names = {f"{digest}.parquet" for figures in needed for digest in (figures.sessions, figures.scores)}
+    for path in (results / FOLDER).glob("*.parquet"):
+        if path.name not in names:
+            path.unlink(missing_ok=True)
