@@ -60,11 +60,16 @@ def copy(project: Path, finished: Path, tmp_path: Path) -> Copy:
     return Copy(tmp_path / "project", tmp_path / "run")
 
 
+def packaged(shops: tuple[str, ...] = SHOPS) -> set[str]:
+    """Return the jobs that package the best model, which follow any metrics."""
+    return {f"Packaging the best model of {shop}" for shop in shops}
+
+
 def trained(shops: tuple[str, ...] = SHOPS, models: tuple[str, ...] = MODELS) -> set[str]:
     """Return the jobs from training on, without the page and the figures."""
     jobs = set()
     for shop in shops:
-        jobs.add(f"Comparing the models on {shop}")
+        jobs |= packaged((shop,)) | {f"Comparing the models on {shop}"}
         for model in models:
             jobs |= {f"Training {model} on {shop}, seed 0", f"Scoring {shop} with {model}, seed 0"}
             jobs.add(f"Evaluating {model}/seed-0 on {shop}")
@@ -74,11 +79,8 @@ def trained(shops: tuple[str, ...] = SHOPS, models: tuple[str, ...] = MODELS) ->
 
 def evaluated() -> set[str]:
     """Return the jobs that evaluate scores, including those of the oracle."""
-    return {
-        f"Evaluating {run} on {shop}"
-        for shop in SHOPS
-        for run in (*(f"{m}/seed-0" for m in MODELS), "oracle")
-    }
+    runs = (*(f"{model}/seed-0" for model in MODELS), "oracle")
+    return packaged() | {f"Evaluating {run} on {shop}" for shop in SHOPS for run in runs}
 
 
 def drawn(shops: tuple[str, ...] = SHOPS, figures: tuple[str, ...] = FIGURES) -> set[str]:
@@ -168,12 +170,13 @@ def without(section: str, name: str) -> Callable[[str], str]:
 def test_removing_a_model_or_data_set_reruns_no_other(copy: Copy) -> None:
     for file in ("config.yaml", "tests/runs/tiny.yaml"):
         copy.edit(file, without("models", "gradient_boosting"))
-    compared = {f"Comparing the models on {shop}" for shop in SHOPS}
+    compared = packaged() | {f"Comparing the models on {shop}" for shop in SHOPS}
     assert copy.jobs() == compared | drawn(figures=MODEL_FIGURES)
     for file in ("config.yaml", "tests/runs/tiny.yaml"):
         copy.edit(file, without("datasets", "yoochoose"))
     remaining = ("retailrocket",)
-    assert copy.jobs() == {"Comparing the models on retailrocket"} | drawn(remaining, figures=MODEL_FIGURES)
+    compared = packaged(remaining) | {"Comparing the models on retailrocket"}
+    assert copy.jobs() == compared | drawn(remaining, figures=MODEL_FIGURES)
 
 
 def test_adding_a_data_set_runs_only_its_own_jobs(copy: Copy) -> None:
