@@ -41,14 +41,15 @@ def note_retraining(project: Project, workflow: Workflow) -> None:
             if dag.needrun(cause):
                 yield from reasons(str(dag.reason(cause)), Path())
 
-    trained = [Trained(job.wildcards.get("dataset", TEXT), _model(job)) for job in again]
     try:
         history = read_history(Path(project.results))
-    except OSError as error:
-        LOGGER.warning(f"The history of runs cannot be read: {error}")
-    else:
         causes = list(chain.from_iterable(map(causes_of, again)))
-        LOGGER.info(retraining_note(project, history, trained, causes), extra={"rabbithole": "note"})
+    # It is only a note: whatever Snakemake's reasons look like, the run goes on.
+    except (OSError, ValueError, SyntaxError, UserError) as error:
+        LOGGER.warning(f"The history of runs cannot be read: {error}")
+        return
+    trained = [Trained(job.wildcards.get("dataset", TEXT), _model(job)) for job in again]
+    LOGGER.info(retraining_note(project, history, trained, causes), extra={"rabbithole": "note"})
 
 
 def _model(job: Job) -> str:
