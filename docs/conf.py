@@ -17,7 +17,6 @@ from reference_pages import python_reference  # noqa: E402 - the folder is on th
 project = "Rabbithole"
 author = "The Rabbithole authors"
 extensions = ["myst_parser"]
-exclude_patterns = ["_incoming"]
 nitpicky = True
 
 # Headings get an anchor down to this level, by the rule that GitHub uses, so that links work in both places.
