@@ -239,7 +239,10 @@ class SessionsManifest(Manifest):
 
 
 class WindowCounts(Record):
-    """Windows of a split. cut_short: sessions longer than the window; missing, unseen: codes by field."""
+    """Windows of a split. cut_short: sessions longer than the window; missing, unseen: codes by field.
+
+    history: steps of earlier sessions; with_history: windows that have such steps.
+    """
 
     rows: int
     buyers: int
@@ -247,12 +250,15 @@ class WindowCounts(Record):
     cut_short: int
     missing: dict[str, int]
     unseen: dict[str, int]
+    history: int = Field(0, exclude_if=not_)
+    with_history: int = Field(0, exclude_if=not_)
 
 
 class WindowEventCounts(Record):
     """Where the sessions' events went; `total` is the sum of the others.
 
-    kept: steps of windows; open: of open sessions; beyond: before a long session's last steps.
+    kept: steps of windows that are not history; open: of open sessions; beyond: before a long session's last
+    steps.
     """
 
     total: int

@@ -25,6 +25,7 @@ from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import PartWriter, manifest_path, part_files, read_part
 from rabbithole.sessions.counts import Counts
+from rabbithole.sessions.session_task import HISTORY
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
@@ -44,10 +45,11 @@ PRICE_HISTORY = "prices.parquet"
 """Prices by item and time, which scoring needs for new logs. Only where costs come from purchases."""
 
 
-def window_schema(fields: Fields) -> pa.Schema:
-    """Return the schema of windows: labels, and a list per field."""
+def window_schema(fields: Fields, *, history: bool) -> pa.Schema:
+    """Return the schema of windows: labels, the number of history steps if any, and a list per field."""
     return pa.schema(
         [("session_id", pa.string()), ("buyer", pa.int8()), ("events", pa.int32())]
+        + ([(HISTORY, pa.int32())] if history else [])
         + [(name, pa.list_(pa.int32())) for name in fields.categorical]
         + [(name, pa.list_(pa.float32())) for name in fields.numeric]
     )
@@ -62,6 +64,7 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
     source = SessionsManifest.of(sessions)
     parts, selected = part_files(sessions), selected_fields(spec, source.fields)
     roots = _category_roots(sessions / source.category_roots) if source.category_roots else {}
+    history = HISTORY in source.columns
     remove(manifest_path(output))
     with atomic_write(output) as folder:
         for name in FOLDERS:
@@ -73,7 +76,7 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
             if len(values) == 0:
                 raise _empty_split("train")
             encoder = fit_encoder(values, spec, selected, roots)
-            task = WindowTask(parts, folder, encoder, keep_open=spec.keep_open)
+            task = WindowTask(parts, folder, encoder, keep_open=spec.keep_open, history=history)
             with watch_tasks(session, Stage("encoding")):
                 reports = map_indexed(session, len(parts), task, REPORT_SCHEMA)
             counts = WindowTaskCounts.total_of_reports(reports)
@@ -98,7 +101,7 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
         fields=fitted.fields,
         left_out=[name for name in log_fields(source.fields).names if name not in selected.names],
         absent=[name for name in selected.names if name not in fitted.fields.names],
-        columns={field.name: str(field.type) for field in window_schema(fitted.fields)},
+        columns={field.name: str(field.type) for field in window_schema(fitted.fields, history=history)},
         price_history=None if source.price_history is None else PRICE_HISTORY,
     ).write(manifest_path(output))
 
@@ -120,20 +123,24 @@ class WindowTaskCounts(Counts):
 class WindowTask:
     """Turns the part of sessions with an index into a part of each folder of windows."""
 
-    def __init__(self, parts: Sequence[Path], folder: Path, encoder: Encoder, *, keep_open: bool) -> None:
+    def __init__(
+        self, parts: Sequence[Path], folder: Path, encoder: Encoder, *, keep_open: bool, history: bool
+    ) -> None:
         self.parts = parts
         self.folder = folder
         self.encoder = encoder
         self.keep_open = keep_open
+        self.history = history
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
         """Write the parts and yield their `WindowTaskCounts` as a report."""
         counts, fields = WindowTaskCounts(), self.encoder.fitted.fields
         columns = ["session_id", "split", "buyer", "open", "events", *step_columns(fields)]
+        columns += [HISTORY] if self.history else []
+        schema = window_schema(fields, history=self.history)
         with ExitStack() as stack:
             writers = {
-                name: stack.enter_context(PartWriter(self.folder / name, index, window_schema(fields)))
-                for name in FOLDERS
+                name: stack.enter_context(PartWriter(self.folder / name, index, schema)) for name in FOLDERS
             }
             for batch in read_part(self.parts[index], columns, coded=fields.categorical):
                 counts += self._write(pa.Table.from_batches([batch]), writers)
@@ -158,7 +165,7 @@ class WindowTask:
             splits[split] = _window_counts(windows, self.encoder.fitted.fields, len(long))
         events = WindowEventCounts(
             total=_sum(sessions["events"]),
-            kept=sum(split.steps for split in splits.values()),
+            kept=sum(split.steps - split.history for split in splits.values()),
             open=_sum(excluded["events"]),
             beyond=_sum(pc.max_element_wise(pc.subtract(kept["events"], length), 0)),
         )
@@ -167,11 +174,16 @@ class WindowTask:
 
 def _with_labels(sessions: pa.Table, steps: pa.Table) -> pa.Table:
     labels = {name: sessions[name] for name in ("session_id", "buyer", "events")}
+    if HISTORY in sessions.column_names:
+        # A window that is shorter than its session has no step of the history.
+        lengths = pc.list_value_length(steps[steps.column_names[0]])
+        labels[HISTORY] = pc.max_element_wise(pc.subtract(lengths, sessions["events"]), 0).cast(pa.int32())
     return pa.table(labels | {name: steps[name] for name in steps.column_names})
 
 
 def _window_counts(windows: pa.Table, fields: Fields, cut_short: int) -> WindowCounts:
     codes = {name: pc.list_flatten(windows[name]).combine_chunks().to_numpy() for name in fields.categorical}
+    history = windows[HISTORY] if HISTORY in windows.column_names else pa.chunked_array([], pa.int32())
     return WindowCounts(
         rows=len(windows),
         buyers=_sum(windows["buyer"].cast(pa.int64())),
@@ -179,6 +191,8 @@ def _window_counts(windows: pa.Table, fields: Fields, cut_short: int) -> WindowC
         cut_short=cut_short,
         missing={name: int(np.sum(values == MISSING)) for name, values in codes.items()},
         unseen={name: int(np.sum(values == UNSEEN)) for name, values in codes.items()},
+        history=_sum(history),
+        with_history=_sum(pc.greater(history, 0).cast(pa.int64())),
     )
 
 

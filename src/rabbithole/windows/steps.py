@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.data import Fields
+from rabbithole.sessions.session_task import HISTORY
 
 CALENDAR = ("hour", "weekday", "month", "week")
 LAST_WEEK = 53
@@ -24,7 +25,8 @@ class Steps:
 
     offsets: int64 [sessions + 1]; categorical: by field, [steps]: calendar fields are int32, all others
     strings or dictionaries of strings (null: missing); numeric: by field, float64 [steps], NaN where it is
-    unknown: dwell is the seconds since the previous event, NaN at a session's first event.
+    unknown: dwell is the seconds since the previous event, of the session or
+    its history, NaN where there is none.
     """
 
     offsets: NDArray[np.int64]
@@ -38,15 +40,17 @@ def step_columns(fields: Fields) -> list[str]:
 
 
 def last_steps(sessions: pa.Table, fields: Fields, length: int, timezone: str) -> Steps:
-    """Return each session's last `length` steps."""
+    """Return each session's last `length` steps, with its history where they reach so far."""
     ends = _ends(sessions)
     return _steps(sessions, fields, np.maximum(ends - length, np.append(0, ends[:-1])), ends, timezone)
 
 
 def first_steps(sessions: pa.Table, fields: Fields, length: int, timezone: str) -> Steps:
-    """Return each session's first `length` steps."""
+    """Return each session's first `length` steps, without its history."""
     ends = _ends(sessions)
     begins = np.append(0, ends[:-1])
+    if HISTORY in sessions.column_names:
+        begins = begins + sessions[HISTORY].to_numpy()
     return _steps(sessions, fields, begins, np.minimum(begins + length, ends), timezone)
 
 
