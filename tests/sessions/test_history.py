@@ -1,12 +1,19 @@
 """History: the events of a visitor's earlier sessions, in front of a session's own."""
 
+from pathlib import Path
+
 import factories
+import pytest
 from factories import BY_HASH, NO_FIELDS, Row, event
 from hypothesis import given
 from hypothesis import strategies as st
 from sessions.test_cut_properties import logs, table
 
+from rabbithole.errors import UserError
+from rabbithole.io.parts import manifest_path
+from rabbithole.sessions.build import build_sessions
 from rabbithole.sessions.session_task import SessionPlan, make_sessions
+from rabbithole.specs.data import SparkOptions
 
 LIMIT = 4
 
@@ -57,3 +64,20 @@ def test_an_earlier_purchase_and_how_long_ago_it_was_are_in_the_history() -> Non
 
 
 VISIT = ((0, "view"), (0.5, "transaction"), (1, "view"))
+
+
+@pytest.mark.parametrize("changes", [{"gap_minutes": None}, {"by": "session"}, {"cost": "purchases"}])
+def test_a_history_that_the_sessions_cannot_have_is_refused(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    (tmp_path / "events").mkdir()
+    factories.events_manifest().write(manifest_path(tmp_path / "events"))
+    spec = factories.sessions_spec(**{"gap_minutes": 1.0, "history": LIMIT} | changes)
+    with pytest.raises(UserError, match="History across sessions needs"):
+        build_sessions(
+            spec,
+            events=tmp_path / "events",
+            output=tmp_path / "sessions",
+            spark=SparkOptions.model_construct(),
+            purpose=factories.ANY_PURPOSE,
+        )

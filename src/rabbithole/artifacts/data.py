@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from rabbithole.artifacts.base import Artifact, Manifest, Record
+from rabbithole.errors import UserError
 from rabbithole.specs.table import FieldKind
 
 
@@ -236,6 +237,11 @@ class SessionsManifest(Manifest):
     columns: dict[str, str]
     fields: Fields
     diagnoses: list[Diagnosis]
+
+    def refuse_history(self, what: str) -> None:
+        """Raise `UserError` for sessions with history, which `what` (a plural) cannot handle."""
+        if "history" in self.columns:
+            raise UserError(f"{what} do not support windows.history yet. Set it to false.")
 
 
 class WindowCounts(Record):

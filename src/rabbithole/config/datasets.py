@@ -117,6 +117,12 @@ class Windows(Section):
         + ", and the log's further fields. null: all that the log holds. The oracle of a simulated log still "
         "sees all.",
     )
+    history: bool = Field(
+        False,
+        description="Windows begin before the session (true), with events of the visitor's earlier sessions, "
+        "at most half a window. Needs sessions `by: visitor` with a gap. Leak checks and packaged models do "
+        "not support it yet.",
+    )
 
     @field_validator("fields")
     @classmethod
@@ -307,6 +313,30 @@ class Dataset(Section):
         if self.windows.fields is not None and "event" not in self.windows.fields:
             raise ValueError("windows.fields: must name `event` with `target: next_event`")
         return self
+
+    @model_validator(mode="after")
+    def history_is_known(self) -> "Dataset":
+        """Refuse a history where the settings make none, or where it would tell the target."""
+        if not self.windows.history:
+            return self
+        if self.sessions.by != "visitor" or self.sessions.gap_minutes is None:
+            raise ValueError("windows.history: needs sessions.by: visitor with a sessions.gap_minutes")
+        if self.sessions.cost != "event":
+            raise ValueError("windows.history: needs sessions.cost: event")
+        if self.windows.length < 2:
+            raise ValueError("windows.history: needs a windows.length of 2 or more")
+        if self.target != "buyer":
+            raise ValueError("windows.history: must be false with `target: next_event`")
+        return self
+
+    @property
+    def history_events(self) -> int:
+        """Return how many events of earlier sessions a window shows at most, 0 without history.
+
+        With half a window, the history of a session of up to half a window is the same however long it lasts.
+        If it filled what the session leaves of its window, it would tell a running session's later length.
+        """
+        return self.windows.length // 2 if self.windows.history else 0
 
     @property
     def further_fields(self) -> tuple[str, ...]:
