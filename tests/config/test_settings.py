@@ -98,6 +98,18 @@ def test_the_message_about_a_wrong_setting_names_its_key_and_what_is_allowed(
         assert part in str(error.value)
 
 
+def test_how_many_sessions_ago_an_event_was_is_a_field_only_with_history() -> None:
+    shop = {"format": "retailrocket", "source": "simulate", "sessions": {"gap_minutes": 30}}
+    for history in (True, False):
+        windows = {"fields": ["event", "sessions_ago"], "history": history}
+        config = changed("datasets.shop", shop | {"windows": windows})
+        if history:
+            assert parse_config(config).datasets["shop"].windows.fields == ["event", "sessions_ago"]
+        else:
+            with pytest.raises(UserError, match="no field 'sessions_ago'"):
+                parse_config(config)
+
+
 def test_all_mistakes_are_reported_at_once() -> None:
     config = changed("data_seed", -1)
     config["report"] = {"titel": "x"}

@@ -288,7 +288,8 @@ class Dataset(Section):
     @model_validator(mode="after")
     def log_has_fields(self) -> "Dataset":
         """Refuse fields that neither any log nor this one has."""
-        known = (*STANDARD_FIELDS, *self.further_fields)
+        ago = ("sessions_ago",) if self.windows.history else ()
+        known = (*STANDARD_FIELDS, *self.further_fields, *ago)
         for place, name in enumerate(self.windows.fields or ()):
             if name not in known:
                 near = get_close_matches(name, known, 1)
