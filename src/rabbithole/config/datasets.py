@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Literal
-from zoneinfo import available_timezones
 
 from pydantic import Field, field_validator, model_validator
 
 from rabbithole.config.base import Fraction, Positive, Section
+from rabbithole.config.timezones import checked_timezone
 from rabbithole.formats.base import format_names, log_format, raw_format
-from rabbithole.specs.data import TableLog
+from rabbithole.specs.data import Source, TableLog, source_in_home
 from rabbithole.specs.table import Tables, all_field_kinds, category_path
 
 SIMULATE = "simulate"
@@ -23,7 +23,10 @@ class Simulation(Section):
     """How much is simulated where `source` is `simulate`."""
 
     sessions: int = Field(
-        60_000, ge=100, description="Sessions to simulate (visitors if the log has no session ids)."
+        60_000,
+        ge=100,
+        le=1_000_000_000,
+        description="Sessions to simulate (visitors if the log has no session ids).",
     )
 
 
@@ -36,6 +39,7 @@ class Sessions(Section):
     gap_minutes: float | None = Field(
         None,
         gt=0,
+        le=5_000_000,
         description="With `by: visitor`: a longer pause, in minutes, starts a new session. null: never.",
     )
     cost: Literal["event", "purchases"] = Field(
@@ -46,6 +50,7 @@ class Sessions(Section):
     open_horizon_hours: float | None = Field(
         None,
         ge=0,
+        le=100_000,
         description="A session whose last event (before the cut) is this close to the end of the log, in "
         "hours, is still open. With a gap, the gap is used, except with `until: first_cart`. null: 1 hour, "
         "24 hours for sessions by visitor, or the gap, but at most 2 % of the time that the log spans.",
@@ -107,7 +112,7 @@ class Windows(Section):
         100, ge=1, le=10_000, description="Events: the models see the last ones of each session."
     )
     minimum_item_count: int = Field(
-        5, ge=1, description="Items with fewer events in train share one code, `rare`."
+        5, ge=1, le=1_000_000_000, description="Items with fewer events in train share one code, `rare`."
     )
     fields: list[str] | None = Field(
         None,
@@ -157,7 +162,7 @@ class Dataset(Section):
     format: str = Field(
         description=f"Raw format of the log, one of {', '.join(f'`{n}`' for n in format_names())}."
     )
-    source: str | list[str] | dict[str, str | list[str]] = Field(
+    source: Source = Field(
         "simulate",
         description="`simulate`; or the folder, archive or address that holds the files (under their "
         "published names); or a mapping from role to file, such as `{clicks: a.dat, buys: b.dat}`. With "
@@ -213,6 +218,12 @@ class Dataset(Section):
             values = {**values, "published": {**published, "sessions": sessions}}
         return merged(defaults, values)
 
+    @field_validator("source")
+    @classmethod
+    def source_in_home(cls, source: Source) -> Source:
+        """Read `~` as the user's home."""
+        return source_in_home(source)
+
     @field_validator("format")
     @classmethod
     def format_exists(cls, name: str) -> str:
@@ -225,11 +236,7 @@ class Dataset(Section):
     @classmethod
     def timezone_exists(cls, name: str) -> str:
         """Refuse a name that the time zone database does not have."""
-        if name not in available_timezones():
-            near = [zone for zone in sorted(available_timezones()) if zone.lower() == name.lower()]
-            near = near or get_close_matches(name, available_timezones(), 1)
-            raise ValueError("not a time zone" + (f"; did you mean {near[0]}?" if near else ""))
-        return name
+        return checked_timezone(name)
 
     @model_validator(mode="after")
     def tables_fit_the_format(self) -> "Dataset":
@@ -251,8 +258,10 @@ class Dataset(Section):
                     f"table.{name}.{self.sessions.by}: this key is missing, and sessions.by is "
                     f"{self.sessions.by!r}; give the column, or another sessions.by"
                 )
-            if table.time.zone not in available_timezones():
-                raise ValueError(f"table.{name}.time.zone: {table.time.zone!r} is not a time zone")
+            try:
+                checked_timezone(table.time.zone)
+            except ValueError as error:
+                raise ValueError(f"table.{name}.time.zone: {table.time.zone!r} is {error}") from None
         if isinstance(self.source, dict) and self.source.keys() != self.table.keys():
             raise ValueError(
                 f"source: names {', '.join(self.source)}, where the tables are {', '.join(self.table)}"

@@ -114,4 +114,22 @@ def _existing(format: RawFormat, source: Files) -> dict[str, list[Path]]:
         for path in paths:
             if not path.is_file():
                 raise UserError(f"The {role} file {path} does not exist or is no file.")
+    refuse_same_file(files)
     return {role.name: files[role.name] for role in format.roles if files.get(role.name)}
+
+
+def refuse_same_file(files: Mapping[str, Sequence[Path]]) -> None:
+    """Raise `UserError` for a file that is named twice, be it by another path.
+
+    Only an archive may hold the files of several roles.
+    """
+    seen: dict[tuple[int, int], tuple[str, Path]] = {}
+    for role, paths in files.items():
+        for path in paths:
+            facts = path.stat()
+            known = seen.setdefault((facts.st_dev, facts.st_ino), (role, path))
+            if known[1] is path or (known[0] != role and is_archive(path)):
+                continue
+            same = "" if known[1] == path else f" (it is the same file as {known[1]})"
+            where = f"twice as {role}" if known[0] == role else f"as {known[0]} and as {role}"
+            raise UserError(f"The file {path} is named {where}{same}. Name it once.")

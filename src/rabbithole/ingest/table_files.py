@@ -41,8 +41,20 @@ def table_files(format: RawFormat, source: TableSource) -> dict[str, list[Path]]
                 f"({names}), none is called {' or '.join(role.published)}. Set table.{role.name}.files to a "
                 "pattern of its files."
             )
-        by_role[role.name] = list(dict.fromkeys(files))
+        _refuse_same_file(role.name, files)
+        by_role[role.name] = files
     return by_role
+
+
+def _refuse_same_file(table: str, files: Sequence[Path]) -> None:
+    """Raise `UserError` for a file that a table would read twice. Two tables may read one file."""
+    seen: dict[tuple[int, int], Path] = {}
+    for file in files:
+        facts = file.stat()
+        known = seen.setdefault((facts.st_dev, facts.st_ino), file)
+        if known is not file:
+            same = "" if known == file else f" (it is the same file as {known})"
+            raise UserError(f"The table {table} would read {printable(str(file))} twice{same}. Name it once.")
 
 
 def chosen_members(archive: Path, role: FileRole) -> list[str]:
