@@ -25,7 +25,7 @@ from rabbithole.ingest.streams import (
     text_encoding,
 )
 from rabbithole.ingest.table_files import partition_values
-from rabbithole.io.archives import packing
+from rabbithole.io.archives import foreign_packing, packing, signature_of
 from rabbithole.specs.table import TableSpec
 
 PACKED_RATIO = 6
@@ -75,10 +75,15 @@ def file_layout(role: FileRole, path: Path, name: str) -> FileLayout:
         raise UserError(f"{name} is empty: there is nothing to read. Fetch the file again.")
     pack = packing(path)
     size = size * PACKED_RATIO if streamed(pack) else size
-    if role.table is None:
-        return FileLayout(streamed=streamed(pack), size=size)
     with readable(name), open_unpacked(path) as file:
         sample = file.read(SAMPLE_BYTES)
+    if inner := signature_of(sample) or foreign_packing(sample):
+        packed_twice = (
+            f"is a packed file in a packed file ({inner})" if streamed(pack) else f"is a {inner} file"
+        )
+        raise UserError(f"{name} {packed_twice}, which is not read: unpack it, and give the plain file.")
+    if role.table is None:
+        return FileLayout(streamed=streamed(pack), size=size)
     partitions = tuple(partition_values(name).items())
     kind = role.table.kind or _kind(sample)
     if kind == "parquet":
