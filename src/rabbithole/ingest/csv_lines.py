@@ -184,6 +184,8 @@ def _parse_one_by_one(text: bytes, names: Sequence[str], dialect: Dialect) -> tu
 
 def split_line(line: str, dialect: Dialect) -> list[str] | None:
     """Return the fields of one line, None if a quote stays open."""
+    # As `_normalise_line_ends` does: to Python's reader it ends the line.
+    line = line.replace("\r", " ")
     if dialect.quote is None:
         return line.split(dialect.separator)
     csv.field_size_limit(2**31 - 1)

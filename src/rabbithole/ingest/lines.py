@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from rabbithole.ingest.blocks import MAX_LINE_BYTES, line_starts
 from rabbithole.ingest.layout import FileLayout
 from rabbithole.ingest.streams import line_feeds, open_unpacked, readable
@@ -19,7 +21,7 @@ from rabbithole.io.archives import packing
 BLOCK_BYTES = 16 * 2**20
 """Size of the text that is parsed at once."""
 
-BLOCK_LINES = 2**19
+BLOCK_LINES = 2**20
 """Lines that are parsed at once: a block of very short ones is cut."""
 
 DEFLATE_RATIO = 1032
@@ -109,7 +111,7 @@ def read_blocks(file_range: FileRange) -> Iterator[tuple[int, bytes]]:
 
 def _cuts(block: bytes) -> list[int]:
     """Return where a block is cut into pieces of at most `BLOCK_LINES` lines: the end of each piece."""
-    if block.count(b"\n") <= BLOCK_LINES:
+    if np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")) <= BLOCK_LINES:
         return [len(block)]
     ends = line_starts(block)[BLOCK_LINES::BLOCK_LINES].tolist()
     return ends if ends[-1] == len(block) else [*ends, len(block)]
