@@ -59,7 +59,8 @@ FUZZ_SECONDS ?= 600
 fuzz: environment  ## Read any bytes as logs, guided by coverage, until the first fault (Python 3.11, Linux; FUZZ_SECONDS).
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target .venv/fuzz \
 	  -r requirements/fuzz.txt
-	PYTHONPATH=.venv/fuzz $(BIN)/python tests/fuzz.py -max_total_time=$(FUZZ_SECONDS) -timeout=60 -rss_limit_mb=4096
+	PYTHONPATH=.venv/fuzz $(BIN)/python tests/fuzz.py -max_total_time=$(FUZZ_SECONDS) -timeout=60 \
+	  -rss_limit_mb=4096 -artifact_prefix=.venv/fuzz/
 
 SESSIONS ?= 9249729
 bench-etl: .venv/benchmarks  ## Time the Spark steps at full size beside Polars and DuckDB (20 minutes, 12 GB of disk).

@@ -113,3 +113,12 @@ def test_links_and_names_that_come_twice_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=problem):
             published_members(archive_path, ("clicks.dat",))
+
+
+def test_an_encrypted_archive_is_refused_in_a_short_sentence(tmp_path: Path) -> None:
+    for header in (False, True):
+        with py7zr.SevenZipFile(path := tmp_path / f"{header}.7z", "w", password="x") as archive:
+            archive.set_encrypted_header(header)
+            archive.writestr("1,2\n", "a.dat")
+        with pytest.raises(UserError, match="needs a password"):
+            unpack(path, {"a.dat": tmp_path / "a.dat"})

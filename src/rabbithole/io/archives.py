@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO, Literal
 
 import py7zr
+from py7zr.exceptions import PasswordRequired
 from py7zr.io import Py7zIO, WriterFactory
 
 from rabbithole.errors import UserError, printable
@@ -234,8 +235,10 @@ def _readable(archive: Path) -> Iterator[None]:
         # They seek to the places that a damaged archive names.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
+        # The text of py7zr's error for encrypted archives is a list of coders.
+        told = "it needs a password" if isinstance(error, PasswordRequired) else str(error)[:200]
         raise UserError(
-            f"{printable(str(archive))} can't be unpacked ({printable(str(error)) or type(error).__name__}): "
+            f"{printable(str(archive))} can't be unpacked ({printable(told) or type(error).__name__}): "
             "it is damaged, encrypted or not an archive. Fetch it again, or unpack it yourself and give the "
             "plain file."
         ) from error
