@@ -4,10 +4,15 @@ import bz2
 import gzip
 import lzma
 from collections.abc import Callable
+from pathlib import Path
 
+import pytest
 from any_file import KINDS, check_any_file
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+from rabbithole.errors import UserError
+from rabbithole.ingest.unpacking import unpack_all
 
 PIECES = [
     *(b",", b";", b"\n", b"\r\n", b"\n\r", b"\r", b'"', b"\0", b"\xef\xbb\xbf", b"\xe9", b"\x1b[31m", b"{"),
@@ -50,3 +55,12 @@ def test_no_damage_of_a_packed_file_ends_a_step(
     if packed:
         packed[flip // 8 % len(packed)] ^= 1 << flip % 8
     check_any_file(kind, bytes(packed[: len(packed) - cut]))
+
+
+@pytest.mark.parametrize("kind", [5, 7, 9])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_one_json_array_is_refused_with_what_to_do(tmp_path: Path, kind: int, encoding: str) -> None:
+    (path := tmp_path / "log").write_bytes('[\n {"s": "1"},\n {"s": "2"}\n]\n'.encode(encoding))
+    format, name = KINDS[kind]
+    with pytest.raises(UserError, match=r"is one JSON array, .*jq -c"):
+        unpack_all(format, {name: [path]}, tmp_path)

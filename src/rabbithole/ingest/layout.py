@@ -1,5 +1,6 @@
 """Find out how each file of a log is written: packing, kind, encoding, columns; refuse what does not fit."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -33,6 +34,9 @@ PACKED_RATIO = 6
 
 BYTES_PER_ROW = 64
 """At least so much does a row of a Parquet file weigh when it is unpacked."""
+
+JSON_ARRAY = re.compile(rb"(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*\[\s*\{\s*[\"}]")
+"""The beginning of an array of objects."""
 
 MAX_HEADER_BYTES = 2**20
 
@@ -85,6 +89,11 @@ def file_layout(role: FileRole, path: Path, name: str) -> FileLayout:
     if role.table is None:
         return FileLayout(streamed=streamed(pack), size=size)
     partitions = tuple(partition_values(name).items())
+    if role.table.kind != "parquet" and JSON_ARRAY.match(sample.replace(b"\0", b"")):
+        raise UserError(
+            f"{name} is one JSON array, and logs have one object a line: write it anew, such as with "
+            "`jq -c '.[]'`."
+        )
     kind = role.table.kind or _kind(sample)
     if kind == "parquet":
         if streamed(pack):
