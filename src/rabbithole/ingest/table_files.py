@@ -63,12 +63,15 @@ def chosen_members(archive: Path, role: FileRole) -> list[str]:
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Return whether a path, or its last part, matches a pattern. Packed names match without their ending."""
-    path = PurePosixPath(name.replace("\\", "/"))
+    """Return whether a path, or its last part, matches a pattern in any case.
+
+    Packed names match without their ending.
+    """
+    path = PurePosixPath(name.replace("\\", "/").lower())
     names = [path.as_posix(), path.name]
     if path.suffix in (".gz", ".bz2", ".xz", ".zst", ".zip", ".7z"):
         names.append(path.stem)
-    return any(fnmatchcase(each, pattern) for each in names for pattern in patterns)
+    return any(fnmatchcase(each, pattern.lower()) for each in names for pattern in patterns)
 
 
 def partition_values(path: str) -> dict[str, str | None]:
