@@ -29,7 +29,7 @@ class DeckText(Section):
     dropout: float = Field(0.2, ge=0, lt=1, description="Fraction of units dropped during training.")
     learning_rate: float = Field(0.001, gt=0, le=100, description="Learning rate of Adam.")
     batch_size: int = Field(128, ge=1, le=65_536, description="Windows per update.")
-    epochs: int = Field(2, ge=1, le=10_000, description="Passes over the text.")
+    epochs: int = Field(1, ge=1, le=10_000, description="Passes over the text.")
 
 
 class CharGru(Section):
