@@ -311,13 +311,12 @@ def test_weights_of_another_network_are_refused(changed, planted, tmp_path):
         score_to(tmp_path, planted)
 
 
-@pytest.mark.parametrize("rate", [100.0, 1e30])
-def test_a_training_that_diverges_is_refused(rate: float, tmp_path: Path) -> None:
+def test_a_training_that_diverges_is_refused(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = {
         split: random_windows(200, rng, prefix=split, longest=LENGTH) for split in ("train", "valid", "test")
     }
     windows = write_windows(tmp_path / "windows", length=LENGTH, **rows)
-    spec = train_spec("gru", settings=network_settings() | {"learning_rate": rate})
+    spec = train_spec("gru", settings=network_settings() | {"learning_rate": 100.0})
     with pytest.raises(UserError, match="Take a smaller learning_rate"):
         train_to(tmp_path, windows, spec)

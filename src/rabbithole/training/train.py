@@ -158,8 +158,8 @@ def fit_network(
 def _refuse_divergence(history: History, outputs: int) -> None:
     """Raise `UserError` if the best epoch's valid loss is far above that of a guess at random.
 
-    outputs: of the network. A uniform guess among them loses log(outputs) nats. A network that learns anything
-    loses less, as it starts from the shares in train.
+    outputs: of the network. A uniform guess among them loses log(outputs) nats. A network that learns
+    loses less: it starts from the shares in train.
     """
     best = history.epochs[history.best_epoch - 1].valid_loss
     if best > 2 * np.log(outputs):
