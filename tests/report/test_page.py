@@ -109,7 +109,8 @@ def test_texts_of_logs_and_models_are_escaped(run, source: str) -> None:
 @pytest.mark.parametrize(
     "pattern",
     [
-        r"On simulated, the best model is the GRU\. It ranks a random buyer above a random non-buyer \d\d % ",
+        r"On simulated, the best model is the GRU\. When a session has ended, it ranks a random "
+        r"buyer above a random non-buyer \d\d % ",
         r"The best possible AUC on these simulated sessions is 0\.\d{3}",
         r"The GRU ranks better than gradient boosting: its AUC is higher by 0\.",
         r"± 0\.\d{3} over 2 seeds",
