@@ -24,7 +24,7 @@ HOUR = 3_600_000
 BEGIN = 1_700_000_000_000
 SPAN = 120 * 24 * HOUR
 ITEMS = 50
-"""Items of a category; which one is shown tells nothing."""
+"""Items of a category; which one is shown carries no signal."""
 
 
 def main(
@@ -38,7 +38,7 @@ def main(
     first, length = visits.offsets[:-1], np.diff(visits.offsets)
     session = np.repeat(np.arange(len(length)), length)
 
-    # Times: dwell within the session stays below the gap, and tells nothing. The purchase is one more row.
+    # Times: dwell within the session stays below the gap and carries no signal. The purchase is one more row.
     dwell = np.minimum(60_000 * np.exp(rng.standard_normal(len(session))), 0.3 * HOUR).astype(np.int64)
     opens = np.isnan(visits.pause)
     dwell[first] = np.where(opens, 0, np.nan_to_num(visits.pause) * HOUR).astype(np.int64)

@@ -337,7 +337,7 @@ class LeakChecks(Artifact):
 
 
 class FileFingerprint(Record):
-    """What tells whether a file is still the same, and the sha256 of its content.
+    """What shows whether a file is still the same, and the sha256 of its content.
 
     size: in bytes; modified, changed: the times of its last change, of the content and of anything, in
     nanoseconds (copying tools set the first back, and cannot set the second); inode: its number on the disk.

@@ -68,10 +68,10 @@ def package(
     seed: Annotated[int | None, typer.Option(help="Its training seed (default: the best on valid).")] = None,
 ) -> None:
     """Package a trained model of your choice: a run packages the best one itself."""
-    from rabbithole.serving.package import package_chosen, run_name
+    from rabbithole.serving.package import package_chosen
 
-    chosen = package_chosen(dataset, model=model, seed=seed, output=output)
-    typer.echo(f"{output} holds {run_name(chosen)}. {output / 'CARD.md'} describes it.")
+    made = package_chosen(dataset, model=model, seed=seed, output=output)
+    typer.echo(f"{output} holds {made.model}, seed {made.seed}. {output / 'CARD.md'} describes it.")
 
 
 @app.command(rich_help_panel=WORK)

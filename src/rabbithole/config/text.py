@@ -70,12 +70,6 @@ class Alice(Section):
         "text is taken from `package`.",
     )
 
-    @field_validator("source")
-    @classmethod
-    def source_in_home(cls, source: str) -> str:
-        """Read `~` as the user's home."""
-        return expand_home(source)
-
     sha256: str | None = Field(
         "f00b287e63f5ae3442dc5b9c4bf18650adaf3b7f5034f7be5460089b934a0752",
         pattern="^[0-9a-f]{64}$",
@@ -97,3 +91,9 @@ class Alice(Section):
         description="One sample per temperature: low is cautious, 1 draws from the learned distribution.",
     )
     length: int = Field(400, ge=1, le=1_000_000, description="Characters per sample.")
+
+    @field_validator("source")
+    @classmethod
+    def source_in_home(cls, source: str) -> str:
+        """Read `~` as the user's home."""
+        return expand_home(source)

@@ -7,7 +7,7 @@ from rabbithole.formats.base import FileRole
 from rabbithole.ingest.lines import RawFile, most_lines
 
 FEW_LINES = 100_000
-"""So many bad lines of a range are read in any case: the message then tells the share of the whole log."""
+"""So many bad lines of a range are read in any case: the message then gives the share of the whole log."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Allowance:
 
     @classmethod
     def of(cls, files: Iterable[RawFile], roles: Mapping[str, FileRole], share: float) -> "Allowance":
-        """Return the allowance of files that are judged together."""
+        """Return the allowance of files whose lines are counted together."""
         explodes = {name: role.table is not None and bool(role.table.explode) for name, role in roles.items()}
         return cls(share, sum(most_lines(file, explodes[file.role]) for file in files))
 

@@ -83,7 +83,7 @@ def split_files(files: Sequence[RawFile], count: int) -> list[FileRange]:
 
 
 def most_lines(file: RawFile, explodes: bool) -> float:
-    """Return a number of rows that a file cannot exceed; infinite where nothing tells.
+    """Return a number of rows that a file cannot exceed; infinite where nothing limits it.
 
     A line has a byte, and deflate packs 1,032 of them into one. explodes: whether a line may be many rows.
     """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rabbithole.errors import UserError
 from rabbithole.formats.base import FileRole, RawFormat, log_format
-from rabbithole.ingest.table_files import table_files
+from rabbithole.ingest.table_files import refuse_same_file, table_files
 from rabbithole.io.archives import is_archive, members, plain_name
 from rabbithole.specs.data import TableLog
 
@@ -118,20 +118,3 @@ def _existing(format: RawFormat, source: Files) -> dict[str, list[Path]]:
                 raise UserError(f"The {role} file {path} does not exist or is no file.")
     refuse_same_file(files)
     return {role.name: files[role.name] for role in format.roles if files.get(role.name)}
-
-
-def refuse_same_file(files: Mapping[str, Sequence[Path]]) -> None:
-    """Raise `UserError` for a file that is named twice, be it by another path.
-
-    Only an archive may hold the files of several roles.
-    """
-    seen: dict[tuple[int, int], tuple[str, Path]] = {}
-    for role, paths in files.items():
-        for path in paths:
-            facts = path.stat()
-            known = seen.setdefault((facts.st_dev, facts.st_ino), (role, path))
-            if known[1] is path or (known[0] != role and is_archive(path)):
-                continue
-            same = "" if known[1] == path else f" (it is the same file as {known[1]})"
-            where = f"twice as {role}" if known[0] == role else f"as {known[0]} and as {role}"
-            raise UserError(f"The file {path} is named {where}{same}. Name it once.")

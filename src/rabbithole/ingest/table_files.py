@@ -41,20 +41,27 @@ def table_files(format: RawFormat, source: TableSource) -> dict[str, list[Path]]
                 f"({names}), none is called {' or '.join(role.published)}. Set table.{role.name}.files to a "
                 "pattern of its files."
             )
-        _refuse_same_file(role.name, files)
+        # Two tables may read one file.
+        refuse_same_file({role.name: files})
         by_role[role.name] = files
     return by_role
 
 
-def _refuse_same_file(table: str, files: Sequence[Path]) -> None:
-    """Raise `UserError` for a file that a table would read twice. Two tables may read one file."""
-    seen: dict[tuple[int, int], Path] = {}
-    for file in files:
-        facts = file.stat()
-        known = seen.setdefault((facts.st_dev, facts.st_ino), file)
-        if known is not file:
-            same = "" if known == file else f" (it is the same file as {known})"
-            raise UserError(f"The table {table} would read {printable(str(file))} twice{same}. Name it once.")
+def refuse_same_file(files: Mapping[str, Sequence[Path]]) -> None:
+    """Raise `UserError` for a file that is named twice, be it by another path.
+
+    Only an archive may hold the files of several roles.
+    """
+    seen: dict[tuple[int, int], tuple[str, Path]] = {}
+    for role, paths in files.items():
+        for path in paths:
+            facts = path.stat()
+            known = seen.setdefault((facts.st_dev, facts.st_ino), (role, path))
+            if known[1] is path or (known[0] != role and is_archive(path)):
+                continue
+            same = "" if known[1] == path else f" (it is the same file as {printable(str(known[1]))})"
+            where = f"twice as {role}" if known[0] == role else f"as {known[0]} and as {role}"
+            raise UserError(f"The file {printable(str(path))} is named {where}{same}. Name it once.")
 
 
 def chosen_members(archive: Path, role: FileRole) -> list[str]:

@@ -53,7 +53,7 @@ def packing(path: Path) -> Packing | None:
 
 
 def signature_of(start: bytes) -> Packing | None:
-    """Return the packing that the first bytes of a file tell; None if they tell none."""
+    """Return how a file is packed, by its first bytes; None if it is not."""
     return next((name for signature, name in SIGNATURES.items() if start.startswith(signature)), None)
 
 
@@ -236,9 +236,9 @@ def _readable(archive: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         # The text of py7zr's error for encrypted archives is a list of coders.
-        told = "it needs a password" if isinstance(error, PasswordRequired) else str(error)[:200]
+        reason = "it needs a password" if isinstance(error, PasswordRequired) else str(error)[:200]
         raise UserError(
-            f"{printable(str(archive))} can't be unpacked ({printable(told) or type(error).__name__}): "
+            f"{printable(str(archive))} can't be unpacked ({printable(reason) or type(error).__name__}): "
             "it is damaged, encrypted or not an archive. Fetch it again, or unpack it yourself and give the "
             "plain file."
         ) from error

@@ -105,8 +105,8 @@ def package_model(
         manifest.write(folder / MANIFEST)
 
 
-def package_chosen(dataset: Path, *, model: str | None, seed: int | None, output: Path) -> Candidate:
-    """Package a trained model of the user's choice, as the workflow packages the best one; return it.
+def package_chosen(dataset: Path, *, model: str | None, seed: int | None, output: Path) -> ModelManifest:
+    """Package a trained model of the user's choice, as the workflow packages the best one.
 
     dataset: the results of a data set, such as results/shop; model, seed: None for the best on valid of all
     that were trained. Raises `UserError` when the run has not finished, the choice was not trained, or the
@@ -121,7 +121,10 @@ def package_chosen(dataset: Path, *, model: str | None, seed: int | None, output
         )
     packaged = load_folder(dataset / "model").manifest
     runs = sorted(path.parent for path in dataset.glob("*/seed-*/checkpoint"))
-    names = {f"{run.parent.name}/{run.name}": run for run in runs}
+
+    def of_runs(file: str) -> dict[str, Path]:
+        return {f"{run.parent.name}/{run.name}": run / file for run in runs}
+
     spec = PackageModelSpec(
         dataset=packaged.dataset,
         model=model,
@@ -133,16 +136,15 @@ def package_chosen(dataset: Path, *, model: str | None, seed: int | None, output
     )
     package_model(
         spec,
-        checkpoints={name: run / "checkpoint" for name, run in names.items()},
-        scores={name: run / "scores.parquet" for name, run in names.items()},
-        metrics={name: run / "metrics.json" for name, run in names.items()},
+        checkpoints=of_runs("checkpoint"),
+        scores=of_runs("scores.parquet"),
+        metrics=of_runs("metrics.json"),
         events=dataset / "events",
         sessions=dataset / "sessions",
         windows=dataset / "windows",
         output=output,
     )
-    made = load_folder(output).manifest
-    return next(each for each in made.candidates if (each.model, each.seed) == (made.model, made.seed))
+    return load_folder(output).manifest
 
 
 def _version(library: str) -> str:

@@ -36,13 +36,9 @@ def _number(value: Any) -> Any:
 def _leaf_types(annotation: Any) -> set[Any]:
     """Return the types in an annotation such as `list[Annotated[float, ...]] | None`."""
     parts = get_args(annotation)
-    return (
-        set[Any]().union(*map(_leaf_types, parts))
-        if parts
-        else {annotation}
-        if isinstance(annotation, type)
-        else set()
-    )
+    if parts:
+        return set[Any]().union(*map(_leaf_types, parts))
+    return {annotation} if isinstance(annotation, type) else set()
 
 
 def expand_home(path: str) -> str:
