@@ -9,7 +9,7 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 CORES ?= all
 
-.PHONY: run demo help environment java test test-fast torture bench-etl bench-train check format lock schema reference docs \
+.PHONY: run demo help environment java test test-fast torture fuzz bench-etl bench-train check format lock schema reference docs \
   slurm slurm-plugin browser clean
 
 run: environment  ## Install the environment and run the whole workflow.
@@ -54,6 +54,13 @@ test-fast: environment  ## Run the unit tests without Snakemake, Spark and Slurm
 
 torture: environment  ## Kill runs at random moments, fifty times, and compare the results (17 to 30 minutes).
 	$(BIN)/python tests/torture.py
+
+FUZZ_SECONDS ?= 600
+fuzz: environment  ## Read any bytes as logs, guided by coverage, until the first fault (Python 3.11, Linux; FUZZ_SECONDS).
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target .venv/fuzz \
+	  -r requirements/fuzz.txt
+	PYTHONPATH=.venv/fuzz $(BIN)/python tests/fuzz.py -max_total_time=$(FUZZ_SECONDS) -timeout=60 \
+	  -rss_limit_mb=4096 -artifact_prefix=.venv/fuzz/
 
 SESSIONS ?= 9249729
 bench-etl: .venv/benchmarks  ## Time the Spark steps at full size beside Polars and DuckDB (20 minutes, 12 GB of disk).

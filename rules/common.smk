@@ -29,7 +29,12 @@ CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 shell.prefix(shell_prefix(SOURCE, conda=CONDA))
 
 # Resolved while the rules are read: a workflow that imports these as a module may set another folder.
-PROJECT = load_project(config, workflow.pathvars.apply("<results>"))
+PROJECT = load_project(
+    config,
+    workflow.pathvars.apply("<results>"),
+    overlay=workflow.config_settings.overwrite_config,
+    files=workflow.configfiles,
+)
 SPECS = StepSpecs(PROJECT)
 INPUTS = RuleInputs(PROJECT)
 OPTIONS = JobOptions(PROJECT, CHECKOUT)

@@ -23,6 +23,10 @@ COMMAND = re.compile(
 )
 KILLED = re.compile(r"exit status (?:137|-9)\b|SIGKILL")
 
+MEMORY_LIMIT = re.compile(r"exceeded (?:job )?memory limit|oom[-_ ]kill|out[-_ ]of[-_ ]memory", re.I)
+TIME_LIMIT = re.compile(r"due to time limit", re.I)
+"""What Slurm writes into the log of a job that it kills."""
+
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
 
 TRACE_LINE = re.compile(r'^ +File ".*", line \d+(?:, in .*)?$')
@@ -83,6 +87,9 @@ def failure(
     for path in paths:
         if text := own_error(tail(path)):
             return Reason(text.splitlines(), _shown(path, folder))
+    for path in paths:
+        if killed := killed_by_cluster(tail(path)):
+            return Reason(killed, _shown(path, folder))
     # The log to read is the last one that was written to.
     log = _shown(max(paths, key=lambda path: path.stat().st_mtime), folder) if paths else None
     shells = [job.shell for job in jobs if job.shell]
@@ -118,6 +125,18 @@ def own_error(text: str) -> str | None:
     if not messages or TRACE in text[messages[-1].end() :]:
         return None
     return text[messages[-1].end() :].strip()
+
+
+def killed_by_cluster(text: str) -> list[str]:
+    """Return that a cluster killed the job for its memory or its time, and its own line; empty otherwise."""
+    for pattern, resource, key in ((MEMORY_LIMIT, "memory", "mem_mb"), (TIME_LIMIT, "time", "runtime")):
+        for line in text.splitlines():
+            if pattern.search(line):
+                return [
+                    f"The cluster killed the job: it needed more {resource} than it asked for ({key}).",
+                    line.strip(),
+                ]
+    return []
 
 
 def plain(text: str, arguments: list[str]) -> str:

@@ -42,7 +42,7 @@ DATASETS = {
 
 
 FURTHER = "further"
-"""A log with its own sessions, visitors, and two further fields."""
+"""A log with its own sessions, visitors, and further fields."""
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,14 @@ def built(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> Path
         output.mkdir()
         simulate(SimulateSpec(shop=shop, sessions=3000, seed=0), output=raw)
         build(output, spark, events=events_spec(shop, raw), sessions=sessions, windows=windows)
+    # The values of `close` differ by less than one per cent.
     rows = [
-        event(f"{n:03}", 60 * n + step, brand=f"brand {n % 7}", weight=float(step)) | {"visitor": f"{n // 2}"}
+        event(f"{n:03}", 60 * n + step, brand=f"brand {n % 7}", weight=float(step), close=100 + (n % 7) / 20)
+        | {"visitor": f"{n // 2}"}
         for n in range(200)
         for step in range(4)
     ]
-    write_events(folder / FURTHER, rows, further=Fields(categorical=("brand",), numeric=("weight",)))
+    write_events(folder / FURTHER, rows, further=Fields(categorical=("brand",), numeric=("weight", "close")))
     by_session = SESSIONS.model_copy(update={"by": "session"})
     build(folder / FURTHER, spark, sessions=by_session, windows=windows_spec())
     return folder

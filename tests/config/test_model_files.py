@@ -59,7 +59,7 @@ def test_a_file_s_settings_are_read_without_its_other_imports(tmp_path: Path) ->
         ({"file": "https://shop.example/mine.py"}, ["models.mine.file", "never fetched from an address"]),
         ({"file": "nowhere.py"}, ["models.mine.file: there is no file nowhere.py in "]),
         ({"file": "mine.txt"}, ["models.mine.file: mine.txt is not a Python file"]),
-        ({"file": None}, ["models.mine.file: given None"]),
+        ({"file": None}, ["models.mine.file: given null"]),
     ],
 )
 def test_a_wrong_key_of_a_file_s_model_is_named(tmp_path: Path, section: Any, parts: list[str]) -> None:

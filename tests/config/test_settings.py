@@ -83,10 +83,17 @@ def changed(path: str, value: object) -> dict:
         ("datasets.yoochoose.simulate", 5, ["simulate", "given 5", "a section of keys"]),
         ("spark.master", "lokal", ["spark.master", "given 'lokal'"]),
         ("evaluation.steps", [1, 1], ["evaluation.steps", "twice"]),
-        ("training.epochs", True, ["training.epochs", "given True", "integer"]),
+        ("training.epochs", True, ["training.epochs", "given true", "integer"]),
         ("alice.models.char_gru.dropout", 1.0, ["char_gru.dropout", "given 1.0", "less than 1"]),
         ("spark.memory_mb", 10, ["spark.memory_mb", "given 10", "1000"]),
-        ("datasets", None, ["datasets", "given None"]),
+        ("datasets", None, ["datasets", "given null"]),
+        ("datasets.yoochoose.timezone", "Factory", ["timezone", "not a time zone"]),
+        ("datasets.yoochoose.source", "~no-such-user/a", ["source", "no user whose home"]),
+        ("datasets." + "a" * 230, CONFIG["datasets"]["yoochoose"], ["a name is", "at most 60"]),
+        ("training.epochs", 10**30, ["training.epochs", "less than or equal to"]),
+        ("models.gru.learning_rate", 1e308, ["models.gru.learning_rate", "less than or equal to"]),
+        ("models.gru.learning_rate", float("nan"), ["models.gru.learning_rate", "finite"]),
+        ("report.title", "", ["report.title"]),
     ],
 )
 def test_the_message_about_a_wrong_setting_names_its_key_and_what_is_allowed(
@@ -108,6 +115,25 @@ def test_how_many_sessions_ago_an_event_was_is_a_field_only_with_history() -> No
         else:
             with pytest.raises(UserError, match="no field 'sessions_ago'"):
                 parse_config(config)
+
+
+def test_a_number_in_scientific_notation_needs_no_point() -> None:
+    config = changed("training.checkpoint_minutes", "1e-3")
+    config["models"]["gru"]["learning_rate"] = "2E-4"
+    config["datasets"]["yoochoose"]["split"] = {"shares": ["8e-1", 0.1, "1e-1"]}
+    config["report"]["title"] = "1e5"
+    settings = parse_config(config)
+    assert settings.training.checkpoint_minutes == 0.001
+    assert settings.models["gru"].learning_rate == 2e-4
+    assert settings.datasets["yoochoose"].split.shares == [0.8, 0.1, 0.1]
+    assert settings.report.title == "1e5"
+
+
+def test_a_tilde_is_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/alice")
+    source = {"clicks": "~/a.dat", "buys": ["b~", "~/b.dat"]}
+    parsed = parse_config(changed("datasets.yoochoose.source", source)).datasets["yoochoose"].source
+    assert parsed == {"clicks": "/home/alice/a.dat", "buys": ["b~", "/home/alice/b.dat"]}
 
 
 def test_all_mistakes_are_reported_at_once() -> None:

@@ -41,3 +41,17 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         locate("yoochoose", {"clicks": str(tmp_path / "gone.dat")})
     with pytest.raises(UserError, match=r"no file of role 'click'.*clicks, buys"):
         locate("yoochoose", {"click": str(tmp_path / "yoochoose-buys.dat")})
+
+
+@pytest.mark.parametrize("again", ["a", "./b/../a", "link"])
+def test_a_file_that_is_named_twice_is_refused(
+    again: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path, "a", "c")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    with pytest.raises(UserError, match="is named as clicks and as buys"):
+        locate("yoochoose", {"clicks": "a", "buys": again})
+    with pytest.raises(UserError, match="is named twice as clicks"):
+        locate("yoochoose", {"clicks": ["a", again], "buys": "c"})

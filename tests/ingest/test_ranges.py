@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import FileRole, format_names, raw_format
-from rabbithole.ingest import blocks, csv_lines, lines
+from rabbithole.ingest import allowance, blocks, csv_lines, lines
+from rabbithole.ingest.allowance import Allowance
+from rabbithole.ingest.layout import FileLayout
 from rabbithole.ingest.lines import FileRange, RawFile, read_blocks
-from rabbithole.ingest.reading import collect_report, read_range
+from rabbithole.ingest.reading import RangeCounts, collect_report, read_range
 
 CLICKS = raw_format("yoochoose").roles[0]
 
@@ -73,12 +75,55 @@ def test_ranges_and_blocks_of_any_size_give_the_same_rows_and_bad_lines(
     assert read(tmp_path / "packed", packed, [0, None]) == at_once
 
 
-def test_a_file_without_line_ends_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("length", [1000, 1100, 1101, 5000])
+@pytest.mark.parametrize("edges", [[0, None], [0, 700, 1500, None]])
+def test_a_line_that_is_far_too_long_is_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, edges: list[int | None]
+) -> None:
     monkeypatch.setattr(lines, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(blocks, "MAX_LINE_BYTES", 1000)
     monkeypatch.setattr(lines, "BLOCK_BYTES", 100)
-    (tmp_path / "log").write_bytes(b"x" * 5000)
-    with pytest.raises(UserError, match=r"the clicks has a line of over 1,000 bytes"):
-        read(tmp_path, tmp_path / "log", [0, None])
+    good = b"1,2014-04-07T10:51:09.277Z,139,0\n"
+    text = good * 3 + b"x" * length + b"\n" + good + b"1,2\n"
+    (tmp_path / "log").write_bytes(text)
+    rows, bad, _ = read(tmp_path, tmp_path / "log", [*edges[:-1], len(text)])
+    assert [(line["line"], line["reason"]) for line in bad] == [
+        (4, "it is far too long"),
+        (6, "2 fields instead of 4"),
+    ]
+    assert [row["position"] for row in rows] == [0, 33, 66, 99 + length + 1]
+
+
+def test_reading_stops_once_the_allowance_cannot_be_met(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allowance, "FEW_LINES", 10)
+    monkeypatch.setattr(lines, "BLOCK_LINES", 50)
+    good, role = b"1,2014-04-07T10:51:09.277Z,139,0\n", raw_format("yoochoose").roles[0]
+    for name, text, share, stopped in (
+        ("bad", b"a\n" * 40_000, 0.3, True),
+        # All bad lines stand at the start, and the share of all lines is met.
+        ("legitimate", b"a\n" * 400 + good * 400, 0.5, False),
+        ("blank", b"a\n" * 100 + b"\n" * 101, 0.5, False),
+    ):
+        for packed in (False, True):
+            path = tmp_path / f"{name}-{packed}"
+            path.write_bytes(gzip.compress(text) if packed else text)
+            layout = FileLayout(streamed=packed, size=len(text))
+            file = RawFile("clicks", "the clicks", str(path), 0, layout)
+            allowed = Allowance.of([file], {"clicks": role}, share)
+            file_range = FileRange(0, file, 0, None if packed else len(text))
+            (side := tmp_path / f"side-{name}-{packed}").mkdir()
+            for _ in read_range(file_range, role, side, allowance=allowed):
+                pass
+            if not stopped:
+                assert RangeCounts.read(side, 0).rejected == text.count(b"a\n")
+                continue
+            with pytest.raises(UserError, match=r"the clicks: .* whatever the rest of the log holds") as told:
+                RangeCounts.read(side, 0)
+            if not packed:
+                # Of 80,000 bytes n bad lines of 2 bytes leave 80,000 - n lines: n is 0.3 of them at 18,462.
+                assert "18,500 of the 18,500 lines" in str(told.value)
 
 
 CONTENT = st.lists(
@@ -93,10 +138,10 @@ def test_every_line_is_in_one_block_at_its_offset(content: bytes, cuts: list[int
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(lines, "BLOCK_BYTES", block_bytes):
         path = Path(folder) / "log"
         path.write_bytes(content)
-        blocks = [block for part in ranges_of(path, edges) for block in read_blocks(part)]
-    assert b"".join(text for _, text in blocks) == content
-    assert all(content[offset:].startswith(text) for offset, text in blocks)
-    assert all(text.endswith(b"\n") for _, text in blocks[:-1])
+        found = [block for part in ranges_of(path, edges) for block in read_blocks(part)]
+    assert b"".join(text for _, text in found) == content
+    assert all(content[offset:].startswith(text) for offset, text in found)
+    assert all(text.endswith(b"\n") for _, text in found[:-1])
 
 
 FIELDS = [

@@ -1,19 +1,28 @@
 """The first screen's sentences on the best model."""
 
+import numpy as np
 import pytest
 from factories import run_metrics as metrics
 
 from rabbithole.artifacts.evaluation import (
     AucInterval,
     Campaign,
-    CampaignOutcome,
     Metrics,
     StepsRanking,
     ThresholdOutcome,
 )
+from rabbithole.evaluation.campaign import outcome
 from rabbithole.report.headline import Row, rows
-from rabbithole.report.overview import answer, campaign_sentence, in_words, running_sentence, weaknesses
+from rabbithole.report.overview import (
+    answer,
+    campaign_sentence,
+    gain_over_everybody,
+    in_words,
+    running_sentence,
+    weaknesses,
+)
 from rabbithole.report.wording import GAP
+from rabbithole.specs.evaluation import EvaluateSpec
 
 
 def best_row(run: Metrics) -> Row:
@@ -57,7 +66,10 @@ def test_the_answer_tells_ended_from_running_sessions() -> None:
     best = best_row(ended)
     assert answer(best, [ended]) == "Once a session has ended, buyers can be told from others well."
     begun = ended.model_copy(update={"by_steps": [running(1, 0.57)]})
-    assert answer(best, [begun]).endswith("others well; after its first event, barely.")
+    assert answer(best, [begun]) == (
+        "While a session still runs, buyers can be told from others after 1 event barely "
+        "(AUC 0.570 [0.550, 0.590]). Once a session has ended: well."
+    )
 
 
 def test_with_too_few_buyers_there_is_no_answer_in_words() -> None:
@@ -70,45 +82,73 @@ def test_with_too_few_buyers_there_is_no_answer_in_words() -> None:
     ("steps", "sentence"),
     [
         ({1: None}, None),
-        ({1: 0.6}, "it is harder to tell who will buy: the AUC is 0.600 [0.580, 0.620] after 1 event."),
-        ({1: None, 3: 0.9}, "While a session still runs, the AUC is 0.900 [0.880, 0.920] after 3 events."),
+        ({1: 0.6}, "others after 1 event a little (AUC 0.600 [0.580, 0.620])."),
+        ({1: None, 3: 0.51}, "others after 3 events no better than by chance (AUC 0.510 [0.490, 0.530])."),
     ],
 )
-def test_running_sessions_are_compared_with_ended_ones(
+def test_running_sessions_are_told_with_their_interval(
     steps: dict[int, float | None], sentence: str | None
 ) -> None:
     run = metrics(0.8).model_copy(update={"by_steps": [running(*each) for each in steps.items()]})
-    text = running_sentence([run], 0.8)
+    text = running_sentence([run])
     assert text == sentence if text is None or sentence is None else text.endswith(sentence)
 
 
+def a_campaign(*, chosen: tuple[int, int], everybody: tuple[int, int], cost: float, worth: float) -> Campaign:
+    """Return a campaign from (contacted, buyers), with the interval that evaluation gives."""
+    labels = np.zeros(everybody[0], np.int8)
+    labels[: everybody[1]] = 1
+    contacted = np.zeros(everybody[0], bool)
+    contacted[: chosen[1]] = True
+    contacted[everybody[1] : everybody[1] + chosen[0] - chosen[1]] = True
+    costs = EvaluateSpec(contact_cost=cost, sale_worth=worth)
+    best = ThresholdOutcome(threshold=0.1, **dict(outcome(labels, contacted, costs)))
+    return Campaign(
+        contact_cost=cost,
+        sale_worth=worth,
+        everybody=outcome(labels, np.ones(len(labels), bool), costs),
+        expected=best,
+        chosen=best,
+    )
+
+
 @pytest.mark.parametrize(
-    ("value", "everybody", "sentence"),
+    ("chosen", "everybody", "worth", "sentence"),
     [
-        (170.0, -585.0, "Contacting everybody is worth \N{MINUS SIGN}585, and nobody 0."),
-        (229.0, 661.0, "Contacting everybody is worth 661: at these amounts the model is not needed."),
-        (-5.0, -50.0, "Contacting nobody is worth 0: at these amounts the model is not needed."),
+        (
+            (100, 40),
+            (1000, 50),
+            10,
+            "Yes, use the model: it earns 300 [189, 411] more than contacting nobody.",
+        ),
+        ((10, 1), (1000, 50), 11, "No, contact nobody: that the model earns more is not shown, as"),
+        ((10, 0), (1000, 50), 11, "No, contact nobody: the model does not earn more."),
+        ((500, 490), (1000, 500), 10, "Yes, use the model: it earns 400 ["),
+        ((980, 499), (1000, 500), 10, "No, contact everybody: that the model earns more is not shown, as"),
+        ((900, 400), (1000, 500), 10, "No, contact everybody: the model does not earn more."),
     ],
 )
-def test_a_model_that_earns_no_more_than_everybody_or_nobody_is_not_needed(
-    value: float, everybody: float, sentence: str
+def test_whether_to_use_the_model_is_told_from_the_interval_of_its_gain(
+    chosen: tuple[int, int], everybody: tuple[int, int], worth: float, sentence: str
 ) -> None:
-    outcome = {"contacted": 10, "buyers": 1, "low": value - 1, "high": value + 1}
-    campaign = Campaign(
-        contact_cost=1,
-        sale_worth=50,
-        everybody=CampaignOutcome(**outcome | {"value": everybody}),
-        expected=ThresholdOutcome(**outcome, value=0.0, threshold=0.02),
-        chosen=ThresholdOutcome(**outcome, value=value, threshold=0.03),
-    )
+    campaign = a_campaign(chosen=chosen, everybody=everybody, cost=1, worth=worth)
     best = best_row(metrics(0.8).model_copy(update={"campaign": campaign}))
-    assert campaign_sentence(best).endswith(sentence)
+    assert sentence in campaign_sentence(best)
+
+
+def test_the_gain_over_everybody_has_the_interval_of_paired_differences() -> None:
+    campaign = a_campaign(chosen=(500, 490), everybody=(1000, 500), cost=1, worth=10)
+    differences = 1000 * np.repeat([0.0, 1.0, -9.0], [500, 490, 10])
+    gain = gain_over_everybody(campaign, campaign.expected)
+    error = 1.959964 * differences.std(ddof=1) / 1000**0.5
+    assert gain.value == pytest.approx(differences.mean())
+    assert gain.high - gain.value == pytest.approx(error)
 
 
 def test_an_interval_with_chance_in_it_is_a_weakness() -> None:
     weak = metrics(0.505)
     best = best_row(weak)
-    first, precision = weaknesses(best, [weak])
+    first, precision = weaknesses(best)
     assert "may be no better than chance" in first
     assert (
         precision == f"Of the 5{GAP}% of sessions with the highest scores, 30{GAP}% buy; the others do not."

@@ -66,6 +66,24 @@ def test_a_log_gets_the_scores_of_test(finished: Path, tmp_path: Path, shop: str
     assert np.all(np.diff(ended.sort_by("probability")["percentile"].to_numpy()) >= 0)
 
 
+def test_a_model_of_ones_own_choice_is_packaged(finished: Path, tmp_path: Path) -> None:
+    shop, output = finished / "results/yoochoose", tmp_path / "trees"
+    command = ["package", str(shop), "-o", str(output), "--model"]
+    done = CliRunner().invoke(app, [*command, "gradient_boosting", "--seed", "0"])
+    assert done.exit_code == 0, done.output
+    manifest = load_folder(output).manifest
+    assert (manifest.model, manifest.seed) == ("gradient_boosting", 0)
+    assert manifest.threshold is not None
+    for arguments, words in (
+        ([*command, "gradient_boosting"], "exists already"),
+        ([*command[:3], str(tmp_path / "new"), "--model", "none"], "No such model was trained"),
+        (["package", str(tmp_path), "-o", str(tmp_path / "new")], "no finished run"),
+    ):
+        refused = CliRunner().invoke(app, arguments)
+        assert isinstance(refused.exception, UserError) and words in str(refused.exception)
+        assert not (tmp_path / "new").exists()
+
+
 @pytest.mark.parametrize("shop", SHOPS)
 def test_a_stream_gives_the_scores_of_a_whole_log(finished: Path, shop: str) -> None:
     folder, events = finished / "results" / shop / "model", events_of(finished / "results", shop)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from snakemake_logger_plugin_rabbithole.errors import config_files, own_error, plain
+from snakemake_logger_plugin_rabbithole.errors import FailedJob, config_files, failure, own_error, plain
 
 NO_FILE = 'Traceback (most recent call last):\n\n  File "x.py", line 12, in load_configfile\n\nOSError'
 
@@ -57,3 +57,23 @@ def test_snakemakes_exceptions_lose_their_class_and_their_trace() -> None:
 def test_a_message_before_a_stack_trace_is_no_mistake_of_the_user() -> None:
     assert own_error("Error: one\nError: two\nmore\n") == "two\nmore"
     assert own_error("Error: one\nTraceback (most recent call last):\nKeyError: 1\n") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "resource"),
+    [
+        ("slurmstepd: error: StepId=3.0 exceeded memory limit (548769792 > 471859200)", "memory"),
+        ("slurmstepd: error: Detected 1 oom_kill event in StepId=5.batch. Some step tasks", "memory"),
+        (
+            "slurmstepd: error: *** JOB 7 ON node CANCELLED AT 2026-11-28T23:33:00 DUE TO TIME LIMIT ***",
+            "time",
+        ),
+    ],
+)
+def test_a_job_that_its_cluster_killed_says_so(line: str, resource: str, tmp_path: Path) -> None:
+    log = tmp_path / "3.log"
+    log.write_text(f"started\n{line}\n" + "noise\n" * 30)
+    reason = failure([FailedJob(1, [], "", "")], [str(log)], {}, tmp_path)
+    assert f"more {resource} than it asked for" in reason.text[0]
+    assert reason.text[1] == line
+    assert reason.log == "3.log"

@@ -13,6 +13,7 @@ from factories import network_settings, network_training, random_windows, train_
 
 from rabbithole.artifacts.training import History
 from rabbithole.specs.training import ResumeOptions, TrainSpec
+from rabbithole.training.mesh import process_count
 from rabbithole.training.train import train
 
 pytestmark = pytest.mark.slow
@@ -65,9 +66,21 @@ def two_processes() -> list[dict[str, str]]:
     """Return the environments of the two tasks of a Slurm step on this machine."""
     # JAX derives the port at which they meet from the job's number.
     number = random.SystemRandom().randrange(1, 4096)
-    step = {"SLURM_JOB_ID": str(number), "SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_STEP_NUM_TASKS": "2"}
+    # Snakemake ran in another step of the job.
+    step = {"RABBITHOLE_SLURM_STEP": f"{number}.0", "SLURM_STEP_ID": "1"}
+    step |= {"SLURM_JOB_ID": str(number), "SLURM_STEP_NODELIST": "127.0.0.1", "SLURM_STEP_NUM_TASKS": "2"}
     step |= {"SLURM_NTASKS": "2"}
     return [step | {"SLURM_PROCID": task, "SLURM_LOCALID": task} for task in "01"]
+
+
+def test_a_job_that_inherits_the_variables_of_an_interactive_step_trains_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {"SLURM_JOB_ID": "7", "SLURM_STEP_ID": "0", "SLURM_STEP_NUM_TASKS": "4"}.items():
+        monkeypatch.setenv(name, value)
+    assert process_count() == 4
+    monkeypatch.setenv("RABBITHOLE_SLURM_STEP", "7.0")
+    assert process_count() == 1
 
 
 @pytest.mark.parametrize(

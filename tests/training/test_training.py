@@ -8,7 +8,16 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from factories import SIZES, Row, network_training, random_windows, train_spec, window, write_windows
+from factories import (
+    SIZES,
+    Row,
+    network_settings,
+    network_training,
+    random_windows,
+    train_spec,
+    window,
+    write_windows,
+)
 from sklearn.metrics import roc_auc_score
 
 from rabbithole.artifacts.training import CalibrationLine, History, ModelDescription
@@ -300,3 +309,14 @@ def test_weights_of_another_network_are_refused(changed, planted, tmp_path):
     (tmp_path / "model/model.json").write_text(json.dumps(description))
     with pytest.raises(UserError, match="had other weights"):
         score_to(tmp_path, planted)
+
+
+def test_a_training_that_diverges_is_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = {
+        split: random_windows(200, rng, prefix=split, longest=LENGTH) for split in ("train", "valid", "test")
+    }
+    windows = write_windows(tmp_path / "windows", length=LENGTH, **rows)
+    spec = train_spec("gru", settings=network_settings() | {"learning_rate": 100.0})
+    with pytest.raises(UserError, match="Take a smaller learning_rate"):
+        train_to(tmp_path, windows, spec)

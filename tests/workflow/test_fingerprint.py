@@ -1,6 +1,7 @@
 """The fingerprint of a raw log depends on its content, not on its modification time."""
 
 import os
+import shutil
 from pathlib import Path
 
 from rabbithole.workflow.project import fingerprint
@@ -16,3 +17,22 @@ def test_a_fingerprint_depends_on_the_content_and_not_on_the_modification_time(t
     assert fingerprint([log], cache) != before
     cache.write_text("{broken")
     assert fingerprint([log], cache) != before
+
+
+def test_a_log_that_is_replaced_by_another_of_the_same_size_and_time_is_seen(tmp_path: Path) -> None:
+    log, other, cache = tmp_path / "log.csv", tmp_path / "other.csv", tmp_path / "cache.json"
+    log.write_text("a")
+    other.write_text("b")
+    os.utime(other, ns=(log.stat().st_atime_ns, log.stat().st_mtime_ns))
+    before = fingerprint([log], cache)
+    shutil.copy2(other, log)
+    assert log.stat().st_mtime_ns == other.stat().st_mtime_ns
+    assert fingerprint([log], cache) != before
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("a")
+    # The place of the cache is taken, for root too.
+    (tmp_path / "taken").write_text("")
+    assert fingerprint([log], tmp_path / "taken/cache.json")

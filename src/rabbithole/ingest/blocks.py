@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 
 from rabbithole.errors import printable
 
+MAX_LINE_BYTES = 16 * 2**20
+"""A longer line is set aside: it is no line of a log."""
+
+LONG_LINE = "it is far too long"
+
 TEXT_LENGTH = 200
 """Characters of a bad line that are kept."""
 
@@ -62,6 +67,19 @@ def line_starts(text: bytes) -> NDArray[np.int64]:
     if len(ends) == 0 or ends[-1] != len(text):
         ends = np.append(ends, len(text))
     return np.concatenate([[0], ends]).astype(np.int64)
+
+
+def without_long_lines(text: bytes, starts: NDArray[np.int64]) -> tuple[bytes, dict[int, str]]:
+    """Return a text without the lines that are too long, and the reason of each such line.
+
+    starts: as `line_starts` returns them.
+    """
+    long = np.flatnonzero(np.diff(starts) >= MAX_LINE_BYTES).tolist()
+    if not long:
+        return text, {}
+    edges = [0, *(edge for number in long for edge in starts[number : number + 2].tolist()), len(text)]
+    kept = b"".join(text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True))
+    return kept, dict.fromkeys(long, LONG_LINE)
 
 
 def hash_rows(columns: Iterable[pa.Array]) -> pa.Array | None:

@@ -5,7 +5,7 @@ there.
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from rabbithole.artifacts.data import CategoryTreeCounts, EventsManifest, LineCo
 from rabbithole.errors import UserError
 from rabbithole.formats.base import FileRole, RawFormat, log_format
 from rabbithole.formats.side_tables import SideTables
+from rabbithole.ingest.allowance import Allowance
 from rabbithole.ingest.event_task import (
     EVENT_SCHEMA,
     TASK_SCHEMA,
@@ -83,7 +84,7 @@ def build_events(
         events.mkdir()
         with spark_session(spark, "events") as session:
             ranges = split_files(raw, spark.partitions(unpacked_size(raw)))
-            tables = _side_tables(session, format, ranges, side)
+            tables = _side_tables(session, format, ranges, side, spec.max_rejected)
             if tables is not None and known is not None:
                 tables = known.updated(tables)
             if tables is not None:
@@ -97,7 +98,7 @@ def build_events(
                 tables,
                 format.category_path,
             )
-            returned = _write_events(session, spark, format, ranges, task, side)
+            returned = _write_events(session, spark, format, ranges, task, side, spec.max_rejected)
         report = collect_report(ranges, side, bad)
         require_good(report, spec.max_rejected, format.event_roles)
         counts = merge_counts(returned)
@@ -113,29 +114,36 @@ def build_events(
 
 
 def _side_tables(
-    session: SparkSession, format: RawFormat, ranges: list[FileRange], side: Path
+    session: SparkSession, format: RawFormat, ranges: list[FileRange], side: Path, max_rejected: float
 ) -> SideTables | None:
     """Read the files that are not events and build the format's side tables from them."""
     if format.side_tables is None:
         return None
+    roles = {role.name: role for role in format.roles if not role.events}
+    allowance = _allowance(_ranges_of(ranges, list(roles)), roles, max_rejected)
     return format.side_tables(
         {
-            role.name: _read_rows(session, role, _ranges_of(ranges, (role.name,)), side)
-            for role in format.roles
-            if not role.events
+            name: _read_rows(session, role, _ranges_of(ranges, (name,)), side, allowance)
+            for name, role in roles.items()
         }
     )
+
+
+def _allowance(ranges: list[FileRange], roles: Mapping[str, FileRole], max_rejected: float) -> Allowance:
+    return Allowance.of({file_range.file for file_range in ranges}, roles, max_rejected)
 
 
 def _ranges_of(ranges: list[FileRange], roles: Sequence[str]) -> list[FileRange]:
     return [file_range for file_range in ranges if file_range.file.role in roles]
 
 
-def _read_rows(session: SparkSession, role: FileRole, ranges: list[FileRange], side: Path) -> pa.Table:
+def _read_rows(
+    session: SparkSession, role: FileRole, ranges: list[FileRange], side: Path, allowance: Allowance
+) -> pa.Table:
     """Return the rows of all ranges of a role, in their order."""
 
     def read(index: int) -> Iterator[pa.RecordBatch]:
-        for table in read_range(ranges[index], role, side):
+        for table in read_range(ranges[index], role, side, allowance=allowance):
             yield from table.to_batches()
 
     schema = row_schema(role)
@@ -160,15 +168,17 @@ def _write_events(
     ranges: list[FileRange],
     task: EventTask,
     side: Path,
+    max_rejected: float,
 ) -> pa.Table:
     """Read the event files and write the parts of the events; return what the tasks return."""
     ranges = _ranges_of(ranges, format.event_roles)
     partitions = options.partitions(unpacked_size({file_range.file for file_range in ranges}))
     roles = {role.name: role for role in format.roles}
     sent = raw_event_schema(format)
+    allowance = _allowance(ranges, roles, max_rejected)
 
     def read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
-        for table in read_range(ranges[index], roles[ranges[index].file.role], side, sent):
+        for table in read_range(ranges[index], roles[ranges[index].file.role], side, sent, allowance):
             yield table, partition_of(table["session_id"], partitions)
 
     with watch_tasks(session, _reading(ranges), Stage("sorting")):

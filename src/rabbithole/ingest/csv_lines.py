@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from rabbithole.ingest.blocks import TextBlock, line_starts
+from rabbithole.ingest.blocks import TextBlock, line_starts, without_long_lines
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -43,12 +43,16 @@ def parse_block(
     """
     starts = line_starts(text)
     line = np.arange(len(starts) - 1, dtype=np.int64)
-    clean = _normalise_line_ends(text.removeprefix(BYTE_ORDER_MARK) if starts_file else text)
-    malformed: dict[int, str] = {}
+    lengths = np.diff(starts)
+    clean, malformed = without_long_lines(text, starts)
+    if malformed:
+        line = np.delete(line, list(malformed))
+    clean = _normalise_line_ends(clean.removeprefix(BYTE_ORDER_MARK) if starts_file else clean)
     if not clean.isascii():
-        clean, malformed = _decode(clean, dialect)
-        if malformed:
-            line = np.delete(line, list(malformed))
+        clean, wrong = _decode(clean, dialect)
+        if wrong:
+            malformed |= {int(line[row]): reason for row, reason in wrong.items()}
+            line = np.delete(line, list(wrong))
     if clean.startswith(BYTE_ORDER_MARK):
         # Arrow would skip it, and so accept a line that is rejected elsewhere in a block.
         clean = clean.replace(BYTE_ORDER_MARK, REPLACEMENT_CHARACTER, 1)
@@ -56,7 +60,6 @@ def parse_block(
     if wrong:
         malformed |= {int(line[row]): reason for row, reason in wrong.items()}
         line = np.delete(line, list(wrong))
-    lengths = np.diff(starts)
     blank = np.zeros(len(line), dtype=bool)
     for candidate in np.flatnonzero(lengths[line] <= 2):
         blank[candidate] = not text[starts[line[candidate]] : starts[line[candidate] + 1]].strip(b"\r\n")
@@ -181,6 +184,8 @@ def _parse_one_by_one(text: bytes, names: Sequence[str], dialect: Dialect) -> tu
 
 def split_line(line: str, dialect: Dialect) -> list[str] | None:
     """Return the fields of one line, None if a quote stays open."""
+    # As `_normalise_line_ends` does: to Python's reader it ends the line.
+    line = line.replace("\r", " ")
     if dialect.quote is None:
         return line.split(dialect.separator)
     csv.field_size_limit(2**31 - 1)

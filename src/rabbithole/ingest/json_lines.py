@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from rabbithole.ingest.blocks import TextBlock, line_starts
+from rabbithole.ingest.blocks import TextBlock, line_starts, without_long_lines
 from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK
 from rabbithole.ingest.paths import DECODER, Json, as_text, follow
 
@@ -28,12 +28,16 @@ def parse_json_block(
     """
     starts = line_starts(text)
     offsets = starts.tolist()
+    _, long = without_long_lines(text, starts)
     records: list[dict[str, Json]] = []
     line: list[int] = []
     digests: list[int] = []
     malformed: dict[int, str] = {}
     blank = 0
     for number in range(len(offsets) - 1):
+        if number in long:
+            malformed[number] = long[number]
+            continue
         raw = text[offsets[number] : offsets[number + 1]]
         if starts_file and number == 0:
             raw = raw.removeprefix(BYTE_ORDER_MARK)

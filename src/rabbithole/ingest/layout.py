@@ -1,5 +1,6 @@
 """Find out how each file of a log is written: packing, kind, encoding, columns; refuse what does not fit."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -25,7 +26,7 @@ from rabbithole.ingest.streams import (
     text_encoding,
 )
 from rabbithole.ingest.table_files import partition_values
-from rabbithole.io.archives import packing
+from rabbithole.io.archives import foreign_packing, packing, signature_of
 from rabbithole.specs.table import TableSpec
 
 PACKED_RATIO = 6
@@ -33,6 +34,9 @@ PACKED_RATIO = 6
 
 BYTES_PER_ROW = 64
 """At least so much does a row of a Parquet file weigh when it is unpacked."""
+
+JSON_ARRAY = re.compile(rb"(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*\[\s*\{\s*[\"}]")
+"""The beginning of an array of objects."""
 
 MAX_HEADER_BYTES = 2**20
 
@@ -75,11 +79,21 @@ def file_layout(role: FileRole, path: Path, name: str) -> FileLayout:
         raise UserError(f"{name} is empty: there is nothing to read. Fetch the file again.")
     pack = packing(path)
     size = size * PACKED_RATIO if streamed(pack) else size
-    if role.table is None:
-        return FileLayout(streamed=streamed(pack), size=size)
     with readable(name), open_unpacked(path) as file:
         sample = file.read(SAMPLE_BYTES)
+    if inner := signature_of(sample) or foreign_packing(sample):
+        packed_twice = (
+            f"is a packed file in a packed file ({inner})" if streamed(pack) else f"is a {inner} file"
+        )
+        raise UserError(f"{name} {packed_twice}, which is not read: unpack it, and give the plain file.")
+    if role.table is None:
+        return FileLayout(streamed=streamed(pack), size=size)
     partitions = tuple(partition_values(name).items())
+    if role.table.kind != "parquet" and JSON_ARRAY.match(sample.replace(b"\0", b"")):
+        raise UserError(
+            f"{name} is one JSON array, and logs have one object a line: write it anew, such as with "
+            "`jq -c '.[]'`."
+        )
     kind = role.table.kind or _kind(sample)
     if kind == "parquet":
         if streamed(pack):

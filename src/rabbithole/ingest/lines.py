@@ -5,20 +5,27 @@ groups. A packed file is one range.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from rabbithole.errors import UserError
+import numpy as np
+
+from rabbithole.ingest.blocks import MAX_LINE_BYTES, line_starts
 from rabbithole.ingest.layout import FileLayout
 from rabbithole.ingest.streams import line_feeds, open_unpacked, readable
+from rabbithole.io.archives import packing
 
 BLOCK_BYTES = 16 * 2**20
 """Size of the text that is parsed at once."""
 
-MAX_LINE_BYTES = 16 * 2**20
-"""A file with a longer line is not a log."""
+BLOCK_LINES = 2**20
+"""Lines that are parsed at once: a block of very short ones is cut."""
+
+DEFLATE_RATIO = 1032
+"""The most that deflate can gain. Source: the technical details of zlib."""
 
 MIN_RANGE_BYTES = 2**20
 """A smaller range costs more to start than to read. It also keeps a header within the first range."""
@@ -75,14 +82,39 @@ def split_files(files: Sequence[RawFile], count: int) -> list[FileRange]:
     return ranges
 
 
+def most_lines(file: RawFile, explodes: bool) -> float:
+    """Return a number of rows that a file cannot exceed; infinite where nothing limits it.
+
+    A line has a byte, and deflate packs 1,032 of them into one. explodes: whether a line may be many rows.
+    """
+    if explodes or file.layout.kind == "parquet":
+        return math.inf
+    ratios = {None: 1, "gz": DEFLATE_RATIO}
+    # A byte of another encoding is three of UTF-8 at most.
+    ratio = ratios.get(packing(Path(file.path)), math.inf) * (1 if file.layout.decoded_from is None else 3)
+    return ratio * Path(file.path).stat().st_size
+
+
 def read_blocks(file_range: FileRange) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a range in blocks: (byte offset in the unpacked file, text of complete lines).
 
-    Each line of a file is in exactly one block of exactly one of its ranges. Raises `UserError` for a
-    damaged packed file, or a line that is too long.
+    Each line of a file is in exactly one block of exactly one of its ranges. Of a line that is far too long
+    only the beginning is yielded, and still too much of it. Raises `UserError` for a damaged packed file.
     """
     with readable(file_range.file.name), _open(file_range.file) as file:
-        yield from _blocks(file_range, file)
+        for offset, block in _blocks(file_range, file):
+            start = 0
+            for end in _cuts(block):
+                yield offset + start, block[start:end] if end - start < len(block) else block
+                start = end
+
+
+def _cuts(block: bytes) -> list[int]:
+    """Return where a block is cut into pieces of at most `BLOCK_LINES` lines: the end of each piece."""
+    if np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")) <= BLOCK_LINES:
+        return [len(block)]
+    ends = line_starts(block)[BLOCK_LINES::BLOCK_LINES].tolist()
+    return ends if ends[-1] == len(block) else [*ends, len(block)]
 
 
 def _open(file: RawFile) -> BinaryIO:
@@ -96,22 +128,28 @@ def _blocks(file_range: FileRange, file: BinaryIO) -> Iterator[tuple[int, bytes]
     if offset > 0:
         # The line with the byte before the range belongs to the range before.
         file.seek(offset - 1)
-        offset += len(_rest_of_line(file_range, file)) - 1
+        rest, skipped = _rest_of_line(file)
+        offset += len(rest) + skipped - 1
     while end is None or offset < end:
         block = file.read(BLOCK_BYTES if end is None else min(BLOCK_BYTES, end - offset))
         if not block:
             return
+        skipped = 0
         if not block.endswith(b"\n"):
-            block += _rest_of_line(file_range, file)
+            rest, skipped = _rest_of_line(file)
+            block += rest
         yield offset, block
-        offset += len(block)
+        offset += len(block) + skipped
 
 
-def _rest_of_line(file_range: FileRange, file: BinaryIO) -> bytes:
-    rest = file.readline(MAX_LINE_BYTES)
-    if len(rest) == MAX_LINE_BYTES and not rest.endswith(b"\n"):
-        raise UserError(
-            f"{file_range.file.name} has a line of over {MAX_LINE_BYTES:,} bytes near byte "
-            f"{file_range.start:,}: this is no text log."
-        )
-    return rest
+def _rest_of_line(file: BinaryIO) -> tuple[bytes, int]:
+    """Return the rest of a line, and how many more bytes of it were skipped: all beyond `MAX_LINE_BYTES`."""
+    rest = more = file.readline(MAX_LINE_BYTES)
+    skipped = 0
+    while len(more) == MAX_LINE_BYTES and not more.endswith(b"\n"):
+        more = file.readline(MAX_LINE_BYTES)
+        skipped += len(more)
+    if not skipped:
+        return rest, 0
+    # The line keeps its end, so that its block holds complete lines.
+    return (rest + b"\n", skipped - 1) if more.endswith(b"\n") else (rest, skipped)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from rabbithole.errors import UserError
 from rabbithole.formats.base import FileRole, RawFormat, log_format
-from rabbithole.ingest.table_files import table_files
-from rabbithole.io.archives import base_name, is_archive, members
+from rabbithole.ingest.table_files import refuse_same_file, table_files
+from rabbithole.io.archives import is_archive, members, plain_name
 from rabbithole.specs.data import TableLog
 
 PACKED = ("", ".gz", ".zip", ".7z", ".bz2", ".xz", ".zst")
@@ -51,7 +51,7 @@ def locate(format: str, source: Source, table: TableLog | None = None) -> dict[s
             names = " or ".join(role.published)
             raise UserError(
                 f"No {role.name} file for format {format} in {place}: put {names} there "
-                f"(plain, .gz, .zip or .7z), or give its path as `{role.name}`."
+                f"(plain, .gz, .bz2, .xz, .zst, .zip or .7z), or give its path as `{role.name}`."
             )
     return files
 
@@ -86,9 +86,11 @@ def _in_folder(format: RawFormat, folder: Path) -> dict[str, list[Path]]:
             "a mapping from role to file, or `simulate`."
         )
     files = {}
+    # Names in any case. Lower case sorts last, so that of two the published one is read.
+    present = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
     for role in format.roles:
-        candidates = ([folder / (name + ending) for ending in PACKED] for name in role.published)
-        paths = [next((path for path in choices if path.is_file()), None) for choices in candidates]
+        candidates = ([(name + ending).lower() for ending in PACKED] for name in role.published)
+        paths = [next((present[each] for each in names if each in present), None) for names in candidates]
         if any(paths):
             files[role.name] = [path for path in paths if path is not None]
     if missing := [role for role in format.roles if role.name not in files]:
@@ -101,9 +103,9 @@ def _in_archives(roles: Sequence[FileRole], archives: Sequence[Path]) -> dict[st
     """Return the first archive that holds a published file of a role, by role."""
     files: dict[str, list[Path]] = {}
     for archive in archives:
-        names = {base_name(member) for member in members(archive)}
+        names = {plain_name(member) for member in members(archive)}
         for role in roles:
-            if not names.isdisjoint(role.published):
+            if not names.isdisjoint(name.lower() for name in role.published):
                 files.setdefault(role.name, [archive])
     return files
 
@@ -114,4 +116,5 @@ def _existing(format: RawFormat, source: Files) -> dict[str, list[Path]]:
         for path in paths:
             if not path.is_file():
                 raise UserError(f"The {role} file {path} does not exist or is no file.")
+    refuse_same_file(files)
     return {role.name: files[role.name] for role in format.roles if files.get(role.name)}

@@ -20,7 +20,8 @@ from rabbithole.artifacts.data import FileCounts, RejectedLine
 from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import FileRole, RawFormat
 from rabbithole.formats.columns import TIME, RawColumns
-from rabbithole.ingest.blocks import Block
+from rabbithole.ingest.allowance import Allowance
+from rabbithole.ingest.blocks import Block, TextBlock
 from rabbithole.ingest.lines import RANK_BITS, FileRange, RawFile
 from rabbithole.ingest.row_blocks import row_blocks
 from rabbithole.specs.table_columns import level_name
@@ -113,14 +114,19 @@ def row_schema(role: FileRole) -> pa.Schema:
 
 
 def read_range(
-    file_range: FileRange, role: FileRole, side: Path, schema: pa.Schema | None = None
+    file_range: FileRange,
+    role: FileRole,
+    side: Path,
+    schema: pa.Schema | None = None,
+    allowance: Allowance | None = None,
 ) -> Iterator[pa.Table]:
-    """Yield the good rows of a range by block; write its counts and bad lines to `side` at the end.
+    """Yield the good rows of a range by block; write its counts and bad lines to `side`.
 
-    schema: of rows of events, as `raw_event_schema` returns it (None: `RAW_EVENT_SCHEMA`).
+    schema: of rows of events, as `raw_event_schema` returns it (None: `RAW_EVENT_SCHEMA`). Reading stops,
+    with an error in the counts, once the allowance (None: all lines) is exceeded.
     """
     counts = RangeCounts()
-    rejected = REJECTED_SCHEMA.empty_table()
+    bad = _BadLines(side, file_range.index)
     if role.events and schema is None:
         schema = RAW_EVENT_SCHEMA
     try:
@@ -134,7 +140,12 @@ def read_range(
                 continue
             columns = RawColumns(block.columns)
             parsed = role.parse(columns)
-            rejected = pa.concat_tables([rejected, _bad_lines(block, columns, file_range, before)])
+            bad.write(_bad_lines(block, columns, file_range, before))
+            counts.rejected = bad.count
+            if allowance is not None and isinstance(block, TextBlock):
+                end = int(counted.offset + block.starts[-1]) - file_range.start
+                if allowance.exceeded(counts.rejected, counts.lines, end):
+                    raise UserError(_too_many(file_range, counts, allowance, bad.first))
             places = (file_range.file.rank << RANK_BITS) + block.places
             rows = _rows(schema, parsed, places, block.rest)
             good = ~columns.rejected()
@@ -148,10 +159,47 @@ def read_range(
     except UserError as error:
         # Raised in a task, it would reach the user inside Spark's and Java's stack traces.
         counts.error = str(error)
-    counts.rejected = len(rejected)
-    if len(rejected):
-        pq.write_table(rejected, rejected_path(side, file_range.index))
+    bad.close()
     counts.write(side, file_range.index)
+
+
+class _BadLines:
+    """Writes the bad lines of a range as they come: there may be more of them than fit in memory."""
+
+    def __init__(self, side: Path, index: int) -> None:
+        self.path = rejected_path(side, index)
+        self.partial = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        self.writer: pq.ParquetWriter | None = None
+        self.count = 0
+        self.first: list[RejectedLine] = []
+
+    def write(self, lines: pa.Table) -> None:
+        if len(lines) == 0:
+            return
+        if self.writer is None:
+            self.writer = pq.ParquetWriter(self.partial, REJECTED_SCHEMA)
+        self.writer.write_table(lines)
+        self.count += len(lines)
+        self.first += [
+            RejectedLine(**line) for line in lines.slice(0, EXAMPLES - len(self.first)).to_pylist()
+        ]
+
+    def close(self) -> None:
+        if self.writer is not None:
+            self.writer.close()
+            self.partial.replace(self.path)
+
+
+def _too_many(
+    file_range: FileRange, counts: RangeCounts, allowance: Allowance, first: Sequence[RejectedLine]
+) -> str:
+    # Lines of a range in the middle of its file are counted from its beginning.
+    shown = "".join(f"\n  {line.reason}: {line.text}" for line in first)
+    return (
+        f"{file_range.file.name}: {counts.rejected:,} of the {counts.lines:,} lines that were read can't be "
+        f"read, more than max_rejected allows ({allowance.share:.2%}) whatever the rest of the log holds. "
+        f"The first of them:{shown}\nFix the files, or raise max_rejected."
+    )
 
 
 def _rows(
@@ -223,13 +271,15 @@ def collect_report(ranges: Sequence[FileRange], side: Path, rejected: Path) -> L
             counts = RangeCounts.read(side, file_range.index)
             file = files.setdefault(file_range.file, Counter())
             if counts.rejected:
-                bad = pq.read_table(rejected_path(side, file_range.index))
-                bad = bad.set_column(1, "line", pa.array(bad["line"].to_numpy() + file["lines"]))
-                writer.write_table(bad)
-                for count in bad["reason"].value_counts().to_pylist():
-                    reasons[count["values"]] += count["counts"]
-                first = bad.slice(0, EXAMPLES - len(examples)).to_pylist()
-                examples += [RejectedLine(**line) for line in first]
+                with pq.ParquetFile(rejected_path(side, file_range.index)) as lines:
+                    for batch in lines.iter_batches():
+                        bad = pa.table(batch)
+                        bad = bad.set_column(1, "line", pa.array(bad["line"].to_numpy() + file["lines"]))
+                        writer.write_table(bad)
+                        for count in bad["reason"].value_counts().to_pylist():
+                            reasons[count["values"]] += count["counts"]
+                        first = bad.slice(0, EXAMPLES - len(examples)).to_pylist()
+                        examples += [RejectedLine(**line) for line in first]
             file.update({name: getattr(counts, name) for name in COUNTS})
     return LineReport(
         [FileCounts(file=file.name, role=file.role, **counts) for file, counts in files.items()],

@@ -25,10 +25,11 @@ NOTHING = np.zeros(0, np.int64)
 
 @dataclass(frozen=True)
 class CountedBlock:
-    """A block with the number of header lines before it."""
+    """A block of a file, the number of header lines before it, and its byte offset (of text)."""
 
     block: Block
     header: int = 0
+    offset: int = 0
 
 
 def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
@@ -57,7 +58,7 @@ def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
                     starts_file=starts_file and start == 0,
                     place=offset + start,
                 )
-                yield CountedBlock(_with_partitions(lines, role.columns, partitions))
+                yield CountedBlock(_with_partitions(lines, role.columns, partitions), 0, offset + start)
             continue
         names = role.columns if layout.columns is None else layout.columns
         header = _header_length(text, role, names, file_range) if starts_file else 0
@@ -74,7 +75,7 @@ def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
         mapped: Block = block
         if table is not None:
             mapped = _with_partitions(_mapped_columns(block, own), role.columns, partitions)
-        yield CountedBlock(mapped, int(header > 0))
+        yield CountedBlock(mapped, int(header > 0), offset + header)
 
 
 def _pieces(text: bytes) -> Iterator[tuple[int, bytes]]:

@@ -2,6 +2,7 @@
 
 import bz2
 import codecs
+import errno
 import gzip
 import io
 import lzma
@@ -49,11 +50,9 @@ def readable(name: str) -> Iterator[None]:
     """Turn the errors of damaged packed files into one sentence. name: what the user calls the file."""
     try:
         yield
-    except (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
-        raise UserError(f"{name} can't be unpacked ({printable(str(error))}): fetch it again.") from error
-    except OSError as error:
-        # bz2 and Arrow raise it without a number; with one, it is the disk's.
-        if error.errno is not None:
+    except (EOFError, zlib.error, lzma.LZMAError, pa.ArrowException, OSError) as error:
+        # gzip, bz2 and Arrow raise OSError without a number; with one, it is the disk's.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise UserError(f"{name} can't be unpacked ({printable(str(error))}): fetch it again.") from error
 

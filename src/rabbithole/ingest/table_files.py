@@ -41,8 +41,27 @@ def table_files(format: RawFormat, source: TableSource) -> dict[str, list[Path]]
                 f"({names}), none is called {' or '.join(role.published)}. Set table.{role.name}.files to a "
                 "pattern of its files."
             )
-        by_role[role.name] = list(dict.fromkeys(files))
+        # Two tables may read one file.
+        refuse_same_file({role.name: files})
+        by_role[role.name] = files
     return by_role
+
+
+def refuse_same_file(files: Mapping[str, Sequence[Path]]) -> None:
+    """Raise `UserError` for a file that is named twice, be it by another path.
+
+    Only an archive may hold the files of several roles.
+    """
+    seen: dict[tuple[int, int], tuple[str, Path]] = {}
+    for role, paths in files.items():
+        for path in paths:
+            facts = path.stat()
+            known = seen.setdefault((facts.st_dev, facts.st_ino), (role, path))
+            if known[1] is path or (known[0] != role and is_archive(path)):
+                continue
+            same = "" if known[1] == path else f" (it is the same file as {printable(str(known[1]))})"
+            where = f"twice as {role}" if known[0] == role else f"as {known[0]} and as {role}"
+            raise UserError(f"The file {printable(str(path))} is named {where}{same}. Name it once.")
 
 
 def chosen_members(archive: Path, role: FileRole) -> list[str]:
@@ -51,12 +70,15 @@ def chosen_members(archive: Path, role: FileRole) -> list[str]:
 
 
 def matches(name: str, patterns: Sequence[str]) -> bool:
-    """Return whether a path, or its last part, matches a pattern. Packed names match without their ending."""
-    path = PurePosixPath(name.replace("\\", "/"))
+    """Return whether a path, or its last part, matches a pattern in any case.
+
+    Packed names match without their ending.
+    """
+    path = PurePosixPath(name.replace("\\", "/").lower())
     names = [path.as_posix(), path.name]
     if path.suffix in (".gz", ".bz2", ".xz", ".zst", ".zip", ".7z"):
         names.append(path.stem)
-    return any(fnmatchcase(each, pattern) for each in names for pattern in patterns)
+    return any(fnmatchcase(each, pattern.lower()) for each in names for pattern in patterns)
 
 
 def partition_values(path: str) -> dict[str, str | None]:

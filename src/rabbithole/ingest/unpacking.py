@@ -28,7 +28,7 @@ def unpack_all(format: RawFormat, files: Mapping[str, Sequence[Path]], scratch: 
                 target = scratch / f"member-{len(listed):06}"
                 # A member that two roles read is unpacked once.
                 target = targets.setdefault(path, {}).setdefault(member, target)
-                listed.append((role, target, f"{path}/{member}" if role.table is not None else str(path)))
+                listed.append((role, target, f"{path}/{member}"))
     for archive, of_archive in targets.items():
         unpack(archive, of_archive)
     raw = []

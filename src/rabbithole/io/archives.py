@@ -1,15 +1,17 @@
 """Tell how files are packed by their content, and unpack members of archives (.zip, .7z) under safe names."""
 
+import errno
 import shutil
+import stat
 import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO, Literal
 
 import py7zr
-from py7zr.exceptions import ArchiveError
+from py7zr.exceptions import PasswordRequired
 from py7zr.io import Py7zIO, WriterFactory
 
 from rabbithole.errors import UserError, printable
@@ -29,12 +31,37 @@ SIGNATURES: dict[bytes, Packing] = {
 
 ARCHIVES: tuple[Packing, ...] = ("zip", "7z")
 
+STREAM_ENDINGS = (".gz", ".bz2", ".xz", ".zst")
+
+FOREIGN: dict[bytes, str] = {
+    b"Rar!\x1a\x07": "rar",
+    b"\x1f\x9d": "compress (.Z)",
+    b"\x04\x22\x4d\x18": "lz4",
+    b"LZIP": "lzip",
+    b"PK\x07\x08": "split zip",
+}
+"""First bytes of packed files that are not read."""
+
+TAR_SIGNATURE = slice(257, 262)
+"""Where a tar archive says `ustar`."""
+
 
 def packing(path: Path) -> Packing | None:
     """Return how a file is packed, by its first bytes; None if it is not."""
     with path.open("rb") as file:
-        start = file.read(max(map(len, SIGNATURES)))
+        return signature_of(file.read(max(map(len, SIGNATURES))))
+
+
+def signature_of(start: bytes) -> Packing | None:
+    """Return how a file is packed, by its first bytes; None if it is not."""
     return next((name for signature, name in SIGNATURES.items() if start.startswith(signature)), None)
+
+
+def foreign_packing(start: bytes) -> str | None:
+    """Return the packing of a file that is not read, by its first 262 bytes or more; None for any other."""
+    if start[TAR_SIGNATURE] == b"ustar":
+        return "tar"
+    return next((name for signature, name in FOREIGN.items() if start.startswith(signature)), None)
 
 
 def is_archive(path: Path) -> bool:
@@ -45,45 +72,73 @@ def is_archive(path: Path) -> bool:
 def members(archive: Path) -> dict[str, int]:
     """Return the size in bytes of each data file in an archive, by its name there.
 
-    Hidden files and those that macOS adds are no data. Raises `UserError` when the archive is damaged or
-    contains a path outside its folder.
+    Hidden files and those that macOS adds are no data. Raises `UserError` when the archive is damaged,
+    contains a path outside its folder or a link, or names two files alike.
     """
     with _readable(archive):
-        if packing(archive) == "zip":
-            with zipfile.ZipFile(archive) as pack:
-                sizes = {info.filename: info.file_size for info in pack.infolist() if not info.is_dir()}
-        else:
-            with py7zr.SevenZipFile(archive) as pack:
-                sizes = {info.filename: info.uncompressed for info in pack.list() if not info.is_directory}
-    for name in sizes:
+        listed = _listed(archive)
+    for name, _, _ in listed:
         # py7zr refuses such paths itself, zipfile does not. Windows paths recognise both slashes.
         path = PureWindowsPath(name)
         if path.drive or path.root or ".." in path.parts:
             raise UserError(
-                f"{archive} contains a path outside its folder ({printable(name)}): it is not a published "
-                "log. Fetch it again, or unpack it yourself and give the plain file."
+                f"{printable(str(archive))} contains a path outside its folder ({printable(name)}): it is "
+                "not a published log. Fetch it again, or unpack it yourself and give the plain file."
             )
-    return {
-        name: size
-        for name, size in sizes.items()
-        if not PurePosixPath(name).name.startswith(".") and "__MACOSX" not in PurePosixPath(name).parts
-    }
+    data = [
+        (name, size, link)
+        for name, size, link in listed
+        if not base_name(name).startswith(".") and "__MACOSX" not in PureWindowsPath(name).parts
+    ]
+    twice = [name for name, count in Counter(name for name, _, _ in data).items() if count > 1]
+    links = [name for name, _, link in data if link]
+    for names, problem in ((twice, "two files called"), (links, "a link called")):
+        if names:
+            raise UserError(
+                f"{printable(str(archive))} holds {problem} {printable(names[0])}: unpack it yourself and "
+                "give the plain file."
+            )
+    return {name: size for name, size, _ in data}
+
+
+def _listed(archive: Path) -> list[tuple[str, int, bool]]:
+    """Return the name and the size in bytes of each file in an archive, and whether it is a link."""
+    if packing(archive) == "zip":
+        with zipfile.ZipFile(archive) as pack:
+            return [
+                (info.filename, info.file_size, stat.S_ISLNK(info.external_attr >> 16))
+                for info in pack.infolist()
+                if not info.is_dir()
+            ]
+    with py7zr.SevenZipFile(archive) as pack:
+        return [
+            (info.filename, info.uncompressed, bool(info.is_symlink))
+            for info in pack.list()
+            if not info.is_directory
+        ]
 
 
 def published_members(archive: Path, published: Sequence[str]) -> list[str]:
     """Return the members of an archive that are files of a published log.
 
     Those are the members with one of the published names, in their order; else the one with the name of the
-    archive; else the only member. Raises `UserError` where several could be meant.
+    archive, in any case; else the only member. Raises `UserError` where several could be meant.
     """
     sizes = members(archive)
     for names in (published, [archive.stem]):
-        if found := [member for name in names for member in sizes if base_name(member) == name]:
+        found = [member for name in names for member in sizes if plain_name(member) == name.lower()]
+        if len({plain_name(member) for member in found}) < len(found):
+            shown = ", ".join(map(printable, found[:5]))
+            raise UserError(
+                f"{printable(str(archive))} holds several files of one name ({shown}): unpack it yourself "
+                "and give the file."
+            )
+        if found:
             return found
     if len(sizes) != 1:
         shown = ", ".join(map(printable, list(sizes)[:5]))
         raise UserError(
-            f"{archive} holds {len(sizes)} files ({shown}): it must hold one, or one "
+            f"{printable(str(archive))} holds {len(sizes)} files ({shown}): it must hold one, or one "
             f"named {' or '.join([archive.stem, *published])}. Unpack it yourself and give the file."
         )
     return list(sizes)
@@ -92,6 +147,12 @@ def published_members(archive: Path, published: Sequence[str]) -> list[str]:
 def base_name(member: str) -> str:
     """Return the name of a member without its folders."""
     return PurePosixPath(member.replace("\\", "/")).name
+
+
+def plain_name(member: str) -> str:
+    """Return the name of a member in lower case, without its folders and the ending of a packed file."""
+    path = PurePosixPath(base_name(member).lower())
+    return path.stem if path.suffix in STREAM_ENDINGS else path.name
 
 
 def unpack(archive: Path, targets: Mapping[str, Path]) -> None:
@@ -105,7 +166,7 @@ def unpack(archive: Path, targets: Mapping[str, Path]) -> None:
     needed, free = sum(sizes[name] for name in targets), shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
-            f"{archive} needs {needed:,} bytes unpacked, and {folder} has {free:,} free: "
+            f"{printable(str(archive))} needs {needed:,} bytes unpacked, and {folder} has {free:,} free: "
             "make room, or set TMPDIR to a larger disk."
         )
     with _readable(archive):
@@ -164,12 +225,20 @@ class _Sink(Py7zIO):
 
 @contextmanager
 def _readable(archive: Path) -> Iterator[None]:
-    """Turn errors of zipfile and py7zr into one sentence."""
+    """Turn any error of zipfile and py7zr about an archive into one sentence; the disk's stay as they are."""
     try:
         yield
-    # zipfile raises RuntimeError for encrypted members and unknown compression methods.
-    except (zipfile.BadZipFile, ArchiveError, zlib.error, EOFError, RuntimeError) as error:
+    except UserError:
+        raise
+    # A damaged archive makes these libraries raise nearly anything: struct.error, TypeError, MemoryError.
+    except Exception as error:
+        # They seek to the places that a damaged archive names.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise
+        # The text of py7zr's error for encrypted archives is a list of coders.
+        reason = "it needs a password" if isinstance(error, PasswordRequired) else str(error)[:200]
         raise UserError(
-            f"{archive} can't be unpacked ({printable(str(error)) or type(error).__name__}): it is damaged, "
-            "encrypted or not an archive. Fetch it again, or unpack it yourself and give the plain file."
+            f"{printable(str(archive))} can't be unpacked ({printable(reason) or type(error).__name__}): "
+            "it is damaged, encrypted or not an archive. Fetch it again, or unpack it yourself and give the "
+            "plain file."
         ) from error

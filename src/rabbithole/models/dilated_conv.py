@@ -17,8 +17,8 @@ twice the time, and no better AUC here."""
 class Settings(NetworkSettings):
     """Causal convolutions whose dilation grows until they cover the window."""
 
-    width: int = Field(32, ge=1, description="Channels of each convolution.")
-    layers: int = Field(1, ge=1, description="Repetitions of the dilations.")
+    width: int = Field(32, ge=1, le=8192, description="Channels of each convolution.")
+    layers: int = Field(1, ge=1, le=32, description="Repetitions of the dilations.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Fraction of units dropped during training.")
 
 

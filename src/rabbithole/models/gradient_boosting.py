@@ -24,9 +24,11 @@ PATIENCE = 10
 class Settings(ModelSettings):
     """A gradient-boosting baseline on aggregate features of a session."""
 
-    learning_rate: float = Field(0.05, gt=0, description="Shrinkage of each tree.")
-    iterations: int = Field(300, ge=1, description="Maximum number of trees; early stopping may end before.")
-    leaves: int = Field(15, ge=2, description="Maximum number of leaves per tree.")
+    learning_rate: float = Field(0.05, gt=0, le=10, description="Shrinkage of each tree.")
+    iterations: int = Field(
+        300, ge=1, le=100_000, description="Maximum number of trees; early stopping may end before."
+    )
+    leaves: int = Field(15, ge=2, le=10_000, description="Maximum number of leaves per tree.")
 
 
 class Model(AggregateModel):

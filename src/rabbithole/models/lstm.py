@@ -12,8 +12,8 @@ from rabbithole.models.settings import NetworkSettings
 class Settings(NetworkSettings):
     """A long short-term memory network (LSTM) that reads a session step by step."""
 
-    width: int = Field(64, ge=1, description="Units of each layer.")
-    layers: int = Field(1, ge=1, description="Stacked layers.")
+    width: int = Field(64, ge=1, le=8192, description="Units of each layer.")
+    layers: int = Field(1, ge=1, le=32, description="Stacked layers.")
     dropout: float = Field(0.1, ge=0, lt=1, description="Fraction of units dropped during training.")
 
 

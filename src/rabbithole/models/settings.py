@@ -4,12 +4,12 @@ A plan of the workflow reads a file's settings without running the rest of it (`
 this module imports neither JAX nor scikit-learn.
 """
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from rabbithole.specs.base import Spec
+from rabbithole.specs.base import Spec, YamlNumbers, expand_home
 
 
-class ModelSettings(Spec):
+class ModelSettings(Spec, YamlNumbers):
     """A model of your own, in a Python file outside the package."""
 
     file: str | None = Field(
@@ -20,12 +20,18 @@ class ModelSettings(Spec):
         "class `Settings`.",
     )
 
+    @field_validator("file")
+    @classmethod
+    def file_in_home(cls, file: str | None) -> str | None:
+        """Read `~` as the user's home."""
+        return None if file is None else expand_home(file)
+
 
 class NetworkSettings(ModelSettings):
     """A network, trained by gradient descent. The keys that the trainer and the shared embedding read."""
 
     embedding_width: int = Field(
-        32, ge=1, description="Width of the item embedding; the other fields take less."
+        32, ge=1, le=4096, description="Width of the item embedding; the other fields take less."
     )
-    learning_rate: float = Field(0.003, gt=0, description="Peak learning rate of AdamW.")
-    weight_decay: float = Field(0.0001, ge=0, description="Weight decay of AdamW.")
+    learning_rate: float = Field(0.003, gt=0, le=100, description="Peak learning rate of AdamW.")
+    weight_decay: float = Field(0.0001, ge=0, le=100, description="Weight decay of AdamW.")

@@ -1,15 +1,19 @@
 """Sentences of the first screen: what the best model of a data set means to a shop, and where it is weak."""
 
 from collections.abc import Sequence
+from statistics import NormalDist
 
-from rabbithole.artifacts.evaluation import Metrics
+from rabbithole.artifacts.evaluation import Campaign, CampaignOutcome, Interval, Metrics
 from rabbithole.counts import listed, number
 from rabbithole.report.headline import HEADLINE_TOP, Row, mean
 from rabbithole.report.verdict import TOO_FEW_BUYERS
-from rabbithole.report.wording import GAP, amount, factor, interval, metric, share
+from rabbithole.report.wording import GAP, amount, factor, interval, metric, plural, share
 
 RUNNING_STEPS = (1, 3, 5)
 """Events after which the first screen says how well one can tell while a session runs."""
+
+PER = 1000
+"""Sessions that the value of a campaign refers to."""
 
 CHANCE = 0.5
 """The AUC of random scores."""
@@ -21,18 +25,16 @@ TOP = f"{HEADLINE_TOP:.0%}".replace("%", f"{GAP}%")
 
 
 def answer(best: Row, runs: Sequence[Metrics]) -> str | None:
-    """Return in plain words how well buyers can be told from others, None with too few buyers to say.
+    """Return how well buyers can be told from others, while sessions run and then once they have ended.
 
-    runs: metrics of the model's seeds.
+    None with too few buyers to say. runs: metrics of the model's seeds.
     """
     if best.buyers < TOO_FEW_BUYERS:
         return None
-    text = f"Once a session has ended, buyers can be told from others {in_words(best.auc, best.low)}"
-    aucs = [row.auc for run in runs for row in run.by_steps if row.steps == 1 and row.auc]
-    if not aucs:
-        return f"{text}."
-    first = in_words(mean([auc.value for auc in aucs]), mean([auc.low for auc in aucs]))
-    return f"{text}; after its first event, {first}."
+    ended = in_words(best.auc, best.low)
+    if running := running_sentence(runs):
+        return f"{running} Once a session has ended: {ended}."
+    return f"Once a session has ended, buyers can be told from others {ended}."
 
 
 def in_words(auc: float | None, low: float | None) -> str:
@@ -47,39 +49,67 @@ def meaning(best: Row) -> list[str]:
     texts = []
     if best.lift is not None:
         texts.append(
-            f"The {TOP} of sessions with the highest scores contain {share(best.reached)} of "
+            f"The {TOP} of ended sessions with the highest scores contain {share(best.reached)} of "
             f"the buyers, {factor(best.lift)} times as many as a random choice."
         )
     return [*texts, campaign_sentence(best)]
 
 
 def campaign_sentence(best: Row) -> str:
-    """Return what contacting the sessions with the highest scores is worth, against everybody and nobody."""
+    """Return what contacting the sessions with the highest scores is worth, and whether to use the model.
+
+    The answer comes from the interval of the gain over the better of contacting everybody and nobody.
+    """
     campaign = best.campaign
     chosen = campaign.chosen or campaign.expected
     everybody = campaign.everybody.value
     cost, worth = number(campaign.contact_cost), number(campaign.sale_worth)
-    text = (
-        f"If a contact costs {cost} and a sale is worth {worth}, contacting the sessions that the model "
-        f"chooses is worth {amount(chosen.value)} per 1,000 sessions "
-        f"[{amount(chosen.low)}, {amount(chosen.high)}]. "
+    other = "everybody" if everybody > 0 else "nobody"
+    gain = gain_over_everybody(campaign, chosen) if everybody > 0 else chosen
+    ends = f"[{amount(gain.low)}, {amount(gain.high)}]"
+    if gain.low > 0:
+        verdict = f"Yes, use the model: it earns {amount(gain.value)} {ends} more than contacting {other}."
+    elif gain.value > 0:
+        verdict = (
+            f"No, contact {other}: that the model earns more is not shown, "
+            f"as the interval of its gain, {ends}, contains 0."
+        )
+    else:
+        verdict = f"No, contact {other}: the model does not earn more."
+    return (
+        f"If a contact costs {cost} and a sale is worth {worth}, contacting the ended sessions that the "
+        f"model chooses is worth {amount(chosen.value)} per 1,000 sessions "
+        f"[{amount(chosen.low)}, {amount(chosen.high)}], contacting everybody {amount(everybody)}, and "
+        f"nobody 0. {verdict}"
     )
-    if chosen.value > max(everybody, 0):
-        return f"{text}Contacting everybody is worth {amount(everybody)}, and nobody 0."
-    simpler = f"everybody is worth {amount(everybody)}" if everybody > 0 else "nobody is worth 0"
-    return f"{text}Contacting {simpler}: at these amounts the model is not needed."
 
 
-def weaknesses(best: Row, runs: Sequence[Metrics]) -> list[str]:
-    """Return where the best model is weak, in sentences. runs: the metrics of its seeds."""
+def gain_over_everybody(campaign: Campaign, chosen: CampaignOutcome) -> Interval:
+    """Return what choosing earns more than contacting everybody, per 1,000 sessions, with 95 % interval.
+
+    The interval is the normal one of a mean of paired differences: sessions that both contact do not differ;
+    not to contact one saves the cost and loses the sale of a buyer.
+    """
+    everybody = campaign.everybody
+    sessions = everybody.contacted
+    buyers = everybody.buyers - chosen.buyers
+    others = sessions - chosen.contacted - buyers
+    value = chosen.value - everybody.value
+    saved, lost = PER * campaign.contact_cost, PER * (campaign.contact_cost - campaign.sale_worth)
+    squares = others * saved**2 + buyers * lost**2
+    variance = max(squares / sessions - value**2, 0.0) / max(sessions - 1, 1)
+    half_width = NormalDist().inv_cdf(0.975) * variance**0.5
+    return Interval(value=value, low=value - half_width, high=value + half_width)
+
+
+def weaknesses(best: Row) -> list[str]:
+    """Return where the best model is weak, in sentences."""
     texts = []
     if best.low is not None and best.low <= CHANCE:
         texts.append(
             f"The interval of the AUC, {interval(best.low, best.high)}, contains {CHANCE}: "
             "the model may be no better than chance."
         )
-    if running := running_sentence(runs, best.auc):
-        texts.append(running)
     if best.lift is not None and best.share is not None:
         buyers = min(best.lift * best.share, 1.0)
         texts.append(
@@ -88,21 +118,16 @@ def weaknesses(best: Row, runs: Sequence[Metrics]) -> list[str]:
     return texts
 
 
-def running_sentence(runs: Sequence[Metrics], ended: float | None) -> str | None:
-    """Return how well one can tell while a session runs; None if no running session has an AUC.
-
-    ended: the AUC of ended sessions.
-    """
-    parts, values = [], []
+def running_sentence(runs: Sequence[Metrics]) -> str | None:
+    """Return how well one can tell while a session runs; None if no running session has an AUC."""
+    parts = []
     for steps in RUNNING_STEPS:
         aucs = [row.auc for run in runs for row in run.by_steps if row.steps == steps and row.auc]
-        value = mean([auc.value for auc in aucs])
+        value, low = mean([auc.value for auc in aucs]), mean([auc.low for auc in aucs])
         if value is not None:
-            ends = interval(mean([auc.low for auc in aucs]), mean([auc.high for auc in aucs]))
-            parts.append(f"{metric(value)} {ends} after {steps}")
-            values.append(value)
+            ends = interval(low, mean([auc.high for auc in aucs]))
+            after = plural(steps, "event")
+            parts.append(f"after {after} {in_words(value, low)} (AUC {metric(value)} {ends})")
     if not parts:
         return None
-    noun = "event" if parts[-1].endswith(" 1") else "events"
-    harder = "it is harder to tell who will buy: " if max(values) < (ended or 0) else ""
-    return f"While a session still runs, {harder}the AUC is {listed(parts)} {noun}."
+    return f"While a session still runs, buyers can be told from others {listed(parts)}."

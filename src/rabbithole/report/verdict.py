@@ -42,10 +42,16 @@ def verdict(dataset: str, rows: list[Row], *, simulated: bool) -> str:
             "are left to judge by, so all figures are rough."
         )
     sentences.append(
-        f"On {dataset}, the best model is {name_in_sentence(top.model)}. It ranks a random buyer above a "
-        f"random non-buyer {share(top.auc)} of the time (AUC {metric(top.auc)}, 95{GAP}% interval "
-        f"{metric(top.low)} to {metric(top.high)})."
+        f"On {dataset}, the best model is {name_in_sentence(top.model)}. When a session has ended, it "
+        f"ranks a random buyer above a random non-buyer {share(top.auc)} of the time (AUC {metric(top.auc)}, "
+        f"95{GAP}% interval {metric(top.low)} to {metric(top.high)})."
     )
+    first = max((row for row in rows if row.auc is not None and not row.is_oracle), key=_auc)
+    if _auc(first) > top.auc:
+        sentences.append(
+            f"The best model was chosen on valid; on test, {name_in_sentence(first.model)} has the highest "
+            f"AUC ({metric(first.auc)})."
+        )
     oracle = next((row for row in rows if row.is_oracle and row.auc is not None), None)
     if oracle and oracle.auc is not None:
         difference = oracle.auc - top.auc
@@ -53,6 +59,10 @@ def verdict(dataset: str, rows: list[Row], *, simulated: bool) -> str:
         kind = "simulated" if simulated else "real"
         sentences.append(f"The best possible AUC on these {kind} sessions is {metric(oracle.auc)}{higher}.")
     return " ".join(sentences)
+
+
+def _auc(row: Row) -> float:
+    return -1.0 if row.auc is None else row.auc
 
 
 def check_warnings(checks: list[LeakCheck]) -> list[str]:

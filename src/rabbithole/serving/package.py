@@ -20,7 +20,15 @@ from rabbithole.evaluation.campaign import best_threshold
 from rabbithole.evaluation.scores import Scores, read_scores
 from rabbithole.io.atomic import atomic_write, sha256_of
 from rabbithole.serving.drift import reference
-from rabbithole.serving.folder import CARD, CHECKPOINT, MANIFEST, REFERENCE, SIDE_TABLES, TEST_SCORES
+from rabbithole.serving.folder import (
+    CARD,
+    CHECKPOINT,
+    MANIFEST,
+    REFERENCE,
+    SIDE_TABLES,
+    TEST_SCORES,
+    load_folder,
+)
 from rabbithole.specs.evaluation import EvaluateSpec
 from rabbithole.specs.serving import PackageModelSpec
 from rabbithole.training.data import read_encoding, read_parts
@@ -96,6 +104,48 @@ def package_model(
         manifest = manifest.model_copy(update={"digest": digest.hexdigest()[:16]})
         (folder / CARD).write_text(model_card(manifest), "utf-8")
         manifest.write(folder / MANIFEST)
+
+
+def package_chosen(dataset: Path, *, model: str | None, seed: int | None, output: Path) -> ModelManifest:
+    """Package a trained model of the user's choice, as the workflow packages the best one.
+
+    dataset: the results of a data set, such as results/shop; model, seed: None for the best on valid of all
+    that were trained. Raises `UserError` when the run has not finished, the choice was not trained, or the
+    output exists.
+    """
+    if output.exists():
+        raise UserError(f"{output} exists already. Name another folder with --output, or remove it.")
+    if not (dataset / "model" / MANIFEST).exists():
+        raise UserError(
+            f"{dataset} holds no finished run of a data set (no {dataset / 'model' / MANIFEST}). Give a "
+            "folder such as results/shop, after a run."
+        )
+    packaged = load_folder(dataset / "model").manifest
+    runs = sorted(path.parent for path in dataset.glob("*/seed-*/checkpoint"))
+
+    def of_runs(file: str) -> dict[str, Path]:
+        return {f"{run.parent.name}/{run.name}": run / file for run in runs}
+
+    spec = PackageModelSpec(
+        dataset=packaged.dataset,
+        model=model,
+        seed=seed,
+        events=packaged.events,
+        sessions=packaged.sessions,
+        contact_cost=packaged.contact_cost,
+        sale_worth=packaged.sale_worth,
+    )
+    package_model(
+        spec,
+        checkpoints=of_runs("checkpoint"),
+        scores=of_runs("scores.parquet"),
+        metrics=of_runs("metrics.json"),
+        events=dataset / "events",
+        sessions=dataset / "sessions",
+        windows=dataset / "windows",
+        output=output,
+    )
+    return load_folder(output).manifest
 
 
 def _version(library: str) -> str:

@@ -1,12 +1,58 @@
 """What all specs share: strict parsing, and one JSON text for equal values."""
 
 import json
-from typing import Any, Self
+import re
+from pathlib import Path
+from typing import Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationInfo, field_validator
 
 JsonObject = dict[str, JsonValue]
 """Values whose keys are known only to the code that parses them, as a model's own settings are."""
+
+SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+"""A number that YAML 1.1, which Snakemake reads, takes for text: it wants `1.0e-3` instead of `1e-3`."""
+
+
+class YamlNumbers(BaseModel):
+    """Settings that a user writes in YAML."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def read_scientific_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """Read `1e-3` as a number where the field holds numbers."""
+        kinds = _leaf_types(cls.model_fields[str(info.field_name)].annotation)
+        if float not in kinds or str in kinds:
+            return value
+        if isinstance(value, list):
+            return [_number(item) for item in value]
+        return _number(value)
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and SCIENTIFIC.fullmatch(value) else value
+
+
+def _leaf_types(annotation: Any) -> set[Any]:
+    """Return the types in an annotation such as `list[Annotated[float, ...]] | None`."""
+    parts = get_args(annotation)
+    if parts:
+        return set[Any]().union(*map(_leaf_types, parts))
+    return {annotation} if isinstance(annotation, type) else set()
+
+
+def expand_home(path: str) -> str:
+    """Return a path with a leading `~` as the user's home; raises ValueError for an unknown user's."""
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        raise ValueError(f"there is no user whose home is {path.partition('/')[0]}") from None
+
+
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
+BRACKETS = re.compile(r"[{}<>]")
 
 
 class Spec(BaseModel):
@@ -20,7 +66,7 @@ class Spec(BaseModel):
 
     def to_json(self) -> str:
         """Return the spec as JSON with sorted keys."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return to_json(self.model_dump(mode="json"))
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -29,5 +75,13 @@ class Spec(BaseModel):
 
 
 def to_json(values: Any) -> str:
-    """Return plain values (paths by name, say) as JSON with sorted keys."""
-    return json.dumps(values, sort_keys=True)
+    """Return plain values (paths by name, say) as JSON with sorted keys.
+
+    In strings, braces and angle brackets become `\\u007b` and so on: Snakemake takes `{name}` and `<name>` in
+    a parameter for wildcards and path variables.
+    """
+    return STRING.sub(_without_brackets, json.dumps(values, sort_keys=True))
+
+
+def _without_brackets(string: re.Match[str]) -> str:
+    return BRACKETS.sub(lambda bracket: f"\\u{ord(bracket[0]):04x}", string[0])

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rabbithole.specs.base import Spec
+from rabbithole.specs.base import Spec, expand_home
 from rabbithole.specs.table import Tables
 
 PARTITION_BYTES = 64 * 2**20
@@ -32,6 +32,18 @@ class SparkOptions(Spec):
 
 Source = str | list[str] | dict[str, str | list[str]]
 """A folder, archive, glob or address that holds a log's files, several of them, or its files by role."""
+
+
+def source_in_home(source: Source) -> Source:
+    """Return a source whose paths have a leading `~` as the user's home."""
+    if isinstance(source, str):
+        return expand_home(source)
+    if isinstance(source, list):
+        return [expand_home(path) for path in source]
+    return {
+        role: expand_home(path) if isinstance(path, str) else [expand_home(each) for each in path]
+        for role, path in source.items()
+    }
 
 
 class SimulateSpec(Spec):

@@ -33,7 +33,7 @@ def _category(value: object) -> object:
     return value if isinstance(value, dict | Spec) else {"column": value, "levels": 0}
 
 
-Number = Annotated[int, Field(ge=1)]
+Number = Annotated[int, Field(ge=1, le=1_000_000)]
 
 Column = Annotated[
     str, Field(min_length=1), BeforeValidator(_column_name, json_schema_input_type=str | Number)
@@ -147,7 +147,10 @@ class FieldColumn(Spec):
     column: Columns = Field(description="The column. Of several, the first that is not empty.")
     kind: FieldKind = Field("category", description="`category`: words or codes; `number`: a quantity.")
     minimum_count: int = Field(
-        5, ge=1, description="Values of a category with fewer events in train share one code, `rare`."
+        5,
+        ge=1,
+        le=1_000_000_000,
+        description="Values of a category with fewer events in train share one code, `rare`.",
     )
 
 

@@ -7,13 +7,24 @@ from typing import Any
 import jax
 import numpy as np
 from jax import Array
+from jax._src.clusters.slurm_cluster import SlurmCluster
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from numpy.typing import NDArray
 
+STEP_OF_JOB = "RABBITHOLE_SLURM_STEP"
+"""Variable with the Slurm step in which a job of the workflow starts, as `job.step`."""
+
 
 def process_count() -> int:
-    """Return the number of tasks of this Slurm step; 1 outside Slurm."""
+    """Return the number of tasks that train together: those of this Slurm step; 1 outside Slurm.
+
+    A job of the workflow without a launcher of its own is alone, even if somebody started Snakemake in a step
+    of several tasks (`srun -n 4 --pty bash`), whose variables it inherits.
+    """
+    step = f"{os.environ.get('SLURM_JOB_ID', '')}.{os.environ.get('SLURM_STEP_ID', '')}"
+    if os.environ.get(STEP_OF_JOB) == step:
+        return 1
     return int(os.environ.get("SLURM_STEP_NUM_TASKS", "1"))
 
 
@@ -25,9 +36,19 @@ def is_primary() -> bool:
 def join_processes() -> None:
     """Connect this process with the other tasks of its Slurm step, before JAX computes anything."""
     if process_count() > 1:
-        jax.distributed.initialize()
+        address = _coordinator_address()
+        # By default JAX listens on all interfaces, where anybody may join.
+        jax.distributed.initialize(address, coordinator_bind_address=address)
         # They wait for each other before compiling: later, JAX gives up on a process that compiles longer.
         multihost_utils.sync_global_devices("joined")
+
+
+def _coordinator_address() -> str:
+    """Return where the tasks of a Slurm step meet: on its first node, on loopback if that is the only one."""
+    address = SlurmCluster.get_coordinator_address(None, None)
+    if os.environ.get("SLURM_STEP_NUM_NODES", "1") == "1":
+        return f"127.0.0.1:{address.rpartition(':')[2]}"
+    return address
 
 
 def assert_same_on_all_hosts(text: str) -> None:

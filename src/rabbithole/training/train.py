@@ -137,6 +137,8 @@ def fit_network(
         log(f"continues from epoch {saved.epoch + 1}, batch {saved.batch + 1}")
 
     def log_epoch(metrics: dict[str, float], speed: float) -> None:
+        if not np.isfinite(list(metrics.values())).all():
+            raise UserError("the training diverged: its loss is not finite. Take a smaller learning_rate.")
         log(_epoch_line(EpochMetrics.model_validate(metrics), speed))
 
     trainer.run(log_epoch, checkpoints.keep)
@@ -148,8 +150,23 @@ def fit_network(
         best_epoch=progress.best_epoch,
         seconds=progress.seconds,
     )
+    _refuse_divergence(history, objective.outputs)
     calibration = objective.fit_calibration(trainer.forward, trainer.shapes)
     return Fitted(lambda folder: save_weights(folder, *progress.best), calibration, history)
+
+
+def _refuse_divergence(history: History, outputs: int) -> None:
+    """Raise `UserError` if the best epoch's valid loss is far above that of a guess at random.
+
+    outputs: of the network. A uniform guess among them loses log(outputs) nats. A network that learns
+    loses less: it starts from the shares in train.
+    """
+    best = history.epochs[history.best_epoch - 1].valid_loss
+    if best > 2 * np.log(outputs):
+        raise UserError(
+            f"the training diverged: the valid loss of its best epoch is {best:,.4g}, above that of a guess "
+            "at random. Take a smaller learning_rate."
+        )
 
 
 def fit_estimator(spec: TrainSpec, model: ModelCode, objective: Any, encoding: Encoding, log: Log) -> Fitted:

@@ -2,14 +2,17 @@
 
 import logging
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
 from rabbithole.artifacts.data import FileFingerprint, Fingerprints
 from rabbithole.config.datasets import SIMULATE, Dataset
+from rabbithole.config.files import refuse_empty_sections, refuse_repeated_keys
 from rabbithole.config.settings import Settings
 from rabbithole.config.text import Alice
 from rabbithole.config.validation import parse_config
@@ -28,19 +31,30 @@ def fingerprint(paths: list[Path], memory: Path) -> str:
     """
     try:
         known = Fingerprints.read(memory).files
-    except UserError:
+    except (UserError, OSError):
         known = {}
     current = {}
     for path in paths:
         facts, key = path.stat(), str(path.resolve())
+        same = {
+            "size": facts.st_size,
+            "modified": facts.st_mtime_ns,
+            "changed": facts.st_ctime_ns,
+            "inode": facts.st_ino,
+        }
         entry = known.get(key)
-        if entry is None or (entry.size, entry.modified) != (facts.st_size, facts.st_mtime_ns):
-            entry = FileFingerprint(size=facts.st_size, modified=facts.st_mtime_ns, sha256=sha256_of(path))
+        if entry is None or entry.model_dump(exclude={"sha256"}) != same:
+            entry = FileFingerprint(**same, sha256=sha256_of(path))
         current[key] = entry
     if any(known.get(key) != entry for key, entry in current.items()):
-        Fingerprints(files={**known, **current}).write(memory)
+        # It only saves time. Another command may write it now, and results may be read-only.
+        with suppress(OSError):
+            Fingerprints(files={**known, **current}).write(memory)
     return "+".join(current[str(path.resolve())].sha256[:16] for path in paths)
 
+
+BRACKETS = re.compile(r"\{[^{}]*\}|<[^<>]*>")
+"""What Snakemake takes for a wildcard or a path variable in a path."""
 
 TEXT_MODELS = ("deck", "char_gru")
 
@@ -168,13 +182,21 @@ class Project:
         return [Run("oracle", "oracle")] if self.settings.datasets[dataset].has_oracle else []
 
 
-def load_project(config: Mapping[str, Any], results: str) -> Project:
+def load_project(
+    config: Mapping[str, Any], results: str, *, overlay: Mapping[str, Any], files: Sequence[str | Path]
+) -> Project:
     """Check the configuration and find the user's files, before any job starts.
 
-    Ends the process with a plain message for a wrong setting or a missing or unreadable file.
+    overlay: what of the configuration the command gives; files: the config files. Ends the process with a
+    plain message for a wrong setting or a missing or unreadable file.
     """
     try:
+        refuse_repeated_keys(files)
+        refuse_empty_sections(overlay, config)
         settings = parse_config(config)
+        for name, model in settings.models.items():
+            if model.file is not None:
+                _refuse_brackets([model.file], f"models.{name}.file: ")
     except UserError as error:
         stop(str(error))
     memory = Path(results, "fingerprints.json")
@@ -202,6 +224,7 @@ def _raw_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawF
         files = locate(dataset.format, source, dataset.table_log)
         # An archive may hold the files of several roles.
         paths = dict.fromkeys(path for role in files.values() for path in role)
+        _refuse_brackets(paths)
         return RawFiles(files, fingerprint(list(paths), memory))
     except UserError as error:
         stop(f"{key}: {error}")
@@ -215,9 +238,25 @@ def _book(alice: Alice | None, memory: Path) -> RawFiles:
         return RawFiles({}, "fetched")
     try:
         book = Path(alice.source)
+        if book.exists() and not book.is_file():
+            # A pipe or a device might never end.
+            stop(f"alice.source: {book} is not a file.")
+        _refuse_brackets([book])
         return RawFiles({"book": [book]}, fingerprint([book], memory))
+    except UserError as error:
+        stop(f"alice.source: {error}")
     except OSError as error:
         stop(f"alice.source: {error.filename}: {error.strerror}")
+
+
+def _refuse_brackets(paths: Iterable[str | Path], key: str = "") -> None:
+    """Raise `UserError` for a path in which Snakemake would fill in something else."""
+    for path in paths:
+        if BRACKETS.search(str(path)):
+            raise UserError(
+                f"{key}the path {path} holds {{...}} or <...>, which Snakemake would replace. Rename it, or "
+                "name a link to it."
+            )
 
 
 SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")

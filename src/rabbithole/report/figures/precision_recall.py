@@ -40,8 +40,9 @@ def precision_recall(*, metrics: dict[str, Path], output: Path, style: FigureSty
                 axes.plot(recall[drawn], np.array(precisions)[drawn], label=label, **line_style(model))
                 label = ""
         axes.axhline(share, color=QUIET, linewidth=0.9, linestyle=":", label=f"Chance  {share:.3f}")
-        axes.set_yscale("log")
-        axes.set(xlim=(0, 1), ylim=(share * 0.7, 1.1), xlabel="Recall", ylabel="Precision")
+        # The limits first: matplotlib finds none where all precisions are equal.
+        axes.set(xlim=(0, 1), ylim=(share * 0.7, 1.1))
+        axes.set(yscale="log", xlabel="Recall", ylabel="Precision")
         log_ticks(axes, "y")
         percent_ticks(axes, "x", "y")
         legend_outside(axes, title="Average precision")

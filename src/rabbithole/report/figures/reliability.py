@@ -43,7 +43,7 @@ def reliability(*, metrics: dict[str, Path], output: Path, style: FigureStyle) -
                     top = np.maximum([row.high for row in rows], low * 0.5)
                     axes.vlines(x, bottom, top, color=colour(model), linewidth=1, alpha=0.5)
                 label = ""
-        high = min(1.0, max(scores, default=1.0) * 2)
+        high = min(1.0, max([*scores, low]) * 2) if scores else 1.0
         axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(low * 0.5, high))
         axes.set(xlabel="Predicted probability of a purchase", ylabel="Observed share of buyers")
         log_ticks(axes, "x", "y")

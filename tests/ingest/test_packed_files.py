@@ -1,0 +1,145 @@
+"""Files are told by their content, in any packing, case or archive; what can't be read is refused."""
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import py7zr
+import pytest
+from raw_logs import CLICKS
+
+from rabbithole.errors import UserError
+from rabbithole.formats.base import raw_format
+from rabbithole.ingest.lines import RawFile, split_files
+from rabbithole.ingest.locate import locate
+from rabbithole.ingest.reading import LineReport, collect_report, read_range
+from rabbithole.ingest.unpacking import unpack_all
+
+FORMAT = raw_format("yoochoose")
+BUYS = "9,2014-04-07T10:54:00.000Z,139,523,1\nbad \x1b[31m line\n"
+
+
+def raw_files(source: Path) -> list[RawFile]:
+    """Find and unpack the files of a log."""
+    (scratch := source.parent / "scratch").mkdir()
+    return unpack_all(FORMAT, locate("yoochoose", str(source)), scratch)
+
+
+def report_of(source: Path) -> LineReport:
+    """Read a log without Spark; return where its lines went."""
+    (side := source.parent / "side").mkdir()
+    ranges = split_files(raw_files(source), 1)
+    roles = {role.name: role for role in FORMAT.roles}
+    for file_range in ranges:
+        for _ in read_range(file_range, roles[file_range.file.role], side):
+            pass
+    return collect_report(ranges, side, source.parent / "rejected")
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    """Return a zip archive."""
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def seven_zipped(files: dict[str, bytes]) -> bytes:
+    """Return a 7z archive."""
+    with py7zr.SevenZipFile(buffer := io.BytesIO(), "w") as archive:
+        for name, content in files.items():
+            archive.writestr(content, name)
+    return buffer.getvalue()
+
+
+def tarred(content: bytes) -> bytes:
+    """Return a tar archive of one file."""
+    with tarfile.open(fileobj=(buffer := io.BytesIO()), mode="w") as archive:
+        archive.addfile(info := tarfile.TarInfo("a"), io.BytesIO(content))
+        assert info.isfile()
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("packed", [zipped, seven_zipped])
+def test_two_roles_in_one_archive_are_two_files_with_their_own_counts(
+    tmp_path: Path, packed: Callable[[dict[str, bytes]], bytes]
+) -> None:
+    (folder := tmp_path / "raw").mkdir()
+    (folder / "dataset.pack").write_bytes(
+        packed(
+            {
+                "set/YOOCHOOSE-BUYS.dat": BUYS.encode(),
+                "set/yoochoose-clicks.dat.gz": gzip.compress(CLICKS.encode()),
+                "__MACOSX/._yoochoose-clicks.dat": b"\0\1",
+                "readme.txt": b"hello",
+            }
+        )
+    )
+    report = report_of(folder)
+    pack = folder / "dataset.pack"
+    assert [(file.file, file.role, file.lines, file.rejected) for file in report.files] == [
+        (f"{pack}/set/yoochoose-clicks.dat.gz", "clicks", 40, 0),
+        (f"{pack}/set/YOOCHOOSE-BUYS.dat", "buys", 2, 1),
+    ]
+    (bad,) = report.examples
+    assert (bad.file, bad.line, bad.text) == (
+        f"{pack}/set/YOOCHOOSE-BUYS.dat",
+        2,
+        r"bad \x1b[31m line",
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["yoochoose-clicks.dat", "YOOCHOOSE-CLICKS.DAT.BZ2", "Yoochoose-clicks.dat.xz"]
+)
+@pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_packed_file_is_told_by_its_content_whatever_it_is_called(
+    tmp_path: Path, name: str, packed: Callable[[bytes], bytes]
+) -> None:
+    (folder := tmp_path / "raw").mkdir()
+    (folder / name).write_bytes(packed(CLICKS.encode()))
+    assert report_of(folder).total("rows") == 40
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        gzip.compress(gzip.compress(CLICKS.encode())),
+        gzip.compress(zipped({"a": b"1"})),
+        tarred(CLICKS.encode()),
+        gzip.compress(tarred(CLICKS.encode())),
+        zipped({"yoochoose-clicks.dat": zipped({"a": b"1"})}),
+        zipped({"yoochoose-clicks.dat": seven_zipped({"a": b"1"})}),
+        b"Rar!\x1a\x07\x01\x00" + bytes(300),
+        gzip.compress(CLICKS.encode())[:-9],
+        bz2.compress(CLICKS.encode())[:-9],
+        lzma.compress(CLICKS.encode())[:-9],
+        zipped({"yoochoose-clicks.dat": CLICKS.encode()})[:-5],
+    ],
+    ids=[
+        "gz in gz",
+        "zip in gz",
+        "tar",
+        "tar.gz",
+        "zip in zip",
+        "7z in zip",
+        "rar",
+        "gz",
+        "bz2",
+        "xz",
+        "zip",
+    ],
+)
+def test_what_cannot_be_read_is_refused_in_one_printable_sentence(tmp_path: Path, content: bytes) -> None:
+    (folder := tmp_path / "raw").mkdir()
+    (folder / "yoochoose-clicks.dat").write_bytes(content)
+    with pytest.raises(
+        UserError, match=r"yoochoose-clicks\.dat.* (can't be unpacked|which is not read)"
+    ) as told:
+        report_of(folder)
+    assert str(told.value).isprintable()
