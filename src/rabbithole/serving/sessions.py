@@ -11,9 +11,9 @@ from pydantic import Field
 
 from rabbithole.artifacts.data import Fields
 from rabbithole.io.asof import AsOfTable
-from rabbithole.io.parts import PartWriter, complete_groups, read_part
+from rabbithole.io.parts import PartWriter
 from rabbithole.sessions.counts import Counts
-from rabbithole.sessions.session_task import HISTORY, SessionPlan, make_sessions, session_schema
+from rabbithole.sessions.session_task import HISTORY, SessionPlan, make_sessions, read_events, session_schema
 from rabbithole.specs.data import SessionsSpec, SplitSpec
 from rabbithole.windows.build import window_schema
 from rabbithole.windows.encoder import Encoder
@@ -65,8 +65,7 @@ class PredictionTask:
         counts = PredictionCounts()
         fields, history = self.encoder.fitted.fields, self.plan.spec.history > 0
         with PartWriter(self.folder, index, encoded_schema(fields, history=history)) as part:
-            batches = read_part(self.parts[index], coded=self.plan.further.categorical)
-            for events in complete_groups(batches, "session_id"):
+            for events in read_events(self.parts[index], self.plan):
                 encoded, of_table = encode_sessions(events, self.plan, self.encoder)
                 part.write(encoded)
                 counts += of_table

@@ -34,6 +34,9 @@ LISTS = {
 HISTORY = "history"
 """Column with the number of leading entries of the lists that are of the visitor's earlier sessions."""
 
+HISTORY_ROWS = 50_000
+"""Events that are turned into sessions with history at once, if no visitor has more."""
+
 MOST_AGO = 9
 """Events of this many sessions ago and more share one value."""
 
@@ -133,14 +136,27 @@ class SessionTask:
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
         """Write the part and yield its `SessionCounts` as a report."""
-        counts, further = SessionCounts(), self.plan.further
+        counts = SessionCounts()
         with PartWriter(self.folder, index, written_schema(self.plan.fields)) as part:
-            batches = read_part(self.parts[index], coded=further.categorical)
-            for events in complete_groups(batches, "session_id"):
+            for events in read_events(self.parts[index], self.plan):
                 sessions, of_table = make_sessions(events, self.plan)
                 part.write(sessions)
                 counts += of_table
         yield counts.to_report()
+
+
+def read_events(path: Path, plan: SessionPlan) -> Iterator[pa.Table]:
+    """Yield the events of a part in tables that hold all events of each key.
+
+    With history, each event may stand in many sessions, so fewer events are in memory at once.
+    """
+    batches = read_part(path, coded=plan.further.categorical)
+    if not plan.spec.history:
+        return complete_groups(batches, "session_id")
+    slices = (
+        batch.slice(start, HISTORY_ROWS) for batch in batches for start in range(0, len(batch), HISTORY_ROWS)
+    )
+    return complete_groups(slices, "session_id", HISTORY_ROWS)
 
 
 def make_sessions(events: pa.Table, plan: SessionPlan) -> tuple[pa.Table, SessionCounts]:
