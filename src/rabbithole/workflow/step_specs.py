@@ -102,7 +102,7 @@ class StepSpecs:
             window=dataset.windows.length,
             steps=self.project.evaluated_steps(dataset),
             keep_open=dataset.sessions.keep_open,
-            earlier_sessions=dataset.windows.history if returning else None,
+            earlier_sessions=dataset.history_events > 0 if returning else None,
         ).to_json()
 
     def train(self, wildcards: Wildcards) -> str:
