@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from factories import random_windows, window, write_windows
-from rabbithole.models.features.matrix import FeatureMatrix
-from rabbithole.models.features.steps import Prefixes
 
 from rabbithole.errors import UserError
 from rabbithole.models import estimators, gradient_boosting
+from rabbithole.models.features.matrix import FeatureMatrix
+from rabbithole.models.features.steps import Prefixes
 from rabbithole.models.gradient_boosting import Model, Settings, drop_training_state
 from rabbithole.models.registry import Estimator
 from rabbithole.training.data import read_encoding, read_split

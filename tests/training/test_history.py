@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from factories import random_windows, write_windows
-from rabbithole.models.features.matrix import FeatureMatrix
-from rabbithole.models.features.steps import Prefixes
 
 from rabbithole.evaluation.explain import journeys
+from rabbithole.models.features.matrix import FeatureMatrix
+from rabbithole.models.features.steps import Prefixes
 from rabbithole.training.augmentation import augment_windows, drop_events
 from rabbithole.training.batching import Shape, make_batch, make_rng
 from rabbithole.training.data import read_encoding, read_split

@@ -115,7 +115,7 @@ def test_a_user_s_model_file_is_digested_with_what_it_imports(tmp_path: Path) ->
 
     text = 'from rabbithole.models import estimators\nimport snakefmt\nX = Field(1, description="One.")\n'
     before = digest_of(text)
-    # The aggregate features by way of the estimators; a library that is installed but no part of the package.
+    # The features by way of the estimators; a library that is installed but no part of the package.
     assert {
         "rabbithole.models.features.matrix",
         "scikit-learn",
