@@ -31,7 +31,7 @@ def test_the_seed_is_in_the_spec_only_if_sessions_are_drawn_by_hash(changes: dic
     assert SessionsSpec.parse(specs.sessions(CLICKS)).seed == seed
 
 
-def test_sessions_keep_a_history_of_half_a_window_only_if_windows_show_it() -> None:
+def test_sessions_keep_a_history_of_a_window_only_if_windows_show_it() -> None:
     sessions = {"by": "visitor", "gap_minutes": 30}
     text = {
         history: StepSpecs(
@@ -39,7 +39,7 @@ def test_sessions_keep_a_history_of_half_a_window_only_if_windows_show_it() -> N
         ).sessions(SHOP)
         for history in (True, False)
     }
-    assert SessionsSpec.parse(text[True]).history == 10
+    assert SessionsSpec.parse(text[True]).history == 21
     # A key at its default would make every finished run start again.
     assert "history" not in json.loads(text[False])
 

@@ -116,8 +116,8 @@ class Windows(Section):
     history: bool = Field(
         False,
         description="Windows begin before the session (true), with events of the visitor's earlier sessions, "
-        "at most half a window. Needs sessions `by: visitor` with a gap. Leak checks and packaged models do "
-        "not support it yet.",
+        "at most `length` of them on top of the session's own. Needs sessions `by: visitor` with a gap. Leak "
+        "checks and packaged models do not support it yet.",
     )
 
     @field_validator("fields")

@@ -196,8 +196,6 @@ class Dataset(Section):
             raise ValueError("windows.history: needs sessions.by: visitor with a sessions.gap_minutes")
         if self.sessions.cost != "event":
             raise ValueError("windows.history: needs sessions.cost: event")
-        if self.windows.length < 2:
-            raise ValueError("windows.history: needs a windows.length of 2 or more")
         if self.target != "buyer":
             raise ValueError("windows.history: must be false with `target: next_event`")
         return self
@@ -206,10 +204,10 @@ class Dataset(Section):
     def history_events(self) -> int:
         """Return how many events of earlier sessions a window shows at most, 0 without history.
 
-        With half a window, the history of a session of up to half a window is the same however long it lasts.
-        If it filled what the session leaves of its window, it would tell a running session's later length.
+        They come on top of the session's own. If they filled what the session leaves of its window, a running
+        session's history would tell its later length.
         """
-        return self.windows.length // 2 if self.windows.history else 0
+        return self.windows.length if self.windows.history else 0
 
     @property
     def further_fields(self) -> tuple[str, ...]:

@@ -257,6 +257,7 @@ def build_sessions(
         columns={field.name: str(field.type) for field in session_schema(plan.fields)},
         fields=plan.fields,
         diagnoses=diagnoses,
+        history=spec.history,
     ).write(manifest_path(output))
 
 

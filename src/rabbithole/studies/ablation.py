@@ -134,7 +134,8 @@ def train_and_predict(
         shapes=trainer.shapes,
         running=running_column(augmentation.prefixes),
     )
-    return calibrate(logits, list(steps), objective.fit_calibration(trainer.forward, trainer.shapes))
+    calibration = objective.fit_calibration(trainer.forward, trainer.shapes, length=encoding.length)
+    return calibrate(logits, list(steps), calibration)
 
 
 def compare_prefixes(

@@ -108,12 +108,12 @@ class PurchaseObjective:
         """Return the AUC on valid, or the negative loss where valid lacks a class."""
         return float(metrics["valid_auc"]) if "valid_auc" in metrics else -float(metrics["valid_loss"])
 
-    def fit_calibration(self, forward: Forward, shapes: list[Shape]) -> Calibration:
-        """Fit the calibration of ended and running sessions on valid."""
+    def fit_calibration(self, forward: Forward, shapes: list[Shape], *, length: int) -> Calibration:
+        """Fit the calibration of ended and running sessions on valid. length: see `fit_calibration`."""
         running = running_column(self.prefixes)
         return self.fit_logit_calibration(
             lambda steps: network_logits(forward, self.valid, steps, shapes=shapes, running=running),
-            length=shapes[-1].steps,
+            length=length,
         )
 
     def fit_logit_calibration(

@@ -56,7 +56,7 @@ def window_schema(fields: Fields, *, history: bool) -> pa.Schema:
 
 
 def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: SparkOptions) -> None:
-    """Write windows of at most `length` steps (a folder per split), the encoder, and the manifest.
+    """Write windows of at most `length` own steps (a folder per split), the encoder, and the manifest.
 
     A field that is not in `spec.fields`, or that tells nothing in train (`fit_encoder`), is in no window.
     Raises `UserError` when a split holds no session, or when the log lacks a field.
@@ -64,18 +64,18 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
     source = SessionsManifest.of(sessions)
     parts, selected = part_files(sessions), selected_fields(spec, source.fields)
     roots = _category_roots(sessions / source.category_roots) if source.category_roots else {}
-    history = HISTORY in source.columns
+    history = source.history > 0
     remove(manifest_path(output))
     with atomic_write(output) as folder:
         for name in FOLDERS:
             (folder / name).mkdir(parents=True)
         with spark_session(spark, "windows") as session:
-            counter = VocabularyCounter(parts, spec, selected)
+            counter = VocabularyCounter(parts, spec, selected, history=history)
             with watch_tasks(session, Stage("counting values")):
                 values = map_indexed(session, len(parts), counter, VALUE_COUNT_SCHEMA)
             if len(values) == 0:
                 raise _empty_split("train")
-            encoder = fit_encoder(values, spec, selected, roots)
+            encoder = fit_encoder(values, spec, selected, roots, history=source.history)
             task = WindowTask(parts, folder, encoder, keep_open=spec.keep_open, history=history)
             with watch_tasks(session, Stage("encoding")):
                 reports = map_indexed(session, len(parts), task, REPORT_SCHEMA)
@@ -103,6 +103,7 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
         absent=[name for name in selected.names if name not in fitted.fields.names],
         columns={field.name: str(field.type) for field in window_schema(fitted.fields, history=history)},
         price_history=None if source.price_history is None else PRICE_HISTORY,
+        history=source.history,
     ).write(manifest_path(output))
 
 
@@ -175,9 +176,7 @@ class WindowTask:
 def _with_labels(sessions: pa.Table, steps: pa.Table) -> pa.Table:
     labels = {name: sessions[name] for name in ("session_id", "buyer", "events")}
     if HISTORY in sessions.column_names:
-        # A window that is shorter than its session has no step of the history.
-        lengths = pc.list_value_length(steps[steps.column_names[0]])
-        labels[HISTORY] = pc.max_element_wise(pc.subtract(lengths, sessions["events"]), 0).cast(pa.int32())
+        labels[HISTORY] = sessions[HISTORY]
     return pa.table(labels | {name: steps[name] for name in steps.column_names})
 
 
