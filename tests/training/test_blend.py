@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.compute as pc
@@ -16,6 +17,7 @@ from rabbithole.artifacts.training import BlendWeights, History
 from rabbithole.errors import UserError
 from rabbithole.evaluation.delong import paired_test, placements
 from rabbithole.models.blend import fit_weights
+from rabbithole.serving.export import export
 from rabbithole.specs.training import BlendSpec, ResumeOptions, ScoreSpec, TrainSpec
 from rabbithole.training.blend import blend
 from rabbithole.training.score import MEMBERS, load_model, score
@@ -192,3 +194,12 @@ def test_a_member_of_other_windows_is_refused(members: tuple[Path, dict[str, Pat
     file.write_text(json.dumps(description | {"target": "next_event", "calibration": None}))
     with pytest.raises(UserError, match="predicts next events, not buyers"):
         load_model(tmp_path / "gru")
+
+
+def test_a_blend_is_not_exported_and_its_message_names_its_members(
+    members: tuple[Path, dict[str, Path]], tmp_path: Path
+) -> None:
+    windows, checkpoints = members
+    folder = SimpleNamespace(path=tmp_path, checkpoint=blend_to(tmp_path, windows, checkpoints))
+    with pytest.raises(UserError, match="blend combines gradient_boosting, gru, mine and cannot be exported"):
+        export(folder, "stablehlo", tmp_path / "exported")  # type: ignore[arg-type]
