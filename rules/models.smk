@@ -12,6 +12,8 @@ rule train:
         "<logs>/train/{dataset}-{model}-{seed}.log",
     benchmark:
         "<benchmarks>/train/{dataset}-{model}-{seed}.tsv"
+    wildcard_constraints:
+        model="|".join(PROJECT.members),
     # After the jobs that the long ones wait for (2), before all others (0): no core is idle at the end.
     priority: 1
     conda:
@@ -36,6 +38,39 @@ rule train:
         "--history {output.history:q} {params.model_file:q} --threads {threads} > {log:q} 2>&1"
 
 
+rule blend:
+    input:
+        INPUTS.members,
+        windows="<results>/{dataset}/windows",
+        manifest="<results>/{dataset}/windows.json",
+    output:
+        checkpoint=directory("<results>/{dataset}/{model}/seed-{seed}/checkpoint"),
+        history="<results>/{dataset}/{model}/seed-{seed}/history.json",
+    log:
+        "<logs>/blend/{dataset}-{model}-{seed}.log",
+    benchmark:
+        "<benchmarks>/blend/{dataset}-{model}-{seed}.tsv"
+    wildcard_constraints:
+        model="|".join(PROJECT.combinations) or "none",
+    conda:
+        "../envs/jax.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=0,
+    params:
+        spec=SPECS.blend,
+        members=INPUTS.members_json,
+        code=CODE.blend,
+    message:
+        "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m rabbithole step blend --spec {params.spec:q} --members {params.members:q} "
+        "--windows {input.windows:q} --output {output.checkpoint:q} --history {output.history:q} "
+        "--threads {threads} > {log:q} 2>&1"
+
+
 rule score:
     input:
         checkpoint="<results>/{dataset}/{model}/seed-{seed}/checkpoint",
@@ -43,6 +78,7 @@ rule score:
         manifest="<results>/{dataset}/windows.json",
     output:
         scores="<results>/{dataset}/{model}/seed-{seed}/scores.parquet",
+        carts="<results>/{dataset}/{model}/seed-{seed}/cart_scores.parquet",
     log:
         "<logs>/score/{dataset}-{model}-{seed}.log",
     benchmark:
@@ -62,14 +98,17 @@ rule score:
     shell:
         "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step score --spec {params.spec:q} --checkpoint {input.checkpoint:q} "
-        "--windows {input.windows:q} --output {output.scores:q} --threads {threads} > {log:q} 2>&1"
+        "--windows {input.windows:q} --output {output.scores:q} --carts {output.carts:q} --threads {threads} "
+        "> {log:q} 2>&1"
 
 
 rule ensemble:
     input:
         INPUTS.seed_scores,
+        INPUTS.seed_carts,
     output:
         scores="<results>/{dataset}/{model}/ensemble/scores.parquet",
+        carts="<results>/{dataset}/{model}/ensemble/cart_scores.parquet",
     log:
         "<logs>/ensemble/{dataset}-{model}.log",
     benchmark:
@@ -82,16 +121,19 @@ rule ensemble:
         runtime=60,
     params:
         scores=INPUTS.seed_scores_json,
+        cart_scores=INPUTS.seed_carts_json,
         code=code_digest(digests.ENSEMBLE),
     message:
         "Averaging the seeds of {wildcards.model} on {wildcards.dataset}"
     shell:
-        "python -m rabbithole step ensemble --scores {params.scores:q} --output {output.scores:q} > {log:q} 2>&1"
+        "python -m rabbithole step ensemble --scores {params.scores:q} --output {output.scores:q} "
+        "--cart-scores {params.cart_scores:q} --carts {output.carts:q} > {log:q} 2>&1"
 
 
 rule evaluate:
     input:
         scores="<results>/{dataset}/{run}/scores.parquet",
+        carts=INPUTS.carts,
     output:
         metrics="<results>/{dataset}/{run}/metrics.json",
     log:
@@ -108,11 +150,12 @@ rule evaluate:
         runtime=60,
     params:
         spec=SPECS.evaluate(),
+        carts=INPUTS.carts_option,
         code=code_digest(digests.EVALUATE),
     message:
         "Evaluating {wildcards.run} on {wildcards.dataset}"
     shell:
-        "python -m rabbithole step evaluate --spec {params.spec:q} --scores {input.scores:q} "
+        "python -m rabbithole step evaluate --spec {params.spec:q} --scores {input.scores:q} {params.carts:q} "
         "--output {output.metrics:q} > {log:q} 2>&1"
 
 

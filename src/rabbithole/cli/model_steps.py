@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from rabbithole.cli.app import (
     EVALUATION,
     MODELS,
+    CartsFile,
     Checkpoint,
     Code,
     HistoryFile,
@@ -30,7 +31,7 @@ from rabbithole.cli.app import (
 )
 from rabbithole.specs.data import OracleSpec
 from rabbithole.specs.evaluation import EvaluateSpec
-from rabbithole.specs.training import ExplainSpec, ScoreSpec, TrainSpec
+from rabbithole.specs.training import BlendSpec, ExplainSpec, ScoreSpec, TrainSpec
 
 
 @step.command(rich_help_panel=MODELS)
@@ -52,28 +53,51 @@ def train(
 
 
 @step.command(rich_help_panel=MODELS)
+def blend(
+    spec: Annotated[BlendSpec, spec_option(BlendSpec)],
+    members: Annotated[Named, json_option(Named, "Trained models by name, as JSON.")],
+    windows: WindowsFolder,
+    output: OutputFolder,
+    history: HistoryFile,
+    threads: Threads = 1,
+) -> None:
+    """Combine the trained models of one data set."""
+    use_threads(threads)
+    from rabbithole.training.blend import blend
+
+    blend(spec, members=paths(members), windows=windows, output=output, history=history)
+
+
+@step.command(rich_help_panel=MODELS)
 def score(
     spec: Annotated[ScoreSpec, spec_option(ScoreSpec)],
     checkpoint: Checkpoint,
     windows: WindowsFolder,
     output: OutputFile,
+    carts: CartsFile,
     threads: Threads = 1,
 ) -> None:
     """Score the valid and test sessions with a trained model."""
     use_threads(threads)
     from rabbithole.training.score import score
 
-    score(spec, checkpoint=checkpoint, windows=windows, output=output)
+    score(spec, checkpoint=checkpoint, windows=windows, output=output, carts=carts)
 
 
 @step.command(rich_help_panel=EVALUATION)
 def ensemble(
-    scores: Annotated[Any, json_option(list[str], "Scores of each seed, as a JSON list.")], output: OutputFile
+    scores: Annotated[Any, json_option(list[str], "Scores of each seed, as a JSON list.")],
+    cart_scores: Annotated[
+        Any, json_option(list[str], "Scores of each seed at the first add-to-cart, as a JSON list.")
+    ],
+    output: OutputFile,
+    carts: CartsFile,
 ) -> None:
     """Average the scores of a model's seeds."""
     from rabbithole.evaluation.ensemble import ensemble
 
     ensemble(scores=[Path(path) for path in scores], output=output)
+    ensemble(scores=[Path(path) for path in cart_scores], output=carts)
 
 
 @step.command(rich_help_panel=EVALUATION)
@@ -81,11 +105,12 @@ def evaluate(
     spec: Annotated[EvaluateSpec, spec_option(EvaluateSpec)],
     scores: Annotated[Path, file_option("scores.parquet of a run.")],
     output: OutputFile,
+    carts: Annotated[Path | None, file_option("Scores at the first add-to-cart, if any.")] = None,
 ) -> None:
     """Evaluate the scores of one run on test."""
     from rabbithole.evaluation.evaluate import evaluate
 
-    evaluate(spec, scores=scores, output=output)
+    evaluate(spec, scores=scores, carts=carts, output=output)
 
 
 @step.command(rich_help_panel=EVALUATION)

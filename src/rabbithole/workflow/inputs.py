@@ -11,6 +11,7 @@ Named = dict[str, str]
 """Files by the name of a run or a model."""
 
 SCORES = "scores.parquet"
+CART_SCORES = "cart_scores.parquet"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,23 @@ class RuleInputs:
         """Return the scores of every seed of a model, as JSON."""
         return to_json(self.seed_scores(wildcards))
 
+    def seed_carts(self, wildcards: Wildcards) -> list[str]:
+        """Return the scores of every seed of a model at the first add-to-cart."""
+        return [self._model(wildcards, f"seed-{seed}", CART_SCORES) for seed in self.project.seeds]
+
+    def seed_carts_json(self, wildcards: Wildcards) -> str:
+        """Return the scores of every seed of a model at the first add-to-cart, as JSON."""
+        return to_json(self.seed_carts(wildcards))
+
+    def carts(self, wildcards: Wildcards) -> list[str]:
+        """Return a run's scores at the first add-to-cart; the oracle has none."""
+        run = wildcards.run
+        return [] if run == "oracle" else [self.project.path(wildcards.dataset, run, CART_SCORES)]
+
+    def carts_option(self, wildcards: Wildcards) -> list[str]:
+        """Return the option of `evaluate` that names the run's scores at the first add-to-cart."""
+        return ["--carts", *carts] if (carts := self.carts(wildcards)) else []
+
     def checkpoints(self, wildcards: Wildcards) -> list[str]:
         """Return the checkpoint of one seed of a model, or those of all seeds for the ensemble."""
         every = [f"seed-{seed}" for seed in self.project.seeds]
@@ -57,6 +75,14 @@ class RuleInputs:
     def checkpoints_json(self, wildcards: Wildcards) -> str:
         """Return the same checkpoints as JSON."""
         return to_json(self.checkpoints(wildcards))
+
+    def members(self, wildcards: Wildcards) -> list[str]:
+        """Return the checkpoints that a combination is made of: those of the same seed."""
+        return list(self._members(wildcards).values())
+
+    def members_json(self, wildcards: Wildcards) -> str:
+        """Return the same checkpoints by model, as JSON."""
+        return to_json(self._members(wildcards))
 
     def packaged(self, wildcards: Wildcards) -> list[str]:
         """Return the files of every trained run, of which one is packaged."""
@@ -215,6 +241,13 @@ class RuleInputs:
                 return sources | ({"oracle": oracle[0]} if oracle else {})
             case _:
                 return {"metrics": self._named(dataset, "metrics.json", self.project.scored_runs(dataset))}
+
+    def _members(self, wildcards: Wildcards) -> Named:
+        seed = f"seed-{wildcards.seed}"
+        return {
+            name: self.project.path(wildcards.dataset, name, seed, "checkpoint")
+            for name in self.project.members
+        }
 
     def _scores(self, dataset: str) -> Named:
         return self._named(dataset, SCORES, self.project.scored_runs(dataset))
