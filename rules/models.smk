@@ -43,6 +43,7 @@ rule score:
         manifest="<results>/{dataset}/windows.json",
     output:
         scores="<results>/{dataset}/{model}/seed-{seed}/scores.parquet",
+        digest="<results>/{dataset}/{model}/seed-{seed}/scores.parquet.sha256",
     log:
         "<logs>/score/{dataset}-{model}-{seed}.log",
     benchmark:
@@ -70,6 +71,7 @@ rule ensemble:
         INPUTS.seed_scores,
     output:
         scores="<results>/{dataset}/{model}/ensemble/scores.parquet",
+        digest="<results>/{dataset}/{model}/ensemble/scores.parquet.sha256",
     log:
         "<logs>/ensemble/{dataset}-{model}.log",
     benchmark:

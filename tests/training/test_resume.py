@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 from factories import network_settings, network_training, random_windows, train_spec, write_windows
 
-from rabbithole.artifacts.training import EpochMetrics, History
+from rabbithole.artifacts.training import CheckpointFiles, EpochMetrics, History
 from rabbithole.specs.training import ResumeOptions, ScoreSpec, TrainSpec
-from rabbithole.training.checkpoints import FILES, ResumeCheckpoints
+from rabbithole.training.checkpoints import ResumeCheckpoints
 from rabbithole.training.loop import TrainingProgress
 from rabbithole.training.score import score
 from rabbithole.training.train import train
@@ -207,7 +207,12 @@ def test_a_killed_training_ends_like_an_uninterrupted_one(
         line.endswith(f"gru: continues from epoch {epoch + 1}, batch {batch + 1}") for line in caplog.messages
     )
     assert agree(outcome(windows, folder), uninterrupted)
-    assert sorted(path.name for path in folder.iterdir()) == ["history.json", "model", "scores.parquet"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "history.json",
+        "model",
+        "scores.parquet",
+        "scores.parquet.sha256",
+    ]
 
 
 @pytest.mark.slow
@@ -294,7 +299,7 @@ def test_a_damaged_state_is_skipped(damage: str, tmp_path: Path) -> None:
 
 def spoil(folder: Path, damage: str) -> None:
     """Damage the largest file of a state; the list of files would still be read without its last byte."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path != folder / FILES)
+    files = (path for path in folder.rglob("*") if path.is_file() and path != folder / CheckpointFiles.name)
     file = max(files, key=lambda path: path.stat().st_size)
     content = file.read_bytes()
     if damage == "a byte":

@@ -1,6 +1,6 @@
 """Artifacts of training: the description of a trained model, its history, and its resumable state."""
 
-from rabbithole.artifacts.base import Artifact, Record
+from rabbithole.artifacts.base import Artifact, FolderFiles, Record
 from rabbithole.artifacts.data import Fields
 from rabbithole.specs.base import JsonObject
 from rabbithole.specs.training import Target
@@ -98,10 +98,8 @@ class ResumeProgress(Artifact):
     seconds: list[float]
 
 
-class ResumeFiles(Artifact):
-    """files.json of a resumable state. digests: the sha256 of every other file, by its path."""
+class CheckpointFiles(FolderFiles):
+    """files.json of a trained model or of a resumable state. digests: the sha256 of every other file."""
 
-    kind = "resume files"
+    kind = "checkpoint files"
     rule = "train"
-
-    digests: dict[str, str]

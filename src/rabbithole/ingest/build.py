@@ -15,7 +15,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
-from rabbithole.artifacts.data import CategoryTreeCounts, EventsManifest, LineCounts, RejectedManifest
+from rabbithole.artifacts.data import (
+    CategoryTreeCounts,
+    EventsManifest,
+    LineCounts,
+    RawFiles,
+    RejectedManifest,
+)
 from rabbithole.errors import UserError
 from rabbithole.formats.base import FileRole, RawFormat, log_format
 from rabbithole.formats.side_tables import SideTables
@@ -69,6 +75,9 @@ def build_events(
     empty or damaged, when too many lines are bad, or when there is no event.
     """
     format = log_format(spec.format, spec.table)
+    simulated = output.with_name("raw")
+    if isinstance(spec.source, str) and Path(spec.source).absolute() == simulated.absolute():
+        RawFiles.check(simulated)
     for folder in (output, rejected):
         # The manifest goes first: a killed run must not leave it beside data that it does not describe.
         remove(manifest_path(folder))

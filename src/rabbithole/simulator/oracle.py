@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from rabbithole.artifacts.data import SessionsManifest
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
+from rabbithole.io.digests import write_digest
 from rabbithole.io.parts import data_files
 from rabbithole.progress import Meter
 from rabbithole.simulator.catalogue import Catalogue, read_shop
@@ -115,6 +116,7 @@ def score_oracle(spec: OracleSpec, *, sessions: Path, parameters: Path, output: 
     )
     with atomic_write(output) as temporary:
         pq.write_table(scores, temporary)
+    write_digest(output)
 
 
 def score_table(spec: OracleSpec, shop: Shop, catalogue: Catalogue, table: pa.Table) -> pa.Table:

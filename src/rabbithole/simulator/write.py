@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rabbithole.artifacts.data import RawFiles
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 from rabbithole.progress import Meter
@@ -76,6 +77,7 @@ def simulate(spec: SimulateSpec, *, output: Path) -> None:
         SimulatorParameters(sessions=spec.sessions, seed=spec.seed, items="items.parquet", shop=shop).write(
             folder / "parameters.json"
         )
+        RawFiles.seal(folder)
 
 
 def split_sessions(sessions: int, writer: LogWriter) -> Iterator[Chunk]:

@@ -16,14 +16,14 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax import Array
 
-from rabbithole.artifacts.training import ModelDescription, ResumeFiles, ResumeProgress
+from rabbithole.artifacts.training import CheckpointFiles, ModelDescription, ResumeProgress
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import atomic_write, remove, sha256_of
+from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.training.loop import TrainingProgress
 from rabbithole.training.mesh import assert_same_on_all_hosts, is_primary
 
 WEIGHTS = "weights"
-ARRAYS, PROGRESS, FILES = "arrays", "progress.json", "files.json"
+ARRAYS, PROGRESS = "arrays", "progress.json"
 
 EPOCH_SECONDS = 10.0
 """No state is saved at the end of an epoch within so many seconds of the last one: saving takes a tenth of a
@@ -42,7 +42,11 @@ def write_description(folder: Path, description: ModelDescription, files: Sequen
 
 
 def read_description(folder: Path) -> ModelDescription:
-    """Read a checkpoint's model.json; raises `UserError` where it is missing or of another version."""
+    """Check all files of a checkpoint and read its model.json.
+
+    Raises `UserError` where a file is missing, damaged or of another version.
+    """
+    CheckpointFiles.check(folder)
     return ModelDescription.read(folder / "model.json")
 
 
@@ -139,7 +143,7 @@ class ResumeCheckpoints:
         with atomic_write(newest) as temporary:
             save_arrays(temporary / ARRAYS, (progress.state, progress.best))
             ResumeProgress.model_validate(fields).write(temporary / PROGRESS)
-            ResumeFiles(digests=_digests(temporary)).write(temporary / FILES)
+            CheckpointFiles.seal(temporary)
             for path in (*temporary.rglob("*"), temporary):
                 _sync_to_disk(path)
         for path in (self.folder, *self.folder.parents[:2]):
@@ -158,15 +162,10 @@ class ResumeCheckpoints:
 def _is_complete(state: Path) -> bool:
     """Return whether a saved state holds exactly the files that were written."""
     try:
-        return ResumeFiles.read(state / FILES).digests == _digests(state)
+        CheckpointFiles.check(state)
     except (OSError, UserError):
         return False
-
-
-def _digests(state: Path) -> dict[str, str]:
-    """Return the sha256 of each file of a saved state."""
-    files = (path for path in state.rglob("*") if path.is_file() and path != state / FILES)
-    return {str(path.relative_to(state)): sha256_of(path) for path in files}
+    return True
 
 
 def _sync_to_disk(path: Path) -> None:
