@@ -76,7 +76,8 @@ def build_events(
     """
     format = log_format(spec.format, spec.table)
     simulated = output.with_name("raw")
-    if isinstance(spec.source, str) and Path(spec.source).absolute() == simulated.absolute():
+    # A log of the user's own has no digests.
+    if Path(str(spec.source)).absolute() == simulated.absolute() and (simulated / RawFiles.name).exists():
         RawFiles.check(simulated)
     for folder in (output, rejected):
         # The manifest goes first: a killed run must not leave it beside data that it does not describe.

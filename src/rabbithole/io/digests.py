@@ -15,6 +15,8 @@ from rabbithole.io.atomic import remove, sha256_of
 THREADS = 4
 """Files that are read at a time. Hashing keeps no other Python code waiting."""
 
+TIMESTAMP, PARTIAL = ".snakemake_timestamp", ".partial"
+
 DIGEST_SUFFIX = ".sha256"
 
 COMMENT = "<!-- sha256 "
@@ -23,8 +25,8 @@ COMMENT = "<!-- sha256 "
 def digests_of(folder: Path, *, without: Collection[str] = ()) -> dict[str, str]:
     """Return the sha256 of each file below a folder, by its path in the folder.
 
-    Hidden files do not count: Snakemake and atomic writing leave some. without: names of other files in the
-    folder that do not count.
+    What Snakemake and killed runs leave does not count. without: names of other files in the folder that do
+    not count.
     """
     names = sorted(_names(folder) - set(without))
     with ThreadPoolExecutor(THREADS) as pool:
@@ -52,7 +54,7 @@ def check_digests(
 
 def _names(folder: Path) -> set[str]:
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return {str(path) for path in paths if not path.name.startswith(".")}
+    return {str(path) for path in paths if path.name != TIMESTAMP and not path.name.endswith(PARTIAL)}
 
 
 def digest_path(file: Path) -> Path:

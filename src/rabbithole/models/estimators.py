@@ -15,6 +15,7 @@ from rabbithole.artifacts.training import AggregateFeatures, EpochMetrics
 from rabbithole.errors import UserError
 from rabbithole.models.aggregates import Prefixes, aggregates, frequent_codes
 from rabbithole.models.registry import Estimator
+from rabbithole.models.skops_file import write_skops
 from rabbithole.windows.arrays import Windows
 
 Floats = NDArray[np.float64]
@@ -193,7 +194,7 @@ class AggregateModel(Estimator):
         Types of the subclass's own file are trusted: reading the model runs that file in any case.
         """
         file = folder / "model.skops"
-        skops.io.dump(self.estimator, file)
+        write_skops(self.estimator, file)
         if untrusted := self._untrusted(file):
             types = ", ".join(f'"{name}"' for name in (*self.trusted_types, *untrusted))
             raise UserError(
