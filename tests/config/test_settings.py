@@ -72,6 +72,7 @@ def changed(path: str, value: object) -> dict:
         ("datasets.yoochoose.sessions.until", "first_cart", ["sessions.until", "holds no carts"]),
         ("datasets.yoochoose.windows.fields", ["price"], ["windows.fields.0", "'price'", "'cost'"]),
         ("datasets.yoochoose.windows.fields", ["item", "item"], ["windows.fields", "twice"]),
+        ("datasets.yoochoose.windows.history", True, ["windows.history", "needs sessions.by: visitor"]),
         ("datasets.yoochoose.timezone", "utc", ["timezone", "did you mean UTC?"]),
         ("datasets.yoochoose.target", "next", ["yoochoose.target", "'buyer' or 'next_event'"]),
         (
@@ -102,6 +103,18 @@ def test_the_message_about_a_wrong_setting_names_its_key_and_what_is_allowed(
         parse_config(changed(path, value))
     for part in parts:
         assert part in str(error.value)
+
+
+def test_how_many_sessions_ago_an_event_was_is_a_field_only_with_history() -> None:
+    shop = {"format": "retailrocket", "source": "simulate", "sessions": {"gap_minutes": 30}}
+    for history in (True, False):
+        windows = {"fields": ["event", "sessions_ago"], "history": history}
+        config = changed("datasets.shop", shop | {"windows": windows})
+        if history:
+            assert parse_config(config).datasets["shop"].windows.fields == ["event", "sessions_ago"]
+        else:
+            with pytest.raises(UserError, match="no field 'sessions_ago'"):
+                parse_config(config)
 
 
 def test_a_number_in_scientific_notation_needs_no_point() -> None:

@@ -1,5 +1,6 @@
 """Ragged arrays: reading, selecting and joining windows."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import factories
@@ -11,8 +12,8 @@ from factories import WINDOW_SCHEMA, Row, window
 
 from rabbithole.errors import UserError
 from rabbithole.io.parts import data_files
-from rabbithole.windows.arrays import Windows, concatenate_windows, read_windows, take
-from rabbithole.windows.fields import CATEGORICAL
+from rabbithole.windows.arrays import Windows, concatenate_windows, read_windows, take, windows_of
+from rabbithole.windows.fields import CATEGORICAL, STANDARD
 
 
 def rows_of(windows: Windows) -> list[Row]:
@@ -63,3 +64,25 @@ def test_lists_that_differ_in_length_are_an_error(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows, WINDOW_SCHEMA), path)
     with pytest.raises(UserError, match="'hour' and 'event' of a session differ in length"):
         read_windows([path])
+
+
+def test_the_history_of_windows_follows_them_and_is_none_without_the_column(tmp_path: Path) -> None:
+    rows = [window("2", 0, [4, 5, 6]), window("1", 1, [4, 7])]
+    path = tmp_path / "part-0.parquet"
+    table = pa.Table.from_pylist(rows, WINDOW_SCHEMA)
+    pq.write_table(table, path)
+    assert read_windows([path]).history.tolist() == [0, 0]
+    with_history = table.append_column("history", pa.array([2, 1], pa.int32()))
+    pq.write_table(with_history, path)
+    windows = read_windows([path])
+    assert (windows.history.tolist(), windows.present.tolist()) == ([1, 2], [1, 1])
+    assert take(windows, np.array([1])).history.tolist() == [2]
+    assert concatenate_windows([windows, windows]).history.tolist() == [1, 2, 1, 2]
+    assert windows_of(with_history, STANDARD).history.tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("history", [[1], [3, 0], [-1, 0]])
+def test_a_history_that_does_not_fit_its_windows_is_an_error(tmp_path: Path, history: list[int]) -> None:
+    windows = read(tmp_path, [window("1", 1, [4, 7]), window("2", 0, [4, 5, 6])])
+    with pytest.raises(ValueError, match="history"):
+        replace(windows, history=np.array(history, np.int32))

@@ -31,6 +31,19 @@ def test_the_seed_is_in_the_spec_only_if_sessions_are_drawn_by_hash(changes: dic
     assert SessionsSpec.parse(specs.sessions(CLICKS)).seed == seed
 
 
+def test_sessions_keep_a_history_of_a_window_only_if_windows_show_it() -> None:
+    sessions = {"by": "visitor", "gap_minutes": 30}
+    text = {
+        history: StepSpecs(
+            project(datasets={"shop": {"sessions": sessions, "windows": {"length": 21, "history": history}}})
+        ).sessions(SHOP)
+        for history in (True, False)
+    }
+    assert SessionsSpec.parse(text[True]).history == 21
+    # A key at its default would make every finished run start again.
+    assert "history" not in json.loads(text[False])
+
+
 def test_only_the_spec_of_a_network_contains_the_network_training_settings() -> None:
     specs = StepSpecs(project(training={"epochs": 9}))
     network, trees = (

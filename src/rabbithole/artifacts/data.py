@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from rabbithole.artifacts.base import Artifact, FolderFiles, Manifest, Record
+from rabbithole.errors import UserError
 from rabbithole.specs.table import FieldKind
 
 
@@ -211,7 +212,8 @@ class SessionsManifest(Manifest):
     excluded: by reason; open_minutes: how close to the end of the log a session counts as open;
     price_history: the side table of prices by item and time, None unless costs come from purchases;
     prices: its rows; category_roots: as in the events manifest; boundaries: empty for a split by hash;
-    fields: the further list columns; diagnoses: what may keep models from learning.
+    fields: the further list columns; diagnoses: what may keep models from learning; history: the events of
+    earlier sessions that a session has at most.
     """
 
     kind = "sessions manifest"
@@ -243,10 +245,19 @@ class SessionsManifest(Manifest):
     columns: dict[str, str]
     fields: Fields
     diagnoses: list[Diagnosis]
+    history: int = Field(0, exclude_if=not_)
+
+    def refuse_history(self, what: str) -> None:
+        """Raise `UserError` for sessions with history, which `what` (a plural) cannot handle."""
+        if self.history:
+            raise UserError(f"{what} do not support windows.history yet. Set it to false.")
 
 
 class WindowCounts(Record):
-    """Windows of a split. cut_short: sessions longer than the window; missing, unseen: codes by field."""
+    """Windows of a split. cut_short: sessions longer than the window; missing, unseen: codes by field.
+
+    history: steps of earlier sessions; with_history: windows that have such steps.
+    """
 
     rows: int
     buyers: int
@@ -254,12 +265,15 @@ class WindowCounts(Record):
     cut_short: int
     missing: dict[str, int]
     unseen: dict[str, int]
+    history: int = Field(0, exclude_if=not_)
+    with_history: int = Field(0, exclude_if=not_)
 
 
 class WindowEventCounts(Record):
     """Where the sessions' events went; `total` is the sum of the others.
 
-    kept: steps of windows; open: of open sessions; beyond: before a long session's last steps.
+    kept: steps of windows that are not history; open: of open sessions; beyond: before a long session's last
+    steps.
     """
 
     total: int
@@ -273,7 +287,8 @@ class WindowsManifest(Manifest):
 
     sizes: codes of each categorical field; rare: values with less than the minimum count, by field; fields:
     those of the windows; left_out: those that the settings leave out; absent: those of which train holds no
-    value, or a single one at every step; price_history: as in the sessions manifest.
+    value, or a single one at every step; price_history: as in the sessions manifest; length, history: as in
+    the encoder.
     """
 
     kind = "windows manifest"
@@ -296,6 +311,7 @@ class WindowsManifest(Manifest):
     absent: list[str]
     columns: dict[str, str]
     price_history: str | None
+    history: int = Field(0, exclude_if=not_)
 
 
 class NormaliserRecord(Record):
@@ -309,7 +325,8 @@ class EncoderFile(Artifact):
     """encoder.json: vocabularies and normalisers that were fitted on train.
 
     fields: those of a step; vocabularies: values in the order of their codes; rare: values below the minimum
-    count, by field; roots: the root of each category code, 0 for none, empty without a category tree.
+    count, by field; roots: the root of each category code, 0 for none, empty without a category tree; length:
+    a session's own steps in a window at most; history: those of earlier sessions, which come on top.
     """
 
     kind = "encoder"
@@ -324,6 +341,7 @@ class EncoderFile(Artifact):
     numeric: dict[str, NormaliserRecord]
     length: int
     timezone: str
+    history: int = Field(0, exclude_if=not_)
 
 
 class LeakCheck(Record):

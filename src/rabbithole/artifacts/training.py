@@ -1,5 +1,9 @@
 """Artifacts of training: the description of a trained model, its history, and its resumable state."""
 
+from operator import not_
+
+from pydantic import Field
+
 from rabbithole.artifacts.base import Artifact, FolderFiles, Record
 from rabbithole.artifacts.data import Fields
 from rabbithole.specs.base import JsonObject
@@ -24,9 +28,9 @@ class ModelDescription(Artifact):
     """model.json of a checkpoint: all that scoring must know besides the weights and the encoder.
 
     settings: the model's own; file: a copy, beside model.json, of the user's file with the model, None for a
-    model of the package; fields, sizes, length, roots: of the encoder; batch_size: None for estimators;
-    outputs: logits per step; calibration: None for the next event; prefixes: whether running sessions were
-    trained on.
+    model of the package; fields, sizes, length, history, roots: of the encoder; batch_size: None for
+    estimators; outputs: logits per step; calibration: None for the next event; prefixes: whether running
+    sessions were trained on.
     """
 
     kind = "model"
@@ -45,6 +49,12 @@ class ModelDescription(Artifact):
     batch_size: int | None
     calibration: Calibration | None
     prefixes: bool
+    history: int = Field(0, exclude_if=not_)
+
+    @property
+    def window(self) -> int:
+        """Return the steps of a full window."""
+        return self.length + self.history
 
 
 class EpochMetrics(Record):

@@ -240,6 +240,7 @@ def check_leaks(*, events: Path, sessions: Path, windows: Path, output: Path) ->
     A check that fails does not stop the run: the report shows it.
     """
     log, manifest = EventsManifest.of(events), SessionsManifest.of(sessions)
+    manifest.refuse_history("The leak checks")
     encoded, encoder = WindowsManifest.of(windows), EncoderFile.read(windows / "encoder.json")
     table = split_checks.read_sessions(sessions)
     checks = [

@@ -160,7 +160,8 @@ class Dataset(Section):
     @model_validator(mode="after")
     def log_has_fields(self) -> "Dataset":
         """Refuse fields that neither any log nor this one has."""
-        known = (*STANDARD_FIELDS, *self.further_fields)
+        ago = ("sessions_ago",) if self.windows.history else ()
+        known = (*STANDARD_FIELDS, *self.further_fields, *ago)
         for place, name in enumerate(self.windows.fields or ()):
             if name not in known:
                 near = get_close_matches(name, known, 1)
@@ -185,6 +186,28 @@ class Dataset(Section):
         if self.windows.fields is not None and "event" not in self.windows.fields:
             raise ValueError("windows.fields: must name `event` with `target: next_event`")
         return self
+
+    @model_validator(mode="after")
+    def history_is_known(self) -> "Dataset":
+        """Refuse a history where the settings make none, or where it would tell the target."""
+        if not self.windows.history:
+            return self
+        if self.sessions.by != "visitor" or self.sessions.gap_minutes is None:
+            raise ValueError("windows.history: needs sessions.by: visitor with a sessions.gap_minutes")
+        if self.sessions.cost != "event":
+            raise ValueError("windows.history: needs sessions.cost: event")
+        if self.target != "buyer":
+            raise ValueError("windows.history: must be false with `target: next_event`")
+        return self
+
+    @property
+    def history_events(self) -> int:
+        """Return how many events of earlier sessions a window shows at most, 0 without history.
+
+        They come on top of the session's own. If they filled what the session leaves of its window, a running
+        session's history would tell its later length.
+        """
+        return self.windows.length if self.windows.history else 0
 
     @property
     def further_fields(self) -> tuple[str, ...]:

@@ -65,16 +65,17 @@ def step_importance(ended: EndedLogits, windows: Windows, rng: np.random.Generat
     """
     rows = []
     for first, last in (*STEP_RANGES, (None, None)):
-        sessions = take(windows, np.flatnonzero(windows.lengths >= (first or 2)))
+        sessions = take(windows, np.flatnonzero(windows.present >= (first or 2)))
         if not len(sessions):
             continue
         lengths = sessions.lengths
         position = np.arange(len(sessions.codes)) - np.repeat(sessions.offsets[:-1], lengths)
+        own = np.repeat(sessions.history, lengths)
         from_end = np.repeat(lengths, lengths) - position
         if first is None:
-            chosen = position == 0
+            chosen = position == own
         else:
-            chosen = (from_end >= first) & (from_end <= (last or from_end.max()))
+            chosen = (position >= own) & (from_end >= first) & (from_end <= (last or from_end.max()))
         after = _permuted_logits(ended, sessions, chosen, windows.fields.names, rng)
         rows.append(
             StepImportance(
@@ -223,12 +224,12 @@ def journeys(logits: Logits, windows: Windows, event_names: list[str]) -> list[J
     non-buyers.
     """
     low, high = JOURNEY_EVENTS
-    fitting = (windows.events >= low) & (windows.events <= high) & (windows.events == windows.lengths)
+    fitting = (windows.events >= low) & (windows.events <= high) & (windows.events == windows.present)
     sessions = take(windows, np.flatnonzero(fitting))
     if not len(sessions):
         return []
-    log_odds = logits(sessions, list(range(1, min(high, int(sessions.lengths.max())) + 1)))
-    change = log_odds[sessions.lengths - 1, np.arange(len(sessions))] - log_odds[0]
+    log_odds = logits(sessions, list(range(1, min(high, int(sessions.present.max())) + 1)))
+    change = log_odds[sessions.present - 1, np.arange(len(sessions))] - log_odds[0]
     shown = []
     for bought in (True, False):
         rows = np.flatnonzero(sessions.buyer.astype(bool) == bought)
@@ -242,11 +243,11 @@ def journeys(logits: Logits, windows: Windows, event_names: list[str]) -> list[J
 def _journey(
     windows: Windows, row: int, log_odds: NDArray[np.float64], event_names: list[str], *, rising: bool
 ) -> Journey:
-    steps = slice(windows.offsets[row], windows.offsets[row + 1])
+    steps = slice(windows.offsets[row] + windows.history[row], windows.offsets[row + 1])
     items, events = (windows.codes_of(field) for field in ("item", "event"))
     names = ["", "missing", "unseen", "rare", *event_names]
     seen = [] if items is None else items[steps].tolist()
-    count = int(windows.lengths[row])
+    count = int(windows.present[row])
     return Journey(
         session_id=windows.session_id[row].as_py(),
         bought=bool(windows.buyer[row]),

@@ -145,7 +145,7 @@ def _collect(windows: Path, encoding: Encoding, predict: Predict, *, split: str)
     for part in read_from_start(windows, split, encoding):
         event, category = next_event_labels(part, classes, encoding.length)
         session = np.repeat(np.arange(len(part)), part.lengths)
-        step = np.arange(len(session)) - part.offsets[session] + 1
+        step = np.arange(len(session)) - part.offsets[session] - part.history[session] + 1
         for index, *log_probabilities in predict(part):
             predictions.add(
                 sessions + session[index],

@@ -37,7 +37,7 @@ def evaluate_networks(spec: ScoreSpec, *, checkpoints: list[Path], windows: Path
     assert batch_size is not None
     networks = [load_network(checkpoint) for checkpoint in checkpoints]
     classes = read_classes(windows)
-    shapes = batch_shapes(length=encoding.length, batch_size=batch_size)
+    shapes = batch_shapes(length=encoding.window, batch_size=batch_size)
 
     def predict(part: Windows) -> Iterator[tuple[Ints, Floats, Floats]]:
         each = [predict_batches(forward, part, shapes, classes) for forward in networks]

@@ -19,7 +19,8 @@ MAX_COUNTED_CODES = 16
 class Prefixes:
     """The first steps of sessions, each to be summarised as one row.
 
-    rows: int64 [m], the session's index; steps: int64 [m], the number of its first steps.
+    rows: int64 [m], the session's index; steps: int64 [m], the number of its own first steps, without
+    those of its history.
     """
 
     rows: NDArray[np.int64]
@@ -53,7 +54,8 @@ def aggregates(windows: Windows, prefixes: Prefixes, codes: dict[str, list[int]]
     m, steps = len(prefixes.rows), prefixes.steps
     owner = np.repeat(np.arange(m), steps)
     starts = np.cumsum(steps) - steps
-    index = windows.offsets[prefixes.rows][owner] + np.arange(len(owner)) - starts[owner]
+    begins = windows.offsets[prefixes.rows] + windows.history[prefixes.rows]
+    index = begins[owner] + np.arange(len(owner)) - starts[owner]
     columns = {field: windows.codes[index, number] for number, field in enumerate(windows.fields.categorical)}
 
     features: list[NDArray[np.generic]] = [steps]

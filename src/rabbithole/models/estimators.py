@@ -74,7 +74,7 @@ class AggregateModel(Estimator):
         self.codes, self.blank, self.prefixes = frequent_codes(train), [], prefixes
         rng = np.random.default_rng(self.seed)
         rows = _sample(MAX_SESSIONS, np.flatnonzero(weights), rng)
-        lengths = train.lengths[rows]
+        lengths = train.present[rows]
         features = [self._features(train, rows, lengths, running=False)]
         labels, row_weights = [train.buyer[rows]], [weights[rows] * (0.5 if prefixes else 1.0)]
         # The same fraction of the prefixes of every length; each one that is kept weighs as much more.
@@ -86,7 +86,7 @@ class AggregateModel(Estimator):
                 features.append(self._features(train, kept, np.full(len(kept), step), running=True))
                 labels.append(train.buyer[kept])
                 row_weights.append(weights[kept] * 0.5 / step * len(long) / len(kept))
-        valid_features = self._features(valid, np.arange(len(valid)), valid.lengths, running=False)
+        valid_features = self._features(valid, np.arange(len(valid)), valid.present, running=False)
         # scikit-learn cannot bin a column without any number (the costs of a log without costs).
         self.blank = np.flatnonzero(np.isnan(features[0]).all(axis=0)).tolist()
         for part in (*features, valid_features):
@@ -166,10 +166,10 @@ class AggregateModel(Estimator):
         """Return the log odds of a purchase, float64 [len(steps), n]; see `Estimator.logits`."""
         out = np.full((len(steps), len(windows)), np.nan)
         for index, step in enumerate(steps):
-            rows = np.flatnonzero(windows.lengths >= max(step, 1))
+            rows = np.flatnonzero(windows.present >= max(step, 1))
             for start in range(0, len(rows), CHUNK_ROWS):
                 part = rows[start : start + CHUNK_ROWS]
-                lengths = np.full(len(part), step) if step else windows.lengths[part]
+                lengths = np.full(len(part), step) if step else windows.present[part]
                 features = self._features(windows, part, lengths, running=bool(step))
                 out[index, part] = self.log_odds(features)
         return out

@@ -39,7 +39,7 @@ class Scorer:
         rows = np.flatnonzero(running)
         if len(rows):
             still = take(windows, rows)
-            steps, place = np.unique(still.lengths, return_inverse=True)
+            steps, place = np.unique(still.present, return_inverse=True)
             out[rows] = self.logits(still, steps.tolist())[place, np.arange(len(rows))]
         return np.asarray(expit(out))
 

@@ -26,7 +26,7 @@ LABELS = ("visitor", "start", "end", "open")
 def encoded_schema(fields: Fields) -> pa.Schema:
     """Return the schema of encoded sessions: their windows and `LABELS`."""
     labels = (session_schema(STANDARD).field(name) for name in LABELS)
-    return pa.schema([*window_schema(fields), *labels])
+    return pa.schema([*window_schema(fields, history=False), *labels])
 
 
 class PredictionCounts(Counts):

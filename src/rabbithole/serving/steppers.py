@@ -97,7 +97,7 @@ class WindowStepper:
         for rows in _rounds(events):
             kept = [events[row].window or events[row].progress.steps for row in rows]
             windows = windows_of_steps(kept, self.fields)
-            steps, place = np.unique(windows.lengths, return_inverse=True)
+            steps, place = np.unique(windows.present, return_inverse=True)
             out[rows] = self.scorer.logits(windows, steps.tolist())[place, np.arange(len(rows))]
         return out
 

@@ -34,6 +34,7 @@ from rabbithole.io.parts import complete_groups, manifest_path, map_values, part
 from rabbithole.sessions.cutting import cut_sessions, is_transaction
 from rabbithole.sessions.diagnosis import diagnose, open_minutes, require_purchases, require_sessions
 from rabbithole.sessions.session_task import (
+    SESSIONS_AGO,
     SessionCounts,
     SessionGroup,
     SessionPlan,
@@ -196,9 +197,18 @@ def build_sessions(
             f"Sessions by visitor, but the log of format {log.format} names no visitors: "
             'set sessions.by to "session".'
         )
+    if spec.history and (spec.by != "visitor" or spec.gap_minutes is None or spec.cost != "event"):
+        raise UserError(
+            "History across sessions needs sessions.by: visitor with a sessions.gap_minutes, and "
+            "sessions.cost: event. Set these, or set windows.history to false."
+        )
     require_purchases(log, purpose)
     minutes, parts = open_minutes(spec, log), part_files(events)
     further = further_fields(log, parts)
+    if spec.history and SESSIONS_AGO in further.names:
+        raise UserError(
+            f"The log has a field {SESSIONS_AGO!r}, which windows.history would add. Rename the log's field."
+        )
     plan = SessionPlan(spec, open_from=log.last_microseconds - round(minutes * 60e6), further=further)
     remove(manifest_path(output))
     with atomic_write(output) as folder:
@@ -244,9 +254,10 @@ def build_sessions(
         prices=None if plan.prices is None else len(plan.prices.keys),
         price_history=None if plan.prices is None else PRICE_HISTORY,
         category_roots=log.category_roots,
-        columns={field.name: str(field.type) for field in session_schema(further)},
-        fields=further,
+        columns={field.name: str(field.type) for field in session_schema(plan.fields)},
+        fields=plan.fields,
         diagnoses=diagnoses,
+        history=spec.history,
     ).write(manifest_path(output))
 
 

@@ -31,8 +31,23 @@ LISTS = {
 """Columns that hold a list per session, with an entry per kept event. A log's further fields follow them."""
 
 
+HISTORY = "history"
+"""Column with the number of leading entries of the lists that are of the visitor's earlier sessions."""
+
+SESSIONS_AGO = "sessions_ago"
+"""List column with how many sessions ago an event was, 0 in the session itself. Only with history."""
+
+MOST_AGO = 9
+"""Events of this many sessions ago and more share one value."""
+
+
+def with_sessions_ago(further: Fields) -> Fields:
+    """Return further fields and the one that only sessions with history have."""
+    return Fields(categorical=(*further.categorical, SESSIONS_AGO), numeric=further.numeric)
+
+
 def session_schema(further: Fields) -> pa.Schema:
-    """Return the schema of sessions with further fields."""
+    """Return the schema of sessions with further fields; `SESSIONS_AGO` among them means history."""
     return pa.schema(
         [
             ("session_id", pa.string()),
@@ -43,6 +58,7 @@ def session_schema(further: Fields) -> pa.Schema:
             ("buyer", pa.bool_()),
             ("open", pa.bool_()),
             ("events", pa.int32()),
+            *([(HISTORY, pa.int32())] if SESSIONS_AGO in further.categorical else []),
             *((name, pa.list_(kind)) for name, kind in LISTS.items()),
             *((name, pa.list_(pa.string())) for name in further.categorical),
             *((name, pa.list_(pa.float64())) for name in further.numeric),
@@ -75,6 +91,11 @@ class SessionPlan:
     further: Fields
     bounds: NDArray[np.int64] | None = None
     prices: AsOfTable | None = None
+
+    @property
+    def fields(self) -> Fields:
+        """Return the further fields of the sessions: the log's, and `SESSIONS_AGO` with history."""
+        return with_sessions_ago(self.further) if self.spec.history else self.further
 
 
 class SessionGroup(NamedTuple):
@@ -111,7 +132,7 @@ class SessionTask:
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
         """Write the part and yield its `SessionCounts` as a report."""
         counts, further = SessionCounts(), self.plan.further
-        with PartWriter(self.folder, index, written_schema(further)) as part:
+        with PartWriter(self.folder, index, written_schema(self.plan.fields)) as part:
             batches = read_part(self.parts[index], coded=further.categorical)
             for events in complete_groups(batches, "session_id"):
                 sessions, of_table = make_sessions(events, self.plan)
@@ -148,6 +169,9 @@ def make_sessions(events: pa.Table, plan: SessionPlan) -> tuple[pa.Table, Sessio
         "open": pa.array(still_open),
         "events": pa.array(length.astype(np.int32)),
     }
+    if spec.history:
+        own_begins = cut.offsets[:-1][rows]
+        columns[HISTORY] = pa.array((own_begins - history_begins(cut, rows, spec.history)).astype(np.int32))
     sessions = pa.table(columns | _lists(events, cut, rows, plan))
     counts = SessionCounts(
         events=_event_counts(cut, rows),
@@ -165,7 +189,9 @@ def _timestamps(times: NDArray[np.int64]) -> pa.Array:
 def _lists(
     events: pa.Table, cut: SessionCut, rows: NDArray[np.int64], plan: SessionPlan
 ) -> dict[str, pa.ListArray]:
-    """Return the kept events of the sessions `rows` as lists, by column."""
+    """Return the kept events of the sessions `rows` as lists, by column, with their history before them."""
+    if plan.spec.history:
+        return _lists_with_history(events, cut, rows, plan)
     length = cut.kept[rows]
     offsets = pa.array(np.concatenate([[0], np.cumsum(length)]).astype(np.int32))
     keep = pa.array(cut.keep)
@@ -174,6 +200,40 @@ def _lists(
         session_start = np.repeat(cut.start_times[rows], length)
         flat["cost"] = plan.prices.lookup(flat["item"], session_start, before=True)
     return {name: pa.ListArray.from_arrays(offsets, values) for name, values in flat.items()}
+
+
+def history_begins(cut: SessionCut, rows: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+    """Return the row at which the history of each session `rows` begins, int64 [n]; it ends at the session.
+
+    All events of a key are those of one visitor, sorted by time, and a session begins more than the gap after
+    the event before it. So every event before the session is of a session that ended before this one began.
+    The history is uncut: it holds earlier purchases, and sessions that are themselves excluded.
+    """
+    first_of_visitor = cut.offsets[:-1][rows - cut.number[rows]]
+    return np.maximum(first_of_visitor, cut.offsets[:-1][rows] - limit)
+
+
+def _lists_with_history(
+    events: pa.Table, cut: SessionCut, rows: NDArray[np.int64], plan: SessionPlan
+) -> dict[str, pa.ListArray]:
+    """Return history and kept events of the sessions `rows` as lists, by column."""
+    own = cut.offsets[:-1][rows]
+    begins = history_begins(cut, rows, plan.spec.history)
+    earlier = own - begins
+    offsets = np.append(0, np.cumsum(earlier + cut.kept[rows])).astype(np.int64)
+    places = np.arange(earlier.sum()) - np.repeat(np.cumsum(earlier) - earlier, earlier)
+    event = np.concatenate([np.repeat(begins, earlier) + places, np.flatnonzero(cut.keep)])
+    session = np.concatenate([np.repeat(rows, earlier), np.repeat(rows, cut.kept[rows])])
+    order = np.lexsort((event, session))
+    event, session = event[order], session[order]
+    index = pa.array(event)
+    flat = {name: events[name].take(index).combine_chunks() for name in (*LISTS, *plan.further.names)}
+    number = np.repeat(cut.number, cut.lengths)
+    ago = np.minimum(cut.number[session] - number[event], MOST_AGO).astype(np.int32)
+    values = pa.array([*map(str, range(MOST_AGO)), f"{MOST_AGO}+"])
+    flat[SESSIONS_AGO] = pa.DictionaryArray.from_arrays(pa.array(ago), values).cast(DICTIONARY_TYPE)
+    bounds = pa.array(offsets.astype(np.int32))
+    return {name: pa.ListArray.from_arrays(bounds, values) for name, values in flat.items()}
 
 
 def _event_counts(cut: SessionCut, rows: NDArray[np.int64]) -> SessionEventCounts:

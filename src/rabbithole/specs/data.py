@@ -1,5 +1,6 @@
 """Specs of the steps from a raw log to windows, and of the oracle."""
 
+from operator import not_
 from typing import Literal
 
 from pydantic import Field
@@ -86,7 +87,8 @@ class SplitSpec(Spec):
 class SessionsSpec(Spec):
     """What a session is, and which sessions are kept. seed: of the split by hash and of the sample.
 
-    open_horizon_hours: None for a horizon that suits the log.
+    open_horizon_hours: None for a horizon that suits the log; history: events of the visitor's earlier
+    sessions that a session keeps at most, 0 for none.
     """
 
     by: Literal["session", "visitor"]
@@ -98,6 +100,7 @@ class SessionsSpec(Spec):
     sample: float
     split: SplitSpec
     seed: int
+    history: int = Field(0, exclude_if=not_)
 
 
 class SessionsPurpose(Spec):

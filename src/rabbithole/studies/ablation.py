@@ -134,7 +134,8 @@ def train_and_predict(
         shapes=trainer.shapes,
         running=running_column(augmentation.prefixes),
     )
-    return calibrate(logits, list(steps), objective.fit_calibration(trainer.forward, trainer.shapes))
+    calibration = objective.fit_calibration(trainer.forward, trainer.shapes, length=encoding.length)
+    return calibrate(logits, list(steps), calibration)
 
 
 def compare_prefixes(
@@ -147,7 +148,7 @@ def compare_prefixes(
     for row, steps in enumerate(spec.steps):
         # Sessions that have such a prefix, with their first events in the window.
         sessions = {
-            split: np.flatnonzero((windows.lengths >= steps) & (windows.events <= encoding.length))
+            split: np.flatnonzero((windows.present >= steps) & (windows.events <= encoding.length))
             for split, windows in data.items()
         }
         cut = {split: _first_steps(take(data[split], sessions[split]), steps) for split in data}
@@ -188,11 +189,13 @@ def _smaller_class(windows: Windows) -> int:
 
 
 def _first_steps(windows: Windows, steps: int) -> Windows:
-    """Return the first steps of sessions that have as many."""
-    index = (windows.offsets[:-1, None] + np.arange(steps)).reshape(-1)
+    """Return the first steps of sessions that have as many, with their history."""
+    lengths = windows.history + np.int64(steps)
+    offsets = np.append(0, np.cumsum(lengths))
+    index = np.arange(offsets[-1]) + np.repeat(windows.offsets[:-1] - offsets[:-1], lengths)
     return dataclasses.replace(
         windows,
-        offsets=np.arange(len(windows) + 1) * steps,
+        offsets=offsets,
         codes=windows.codes[index],
         numbers=windows.numbers[index],
     )

@@ -95,7 +95,7 @@ def probe_data(data: Data, *, seed: int) -> Iterator[tuple[str, Data]]:
         yield ONLY + field, _map(partial(_hide, fields=others), data)
     for field in fields:
         yield f"without {field}", _map(partial(_hide, fields=(field,)), data)
-    longer = _map(lambda windows: take(windows, np.flatnonzero(windows.lengths > 1)), data)
+    longer = _map(lambda windows: take(windows, np.flatnonzero(windows.present > 1)), data)
     # A log may have no such sessions, or no buyers among them.
     if _have_both_classes(longer):
         yield TWO_OR_MORE, longer

@@ -86,9 +86,12 @@ def augment_windows(
         kept = rng.random(len(windows.codes)) >= event_dropout
         kept[windows.offsets[1:] - 1] = True
         lengths = np.add.reduceat(kept.astype(np.int64), windows.offsets[:-1])
+        before = np.append(0, np.cumsum(kept))
+        begins = windows.offsets[:-1]
         windows = dataclasses.replace(
             windows,
             offsets=np.append(0, np.cumsum(lengths)),
+            history=(before[begins + windows.history] - before[begins]).astype(np.int32),
             codes=windows.codes[kept],
             numbers=windows.numbers[kept],
         )

@@ -74,7 +74,7 @@ def fit_calibration(
     with Cauchy priors around a slope of 1 and no change on average, as valid may hold few buyers (Gelman,
     Jakulin, Pittau and Su 2008, A weakly informative default prior distribution for logistic and other
     regression models). Running sessions are taken after 1, 2, 4, ... events; together they weigh as much as
-    all sessions once. Sessions longer than the window's `length` are left out of them, as their first events
+    all sessions once. Sessions of more than `length` events are left out of them, as their first events
     are not in valid. Where valid lacks buyers or others, nothing is fitted, and only the shift is applied.
     """
     if not 0 < int(valid.buyer.sum()) < len(valid):

@@ -19,8 +19,9 @@ from rabbithole.windows.fields import FIRST_VALUE
 class Encoding:
     """How steps were encoded.
 
-    fields: those of a step; sizes: the number of codes of each categorical field; length: the window's steps;
-    roots: the category tree's root of each category code, 0 where there is none, empty without a tree;
+    fields: those of a step; sizes: the number of codes of each categorical field; length: a session's own
+    steps in a window at most; history: those of earlier sessions, which come on top; roots: the category
+    tree's root of each category code, 0 where there is none, empty without a tree;
     files: those of the windows folder that encode new sessions.
     """
 
@@ -29,11 +30,17 @@ class Encoding:
     length: int
     roots: list[int]
     files: tuple[str, ...] = ()
+    history: int = 0
+
+    @property
+    def window(self) -> int:
+        """Return the steps of a full window."""
+        return self.length + self.history
 
     def fits(self, model: ModelDescription) -> bool:
         """Return whether a model was trained on windows with this encoding."""
-        same = (model.fields, model.sizes, model.length)
-        return same == (self.fields, self.sizes, self.length)
+        same = (model.fields, model.sizes, model.length, model.history)
+        return same == (self.fields, self.sizes, self.length, self.history)
 
 
 def read_encoding(windows: Path) -> Encoding:
@@ -43,7 +50,7 @@ def read_encoding(windows: Path) -> Encoding:
     sizes = {field: encoder.sizes[field] for field in encoder.fields.categorical}
     roots = [0] * FIRST_VALUE + encoder.roots if encoder.roots else []
     files = ("encoder.json",) if manifest.price_history is None else ("encoder.json", manifest.price_history)
-    return Encoding(encoder.fields, sizes, encoder.length, roots, files)
+    return Encoding(encoder.fields, sizes, encoder.length, roots, files, encoder.history)
 
 
 def read_split(windows: Path, split: str, encoding: Encoding) -> Windows:
@@ -86,8 +93,10 @@ def require_both_classes(train: Windows) -> None:
 def _checked(windows: Windows, path: Path, encoding: Encoding) -> Windows:
     if len(windows) == 0:
         return windows
-    if windows.lengths.min() < 1 or windows.lengths.max() > encoding.length:
+    if windows.present.min() < 1 or windows.present.max() > encoding.length:
         raise UserError(f"{path}: a session has no step or more than {encoding.length}.")
+    if windows.history.max() > encoding.history:
+        raise UserError(f"{path}: a session has a history of more than {encoding.history} steps.")
     for index, field in enumerate(encoding.fields.categorical):
         if windows.codes[:, index].max() >= encoding.sizes[field]:
             raise UserError(f"{path}: a code of {field!r} is not below its vocabulary's size.")

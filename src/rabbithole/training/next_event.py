@@ -98,7 +98,7 @@ class NextEventObjective:
         """Return the negative cross-entropy on valid."""
         return -float(metrics["valid_loss"])
 
-    def fit_calibration(self, forward: Forward, shapes: list[Shape]) -> None:
+    def fit_calibration(self, forward: Forward, shapes: list[Shape], *, length: int) -> None:
         """Return None: the probabilities of next events are not calibrated."""
 
 

@@ -75,7 +75,7 @@ class Objective(Protocol):
     def monitor(self, metrics: Mapping[str, float]) -> float:
         """Return the value that early stopping maximises."""
 
-    def fit_calibration(self, forward: Forward, shapes: list[Shape]) -> Calibration | None:
+    def fit_calibration(self, forward: Forward, shapes: list[Shape], *, length: int) -> Calibration | None:
         """Fit the trained network's calibration on valid; None where its logits are used as they are."""
 
 

@@ -63,19 +63,34 @@ class PurchaseObjective:
         return np.full(2, natural_log_odds(self.train.buyer) - self.shift, np.float32)
 
     def target_arrays(self) -> tuple[NDArray[Any], ...]:
-        """Return label and weight of each session, float32 [n + 1] each, the last entry 0."""
+        """Return label and weight of each session, float32 [n + 1] each, the last entry 0.
+
+        Where any session has a history, the index of each session's own first step follows, int32 [n + 1].
+        """
         labels = self.train.buyer.astype(np.float32)
-        return np.append(labels, np.float32(0)), np.append(self.weights, np.float32(0))
+        targets = np.append(labels, np.float32(0)), np.append(self.weights, np.float32(0))
+        if not self.train.history.any():
+            return targets
+        own = self.train.offsets[:-1] + self.train.history
+        return *targets, np.append(own, 0).astype(np.int32)
 
     def batch_targets(self, batch: Batch, *arrays: Any) -> tuple[Any, ...]:
-        """Return the sessions' lengths, int32 [batch], labels and weights, float32 [batch]."""
-        labels, weights = arrays
-        return batch.lengths, labels[batch.rows], weights[batch.rows]
+        """Return the sessions' lengths, int32 [batch], labels and weights, float32 [batch].
+
+        With history, the number of history steps follows, int32 [batch]. Counting them in the batch leaves
+        out those that augmentation dropped.
+        """
+        labels, weights, *own = arrays
+        targets = batch.lengths, labels[batch.rows], weights[batch.rows]
+        if not own:
+            return targets
+        earlier = (batch.steps >= 0) & (batch.steps < own[0][batch.rows][:, None])
+        return *targets, earlier.sum(1).astype(np.int32)
 
     def loss(self, logits: Array, *targets: Array) -> tuple[Array, Array]:
         """Return the training loss, and the sums of the ended sessions' losses and of the weights."""
-        lengths, labels, weights = targets
-        total, ended = purchase_losses(logits, labels, lengths, weights, prefixes=self.prefixes)
+        lengths, labels, weights, *history = targets
+        total, ended = purchase_losses(logits, labels, lengths, weights, *history, prefixes=self.prefixes)
         return total, jnp.stack([ended, jnp.sum(weights)])
 
     def evaluate(self, forward: Forward, shapes: list[Shape]) -> dict[str, float]:
@@ -93,12 +108,12 @@ class PurchaseObjective:
         """Return the AUC on valid, or the negative loss where valid lacks a class."""
         return float(metrics["valid_auc"]) if "valid_auc" in metrics else -float(metrics["valid_loss"])
 
-    def fit_calibration(self, forward: Forward, shapes: list[Shape]) -> Calibration:
-        """Fit the calibration of ended and running sessions on valid."""
+    def fit_calibration(self, forward: Forward, shapes: list[Shape], *, length: int) -> Calibration:
+        """Fit the calibration of ended and running sessions on valid. length: see `fit_calibration`."""
         running = running_column(self.prefixes)
         return self.fit_logit_calibration(
             lambda steps: network_logits(forward, self.valid, steps, shapes=shapes, running=running),
-            length=shapes[-1].steps,
+            length=length,
         )
 
     def fit_logit_calibration(
@@ -116,11 +131,18 @@ class PurchaseObjective:
 
 
 def purchase_losses(
-    logits: Array, labels: Array, lengths: Array, weights: Array, *, prefixes: bool
+    logits: Array,
+    labels: Array,
+    lengths: Array,
+    weights: Array,
+    history: Array | None = None,
+    *,
+    prefixes: bool,
 ) -> tuple[Array, Array]:
     """Return a batch's training loss and its ended sessions' loss, both sums over the batch, float32 [].
 
-    logits: float32 [batch, steps, 2]; labels, weights: float32 [batch]; lengths: int32 [batch].
+    logits: float32 [batch, steps, 2]; labels, weights: float32 [batch]; lengths: int32 [batch], of
+    all steps; history: int32 [batch], how many of them are of earlier sessions and so no prefix; None: none.
     With `prefixes`, half of a session's weight goes to its end. Its prefix of k steps, taken as a running
     session, gets 1/k of the other half. A prefix's weight may not depend on how much follows. If a session's
     prefixes shared its weight equally, those of long sessions, thus of buyers, would count too little, and
@@ -132,7 +154,12 @@ def purchase_losses(
     if not prefixes:
         return ended, ended
     step = jnp.arange(1, logits.shape[1] + 1)[None]
-    shares = jnp.where(step <= lengths[:, None], 1 / step, 0.0)
+    if history is None:
+        shares = jnp.where(step <= lengths[:, None], 1 / step, 0.0)
+    else:
+        own = step - history[:, None]
+        counts = (own >= 1) & (step <= lengths[:, None])
+        shares = jnp.where(counts, 1 / jnp.maximum(own, 1), 0.0)
     losses = optax.sigmoid_binary_cross_entropy(logits[..., RUNNING], labels[:, None])
     return 0.5 * ended + 0.5 * jnp.sum(weights[:, None] * shares * losses), ended
 
@@ -152,18 +179,19 @@ def network_logits(
 ) -> NDArray[np.float64]:
     """Return a network's log odds after each of `steps`, float64 [len(steps), n], from one pass.
 
-    Step 0 is the ended session. Step k is the session still running after its first k steps, NaN for shorter
-    sessions. running: the column of the logits for running sessions.
+    Step 0 is the ended session. Step k is the session still running after its first k steps (those of its
+    history do not count), NaN for shorter sessions. running: the column of the logits for running sessions.
     """
     out = np.full((len(steps), len(windows)), np.nan)
-    all_lengths = windows.lengths
+    all_lengths, all_present = windows.lengths, windows.present
     for rows, logits in forward(windows, shapes):
-        lengths = all_lengths[rows]
+        lengths, present = all_lengths[rows], all_present[rows]
         for index, step in enumerate(steps):
             if step == 0:
                 out[index, rows] = logits[np.arange(len(rows)), lengths - 1, ENDED]
             elif step <= logits.shape[1]:
-                long = lengths >= step
-                out[index, rows[long]] = logits[long, step - 1, running]
-            require_finite(out[index, rows[lengths >= step]])
+                long = present >= step
+                place = windows.history[rows[long]] + step - 1
+                out[index, rows[long]] = logits[long, place, running]
+            require_finite(out[index, rows[present >= step]])
     return out

@@ -100,7 +100,7 @@ def load_model(checkpoint: Path) -> Logits:
         return lambda windows, steps: calibrate(estimator.logits(windows, steps), steps, calibration)
     assert description.batch_size is not None
     forward = load_network(checkpoint)
-    shapes = batch_shapes(length=description.length, batch_size=description.batch_size)
+    shapes = batch_shapes(length=description.window, batch_size=description.batch_size)
     running = running_column(description.prefixes)
 
     def logits(windows: Windows, steps: list[int]) -> NDArray[np.float64]:

@@ -110,6 +110,7 @@ def train(
         batch_size=spec.training.batch_size if isinstance(spec.training, NetworkTraining) else None,
         calibration=fitted.calibration,
         prefixes=spec.augmentation.prefixes,
+        history=encoding.history,
     )
     with _errors_at(model.place), atomic_write(output) as folder:
         files = [windows / name for name in encoding.files]
@@ -159,7 +160,7 @@ def fit_network(
         seconds=progress.seconds,
     )
     _refuse_divergence(history, objective.outputs)
-    calibration = objective.fit_calibration(trainer.forward, trainer.shapes)
+    calibration = objective.fit_calibration(trainer.forward, trainer.shapes, length=encoding.length)
     return Fitted(lambda folder: save_weights(folder, *progress.best), calibration, history)
 
 

@@ -206,7 +206,7 @@ def make_trainer(
         code.settings,
         training,
         objective,
-        length=encoding.length,
+        length=encoding.window,
         event_dropout=event_dropout,
         seed=seed,
     )
@@ -226,7 +226,9 @@ def restored_network(checkpoint: Path) -> tuple[Network, Any, Array]:
     code = checkpoint_code(checkpoint, description)
     # The file has sorted keys.
     sizes = {field: description.sizes[field] for field in description.fields.categorical}
-    encoding = Encoding(description.fields, sizes, description.length, description.roots)
+    encoding = Encoding(
+        description.fields, sizes, description.length, description.roots, history=description.history
+    )
     maker = network_maker(code, network_shape(encoding, description.outputs), seed=0)
     # Only shapes and types: the weights come from the checkpoint.
     network, weights, table = split_network(nnx.eval_shape(maker))
@@ -237,7 +239,7 @@ def restored_network(checkpoint: Path) -> tuple[Network, Any, Array]:
 def network_shape(encoding: Encoding, outputs: int) -> NetworkShape:
     """Return what a network must know of the data and of the target."""
     sizes = encoding.sizes | dict.fromkeys(encoding.fields.numeric, 0)
-    return NetworkShape(sizes, encoding.roots, encoding.length, outputs)
+    return NetworkShape(sizes, encoding.roots, encoding.window, outputs)
 
 
 def network_maker(code: ModelCode, shape: NetworkShape, *, seed: int) -> Callable[[], Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ from rabbithole.artifacts.data import Fields
 from rabbithole.errors import UserError
 from rabbithole.windows.fields import STANDARD
 
+HISTORY = "history"
+"""The column of a windows file with the number of history steps, only in windows with history."""
+
+NO_HISTORY: NDArray[np.int32] = np.empty(0, np.int32)
+"""Stands for a history that is not given."""
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -23,7 +30,8 @@ class Windows:
     session_id: Arrow strings [n]; buyer: int8 [n]; events: int32 [n], of the session, in the window or not;
     offsets: int64 [n + 1];
     codes: int32 [total, categorical], in the order of the fields; numbers: float32 [total, numeric], in the
-    order of the fields, NaN where there is no number; fields: the names of both.
+    order of the fields, NaN where there is no number; fields: the names of both; history: int32 [n], the
+    leading steps of each window that belong to earlier sessions of the visitor, all 0 if not given.
     """
 
     session_id: pa.Array
@@ -33,6 +41,16 @@ class Windows:
     codes: NDArray[np.int32]
     numbers: NDArray[np.float32]
     fields: Fields = STANDARD
+    history: NDArray[np.int32] = attribute(default_factory=lambda: NO_HISTORY)
+
+    def __post_init__(self) -> None:
+        """Fill in a history that is not given; raise `ValueError` for one that does not fit the windows."""
+        if self.history is NO_HISTORY:
+            object.__setattr__(self, "history", np.zeros(len(self.buyer), np.int32))
+        if len(self.history) != len(self.buyer):
+            raise ValueError(f"{len(self.buyer)} windows, but {len(self.history)} numbers of history steps")
+        if ((self.history < 0) | (self.history > self.lengths)).any():
+            raise ValueError("a window has fewer steps than its history")
 
     def __len__(self) -> int:
         return len(self.buyer)
@@ -41,6 +59,11 @@ class Windows:
     def lengths(self) -> NDArray[np.int64]:
         """Return the number of steps of each session, int64 [n]."""
         return np.diff(self.offsets)
+
+    @property
+    def present(self) -> NDArray[np.int64]:
+        """Return the number of steps that belong to the session itself, int64 [n]."""
+        return self.lengths - self.history
 
     def codes_of(self, field: str) -> NDArray[np.int32] | None:
         """Return the codes of a categorical field, int32 [total], None if the windows do not have it."""
@@ -61,6 +84,7 @@ def take(windows: Windows, rows: NDArray[np.int64]) -> Windows:
         windows.codes[steps],
         windows.numbers[steps],
         windows.fields,
+        windows.history[rows],
     )
 
 
@@ -74,18 +98,20 @@ def concatenate_windows(parts: Sequence[Windows]) -> Windows:
         np.concatenate([part.codes for part in parts]),
         np.concatenate([part.numbers for part in parts]),
         parts[0].fields,
+        np.concatenate([part.history for part in parts]),
     )
 
 
 def read_windows(files: Sequence[Path], fields: Fields = STANDARD) -> Windows:
-    """Read these fields from Parquet files of windows; no file gives empty arrays.
+    """Read these fields, and the history if any, from Parquet files of windows; no file gives empty arrays.
 
     Columns are read one by one, so the peak of memory is the arrays and one column. Raises `UserError` when
     the lists of a session differ in length.
     """
     if not files:
         return _empty(fields)
-    labels = _read(files, ["session_id", "buyer", "events"])
+    history = [HISTORY] if HISTORY in pq.read_schema(files[0]).names else []
+    labels = _read(files, ["session_id", "buyer", "events", *history])
     ids = labels["session_id"].combine_chunks()
     order = pc.array_sort_indices(ids)
     if pc.all(pc.equal(order, pa.array(np.arange(len(ids)), order.type))).as_py():
@@ -119,6 +145,7 @@ def read_windows(files: Sequence[Path], fields: Fields = STANDARD) -> Windows:
         codes,
         numbers,
         fields,
+        _history(labels),
     )
 
 
@@ -170,7 +197,13 @@ def windows_of(table: pa.Table, fields: Fields) -> Windows:
         _columns([flat(name) for name in fields.categorical], lengths.sum(), np.int32),
         _columns([flat(name) for name in fields.numeric], lengths.sum(), np.float32),
         fields,
+        _history(table),
     )
+
+
+def _history(table: pa.Table) -> NDArray[np.int32]:
+    """Return the history steps of each window of a table, none where it lacks the column."""
+    return table[HISTORY].to_numpy().astype(np.int32) if HISTORY in table.column_names else NO_HISTORY
 
 
 def _columns(arrays: Sequence[NDArray[Any]], rows: int, kind: Any) -> NDArray[Any]:

@@ -25,6 +25,7 @@ from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import PartWriter, manifest_path, part_files, read_part
 from rabbithole.sessions.counts import Counts
+from rabbithole.sessions.session_task import HISTORY
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
@@ -44,17 +45,18 @@ PRICE_HISTORY = "prices.parquet"
 """Prices by item and time, which scoring needs for new logs. Only where costs come from purchases."""
 
 
-def window_schema(fields: Fields) -> pa.Schema:
-    """Return the schema of windows: labels, and a list per field."""
+def window_schema(fields: Fields, *, history: bool) -> pa.Schema:
+    """Return the schema of windows: labels, the number of history steps if any, and a list per field."""
     return pa.schema(
         [("session_id", pa.string()), ("buyer", pa.int8()), ("events", pa.int32())]
+        + ([(HISTORY, pa.int32())] if history else [])
         + [(name, pa.list_(pa.int32())) for name in fields.categorical]
         + [(name, pa.list_(pa.float32())) for name in fields.numeric]
     )
 
 
 def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: SparkOptions) -> None:
-    """Write windows of at most `length` steps (a folder per split), the encoder, and the manifest.
+    """Write windows of at most `length` own steps (a folder per split), the encoder, and the manifest.
 
     A field that is not in `spec.fields`, or that tells nothing in train (`fit_encoder`), is in no window.
     Raises `UserError` when a split holds no session, or when the log lacks a field.
@@ -62,18 +64,19 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
     source = SessionsManifest.of(sessions)
     parts, selected = part_files(sessions), selected_fields(spec, source.fields)
     roots = _category_roots(sessions / source.category_roots) if source.category_roots else {}
+    history = source.history > 0
     remove(manifest_path(output))
     with atomic_write(output) as folder:
         for name in FOLDERS:
             (folder / name).mkdir(parents=True)
         with spark_session(spark, "windows") as session:
-            counter = VocabularyCounter(parts, spec, selected)
+            counter = VocabularyCounter(parts, spec, selected, history=history)
             with watch_tasks(session, Stage("counting values")):
                 values = map_indexed(session, len(parts), counter, VALUE_COUNT_SCHEMA)
             if len(values) == 0:
                 raise _empty_split("train")
-            encoder = fit_encoder(values, spec, selected, roots)
-            task = WindowTask(parts, folder, encoder, keep_open=spec.keep_open)
+            encoder = fit_encoder(values, spec, selected, roots, history=source.history)
+            task = WindowTask(parts, folder, encoder, keep_open=spec.keep_open, history=history)
             with watch_tasks(session, Stage("encoding")):
                 reports = map_indexed(session, len(parts), task, REPORT_SCHEMA)
             counts = WindowTaskCounts.total_of_reports(reports)
@@ -98,8 +101,9 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
         fields=fitted.fields,
         left_out=[name for name in log_fields(source.fields).names if name not in selected.names],
         absent=[name for name in selected.names if name not in fitted.fields.names],
-        columns={field.name: str(field.type) for field in window_schema(fitted.fields)},
+        columns={field.name: str(field.type) for field in window_schema(fitted.fields, history=history)},
         price_history=None if source.price_history is None else PRICE_HISTORY,
+        history=source.history,
     ).write(manifest_path(output))
 
 
@@ -120,20 +124,24 @@ class WindowTaskCounts(Counts):
 class WindowTask:
     """Turns the part of sessions with an index into a part of each folder of windows."""
 
-    def __init__(self, parts: Sequence[Path], folder: Path, encoder: Encoder, *, keep_open: bool) -> None:
+    def __init__(
+        self, parts: Sequence[Path], folder: Path, encoder: Encoder, *, keep_open: bool, history: bool
+    ) -> None:
         self.parts = parts
         self.folder = folder
         self.encoder = encoder
         self.keep_open = keep_open
+        self.history = history
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
         """Write the parts and yield their `WindowTaskCounts` as a report."""
         counts, fields = WindowTaskCounts(), self.encoder.fitted.fields
         columns = ["session_id", "split", "buyer", "open", "events", *step_columns(fields)]
+        columns += [HISTORY] if self.history else []
+        schema = window_schema(fields, history=self.history)
         with ExitStack() as stack:
             writers = {
-                name: stack.enter_context(PartWriter(self.folder / name, index, window_schema(fields)))
-                for name in FOLDERS
+                name: stack.enter_context(PartWriter(self.folder / name, index, schema)) for name in FOLDERS
             }
             for batch in read_part(self.parts[index], columns, coded=fields.categorical):
                 counts += self._write(pa.Table.from_batches([batch]), writers)
@@ -158,7 +166,7 @@ class WindowTask:
             splits[split] = _window_counts(windows, self.encoder.fitted.fields, len(long))
         events = WindowEventCounts(
             total=_sum(sessions["events"]),
-            kept=sum(split.steps for split in splits.values()),
+            kept=sum(split.steps - split.history for split in splits.values()),
             open=_sum(excluded["events"]),
             beyond=_sum(pc.max_element_wise(pc.subtract(kept["events"], length), 0)),
         )
@@ -167,11 +175,14 @@ class WindowTask:
 
 def _with_labels(sessions: pa.Table, steps: pa.Table) -> pa.Table:
     labels = {name: sessions[name] for name in ("session_id", "buyer", "events")}
+    if HISTORY in sessions.column_names:
+        labels[HISTORY] = sessions[HISTORY]
     return pa.table(labels | {name: steps[name] for name in steps.column_names})
 
 
 def _window_counts(windows: pa.Table, fields: Fields, cut_short: int) -> WindowCounts:
     codes = {name: pc.list_flatten(windows[name]).combine_chunks().to_numpy() for name in fields.categorical}
+    history = windows[HISTORY] if HISTORY in windows.column_names else pa.chunked_array([], pa.int32())
     return WindowCounts(
         rows=len(windows),
         buyers=_sum(windows["buyer"].cast(pa.int64())),
@@ -179,6 +190,8 @@ def _window_counts(windows: pa.Table, fields: Fields, cut_short: int) -> WindowC
         cut_short=cut_short,
         missing={name: int(np.sum(values == MISSING)) for name, values in codes.items()},
         unseen={name: int(np.sum(values == UNSEEN)) for name, values in codes.items()},
+        history=_sum(history),
+        with_history=_sum(pc.greater(history, 0).cast(pa.int64())),
     )
 
 

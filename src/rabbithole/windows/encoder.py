@@ -43,12 +43,12 @@ class Encoder:
         self.fitted.write(folder / ENCODER_FILE)
 
     def encode_last(self, sessions: pa.Table) -> pa.Table:
-        """Return each session's last `length` steps: a list column per field."""
+        """Return each session's last `length` steps, after its history: a list column per field."""
         fitted = self.fitted
         return self._encode(last_steps(sessions, fitted.fields, fitted.length, fitted.timezone))
 
     def encode_first(self, sessions: pa.Table) -> pa.Table:
-        """Return each session's first `length` steps: a list column per field."""
+        """Return each session's first `length` steps, after its history: a list column per field."""
         fitted = self.fitted
         return self._encode(first_steps(sessions, fitted.fields, fitted.length, fitted.timezone))
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from rabbithole.artifacts.data import EncoderFile, Fields, NormaliserRecord
 from rabbithole.errors import UserError
 from rabbithole.io.parts import read_part
+from rabbithole.sessions.session_task import HISTORY
 from rabbithole.specs.data import WindowsSpec
 from rabbithole.windows.encoder import Encoder
 from rabbithole.windows.fields import FIRST_VALUE, has_minimum_count, log_fields
@@ -33,14 +34,16 @@ SUM_SCALE = 2**24
 class VocabularyCounter:
     """Counts the values in the train windows of the part of sessions with an index."""
 
-    def __init__(self, parts: Sequence[Path], spec: WindowsSpec, fields: Fields) -> None:
+    def __init__(self, parts: Sequence[Path], spec: WindowsSpec, fields: Fields, *, history: bool) -> None:
         self.parts = parts
+        self.history = history
         self.spec = spec
         self.fields = fields
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
         """Yield rows of `VALUE_COUNT_SCHEMA`, for each batch of the part its own."""
         columns = ["split", "open", *step_columns(self.fields)]
+        columns += [HISTORY] if self.history else []
         for batch in read_part(self.parts[index], columns, coded=self.fields.categorical):
             sessions = pa.Table.from_batches([batch])
             in_train = pc.equal(sessions["split"], "train")
@@ -98,14 +101,19 @@ def _subset(fields: Fields, names: Set[str]) -> Fields:
 
 
 def fit_encoder(
-    counts: pa.Table, spec: WindowsSpec, selected: Fields, category_roots: Mapping[str, str]
+    counts: pa.Table,
+    spec: WindowsSpec,
+    selected: Fields,
+    category_roots: Mapping[str, str],
+    *,
+    history: int = 0,
 ) -> Encoder:
     """Return the encoder for rows of `VALUE_COUNT_SCHEMA`. The most frequent value has the first code.
 
     selected: the fields that were counted. Those that tell the models nothing are left out: train holds no
     value of them, or one and the same at every step. The event type always stays, as the names of the events.
-    category_roots: the root above each category in the shop's category tree, empty without a tree. Raises
-    `UserError` if no field is left.
+    category_roots: the root above each category in the shop's category tree, empty without a tree; history:
+    the events of earlier sessions that a session has at most. Raises `UserError` if no field is left.
     """
     sums = counts.group_by(["field", "value"]).aggregate(
         [("count", "sum"), ("total", "sum"), ("squares", "sum")]
@@ -145,6 +153,7 @@ def fit_encoder(
             numeric={name: _fit_normaliser(by_field[name]) for name in fields.numeric},
             length=spec.length,
             timezone=spec.timezone,
+            history=history,
         )
     )
 

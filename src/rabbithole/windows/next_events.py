@@ -56,7 +56,8 @@ def next_event_labels(windows: Windows, classes: Classes, length: int) -> tuple[
 
     length: steps of a full window. A label is `IGNORED` where no model could know the class, as train does
     not contain the type or the category. So is the last step of a window that is cut short (its session has
-    more than `length` events), and for the category, the last step of every session.
+    more than `length` events), and for the category, the last step of every session, and all
+    steps of the history.
     """
     event, category = (_following_classes(windows, field) for field in ("event", "category"))
     category[category == MISSING - FIRST_VALUE] = len(classes.categories) - 1
@@ -65,6 +66,9 @@ def next_event_labels(windows: Windows, classes: Classes, length: int) -> tuple[
     purchase = len(classes.events) - 2
     event[last] = np.where(complete, np.where(windows.buyer == 1, purchase, purchase + 1), IGNORED)
     category[last] = IGNORED
+    step = np.arange(len(event)) - np.repeat(windows.offsets[:-1], windows.lengths)
+    earlier = step < np.repeat(windows.history, windows.lengths)
+    event[earlier] = category[earlier] = IGNORED
     if not classes.categories:
         category[:] = IGNORED
     return event.astype(np.int32), category.astype(np.int32)

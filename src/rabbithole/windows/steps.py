@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.data import Fields
+from rabbithole.sessions.session_task import HISTORY
 
 CALENDAR = ("hour", "weekday", "month", "week")
 LAST_WEEK = 53
@@ -24,7 +25,8 @@ class Steps:
 
     offsets: int64 [sessions + 1]; categorical: by field, [steps]: calendar fields are int32, all others
     strings or dictionaries of strings (null: missing); numeric: by field, float64 [steps], NaN where it is
-    unknown: dwell is the seconds since the previous event, NaN at a session's first event.
+    unknown: dwell is the seconds since the previous event, of the session or its history, NaN where there is
+    none.
     """
 
     offsets: NDArray[np.int64]
@@ -38,35 +40,53 @@ def step_columns(fields: Fields) -> list[str]:
 
 
 def last_steps(sessions: pa.Table, fields: Fields, length: int, timezone: str) -> Steps:
-    """Return each session's last `length` steps."""
-    ends = _ends(sessions)
-    return _steps(sessions, fields, np.maximum(ends - length, np.append(0, ends[:-1])), ends, timezone)
+    """Return each session's last `length` steps, after its history.
+
+    The history is the same whatever the session's length. If it filled what the session leaves of its window,
+    it would tell a running session's later length.
+    """
+    begins, ends = _own_bounds(sessions)
+    return _steps(sessions, fields, np.maximum(ends - length, begins), ends, timezone)
 
 
 def first_steps(sessions: pa.Table, fields: Fields, length: int, timezone: str) -> Steps:
-    """Return each session's first `length` steps."""
-    ends = _ends(sessions)
-    begins = np.append(0, ends[:-1])
+    """Return each session's first `length` steps, after its history."""
+    begins, ends = _own_bounds(sessions)
     return _steps(sessions, fields, begins, np.minimum(begins + length, ends), timezone)
 
 
-def _ends(sessions: pa.Table) -> NDArray[np.int64]:
-    """Return the position after each session's last event, among all events."""
-    return np.cumsum(pc.list_value_length(sessions["timestamp"]).to_numpy()).astype(np.int64)
+def _own_bounds(sessions: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where each session's own events begin and end, among all events and those of histories."""
+    ends = np.cumsum(pc.list_value_length(sessions["timestamp"]).to_numpy()).astype(np.int64)
+    return np.append(0, ends[:-1]) + _history(sessions), ends
+
+
+def _history(sessions: pa.Table) -> NDArray[np.int64]:
+    """Return the number of events of each session's history, int64 [n]."""
+    if HISTORY not in sessions.column_names:
+        return np.zeros(len(sessions), np.int64)
+    return np.asarray(sessions[HISTORY].to_numpy(), np.int64)
 
 
 def _steps(
     sessions: pa.Table, fields: Fields, begins: NDArray[np.int64], ends: NDArray[np.int64], timezone: str
 ) -> Steps:
+    """Return the steps of each session's whole history and of its own events `begins` to `ends`."""
+
     def flat(name: str) -> pa.Array:
         return pc.list_flatten(sessions[name]).combine_chunks()
 
     times = flat("timestamp").cast(pa.int64()).to_numpy()
     # The previous event counts even if it is outside the window.
     dwell = np.diff(times, prepend=times[:1]) / 1e6
-    dwell[np.append(0, _ends(sessions)[:-1])] = np.nan
-    offsets = np.append(0, np.cumsum(ends - begins)).astype(np.int64)
-    rows = np.arange(offsets[-1]) + np.repeat(begins - offsets[:-1], np.diff(offsets))
+    history, own_begins = _history(sessions), _own_bounds(sessions)[0]
+    dwell[own_begins - history] = np.nan
+    counts = history + ends - begins
+    offsets = np.append(0, np.cumsum(counts)).astype(np.int64)
+    place = np.arange(offsets[-1]) - np.repeat(offsets[:-1], counts)
+    # Where a window holds a session's last steps, those between the history and them are left out.
+    skipped = np.where(place < np.repeat(history, counts), 0, np.repeat(begins - own_begins, counts))
+    rows = np.repeat(own_begins - history, counts) + place + skipped
     index = pa.array(rows)
     clock = calendar(times[rows], timezone) if {*fields.categorical} & {*CALENDAR} else {}
     categorical = {

@@ -79,6 +79,7 @@ class StepSpecs:
             **dataset.sessions.model_dump(exclude={"keep_open"}),
             split=SplitSpec(by=dataset.split.by, shares=(train, valid, test)),
             seed=self.project.settings.data_seed if by_hash else 0,
+            history=dataset.history_events,
         ).to_json()
 
     def windows(self, wildcards: Wildcards) -> str:

@@ -1,0 +1,83 @@
+"""History: the events of a visitor's earlier sessions, in front of a session's own."""
+
+from pathlib import Path
+
+import factories
+import pytest
+from factories import BY_HASH, NO_FIELDS, Row, event
+from hypothesis import given
+from hypothesis import strategies as st
+from sessions.test_cut_properties import logs, table
+
+from rabbithole.errors import UserError
+from rabbithole.io.parts import manifest_path
+from rabbithole.sessions.build import build_sessions
+from rabbithole.sessions.session_task import SessionPlan, make_sessions
+from rabbithole.specs.data import SparkOptions
+
+LIMIT = 4
+
+
+def sessions_of(log: list[Row], *, history: int, until: str = "purchase") -> list[Row]:
+    """Return the sessions of a log, cut by a gap of one minute."""
+    spec = factories.sessions_spec(gap_minutes=1.0, split=BY_HASH, history=history, until=until)
+    rows: list[Row] = make_sessions(table(log), SessionPlan(spec, 0, NO_FIELDS))[0].to_pylist()
+    return rows
+
+
+@given(logs, st.sampled_from(["purchase", "first_cart"]))
+def test_history_is_the_last_events_of_the_visitor_before_the_session(log: list[Row], until: str) -> None:
+    events = table(log).to_pylist()
+    for row in sessions_of(log, history=LIMIT, until=until):
+        earlier = [
+            each
+            for each in events
+            if each["session_id"] == row["visitor"] and each["timestamp"] < row["start"]
+        ][-LIMIT:]
+        count = row["history"]
+        for column in ("timestamp", "event", "item"):
+            assert row[column][:count] == [each[column] for each in earlier]
+        # The session before ended more than the gap earlier.
+        assert all((row["start"] - each["timestamp"]).total_seconds() > 60 for each in earlier)
+        assert all(ago != "0" for ago in row["sessions_ago"][:count])
+        assert set(row["sessions_ago"][count:]) == {"0"}
+
+
+@given(logs, st.sampled_from(["purchase", "first_cart"]))
+def test_history_changes_nothing_of_the_session_itself(log: list[Row], until: str) -> None:
+    without = sessions_of(log, history=0, until=until)
+    for row, expected in zip(sessions_of(log, history=LIMIT, until=until), without, strict=True):
+        count = row.pop("history")
+        del row["sessions_ago"]
+        assert {
+            name: value[count:] if isinstance(value, list) else value for name, value in row.items()
+        } == expected
+
+
+def test_an_earlier_purchase_and_how_long_ago_it_was_are_in_the_history() -> None:
+    visits = [event("a", 10 * visit + minute, kind) for visit in range(12) for minute, kind in VISIT]
+    last = sessions_of(visits, history=100)[-1]
+    assert last["event"] == ["view", "transaction", "view"] * 11 + ["view"]
+    assert last["buyer"] and last["events"] == 1 and last["history"] == 33
+    agos = ["9+"] * 9 + [str(ago) for ago in range(8, 0, -1) for _ in range(3)] + ["0"]
+    assert last["sessions_ago"] == agos
+
+
+VISIT = ((0, "view"), (0.5, "transaction"), (1, "view"))
+
+
+@pytest.mark.parametrize("changes", [{"gap_minutes": None}, {"by": "session"}, {"cost": "purchases"}])
+def test_a_history_that_the_sessions_cannot_have_is_refused(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    (tmp_path / "events").mkdir()
+    factories.events_manifest().write(manifest_path(tmp_path / "events"))
+    spec = factories.sessions_spec(**{"gap_minutes": 1.0, "history": LIMIT} | changes)
+    with pytest.raises(UserError, match="History across sessions needs"):
+        build_sessions(
+            spec,
+            events=tmp_path / "events",
+            output=tmp_path / "sessions",
+            spark=SparkOptions.model_construct(),
+            purpose=factories.ANY_PURPOSE,
+        )
