@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -274,6 +275,30 @@ def progress(batch: int) -> TrainingProgress:
     state = TrainState({"w": table}, table, (table,), (table,), jnp.int32(batch), jnp.zeros(2))
     rows = [{"epoch": 1, "loss": 0.1 + 0.2, "valid_auc": 2 / 3}]
     return TrainingProgress(state, ({"w": table}, table), 1, 1, batch, rows, [0.1])
+
+
+@pytest.mark.slow
+def test_a_disk_without_room_for_the_state_does_not_end_the_training(
+    windows: Path, tmp_path: Path, uninterrupted: Outcome, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Files that may not grow stand for a full disk.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    saved = ResumeCheckpoints.save
+
+    def save(checkpoints: ResumeCheckpoints, state: TrainingProgress) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        try:
+            saved(checkpoints, state)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ResumeCheckpoints, "save", save)
+        train_here(windows, tmp_path)
+    assert agree(outcome(windows, tmp_path), uninterrupted)
+    lost = [line for line in caplog.messages if "File too large. The training goes on" in line]
+    assert lost and all(str(tmp_path / "resume") in line and "\n" not in line for line in lost)
+    assert not list(tmp_path.rglob("*.partial")) and not list(tmp_path.rglob("*-tmp"))
 
 
 @pytest.mark.parametrize("damage", ["a byte", "an end", "a file"])

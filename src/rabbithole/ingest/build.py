@@ -4,7 +4,6 @@ There is one shuffle: each line is parsed where it is read, sent to the partitio
 there.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +47,7 @@ from rabbithole.ingest.remote import local_files
 from rabbithole.ingest.unpacking import unpack_all
 from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, manifest_path
+from rabbithole.io.scratch import scratch_folder
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import map_indexed, shuffle
 from rabbithole.spark.task_progress import Stage, watch_tasks
@@ -84,12 +84,12 @@ def build_events(
         remove(manifest_path(folder))
     with (
         local_files(spec.format, spec.source, output.with_name("fetched"), spec.table) as files,
-        tempfile.TemporaryDirectory(prefix="rabbithole-events-") as scratch,
+        scratch_folder("events") as scratch,
         atomic_write(output) as events,
         atomic_write(rejected) as bad,
     ):
-        raw = unpack_all(format, files, Path(scratch))
-        side = Path(scratch) / "side"
+        raw = unpack_all(format, files, scratch)
+        side = scratch / "side"
         side.mkdir()
         events.mkdir()
         with spark_session(spark, "events") as session:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,10 +38,18 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 def remove(path: Path) -> None:
     """Remove a file or a folder with its content, if it exists."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    for seconds in (0.01, 0.1, 1.0, None):
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+            return
+        except OSError as error:
+            # After a failure, threads of a library may still write into the folder.
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or seconds is None:
+                raise
+            time.sleep(seconds)
 
 
 def sha256_of(path: Path) -> str:

@@ -4,10 +4,11 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,19 @@ from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.training.loop import TrainingProgress
 from rabbithole.training.mesh import assert_same_on_all_hosts, is_primary
 
+LOGGER = logging.getLogger("rabbithole")
+
 WEIGHTS = "weights"
 ARRAYS, PROGRESS = "arrays", "progress.json"
 
 TIMES = ("_CHECKPOINT_METADATA", "commit_success.txt")
 """What orbax writes of when an array was saved, and does not need to read it."""
 
-# A warning at each save, which says that there is no OCDBT to merge.
-logging.getLogger("absl").addFilter(lambda record: "OCDBT" not in record.getMessage())
+OS_ERROR = re.compile(r"os_error_code='(\d+)'")
+"""How orbax names the number of an error of the operating system."""
+
+# orbax raises each error, and also logs it with a trace; at each save it warns that no OCDBT is there.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 EPOCH_SECONDS = 10.0
 """No state is saved at the end of an epoch within so many seconds of the last one: saving takes a tenth of a
@@ -73,11 +79,25 @@ def load_weights(folder: Path, weights: Any, table: Array) -> tuple[Any, Array]:
 
 
 def save_arrays(folder: Path, tree: Any) -> None:
-    """Write a tree of arrays as one flat mapping from names to arrays; equal arrays give equal bytes."""
-    with _checkpointer() as checkpointer:
+    """Write a tree of arrays as one flat mapping from names to arrays; equal arrays give equal bytes.
+
+    Raises OSError that names the folder where the disk is full.
+    """
+    with _errors_of_the_system(folder), _checkpointer() as checkpointer:
         checkpointer.save(folder.absolute(), jax.tree.map(np.asarray, _flatten(tree)))
     for name in TIMES:
         (folder / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _errors_of_the_system(path: Path) -> Iterator[None]:
+    """Raise as OSError what the operating system refuses, as a full disk; orbax raises ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        if (code := OS_ERROR.search(str(error))) is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
 
 
 def load_arrays(folder: Path, tree: Any) -> Any:
@@ -140,11 +160,19 @@ class ResumeCheckpoints:
     def keep(self, progress: TrainingProgress) -> None:
         """Save the state if enough time has passed; to be called after each batch and each epoch.
 
-        Of several processes that train together, the primary one saves.
+        Of several processes that train together, the primary one saves. Where the state cannot be written,
+        the training goes on, and tries again later.
         """
         wait = min(self.seconds, EPOCH_SECONDS) if progress.batch == 0 else self.seconds
         if is_primary() and time.monotonic() - self.last_save >= wait:
-            self.save(progress)
+            try:
+                self.save(progress)
+            except OSError as error:
+                LOGGER.warning(
+                    "%s: %s. The training goes on; if it is killed, it starts from its last saved state.",
+                    error.filename or self.folder,
+                    error.strerror,
+                )
             self.last_save = time.monotonic()
 
     def save(self, progress: TrainingProgress) -> None:
