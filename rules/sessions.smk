@@ -113,7 +113,7 @@ rule oracle:
         runtime=120,
     params:
         spec=SPECS.oracle,
-        code=code_digest(digests.ORACLE),
+        code=CODE.oracle,
     message:
         "Scoring {wildcards.dataset} with the oracle"
     shell:

@@ -106,7 +106,7 @@ def test_no_model_s_file_is_run_while_a_workflow_is_planned() -> None:
     """JAX takes seconds to import, and would claim the GPU that the jobs need."""
     code = (
         "import sys; from rabbithole.config.model_files import model_names, package_settings; "
-        "kinds = [package_settings(name) for name in model_names()]; assert len(kinds) == 4; "
+        "kinds = [package_settings(name) for name in model_names()]; assert len(kinds) == 5; "
         "assert not {'jax', 'flax', 'sklearn', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

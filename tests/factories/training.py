@@ -30,10 +30,12 @@ def network_training(**changes: Any) -> NetworkTraining:
 def train_spec(model: str = "gru", **changes: Any) -> TrainSpec:
     """Return the spec of a short training on the purchase target, with some entries changed."""
     trees = model == "gradient_boosting"
+    estimator = trees or model == "logistic_regression"
+    settings = {"learning_rate": 0.1, "iterations": 60, "leaves": 8} if trees else {}
     values: Row = {
         "model": model,
-        "settings": {"learning_rate": 0.1, "iterations": 60, "leaves": 8} if trees else network_settings(),
-        "training": EstimatorTraining(unseen_share=0.01) if trees else network_training(),
+        "settings": settings if estimator else network_settings(),
+        "training": EstimatorTraining(unseen_share=0.01) if estimator else network_training(),
         "balance": "none",
         "augmentation": {"prefixes": True, "event_dropout": 0.0},
         "target": "buyer",

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-import rabbithole.simulator.write
+import rabbithole.simulator.chunks
 from rabbithole.artifacts.data import EventsManifest
 from rabbithole.errors import UserError
 from rabbithole.simulator.registry import load_shop
@@ -169,7 +169,7 @@ def test_retailrocket_is_written_as_published(log: Log) -> None:
 @pytest.mark.parametrize("format", list(RAW))
 def test_equal_seeds_give_equal_bytes(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Several chunks, so that one is drawn while another is written.
-    monkeypatch.setattr(rabbithole.simulator.write, "SESSIONS_PER_CHUNK", 300)
+    monkeypatch.setattr(rabbithole.simulator.chunks, "SESSIONS_PER_CHUNK", 300)
     digests = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         simulate(SimulateSpec(shop=format, sessions=1000, seed=seed), output=tmp_path / name)

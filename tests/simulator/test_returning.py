@@ -1,17 +1,26 @@
 """Returning visitors: the oracle is calibrated, and is the sum over all paths; history tells something."""
 
 from itertools import product
+from pathlib import Path
 
+import factories
 import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
-from rabbithole.simulator.returning import ReturningShop, Visits, draw_visits
-from rabbithole.simulator.returning_posterior import session_posteriors, visit_posteriors
+from rabbithole.config.datasets import Dataset
+from rabbithole.simulator.returning_oracle import score_returning
+from rabbithole.simulator.returning_posteriors import session_posteriors, visit_posteriors
+from rabbithole.simulator.returning_visits import ReturningShop, Visits, draw_visits
 from rabbithole.simulator.shop import Floats
+from rabbithole.simulator.write import simulate
+from rabbithole.specs.data import OracleSpec, SimulateSpec, SparkOptions, SplitSpec
 
 SHOP = ReturningShop()
+STEPS = (1, 3, 5)
 
 
 def carts_at_start(visits: Visits) -> Floats:
@@ -31,24 +40,23 @@ def test_oracle_is_calibrated_and_history_is_worth_something() -> None:
     assert np.array_equal(full, visits.full)
     prior = np.zeros((len(SHOP.leaning), 2))
     np.add.at(prior, (visits.leaning, full), 1 / len(full))
-    known, alone = visit_posteriors(SHOP, visits), session_posteriors(SHOP, visits, prior)
+    known, alone = visit_posteriors(SHOP, visits, STEPS), session_posteriors(SHOP, visits, prior, STEPS)
     for posterior in (known, alone):
-        for score in (posterior.ended, posterior.after_first):
-            for part in np.array_split(np.argsort(score), 8):
+        for score in (posterior.ended, *posterior.running):
+            for part in np.array_split(np.argsort(score)[: np.isfinite(score).sum()], 8):
                 expected, buyers = score[part].mean(), visits.buyer[part].mean()
                 error = np.sqrt((score[part] * (1 - score[part])).sum()) / len(part)
                 assert abs(expected - buyers) < 4 * error
     aucs = {
-        name: [roc_auc_score(visits.buyer, part) for part in (score.ended, score.after_first)]
-        for name, score in (("known", known), ("alone", alone))
+        name: roc_auc_score(visits.buyer, score.ended) for name, score in (("known", known), ("alone", alone))
     }
-    assert 0.03 < aucs["known"][0] - aucs["alone"][0] < 0.08
+    assert 0.03 < aucs["known"] - aucs["alone"] < 0.08
 
 
 def test_oracle_is_the_sum_over_all_hidden_states() -> None:
     visits = draw_visits(SHOP, 40, np.random.default_rng(2))
     first = np.flatnonzero(np.isnan(visits.pause))
-    score = visit_posteriors(SHOP, visits).ended
+    score = visit_posteriors(SHOP, visits, ()).ended
     checked = 0
     for begin, end in zip(first, np.append(first[1:], len(visits.pause)), strict=True):
         for last in range(int(begin), int(min(end, begin + 5))):
@@ -87,6 +95,72 @@ def path_weight(
             full = max(full, int(visits.cart[event]))
         before, full_before = intent, full
     return weight * SHOP.buy[before][full_before], weight * SHOP.leave[before]
+
+
+def visits_of_log(path: Path) -> tuple[Visits, pd.DataFrame]:
+    """Return the visits that a log tells, and their visitors and starts, by going through its rows."""
+    log = pd.read_csv(path).sort_values(["visitor", "time"], ignore_index=True)
+    pause = log.groupby("visitor")["time"].diff() / 3_600_000
+    opens = pause.isna() | (pause > SHOP.gap)
+    log["session"], log["pause"] = opens.cumsum() - 1, pause.where(opens)
+    bought = log["event"] == "transaction"
+    first = log[opens].reset_index(drop=True)
+    seen = log[~bought]
+    offsets = np.append(0, np.cumsum(seen.groupby("session").size()))
+    cart, category = (seen["event"] == "addtocart").to_numpy(), seen["category"].to_numpy()
+    unknown = np.zeros(len(first), bool), np.full(len(first), -1)
+    buyer = bought.groupby(log["session"]).any().to_numpy()
+    pauses = first["pause"].to_numpy()
+    visits = Visits(
+        first["visitor"].to_numpy(), offsets, pauses, unknown[0], buyer, cart, category, unknown[1]
+    )
+    return visits, first
+
+
+@pytest.mark.spark
+def test_scores_of_a_log_are_the_sums_for_its_sessions(tmp_path: Path, spark: SparkOptions) -> None:
+    simulate(SimulateSpec(shop="returning", sessions=400, seed=3), output=tmp_path / "raw")
+    table = Dataset.model_validate({"format": "returning"}).table_log
+    split = SplitSpec(by="time", shares=(0.6, 0.2, 0.2))
+    factories.build(
+        tmp_path,
+        spark,
+        events=factories.events_spec("returning", tmp_path / "raw", table=table),
+        sessions=factories.sessions_spec(by="visitor", gap_minutes=30.0, split=split),
+    )
+    known, alone = (oracle_scores(tmp_path, earlier) for earlier in (True, False))
+    assert known.keys() == alone.keys()
+    visits, first = visits_of_log(tmp_path / "raw" / "events.csv")
+    names = first["visitor"].astype(str) + "@" + first["time"].astype(str)
+    begin = np.maximum.accumulate(np.where(np.isnan(visits.pause), np.arange(len(first)), 0))
+    checked = 0
+    for session, name in enumerate(names):
+        if (0, name) not in known or session - begin[session] > 3:
+            continue
+        bought = left = 0.0
+        intentions = [(0, 1)] * (session - int(begin[session]) + 1)
+        for leaning, favourite, *intents in product(range(3), range(SHOP.categories), *intentions):
+            buys, leaves = path_weight(visits, int(begin[session]), leaning, favourite, intents)
+            bought, left = bought + buys, left + leaves
+        assert known[0, name] == pytest.approx(bought / (bought + left), rel=1e-6)
+        assert (1, name) in known
+        checked += int(known[0, name] != pytest.approx(alone[0, name]))
+    assert checked > 20
+
+
+def oracle_scores(folder: Path, earlier_sessions: bool) -> dict[tuple[int, str], float]:
+    """Return the scores of a log's test sessions, by steps and `visitor@start`."""
+    score_returning(
+        OracleSpec(window=100, steps=(1, 3), keep_open=False, earlier_sessions=earlier_sessions),
+        sessions=folder / "sessions",
+        parameters=folder / "raw" / "parameters.json",
+        output=folder / "scores.parquet",
+    )
+    sessions = pq.read_table(folder / "sessions", columns=["session_id", "visitor", "start"]).to_pandas()
+    start = sessions["start"].astype("int64") // 1000
+    names = dict(zip(sessions["session_id"], sessions["visitor"] + "@" + start.astype(str), strict=True))
+    rows = pq.read_table(folder / "scores.parquet").to_pylist()
+    return {(row["steps"], names[row["session_id"]]): row["score"] for row in rows}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,15 @@ from rabbithole.workflow.digests import code_digest
 OBJECTIVES = {"rabbithole.training.purchase", "rabbithole.training.next_event"}
 MODELS = {
     f"rabbithole.models.{name}"
-    for name in ("gru", "dilated_conv", "lstm", "gradient_boosting", "estimators", "aggregates")
+    for name in (
+        "gru",
+        "dilated_conv",
+        "lstm",
+        "gradient_boosting",
+        "logistic_regression",
+        "estimators",
+        "features.matrix",
+    )
 }
 
 

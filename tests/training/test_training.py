@@ -26,14 +26,15 @@ from rabbithole.specs.training import ResumeOptions, ScoreSpec, TrainSpec
 from rabbithole.training.score import load_model, score
 from rabbithole.training.train import train
 
-MODELS = ("gru", "dilated_conv", "lstm", "gradient_boosting")
+MODELS = ("gru", "dilated_conv", "lstm", "gradient_boosting", "logistic_regression")
+ESTIMATORS = ("gradient_boosting", "logistic_regression")
 LENGTH = 4
 
 
 def fit(windows: Path, folder: Path, model: str, *, balance: str = "none", **training: Any) -> History:
     """Train into `folder`/model, score into `folder`/scores.parquet, and return the history."""
     changes: Row = {"balance": balance}
-    if model != "gradient_boosting":
+    if model not in ESTIMATORS:
         changes["training"] = network_training(**training)
     train_to(folder, windows, train_spec(model, **changes))
     score_to(folder, windows)

@@ -115,10 +115,15 @@ def test_a_user_s_model_file_is_digested_with_what_it_imports(tmp_path: Path) ->
 
     text = 'from rabbithole.models import estimators\nimport snakefmt\nX = Field(1, description="One.")\n'
     before = digest_of(text)
-    # The aggregate features by way of the estimators; a library that is installed but no part of the package.
-    assert {"rabbithole.models.aggregates", "scikit-learn", "snakefmt", digests.OWN_MODEL} <= before.keys()
+    # The features by way of the estimators; a library that is installed but no part of the package.
+    assert {
+        "rabbithole.models.features.matrix",
+        "scikit-learn",
+        "snakefmt",
+        digests.OWN_MODEL,
+    } <= before.keys()
     assert digest_of(text.replace("One.", "1.") + "# A comment.\n", "other.py") == before
     assert digest_of(text.replace("Field(1", "Field(2")) != before
-    assert "rabbithole.models.aggregates" not in digest_of(
+    assert "rabbithole.models.features.matrix" not in digest_of(
         "def f():\n    from rabbithole.models import layers\n"
     )

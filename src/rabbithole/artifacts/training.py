@@ -5,7 +5,7 @@ from operator import not_
 from pydantic import Field
 
 from rabbithole.artifacts.base import Artifact, FolderFiles, Record
-from rabbithole.artifacts.data import Fields
+from rabbithole.artifacts.data import Fields, NormaliserRecord
 from rabbithole.specs.base import JsonObject
 from rabbithole.specs.training import Target
 
@@ -80,13 +80,51 @@ class History(Artifact):
     seconds: list[float]
 
 
+class CountedCodes(Record):
+    """Codes of a field that are counted, most frequent first, and the names of their values."""
+
+    codes: list[int]
+    names: list[str]
+
+
+class ValueTable(Record):
+    """What train tells of each code of a field. See `models.features.encodings.Tables`.
+
+    rates: log odds of a purchase of sessions with the value, less those of all; popularity: log(1 + sessions
+    with the value); cost: mean of log(1 + cost), None for a log without costs.
+    """
+
+    rates: list[float]
+    popularity: list[float]
+    cost: list[float | None] | None
+
+
+class FeatureTables(Record):
+    """What the features of estimators learned on train.
+
+    codes: counted ones by field; earlier: counted events of earlier sessions, None where windows have no
+    history; scales: of numbers; tables: by field.
+    """
+
+    codes: dict[str, CountedCodes]
+    earlier: CountedCodes | None
+    scales: dict[str, NormaliserRecord]
+    tables: dict[str, ValueTable]
+
+
 class AggregateFeatures(Artifact):
-    """aggregates.json: which codes are counted, which features are blank, and whether prefixes were used."""
+    """aggregates.json: the features of an estimator, in the order of the columns of its matrix.
+
+    names: of all features; fitted: what they learned on train; blank: columns that are always 0, as train has
+    no number there; prefixes: whether running sessions were trained on.
+    """
 
     kind = "aggregate features"
+    version = 2
     rule = "train"
 
-    codes: dict[str, list[int]]
+    names: list[str]
+    fitted: FeatureTables
     blank: list[int]
     prefixes: bool
 

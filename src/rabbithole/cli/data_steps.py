@@ -94,6 +94,11 @@ def oracle(
     spec: Annotated[OracleSpec, spec_option(OracleSpec)], sessions: Sessions, raw: Raw, output: OutputFile
 ) -> None:
     """Score the sessions of a simulated log as well as its parameters allow."""
-    from rabbithole.simulator.oracle import score_oracle
+    if spec.earlier_sessions is None:
+        from rabbithole.simulator.oracle import score_oracle
 
-    score_oracle(spec, sessions=sessions, parameters=raw / "parameters.json", output=output)
+        score_oracle(spec, sessions=sessions, parameters=raw / "parameters.json", output=output)
+    else:
+        from rabbithole.simulator.returning_oracle import score_returning
+
+        score_returning(spec, sessions=sessions, parameters=raw / "parameters.json", output=output)

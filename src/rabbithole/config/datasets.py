@@ -234,12 +234,14 @@ class Dataset(Section):
         """Return whether the best possible score is known: simulated, with sessions and events unchanged.
 
         A cut at a cart or a minimum length changes what the start of a session reveals. A sample changes
-        nothing. Fields that are left out hide nothing from the oracle: it is still an upper bound.
+        nothing. Fields that are left out hide nothing from the oracle: it is still an upper bound. Where
+        visitors return, there is none of next events.
         """
         return (
             self.simulated
             and self.sessions.by == raw_format(self.format).simulated_session
-            and self.sessions.gap_minutes is None
+            and self.sessions.gap_minutes == raw_format(self.format).simulated_gap_minutes
+            and (self.target == "buyer" or self.sessions.gap_minutes is None)
             and self.sessions.until == "purchase"
             and self.sessions.minimum_events == 1
             and self.drop_duplicates

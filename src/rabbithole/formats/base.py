@@ -56,7 +56,8 @@ class RawFormat:
     `session_id` identifies a visitor; has_carts: whether the log contains add-to-cart events; defaults:
     settings of a data set of this format, nested like its section of the config; simulator: the module of
     `rabbithole.simulator` that writes such logs, None if there is none; simulated_session: what a simulated
-    session is; side_tables: builds side tables from the rows of the roles that are not events, by role.
+    session is; simulated_gap_minutes: the pause that separates a simulated visitor's sessions, None if each
+    has one; side_tables: builds side tables from the rows of the roles that are not events, by role.
 
     tables: for a log of tables, the preset's section `table` (empty for the format `table`), None for a
     format whose roles are fixed. The roles of a log of tables follow from its settings: see `log_format`.
@@ -72,6 +73,7 @@ class RawFormat:
     defaults: Mapping[str, Any]
     simulator: str | None = None
     simulated_session: Literal["session", "visitor"] = "session"
+    simulated_gap_minutes: float | None = None
     side_tables: Callable[[Mapping[str, pa.Table]], SideTables] | None = None
     tables: Mapping[str, Any] | None = None
     fields: Mapping[str, FieldKind] = field(default_factory=dict)

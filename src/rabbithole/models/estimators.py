@@ -1,4 +1,4 @@
-"""Models that scikit-learn's estimators fit, on aggregate features of sessions and of their prefixes."""
+"""Models that scikit-learn's estimators fit, on named features of sessions and of their prefixes."""
 
 from inspect import signature
 from pathlib import Path
@@ -11,9 +11,11 @@ from scipy.special import expit, logit
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.pipeline import Pipeline
 
+from rabbithole.artifacts.data import EncoderFile
 from rabbithole.artifacts.training import AggregateFeatures, EpochMetrics
 from rabbithole.errors import UserError
-from rabbithole.models.aggregates import Prefixes, aggregates, frequent_codes
+from rabbithole.models.features.matrix import FeatureMatrix
+from rabbithole.models.features.steps import Prefixes
 from rabbithole.models.registry import Estimator
 from rabbithole.models.skops_file import write_skops
 from rabbithole.windows.arrays import Windows
@@ -29,6 +31,9 @@ MAX_SESSIONS = 1_000_000
 MAX_PREFIXES = 2_000_000
 """Prefixes to learn from at most. A million YOOCHOOSE sessions have 3.3 million: learning from two million
 of them costs no AUC, from one million .002."""
+
+RUNNING = "running"
+"""The name of the last feature: 1 for a session that still runs."""
 
 CHUNK_ROWS = 200_000
 """Rows that are summarised at a time, for memory."""
@@ -47,8 +52,9 @@ class AggregateModel(Estimator):
     """A model around an estimator: anything with `fit(X, y)`, and `decision_function` or `predict_proba`.
 
     A subclass is called `Model`. Its constructor takes its settings and a seed, and passes the unfitted
-    estimator on. The features are those of `aggregates`, NaN where there is no value; one more says whether
-    the session is still running.
+    estimator on. The features are those of `models.features`, NaN where there is no value. One more, the
+    last, says whether the session is still running. `names` are those of all columns, once the model is
+    fitted.
 
     trusted_types: types that the fitted estimator holds and that skops does not trust, see `save`.
     """
@@ -59,9 +65,19 @@ class AggregateModel(Estimator):
         if not any(hasattr(estimator, name) for name in ("decision_function", "predict_proba")):
             raise UserError(f"{estimator!r} has neither decision_function nor predict_proba.")
         self.estimator, self.seed = estimator, seed
-        self.codes: dict[str, list[int]] = {}
+        self.encoder: EncoderFile | None = None
+        self.matrix = FeatureMatrix({}, None, {}, {})
         self.blank: list[int] = []
         self.prefixes = False
+
+    @property
+    def names(self) -> list[str]:
+        """Return the names of the features, in the order of the columns."""
+        return [*self.matrix.names, RUNNING]
+
+    def use_encoder(self, encoder: EncoderFile) -> None:
+        """Keep the encoder for the names of events and the scales of numbers; see `Estimator.use_encoder`."""
+        self.encoder = encoder
 
     def fit(
         self, train: Windows, weights: Floats, valid: Windows, *, prefixes: bool, shift: float
@@ -71,11 +87,12 @@ class AggregateModel(Estimator):
         With `prefixes`, half of a session's weight goes to its end. Its prefix of k steps gets 1/k of the
         other half.
         """
-        self.codes, self.blank, self.prefixes = frequent_codes(train), [], prefixes
+        self.matrix, folds = FeatureMatrix.fit(train, self.encoder)
+        self.blank, self.prefixes = [], prefixes
         rng = np.random.default_rng(self.seed)
         rows = _sample(MAX_SESSIONS, np.flatnonzero(weights), rng)
         lengths = train.present[rows]
-        features = [self._features(train, rows, lengths, running=False)]
+        features = [self._features(train, rows, lengths, folds, running=False)]
         labels, row_weights = [train.buyer[rows]], [weights[rows] * (0.5 if prefixes else 1.0)]
         # The same fraction of the prefixes of every length; each one that is kept weighs as much more.
         fraction = min(1.0, MAX_PREFIXES / sum(int((lengths >= step).sum()) for step in PREFIX_STEPS))
@@ -83,7 +100,8 @@ class AggregateModel(Estimator):
             long = rows[lengths >= step]
             kept = _sample(round(fraction * len(long)), long, rng)
             if len(kept):
-                features.append(self._features(train, kept, np.full(len(kept), step), running=True))
+                steps = np.full(len(kept), step)
+                features.append(self._features(train, kept, steps, folds, running=True))
                 labels.append(train.buyer[kept])
                 row_weights.append(weights[kept] * 0.5 / step * len(long) / len(kept))
         valid_features = self._features(valid, np.arange(len(valid)), valid.present, running=False)
@@ -175,13 +193,23 @@ class AggregateModel(Estimator):
         return out
 
     def _features(
-        self, windows: Windows, rows: NDArray[np.int64], steps: NDArray[np.int64], *, running: bool
+        self,
+        windows: Windows,
+        rows: NDArray[np.int64],
+        steps: NDArray[np.int64],
+        folds: NDArray[np.int64] | None = None,
+        *,
+        running: bool,
     ) -> NDArray[np.float32]:
-        """Return the features of the first `steps` of each session, float32 [m, features]."""
-        parts = [
-            aggregates(windows, Prefixes(rows[i : i + CHUNK_ROWS], steps[i : i + CHUNK_ROWS]), self.codes)
-            for i in range(0, len(rows), CHUNK_ROWS)
-        ]
+        """Return the features of the first `steps` of each session, float32 [m, features].
+
+        folds: int64 [n], those of all sessions of train, None for sessions of other splits.
+        """
+        parts = []
+        for start in range(0, len(rows), CHUNK_ROWS):
+            chunk = rows[start : start + CHUNK_ROWS]
+            prefixes = Prefixes(chunk, steps[start : start + CHUNK_ROWS])
+            parts.append(self.matrix(windows, prefixes, None if folds is None else folds[chunk]))
         flag = np.full((len(rows), 1), float(running and self.prefixes), np.float32)
         features = np.concatenate([np.concatenate(parts), flag], axis=1)
         features[:, self.blank] = 0.0
@@ -202,9 +230,9 @@ class AggregateModel(Estimator):
                 "so it could not be read again. If you trust it, write "
                 f"`trusted_types = ({types},)` into the class Model."
             )
-        AggregateFeatures(codes=self.codes, blank=self.blank, prefixes=self.prefixes).write(
-            folder / "aggregates.json"
-        )
+        AggregateFeatures(
+            names=self.names, fitted=self.matrix.record(), blank=self.blank, prefixes=self.prefixes
+        ).write(folder / "aggregates.json")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -217,7 +245,9 @@ class AggregateModel(Estimator):
         features = AggregateFeatures.read(folder / "aggregates.json")
         model = cls.__new__(cls)
         AggregateModel.__init__(model, skops.io.load(file, trusted=cls._trusted(file)), seed=0)
-        model.codes, model.blank, model.prefixes = features.codes, features.blank, features.prefixes
+        model.matrix = FeatureMatrix.read(features.fitted)
+        model.matrix.names = features.names[:-1]
+        model.blank, model.prefixes = features.blank, features.prefixes
         return model
 
     @classmethod

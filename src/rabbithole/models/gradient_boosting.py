@@ -1,4 +1,4 @@
-"""The baseline: scikit-learn's histogram gradient boosting on features that ignore the order of events."""
+"""The baseline: scikit-learn's histogram gradient boosting on named features of sessions."""
 
 import contextlib
 import io

@@ -18,6 +18,7 @@ from flax import nnx
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from rabbithole.artifacts.data import EncoderFile
 from rabbithole.artifacts.training import CheckpointFiles, EpochMetrics, ModelDescription
 from rabbithole.errors import OWN_MODEL, UserError, error_in_own_model
 from rabbithole.models.settings import ModelSettings, NetworkSettings
@@ -33,6 +34,10 @@ class Estimator(ABC):
     """
 
     unit: ClassVar[str] = "fit"
+
+    def use_encoder(self, encoder: EncoderFile) -> None:
+        """Take what the encoder tells of codes and numbers; called before `fit`. Most models need nothing."""
+        del encoder
 
     @abstractmethod
     def fit(

@@ -22,6 +22,7 @@ DISPLAY_NAMES = {
     "dilated_conv": "Dilated convolution",
     "lstm": "LSTM",
     "gradient_boosting": "Gradient boosting",
+    "logistic_regression": "Logistic regression",
     "most_frequent": "Most frequent",
     "markov": "Markov, first order",
     ORACLE: "Oracle (best possible)",
@@ -35,6 +36,7 @@ NAMES_IN_SENTENCE = {
     "dilated_conv": "the dilated convolution",
     "lstm": "the LSTM",
     "gradient_boosting": "gradient boosting",
+    "logistic_regression": "logistic regression",
     "most_frequent": "the most frequent class",
     "markov": "the first-order Markov chain",
     ORACLE: "the oracle",
@@ -49,13 +51,14 @@ COLOURS = {
     "dilated_conv": "#e6772e",
     "lstm": "#a05bd6",
     "gradient_boosting": "#2aa876",
+    "logistic_regression": "#8c6d5a",
     ORACLE: "#8a8f98",
     "deck": "#e6772e",
     "char_gru": "#2f7ed8",
 }
 """Mid tones that differ on white and on black, and for the colour-blind."""
 
-OTHER_COLOURS = ("#d6457a", "#b8952a", "#3fb6c6", "#8c6d5a")
+OTHER_COLOURS = ("#d6457a", "#b8952a", "#3fb6c6", "#6b7a3a")
 
 A = TypeVar("A", bound=Artifact)
 

@@ -1,6 +1,6 @@
 """The oracle: the best purchase predictions of observed sessions, from parameters that no model sees."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,14 @@ from rabbithole.io.parts import data_files
 from rabbithole.progress import Meter
 from rabbithole.simulator.catalogue import Catalogue, read_shop
 from rabbithole.simulator.posterior import ObservedEvents, ObservedSessions, purchase_posteriors
-from rabbithole.simulator.shop import Ints, Shop
+from rabbithole.simulator.shop import Floats, Ints, Shop
 from rabbithole.specs.data import OracleSpec
 
 ROWS = 50_000
 """Sessions that are read at a time, which bounds the memory."""
+
+Scores = Sequence[tuple[int, Ints, Floats]]
+"""Steps, the rows of the sessions that are scored after so many events (0: ended), and their scores."""
 
 COLUMNS = ("session_id", "split", "buyer", "open", "timestamp", "event", "item", "category")
 
@@ -102,11 +105,34 @@ def score_oracle(spec: OracleSpec, *, sessions: Path, parameters: Path, output: 
 
     Raises `UserError` when the sessions are not the simulated ones: there is no oracle for others.
     """
-    meter = Meter(SessionsManifest.of(sessions).splits["test"].sessions, "sessions", whole=True)
     shop, catalogue = read_shop(parameters)
+
+    def score(table: pa.Table) -> Scores:
+        observed = observe_sessions(shop, catalogue, table)
+        posteriors = purchase_posteriors(shop, catalogue, observed, spec.window, spec.steps)
+        running = sorted(posteriors.running.items())
+        ended = (0, np.arange(len(table)), posteriors.ended)
+        return [ended, *((steps, index, score) for steps, (index, score) in running)]
+
+    write_scores(score, sessions, keep_open=spec.keep_open, output=output)
+
+
+def write_scores(
+    score: Callable[[pa.Table], Scores],
+    sessions: Path,
+    *,
+    keep_open: bool,
+    output: Path,
+    columns: Sequence[str] = (),
+) -> None:
+    """Score the test sessions table by table; write session_id, split, steps, buyer and score.
+
+    columns: further columns that `score` reads. Raises `UserError` when there is no test session.
+    """
+    meter = Meter(SessionsManifest.of(sessions).splits["test"].sessions, "sessions", whole=True)
     tables, done = [], 0
-    for table in session_tables(sessions, "test", keep_open=spec.keep_open):
-        tables.append(score_table(spec, shop, catalogue, table))
+    for table in session_tables(sessions, "test", keep_open=keep_open, columns=columns):
+        tables += [_score_rows(table, *scores) for scores in score(table)]
         done += len(table)
         meter.update(done)
     if not tables:
@@ -119,21 +145,13 @@ def score_oracle(spec: OracleSpec, *, sessions: Path, parameters: Path, output: 
     write_digest(output)
 
 
-def score_table(spec: OracleSpec, shop: Shop, catalogue: Catalogue, table: pa.Table) -> pa.Table:
-    """Return the scores of a table of sessions: session_id, split, steps, buyer, score."""
-    sessions = observe_sessions(shop, catalogue, table)
-    posteriors = purchase_posteriors(shop, catalogue, sessions, spec.window, spec.steps)
-    scores = [(0, np.arange(len(table)), posteriors.ended)]
-    scores += [(steps, *posteriors.running[steps]) for steps in sorted(posteriors.running)]
-    return pa.concat_tables(
-        pa.table(
-            {
-                "session_id": table["session_id"].take(pa.array(index)),
-                "split": pa.array(["test"] * len(index), pa.string()),
-                "steps": np.full(len(index), steps, np.int32),
-                "buyer": table["buyer"].cast(pa.int8()).take(pa.array(index)),
-                "score": score,
-            }
-        )
-        for steps, index, score in scores
+def _score_rows(table: pa.Table, steps: int, index: Ints, score: Floats) -> pa.Table:
+    return pa.table(
+        {
+            "session_id": table["session_id"].take(pa.array(index)),
+            "split": pa.array(["test"] * len(index), pa.string()),
+            "steps": np.full(len(index), steps, np.int32),
+            "buyer": table["buyer"].cast(pa.int8()).take(pa.array(index)),
+            "score": score,
+        }
     )

@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from rabbithole.simulator.catalogue import Catalogue
+from rabbithole.simulator.chunks import Chunk, write_chunks
 from rabbithole.simulator.csv_file import CsvFile, take_names
-from rabbithole.simulator.registry import Chunk
 from rabbithole.simulator.retailrocket_properties import write_properties
 from rabbithole.simulator.shop import Ints, Shop
 from rabbithole.simulator.shoppers import AfterPurchase, Events
+from rabbithole.specs.data import SimulateSpec
 
 DUPLICATES = 460 / 2_756_101
 """Share of the rows that are in the log twice."""
@@ -143,3 +144,8 @@ class Writer:
     def finish(self, rng: np.random.Generator) -> None:
         """Write the properties of all items and the category tree."""
         write_properties(self.shop, self.catalogue, self.folder, rng)
+
+
+def write_log(spec: SimulateSpec, folder: Path) -> None:
+    """Write the log of so many sessions."""
+    write_chunks(SHOP, Writer, spec, folder)

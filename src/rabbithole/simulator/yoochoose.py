@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from rabbithole.simulator.catalogue import Catalogue
+from rabbithole.simulator.chunks import Chunk, write_chunks
 from rabbithole.simulator.csv_file import CsvFile, format_times, take_names
-from rabbithole.simulator.registry import Chunk
 from rabbithole.simulator.shop import Ints, Shop
 from rabbithole.simulator.shoppers import AfterPurchase, Events
+from rabbithole.specs.data import SimulateSpec
 
 NUMBERS = tuple(str(number) for number in range(1, 13))
 BRANDS = tuple(str(number) for number in np.random.default_rng(2014).integers(10**7, 2**31, 20))
@@ -167,3 +168,8 @@ class Writer:
 
     def finish(self, rng: np.random.Generator) -> None:
         """Write nothing: all lines belong to a chunk."""
+
+
+def write_log(spec: SimulateSpec, folder: Path) -> None:
+    """Write the log of so many sessions."""
+    write_chunks(SHOP, Writer, spec, folder)

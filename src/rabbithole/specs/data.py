@@ -129,8 +129,12 @@ class WindowsSpec(Spec):
 
 
 class OracleSpec(Spec):
-    """Which test sessions the oracle scores. window: steps; steps: events seen of running sessions."""
+    """Which test sessions the oracle scores. window: steps; steps: events seen of running sessions.
+
+    earlier_sessions: whether it knows the visitor's earlier sessions, None for a shop without returns.
+    """
 
     window: int
     steps: tuple[int, ...]
     keep_open: bool
+    earlier_sessions: bool | None = Field(None, exclude_if=lambda value: value is None)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rabbithole.artifacts.data import WindowsManifest
+from rabbithole.artifacts.data import EncoderFile, WindowsManifest
 from rabbithole.artifacts.training import (
     Calibration,
     CheckpointFiles,
@@ -94,7 +94,7 @@ def train(
         if model.is_network:
             fitted = fit_network(spec, objective, encoding, checkpoints, log, file)
         else:
-            fitted = fit_estimator(spec, model, objective, encoding, log)
+            fitted = fit_estimator(spec, model, objective, encoding, windows, log)
     if not is_primary():
         return
     description = ModelDescription(
@@ -178,7 +178,9 @@ def _refuse_divergence(history: History, outputs: int) -> None:
         )
 
 
-def fit_estimator(spec: TrainSpec, model: ModelCode, objective: Any, encoding: Encoding, log: Log) -> Fitted:
+def fit_estimator(
+    spec: TrainSpec, model: ModelCode, objective: Any, encoding: Encoding, windows: Path, log: Log
+) -> Fitted:
     """Fit an estimator; objective: a `PurchaseObjective`, the only one that estimators support."""
     began = time.perf_counter()
     train, valid = objective.train, objective.valid
@@ -186,6 +188,7 @@ def fit_estimator(spec: TrainSpec, model: ModelCode, objective: Any, encoding: E
     # drawn twice weighs double.
     counts = np.bincount(objective.rows(seed=spec.seed, epoch=0), minlength=len(train))
     estimator: Estimator = model.model(model.settings, seed=spec.seed)
+    estimator.use_encoder(EncoderFile.read(windows / "encoder.json"))
     epochs = estimator.fit(
         augment_windows(
             train,

@@ -130,6 +130,7 @@ SESSIONS = "rabbithole.sessions.build"
 WINDOWS = "rabbithole.windows.build"
 CHECK_LEAKS = "rabbithole.checks.leak_checks"
 ORACLE = "rabbithole.simulator.oracle"
+RETURNING_ORACLE = "rabbithole.simulator.returning_oracle"
 TRAIN = "rabbithole.training.train"
 SCORE = "rabbithole.training.score"
 ENSEMBLE = "rabbithole.evaluation.ensemble"
@@ -164,6 +165,11 @@ class CodeDigests:
     def events(self, wildcards: Wildcards) -> str:
         """Return the digest of the ingest and of one raw format."""
         return code_digest(EVENTS, module_name("format", self.project.dataset(wildcards).format))
+
+    def oracle(self, wildcards: Wildcards) -> str:
+        """Return the digest of the oracle of one kind of shop."""
+        format = raw_format(self.project.dataset(wildcards).format)
+        return code_digest(ORACLE if format.simulated_gap_minutes is None else RETURNING_ORACLE)
 
     def train(self, wildcards: Wildcards) -> str:
         """Return the digest of the training, of the objective and of one model."""

@@ -97,10 +97,12 @@ class StepSpecs:
     def oracle(self, wildcards: Wildcards) -> str:
         """Return the spec of `oracle`."""
         dataset = self.project.dataset(wildcards)
+        returning = raw_format(dataset.format).simulated_gap_minutes is not None
         return OracleSpec(
             window=dataset.windows.length,
             steps=self.project.evaluated_steps(dataset),
             keep_open=dataset.sessions.keep_open,
+            earlier_sessions=dataset.windows.history if returning else None,
         ).to_json()
 
     def train(self, wildcards: Wildcards) -> str:

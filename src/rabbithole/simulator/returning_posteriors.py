@@ -1,26 +1,34 @@
 """The oracle of returning visitors: the exact probability of a purchase, by the forward algorithm."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from rabbithole.simulator.returning import ReturningShop, Visits
+from rabbithole.simulator.returning_visits import ReturningShop, Visits
 from rabbithole.simulator.shop import Floats, Ints
 
 
 @dataclass(frozen=True)
 class VisitPosteriors:
-    """P(buyer) of each session, given all its events and that it ended, and after its first event."""
+    """P(buyer) of each session.
+
+    ended: [sessions], given all its events and that it ended; running: [steps, sessions], given its first
+    events and that it goes on or buys, nan for sessions with fewer events.
+    """
 
     ended: Floats
-    after_first: Floats
+    running: Floats
 
 
-def visit_posteriors(shop: ReturningShop, visits: Visits) -> VisitPosteriors:
-    """Return the best possible scores from the sessions before and the events of this one."""
+def visit_posteriors(shop: ReturningShop, visits: Visits, steps: Sequence[int]) -> VisitPosteriors:
+    """Return the best possible scores from the sessions before and the events of this one.
+
+    steps: numbers of events after which running sessions are scored.
+    """
     first = np.flatnonzero(np.isnan(visits.pause))
     count = np.diff(np.append(first, len(visits.visitor)))
-    ended, after_first = np.zeros(len(visits.visitor)), np.zeros(len(visits.visitor))
+    ended, running = np.zeros(len(visits.visitor)), np.full((len(steps), len(visits.visitor)), np.nan)
     shape = (len(first), len(shop.leaning), shop.categories)
     lasting = np.broadcast_to(np.array(shop.leaning)[:, None] / shop.categories, shape).copy()
     full = np.zeros(len(first), bool)
@@ -32,23 +40,25 @@ def visit_posteriors(shop: ReturningShop, visits: Visits) -> VisitPosteriors:
             belief = belief * return_likelihood(shop, visits.pause[session])[:, :, None]
         cart = np.eye(2)[full[active].astype(np.int64)]
         start = belief[..., None] * cart[:, None, None, :]
-        ended[session], after_first[session], end = follow(shop, visits, session, start)
+        ended[session], running[:, session], end = follow(shop, visits, session, start, steps)
         bought = visits.buyer[session]
         lasting[active] = end.sum((3, 4))
         full[active] = ~bought & (end[..., 1].sum((1, 2, 3)) > 0)
-    return VisitPosteriors(ended, after_first)
+    return VisitPosteriors(ended, running)
 
 
-def session_posteriors(shop: ReturningShop, visits: Visits, prior: Floats) -> VisitPosteriors:
+def session_posteriors(
+    shop: ReturningShop, visits: Visits, prior: Floats, steps: Sequence[int]
+) -> VisitPosteriors:
     """Return the best possible scores from this session alone.
 
-    prior: shares of the leanings and carts at the start of a session, [leanings, 2].
+    prior: shares of the leanings and carts at the start of a session, [leanings, 2]; steps: as above.
     """
     session = np.arange(len(visits.visitor))
     shape = (len(session), len(shop.leaning), shop.categories, 2)
     start = np.broadcast_to(prior[:, None, :] / shop.categories, shape)
-    ended, after_first, _ = follow(shop, visits, session, start)
-    return VisitPosteriors(ended, after_first)
+    ended, running, _ = follow(shop, visits, session, start, steps)
+    return VisitPosteriors(ended, running)
 
 
 def return_likelihood(shop: ReturningShop, pause: Floats) -> Floats:
@@ -58,12 +68,12 @@ def return_likelihood(shop: ReturningShop, pause: Floats) -> Floats:
 
 
 def follow(
-    shop: ReturningShop, visits: Visits, session: Ints, start: Floats
+    shop: ReturningShop, visits: Visits, session: Ints, start: Floats, steps: Sequence[int]
 ) -> tuple[Floats, Floats, Floats]:
     """Follow sessions from beliefs at their start, [n, leaning, category, cart], to their end.
 
-    Returns P(buyer | ended), P(will buy | the first event), and the beliefs after the end was seen,
-    [n, leaning, category, intention, cart], normalised.
+    Returns P(buyer | ended), [n]; P(will buy | the first events), [steps, n]; and the beliefs after the end
+    was seen, [n, leaning, category, intention, cart], normalised.
     """
     intends = np.array(shop.intends)
     by_intention = np.stack([1 - intends, intends], 1)  # [leaning, intention, cart]
@@ -73,7 +83,7 @@ def follow(
     leave = np.broadcast_to(np.array(shop.leave)[:, None], buy.shape)
     value = purchase_values(shop)
     length = np.diff(visits.offsets)[session]
-    ended, after_first = np.zeros(len(session)), np.zeros(len(session))
+    ended, running = np.zeros(len(session)), np.full((len(steps), len(session)), np.nan)
     for place in range(int(length.max(initial=0))):
         index = np.flatnonzero(length > place)
         event = visits.offsets[session[index]] + place
@@ -83,13 +93,13 @@ def follow(
         now = observe_event(shop, now, visits, event)
         now /= now.sum((1, 2, 3, 4), keepdims=True)
         belief[index] = now
-        if place == 0:
-            after_first[index] = (now * value).sum((1, 2, 3, 4))
+        for row in np.flatnonzero(np.equal(steps, place + 1)):
+            running[row, index] = (now * value).sum((1, 2, 3, 4))
         last = length[index] == place + 1
         buying, leaving = ((now[last] * part).sum((1, 2, 3, 4)) for part in (buy, leave))
         ended[index[last]] = buying / (buying + leaving)
     belief *= np.where(visits.buyer[session][:, None, None], buy, leave)[:, None, None]
-    return ended, after_first, belief / belief.sum((1, 2, 3, 4), keepdims=True)
+    return ended, running, belief / belief.sum((1, 2, 3, 4), keepdims=True)
 
 
 def observe_event(shop: ReturningShop, belief: Floats, visits: Visits, event: Ints) -> Floats:

@@ -1,0 +1,1 @@
+"""The features of estimators: named numbers that describe the first steps of a session."""

@@ -1,0 +1,65 @@
+"""The floor: scikit-learn's logistic regression on a handful of the features of a session."""
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from rabbithole.models.estimators import RUNNING, AggregateModel, Floats
+from rabbithole.models.settings import ModelSettings
+
+HANDFUL = (
+    "events",
+    "item: repeats",
+    "item: purchase rate, mean",
+    "category: purchase rate, mean",
+    "dwell: sum",
+    "cost: mean",
+    "earlier: events",
+    RUNNING,
+)
+"""The features that it sees, of those that the log has."""
+
+MAX_RARER_EVENTS = 2
+"""Kinds of events, the most frequent one aside, whose counts it sees too: carts, in most shops."""
+
+
+class Settings(ModelSettings):
+    """Logistic regression on about ten features of a session: the floor that everybody understands."""
+
+    penalty: float = Field(1.0, gt=0, le=1e9, description="Strength of the L2 penalty.")
+
+
+class Model(AggregateModel):
+    """Logistic regression on standardised logs of a few features; a missing one takes its mean."""
+
+    def __init__(self, settings: Settings, *, seed: int) -> None:
+        regression = LogisticRegression(C=1 / settings.penalty, max_iter=1000, random_state=seed)
+        super().__init__(make_pipeline(SimpleImputer(), StandardScaler(), regression), seed=seed)
+
+    def fit_rows(
+        self,
+        features: NDArray[np.float32],
+        labels: NDArray[np.int8],
+        weights: Floats,
+        valid_features: NDArray[np.float32],
+        valid_labels: NDArray[np.int8],
+    ) -> None:
+        """Fit the regression on its features; see `AggregateModel.fit_rows`."""
+        super().fit_rows(self._handful(features), labels, weights, valid_features, valid_labels)
+
+    def log_odds(self, features: NDArray[np.float32]) -> Floats:
+        """Return the regression's log odds, float64 [m]."""
+        return super().log_odds(self._handful(features))
+
+    def _handful(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logs of 1 + its features, with their signs, float32 [m, about ten]."""
+        names = self.names
+        kinds = [name for name in names if name.startswith("event ") and name.endswith(": count")]
+        rarer = kinds[1 : 1 + MAX_RARER_EVENTS]
+        columns = [names.index(name) for name in (*HANDFUL, *rarer) if name in names]
+        chosen = features[:, columns]
+        return np.copysign(np.log1p(np.abs(chosen)), chosen)

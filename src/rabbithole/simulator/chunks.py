@@ -1,0 +1,129 @@
+"""Write the log of a shop chunk by chunk, with its parameters and the hidden truth."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rabbithole.progress import Meter
+from rabbithole.simulator.catalogue import Catalogue, make_catalogue, write_catalogue
+from rabbithole.simulator.shop import Ints, Shop, SimulatorParameters
+from rabbithole.simulator.shoppers import (
+    AfterPurchase,
+    Events,
+    draw_after_purchase,
+    draw_events,
+    make_samplers,
+)
+from rabbithole.simulator.streams import random_stream
+from rabbithole.specs.data import SimulateSpec
+
+SESSIONS_PER_CHUNK = 100_000
+"""Labelled sessions that are drawn at a time, which bounds the memory. The result depends on it."""
+
+TRUTH_SCHEMA = pa.schema(
+    [
+        ("session_id", pa.string()),
+        ("buyer", pa.bool_()),
+        ("events", pa.int32()),
+        ("states", pa.list_(pa.int8())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Sessions that are drawn and written together.
+
+    first: labelled sessions before the chunk; labelled, unlabelled: sessions in it. The log does not hold
+    the buys of unlabelled sessions.
+    """
+
+    first: int
+    labelled: int
+    unlabelled: int
+
+
+class LogWriter(Protocol):
+    """Writes the raw files of a shop chunk by chunk."""
+
+    def __init__(self, shop: Shop, catalogue: Catalogue, folder: Path, stack: ExitStack) -> None:
+        """Open the files in `folder`; the stack closes them."""
+
+    def unlabelled(self, sessions: int) -> int:
+        """Return the number of unlabelled sessions in a log with this number of labelled sessions."""
+
+    def session_numbers(self, chunk: Chunk) -> Ints:
+        """Return the numbers in the log of a chunk's labelled sessions, then of its unlabelled ones."""
+
+    def write(
+        self, chunk: Chunk, numbers: Ints, events: Events, after: AfterPurchase, rng: np.random.Generator
+    ) -> None:
+        """Write a chunk."""
+
+    def finish(self, rng: np.random.Generator) -> None:
+        """Write what does not belong to a chunk."""
+
+
+def write_chunks(shop: Shop, writer_of: type[LogWriter], spec: SimulateSpec, folder: Path) -> None:
+    """Write the raw files of a shop, parameters.json and items.parquet for the oracle, and truth.parquet.
+
+    The truth has session_id, buyer, events before the purchase, and the hidden state of each.
+    """
+    catalogue = make_catalogue(shop, spec.sessions, random_stream(spec.seed, 0))
+    samplers = make_samplers(shop, catalogue)
+    with ExitStack() as stack:
+        writer = writer_of(shop, catalogue, folder, stack)
+        truth = stack.enter_context(pq.ParquetWriter(folder / "truth.parquet", TRUTH_SCHEMA))
+        thread = stack.enter_context(ThreadPoolExecutor(1))
+
+        def write(number: int, chunk: Chunk, events: Events) -> None:
+            rng = random_stream(spec.seed, 2, number)
+            after = draw_after_purchase(shop, samplers, events, rng)
+            session_numbers = writer.session_numbers(chunk)
+            writer.write(chunk, session_numbers, events, after, rng)
+            truth.write_table(truth_table(session_numbers[: chunk.labelled], events))
+
+        # One chunk is written while the next is drawn. Chunks are written in order.
+        pending: Future[None] | None = None
+        meter = Meter(spec.sessions, "sessions", whole=True)
+        for number, chunk in enumerate(split_sessions(spec.sessions, writer)):
+            meter.update(chunk.first)
+            rng = random_stream(spec.seed, 1, number)
+            events = draw_events(shop, samplers, chunk.labelled + chunk.unlabelled, rng)
+            if pending is not None:
+                pending.result()
+            pending = thread.submit(write, number, chunk, events)
+        if pending is not None:
+            pending.result()
+        writer.finish(random_stream(spec.seed, 3))
+    write_catalogue(catalogue, folder / "items.parquet")
+    SimulatorParameters(sessions=spec.sessions, seed=spec.seed, items="items.parquet", shop=shop).write(
+        folder / "parameters.json"
+    )
+
+
+def split_sessions(sessions: int, writer: LogWriter) -> Iterator[Chunk]:
+    """Yield the chunks of a log with so many labelled sessions, in order."""
+    for first in range(0, sessions, SESSIONS_PER_CHUNK):
+        end = min(first + SESSIONS_PER_CHUNK, sessions)
+        yield Chunk(first, end - first, writer.unlabelled(end) - writer.unlabelled(first))
+
+
+def truth_table(numbers: Ints, events: Events) -> pa.Table:
+    """Return the truth of a chunk's labelled sessions, which come first in `events`."""
+    offsets = events.paths.offsets[: len(numbers) + 1].astype(np.int32)
+    states = pa.ListArray.from_arrays(pa.array(offsets), pa.array(events.paths.state[: offsets[-1]]))
+    columns = [
+        pa.array(numbers).cast(pa.string()),
+        pa.array(events.paths.buyer[: len(numbers)]),
+        pa.array(np.diff(offsets)),
+        states,
+    ]
+    return pa.table(columns, schema=TRUTH_SCHEMA)
