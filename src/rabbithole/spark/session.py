@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.sql import SparkSession
 
 from rabbithole.errors import UserError
@@ -48,6 +47,9 @@ appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n%ex
 logger.tasks.name = org.apache.spark
 logger.tasks.level = error
 """
+
+JVM_LOST = {"Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError"}
+"""Errors of the connection to the JVM."""
 
 _current: SparkSession | None = None
 
@@ -91,7 +93,7 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
         finally:
             if _current is not None:
                 # Of a JVM that was killed, nothing is left to stop.
-                with suppress(Py4JError, OSError):
+                with suppress(Exception):
                     _current.stop()
                 _current = None
 
@@ -105,7 +107,7 @@ def _lack(error: BaseException, temporary: Path, options: SparkOptions) -> str |
         return f"no space left on the disk of the results, or of {temporary}"
     if "Python worker exited unexpectedly" in text or "MemoryError" in text:
         part = "a Python worker of Spark"
-    elif any(isinstance(cause, Py4JNetworkError | ConnectionError) for cause in causes):
+    elif {type(cause).__name__ for cause in causes} & JVM_LOST:
         part = "Spark's JVM"
     else:
         return None
