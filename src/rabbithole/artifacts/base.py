@@ -155,7 +155,8 @@ class Manifest(Artifact):
         path = manifest_path(folder)
         if not path.exists():
             raise UserError(
-                f"{folder} has no manifest ({path.name}): it was not finished. Delete it and run again."
+                f"{path} is missing: {folder} has no manifest, so it is not finished. Delete it and run "
+                "again."
             )
         manifest = cls.read(path)
         check_digests(folder, manifest.files, _advice(folder, cls.rule))
