@@ -44,6 +44,8 @@ rule score:
     output:
         scores="<results>/{dataset}/{model}/seed-{seed}/scores.parquet",
         digest="<results>/{dataset}/{model}/seed-{seed}/scores.parquet.sha256",
+        carts="<results>/{dataset}/{model}/seed-{seed}/cart_scores.parquet",
+        carts_digest="<results>/{dataset}/{model}/seed-{seed}/cart_scores.parquet.sha256",
     log:
         "<logs>/score/{dataset}-{model}-{seed}.log",
     benchmark:
@@ -63,15 +65,19 @@ rule score:
     shell:
         "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step score --spec {params.spec:q} --checkpoint {input.checkpoint:q} "
-        "--windows {input.windows:q} --output {output.scores:q} --threads {threads} > {log:q} 2>&1"
+        "--windows {input.windows:q} --output {output.scores:q} --carts {output.carts:q} --threads {threads} "
+        "> {log:q} 2>&1"
 
 
 rule ensemble:
     input:
         INPUTS.seed_scores,
+        INPUTS.seed_carts,
     output:
         scores="<results>/{dataset}/{model}/ensemble/scores.parquet",
         digest="<results>/{dataset}/{model}/ensemble/scores.parquet.sha256",
+        carts="<results>/{dataset}/{model}/ensemble/cart_scores.parquet",
+        carts_digest="<results>/{dataset}/{model}/ensemble/cart_scores.parquet.sha256",
     log:
         "<logs>/ensemble/{dataset}-{model}.log",
     benchmark:
@@ -84,16 +90,19 @@ rule ensemble:
         runtime=60,
     params:
         scores=INPUTS.seed_scores_json,
+        cart_scores=INPUTS.seed_carts_json,
         code=code_digest(digests.ENSEMBLE),
     message:
         "Averaging the seeds of {wildcards.model} on {wildcards.dataset}"
     shell:
-        "python -m rabbithole step ensemble --scores {params.scores:q} --output {output.scores:q} > {log:q} 2>&1"
+        "python -m rabbithole step ensemble --scores {params.scores:q} --output {output.scores:q} "
+        "--cart-scores {params.cart_scores:q} --carts {output.carts:q} > {log:q} 2>&1"
 
 
 rule evaluate:
     input:
         scores="<results>/{dataset}/{run}/scores.parquet",
+        carts=INPUTS.carts,
     output:
         metrics="<results>/{dataset}/{run}/metrics.json",
     log:
@@ -110,11 +119,12 @@ rule evaluate:
         runtime=60,
     params:
         spec=SPECS.evaluate(),
+        carts=INPUTS.carts_option,
         code=code_digest(digests.EVALUATE),
     message:
         "Evaluating {wildcards.run} on {wildcards.dataset}"
     shell:
-        "python -m rabbithole step evaluate --spec {params.spec:q} --scores {input.scores:q} "
+        "python -m rabbithole step evaluate --spec {params.spec:q} --scores {input.scores:q} {params.carts:q} "
         "--output {output.metrics:q} > {log:q} 2>&1"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 LOADED = re.compile(r"^import time:.*\| +(rabbithole\S*)$", re.MULTILINE)
 
 SHARED = re.compile(
-    r"rabbithole(\.\w+|\.(cli|specs)\..*|\.report\.figures"
+    r"rabbithole(\.\w+|\.(cli|specs)\..*|\.report\.figures|\.models\.features"
     r"|\.workflow\.(job_lifetime|pins)|\.spark\.task_progress|\.training\.compile_cache)?$"
 )
 """Modules that the command line imports for every step, and packages that contain only a docstring."""

@@ -126,6 +126,16 @@ CASES = {
     "visitors alone": Case(
         by_visitor(log()), STANDARD, sessions={"by": "visitor", "gap_minutes": 30.0, "split": BY_HASH}
     ),
+    "visitors with a history": Case(
+        by_visitor(log()),
+        Fields(categorical=(*STANDARD.categorical, "sessions_ago"), numeric=STANDARD.numeric),
+        sessions={"by": "visitor", "gap_minutes": 30.0, "split": BY_HASH, "history": LENGTH},
+        models=("gru", "gradient_boosting"),
+        text=(
+            "of earlier sessions, at most the last 4 events of each visitor",
+            "A visitor's earlier sessions ended before this one began",
+        ),
+    ),
     "sessions and visitors": Case(
         two_ids(log()), STANDARD, sessions={"split": BY_HASH}, text=("No visitor is in two splits",)
     ),

@@ -49,6 +49,9 @@ DATASETS = {
 }
 
 
+VISITS = "visits"
+"""A log of visitors who come three times, with the history of each visit."""
+
 FURTHER = "further"
 """A log with its own sessions, visitors, and further fields."""
 
@@ -70,6 +73,15 @@ def built(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> Path
         for step in range(4)
     ]
     write_events(folder / FURTHER, rows, further=Fields(categorical=("brand",), numeric=("weight", "close")))
+    visits = [
+        event(f"{n:03}", 60 * n + 2000 * visit + step, kind, item=str(n % 5), brand=f"brand {n % 7}")
+        for n in range(200)
+        for visit in range(3)
+        for step, kind in enumerate(["view"] * (1 + (n + visit) % 6) + ["transaction"] * (n % 3 == 0))
+    ]
+    write_events(folder / VISITS, visits, further=Fields(categorical=("brand",), numeric=()))
+    with_history = SESSIONS.model_copy(update={"gap_minutes": 30.0, "history": 4})
+    build(folder / VISITS, spark, sessions=with_history, windows=windows_spec(length=4))
     by_session = SESSIONS.model_copy(update={"by": "session"})
     build(folder / FURTHER, spark, sessions=by_session, windows=windows_spec())
     return folder
@@ -249,9 +261,36 @@ def open_flags_that_reveal_buyers(folder: Path) -> None:
     )
 
 
+def an_event_of_the_session_in_its_history(folder: Path) -> None:
+    def change(table: pa.Table) -> pa.Table:
+        times = [
+            [*([row["start"]] * row["history"]), *row["timestamp"][row["history"] :]]
+            for row in table.select(["start", "history", "timestamp"]).to_pylist()
+        ]
+        return replaced(table, "timestamp", pa.array(times, table.schema.field("timestamp").type))
+
+    edit(folder / "sessions", change)
+
+
+def the_past_of_another_visitor(folder: Path) -> None:
+    def change(table: pa.Table) -> pa.Table:
+        names = table["visitor"].to_pylist()
+        return replaced(table, "visitor", pa.array([*names[3:], *names[:3]]))
+
+    edit(folder / "sessions", change)
+
+
+def earlier_steps_as_own(folder: Path) -> None:
+    edit(
+        folder / "windows/test",
+        lambda table: replaced(table, "history", pa.array([0] * len(table), pa.int32())),
+    )
+
+
 OWN_SESSIONS = "Each split has all of its own sessions, at their natural share of buyers"
 PURCHASE = "Each session ends before its purchase"
 AT_CART = "Each session ends at its first add-to-cart"
+ENDED_BEFORE = "A visitor's earlier sessions ended before this one began"
 LEFT_OUT = "No field that is left out is in a window"
 LEAKS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "a test session in train": ("yoochoose", a_test_session_in_train, OWN_SESSIONS),
@@ -318,11 +357,28 @@ LEAKS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "a second cart": ("carts", a_second_cart, AT_CART),
     "a short session": ("carts", a_short_session, "Each session has at least 2 events"),
     "a cost that is left out": ("carts", a_cost_that_is_left_out, LEFT_OUT),
+    "an event of the session in its history": (VISITS, an_event_of_the_session_in_its_history, ENDED_BEFORE),
+    "the past of another visitor": (VISITS, the_past_of_another_visitor, ENDED_BEFORE),
+    "earlier steps as own": (
+        VISITS,
+        earlier_steps_as_own,
+        "A window's history is that of its session",
+    ),
+    "earlier purchases as own": (
+        VISITS,
+        earlier_steps_as_own,
+        "No purchase is in a window, but for those of earlier sessions",
+    ),
+    "dwell to the next event after a history": (
+        VISITS,
+        dwell_to_the_next_event,
+        "Dwell time is the time since the previous event",
+    ),
     "an hour that is left out": ("carts", an_hour_that_is_left_out, LEFT_OUT),
 }
 
 
-@pytest.mark.parametrize("dataset", [*DATASETS, FURTHER])
+@pytest.mark.parametrize("dataset", [*DATASETS, FURTHER, VISITS])
 def test_every_check_holds_for_what_the_steps_write(dataset: str, built: Path) -> None:
     assert failing(built / dataset) == []
 

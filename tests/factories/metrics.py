@@ -60,6 +60,7 @@ def run_metrics(
         roc=None,
         precision_recall=None,
         by_steps=[],
+        at_first_cart=None,
         by_length=[],
         valid=valid,
     )

@@ -43,6 +43,7 @@ def running(steps: int, auc: float | None) -> StepsRanking:
         log_loss=0.1,
         mean_score=0.1,
         slope=None,
+        reached=None,
     )
 
 
@@ -64,10 +65,10 @@ def test_an_auc_is_put_in_words(auc: float | None, low: float | None, words: str
 def test_the_answer_tells_ended_from_running_sessions() -> None:
     ended = metrics(0.85)
     best = best_row(ended)
-    assert answer(best, [ended]) == "Once a session has ended, buyers can be told from others well."
+    assert answer(best, [ended]) == "Once a session has ended, the model ranks buyers above others well."
     begun = ended.model_copy(update={"by_steps": [running(1, 0.57)]})
     assert answer(best, [begun]) == (
-        "While a session still runs, buyers can be told from others after 1 event barely "
+        "While a session still runs, the model ranks buyers above others after 1 event barely "
         "(AUC 0.570 [0.550, 0.590]). Once a session has ended: well."
     )
 

@@ -3,16 +3,18 @@
 from pathlib import Path
 
 import factories
+import pyarrow as pa
 import pytest
-from factories import BY_HASH, NO_FIELDS, Row, event
+from factories import BY_HASH, NO_FIELDS, Row, event, write_events
 from hypothesis import given
 from hypothesis import strategies as st
 from sessions.test_cut_properties import logs, table
 
 from rabbithole.errors import UserError
 from rabbithole.io.parts import manifest_path
+from rabbithole.sessions import session_task
 from rabbithole.sessions.build import build_sessions
-from rabbithole.sessions.session_task import SessionPlan, make_sessions
+from rabbithole.sessions.session_task import SessionPlan, make_sessions, read_events
 from rabbithole.specs.data import SparkOptions
 
 LIMIT = 4
@@ -81,3 +83,23 @@ def test_a_history_that_the_sessions_cannot_have_is_refused(
             spark=SparkOptions.model_construct(),
             purpose=factories.ANY_PURPOSE,
         )
+
+
+def test_sessions_are_the_same_however_many_events_are_read_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = [
+        event(f"{n:02}", 30 * visit + step)
+        for n in range(20)
+        for visit in range(4)
+        for step in range(n % 5 + 1)
+    ]
+    changes = {"gap_minutes": 5.0, "split": BY_HASH, "history": LIMIT}
+    write_events(tmp_path, log, parts=1)
+    plan = SessionPlan(factories.sessions_spec(**changes), 0, NO_FIELDS)
+    part = tmp_path / "events/part-00000.parquet"
+    (whole,) = read_events(part, plan)
+    monkeypatch.setattr(session_task, "HISTORY_ROWS", 7)
+    tables = [make_sessions(events, plan)[0] for events in read_events(part, plan)]
+    assert len(tables) > 10
+    assert pa.concat_tables(tables).to_pylist() == make_sessions(whole, plan)[0].to_pylist()

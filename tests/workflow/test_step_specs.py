@@ -37,11 +37,33 @@ def test_sessions_keep_a_history_of_a_window_only_if_windows_show_it() -> None:
         history: StepSpecs(
             project(datasets={"shop": {"sessions": sessions, "windows": {"length": 21, "history": history}}})
         ).sessions(SHOP)
-        for history in (True, False)
+        for history in (True, False, None)
     }
-    assert SessionsSpec.parse(text[True]).history == 21
+    assert SessionsSpec.parse(text[True]).history == 21 and text[None] == text[True]
     # A key at its default would make every finished run start again.
     assert "history" not in json.loads(text[False])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sessions": {"gap_minutes": None}},
+        {"sessions": {"cost": "purchases"}},
+        {"target": "next_event"},
+        {"windows": {"history": False}},
+    ],
+)
+def test_there_is_a_history_by_default_only_where_it_can_be_and_leaks_nothing(changes: dict) -> None:
+    shop = {"sessions": {"by": "visitor", "gap_minutes": 30} | changes.get("sessions", {})}
+    specs = StepSpecs(project(datasets={"shop": changes | shop}))
+    assert "history" not in json.loads(specs.sessions(SHOP))
+    assert json.loads(specs.windows(SHOP))["fields"] is None
+
+
+def test_a_history_is_marked_as_such_whatever_fields_are_named() -> None:
+    shop = {"sessions": {"by": "visitor", "gap_minutes": 30}, "windows": {"fields": ["item"]}}
+    specs = StepSpecs(project(datasets={"shop": shop}))
+    assert json.loads(specs.windows(SHOP))["fields"] == ["item", "sessions_ago"]
 
 
 def test_only_the_spec_of_a_network_contains_the_network_training_settings() -> None:

@@ -6,7 +6,6 @@ from typing import Literal
 from pydantic import Field
 
 from rabbithole.artifacts.base import Artifact, FolderFiles, Manifest, Record
-from rabbithole.errors import UserError
 from rabbithole.specs.table import FieldKind
 
 
@@ -246,11 +245,6 @@ class SessionsManifest(Manifest):
     fields: Fields
     diagnoses: list[Diagnosis]
     history: int = Field(0, exclude_if=not_)
-
-    def refuse_history(self, what: str) -> None:
-        """Raise `UserError` for sessions with history, which `what` (a plural) cannot handle."""
-        if self.history:
-            raise UserError(f"{what} do not support windows.history yet. Set it to false.")
 
 
 class WindowCounts(Record):

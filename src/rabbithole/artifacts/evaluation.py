@@ -128,13 +128,19 @@ class Probabilities(Record):
     calibration: CalibrationMetrics
 
 
-class StepsRanking(Ranking):
-    """Running sessions after their first `steps` events: will they buy?"""
+class RunningRanking(Ranking):
+    """Running sessions: will they buy? reached: of their buyers in the top 5 %, None without buyers."""
 
-    steps: int
     log_loss: float
     mean_score: float
     slope: Interval | None
+    reached: float | None
+
+
+class StepsRanking(RunningRanking):
+    """Running sessions after their first `steps` events."""
+
+    steps: int
 
 
 class LengthRanking(Ranking):
@@ -147,10 +153,12 @@ class LengthRanking(Ranking):
 class Metrics(Artifact, Ranking, Probabilities):
     """metrics.json: all metrics of one set of scores on the test split.
 
-    The ranking is that of ended sessions; valid: their ranking on valid.
+    The ranking is that of ended sessions; valid: their ranking on valid; at_first_cart: running sessions at
+    their first add-to-cart, None for a log without one and for the oracle.
     """
 
     kind = "metrics"
+    version = 2
     rule = "evaluate"
     digits = DIGITS
 
@@ -162,6 +170,7 @@ class Metrics(Artifact, Ranking, Probabilities):
     roc: RocCurve | None
     precision_recall: PrecisionRecallCurve | None
     by_steps: list[StepsRanking]
+    at_first_cart: RunningRanking | None
     by_length: list[LengthRanking]
     valid: Ranking
 

@@ -1,5 +1,9 @@
 """Artifacts of a model at work: the model folder's manifest, and the summary of a prediction."""
 
+from operator import not_
+
+from pydantic import Field
+
 from rabbithole.artifacts.base import Artifact, Record
 from rabbithole.artifacts.evaluation import AucInterval, Interval, LiftRow
 from rabbithole.artifacts.training import Calibration
@@ -111,10 +115,10 @@ class PredictionSummary(Artifact):
 class ExportDescription(Artifact):
     """export.json: how to use an exported network.
 
-    categorical, numeric: fields in the order of codes and numbers; length: steps of a window;
-    minimum_steps: that the program takes, where shorter sessions are padded at the end;
-    ended_column, running_column: of the logits; calibration: calibrated log odds are slope * logit +
-    intercept.
+    categorical, numeric: fields in the order of codes and numbers; length: a session's own steps in a
+    window at most; history: those of earlier sessions that may stand before them; minimum_steps: that the
+    program takes, where shorter sessions are padded at the end; ended_column, running_column: of the logits;
+    calibration: calibrated log odds are slope * logit + intercept.
     """
 
     kind = "exported model"
@@ -129,6 +133,7 @@ class ExportDescription(Artifact):
     ended_column: int
     running_column: int
     calibration: Calibration
+    history: int = Field(0, exclude_if=not_)
 
 
 class FieldReference(Record):

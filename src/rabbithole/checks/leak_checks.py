@@ -21,9 +21,13 @@ from rabbithole.artifacts.data import (
     WindowsManifest,
 )
 from rabbithole.checks import split_checks
+from rabbithole.checks.history_checks import histories
+from rabbithole.checks.own_steps import own_lists
 from rabbithole.checks.split_checks import SPLITS, exceptions
 from rabbithole.counts import plural
 from rabbithole.io.parts import data_files
+from rabbithole.sessions.session_task import HISTORY
+from rabbithole.specs.data import SESSIONS_AGO
 from rabbithole.windows.fields import FIRST_VALUE
 
 SAMPLE = 20_000
@@ -93,18 +97,24 @@ def dwell(sessions: Path, windows: Path, fields: Fields) -> Iterator[LeakCheck]:
     """
     if "dwell" not in fields.numeric:
         return
-    path = data_files(sessions)[0]
-    batch = next(pq.ParquetFile(path).iter_batches(SAMPLE, columns=["session_id", "timestamp"]))
-    times_by_session = zip(batch["session_id"].to_pylist(), batch["timestamp"].to_numpy(False), strict=True)
+    file = pq.ParquetFile(data_files(sessions)[0])
+    history = [HISTORY] if HISTORY in file.schema_arrow.names else []
+    batch = next(file.iter_batches(SAMPLE, columns=["session_id", "timestamp", *history]))
+    names = batch["session_id"].to_pylist()
     since_previous = {
-        name: np.append(np.nan, np.diff(times.astype("int64"))) for name, times in times_by_session
+        name: np.append(np.nan, np.diff(times.astype("int64")))
+        for name, times in zip(names, batch["timestamp"].to_numpy(False), strict=True)
     }
+    counts = batch[HISTORY].to_pylist() if history else [0] * len(names)
+    earlier = dict(zip(names, counts, strict=True))
     expected, actual = [], []
     for split in SPLITS:
         table = pq.read_table(windows / split, columns=["session_id", "dwell"])
         table = table.filter(pc.is_in(table["session_id"], batch["session_id"]))
         for name, encoded in zip(table["session_id"].to_pylist(), table["dwell"].to_pylist(), strict=True):
-            expected.append(since_previous[name][-len(encoded) :])
+            # A window holds the whole history, then the session's last events.
+            before, own = np.split(since_previous[name], [earlier[name]])
+            expected.append(np.append(before, own[len(own) - (len(encoded) - len(before)) :]))
             actual.append(np.array(encoded, float))
     steps = pd.DataFrame({"expected": np.concatenate(expected), "actual": np.concatenate(actual)})
     ordered = steps.dropna().sort_values(["expected", "actual"])
@@ -121,13 +131,15 @@ def first_cart(sessions: Path, windows: Path, encoder: EncoderFile, until: str) 
     """Check that each session (each window too, if it has event types) has one add-to-cart, as its last."""
     if until != "first_cart":
         return
-    wrong = {"the sessions": _wrong_carts(pq.read_table(sessions, columns=["event"])["event"], "addtocart")}
+    history = [HISTORY] if encoder.history else []
+    columns = ["event", *history]
+    wrong = {"the sessions": _wrong_carts(pq.read_table(sessions, columns=columns), "addtocart")}
     event_types = [str(name) for name in encoder.vocabularies.get("event", [])]
     if "addtocart" in event_types:
         code = FIRST_VALUE + event_types.index("addtocart")
         for split in SPLITS:
-            column = pq.read_table(windows / split, columns=["event"])["event"]
-            wrong[f"the windows of {split}"] = _wrong_carts(column, code)
+            table = pq.read_table(windows / split, columns=columns)
+            wrong[f"the windows of {split}"] = _wrong_carts(table, code)
     yield LeakCheck(
         name="Each session ends at its first add-to-cart",
         holds=not any(wrong.values()),
@@ -137,9 +149,9 @@ def first_cart(sessions: Path, windows: Path, encoder: EncoderFile, until: str) 
     )
 
 
-def _wrong_carts(events: pa.ChunkedArray, cart: str | int) -> int:
-    """Count lists of events whose last is not a cart, and carts that are not the last of their list."""
-    lists = events.combine_chunks()
+def _wrong_carts(table: pa.Table, cart: str | int) -> int:
+    """Count sessions whose last event is not a cart, and carts that are not the last event of theirs."""
+    lists = own_lists(table, "event")
     is_cart = pc.equal(pc.list_flatten(lists), cart).to_numpy(zero_copy_only=False)
     ends = _last_indices(lists)
     return int((~is_cart[ends]).sum() + is_cart.sum() - is_cart[ends].sum())
@@ -188,16 +200,18 @@ def own_values(events: Path, sessions: Path, by: str, fields: Fields) -> Iterato
 
     A value from another event, a later one say, would be no value of this moment.
     """
-    if not fields.names:
+    # How many sessions ago an event was is no field of the log.
+    names = [name for name in fields.names if name != SESSIONS_AGO]
+    if not names:
         return
     key = "session_id" if by == "session" else "visitor"
     moment = [key, "timestamp"]
-    steps = _sample_steps(sessions, [key], ["timestamp", *fields.names])
+    steps = _sample_steps(sessions, [key], ["timestamp", *names])
     keys = pa.array(steps[key].unique(), pa.string())
-    parts = (pq.read_table(path, columns=[*moment, *fields.names]) for path in data_files(events))
+    parts = (pq.read_table(path, columns=[*moment, *names]) for path in data_files(events))
     known = pa.concat_tables(part.filter(pc.is_in(part[key], keys)) for part in parts).to_pandas()
     known["timestamp"] = _utc(known["timestamp"])
-    for field in fields.names:
+    for field in names:
         values = known[[*moment, field]].drop_duplicates()
         found = steps[[*moment, field]].astype(values.dtypes).merge(values, how="left", indicator=True)
         wrong = int((found["_merge"] == "left_only").sum())
@@ -240,7 +254,6 @@ def check_leaks(*, events: Path, sessions: Path, windows: Path, output: Path) ->
     A check that fails does not stop the run: the report shows it.
     """
     log, manifest = EventsManifest.of(events), SessionsManifest.of(sessions)
-    manifest.refuse_history("The leak checks")
     encoded, encoder = WindowsManifest.of(windows), EncoderFile.read(windows / "encoder.json")
     table = split_checks.read_sessions(sessions)
     checks = [
@@ -250,7 +263,7 @@ def check_leaks(*, events: Path, sessions: Path, windows: Path, output: Path) ->
         split_checks.window_sessions(table, windows, keep_open=encoded.keep_open),
         split_checks.vocabularies(windows, encoder),
         split_checks.normalisation(windows, encoder),
-        split_checks.event_vocabulary(encoder),
+        split_checks.event_vocabulary(windows, encoder),
         purchases(events, sessions, manifest.by),
         open_sessions(events, sessions, manifest.open_minutes),
         *dwell(sessions, windows, encoded.fields),
@@ -264,6 +277,7 @@ def check_leaks(*, events: Path, sessions: Path, windows: Path, output: Path) ->
             purchase_price=side_table(sessions, manifest.price_history),
         ),
         *own_values(events, sessions, manifest.by, manifest.fields),
+        *histories(events, sessions, windows, manifest),
     ]
     LeakChecks(checks=checks).write(output)
 

@@ -10,8 +10,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rabbithole.artifacts.data import EncoderFile, LeakCheck
+from rabbithole.checks.own_steps import own_lists
 from rabbithole.counts import plural
 from rabbithole.io.parts import data_files
+from rabbithole.sessions.session_task import HISTORY
 from rabbithole.windows.fields import FIRST_VALUE
 from rabbithole.windows.fitting import SUM_SCALE
 
@@ -134,9 +136,23 @@ def vocabularies(windows: Path, encoder: EncoderFile) -> LeakCheck:
     )
 
 
-def event_vocabulary(encoder: EncoderFile) -> LeakCheck:
-    """Check that no purchase is encoded. Without a vocabulary the models do not see event types."""
-    purchase = "transaction" in encoder.vocabularies.get("event", [])
+def event_vocabulary(windows: Path, encoder: EncoderFile) -> LeakCheck:
+    """Check that no purchase is encoded. Without a vocabulary the models do not see event types.
+
+    Where windows have histories, which hold earlier purchases, no own step of a session may be one.
+    """
+    names = [str(name) for name in encoder.vocabularies.get("event", [])]
+    purchase = "transaction" in names
+    if encoder.history:
+        code, wrong, steps = FIRST_VALUE + names.index("transaction") if purchase else -1, 0, 0
+        for split in SPLITS:
+            own = own_lists(pq.read_table(windows / split, columns=["event", HISTORY]), "event").flatten()
+            wrong, steps = wrong + int(np.sum(own.to_numpy() == code)), steps + len(own)
+        return LeakCheck(
+            name="No purchase is in a window, but for those of earlier sessions",
+            holds=wrong == 0,
+            detail=exceptions(wrong, steps, "step"),
+        )
     return LeakCheck(
         name="No purchase is in a window",
         holds=not purchase,

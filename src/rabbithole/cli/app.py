@@ -134,6 +134,7 @@ ModelFile = Annotated[
 Checkpoint = Annotated[Path, file_option("Folder of the trained model.")]
 HistoryFile = Annotated[Path, file_option("history.json of the training.")]
 OutputFile = Annotated[Path, file_option("File to write.")]
+CartsFile = Annotated[Path, file_option("File of the scores at the first add-to-cart.")]
 OutputFolder = Annotated[Path, file_option("Folder to write.")]
 SharedOutput = Annotated[Path, shared_option("Folder to write.")]
 Text = Annotated[Path, file_option("The book.")]

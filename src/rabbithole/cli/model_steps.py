@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from rabbithole.cli.app import (
     EVALUATION,
     MODELS,
+    CartsFile,
     Checkpoint,
     Code,
     HistoryFile,
@@ -57,23 +58,30 @@ def score(
     checkpoint: Checkpoint,
     windows: WindowsFolder,
     output: OutputFile,
+    carts: CartsFile,
     threads: Threads = 1,
 ) -> None:
     """Score the valid and test sessions with a trained model."""
     use_threads(threads)
     from rabbithole.training.score import score
 
-    score(spec, checkpoint=checkpoint, windows=windows, output=output)
+    score(spec, checkpoint=checkpoint, windows=windows, output=output, carts=carts)
 
 
 @step.command(rich_help_panel=EVALUATION)
 def ensemble(
-    scores: Annotated[Any, json_option(list[str], "Scores of each seed, as a JSON list.")], output: OutputFile
+    scores: Annotated[Any, json_option(list[str], "Scores of each seed, as a JSON list.")],
+    cart_scores: Annotated[
+        Any, json_option(list[str], "Scores of each seed at the first add-to-cart, as a JSON list.")
+    ],
+    output: OutputFile,
+    carts: CartsFile,
 ) -> None:
     """Average the scores of a model's seeds."""
     from rabbithole.evaluation.ensemble import ensemble
 
     ensemble(scores=[Path(path) for path in scores], output=output)
+    ensemble(scores=[Path(path) for path in cart_scores], output=carts)
 
 
 @step.command(rich_help_panel=EVALUATION)
@@ -81,11 +89,12 @@ def evaluate(
     spec: Annotated[EvaluateSpec, spec_option(EvaluateSpec)],
     scores: Annotated[Path, file_option("scores.parquet of a run.")],
     output: OutputFile,
+    carts: Annotated[Path | None, file_option("Scores at the first add-to-cart, if any.")] = None,
 ) -> None:
     """Evaluate the scores of one run on test."""
     from rabbithole.evaluation.evaluate import evaluate
 
-    evaluate(spec, scores=scores, output=output)
+    evaluate(spec, scores=scores, carts=carts, output=output)
 
 
 @step.command(rich_help_panel=EVALUATION)

@@ -113,11 +113,12 @@ class Windows(Section):
         + ", and the log's further fields. null: all that the log holds. The oracle of a simulated log still "
         "sees all.",
     )
-    history: bool = Field(
-        False,
+    history: bool | None = Field(
+        None,
         description="Windows begin before the session (true), with events of the visitor's earlier sessions, "
-        "at most `length` of them on top of the session's own. Needs sessions `by: visitor` with a gap. Leak "
-        "checks and packaged models do not support it yet.",
+        "at most `length` of them on top of the session's own, and with a field `sessions_ago`. Needs "
+        "sessions `by: visitor` with a gap, `cost: event` and the target `buyer`; null: wherever these are "
+        "set.",
     )
 
     @field_validator("fields")

@@ -18,7 +18,7 @@ from rabbithole.config.dataset_sections import (
 )
 from rabbithole.config.timezones import checked_timezone
 from rabbithole.formats.base import format_names, log_format, raw_format
-from rabbithole.specs.data import Source, TableLog, source_in_home
+from rabbithole.specs.data import SESSIONS_AGO, Source, TableLog, source_in_home
 from rabbithole.specs.table import Tables, all_field_kinds, category_path
 
 SIMULATE = "simulate"
@@ -160,7 +160,7 @@ class Dataset(Section):
     @model_validator(mode="after")
     def log_has_fields(self) -> "Dataset":
         """Refuse fields that neither any log nor this one has."""
-        ago = ("sessions_ago",) if self.windows.history else ()
+        ago = (SESSIONS_AGO,) if self.history_events else ()
         known = (*STANDARD_FIELDS, *self.further_fields, *ago)
         for place, name in enumerate(self.windows.fields or ()):
             if name not in known:
@@ -190,15 +190,21 @@ class Dataset(Section):
     @model_validator(mode="after")
     def history_is_known(self) -> "Dataset":
         """Refuse a history where the settings make none, or where it would tell the target."""
-        if not self.windows.history:
-            return self
-        if self.sessions.by != "visitor" or self.sessions.gap_minutes is None:
-            raise ValueError("windows.history: needs sessions.by: visitor with a sessions.gap_minutes")
-        if self.sessions.cost != "event":
-            raise ValueError("windows.history: needs sessions.cost: event")
-        if self.target != "buyer":
-            raise ValueError("windows.history: must be false with `target: next_event`")
+        if self.windows.history and (lack := self._lack_of_history()):
+            raise ValueError(f"windows.history: {lack}")
         return self
+
+    def _lack_of_history(self) -> str | None:
+        """Return what a history needs and these settings lack, None for nothing."""
+        if self.sessions.by != "visitor" or self.sessions.gap_minutes is None:
+            return "needs sessions.by: visitor with a sessions.gap_minutes"
+        if self.sessions.cost != "event":
+            return "needs sessions.cost: event"
+        if self.target != "buyer":
+            return "must be false with `target: next_event`"
+        if SESSIONS_AGO in self.further_fields:
+            return f"adds a field {SESSIONS_AGO}, which the log has already: give the log's another name"
+        return None
 
     @property
     def history_events(self) -> int:
@@ -207,7 +213,17 @@ class Dataset(Section):
         They come on top of the session's own. If they filled what the session leaves of its window, a running
         session's history would tell its later length.
         """
-        return self.windows.length if self.windows.history else 0
+        wanted = self.windows.history
+        has_history = self._lack_of_history() is None if wanted is None else wanted
+        return self.windows.length if has_history else 0
+
+    @property
+    def window_fields(self) -> tuple[str, ...] | None:
+        """Return the fields of windows, None for all. A history is always marked as such."""
+        fields = self.windows.fields
+        if fields is None or not self.history_events or SESSIONS_AGO in fields:
+            return None if fields is None else tuple(fields)
+        return (*fields, SESSIONS_AGO)
 
     @property
     def further_fields(self) -> tuple[str, ...]:
@@ -225,9 +241,11 @@ class Dataset(Section):
         published = self.published
         if published is None or self.simulated:
             return None
+        if self.history_events:
+            return None
         protocol = (published.sessions, published.split, Windows(fields=published.fields), "none")
-        same = protocol == (self.sessions, self.split, self.windows, self.balance)
-        return published.figure if same else None
+        windows = self.windows.model_copy(update={"history": None})
+        return published.figure if protocol == (self.sessions, self.split, windows, self.balance) else None
 
     @property
     def has_oracle(self) -> bool:

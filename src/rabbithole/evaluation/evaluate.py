@@ -18,6 +18,7 @@ from rabbithole.artifacts.evaluation import (
     Probabilities,
     Ranking,
     RocCurve,
+    RunningRanking,
     StepsRanking,
 )
 from rabbithole.counts import plural
@@ -29,7 +30,7 @@ from rabbithole.evaluation.calibration import (
     log_loss,
     reliability,
 )
-from rabbithole.evaluation.campaign import campaign, gain_curve, lift_table
+from rabbithole.evaluation.campaign import campaign, expected_buyers, gain_curve, lift_table
 from rabbithole.evaluation.delong import MIN_CLASS_SIZE, auc_with_interval
 from rabbithole.evaluation.scores import Scores, read_scores
 from rabbithole.specs.evaluation import EvaluateSpec
@@ -72,11 +73,15 @@ MIN_GROUP_CLASS_SIZE = 5
 """Sessions of each class that the AUC of a group needs; with fewer it is noise."""
 
 
-def evaluate(spec: EvaluateSpec, *, scores: Path, output: Path) -> None:
+TOP = 0.05
+"""Fraction of the highest-ranked running sessions whose buyers are counted."""
+
+
+def evaluate(spec: EvaluateSpec, *, scores: Path, output: Path, carts: Path | None = None) -> None:
     """Evaluate one scores.parquet on the test split at its natural share of buyers; write metrics.json.
 
-    What cannot be computed is None, with a reason beside it. Raises `UserError` when no ended session of the
-    test split has a score.
+    carts: scores at the first add-to-cart, None where there are none. What cannot be computed is None, with a
+    reason beside it. Raises `UserError` when no ended session of the test split has a score.
     """
     test = read_scores(scores, "test")
     ended = test.after(0)
@@ -97,6 +102,7 @@ def evaluate(spec: EvaluateSpec, *, scores: Path, output: Path) -> None:
         roc=roc_curve(labels, predicted),
         precision_recall=precision_recall_curve(labels, predicted),
         by_steps=by_steps(test),
+        at_first_cart=at_first_cart(carts),
         by_length=by_length(test),
         valid=ranking(valid.buyer, valid.score),
     ).write(output)
@@ -152,16 +158,27 @@ def probabilities(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> Prob
 def by_steps(test: Scores) -> list[StepsRanking]:
     """Return the metrics of running sessions after each number of events that was scored."""
     return [
-        StepsRanking(
-            steps=steps,
-            **dict(ranking(running.buyer, running.score, min_class_size=MIN_GROUP_CLASS_SIZE)),
-            log_loss=log_loss(running.buyer, running.score),
-            mean_score=float(running.score.mean()),
-            slope=calibration_regression(running.buyer, running.score).slope,
-        )
-        for steps in _scored_steps(test)
-        for running in [test.after(steps)]
+        StepsRanking(steps=steps, **dict(running_ranking(test.after(steps)))) for steps in _scored_steps(test)
     ]
+
+
+def at_first_cart(carts: Path | None) -> RunningRanking | None:
+    """Return the metrics of running sessions at their first add-to-cart, None if none has one."""
+    scores = None if carts is None else read_scores(carts, "test")
+    return running_ranking(scores) if scores and len(scores.score) else None
+
+
+def running_ranking(running: Scores) -> RunningRanking:
+    """Return the metrics of scores of running sessions."""
+    buyers = int(running.buyer.sum())
+    top = expected_buyers(running.buyer, running.score, np.array([TOP * len(running.score)]))
+    return RunningRanking(
+        **dict(ranking(running.buyer, running.score, min_class_size=MIN_GROUP_CLASS_SIZE)),
+        log_loss=log_loss(running.buyer, running.score),
+        mean_score=float(running.score.mean()),
+        slope=calibration_regression(running.buyer, running.score).slope,
+        reached=float(top[0]) / buyers if buyers else None,
+    )
 
 
 def by_length(test: Scores) -> list[LengthRanking]:

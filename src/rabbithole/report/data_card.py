@@ -180,6 +180,11 @@ def window_facts(windows: WindowsManifest) -> Facts:
         )
         for field, count in windows.rare.items()
     ]
+    if windows.history:
+        shown = plural(sum(split.with_history for split in splits), "session")
+        earlier = plural(sum(split.history for split in splits), "step")
+        most = f"at most the last {plural(windows.history, 'event')} of each visitor"
+        facts.append(("History", f"{shown} with {earlier} of earlier sessions, {most}"))
     return [
         *facts,
         ("Windows", f"{number(windows.rows)} with {plural(steps, 'step')}"),

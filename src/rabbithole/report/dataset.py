@@ -228,7 +228,7 @@ def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
         no_oracle=no_oracle,
         verdict=verdict(name, models, simulated=sources.simulated),
         answer=answer(top, best_runs) if top else None,
-        meaning=meaning(top) if top else [],
+        meaning=meaning(top, best_runs) if top else [],
         weaknesses=weaknesses(top) if top else [],
         warnings=check_warnings(checks)
         + warnings(

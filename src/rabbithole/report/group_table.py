@@ -1,10 +1,10 @@
 """Tables of a data set's sessions by their number of events: how well each model ranks them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import itemgetter
 
-from rabbithole.artifacts.evaluation import Metrics, Ranking, StepsRanking
+from rabbithole.artifacts.evaluation import Metrics, Ranking, RunningRanking
 from rabbithole.report.headline import mean
 from rabbithole.report.runs import ENSEMBLE, by_model, display_name
 
@@ -40,6 +40,10 @@ class GroupRow:
         return known[0].reason if all(cell.auc is None for cell in known) else None
 
 
+FIRST_CART = "those up to the first add-to-cart"
+"""Stands for the number of events of sessions at their first add-to-cart."""
+
+
 @dataclass(frozen=True)
 class GroupTable:
     """Rankings of sessions by number of events; names: of the models, as column heads."""
@@ -49,10 +53,17 @@ class GroupTable:
 
 
 def steps_table(metrics: dict[str, Metrics]) -> GroupTable:
-    """Return the rankings of running sessions, by the number of events seen."""
-    return _group_table(
+    """Return the rankings of running sessions, by the number of events seen, then at their first cart."""
+    table = _group_table(
         {run: {(row.steps, row.steps): row for row in values.by_steps} for run, values in metrics.items()}
     )
+    carts = _group_table(
+        {
+            run: {(0, 0): values.at_first_cart} if values.at_first_cart else {}
+            for run, values in metrics.items()
+        }
+    )
+    return replace(table, rows=table.rows + [replace(row, events=FIRST_CART) for row in carts.rows])
 
 
 def lengths_table(metrics: dict[str, Metrics]) -> GroupTable:
@@ -83,7 +94,7 @@ def _group_table(groups: Mapping[str, Mapping[tuple[int, int | None], Ranking]])
 def _group_cell(seeds: list[Ranking]) -> GroupCell:
     """Return the means of a model's rankings of the same sessions."""
     aucs = [seed.auc for seed in seeds if seed.auc]
-    slopes = [seed.slope for seed in seeds if isinstance(seed, StepsRanking) and seed.slope]
+    slopes = [seed.slope for seed in seeds if isinstance(seed, RunningRanking) and seed.slope]
     return GroupCell(
         auc=mean([auc.value for auc in aucs]),
         low=mean([auc.low for auc in aucs]),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from rabbithole.artifacts.evaluation import Campaign, CampaignOutcome, Interval, Metrics
+from rabbithole.artifacts.evaluation import Campaign, CampaignOutcome, Interval, Metrics, RunningRanking
 from rabbithole.counts import listed, number
 from rabbithole.report.headline import HEADLINE_TOP, Row, mean
 from rabbithole.report.verdict import TOO_FEW_BUYERS
@@ -25,7 +25,7 @@ TOP = f"{HEADLINE_TOP:.0%}".replace("%", f"{GAP}%")
 
 
 def answer(best: Row, runs: Sequence[Metrics]) -> str | None:
-    """Return how well buyers can be told from others, while sessions run and then once they have ended.
+    """Return how well the model ranks buyers above others, while sessions run and then once they have ended.
 
     None with too few buyers to say. runs: metrics of the model's seeds.
     """
@@ -34,7 +34,7 @@ def answer(best: Row, runs: Sequence[Metrics]) -> str | None:
     ended = in_words(best.auc, best.low)
     if running := running_sentence(runs):
         return f"{running} Once a session has ended: {ended}."
-    return f"Once a session has ended, buyers can be told from others {ended}."
+    return f"Once a session has ended, the model ranks buyers above others {ended}."
 
 
 def in_words(auc: float | None, low: float | None) -> str:
@@ -44,15 +44,32 @@ def in_words(auc: float | None, low: float | None) -> str:
     return next(words for limit, words in WORDS if auc < limit)
 
 
-def meaning(best: Row) -> list[str]:
-    """Return what the scores of the best model are worth to a shop, in sentences."""
-    texts = []
+def meaning(best: Row, runs: Sequence[Metrics]) -> list[str]:
+    """Return what the scores of the best model are worth to a shop, in sentences.
+
+    runs: metrics of the model's seeds.
+    """
+    texts = running_reach(runs)
     if best.lift is not None:
         texts.append(
             f"The {TOP} of ended sessions with the highest scores contain {share(best.reached)} of "
             f"the buyers, {factor(best.lift)} times as many as a random choice."
         )
     return [*texts, campaign_sentence(best)]
+
+
+def running_reach(runs: Sequence[Metrics]) -> list[str]:
+    """Return how many buyers are reached among running sessions, after the most events that are named."""
+    for steps in reversed(RUNNING_STEPS):
+        reached = mean(
+            [row.reached for run in runs for row in run.by_steps if row.steps == steps and row.auc]
+        )
+        if reached is not None:
+            return [
+                f"Of the sessions that still run after {plural(steps, 'event')}, the {TOP} with the highest "
+                f"scores contain {share(reached)} of those that will buy."
+            ]
+    return []
 
 
 def campaign_sentence(best: Row) -> str:
@@ -122,12 +139,18 @@ def running_sentence(runs: Sequence[Metrics]) -> str | None:
     """Return how well one can tell while a session runs; None if no running session has an AUC."""
     parts = []
     for steps in RUNNING_STEPS:
-        aucs = [row.auc for run in runs for row in run.by_steps if row.steps == steps and row.auc]
-        value, low = mean([auc.value for auc in aucs]), mean([auc.low for auc in aucs])
-        if value is not None:
-            ends = interval(low, mean([auc.high for auc in aucs]))
-            after = plural(steps, "event")
-            parts.append(f"after {after} {in_words(value, low)} (AUC {metric(value)} {ends})")
+        after = [row for run in runs for row in run.by_steps if row.steps == steps]
+        parts += _ranking_at(f"after {plural(steps, 'event')}", after)
+    parts += _ranking_at("at the first add-to-cart", [run.at_first_cart for run in runs])
     if not parts:
         return None
-    return f"While a session still runs, buyers can be told from others {listed(parts)}."
+    return f"While a session still runs, the model ranks buyers above others {listed(parts)}."
+
+
+def _ranking_at(moment: str, rankings: Sequence[RunningRanking | None]) -> list[str]:
+    """Return how well running sessions are ranked at a moment, in words; none without an AUC."""
+    aucs = [ranking.auc for ranking in rankings if ranking and ranking.auc]
+    if not aucs:
+        return []
+    value, low, high = (mean([getattr(auc, end) for auc in aucs]) for end in ("value", "low", "high"))
+    return [f"{moment} {in_words(value, low)} (AUC {metric(value)} {interval(low, high)})"]

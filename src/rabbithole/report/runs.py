@@ -44,7 +44,12 @@ NAMES_IN_SENTENCE = {
     "char_gru": "the character GRU",
 }
 
-FIELD_NAMES = {"dwell": "dwell time", "weekday": "day of week", "week": "week of year"}
+FIELD_NAMES = {
+    "dwell": "dwell time",
+    "weekday": "day of week",
+    "week": "week of year",
+    "sessions_ago": "sessions ago",
+}
 
 COLOURS = {
     "gru": "#2f7ed8",

@@ -49,6 +49,7 @@ def export(folder: ModelFolder, format: Format, output: Path) -> None:
             categorical=list(description.fields.categorical),
             numeric=list(description.fields.numeric),
             length=description.length,
+            history=description.history,
             minimum_steps=minimum_steps(model) if format == "stablehlo" else 1,
             ended_column=ENDED,
             running_column=RUNNING if description.prefixes else ENDED,

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from rabbithole.io.asof import AsOfTable
 from rabbithole.serving.folder import ModelFolder
 from rabbithole.serving.steppers import Step
+from rabbithole.sessions.session_task import ago_value
+from rabbithole.specs.data import SESSIONS_AGO
 from rabbithole.windows.fields import FIRST_VALUE, MISSING, RARE, UNSEEN
 from rabbithole.windows.steps import CALENDAR
 
@@ -90,6 +92,7 @@ class LiveEncoder:
     def __init__(self, folder: ModelFolder) -> None:
         fitted = folder.encoder.fitted
         self.zone, self.fields = ZoneInfo(fitted.timezone), fitted.fields
+        self.history = folder.manifest.sessions.history > 0
         self.codes = {
             name: {value: FIRST_VALUE + place for place, value in enumerate(values)}
             for name, values in fitted.vocabularies.items()
@@ -101,8 +104,12 @@ class LiveEncoder:
         self.cost = None if side is None else PointLookup(side.cost)
         self.prices = None if prices is None else PointLookup(prices)
 
-    def encode(self, event: LiveEvent, time: int, *, previous: int | None, start: int) -> Step:
-        """Return an event's step. previous: time of the session's event before, start: of its first one."""
+    def encode(self, event: LiveEvent, time: int, *, previous: int | None, start: int, ago: int = 0) -> Step:
+        """Return an event's step.
+
+        previous: time of the event before, of the session or its history; start: of the session's first one;
+        ago: how many sessions ago the event was.
+        """
         local = event.aware().astimezone(self.zone)
         calendar = {
             "hour": local.hour,
@@ -117,7 +124,8 @@ class LiveEncoder:
         if self.prices is not None:
             cost = self.prices.lookup(event.item, start, before=True)  # type: ignore[assignment]
         further = event.model_extra or {}
-        words = {**further, "event": event.event, "item": event.item, "category": category}
+        words = {**further, SESSIONS_AGO: ago_value(ago)} if self.history else dict(further)
+        words |= {"event": event.event, "item": event.item, "category": category}
         codes = tuple(
             self._code(name, calendar[name] if name in CALENDAR else words.get(name))
             for name in self.fields.categorical

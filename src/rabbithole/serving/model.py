@@ -13,6 +13,7 @@ from rabbithole.ingest.event_task import EVENT_SCHEMA, sort_rows
 from rabbithole.serving.folder import ModelFolder, load_folder
 from rabbithole.serving.scoring import Scorer
 from rabbithole.serving.sessions import encode_sessions, prediction_plan
+from rabbithole.specs.data import SESSIONS_AGO
 from rabbithole.windows.arrays import windows_of
 from rabbithole.windows.fields import STANDARD
 
@@ -24,8 +25,11 @@ class Model:
         self.folder = folder
         self.scorer = Scorer.load(folder)
         fields = folder.encoder.fitted.fields
+        # A history adds this field; the events do not have it.
+        added = (SESSIONS_AGO,) if self.manifest.sessions.history else ()
+        known = {*STANDARD.categorical, *added}
         self.further = Fields(
-            categorical=tuple(name for name in fields.categorical if name not in STANDARD.categorical),
+            categorical=tuple(name for name in fields.categorical if name not in known),
             numeric=tuple(name for name in fields.numeric if name not in STANDARD.numeric),
         )
 
@@ -47,7 +51,8 @@ class Model:
         the shop has; times without a zone are UTC; running: whether the sessions still run (will they buy?)
         or have ended (do they hold a purchase?). The result has the columns `session_id`, `visitor`,
         `start`, `end`, `events`, `bought` and `probability`, sorted by session. Sessions without an event
-        before their first purchase have no row. Raises `UserError` for a table that lacks a column.
+        before their first purchase have no row. A model with history takes that of each session from the
+        same table. Raises `UserError` for a table that lacks a column.
         """
         table = sort_rows(
             event_table(events, self.further, by_visitor=self.manifest.sessions.by == "visitor")

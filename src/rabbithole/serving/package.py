@@ -57,7 +57,6 @@ def package_model(
     trained.
     """
     log, made, encoded = EventsManifest.of(events), SessionsManifest.of(sessions), WindowsManifest.of(windows)
-    made.refuse_history("Packaged models")
     measured = {run: Metrics.read(path) for run, path in metrics.items()}
     candidates = [_candidate(run, measured[run]) for run in checkpoints]
     chosen, reason = choose(candidates, spec.model, spec.seed)

@@ -156,6 +156,8 @@ class ServedModel:
 
     def _take_over(self, stream: SessionStream) -> None:
         self.former = self.stream if self.stream.sessions else None
+        # Both add to the same histories from now on.
+        stream.visitors.pasts = self.stream.visitors.pasts
         self.stream = stream
 
     def info(self) -> ModelInfo:

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from rabbithole.artifacts.data import Fields
 from rabbithole.io.asof import AsOfTable
-from rabbithole.io.parts import PartWriter, complete_groups, read_part
+from rabbithole.io.parts import PartWriter
 from rabbithole.sessions.counts import Counts
-from rabbithole.sessions.session_task import SessionPlan, make_sessions, session_schema
+from rabbithole.sessions.session_task import HISTORY, SessionPlan, make_sessions, read_events, session_schema
 from rabbithole.specs.data import SessionsSpec, SplitSpec
 from rabbithole.windows.build import window_schema
 from rabbithole.windows.encoder import Encoder
@@ -23,10 +23,10 @@ LABELS = ("visitor", "start", "end", "open")
 """Columns of a session beside those of its window."""
 
 
-def encoded_schema(fields: Fields) -> pa.Schema:
-    """Return the schema of encoded sessions: their windows and `LABELS`."""
+def encoded_schema(fields: Fields, *, history: bool) -> pa.Schema:
+    """Return the schema of encoded sessions: their windows, with history or not, and `LABELS`."""
     labels = (session_schema(STANDARD).field(name) for name in LABELS)
-    return pa.schema([*window_schema(fields, history=False), *labels])
+    return pa.schema([*window_schema(fields, history=history), *labels])
 
 
 class PredictionCounts(Counts):
@@ -63,10 +63,9 @@ class PredictionTask:
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
         """Write the part and yield its `PredictionCounts` as a report."""
         counts = PredictionCounts()
-        fields = self.encoder.fitted.fields
-        with PartWriter(self.folder, index, encoded_schema(fields)) as part:
-            batches = read_part(self.parts[index], coded=self.plan.further.categorical)
-            for events in complete_groups(batches, "session_id"):
+        fields, history = self.encoder.fitted.fields, self.plan.spec.history > 0
+        with PartWriter(self.folder, index, encoded_schema(fields, history=history)) as part:
+            for events in read_events(self.parts[index], self.plan):
                 encoded, of_table = encode_sessions(events, self.plan, self.encoder)
                 part.write(encoded)
                 counts += of_table
@@ -81,10 +80,12 @@ def encode_sessions(
     not_scored = {reason: excluded.sessions for reason, excluded in made.excluded.items()}
     not_scored = {"bought_at_once": made.dropped, **not_scored}
     counts = PredictionCounts(not_scored={reason: count for reason, count in not_scored.items() if count})
+    history = plan.spec.history > 0
     if len(sessions) == 0:
-        return encoded_schema(encoder.fitted.fields).empty_table(), counts
+        return encoded_schema(encoder.fitted.fields, history=history).empty_table(), counts
     windows = encoder.encode_last(sessions)
-    columns = {name: sessions[name] for name in ("session_id", "buyer", "events", *LABELS)}
+    labels = ("session_id", "buyer", "events", *([HISTORY] if history else []), *LABELS)
+    columns = {name: sessions[name] for name in labels}
     encoded = pa.table(columns | {name: windows[name] for name in windows.column_names})
     codes = {
         name: pc.list_flatten(windows[name]).combine_chunks().to_numpy()

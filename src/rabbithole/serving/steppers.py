@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import jax
@@ -31,30 +31,45 @@ Step = tuple[tuple[int, ...], tuple[float, ...]]
 
 @dataclass(slots=True)
 class Progress:
-    """What is kept of a running session. steps: its last ones, at most a window; states: of the network."""
+    """What is kept of a running session.
+
+    steps: its last ones, at most a window; history: those of the visitor's earlier sessions; states: of the
+    network.
+    """
 
     steps: deque[Step]
+    history: tuple[Step, ...] = ()
     events: int = 0
     states: deque[NDArray[np.float32]] = field(default_factory=deque)
 
     def add(self, step: Step) -> "Advance":
         """Add an event; return what a stepper needs to score the session after it."""
-        # Padding stands before a session's first event.
-        before = self.steps[-1] if self.steps else ((PADDING,) * len(step[0]), (0.0,) * len(step[1]))
-        long = self.events >= (self.steps.maxlen or 0)
+        first, long = self.events == 0, self.events >= (self.steps.maxlen or 0)
+        # Padding stands before the first step of all.
+        padding: Step = ((PADDING,) * len(step[0]), (0.0,) * len(step[1]))
+        earlier = (padding, *self.history)
+        before = earlier[-1] if first else self.steps[-1]
         self.steps.append(step)
         self.events += 1
-        return Advance(self, before, step, tuple(self.steps) if long else None)
+        replay = tuple(zip(earlier, self.history, strict=False)) if first else ()
+        return Advance(self, before, step, tuple(self.steps), replay, long=long)
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """One new event of a session. window: its last steps, where there are more events than a window holds."""
+    """One new event of a session.
+
+    before: the step before it; window: the session's last steps up to this event; replay: at a session's
+    first event, the steps of its history, each with the one before; long: whether the session has more events
+    than a window holds.
+    """
 
     progress: Progress
     before: Step
     now: Step
-    window: tuple[Step, ...] | None
+    window: tuple[Step, ...]
+    replay: tuple[tuple[Step, Step], ...] = ()
+    long: bool = False
 
 
 class Stepper(Protocol):
@@ -95,8 +110,8 @@ class WindowStepper:
         """Return calibrated log odds; see `Stepper`."""
         out = np.empty(len(events))
         for rows in _rounds(events):
-            kept = [events[row].window or events[row].progress.steps for row in rows]
-            windows = windows_of_steps(kept, self.fields)
+            histories = [events[row].progress.history for row in rows]
+            windows = windows_of_steps([events[row].window for row in rows], self.fields, histories)
             steps, place = np.unique(windows.present, return_inverse=True)
             out[rows] = self.scorer.logits(windows, steps.tolist())[place, np.arange(len(rows))]
         return out
@@ -126,12 +141,20 @@ class NetworkStepper:
 
     def advance(self, events: Sequence[Advance]) -> NDArray[np.float64]:
         """Return calibrated log odds; see `Stepper`."""
+        steps, own = [], []
+        for event in events:
+            steps += [replace(event, before=before, now=now) for before, now in event.replay]
+            own.append(len(steps))
+            steps.append(event)
+        return self._advance_all(steps)[own]
+
+    def _advance_all(self, events: Sequence[Advance]) -> NDArray[np.float64]:
         out = np.empty(len(events))
-        long = [row for row, event in enumerate(events) if event.window is not None]
+        long = [row for row, event in enumerate(events) if event.long]
         if long:
             out[long] = self.window.advance([events[row] for row in long])
         for rows in _rounds(events):
-            short = [row for row in rows if events[row].window is None]
+            short = [row for row in rows if not events[row].long]
             for start in range(0, len(short), BATCHES[-1]):
                 batch = short[start : start + BATCHES[-1]]
                 out[batch] = self._advance([events[row] for row in batch])
@@ -174,17 +197,22 @@ def _rounds(events: Sequence[Advance]) -> Iterator[list[int]]:
     yield from rounds
 
 
-def windows_of_steps(sessions: Sequence[Sequence[Step]], fields: Fields) -> Windows:
-    """Return kept steps of running sessions as windows."""
-    lengths = [len(steps) for steps in sessions]
-    flat = [step for steps in sessions for step in steps]
+def windows_of_steps(
+    sessions: Sequence[Sequence[Step]], fields: Fields, histories: Sequence[Sequence[Step]]
+) -> Windows:
+    """Return kept steps of running sessions, each after its history, as windows."""
+    earlier = [len(steps) for steps in histories]
+    present = [len(steps) for steps in sessions]
+    lengths = np.add(earlier, present)
+    flat = [step for parts in zip(histories, sessions, strict=True) for steps in parts for step in steps]
     n = len(sessions)
     return Windows(
         pa.array([str(number) for number in range(n)], pa.string()),
         np.zeros(n, np.int8),
-        np.array(lengths, np.int32),
+        np.array(present, np.int32),
         np.append(0, np.cumsum(lengths)).astype(np.int64),
         np.array([codes for codes, _ in flat], np.int32).reshape(len(flat), len(fields.categorical)),
         np.array([numbers for _, numbers in flat], np.float32).reshape(len(flat), len(fields.numeric)),
         fields,
+        np.array(earlier, np.int32),
     )

@@ -12,6 +12,7 @@ from rabbithole.serving.folder import ModelFolder
 from rabbithole.serving.live_encoder import LiveEncoder, LiveEvent
 from rabbithole.serving.scoring import Scorer
 from rabbithole.serving.steppers import BATCHES, Advance, Progress, Step, make_stepper, windows_of_steps
+from rabbithole.serving.visitor_history import Past, VisitorHistory
 from rabbithole.specs.table import CART, PURCHASE
 
 MAX_SESSIONS = 1_000_000
@@ -43,20 +44,29 @@ Answer = LiveScore | Refusal
 
 @dataclass(slots=True)
 class OpenSession:
-    """A running session. seen: the events at its last time, to tell repeats."""
+    """A running session.
+
+    seen: the events at its last time, to tell repeats; previous: the time of the last event of its history,
+    None without; number: counts the visitor's sessions; lines: its last events as JSON, for the history of
+    the next one.
+    """
 
     start: int
     last: int
     progress: Progress
     state: str = "running"
     seen: set[LiveEvent] = field(default_factory=set)
+    previous: int | None = None
+    number: int = 0
+    lines: deque[bytes] = field(default_factory=lambda: deque(maxlen=0))
 
 
 class SessionStream:
     """Holds the running sessions of one model.
 
     A session leaves memory when no event came for the model's gap (or horizon), by the time of the newest
-    event. counts: of events and answers, by kind.
+    event. With history, its events are then kept for the visitor's next session (`VisitorHistory`). counts:
+    of events and answers, by kind.
     """
 
     def __init__(self, folder: ModelFolder, *, max_sessions: int = MAX_SESSIONS) -> None:
@@ -67,7 +77,8 @@ class SessionStream:
         self.gap = None if gap is None else gap * 60e6
         self.horizon = manifest.horizon_minutes * 60e6 if gap is None else gap * 60e6
         self.until_cart = manifest.sessions.until == "first_cart"
-        self.window = manifest.window
+        self.window, self.history = manifest.window, manifest.sessions.history
+        self.visitors = VisitorHistory(self.history)
         self.max_sessions = max_sessions
         self.encoder, self.scorer = LiveEncoder(folder), Scorer.load(folder)
         self.stepper = make_stepper(folder, self.scorer)
@@ -93,7 +104,7 @@ class SessionStream:
             if key is None:
                 answers.append(self._refuse("unreadable", "the event names no session_id"))
                 continue
-            answers.append(self._take(key, event, waiting))
+            answers.append(self._take(key, event, line, waiting))
         log_odds = self.stepper.advance([advance for _, advance in waiting])
         for (answer, _), score in zip(waiting, expit(log_odds).tolist(), strict=True):
             answer.probability = score
@@ -121,15 +132,19 @@ class SessionStream:
         """Return events seen, probability and state of whole sessions; nothing of them is kept.
 
         Each session comes with whether it has ended. Its events are taken in the order of their times, up to
-        the first purchase. Without an event before it there is no probability.
+        the first purchase. Without an event before it there is no probability. For a model with history,
+        events before the last pause longer than the gap are the session's history.
         """
         steps: list[list[Step]] = []
+        histories: list[tuple[Step, ...]] = []
         for events, _ in sessions:
             ordered = sorted(events, key=LiveEvent.microseconds)
+            earlier, ordered = self._split_history(ordered)
             times = [event.microseconds() for event in ordered]
             bought = next((t for t, e in zip(times, ordered, strict=True) if e.event == PURCHASE), None)
             seen = [pair for pair in zip(times, ordered, strict=True) if bought is None or pair[0] < bought]
-            before = [None, *times]
+            before = [earlier[-1][1].microseconds() if earlier else None, *times]
+            histories.append(self._encode_history(earlier))
             steps.append(
                 [
                     self.encoder.encode(event, time, previous=before[place], start=times[0])
@@ -139,38 +154,49 @@ class SessionStream:
         scored = [row for row, taken in enumerate(steps) if taken]
         out: list[tuple[int, float | None, str]] = [(0, None, "bought")] * len(sessions)
         if scored:
-            windows = windows_of_steps([steps[row][-self.window :] for row in scored], self.encoder.fields)
+            windows = windows_of_steps(
+                [steps[row][-self.window :] for row in scored],
+                self.encoder.fields,
+                [histories[row] for row in scored],
+            )
             ended = np.array([sessions[row][1] for row in scored])
             chances = self.scorer.probabilities(windows, ~ended).tolist()
             for row, chance in zip(scored, chances, strict=True):
                 out[row] = (len(steps[row]), chance, "ended" if sessions[row][1] else "running")
         return out
 
-    def _take(self, key: str, event: LiveEvent, waiting: list[tuple[LiveScore, Advance]]) -> Answer:
+    def _take(
+        self, key: str, event: LiveEvent, line: bytes | str, waiting: list[tuple[LiveScore, Advance]]
+    ) -> Answer:
         """Add an event to its session and return its answer; one without its score yet is in `waiting`."""
         time = event.microseconds()
         session = self.sessions.get(key)
         if session is not None and self.gap is not None and time - session.last > self.gap:
+            self._end(key, session)
             session = None
+        past = self.visitors.get(key) if session is None else None
+        if past is not None and time < past.last:
+            return self._refuse("late", f"visitor {key!r}: the event is older than the one before it")
         if session is not None and time < session.last:
             return self._refuse("late", f"session {key!r}: the event is older than the one before it")
         if session is not None and time == session.last and event in session.seen:
             return self._refuse("repeated", f"session {key!r}: the event repeats an earlier one")
         self.now = max(self.now, time)
         if session is None:
-            session = OpenSession(time, time, self._blank_progress())
+            session = self._begin(time, past)
             self.sessions[key] = session
-        previous = session.last if session.progress.events else None
+        previous = session.last if session.progress.events else session.previous
         if time != session.last:
             session.seen.clear()
         session.seen.add(event)
         session.last = time
+        session.lines.append(line.encode() if isinstance(line, str) else line)
         self.sessions.move_to_end(key)
         self._forget()
         if event.event == PURCHASE:
             self._learn_price(event, time)
             # Nothing more is predicted, so nothing is kept.
-            session.state, session.progress = "bought", Progress(deque(), session.progress.events)
+            session.state, session.progress = "bought", Progress(deque(), events=session.progress.events)
         running = session.state == "running"
         if running and self.until_cart and event.event == CART:
             session.state = "cart"
@@ -181,6 +207,45 @@ class SessionStream:
             waiting.append((answer, session.progress.add(step)))
             answer.events = session.progress.events
         return answer
+
+    def _begin(self, time: int, past: Past | None) -> OpenSession:
+        """Return a new session, after what is kept of its visitor."""
+        session = OpenSession(time, time, self._blank_progress(), lines=deque(maxlen=self.visitors.limit))
+        if past is not None:
+            session.previous, session.number = past.last, past.number + 1
+            events = [
+                (session.number - number, LiveEvent.model_validate_json(line)) for number, line in past.events
+            ]
+            session.progress.history = self._encode_history(events[-self.history :])
+        return session
+
+    def _end(self, key: str, session: OpenSession) -> None:
+        """Drop an ended session; keep its events for the visitor's next one."""
+        del self.sessions[key]
+        self.visitors.add(key, session.number, session.lines, session.last)
+
+    def _split_history(self, events: list[LiveEvent]) -> tuple[list[tuple[int, LiveEvent]], list[LiveEvent]]:
+        """Return the history of the last session of sorted events, and its own events.
+
+        Each event of the history comes with how many sessions ago it was. A model without history takes all
+        events as one session.
+        """
+        if not self.history or self.gap is None:
+            return [], events
+        times = np.array([event.microseconds() for event in events])
+        number = np.append(0, np.cumsum(np.diff(times) > self.gap))
+        ago = (number[-1] - number).tolist()
+        own = ago.index(0)
+        return list(zip(ago, events, strict=True))[max(own - self.history, 0) : own], events[own:]
+
+    def _encode_history(self, events: Sequence[tuple[int, LiveEvent]]) -> tuple[Step, ...]:
+        """Return the steps of earlier events, each with how many sessions ago it was."""
+        times = [event.microseconds() for _, event in events]
+        before = [None, *times][: len(times)]
+        return tuple(
+            self.encoder.encode(event, time, previous=previous, start=time, ago=ago)
+            for (ago, event), time, previous in zip(events, times, before, strict=True)
+        )
 
     def _refuse(self, kind: str, reason: str) -> Refusal:
         self.counts[kind] += 1
@@ -197,7 +262,10 @@ class SessionStream:
             over = len(self.sessions) > self.max_sessions
             if not over and oldest.last >= self.now - self.horizon:
                 return
-            del self.sessions[key]
+            if over:
+                del self.sessions[key]
+            else:
+                self._end(key, oldest)
             self.counts["forgotten" if over else "ended"] += 1
 
     def _blank_progress(self) -> Progress:

@@ -34,7 +34,6 @@ from rabbithole.io.parts import complete_groups, manifest_path, map_values, part
 from rabbithole.sessions.cutting import cut_sessions, is_transaction
 from rabbithole.sessions.diagnosis import diagnose, open_minutes, require_purchases, require_sessions
 from rabbithole.sessions.session_task import (
-    SESSIONS_AGO,
     SessionCounts,
     SessionGroup,
     SessionPlan,
@@ -45,7 +44,7 @@ from rabbithole.sessions.splitting import SPLITS, count_crossings, hash_keys, sp
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
 from rabbithole.spark.task_progress import Stage, watch_tasks
-from rabbithole.specs.data import SessionsPurpose, SessionsSpec, SparkOptions
+from rabbithole.specs.data import SESSIONS_AGO, SessionsPurpose, SessionsSpec, SparkOptions
 
 LENGTH_BINS = ((1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (21, 50), (51, 100), (101, 200), (201, None))
 """First and last length of each bin of the histogram, in kept events."""

@@ -17,7 +17,7 @@ from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, PartWriter,
 from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.cutting import SessionCut, cut_sessions, session_visitors
 from rabbithole.sessions.splitting import SPLITS, split_by_hash, split_by_time
-from rabbithole.specs.data import SessionsSpec
+from rabbithole.specs.data import SESSIONS_AGO, SessionsSpec
 
 TIME = pa.timestamp("us", "UTC")
 
@@ -34,11 +34,16 @@ LISTS = {
 HISTORY = "history"
 """Column with the number of leading entries of the lists that are of the visitor's earlier sessions."""
 
-SESSIONS_AGO = "sessions_ago"
-"""List column with how many sessions ago an event was, 0 in the session itself. Only with history."""
+HISTORY_ROWS = 50_000
+"""Events that are turned into sessions with history at once, if no visitor has more."""
 
 MOST_AGO = 9
 """Events of this many sessions ago and more share one value."""
+
+
+def ago_value(sessions: int) -> str:
+    """Return the value of `SESSIONS_AGO` for an event of so many sessions ago."""
+    return f"{MOST_AGO}+" if sessions >= MOST_AGO else str(sessions)
 
 
 def with_sessions_ago(further: Fields) -> Fields:
@@ -131,14 +136,27 @@ class SessionTask:
 
     def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
         """Write the part and yield its `SessionCounts` as a report."""
-        counts, further = SessionCounts(), self.plan.further
+        counts = SessionCounts()
         with PartWriter(self.folder, index, written_schema(self.plan.fields)) as part:
-            batches = read_part(self.parts[index], coded=further.categorical)
-            for events in complete_groups(batches, "session_id"):
+            for events in read_events(self.parts[index], self.plan):
                 sessions, of_table = make_sessions(events, self.plan)
                 part.write(sessions)
                 counts += of_table
         yield counts.to_report()
+
+
+def read_events(path: Path, plan: SessionPlan) -> Iterator[pa.Table]:
+    """Yield the events of a part in tables that hold all events of each key.
+
+    With history, each event may stand in many sessions, so fewer events are in memory at once.
+    """
+    batches = read_part(path, coded=plan.further.categorical)
+    if not plan.spec.history:
+        return complete_groups(batches, "session_id")
+    slices = (
+        batch.slice(start, HISTORY_ROWS) for batch in batches for start in range(0, len(batch), HISTORY_ROWS)
+    )
+    return complete_groups(slices, "session_id", HISTORY_ROWS)
 
 
 def make_sessions(events: pa.Table, plan: SessionPlan) -> tuple[pa.Table, SessionCounts]:
@@ -230,7 +248,7 @@ def _lists_with_history(
     flat = {name: events[name].take(index).combine_chunks() for name in (*LISTS, *plan.further.names)}
     number = np.repeat(cut.number, cut.lengths)
     ago = np.minimum(cut.number[session] - number[event], MOST_AGO).astype(np.int32)
-    values = pa.array([*map(str, range(MOST_AGO)), f"{MOST_AGO}+"])
+    values = pa.array([ago_value(sessions) for sessions in range(MOST_AGO + 1)])
     flat[SESSIONS_AGO] = pa.DictionaryArray.from_arrays(pa.array(ago), values).cast(DICTIONARY_TYPE)
     bounds = pa.array(offsets.astype(np.int32))
     return {name: pa.ListArray.from_arrays(bounds, values) for name, values in flat.items()}

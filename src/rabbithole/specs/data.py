@@ -84,6 +84,10 @@ class SplitSpec(Spec):
     shares: tuple[float, float, float]
 
 
+SESSIONS_AGO = "sessions_ago"
+"""The field that tells how many sessions ago an event was, 0 in the session itself. Only with history."""
+
+
 class SessionsSpec(Spec):
     """What a session is, and which sessions are kept. seed: of the split by hash and of the sample.
 

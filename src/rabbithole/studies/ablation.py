@@ -1,6 +1,5 @@
 """Trains a network with each balance and augmentation, and one network per prefix length, to compare them."""
 
-import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from rabbithole.training.calibration import calibrate
 from rabbithole.training.data import Encoding, read_encoding, read_split
 from rabbithole.training.purchase import PurchaseObjective, network_logits, running_column
 from rabbithole.training.trainer import make_trainer
-from rabbithole.windows.arrays import Windows, take
+from rabbithole.windows.arrays import Windows, first_steps, take
 
 LOGGER = logging.getLogger("rabbithole")
 
@@ -151,7 +150,7 @@ def compare_prefixes(
             split: np.flatnonzero((windows.present >= steps) & (windows.events <= encoding.length))
             for split, windows in data.items()
         }
-        cut = {split: _first_steps(take(data[split], sessions[split]), steps) for split in data}
+        cut = {split: first_steps(take(data[split], sessions[split]), steps) for split in data}
         if min(_smaller_class(windows) for windows in cut.values()) < MIN_CLASS_SIZE:
             continue
         single = train_and_predict(
@@ -186,16 +185,3 @@ def _smaller_class(windows: Windows) -> int:
     """Return the number of sessions in the smaller class."""
     buyers = int(windows.buyer.sum())
     return min(buyers, len(windows) - buyers)
-
-
-def _first_steps(windows: Windows, steps: int) -> Windows:
-    """Return the first steps of sessions that have as many, with their history."""
-    lengths = windows.history + np.int64(steps)
-    offsets = np.append(0, np.cumsum(lengths))
-    index = np.arange(offsets[-1]) + np.repeat(windows.offsets[:-1] - offsets[:-1], lengths)
-    return dataclasses.replace(
-        windows,
-        offsets=offsets,
-        codes=windows.codes[index],
-        numbers=windows.numbers[index],
-    )

@@ -9,21 +9,23 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from rabbithole.artifacts.data import WindowsManifest
+from rabbithole.artifacts.data import EncoderFile, WindowsManifest
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 from rabbithole.io.digests import write_digest
 from rabbithole.io.parts import manifest_path
 from rabbithole.models.registry import Estimator, checkpoint_code
 from rabbithole.progress import Meter
+from rabbithole.specs.table import CART
 from rabbithole.specs.training import ScoreSpec
 from rabbithole.training.batching import batch_shapes
 from rabbithole.training.calibration import calibrate
 from rabbithole.training.checkpoints import read_description
-from rabbithole.training.data import read_encoding, read_parts
+from rabbithole.training.data import Encoding, read_encoding, read_from_start, read_parts
 from rabbithole.training.purchase import network_logits, running_column
 from rabbithole.training.trainer import load_network
-from rabbithole.windows.arrays import Windows
+from rabbithole.windows.arrays import Windows, first_steps, take
+from rabbithole.windows.fields import FIRST_VALUE
 
 Logits = Callable[[Windows, list[int]], NDArray[np.float64]]
 """A trained model: from windows and steps to calibrated log odds, float64 [len(steps), n]."""
@@ -42,8 +44,12 @@ DICTIONARY_COLUMNS = ["split", "steps", "buyer"]
 """Columns with few values. Hardly two sessions share an id or a score."""
 
 
-def score(spec: ScoreSpec, *, checkpoint: Path, windows: Path, output: Path) -> None:
+def score(
+    spec: ScoreSpec, *, checkpoint: Path, windows: Path, output: Path, carts: Path | None = None
+) -> None:
     """Write scores.parquet: the probability of a purchase, at the natural share of buyers.
+
+    carts: a second file of the same columns, with test's sessions at their first add-to-cart; None: none.
 
     Valid is scored as ended sessions (steps 0). Test is scored as ended sessions, and as running sessions
     after each of the spec's steps that they reach. For sessions longer than the window, the running scores
@@ -86,6 +92,9 @@ def score(spec: ScoreSpec, *, checkpoint: Path, windows: Path, output: Path) -> 
             done += len(valid)
             meter.update(done)
     write_digest(output)
+    if carts is not None:
+        _score_carts(logits, windows, encoding, carts)
+        write_digest(carts)
 
 
 def load_model(checkpoint: Path) -> Logits:
@@ -108,6 +117,43 @@ def load_model(checkpoint: Path) -> Logits:
         return calibrate(log_odds, steps, calibration)
 
     return logits
+
+
+def _score_carts(logits: Logits, windows: Path, encoding: Encoding, output: Path) -> None:
+    """Write the scores of test's sessions as running ones, at the event of their first add-to-cart."""
+    code = cart_code(EncoderFile.read(windows / "encoder.json"))
+    with (
+        atomic_write(output) as temporary,
+        pq.ParquetWriter(temporary, SCHEMA, use_dictionary=DICTIONARY_COLUMNS) as writer,
+    ):
+        if code is None:
+            return
+        for part in read_from_start(windows, "test", encoding):
+            at = first_steps_with(part, "event", code)
+            sessions = take(part, np.flatnonzero(at))
+            at = at[at > 0]
+            for steps in np.unique(at).tolist():
+                some = first_steps(take(sessions, np.flatnonzero(at == steps)), steps)
+                _write(writer, "test", [steps], some, logits(some, [steps]))
+
+
+def cart_code(encoder: EncoderFile) -> int | None:
+    """Return the code of an add-to-cart event, None where train has none or windows show no events."""
+    names = [str(name) for name in encoder.vocabularies.get("event", [])]
+    return FIRST_VALUE + names.index(CART) if CART in names else None
+
+
+def first_steps_with(windows: Windows, field: str, code: int) -> NDArray[np.int64]:
+    """Return the number of a session's own steps up to the first with this code, int64 [n], 0 without one."""
+    codes = windows.codes_of(field)
+    assert codes is not None, "the vocabulary has the code, so windows have the field"
+    session = np.repeat(np.arange(len(windows)), windows.lengths)
+    step = np.arange(len(codes)) - windows.offsets[session] - windows.history[session] + 1
+    found = np.flatnonzero((codes == code) & (step >= 1))
+    sessions, first = np.unique(session[found], return_index=True)
+    out = np.zeros(len(windows), np.int64)
+    out[sessions] = step[found[first]]
+    return out
 
 
 def _write(

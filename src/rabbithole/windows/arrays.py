@@ -1,7 +1,7 @@
 """Windows as ragged arrays, for training and scoring: flat values and offsets, without padding."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as attribute
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,19 @@ def take(windows: Windows, rows: NDArray[np.int64]) -> Windows:
         windows.numbers[steps],
         windows.fields,
         windows.history[rows],
+    )
+
+
+def first_steps(windows: Windows, steps: int) -> Windows:
+    """Return the first steps of sessions that have as many, with their history."""
+    lengths = windows.history + np.int64(steps)
+    offsets = np.append(0, np.cumsum(lengths))
+    index = np.arange(offsets[-1]) + np.repeat(windows.offsets[:-1] - offsets[:-1], lengths)
+    return replace(
+        windows,
+        offsets=offsets,
+        codes=windows.codes[index],
+        numbers=windows.numbers[index],
     )
 
 

@@ -11,6 +11,7 @@ Named = dict[str, str]
 """Files by the name of a run or a model."""
 
 SCORES = "scores.parquet"
+CART_SCORES = "cart_scores.parquet"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,23 @@ class RuleInputs:
     def seed_scores_json(self, wildcards: Wildcards) -> str:
         """Return the scores of every seed of a model, as JSON."""
         return to_json(self.seed_scores(wildcards))
+
+    def seed_carts(self, wildcards: Wildcards) -> list[str]:
+        """Return the scores of every seed of a model at the first add-to-cart."""
+        return [self._model(wildcards, f"seed-{seed}", CART_SCORES) for seed in self.project.seeds]
+
+    def seed_carts_json(self, wildcards: Wildcards) -> str:
+        """Return the scores of every seed of a model at the first add-to-cart, as JSON."""
+        return to_json(self.seed_carts(wildcards))
+
+    def carts(self, wildcards: Wildcards) -> list[str]:
+        """Return a run's scores at the first add-to-cart; the oracle has none."""
+        run = wildcards.run
+        return [] if run == "oracle" else [self.project.path(wildcards.dataset, run, CART_SCORES)]
+
+    def carts_option(self, wildcards: Wildcards) -> list[str]:
+        """Return the option of `evaluate` that names the run's scores at the first add-to-cart."""
+        return ["--carts", *carts] if (carts := self.carts(wildcards)) else []
 
     def checkpoints(self, wildcards: Wildcards) -> list[str]:
         """Return the checkpoint of one seed of a model, or those of all seeds for the ensemble."""

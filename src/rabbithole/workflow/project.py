@@ -90,6 +90,7 @@ class Wildcards(Protocol):
     figure: str
     text_model: str
     prediction: str
+    run: str
 
 
 @dataclass(frozen=True)

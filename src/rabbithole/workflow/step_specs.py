@@ -89,7 +89,7 @@ class StepSpecs:
             length=dataset.windows.length,
             minimum_item_count=dataset.windows.minimum_item_count,
             minimum_counts=minimum_counts((dataset.table or {}).values()),
-            fields=None if dataset.windows.fields is None else tuple(dataset.windows.fields),
+            fields=dataset.window_fields,
             timezone=dataset.timezone,
             keep_open=dataset.sessions.keep_open,
         ).to_json()
@@ -102,7 +102,7 @@ class StepSpecs:
             window=dataset.windows.length,
             steps=self.project.evaluated_steps(dataset),
             keep_open=dataset.sessions.keep_open,
-            earlier_sessions=dataset.windows.history if returning else None,
+            earlier_sessions=dataset.history_events > 0 if returning else None,
         ).to_json()
 
     def train(self, wildcards: Wildcards) -> str:

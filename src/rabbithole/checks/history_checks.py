@@ -1,0 +1,78 @@
+"""Leak checks of histories: what is known of a visitor is from sessions that ended before this one began."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from rabbithole.artifacts.data import LeakCheck, SessionsManifest
+from rabbithole.checks.own_steps import inside_history
+from rabbithole.checks.split_checks import exceptions
+from rabbithole.io.parts import data_files
+from rabbithole.sessions.session_task import HISTORY
+
+SAMPLE = 20_000
+"""Sessions whose history is compared with the events of the log."""
+
+
+def histories(events: Path, sessions: Path, windows: Path, manifest: SessionsManifest) -> Iterator[LeakCheck]:
+    """Check that histories hold earlier events of the same visitor alone, and that windows count them right.
+
+    Every event of a history must be more than the gap before its session: one of the session itself, or of a
+    later one, is not.
+    """
+    if not manifest.history or manifest.gap_minutes is None:
+        return
+    gap = round(manifest.gap_minutes * 60e6)
+    late = foreign = checked = 0
+    for number, path in enumerate(data_files(sessions)):
+        table = pq.read_table(path, columns=["visitor", "start", "timestamp", HISTORY]).combine_chunks()
+        session, time = _history_times(table)
+        start = table["start"].cast(pa.int64()).to_numpy()
+        late += int((time >= start[session] - gap).sum())
+        checked += len(time)
+        if number == 0:
+            sample = session < SAMPLE
+            foreign = _foreign(events, table["visitor"].take(pa.array(session[sample])), time[sample])
+    yield LeakCheck(
+        name="A visitor's earlier sessions ended before this one began",
+        holds=late == foreign == 0,
+        detail=f"{exceptions(late, checked, 'event')}; in a sample, {foreign:,} of other visitors",
+    )
+    wrong = total = 0
+    counts = pq.read_table(sessions, columns=["session_id", HISTORY])
+    for folder in sorted(path for path in windows.iterdir() if path.is_dir() and data_files(path)):
+        shown = pq.read_table(folder, columns=["session_id", HISTORY])
+        both = shown.join(counts, "session_id", right_suffix=" of the session")
+        differ = pc.not_equal(both[HISTORY], both[f"{HISTORY} of the session"])
+        wrong += int(pc.sum(differ, min_count=0).as_py())
+        total += len(shown)
+    yield LeakCheck(
+        name="A window's history is that of its session",
+        holds=wrong == 0,
+        detail=exceptions(wrong, total, "window"),
+    )
+
+
+def _history_times(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the session's row and the time (microseconds since 1970) of each event of the histories."""
+    lists = table["timestamp"].combine_chunks()
+    inside, _ = inside_history(table, lists)
+    session = np.repeat(np.arange(len(table)), lists.value_lengths().to_numpy())
+    return session[inside], lists.flatten().cast(pa.int64()).to_numpy()[inside]
+
+
+def _foreign(events: Path, visitors: pa.ChunkedArray, time: NDArray[np.int64]) -> int:
+    """Return how many of some events, by visitor and time, the log does not hold."""
+    if not len(time):
+        return 0
+    asked = pa.table({"visitor": visitors, "time": time})
+    known = pq.read_table(
+        events, columns=["visitor", "timestamp"], filters=pc.field("visitor").isin(visitors.unique())
+    )
+    times = pa.table({"visitor": known["visitor"], "time": known["timestamp"].cast(pa.int64())})
+    return len(asked.join(times, ["visitor", "time"], join_type="left anti"))
