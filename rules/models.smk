@@ -12,6 +12,8 @@ rule train:
         "<logs>/train/{dataset}-{model}-{seed}.log",
     benchmark:
         "<benchmarks>/train/{dataset}-{model}-{seed}.tsv"
+    wildcard_constraints:
+        model="|".join(PROJECT.members),
     # After the jobs that the long ones wait for (2), before all others (0): no core is idle at the end.
     priority: 1
     conda:
@@ -34,6 +36,39 @@ rule train:
         "{params.launcher} python -m rabbithole step train --spec {params.spec:q} --code {params.code:q} "
         "--resume {params.resume:q} --windows {input.windows:q} --output {output.checkpoint:q} "
         "--history {output.history:q} {params.model_file:q} --threads {threads} > {log:q} 2>&1"
+
+
+rule blend:
+    input:
+        INPUTS.members,
+        windows="<results>/{dataset}/windows",
+        manifest="<results>/{dataset}/windows.json",
+    output:
+        checkpoint=directory("<results>/{dataset}/{model}/seed-{seed}/checkpoint"),
+        history="<results>/{dataset}/{model}/seed-{seed}/history.json",
+    log:
+        "<logs>/blend/{dataset}-{model}-{seed}.log",
+    benchmark:
+        "<benchmarks>/blend/{dataset}-{model}-{seed}.tsv"
+    wildcard_constraints:
+        model="|".join(PROJECT.combinations) or "none",
+    conda:
+        "../envs/jax.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+        gpu=0,
+    params:
+        spec=SPECS.blend,
+        members=INPUTS.members_json,
+        code=CODE.blend,
+    message:
+        "Training {wildcards.model} on {wildcards.dataset}, seed {wildcards.seed}"
+    shell:
+        "python -m rabbithole step blend --spec {params.spec:q} --members {params.members:q} "
+        "--windows {input.windows:q} --output {output.checkpoint:q} --history {output.history:q} "
+        "--threads {threads} > {log:q} 2>&1"
 
 
 rule score:

@@ -16,6 +16,7 @@ TYPICAL_SECONDS = {
     "sessions": 18.0,
     "windows": 15.0,
     "train": 20.0,
+    "blend": 8.0,
     "train_text": 130.0,
     "explain": 7.0,
     "score": 4.0,

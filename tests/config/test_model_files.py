@@ -102,11 +102,17 @@ def test_a_file_s_model_takes_no_name_that_has_a_meaning(tmp_path: Path, name: s
         parse_config({"datasets": {"shop": {"format": "yoochoose"}}, "models": models})
 
 
+def test_a_file_of_one_s_own_combines_no_others(tmp_path: Path) -> None:
+    text = GOOD.replace("ModelSettings", "CombinationSettings")
+    with pytest.raises(UserError, match=r"models\.mine\.file: only models of the package combine others"):
+        parse(tmp_path, text)
+
+
 def test_no_model_s_file_is_run_while_a_workflow_is_planned() -> None:
     """JAX takes seconds to import, and would claim the GPU that the jobs need."""
     code = (
         "import sys; from rabbithole.config.model_files import model_names, package_settings; "
-        "kinds = [package_settings(name) for name in model_names()]; assert len(kinds) == 5; "
+        "kinds = [package_settings(name) for name in model_names()]; assert len(kinds) == 6; "
         "assert not {'jax', 'flax', 'sklearn', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

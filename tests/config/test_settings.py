@@ -242,6 +242,22 @@ def test_the_default_config_changes_no_default() -> None:
     assert settings.alice == Alice()
 
 
+@pytest.mark.parametrize(
+    ("models", "part"),
+    [
+        ({"blend": {}}, "there are none. Name more, or leave blend out"),
+        ({"blend": {}, "gru": {}}, "there is gru. Name more, or leave blend out"),
+    ],
+)
+def test_a_blend_needs_two_other_models(models: dict[str, dict], part: str) -> None:
+    datasets = {"shop": {"format": "yoochoose"}}
+    with pytest.raises(UserError) as error:
+        parse_config({"datasets": datasets, "models": models})
+    assert "models.blend: it combines the other models" in str(error.value) and part in str(error.value)
+    both = parse_config({"datasets": datasets, "models": {**models, "lstm": {}, "gru": {}}})
+    assert both.models["blend"].model_dump() == {}
+
+
 def test_a_format_sets_defaults_that_a_user_can_override() -> None:
     retailrocket = parse_config(CONFIG).datasets["retailrocket"]
     assert (retailrocket.sessions.by, retailrocket.timezone) == ("visitor", "America/Chicago")

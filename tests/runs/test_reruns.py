@@ -185,6 +185,13 @@ def test_adding_a_data_set_runs_only_its_own_jobs(copy: Copy) -> None:
     assert copy.jobs({"datasets": {"third": third}}) == expected
 
 
+def test_a_blend_runs_only_its_own_jobs_and_is_made_again_with_a_member(copy: Copy) -> None:
+    own = trained(models=("blend",)) | drawn(figures=MODEL_FIGURES)
+    assert copy.jobs({"models": {"blend": {}}}) == own
+    models = {"blend": {}, "gru": {"dropout": 0.4}}
+    assert copy.jobs({"models": models}) == own | trained(models=("gru",))
+
+
 def why(copy: Copy, config: dict[str, Any]) -> str:
     """Return the output of `rabbithole why`."""
     overlay = copy.run / "overlay.yaml"

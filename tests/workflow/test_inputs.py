@@ -32,6 +32,15 @@ def test_sessions_that_differ_from_the_simulated_sessions_have_no_oracle() -> No
     assert inputs.oracle_option(CLICKS) == ["--oracle", "results/clicks/oracle/scores.parquet"]
 
 
+def test_a_blend_combines_all_other_models_of_its_seed() -> None:
+    inputs = RuleInputs(project(models={"blend": {}}, training_seeds=[0, 4]))
+    of_seed = wildcards(dataset="clicks", model="blend", seed="4")
+    expected = {name: f"results/clicks/{name}/seed-4/checkpoint" for name in ("gru", "gradient_boosting")}
+    assert json.loads(inputs.members_json(of_seed)) == expected
+    assert inputs.members(of_seed) == list(expected.values())
+    assert "blend seed 4" in json.loads(inputs.named_scores(CLICKS))
+
+
 def test_an_ensemble_uses_all_checkpoints_and_a_seed_its_own() -> None:
     inputs = RuleInputs(project(training_seeds=[0, 4]))
     paths = [f"results/clicks/gru/seed-{seed}/checkpoint" for seed in (0, 4)]

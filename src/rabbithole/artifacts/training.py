@@ -129,6 +129,16 @@ class AggregateFeatures(Artifact):
     prefixes: bool
 
 
+class BlendWeights(Artifact):
+    """blend.json: the weight of each model in a blend, of ended and of running sessions, with the sum 1."""
+
+    kind = "blend weights"
+    rule = "blend"
+
+    ended: dict[str, float]
+    running: dict[str, float]
+
+
 class ResumeProgress(Artifact):
     """progress.json of a resumable state: how far a training has come, besides its arrays.
 

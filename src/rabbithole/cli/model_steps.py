@@ -31,7 +31,7 @@ from rabbithole.cli.app import (
 )
 from rabbithole.specs.data import OracleSpec
 from rabbithole.specs.evaluation import EvaluateSpec
-from rabbithole.specs.training import ExplainSpec, ScoreSpec, TrainSpec
+from rabbithole.specs.training import BlendSpec, ExplainSpec, ScoreSpec, TrainSpec
 
 
 @step.command(rich_help_panel=MODELS)
@@ -50,6 +50,22 @@ def train(
     from rabbithole.training.train import train
 
     train(spec, windows=windows, output=output, history=history, code=code, resume=resume, file=model_file)
+
+
+@step.command(rich_help_panel=MODELS)
+def blend(
+    spec: Annotated[BlendSpec, spec_option(BlendSpec)],
+    members: Annotated[Named, json_option(Named, "Trained models by name, as JSON.")],
+    windows: WindowsFolder,
+    output: OutputFolder,
+    history: HistoryFile,
+    threads: Threads = 1,
+) -> None:
+    """Combine the trained models of one data set."""
+    use_threads(threads)
+    from rabbithole.training.blend import blend
+
+    blend(spec, members=paths(members), windows=windows, output=output, history=history)
 
 
 @step.command(rich_help_panel=MODELS)

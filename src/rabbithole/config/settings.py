@@ -6,7 +6,7 @@ from rabbithole.config.base import DatasetName, ModelName, Section, Seed
 from rabbithole.config.datasets import Dataset
 from rabbithole.config.models import Evaluation, Training
 from rabbithole.config.text import Alice
-from rabbithole.models.settings import ModelSettings
+from rabbithole.models.settings import CombinationSettings, ModelSettings
 from rabbithole.specs.data import Source, source_in_home
 
 RESERVED_NAMES = ("alice", "benchmarks", "demo", "logs", "predict", "report", "runs")
@@ -97,6 +97,12 @@ class Settings(Section):
         for name in self.models:
             if name in RESERVED_MODELS:
                 raise ValueError(f"models.{name}: this name is used in results/ already; take another")
+            combined = [other for other in self.models if other != name]
+            if isinstance(self.models[name], CombinationSettings) and len(combined) < 2:
+                raise ValueError(
+                    f"models.{name}: it combines the other models, of which there must be two or more; "
+                    f"there {'is ' + combined[0] if combined else 'are none'}. Name more, or leave {name} out"
+                )
         for name, prediction in self.predict.items():
             dataset = self.datasets.get(prediction.model)
             if dataset is None or dataset.target != "buyer":

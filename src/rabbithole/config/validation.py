@@ -13,7 +13,7 @@ from rabbithole.config.base import MAX_NAME
 from rabbithole.config.model_files import model_names, package_settings, settings_of
 from rabbithole.config.settings import Settings
 from rabbithole.errors import UserError
-from rabbithole.models.settings import ModelSettings
+from rabbithole.models.settings import CombinationSettings, ModelSettings
 
 RENAMED_KEYS = {"seed": "data_seed", "seeds": "training_seeds"}
 """Keys of earlier versions, with their new names."""
@@ -89,6 +89,11 @@ def _parse_model(name: str, section: Any, mistakes: dict[str, list[str]]) -> Any
                 kind = settings_of(Path(file), name)
             except UserError as error:
                 raise UserError(f"models.{name}.file: {error}") from None
+            if issubclass(kind, CombinationSettings):
+                raise UserError(
+                    f"models.{name}.file: only models of the package combine others; the class Settings must "
+                    "be a subclass of ModelSettings or NetworkSettings"
+                )
         return kind.model_validate(section)
     except UserError as error:
         mistakes[str(error)] = [""]

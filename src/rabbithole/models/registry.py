@@ -8,6 +8,7 @@ import inspect
 import json
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +22,7 @@ from pydantic import ValidationError
 from rabbithole.artifacts.data import EncoderFile
 from rabbithole.artifacts.training import CheckpointFiles, EpochMetrics, ModelDescription
 from rabbithole.errors import OWN_MODEL, UserError, error_in_own_model
-from rabbithole.models.settings import ModelSettings, NetworkSettings
+from rabbithole.models.settings import CombinationSettings, ModelSettings, NetworkSettings
 from rabbithole.registry import load_module, module_name
 from rabbithole.specs.base import JsonObject
 from rabbithole.windows.arrays import Windows
@@ -67,6 +68,36 @@ class Estimator(ABC):
         """Read what `save` wrote, without running any code from the file."""
 
 
+class Combination(ABC):
+    """A model of other models' calibrated log odds, such as `models.blend`. `Model(settings)` makes it."""
+
+    @property
+    @abstractmethod
+    def members(self) -> list[str]:
+        """Return the names of the models that were combined."""
+
+    @abstractmethod
+    def fit(self, log_odds: Mapping[str, NDArray[np.float64]], buyer: NDArray[np.int8]) -> None:
+        """Fit on valid.
+
+        log_odds: of each model, float64 [steps, n], NaN for shorter sessions; the first row is of ended
+        sessions, the others of running ones; buyer: int8 [n].
+        """
+
+    @abstractmethod
+    def combine(self, log_odds: Mapping[str, NDArray[np.float64]], steps: list[int]) -> NDArray[np.float64]:
+        """Return combined log odds, float64 [len(steps), n]. Step 0 is the ended session."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the fitted combination into an existing folder, without its members."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+
+
 @dataclass(frozen=True)
 class ModelCode:
     """The code of a model, and its settings.
@@ -83,6 +114,11 @@ class ModelCode:
     def is_network(self) -> bool:
         """Return whether the model is a network."""
         return isinstance(self.settings, NetworkSettings)
+
+    @property
+    def is_combination(self) -> bool:
+        """Return whether the model combines others."""
+        return isinstance(self.settings, CombinationSettings)
 
 
 def model_code(name: str, settings: JsonObject, file: Path | None = None) -> ModelCode:
@@ -107,7 +143,11 @@ def model_code(name: str, settings: JsonObject, file: Path | None = None) -> Mod
         )
     if issubclass(kind, NetworkSettings) and not issubclass(module.Model, nnx.Module):
         raise UserError(f"{place}: the settings are a network's, so Model must be a subclass of nnx.Module.")
-    if not issubclass(kind, NetworkSettings) and not issubclass(module.Model, Estimator):
+    if file is None and issubclass(kind, CombinationSettings):
+        wanted: type = Combination
+    else:
+        wanted = Estimator
+    if not issubclass(kind, NetworkSettings) and not issubclass(module.Model, wanted):
         raise UserError(
             f"{place}: Model must be a subclass of AggregateModel, or Settings one of NetworkSettings."
         )

@@ -27,6 +27,10 @@ class ModelSettings(Spec, YamlNumbers):
         return None if file is None else expand_home(file)
 
 
+class CombinationSettings(ModelSettings):
+    """A model of the package that combines all other models of the settings."""
+
+
 class NetworkSettings(ModelSettings):
     """A network, trained by gradient descent. The keys that the trainer and the shared embedding read."""
 

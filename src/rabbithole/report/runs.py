@@ -23,6 +23,7 @@ DISPLAY_NAMES = {
     "lstm": "LSTM",
     "gradient_boosting": "Gradient boosting",
     "logistic_regression": "Logistic regression",
+    "blend": "Blend",
     "most_frequent": "Most frequent",
     "markov": "Markov, first order",
     ORACLE: "Oracle (best possible)",
@@ -37,6 +38,7 @@ NAMES_IN_SENTENCE = {
     "lstm": "the LSTM",
     "gradient_boosting": "gradient boosting",
     "logistic_regression": "logistic regression",
+    "blend": "the blend",
     "most_frequent": "the most frequent class",
     "markov": "the first-order Markov chain",
     ORACLE: "the oracle",
@@ -57,13 +59,14 @@ COLOURS = {
     "lstm": "#a05bd6",
     "gradient_boosting": "#2aa876",
     "logistic_regression": "#8c6d5a",
+    "blend": "#c2a02e",
     ORACLE: "#8a8f98",
     "deck": "#e6772e",
     "char_gru": "#2f7ed8",
 }
 """Mid tones that differ on white and on black, and for the colour-blind."""
 
-OTHER_COLOURS = ("#d6457a", "#b8952a", "#3fb6c6", "#6b7a3a")
+OTHER_COLOURS = ("#d6457a", "#5a7fd6", "#3fb6c6", "#6b7a3a")
 
 A = TypeVar("A", bound=Artifact)
 

@@ -13,6 +13,7 @@ from rabbithole.io.atomic import atomic_write
 from rabbithole.models.layers import ENDED, RUNNING
 from rabbithole.serving.folder import CARD, ModelFolder
 from rabbithole.training.checkpoints import read_description
+from rabbithole.training.score import MEMBERS
 from rabbithole.training.trainer import restored_network
 from rabbithole.windows.encoder import ENCODER_FILE
 
@@ -27,6 +28,11 @@ def export(folder: ModelFolder, format: Format, output: Path) -> None:
     steps are open. Raises `UserError` for a model that the format cannot hold.
     """
     description = read_description(folder.checkpoint)
+    if members := sorted(path.name for path in folder.checkpoint.glob(f"{MEMBERS}/*")):
+        raise UserError(
+            f"{folder.path}: {description.model} combines {', '.join(members)} and cannot be exported as one "
+            "program. Package a network by itself (`rabbithole package --model`) and export that."
+        )
     if description.batch_size is None:
         raise UserError(
             f"{folder.path}: {description.model} is no network. Its file of skops, "

@@ -42,6 +42,13 @@ class TrainSpec(Spec):
     seed: int
 
 
+class BlendSpec(Spec):
+    """A combination of trained models. settings: its own, which its class `Settings` parses."""
+
+    model: str
+    settings: JsonObject
+
+
 class ResumeOptions(Spec):
     """Where the state of a running training is kept, and how often. It changes no result."""
 

@@ -80,8 +80,7 @@ def fit_calibration(
     if not 0 < int(valid.buyer.sum()) < len(valid):
         unfitted = CalibrationLine(slope=1.0, intercept=shift)
         return Calibration(ended=unfitted, running=unfitted)
-    steps = [2**power for power in range(length.bit_length()) if 2**power <= length]
-    log_odds = logits([0, *steps]) + shift
+    log_odds = logits([0, *running_steps(length)]) + shift
     log_odds[1:, valid.events > length] = np.nan
     centre = natural_log_odds(valid.buyer)
 
@@ -98,6 +97,11 @@ def fit_calibration(
         return CalibrationLine(slope=slope, intercept=intercept + slope * shift)
 
     return Calibration(ended=line(log_odds[:1]), running=line(log_odds[1:]))
+
+
+def running_steps(length: int) -> list[int]:
+    """Return the numbers of events after which running sessions are fitted: 1, 2, 4, ... up to `length`."""
+    return [2**power for power in range(length.bit_length()) if 2**power <= length]
 
 
 def calibrate(logits: NDArray[np.float64], steps: list[int], calibration: Calibration) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 from rabbithole.io.digests import write_digest
 from rabbithole.io.parts import manifest_path
-from rabbithole.models.registry import Estimator, checkpoint_code
+from rabbithole.models.registry import Combination, Estimator, checkpoint_code
 from rabbithole.progress import Meter
 from rabbithole.specs.table import CART
 from rabbithole.specs.training import ScoreSpec
@@ -29,6 +29,9 @@ from rabbithole.windows.fields import FIRST_VALUE
 
 Logits = Callable[[Windows, list[int]], NDArray[np.float64]]
 """A trained model: from windows and steps to calibrated log odds, float64 [len(steps), n]."""
+
+MEMBERS = "members"
+"""Folder of a combination's models, in its checkpoint."""
 
 SCHEMA = pa.schema(
     [
@@ -104,6 +107,15 @@ def load_model(checkpoint: Path) -> Logits:
     if calibration is None:
         raise UserError(f"{checkpoint} predicts next events, not buyers: train it again.")
     code = checkpoint_code(checkpoint, description)
+    if code.is_combination:
+        combination: Combination = code.model.load(checkpoint)
+        members = {name: load_model(checkpoint / MEMBERS / name) for name in combination.members}
+
+        def combined(windows: Windows, steps: list[int]) -> NDArray[np.float64]:
+            log_odds = {name: member(windows, steps) for name, member in members.items()}
+            return calibrate(combination.combine(log_odds, steps), steps, calibration)
+
+        return combined
     if not code.is_network:
         estimator: Estimator = code.model.load(checkpoint)
         return lambda windows, steps: calibrate(estimator.logits(windows, steps), steps, calibration)

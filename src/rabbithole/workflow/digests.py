@@ -132,6 +132,7 @@ CHECK_LEAKS = "rabbithole.checks.leak_checks"
 ORACLE = "rabbithole.simulator.oracle"
 RETURNING_ORACLE = "rabbithole.simulator.returning_oracle"
 TRAIN = "rabbithole.training.train"
+BLEND = "rabbithole.training.blend"
 SCORE = "rabbithole.training.score"
 ENSEMBLE = "rabbithole.evaluation.ensemble"
 EVALUATE = "rabbithole.evaluation.evaluate"
@@ -175,6 +176,10 @@ class CodeDigests:
         """Return the digest of the training, of the objective and of one model."""
         target = self.project.dataset(wildcards).target
         return self._with_model(wildcards, TRAIN, module_name("objective", target))
+
+    def blend(self, wildcards: Wildcards) -> str:
+        """Return the digest of one combination. Its members' code counts in their own trainings."""
+        return self._with_model(wildcards, BLEND)
 
     def score(self, wildcards: Wildcards) -> str:
         """Return the digest of scoring with one model."""

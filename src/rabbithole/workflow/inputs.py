@@ -76,6 +76,14 @@ class RuleInputs:
         """Return the same checkpoints as JSON."""
         return to_json(self.checkpoints(wildcards))
 
+    def members(self, wildcards: Wildcards) -> list[str]:
+        """Return the checkpoints that a combination is made of: those of the same seed."""
+        return list(self._members(wildcards).values())
+
+    def members_json(self, wildcards: Wildcards) -> str:
+        """Return the same checkpoints by model, as JSON."""
+        return to_json(self._members(wildcards))
+
     def packaged(self, wildcards: Wildcards) -> list[str]:
         """Return the files of every trained run, of which one is packaged."""
         named = (self._trained(wildcards.dataset, file) for file in ("checkpoint", SCORES, "metrics.json"))
@@ -233,6 +241,13 @@ class RuleInputs:
                 return sources | ({"oracle": oracle[0]} if oracle else {})
             case _:
                 return {"metrics": self._named(dataset, "metrics.json", self.project.scored_runs(dataset))}
+
+    def _members(self, wildcards: Wildcards) -> Named:
+        seed = f"seed-{wildcards.seed}"
+        return {
+            name: self.project.path(wildcards.dataset, name, seed, "checkpoint")
+            for name in self.project.members
+        }
 
     def _scores(self, dataset: str) -> Named:
         return self._named(dataset, SCORES, self.project.scored_runs(dataset))

@@ -19,7 +19,7 @@ from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
 from rabbithole.ingest.locate import is_remote, locate
 from rabbithole.io.atomic import sha256_of
-from rabbithole.models.settings import NetworkSettings
+from rabbithole.models.settings import CombinationSettings, NetworkSettings
 from rabbithole.specs.data import Source
 
 
@@ -144,6 +144,17 @@ class Project:
     def networks(self) -> list[str]:
         """Return the names of the models that are networks."""
         return [name for name, model in self.settings.models.items() if isinstance(model, NetworkSettings)]
+
+    @property
+    def combinations(self) -> list[str]:
+        """Return the names of the models that combine the others."""
+        models = self.settings.models.items()
+        return [name for name, model in models if isinstance(model, CombinationSettings)]
+
+    @property
+    def members(self) -> list[str]:
+        """Return the names of the models that are trained by themselves, and that are combined."""
+        return [name for name in self.models if name not in self.combinations]
 
     @property
     def seeds(self) -> list[int]:

@@ -14,6 +14,9 @@ from rabbithole.workflow.project import HISTORY, Project
 LOGGER = logging.getLogger("snakemake.logging")
 """Snakemake's logger, so that our lines come between its own."""
 
+TRAININGS = ("train", "blend", "train_text")
+"""The rules that train a model."""
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,7 +30,7 @@ def note_retraining(project: Project, workflow: Workflow) -> None:
     again = [
         job
         for job in dag.needrun_jobs()
-        if job.rule.name in ("train", "train_text") and any(Path(str(path)).exists() for path in job.output)
+        if job.rule.name in TRAININGS and any(Path(str(path)).exists() for path in job.output)
     ]
     if not again or workflow.touch:
         return

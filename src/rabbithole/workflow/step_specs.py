@@ -30,6 +30,7 @@ from rabbithole.specs.text import (
 )
 from rabbithole.specs.training import (
     AugmentationSpec,
+    BlendSpec,
     EstimatorTraining,
     ExplainSpec,
     NetworkTraining,
@@ -120,6 +121,11 @@ class StepSpecs:
             target=dataset.target,
             seed=int(wildcards.seed),
         ).to_json()
+
+    def blend(self, wildcards: Wildcards) -> str:
+        """Return the spec of `blend`."""
+        model = self.project.settings.models[wildcards.model]
+        return BlendSpec(model=wildcards.model, settings=model_settings(model)).to_json()
 
     def score(self, wildcards: Wildcards) -> str:
         """Return the spec of `score`, and of the next-event rules."""

@@ -17,10 +17,8 @@ from rabbithole.models.features.steps import (
     history_steps,
     natural,
 )
+from rabbithole.specs.data import SESSIONS_AGO
 from rabbithole.windows.arrays import Windows
-
-SESSIONS_AGO = "sessions_ago"
-"""The field that tells how many sessions ago a step was."""
 
 
 def history_features(

@@ -19,7 +19,7 @@ from rabbithole.models.features.counts import (
     values_of,
 )
 from rabbithole.models.features.encodings import Tables, fit_tables, folds_of, price_features, table_features
-from rabbithole.models.features.history import SESSIONS_AGO, history_features
+from rabbithole.models.features.history import history_features
 from rabbithole.models.features.numbers import (
     calendar_features,
     cost_features,
@@ -28,6 +28,7 @@ from rabbithole.models.features.numbers import (
     own_seconds,
 )
 from rabbithole.models.features.steps import LARGEST, Columns, Ints, Prefixes, natural, prefix_steps
+from rabbithole.specs.data import SESSIONS_AGO
 from rabbithole.windows.arrays import Windows
 
 CALENDAR = ("hour", "weekday", "month", "week")
