@@ -127,9 +127,10 @@ def test_texts_of_logs_and_models_are_escaped(run, source: str) -> None:
         r"5,011 kept; 109 at or after the first purchase removed",
         r"1,500 kept; excluded: 120 of open sessions, 3,391 before the last 100 of a session",
         r"Train or valid contains sessions of 17 visitors of the test split",
-        r"While a session still runs, buyers .* after 1 event [a-z ]+ \(AUC 0\.\d{3} \[[^]]*\]\) and after ",
+        r"While a session still runs, the model ranks buyers .* after 1 event [a-z ]+ "
+        r"\(AUC 0\.\d{3} \[[^]]*\]\) and after ",
         r"Once a session has ended: fairly well\. ?0\.\d{3} ?AUC of ended sessions, 95",
-        r"What it means The 5 % of ended sessions with the highest scores contain \d\d % of the buyers, "
+        r"What it means .* The 5 % of ended sessions with the highest scores contain \d\d % of the buyers, "
         r"\d\.\d",
         r"If a contact costs 1 and a sale is worth 20, contacting the ended sessions that the model ",
         r"Of the 5 % of sessions with the highest scores, \d\d % buy; the others do not",
@@ -151,6 +152,9 @@ def test_the_summary_ends_with_the_path_of_the_report(folder: Path) -> None:
     lines = (folder / "summary.txt").read_text("utf-8").splitlines()
     assert lines[-1] == f"The report: {folder / 'index.html'}"
     assert any(re.match(r"  GRU +AUC 0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]", line) for line in lines)
+    assert any(
+        line.startswith("  While a session still runs, the model ranks buyers above") for line in lines
+    )
     assert max(map(len, lines[:-1])) <= 120
 
 

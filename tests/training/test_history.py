@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from rabbithole.evaluation.explain import journeys
 from rabbithole.models.features.matrix import FeatureMatrix
 from rabbithole.models.features.steps import Prefixes
 from rabbithole.training.augmentation import augment_windows, drop_events
+from rabbithole.training.batch_source import DeviceBatches, HostBatches
 from rabbithole.training.batching import Shape, make_batch, make_rng
 from rabbithole.training.data import read_encoding, read_split
+from rabbithole.training.mesh import DeviceMesh
 from rabbithole.training.purchase import PurchaseObjective, network_logits, purchase_losses
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.fields import CATEGORICAL, NUMERIC
@@ -66,6 +69,30 @@ def test_targets_count_the_history_that_augmentation_left(windows: Windows) -> N
     own = (windows.offsets[:-1] + windows.history)[:, None]
     assert left.tolist() == ((dropped.steps >= 0) & (dropped.steps < own)).sum(1).tolist()
     assert 0 < left.sum() < windows.history.sum()
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_half_of_the_sessions_of_a_batch_lose_their_whole_history(windows: Windows, on_device: bool) -> None:
+    objective = PurchaseObjective(windows, windows, balance="none", prefixes=True)
+    options = {"unseen_share": 0.0, "event_dropout": 0.0}
+    source = (
+        DeviceBatches(objective, DeviceMesh(), **options)
+        if on_device
+        else HostBatches(objective, DeviceMesh(), item_count=10, **options)
+    )
+    rows = np.arange(len(windows))
+    arrays, _ = source.prepare_batch(rows, SHAPE, make_rng(0))
+    codes, _, (lengths, _, _, history) = source.materialise(jax.random.key(0), *arrays)
+    own = np.asarray(lengths - history)
+    assert own.tolist() == windows.present.tolist()
+    with_history = windows.history > 0
+    left = np.asarray(history)[with_history]
+    assert ((left == 0) | (left == windows.history[with_history])).all()
+    assert 0.2 < np.mean(left == 0) < 0.8
+    for row in rows:
+        steps = np.asarray(codes)[row, : int(lengths[row])]
+        end = windows.offsets[row + 1]
+        np.testing.assert_array_equal(steps, windows.codes[end - len(steps) : end])
 
 
 def test_without_history_the_targets_are_what_they_were(windows: Windows) -> None:

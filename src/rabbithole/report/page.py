@@ -4,6 +4,7 @@ import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -67,12 +68,14 @@ def summary_lines(
     alice: AliceSection | None,
     report: Path,
 ) -> list[str]:
-    """Return the main metrics as lines of at most about 100 characters; the last has the report's path."""
+    """Return the main metrics as lines of at most 120 characters; the last has the report's path."""
     lines = []
     width = max((len(row.name) for section in datasets for row in section.rows), default=0)
     for dataset in datasets:
         buyers, sessions = dataset.rows[0].buyers, dataset.rows[0].sessions
         lines.append(f"{dataset.name}: {plural(buyers, 'buyer')} in {plural(sessions, 'test session')}")
+        lines += wrap(dataset.answer or "", 100, initial_indent="  ", subsequent_indent="  ")
+        lines.append("  Ended sessions:")
         for row in dataset.rows:
             if row.auc is None:
                 lines.append(f"  {row.name:<{width}}  AUC {NONE} ({row.reason})")

@@ -20,6 +20,13 @@ RARE_AS_UNSEEN = 0.5
 twice (Good 1953, The population frequencies of species): most rare items of test are unseen."""
 
 
+HISTORY_DROPOUT = 0.5
+"""Fraction of train sessions that a network sees without their history, drawn anew in each epoch. A history
+identifies its visitor, so a network learns a few visitors by heart. On 10,000 events of Taobao, 63 buyers
+in train, the GRU's AUC was .54 without history, .51 with it, and .54 where train had each session both ways
+(means of three splits, within their errors)."""
+
+
 def rare_columns(fields: Fields) -> tuple[int, ...]:
     """Return the columns of the categorical fields that may be rare."""
     return tuple(index for index, field in enumerate(fields.categorical) if has_minimum_count(field))
@@ -34,11 +41,31 @@ def drop_events(batch: Batch, uniform: Any, fraction: float) -> Batch:
     xp = batch.steps.__array_namespace__()
     inside = batch.steps >= 0
     last = xp.arange(inside.shape[1])[None] == batch.lengths[:, None] - 1
-    kept = inside & ((uniform >= fraction) | last)
+    return _keep_steps(batch, inside & ((uniform >= fraction) | last))
+
+
+def _keep_steps(batch: Batch, kept: Any) -> Batch:
+    """Return the batch with some of its steps alone, bool [batch, steps]."""
+    xp = batch.steps.__array_namespace__()
     # A stable sort moves the dropped events behind the kept ones, which stay in order.
     order = xp.argsort(~kept, axis=1, stable=True)
     steps = xp.take_along_axis(xp.where(kept, batch.steps, -1), order, 1)
     return Batch(batch.rows, kept.sum(1).astype(np.int32), steps)
+
+
+def drop_histories(batch: Batch, uniform: Any, own: Any) -> Batch:
+    """Return the batch without the history of a fraction of its sessions, with NumPy or JAX arrays.
+
+    uniform: float [batch], random numbers between 0 and 1; own: int [n + 1], the index of each session's own
+    first step, the last entry for empty places.
+    """
+    earlier = batch.steps < own[batch.rows][:, None]
+    return _keep_steps(batch, (batch.steps >= 0) & ~(earlier & (uniform < HISTORY_DROPOUT)[:, None]))
+
+
+def first_own_steps(windows: Windows) -> NDArray[np.int32]:
+    """Return the index of each session's own first step, int32 [n + 1], the last entry 0."""
+    return np.append(windows.offsets[:-1] + windows.history, 0).astype(np.int32)
 
 
 def mask_codes(

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from rabbithole.models.layers import ONE_HOT_SIZE
 from rabbithole.training.augmentation import (
     drop_events,
+    drop_histories,
+    first_own_steps,
     mask_codes,
     mask_codes_on_device,
     rare_columns,
@@ -172,6 +174,7 @@ class HostBatches:
         self.target_arrays = objective.target_arrays()
         fields = objective.train.fields
         self.rare, self.item = rare_columns(fields), fields.code_column("item")
+        self.own = first_own_steps(objective.train) if objective.train.history.any() else None
 
     def prepare_batch(
         self, rows: NDArray[np.int64], shape: Shape, rng: np.random.Generator
@@ -179,6 +182,8 @@ class HostBatches:
         """Return codes, numbers and targets; where there are many items, also those in the batch."""
         windows = self.objective.train
         batch = make_batch(windows, rows, shape)
+        if self.own is not None:
+            batch = drop_histories(batch, rng.random(len(batch.rows)), self.own)
         if self.event_dropout > 0:
             batch = drop_events(batch, rng.random(batch.steps.shape), self.event_dropout)
         codes, numbers = gather_steps(windows, batch)
@@ -209,6 +214,8 @@ class DeviceBatches:
         self.windows = DeviceWindows(objective.train, mesh)
         self.rare = rare_columns(objective.train.fields)
         self.target_arrays = self.windows.put(*objective.target_arrays())
+        has_history = objective.train.history.any()
+        self.own = self.windows.put(first_own_steps(objective.train)) if has_history else ()
 
     def prepare_batch(
         self,
@@ -217,13 +224,18 @@ class DeviceBatches:
         rng: np.random.Generator,  # noqa: ARG002 - the accelerator draws its own random numbers
     ) -> tuple[tuple[Any, ...], Any]:
         """Return the batch's arguments and the target arrays, which are on the accelerator already."""
-        return (*self.windows.batch_arguments(rows, shape), *self.target_arrays), None
+        return (*self.windows.batch_arguments(rows, shape), *self.own, *self.target_arrays), None
 
     def materialise(self, key: Array, *arrays: Array) -> tuple[Array, Array, tuple[Array, ...]]:
         """Lay the batch out, drop events, gather the steps and mask codes."""
-        all_codes, all_numbers, offsets, rows, step, *target_arrays = arrays
+        all_codes, all_numbers, offsets, rows, step, *others = arrays
+        own, target_arrays = others[: len(self.own)], others[len(self.own) :]
         event_key, code_key = jax.random.split(key)
         batch = layout_steps(offsets, rows, step)
+        if own:
+            # Another key than the others', which stay what they are without history.
+            history_key = jax.random.fold_in(event_key, 1)
+            batch = drop_histories(batch, jax.random.uniform(history_key, batch.rows.shape), own[0])
         if self.event_dropout > 0:
             batch = drop_events(batch, jax.random.uniform(event_key, batch.steps.shape), self.event_dropout)
         codes, numbers = gather_on_device(all_codes, all_numbers, batch)

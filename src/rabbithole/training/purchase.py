@@ -14,6 +14,7 @@ from scipy.special import expit
 from rabbithole.artifacts.training import Calibration
 from rabbithole.models.layers import ENDED, RUNNING
 from rabbithole.specs.training import AugmentationSpec, Balance
+from rabbithole.training.augmentation import first_own_steps
 from rabbithole.training.batching import Batch, Shape
 from rabbithole.training.calibration import (
     balanced_rows,
@@ -71,8 +72,7 @@ class PurchaseObjective:
         targets = np.append(labels, np.float32(0)), np.append(self.weights, np.float32(0))
         if not self.train.history.any():
             return targets
-        own = self.train.offsets[:-1] + self.train.history
-        return *targets, np.append(own, 0).astype(np.int32)
+        return *targets, first_own_steps(self.train)
 
     def batch_targets(self, batch: Batch, *arrays: Any) -> tuple[Any, ...]:
         """Return the sessions' lengths, int32 [batch], labels and weights, float32 [batch].
