@@ -9,7 +9,7 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 CORES ?= all
 
-.PHONY: run demo help environment java test test-fast torture fuzz bench-etl bench-train check format lock schema reference docs \
+.PHONY: run demo help environment java test test-fast torture torture-files fuzz bench-etl bench-train check format lock schema reference docs \
   slurm slurm-plugin browser clean
 
 run: environment  ## Install the environment and run the whole workflow.
@@ -54,6 +54,9 @@ test-fast: environment  ## Run the unit tests without Snakemake, Spark and Slurm
 
 torture: environment  ## Kill runs at random moments, fifty times, and compare the results (17 to 30 minutes).
 	$(BIN)/python tests/torture.py
+
+torture-files: environment  ## Damage files of a tiny run, one at a time, and run the steps that read them (an hour).
+	$(BIN)/python tests/torture_files.py
 
 FUZZ_SECONDS ?= 600
 fuzz: environment  ## Read any bytes as logs, guided by coverage, until the first fault (Python 3.11, Linux; FUZZ_SECONDS).

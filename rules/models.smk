@@ -78,7 +78,9 @@ rule score:
         manifest="<results>/{dataset}/windows.json",
     output:
         scores="<results>/{dataset}/{model}/seed-{seed}/scores.parquet",
+        digest="<results>/{dataset}/{model}/seed-{seed}/scores.parquet.sha256",
         carts="<results>/{dataset}/{model}/seed-{seed}/cart_scores.parquet",
+        carts_digest="<results>/{dataset}/{model}/seed-{seed}/cart_scores.parquet.sha256",
     log:
         "<logs>/score/{dataset}-{model}-{seed}.log",
     benchmark:
@@ -108,7 +110,9 @@ rule ensemble:
         INPUTS.seed_carts,
     output:
         scores="<results>/{dataset}/{model}/ensemble/scores.parquet",
+        digest="<results>/{dataset}/{model}/ensemble/scores.parquet.sha256",
         carts="<results>/{dataset}/{model}/ensemble/cart_scores.parquet",
+        carts_digest="<results>/{dataset}/{model}/ensemble/cart_scores.parquet.sha256",
     log:
         "<logs>/ensemble/{dataset}-{model}.log",
     benchmark:

@@ -100,6 +100,7 @@ rule oracle:
         raw="<results>/{dataset}/raw",
     output:
         scores="<results>/{dataset}/oracle/scores.parquet",
+        digest="<results>/{dataset}/oracle/scores.parquet.sha256",
     log:
         "<logs>/oracle/{dataset}.log",
     benchmark:

@@ -13,8 +13,11 @@ from workflow_runs import command, snakemake
 
 TARGETS = ("snakemake", "job")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
-OUTCOMES = ("scores.parquet", "metrics.json", "comparison.json", "samples.json", "summary.txt")
-"""Files with the same bytes in every run, killed or not. None of them contains a time."""
+WITH_TIMES = ("history.json", "index.html", "runs.jsonl", "fingerprints.json")
+"""Results that hold times, or what depends on them."""
+
+TIMES = ("logs", "benchmarks", "runs")
+"""Folders of times, of logs, and of what `runs.jsonl` names."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,16 @@ def step_of(process: psutil.Process) -> str:
 
 
 def outcomes(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of a run's OUTCOMES, by path relative to `results`."""
+    """Return the bytes of a run's results but times and logs, by path relative to `results`.
+
+    They are the same in every run, killed or not.
+    """
     results = folder / "results"
+    files = {path.relative_to(results): path for path in sorted(results.rglob("*")) if path.is_file()}
     return {
-        str(path.relative_to(results)): path.read_bytes()
-        for path in sorted(results.rglob("*"))
-        if path.name in OUTCOMES
+        str(name): path.read_bytes()
+        for name, path in files.items()
+        if name.parts[0] not in TIMES and path.name not in WITH_TIMES and path.name != ".snakemake_timestamp"
     }
 
 

@@ -1,6 +1,5 @@
 """Models in files outside the package: they are trained and scored from the checkpoint, or refused."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from docs_pages import ROOT
 from factories import network_settings, network_training, random_windows, train_spec, write_windows
 from model_pages import documented_files
 
-from rabbithole.artifacts.training import History, ModelDescription
+from rabbithole.artifacts.training import CheckpointFiles, History, ModelDescription
 from rabbithole.errors import UserError, error_in_own_model
 from rabbithole.specs.training import EstimatorTraining, ResumeOptions, ScoreSpec
 from rabbithole.training.data import read_encoding, read_split
@@ -246,8 +245,9 @@ def test_an_estimator_does_not_learn_the_next_event(windows: Path, tmp_path: Pat
 
 def test_a_checkpoint_with_other_settings_than_its_file_s_is_refused(windows: Path, tmp_path: Path) -> None:
     fit(windows, tmp_path, estimator_file("LengthRule()"), {})
-    description = json.loads((tmp_path / "model/model.json").read_text())
-    description["settings"]["depth"] = 3
-    (tmp_path / "model/model.json").write_text(json.dumps(description))
+    description = ModelDescription.read(tmp_path / "model/model.json")
+    changed = description.model_copy(update={"settings": {**description.settings, "depth": 3}})
+    changed.write(tmp_path / "model/model.json")
+    CheckpointFiles.seal(tmp_path / "model")
     with pytest.raises(UserError, match=r"mine\.py: its settings do not fit: depth: Extra inputs"):
         load_model(tmp_path / "model")

@@ -13,7 +13,7 @@ import pytest
 from factories import events_manifest, sessions_manifest, windows_manifest
 from scipy.special import expit
 
-from rabbithole.artifacts.data import LeakCheck, LeakChecks
+from rabbithole.artifacts.data import LeakCheck, LeakChecks, SessionsManifest
 from rabbithole.artifacts.evaluation import Explanation
 from rabbithole.artifacts.text import TextEpoch, TextHistory, TextMetrics, TextSample, TextSamples
 from rabbithole.artifacts.training import EpochMetrics, History
@@ -95,7 +95,7 @@ def write_dataset(folder: Path, *, runs: dict[str, float], sessions: int, base: 
         rejected_examples=[bad],
         category_tree={"categories": 53, "roots": 5},
     ).write(folder / "events.json")
-    sessions_manifest().write(folder / "sessions.json")
+    sessions_manifest(files=SessionsManifest.digests(folder / "sessions")).write(folder / "sessions.json")
     windows_manifest().write(folder / "windows.json")
     checks = [LeakCheck(name="The first check holds", holds=True, detail="none")]
     if "oracle" not in runs:

@@ -9,6 +9,8 @@ from killing import leftovers
 from pseudo_terminal import CTRL_C, Terminal
 from workflow_runs import command, make_run_folder, snakemake
 
+from rabbithole.artifacts.data import WindowsManifest
+
 SCORES = "results/yoochoose/gru/seed-0/scores.parquet"
 SNAKEMAKES_OWN = ("Traceback", "RuleException", "CalledProcessError", "WorkflowError", "set -euo pipefail")
 
@@ -59,6 +61,10 @@ def test_a_crash_shows_the_end_of_its_log(finished: Path, project: Path, tmp_pat
     shutil.rmtree(folder / "results/yoochoose/gru")
     for path in (folder / "results/yoochoose/windows/train").iterdir():
         path.write_bytes(b"no Parquet")
+    # With digests that fit, as a damaged file is refused in a sentence.
+    manifest = WindowsManifest.read(folder / "results/yoochoose/windows.json")
+    files = WindowsManifest.digests(folder / "results/yoochoose/windows")
+    manifest.model_copy(update={"files": files}).write(folder / "results/yoochoose/windows.json")
     run = snakemake(folder, SCORES, root=project)
     assert run.returncode == 1
     assert "Its log ends with:" in run.stderr

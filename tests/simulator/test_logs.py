@@ -77,6 +77,7 @@ def test_the_folder_holds_the_log_the_parameters_and_the_truth(format: str, log:
         "parameters.json",
         "items.parquet",
         "truth.parquet",
+        "files.json",
     }
     assert (parameters.shop.format, parameters.sessions, parameters.seed) == (format, 12_000, 4)
     assert parameters.shop == load_shop(format).SHOP

@@ -1,6 +1,8 @@
 """The Spark session: its configuration, tasks by index, and the shuffle."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,3 +74,23 @@ def test_a_shuffle_gives_each_partition_its_rows_in_the_order_of_the_log(spark: 
         expected = [n for n in range(300) if n % 100 < 30 and n * 7 % 5 == partition]
         rows = table.filter(pa.compute.equal(table["partition"], partition))
         assert rows["position"].to_pylist() == expected
+
+
+@pytest.mark.spark
+@pytest.mark.slow
+def test_a_killed_worker_is_told_in_a_line() -> None:
+    program = (
+        "import os\n"
+        "from rabbithole.spark.session import spark_session\n"
+        "from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed\n"
+        "from rabbithole.specs.data import SparkOptions\n"
+        "from rabbithole.errors import UserError\n"
+        "try:\n"
+        "    with spark_session(SparkOptions(threads=1, memory_mb=1000), 'events') as session:\n"
+        "        map_indexed(session, 2, lambda index: os.kill(os.getpid(), 9), REPORT_SCHEMA)\n"
+        "except UserError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("events: a Python worker of Spark was killed. Out of memory? "), done.stderr
+    assert len((done.stdout + done.stderr).splitlines()) == 1

@@ -1,6 +1,5 @@
 """The blend: its weights, its scores against those of its members, and what it refuses."""
 
-import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,7 @@ from factories import network_settings, network_training, random_windows, train_
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from rabbithole.artifacts.training import BlendWeights, History
+from rabbithole.artifacts.training import BlendWeights, History, ModelDescription
 from rabbithole.errors import UserError
 from rabbithole.evaluation.delong import paired_test, placements
 from rabbithole.models.blend import fit_weights
@@ -187,11 +186,11 @@ def test_a_member_of_other_windows_is_refused(members: tuple[Path, dict[str, Pat
     windows, checkpoints = members
     shutil.copytree(checkpoints["gru"], tmp_path / "gru")
     file = tmp_path / "gru/model.json"
-    description = json.loads(file.read_text())
-    file.write_text(json.dumps(description | {"length": 7}))
+    description = ModelDescription.read(file)
+    description.model_copy(update={"length": 7}).write(file)
     with pytest.raises(UserError, match=r"was trained for other windows than .*: train it again"):
         blend_to(tmp_path, windows, {**checkpoints, "gru": tmp_path / "gru"})
-    file.write_text(json.dumps(description | {"target": "next_event", "calibration": None}))
+    description.model_copy(update={"target": "next_event", "calibration": None}).write(file)
     with pytest.raises(UserError, match="predicts next events, not buyers"):
         load_model(tmp_path / "gru")
 

@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -19,9 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 from factories import network_settings, network_training, random_windows, train_spec, write_windows
 
-from rabbithole.artifacts.training import EpochMetrics, History
+from rabbithole.artifacts.training import CheckpointFiles, EpochMetrics, History
 from rabbithole.specs.training import ResumeOptions, ScoreSpec, TrainSpec
-from rabbithole.training.checkpoints import FILES, ResumeCheckpoints
+from rabbithole.training.checkpoints import ResumeCheckpoints
 from rabbithole.training.loop import TrainingProgress
 from rabbithole.training.score import score
 from rabbithole.training.train import train
@@ -207,7 +208,12 @@ def test_a_killed_training_ends_like_an_uninterrupted_one(
         line.endswith(f"gru: continues from epoch {epoch + 1}, batch {batch + 1}") for line in caplog.messages
     )
     assert agree(outcome(windows, folder), uninterrupted)
-    assert sorted(path.name for path in folder.iterdir()) == ["history.json", "model", "scores.parquet"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "history.json",
+        "model",
+        "scores.parquet",
+        "scores.parquet.sha256",
+    ]
 
 
 @pytest.mark.slow
@@ -271,6 +277,30 @@ def progress(batch: int) -> TrainingProgress:
     return TrainingProgress(state, ({"w": table}, table), 1, 1, batch, rows, [0.1])
 
 
+@pytest.mark.slow
+def test_a_disk_without_room_for_the_state_does_not_end_the_training(
+    windows: Path, tmp_path: Path, uninterrupted: Outcome, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Files that may not grow stand for a full disk.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    saved = ResumeCheckpoints.save
+
+    def save(checkpoints: ResumeCheckpoints, state: TrainingProgress) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        try:
+            saved(checkpoints, state)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ResumeCheckpoints, "save", save)
+        train_here(windows, tmp_path)
+    assert agree(outcome(windows, tmp_path), uninterrupted)
+    lost = [line for line in caplog.messages if "File too large. The training goes on" in line]
+    assert lost and all(str(tmp_path / "resume") in line and "\n" not in line for line in lost)
+    assert not list(tmp_path.rglob("*.partial")) and not list(tmp_path.rglob("*-tmp"))
+
+
 @pytest.mark.parametrize("damage", ["a byte", "an end", "a file"])
 def test_a_damaged_state_is_skipped(damage: str, tmp_path: Path) -> None:
     checkpoints = ResumeCheckpoints(tmp_path / "resume/digest", minutes=0.0)
@@ -294,7 +324,7 @@ def test_a_damaged_state_is_skipped(damage: str, tmp_path: Path) -> None:
 
 def spoil(folder: Path, damage: str) -> None:
     """Damage the largest file of a state; the list of files would still be read without its last byte."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path != folder / FILES)
+    files = (path for path in folder.rglob("*") if path.is_file() and path != folder / CheckpointFiles.name)
     file = max(files, key=lambda path: path.stat().st_size)
     content = file.read_bytes()
     if damage == "a byte":

@@ -1,6 +1,5 @@
 """Trainings on small windows, from windows to scores: what is learned, what is kept, what is refused."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from factories import (
 )
 from sklearn.metrics import roc_auc_score
 
-from rabbithole.artifacts.training import CalibrationLine, History, ModelDescription
+from rabbithole.artifacts.training import CalibrationLine, CheckpointFiles, History, ModelDescription
 from rabbithole.errors import UserError
 from rabbithole.evaluation.delong import auc_interval, placements
 from rabbithole.specs.training import ResumeOptions, ScoreSpec, TrainSpec
@@ -305,9 +304,10 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
 @pytest.mark.parametrize("changed", [{"layers": 2}, {"width": 9}])
 def test_weights_of_another_network_are_refused(changed, planted, tmp_path):
     fit(planted, tmp_path, "gru")
-    description = json.loads((tmp_path / "model/model.json").read_text())
-    description["settings"] |= changed
-    (tmp_path / "model/model.json").write_text(json.dumps(description))
+    description = ModelDescription.read(tmp_path / "model/model.json")
+    other = description.model_copy(update={"settings": description.settings | changed})
+    other.write(tmp_path / "model/model.json")
+    CheckpointFiles.seal(tmp_path / "model")
     with pytest.raises(UserError, match="had other weights"):
         score_to(tmp_path, planted)
 

@@ -4,6 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
+import pytest
+
 from rabbithole.workflow.project import fingerprint
 
 
@@ -36,3 +38,15 @@ def test_a_cache_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     # The place of the cache is taken, for root too.
     (tmp_path / "taken").write_text("")
     assert fingerprint([log], tmp_path / "taken/cache.json")
+
+
+def test_a_dry_run_writes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, cache = tmp_path / "log.csv", tmp_path / "results/cache.json"
+    log.write_text("a")
+    for arguments in (["-n"], ["--dry-run"], ["--cores", "2", "-np"], ["--dryrun"]):
+        monkeypatch.setattr("sys.argv", ["/x/bin/snakemake", *arguments])
+        digest = fingerprint([log], cache)
+        assert not cache.parent.exists()
+    monkeypatch.setattr("sys.argv", ["/x/snakemake/__main__.py", "--nocolor", "-c2"])
+    assert fingerprint([log], cache) == digest
+    assert cache.exists()

@@ -1,5 +1,6 @@
 """Artifacts are written atomically. Reading one checks its kind, version and shape."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -7,8 +8,9 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import atomic_write, sha256_of
-from rabbithole.io.parts import data_files, manifest_path
+from rabbithole.io.atomic import atomic_write
+from rabbithole.io.digests import check_digests, digests_of
+from rabbithole.io.parts import manifest_path
 
 
 class Record(BaseModel):
@@ -18,7 +20,7 @@ class Record(BaseModel):
 
 
 class Artifact(Record):
-    """The content of one JSON file, which carries its kind and version.
+    """The content of one JSON file, which carries its kind, its version and a checksum.
 
     kind: the name in the file; version: raised whenever the fields change; rule: the Snakemake rule that
     writes it; digits: significant digits of floats in the file, None for all.
@@ -41,7 +43,9 @@ class Artifact(Record):
 
     def _values(self) -> dict[str, Any]:
         values = {"kind": self.kind, "version": self.version, **self.model_dump(mode="json")}
-        return round_floats(values, self.digits) if self.digits is not None else values
+        if self.digits is not None:
+            values = round_floats(values, self.digits)
+        return values | {"checksum": _checksum(values)}
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -55,6 +59,8 @@ class Artifact(Record):
             text = path.read_text("utf-8")
         except FileNotFoundError as error:
             raise UserError(f"{path} is missing. Run again: rule {cls.rule} writes it.") from error
+        except (IsADirectoryError, NotADirectoryError) as error:
+            raise UserError(f"{path} is damaged: it is no file. {hint}") from error
         except ValueError as error:
             raise UserError(f"{path} is damaged: it is not UTF-8. {hint}") from error
         return cls.parse(text, str(path), hint)
@@ -64,11 +70,16 @@ class Artifact(Record):
         """Return the artifact in a JSON text. place, hint: for messages, where it stands and what to do."""
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{place} is damaged: it is not JSON. {hint}") from error
-        header = (values.pop("kind", None), values.pop("version", None)) if isinstance(values, dict) else None
-        if header != (cls.kind, cls.version):
+        checksum = values.pop("checksum", None) if isinstance(values, dict) else None
+        actual = (values.pop("kind", None), values.pop("version", None)) if isinstance(values, dict) else None
+        if actual != (cls.kind, cls.version):
             raise UserError(f"{place} is not a {cls.kind} of version {cls.version}. {hint}")
+        header = {"kind": cls.kind, "version": cls.version}
+        # Files of earlier versions have none.
+        if checksum is not None and checksum != _checksum(header | values):
+            raise UserError(f"{place} is damaged: its content does not have its checksum. {hint}")
         try:
             # As JSON: a strict spec inside takes its tuples from JSON lists only.
             return cls.model_validate_json(json.dumps(values))
@@ -76,6 +87,12 @@ class Artifact(Record):
             first = error.errors(include_url=False)[0]
             key = ".".join(map(str, first["loc"]))
             raise UserError(f"{place} does not fit: {key}: {first['msg']}. {hint}") from error
+
+
+def _checksum(values: dict[str, Any]) -> str:
+    """Return 16 hex digits of the sha256 of an artifact's values."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def round_floats(value: Any, digits: int) -> Any:
@@ -87,10 +104,38 @@ def round_floats(value: Any, digits: int) -> Any:
     return float(f"{value:.{digits}g}") if isinstance(value, float) else value
 
 
+def _advice(folder: Path, rule: str) -> str:
+    return f"Delete {folder} and run again: rule {rule} writes it anew."
+
+
+class FolderFiles(Artifact):
+    """files.json of a folder. digests: the sha256 of every other file in it, by its path."""
+
+    name: ClassVar[str] = "files.json"
+
+    digests: dict[str, str]
+
+    @classmethod
+    def seal(cls, folder: Path) -> None:
+        """Write the file; to be called when the folder is complete."""
+        cls(digests=digests_of(folder, without=[cls.name])).write(folder / cls.name)
+
+    @classmethod
+    def check(cls, folder: Path) -> None:
+        """Check that a folder holds exactly the files that it was sealed with, unchanged.
+
+        Raises `UserError` that names the first wrong file.
+        """
+        advice = _advice(folder, cls.rule)
+        if not (folder / cls.name).is_file():
+            raise UserError(f"{folder / cls.name} is missing. {advice}")
+        check_digests(folder, cls.read(folder / cls.name).digests, advice, without=[cls.name])
+
+
 class Manifest(Artifact):
     """What a Parquet folder holds. Its file stands beside the folder and is written last.
 
-    files: the sha256 of each data file, by its path in the folder.
+    files: the sha256 of each file, side tables included, by its path in the folder.
     """
 
     files: dict[str, str]
@@ -98,23 +143,21 @@ class Manifest(Artifact):
     @classmethod
     def digests(cls, folder: Path) -> dict[str, str]:
         """Return the value of `files` for a finished folder."""
-        return {str(path.relative_to(folder)): sha256_of(path) for path in data_files(folder)}
+        return digests_of(folder)
 
     @classmethod
     def of(cls, folder: Path) -> Self:
-        """Read a folder's manifest and check that the folder holds exactly the files that it names.
+        """Read a folder's manifest and check that the folder holds the files that it names, unchanged.
 
-        Raises `UserError` when the manifest or a file is missing, or when there is an extra file.
+        Reads all files once. Raises `UserError` when the manifest or a file is missing, when a file is
+        damaged, or when there is an extra one.
         """
         path = manifest_path(folder)
         if not path.exists():
             raise UserError(
-                f"{folder} has no manifest ({path.name}): it was not finished. Delete it and run again."
+                f"{path} is missing: {folder} has no manifest, so it is not finished. Delete it and run "
+                "again."
             )
         manifest = cls.read(path)
-        present = {str(file.relative_to(folder)) for file in data_files(folder)}
-        if wrong := sorted(present ^ set(manifest.files)):
-            raise UserError(
-                f"{folder} does not hold what {path.name} says ({wrong[0]}). Delete it and run again."
-            )
+        check_digests(folder, manifest.files, _advice(folder, cls.rule))
         return manifest

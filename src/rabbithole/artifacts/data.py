@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rabbithole.artifacts.base import Artifact, Manifest, Record
+from rabbithole.artifacts.base import Artifact, FolderFiles, Manifest, Record
 from rabbithole.specs.table import FieldKind
 
 
@@ -26,6 +26,13 @@ class Fields(Record):
     def code_column(self, field: str) -> int | None:
         """Return the column of a categorical field's codes, None if there is no such field."""
         return self.categorical.index(field) if field in self.categorical else None
+
+
+class RawFiles(FolderFiles):
+    """files.json of a simulated log. digests: the sha256 of every other file."""
+
+    kind = "simulated files"
+    rule = "simulate"
 
 
 class LineCounts(Record):

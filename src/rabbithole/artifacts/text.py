@@ -1,6 +1,6 @@
 """Artifacts of the text branch."""
 
-from rabbithole.artifacts.base import Artifact, Record
+from rabbithole.artifacts.base import Artifact, FolderFiles, Record
 from rabbithole.specs.text import CharGruSettings, DeckSettings
 
 
@@ -25,6 +25,13 @@ class TextModelDescription(Artifact):
     settings: DeckSettings | CharGruSettings
     characters: str
     lower: bool
+
+
+class TextCheckpointFiles(FolderFiles):
+    """files.json of a trained text model. digests: the sha256 of every other file."""
+
+    kind = "text checkpoint files"
+    rule = "train_text"
 
 
 class TextEpoch(Record):

@@ -4,7 +4,7 @@ from operator import not_
 
 from pydantic import Field
 
-from rabbithole.artifacts.base import Artifact, Record
+from rabbithole.artifacts.base import Artifact, FolderFiles, Record
 from rabbithole.artifacts.data import Fields, NormaliserRecord
 from rabbithole.specs.base import JsonObject
 from rabbithole.specs.training import Target
@@ -156,10 +156,8 @@ class ResumeProgress(Artifact):
     seconds: list[float]
 
 
-class ResumeFiles(Artifact):
-    """files.json of a resumable state. digests: the sha256 of every other file, by its path."""
+class CheckpointFiles(FolderFiles):
+    """files.json of a trained model or of a resumable state. digests: the sha256 of every other file."""
 
-    kind = "resume files"
+    kind = "checkpoint files"
     rule = "train"
-
-    digests: dict[str, str]

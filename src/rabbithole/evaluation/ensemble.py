@@ -10,6 +10,7 @@ from scipy.special import expit
 from rabbithole.errors import UserError
 from rabbithole.evaluation.scores import log_odds
 from rabbithole.io.atomic import atomic_write
+from rabbithole.io.digests import read_table, write_digest
 
 ORDER = [(name, "ascending") for name in ("split", "steps", "session_id")]
 
@@ -20,7 +21,7 @@ def ensemble(*, scores: list[Path], output: Path) -> None:
     The mean of probabilities would be too close to the share of buyers. Rows are sorted by split, steps and
     session id. Raises `UserError` unless all seeds score the same sessions.
     """
-    tables = [pq.read_table(path).sort_by(ORDER) for path in scores]
+    tables = [read_table(path).sort_by(ORDER) for path in scores]
     sessions = tables[0].drop_columns(["score"])
     for path, table in zip(scores, tables, strict=True):
         if not table.drop_columns(["score"]).equals(sessions):
@@ -29,3 +30,4 @@ def ensemble(*, scores: list[Path], output: Path) -> None:
     mean = pa.array(expit(np.mean(seeds, axis=0)))
     with atomic_write(output) as temporary:
         pq.write_table(sessions.append_column("score", mean), temporary)
+    write_digest(output)

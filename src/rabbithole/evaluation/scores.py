@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.special import logit
 
 from rabbithole.errors import UserError
+from rabbithole.io.digests import read_table
 
 CLIP = 1e-12
 """Distance that scores keep from 0 and 1: a wrong score of 0 or 1 would make the log loss infinite."""
@@ -42,11 +43,9 @@ class Scores:
 def read_scores(path: Path, split: str) -> Scores:
     """Read the scores of one split ("valid" or "test") from a scores.parquet.
 
-    Raises `UserError` when a column is missing or a score is not a probability.
+    Raises `UserError` when the file is damaged, a column is missing or a score is not a probability.
     """
-    if missing := sorted(set(COLUMNS) - set(pq.read_schema(path).names)):
-        raise UserError(f"{path} has no column {missing[0]!r}. Delete it and run again.")
-    table = pq.read_table(path, columns=list(COLUMNS), filters=[("split", "=", split)])
+    table = read_table(path, list(COLUMNS), pc.field("split") == split)
     score = table["score"].to_numpy().astype(np.float64)
     valid = (score >= 0.0) & (score <= 1.0)
     if not valid.all():

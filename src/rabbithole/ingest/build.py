@@ -4,7 +4,6 @@ There is one shuffle: each line is parsed where it is read, sent to the partitio
 there.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
-from rabbithole.artifacts.data import CategoryTreeCounts, EventsManifest, LineCounts, RejectedManifest
+from rabbithole.artifacts.data import (
+    CategoryTreeCounts,
+    EventsManifest,
+    LineCounts,
+    RawFiles,
+    RejectedManifest,
+)
 from rabbithole.errors import UserError
 from rabbithole.formats.base import FileRole, RawFormat, log_format
 from rabbithole.formats.side_tables import SideTables
@@ -42,6 +47,7 @@ from rabbithole.ingest.remote import local_files
 from rabbithole.ingest.unpacking import unpack_all
 from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, manifest_path
+from rabbithole.io.scratch import scratch_folder
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import map_indexed, shuffle
 from rabbithole.spark.task_progress import Stage, watch_tasks
@@ -69,17 +75,21 @@ def build_events(
     empty or damaged, when too many lines are bad, or when there is no event.
     """
     format = log_format(spec.format, spec.table)
+    simulated = output.with_name("raw")
+    # A log of the user's own has no digests.
+    if Path(str(spec.source)).absolute() == simulated.absolute() and (simulated / RawFiles.name).exists():
+        RawFiles.check(simulated)
     for folder in (output, rejected):
         # The manifest goes first: a killed run must not leave it beside data that it does not describe.
         remove(manifest_path(folder))
     with (
         local_files(spec.format, spec.source, output.with_name("fetched"), spec.table) as files,
-        tempfile.TemporaryDirectory(prefix="rabbithole-events-") as scratch,
+        scratch_folder("events") as scratch,
         atomic_write(output) as events,
         atomic_write(rejected) as bad,
     ):
-        raw = unpack_all(format, files, Path(scratch))
-        side = Path(scratch) / "side"
+        raw = unpack_all(format, files, scratch)
+        side = scratch / "side"
         side.mkdir()
         events.mkdir()
         with spark_session(spark, "events") as session:

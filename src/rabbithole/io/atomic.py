@@ -4,11 +4,13 @@ import errno
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+"""The disk is full, or may not be written."""
 
 
 @contextmanager
@@ -27,20 +29,30 @@ def atomic_write(path: Path) -> Iterator[Path]:
         remove(path)
         temporary.replace(path)
     except OSError as error:
-        # Libraries often raise these without the path that could not be written.
-        if error.errno in DISK_FULL_ERRORS and error.filename is None:
+        # Libraries often leave out the path that could not be written, or name the temporary one.
+        inside = error.filename is None or str(error.filename).startswith(str(temporary))
+        if error.errno in WRITE_ERRORS and inside:
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
     finally:
-        remove(temporary)
+        with suppress(OSError):
+            remove(temporary)
 
 
 def remove(path: Path) -> None:
     """Remove a file or a folder with its content, if it exists."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    for seconds in (0.01, 0.1, 1.0, None):
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+            return
+        except OSError as error:
+            # After a failure, threads of a library may still write into the folder.
+            if error.errno not in (errno.ENOTEMPTY, errno.ENOENT) or seconds is None:
+                raise
+            time.sleep(seconds)
 
 
 def sha256_of(path: Path) -> str:

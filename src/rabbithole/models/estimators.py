@@ -17,6 +17,7 @@ from rabbithole.errors import UserError
 from rabbithole.models.features.matrix import FeatureMatrix
 from rabbithole.models.features.steps import Prefixes
 from rabbithole.models.registry import Estimator
+from rabbithole.models.skops_file import write_skops
 from rabbithole.windows.arrays import Windows
 
 Floats = NDArray[np.float64]
@@ -221,7 +222,7 @@ class AggregateModel(Estimator):
         Types of the subclass's own file are trusted: reading the model runs that file in any case.
         """
         file = folder / "model.skops"
-        skops.io.dump(self.estimator, file)
+        write_skops(self.estimator, file)
         if untrusted := self._untrusted(file):
             types = ", ".join(f'"{name}"' for name in (*self.trusted_types, *untrusted))
             raise UserError(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from rabbithole.artifacts.data import EncoderFile
-from rabbithole.artifacts.training import EpochMetrics, ModelDescription
+from rabbithole.artifacts.training import CheckpointFiles, EpochMetrics, ModelDescription
 from rabbithole.errors import OWN_MODEL, UserError, error_in_own_model
 from rabbithole.models.settings import CombinationSettings, ModelSettings, NetworkSettings
 from rabbithole.registry import load_module, module_name
@@ -163,7 +163,11 @@ def model_code(name: str, settings: JsonObject, file: Path | None = None) -> Mod
 
 
 def checkpoint_code(folder: Path, description: ModelDescription) -> ModelCode:
-    """Return the code of a checkpoint's model: that of the package, or the file that was trained."""
+    """Return the code of a checkpoint's model: that of the package, or the file that was trained.
+
+    Checks all files of the checkpoint first, as that file runs. Raises `UserError` where one is damaged.
+    """
+    CheckpointFiles.check(folder)
     file = None if description.file is None else folder / description.file
     return model_code(description.model, description.settings, file)
 

@@ -1,6 +1,7 @@
 """The report: one self-contained HTML page, and a summary as text."""
 
 import csv
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
@@ -45,7 +46,7 @@ def rule_times(benchmarks: Path) -> list[RuleTime]:
 def _rule_time(rule: str, paths: list[Path]) -> RuleTime:
     jobs: list[dict[str, str]] = []
     for path in paths:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8", errors="replace", newline="") as file:
             jobs += csv.DictReader(file, delimiter="\t")
     seconds = [_number(job.get("s")) or 0.0 for job in jobs]
     memory = [number for job in jobs if (number := _number(job.get("max_rss"))) is not None]
@@ -53,11 +54,12 @@ def _rule_time(rule: str, paths: list[Path]) -> RuleTime:
 
 
 def _number(text: str | None) -> float | None:
-    """Return a number of a benchmark file; Snakemake writes NA or - for what it could not measure."""
+    """Return a number of a benchmark file; Snakemake writes NA or - where it could not measure."""
     try:
-        return float(text or "")
+        number = float(text or "")
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def summary_lines(

@@ -8,7 +8,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from rabbithole.counts import NONE, listed, number, plural
-from rabbithole.errors import UserError
+from rabbithole.io.digests import without_comment
 
 GAP = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
@@ -104,12 +104,10 @@ FILTERS: dict[str, Callable[..., str]] = {
 def inline_svg(path: Path, prefix: str) -> Markup:
     """Return a figure's SVG as a part of the page.
 
-    `prefix` is put before its ids, as those of two figures may be equal. Raises `UserError` if the file is no
-    SVG.
+    `prefix` is put before its ids, as those of two figures may be equal. Raises `UserError` if the file is
+    damaged.
     """
-    text = path.read_text("utf-8")
-    start = text.find("<svg")
-    if start < 0:
-        raise UserError(f"{path} is no SVG. Delete it and run again.")
+    text = without_comment(path)
+    start = text.index("<svg")
     text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}-", text[start:])
     return Markup(text.strip())

@@ -1,6 +1,5 @@
 """Watches a model in use: once the outcome is known, how well did its scores do, and has the shop changed?"""
 
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from rabbithole.artifacts.serving import Drift, MonitorReport, PeriodMetrics, Re
 from rabbithole.errors import UserError
 from rabbithole.evaluation.campaign import lift_table
 from rabbithole.evaluation.evaluate import probabilities, ranking
+from rabbithole.io.scratch import scratch_folder
 from rabbithole.serving.drift import MOVED, bin_counts, ranked
 from rabbithole.serving.folder import REFERENCE, ModelFolder
 from rabbithole.serving.predict import encode_log, score_parts
@@ -47,8 +47,8 @@ def monitor(folder: ModelFolder, later: Source, *, scores: list[Path], spark: Sp
     sessions of the log that have ended are scored now, on their events before a purchase.
     """
     known = Reference.read(folder.path / REFERENCE)
-    with tempfile.TemporaryDirectory(prefix="rabbithole-monitor-") as name:
-        encoded = encode_log(folder, later, Path(name), spark=spark)
+    with scratch_folder("monitor") as scratch:
+        encoded = encode_log(folder, later, scratch, spark=spark)
         outcomes = _outcomes(folder, encoded.parts)
         counts = _field_counts(folder, known, encoded.parts)
     unmatched = 0

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rabbithole.artifacts.data import EventsManifest, SessionsManifest, WindowsManifest
 from rabbithole.artifacts.evaluation import Metrics
 from rabbithole.artifacts.serving import Candidate, FieldShares, ModelManifest, TestMetrics, TrainedOn
+from rabbithole.artifacts.training import CheckpointFiles
 from rabbithole.errors import UserError
 from rabbithole.evaluation.campaign import best_threshold
 from rabbithole.evaluation.scores import Scores, read_scores
@@ -63,6 +64,7 @@ def package_model(
     valid = read_scores(scores[run], "valid").after(0)
     with atomic_write(output) as folder:
         folder.mkdir()
+        CheckpointFiles.check(checkpoints[run])
         shutil.copytree(checkpoints[run], folder / CHECKPOINT)
         _copy_side_tables(log, events, folder)
         test = read_scores(scores[run], "test")

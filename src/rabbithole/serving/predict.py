@@ -1,6 +1,5 @@
 """Scores a raw log with a packaged model: Spark reads and encodes it, the model scores it part by part."""
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from rabbithole.artifacts.serving import FieldShares, ModelManifest, PredictionS
 from rabbithole.ingest.build import build_events
 from rabbithole.io.asof import AsOfTable
 from rabbithole.io.parts import part_files
+from rabbithole.io.scratch import scratch_folder
 from rabbithole.serving.audience import Audience, audience_column
 from rabbithole.serving.folder import ModelFolder, load_folder
 from rabbithole.serving.scoring import Scorer
@@ -73,8 +73,7 @@ def predict(
     source: as in `EventsSpec`. The log is read as the model's own was. Sessions are scored on their events
     before the first purchase, as in test. Raises `UserError` when the log cannot be read as the model needs.
     """
-    with tempfile.TemporaryDirectory(prefix="rabbithole-predict-") as name:
-        scratch = Path(name)
+    with scratch_folder("predict") as scratch:
         encoded = encode_log(folder, source, scratch, spark=spark)
         scored = scratch / "scored.parquet"
         with pq.ParquetWriter(scored, PREDICTION_SCHEMA, compression="zstd") as writer:

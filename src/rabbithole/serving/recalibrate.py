@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rabbithole.artifacts.evaluation import AucDifference
 from rabbithole.artifacts.serving import ModelManifest
-from rabbithole.artifacts.training import Calibration, CalibrationLine
+from rabbithole.artifacts.training import Calibration, CalibrationLine, CheckpointFiles
 from rabbithole.errors import UserError
 from rabbithole.evaluation.calibration import calibration_regression
 from rabbithole.evaluation.delong import paired_test, placements
@@ -60,6 +60,7 @@ def recalibrate(folder: ModelFolder, scored: Path, output: Path) -> tuple[float,
         shutil.copytree(folder.path, temporary)
         new = description.model_copy(update={"calibration": Calibration(**lines)})
         new.write(temporary / CHECKPOINT / "model.json")
+        CheckpointFiles.seal(temporary / CHECKPOINT)
         _rewrite_manifest(folder.manifest, temporary)
     return slope, intercept
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from rabbithole.artifacts.data import RawFiles
 from rabbithole.simulator.shop import Floats, Ints, Shop, SimulatorParameters
 
 
@@ -113,5 +114,6 @@ def read_catalogue(path: Path) -> Catalogue:
 
 def read_shop(parameters: Path) -> tuple[Shop, Catalogue]:
     """Read the shop from a simulated log's parameters.json, and the catalogue from the file beside it."""
+    RawFiles.check(parameters.parent)
     values = SimulatorParameters.read(parameters)
     return values.shop, read_catalogue(parameters.with_name(values.items))

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from rabbithole.artifacts.data import SessionsManifest
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
+from rabbithole.io.digests import write_digest
 from rabbithole.io.parts import data_files
 from rabbithole.progress import Meter
 from rabbithole.simulator.catalogue import Catalogue, read_shop
@@ -141,6 +142,7 @@ def write_scores(
     )
     with atomic_write(output) as temporary:
         pq.write_table(scores, temporary)
+    write_digest(output)
 
 
 def _score_rows(table: pa.Table, steps: int, index: Ints, score: Floats) -> pa.Table:

@@ -12,6 +12,7 @@ import pyarrow.csv as csv
 import pyarrow.parquet as pq
 
 from rabbithole.artifacts.base import Artifact
+from rabbithole.artifacts.data import RawFiles
 from rabbithole.errors import UserError
 from rabbithole.simulator.chain import DAY, HOUR
 from rabbithole.simulator.returning_visits import Bools, ReturningShop, Visits, draw_visits
@@ -131,6 +132,7 @@ def read_visits(parameters: Path) -> tuple[ReturningParameters, Visits, Ints]:
 
     The leanings and the carts at the start stay hidden: they are -1 and false.
     """
+    RawFiles.check(parameters.parent)
     values = ReturningParameters.read(parameters)
     table = pq.read_table(parameters.with_name(values.visits)).combine_chunks()
     carts, categories = (table[name].combine_chunks() for name in ("cart", "category"))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rabbithole.artifacts.data import RawFiles
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 from rabbithole.simulator.registry import load_shop
@@ -20,3 +21,4 @@ def simulate(spec: SimulateSpec, *, output: Path) -> None:
     with atomic_write(output) as folder:
         folder.mkdir()
         shop.write_log(spec, folder)
+        RawFiles.seal(folder)

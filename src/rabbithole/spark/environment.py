@@ -4,10 +4,11 @@ import os
 import resource
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from rabbithole.errors import UserError
+from rabbithole.io import scratch
 
 FOREIGN_PREFIXES = ("SPARK_", "PYSPARK_", "HADOOP_", "YARN_")
 FOREIGN_NAMES = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH", "PYTHONSTARTUP")
@@ -64,7 +65,7 @@ def raise_open_files() -> None:
         )
 
 
-def scratch_folder(prefix: str) -> Path:
+def scratch_folder(name: str) -> AbstractContextManager[Path]:
     """Return a new temporary folder that Spark can use; raises `UserError` where TMPDIR has a comma."""
     parent = tempfile.gettempdir()
     if "," in parent:
@@ -72,4 +73,4 @@ def scratch_folder(prefix: str) -> Path:
             f"The folder for temporary files, {parent}, has a comma in its name, and Spark takes the comma "
             "for the end of the name. Set TMPDIR to another folder."
         )
-    return Path(tempfile.mkdtemp(prefix=prefix))
+    return scratch.scratch_folder(name)

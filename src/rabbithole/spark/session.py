@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -48,6 +48,9 @@ logger.tasks.name = org.apache.spark
 logger.tasks.level = error
 """
 
+JVM_LOST = {"Py4JNetworkError", "ConnectionRefusedError", "ConnectionResetError", "BrokenPipeError"}
+"""Errors of the connection to the JVM."""
+
 _current: SparkSession | None = None
 
 
@@ -71,29 +74,47 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
         yield _current
         return
     raise_open_files()
-    scratch = scratch_folder("rabbithole-spark-")
-    log = scratch / "jvm.log"
-    report_label("starting Spark")
-    try:
-        with local_environment() if options.local else nullcontext():
-            _current = _start(options, name, scratch, log)
-            yield _current
-    except UserError:
-        raise
-    except Exception as error:
-        if "No space left on device" in str(error):
-            raise UserError(
-                f"{name}: no space left on the disk of the results, or of {scratch.parent}"
-            ) from error
-        # The JVM's log explains what the Python exception may not.
-        for line in _tail(log):
-            LOGGER.error("spark: %s", line)
-        raise
-    finally:
-        if _current is not None:
-            _current.stop()
-            _current = None
-        shutil.rmtree(scratch, ignore_errors=True)
+    with scratch_folder("spark") as scratch:
+        log = scratch / "jvm.log"
+        report_label("starting Spark")
+        try:
+            with local_environment() if options.local else nullcontext():
+                _current = _start(options, name, scratch, log)
+                yield _current
+        except UserError:
+            raise
+        except Exception as error:
+            if (reason := _lack(error, scratch.parent, options)) is not None:
+                raise UserError(f"{name}: {reason}") from error
+            # The JVM's log explains what the Python exception may not.
+            for line in _tail(log):
+                LOGGER.error("spark: %s", line)
+            raise
+        finally:
+            if _current is not None:
+                # Of a JVM that was killed, nothing is left to stop.
+                with suppress(Exception):
+                    _current.stop()
+                _current = None
+
+
+def _lack(error: BaseException, temporary: Path, options: SparkOptions) -> str | None:
+    """Return what this machine lacks, as an error shows it; None for other errors."""
+    text, causes = str(error), [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and len(causes) < 20:
+        causes.append(cause)
+    if "No space left on device" in text:
+        return f"no space left on the disk of the results, or of {temporary}"
+    if "Python worker exited unexpectedly" in text or "MemoryError" in text:
+        part = "a Python worker of Spark"
+    elif {type(cause).__name__ for cause in causes} & JVM_LOST:
+        part = "Spark's JVM"
+    else:
+        return None
+    return (
+        f"{part} was killed. Out of memory? Give Spark more (spark.memory_mb, {options.memory_mb} now), or "
+        "fewer threads (spark.threads), which share it."
+    )
 
 
 def _start(options: SparkOptions, name: str, scratch: Path, log: Path) -> SparkSession:

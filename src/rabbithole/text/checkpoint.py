@@ -7,7 +7,7 @@ from typing import Any
 
 from flax import nnx
 
-from rabbithole.artifacts.text import TextModelDescription
+from rabbithole.artifacts.text import TextCheckpointFiles, TextModelDescription
 from rabbithole.errors import UserError
 from rabbithole.text.char_gru import CharGruTrainer, build_char_gru, char_gru_sampler
 from rabbithole.text.corpus import Vocabulary
@@ -43,17 +43,20 @@ def text_model(name: str) -> TextModel:
 
 
 def save(folder: Path, parameters: Any, description: TextModelDescription) -> None:
-    """Write the folder: `parameters/` (orbax) and model.json."""
+    """Write the folder: `parameters/` (orbax), model.json, and the digests of all files."""
     folder.mkdir(parents=True)
     save_arrays(folder / "parameters", parameters)
     description.write(folder / "model.json")
+    TextCheckpointFiles.seal(folder)
 
 
 def load(folder: Path) -> tuple[Any, TextModelDescription]:
     """Return the network and its description.
 
-    Raises `UserError` if the saved network has other parameters than the code builds.
+    Raises `UserError` if a file is damaged, or if the saved network has other parameters than the code
+    builds.
     """
+    TextCheckpointFiles.check(folder)
     description = TextModelDescription.read(folder / "model.json")
     symbols = Vocabulary(description.characters).symbols
     network = text_model(description.model).build(description.settings, symbols=symbols, seed=0)

@@ -1,5 +1,6 @@
 """Turns a book into codes: strips it, splits it by position, fits the vocabulary, and counts bits."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rabbithole.artifacts.text import BookOrigin
 from rabbithole.errors import UserError
 
 TRAIN_SHARE = 0.9
@@ -65,12 +67,21 @@ class Corpus:
 def read_book(path: Path, *, lower: bool) -> str:
     """Read a UTF-8 text file and return its book (see `strip`).
 
-    lower: whether to lower-case it. Raises UserError if the file is missing, is not UTF-8, or is empty.
+    lower: whether to lower-case it. Raises UserError if the file is missing, is not UTF-8, is empty, or
+    is not the one that the book.json beside it describes.
     """
     try:
-        raw = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
     except OSError as error:
         raise UserError(f"cannot read the text {path}: {error.strerror}") from error
+    origin = path.with_suffix(".json")
+    if origin.exists() and BookOrigin.read(origin).sha256 != hashlib.sha256(content).hexdigest():
+        raise UserError(
+            f"{path} is damaged: its sha256 is not the one in {origin.name}. Delete both and run again: rule "
+            "book writes them anew."
+        )
+    try:
+        raw = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(
             f"the text {path} is not UTF-8 (byte {error.start}); convert it, e.g. with iconv -t UTF-8"

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import expit
 from sklearn.metrics import log_loss, roc_auc_score
 
-from rabbithole.artifacts.training import EpochMetrics, History, ModelDescription
+from rabbithole.artifacts.training import CheckpointFiles, EpochMetrics, History, ModelDescription
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 from rabbithole.models.registry import Combination, model_code
@@ -68,6 +68,7 @@ def blend(
         combination.save(folder)
         for name, checkpoint in members.items():
             shutil.copytree(checkpoint, folder / MEMBERS / name)
+        CheckpointFiles.seal(folder)
     metrics = EpochMetrics(epoch=1, loss=loss, valid_loss=loss, valid_auc=auc)
     seconds = time.perf_counter() - began
     History(unit="fit", epochs=[metrics], best_epoch=1, seconds=[seconds]).write(history)

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+import logging
 import os
+import re
 import shutil
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +18,25 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax import Array
 
-from rabbithole.artifacts.training import ModelDescription, ResumeFiles, ResumeProgress
+from rabbithole.artifacts.training import CheckpointFiles, ModelDescription, ResumeProgress
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import atomic_write, remove, sha256_of
+from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.training.loop import TrainingProgress
 from rabbithole.training.mesh import assert_same_on_all_hosts, is_primary
 
+LOGGER = logging.getLogger("rabbithole")
+
 WEIGHTS = "weights"
-ARRAYS, PROGRESS, FILES = "arrays", "progress.json", "files.json"
+ARRAYS, PROGRESS = "arrays", "progress.json"
+
+TIMES = ("_CHECKPOINT_METADATA", "commit_success.txt")
+"""What orbax writes of when an array was saved, and does not need to read it."""
+
+OS_ERROR = re.compile(r"os_error_code='(\d+)'")
+"""How orbax names the number of an error of the operating system."""
+
+# orbax raises each error, and also logs it with a trace; at each save it warns that no OCDBT is there.
+logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 EPOCH_SECONDS = 10.0
 """No state is saved at the end of an epoch within so many seconds of the last one: saving takes a tenth of a
@@ -42,7 +55,7 @@ def write_description(folder: Path, description: ModelDescription, files: Sequen
 
 
 def read_description(folder: Path) -> ModelDescription:
-    """Read a checkpoint's model.json; raises `UserError` where it is missing or of another version."""
+    """Read a checkpoint's model.json; raises `UserError` where it is missing, damaged or of another kind."""
     return ModelDescription.read(folder / "model.json")
 
 
@@ -66,32 +79,54 @@ def load_weights(folder: Path, weights: Any, table: Array) -> tuple[Any, Array]:
 
 
 def save_arrays(folder: Path, tree: Any) -> None:
-    """Write a tree of arrays as one flat mapping from names to arrays."""
-    with _checkpointer() as checkpointer:
+    """Write a tree of arrays as one flat mapping from names to arrays; equal arrays give equal bytes.
+
+    Raises OSError that names the folder where the disk is full.
+    """
+    with _errors_of_the_system(folder), _checkpointer() as checkpointer:
         checkpointer.save(folder.absolute(), jax.tree.map(np.asarray, _flatten(tree)))
-        checkpointer.wait_until_finished()
+    for name in TIMES:
+        (folder / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def _errors_of_the_system(path: Path) -> Iterator[None]:
+    """Raise as OSError what the operating system refuses, as a full disk; orbax raises ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        if (code := OS_ERROR.search(str(error))) is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
 
 
 def load_arrays(folder: Path, tree: Any) -> Any:
     """Read a tree of arrays; `tree` gives structure and shapes. Raises ValueError where they differ."""
     # As NumPy arrays: XLA would compile again for arrays that orbax has placed on devices.
     target = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in _flatten(tree).items()}
+    as_numpy = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in target}
     with _checkpointer() as checkpointer:
-        loaded = checkpointer.restore(folder.absolute(), target)
+        loaded = checkpointer.restore(
+            folder.absolute(), args=ocp.args.PyTreeRestore(item=target, restore_args=as_numpy)
+        )
     # orbax does not check shapes.
     if wrong := [name for name, leaf in target.items() if loaded[name].shape != leaf.shape]:
         raise ValueError(f"{folder}: {wrong[0]} has another shape")
     return jax.tree.unflatten(jax.tree.structure(tree), [jnp.array(loaded[name]) for name in target])
 
 
-def _checkpointer() -> ocp.StandardCheckpointer:
-    """Return a checkpointer that does not wait for other processes of the same training."""
+def _checkpointer() -> ocp.Checkpointer:
+    """Return a checkpointer that does not wait for other processes of the same training.
+
+    It writes a folder per array: orbax's other format, OCDBT, names its files at random.
+    """
     options = ocp.options.MultiprocessingOptions(
         primary_host=jax.process_index(),
         active_processes={jax.process_index()},
         barrier_sync_key_prefix="single_process",
     )
-    return ocp.StandardCheckpointer(multiprocessing_options=options)
+    handler = ocp.PyTreeCheckpointHandler(use_ocdbt=False, multiprocessing_options=options)
+    return ocp.Checkpointer(handler, multiprocessing_options=options)
 
 
 def _flatten(tree: Any) -> dict[str, Array]:
@@ -125,11 +160,19 @@ class ResumeCheckpoints:
     def keep(self, progress: TrainingProgress) -> None:
         """Save the state if enough time has passed; to be called after each batch and each epoch.
 
-        Of several processes that train together, the primary one saves.
+        Of several processes that train together, the primary one saves. Where the state cannot be written,
+        the training goes on, and tries again later.
         """
         wait = min(self.seconds, EPOCH_SECONDS) if progress.batch == 0 else self.seconds
         if is_primary() and time.monotonic() - self.last_save >= wait:
-            self.save(progress)
+            try:
+                self.save(progress)
+            except OSError as error:
+                LOGGER.warning(
+                    "%s: %s. The training goes on; if it is killed, it starts from its last saved state.",
+                    error.filename or self.folder,
+                    error.strerror,
+                )
             self.last_save = time.monotonic()
 
     def save(self, progress: TrainingProgress) -> None:
@@ -139,7 +182,7 @@ class ResumeCheckpoints:
         with atomic_write(newest) as temporary:
             save_arrays(temporary / ARRAYS, (progress.state, progress.best))
             ResumeProgress.model_validate(fields).write(temporary / PROGRESS)
-            ResumeFiles(digests=_digests(temporary)).write(temporary / FILES)
+            CheckpointFiles.seal(temporary)
             for path in (*temporary.rglob("*"), temporary):
                 _sync_to_disk(path)
         for path in (self.folder, *self.folder.parents[:2]):
@@ -158,15 +201,10 @@ class ResumeCheckpoints:
 def _is_complete(state: Path) -> bool:
     """Return whether a saved state holds exactly the files that were written."""
     try:
-        return ResumeFiles.read(state / FILES).digests == _digests(state)
+        CheckpointFiles.check(state)
     except (OSError, UserError):
         return False
-
-
-def _digests(state: Path) -> dict[str, str]:
-    """Return the sha256 of each file of a saved state."""
-    files = (path for path in state.rglob("*") if path.is_file() and path != state / FILES)
-    return {str(path.relative_to(state)): sha256_of(path) for path in files}
+    return True
 
 
 def _sync_to_disk(path: Path) -> None:

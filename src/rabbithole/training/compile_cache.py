@@ -1,13 +1,28 @@
 """Keeps what XLA compiles between runs, so that a rerun compiles nothing again."""
 
+import atexit
 import hashlib
+import json
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
+from filelock import FileLock
 from platformdirs import user_cache_path
 
-MAX_CACHE_BYTES = 2**30
-"""Bytes that the cache may take; what was not used for longest is deleted first."""
+from rabbithole.io.atomic import atomic_write, remove, sha256_of
+
+MAX_CACHE_BYTES = 2**28
+"""Bytes that the cache may take; what was not used for longest is deleted first. Each start reads all."""
+
+ENTRY, LAST_USE = "-cache", "-atime"
+"""Endings of the two files that JAX keeps for each compiled program."""
+
+DIGESTS = "digests.json"
+"""The sha256 of each entry, written by the process that compiled it, at its end."""
+
+LOCK_SECONDS = 10
 
 
 def enable_compile_cache() -> None:
@@ -16,16 +31,78 @@ def enable_compile_cache() -> None:
     Each kind of processor has its own folder, as programs run only on the kind that they were compiled for,
     and several machines may share a home folder. JAX's own environment variables take precedence. Without
     write access, nothing is cached.
+
+    JAX would run a damaged entry, and die of it. So entries without the digest that they had are removed.
     """
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
     folder = user_cache_path("rabbithole") / "compiled" / _processor_digest()
+    started = time.time_ns()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+        remove_damaged(folder)
+    except (OSError, TimeoutError):
         return
-    if os.access(folder, os.W_OK):
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder))
-        os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(MAX_CACHE_BYTES))
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    atexit.register(keep_digests, folder, since=started)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(MAX_CACHE_BYTES))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+
+
+def remove_damaged(folder: Path) -> None:
+    """Remove entries that are not what was written, whose digest is unknown, or that lack a file.
+
+    A single entry without a time of its last use would make JAX stop caching.
+    """
+    with _locked(folder):
+        known, entries = _read_digests(folder), _entries(folder)
+        complete = {name for name in entries if (folder / (name + LAST_USE)).is_file()}
+        good = {name for name in complete & known.keys() if _digest(folder, name) == known[name]}
+        for path in folder.iterdir():
+            if path.name.endswith((ENTRY, LAST_USE)) and path.name.rpartition("-")[0] not in good:
+                remove(path)
+
+
+def keep_digests(folder: Path, *, since: int) -> None:
+    """Add the digests of the entries that were written since a time in nanoseconds."""
+    with suppress(OSError, TimeoutError), _locked(folder):
+        known, entries = _read_digests(folder), _entries(folder)
+        new = {name for name in entries - known.keys() if _written(folder, name) >= since}
+        if not new:
+            return
+        digests = {name: known.get(name) or _digest(folder, name) for name in entries & (known.keys() | new)}
+        with atomic_write(folder / DIGESTS) as temporary:
+            temporary.write_text(json.dumps(digests, indent=0, sort_keys=True), "utf-8")
+
+
+def _locked(folder: Path) -> FileLock:
+    """Return the lock that JAX holds while it reads or writes an entry."""
+    return FileLock(folder / ".lockfile", timeout=LOCK_SECONDS)
+
+
+def _entries(folder: Path) -> set[str]:
+    return {path.name.removesuffix(ENTRY) for path in folder.glob(f"*{ENTRY}") if path.is_file()}
+
+
+def _written(folder: Path, name: str) -> int:
+    return (folder / (name + ENTRY)).stat().st_mtime_ns
+
+
+def _digest(folder: Path, name: str) -> str | None:
+    """Return the sha256 of an entry, None if it cannot be read."""
+    try:
+        return sha256_of(folder / (name + ENTRY))
+    except OSError:
+        return None
+
+
+def _read_digests(folder: Path) -> dict[str, str]:
+    """Return the known digests; none where the file is missing or damaged: all is compiled anew then."""
+    try:
+        values = json.loads((folder / DIGESTS).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return {name: str(digest) for name, digest in values.items()} if isinstance(values, dict) else {}
 
 
 def _processor_digest() -> str:

@@ -12,6 +12,8 @@ from scipy.special import expit
 from rabbithole.artifacts.data import EncoderFile, WindowsManifest
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
+from rabbithole.io.digests import write_digest
+from rabbithole.io.parts import manifest_path
 from rabbithole.models.registry import Combination, Estimator, checkpoint_code
 from rabbithole.progress import Meter
 from rabbithole.specs.table import CART
@@ -67,7 +69,7 @@ def score(
         raise UserError(f"evaluation.steps: {beyond[0]} is not between 1 and the window's {encoding.length}.")
     logits = load_model(checkpoint)
     running = sorted(set(spec.steps))
-    splits = WindowsManifest.of(windows).splits
+    splits = WindowsManifest.read(manifest_path(windows)).splits
     meter = Meter(splits["test"].rows + splits["valid"].rows, "sessions", whole=True)
     with (
         atomic_write(output) as temporary,
@@ -92,8 +94,10 @@ def score(
             _write(writer, "valid", [0], valid, logits(valid, [0]))
             done += len(valid)
             meter.update(done)
+    write_digest(output)
     if carts is not None:
         _score_carts(logits, windows, encoding, carts)
+        write_digest(carts)
 
 
 def load_model(checkpoint: Path) -> Logits:

@@ -12,9 +12,16 @@ from typing import Any
 import numpy as np
 
 from rabbithole.artifacts.data import EncoderFile, WindowsManifest
-from rabbithole.artifacts.training import Calibration, EpochMetrics, History, ModelDescription
+from rabbithole.artifacts.training import (
+    Calibration,
+    CheckpointFiles,
+    EpochMetrics,
+    History,
+    ModelDescription,
+)
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
+from rabbithole.io.parts import manifest_path
 from rabbithole.models.registry import Estimator, ModelCode, model_code
 from rabbithole.specs.training import NetworkTraining, ResumeOptions, TrainSpec
 from rabbithole.training.augmentation import augment_windows
@@ -78,7 +85,7 @@ def train(
     objective = objective_class(spec.target).read(
         windows, encoding, balance=spec.balance, augmentation=spec.augmentation
     )
-    manifest = WindowsManifest.of(windows).model_dump(mode="json")
+    manifest = WindowsManifest.read(manifest_path(windows)).model_dump(mode="json")
     checkpoints = ResumeCheckpoints(
         Path(resume.folder) / settings_digest(spec.to_json(), code, manifest), minutes=resume.minutes
     )
@@ -109,6 +116,7 @@ def train(
         files = [windows / name for name in encoding.files]
         write_description(folder, description, files if file is None else [*files, file])
         fitted.save(folder)
+        CheckpointFiles.seal(folder)
     fitted.history.write(history)
     checkpoints.remove()
 

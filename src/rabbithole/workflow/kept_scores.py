@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.runs import RunFigures
 from rabbithole.io.atomic import atomic_write
+from rabbithole.io.digests import read_table
 
 FOLDER = "runs"
 """Folder of the copies, below the results folder."""
@@ -32,8 +34,8 @@ class KeptScores:
 
 def keep_scores(results: Path, scores: Path) -> KeptScores:
     """Keep the ended test sessions of a scores.parquet, their labels and their scores, if they are new."""
-    ended = [("split", "=", "test"), ("steps", "=", 0)]
-    table = pq.read_table(scores, columns=["session_id", "buyer", "score"], filters=ended)
+    ended = (pc.field("split") == "test") & (pc.field("steps") == 0)
+    table = read_table(scores, ["session_id", "buyer", "score"], ended)
     table = table.sort_by("session_id")
     names = "\n".join(table["session_id"].to_pylist()).encode()
     kept = KeptScores(

@@ -26,8 +26,8 @@ from rabbithole.specs.data import Source
 def fingerprint(paths: list[Path], memory: Path) -> str:
     """Return one digest of the content of files. Only files that changed since the last call are read.
 
-    memory: a `Fingerprints` file, which is made if it is missing or damaged. Raises OSError for a file that
-    cannot be read.
+    memory: a `Fingerprints` file, which is made if it is missing or damaged, but not in a dry run. Raises
+    OSError for a file that cannot be read.
     """
     try:
         known = Fingerprints.read(memory).files
@@ -46,11 +46,19 @@ def fingerprint(paths: list[Path], memory: Path) -> str:
         if entry is None or entry.model_dump(exclude={"sha256"}) != same:
             entry = FileFingerprint(**same, sha256=sha256_of(path))
         current[key] = entry
-    if any(known.get(key) != entry for key, entry in current.items()):
+    if any(known.get(key) != entry for key, entry in current.items()) and not is_dry_run():
         # It only saves time. Another command may write it now, and results may be read-only.
         with suppress(OSError):
             Fingerprints(files={**known, **current}).write(memory)
     return "+".join(current[str(path.resolve())].sha256[:16] for path in paths)
+
+
+def is_dry_run() -> bool:
+    """Return whether Snakemake was asked for a dry run, which writes nothing; `-np` asks for one too."""
+    dry = re.compile(r"--dry-?run|-[a-zA-Z]*n[a-zA-Z]*")
+    # Run as a program, or as a module.
+    is_snakemake = "snakemake" in Path(sys.argv[0]).parts[-2:]
+    return is_snakemake and any(dry.fullmatch(argument) for argument in sys.argv[1:])
 
 
 BRACKETS = re.compile(r"\{[^{}]*\}|<[^<>]*>")

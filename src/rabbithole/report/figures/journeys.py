@@ -5,12 +5,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from rabbithole.artifacts.evaluation import Explanation, Journey
+from rabbithole.io.digests import read_table
 from rabbithole.report.figures.style import QUIET, data_label, legend_outside, log_ticks, svg_figure
 from rabbithole.report.runs import ORACLE, best_on_valid, colour, display_name, model_of
 from rabbithole.specs.report import FigureStyle
@@ -119,7 +119,7 @@ def _draw_session(axes: Axes, session: Journey, shade: str, shapes: dict[str, st
 def _oracle_scores(path: Path, sessions: list[str]) -> dict[str, dict[int, float]]:
     """Return the oracle's probabilities of running sessions, by session and events seen."""
     chosen = pc.field("session_id").isin(pa.array(sessions, pa.string())) & (pc.field("steps") > 0)
-    table = pq.read_table(path, columns=["session_id", "steps", "score"], filters=chosen)
+    table = read_table(path, ["session_id", "steps", "score"], chosen)
     scores: dict[str, dict[int, float]] = {}
     for row in table.sort_by([("session_id", "ascending"), ("steps", "ascending")]).to_pylist():
         scores.setdefault(row["session_id"], {})[row["steps"]] = row["score"]

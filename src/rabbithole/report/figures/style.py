@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from rabbithole.io.atomic import atomic_write
+from rabbithole.io.digests import with_comment
 from rabbithole.report.runs import ENSEMBLE, ORACLE, colour
 from rabbithole.specs.report import FigureStyle
 
@@ -85,7 +86,8 @@ def svg_figure(
     labels = [label.get_text() for legend in figure.legends for label in legend.get_texts()]
     spoken = f"{title}: {', '.join(labels)}" if labels else title
     with atomic_write(output) as temporary:
-        temporary.write_text(compact_svg(text.getvalue(), " ".join(spoken.split())), "utf-8")
+        svg = compact_svg(text.getvalue(), " ".join(spoken.split()))
+        temporary.write_text(with_comment(svg), "utf-8")
 
 
 def legend_outside(axes: Axes, *, handles: Sequence[Artist] | None = None, title: str | None = None) -> None:

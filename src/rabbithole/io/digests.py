@@ -1,0 +1,104 @@
+"""Digests of files, and checks against them: what was damaged on the disk is refused before it is used."""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from rabbithole.errors import UserError
+from rabbithole.io.atomic import remove, sha256_of
+
+THREADS = 4
+"""Files that are read at a time. Hashing keeps no other Python code waiting."""
+
+TIMESTAMP, PARTIAL = ".snakemake_timestamp", ".partial"
+
+DIGEST_SUFFIX = ".sha256"
+
+COMMENT = "<!-- sha256 "
+
+
+def digests_of(folder: Path, *, without: Collection[str] = ()) -> dict[str, str]:
+    """Return the sha256 of each file below a folder, by its path in the folder.
+
+    What Snakemake and killed runs leave does not count. without: names of other files in the folder that do
+    not count.
+    """
+    names = sorted(_names(folder) - set(without))
+    with ThreadPoolExecutor(THREADS) as pool:
+        return dict(zip(names, pool.map(sha256_of, [folder / name for name in names]), strict=True))
+
+
+def check_digests(
+    folder: Path, digests: Mapping[str, str], advice: str, *, without: Collection[str] = ()
+) -> None:
+    """Check that a folder holds the files that `digests_of` saw, unchanged, and no others.
+
+    New files whose name begins with `_` are passed over: nobody reads them. advice: what to do, the end of
+    the message. Raises `UserError` that names the first wrong file.
+    """
+    actual = digests_of(folder, without=without)
+    for name, digest in sorted(digests.items()):
+        if name not in actual:
+            raise UserError(f"{folder / name} is missing. {advice}")
+        if actual[name] != digest:
+            raise UserError(f"{folder / name} is damaged: its sha256 is not the one it had. {advice}")
+    for name in sorted(actual.keys() - digests.keys()):
+        if not Path(name).name.startswith("_"):
+            raise UserError(f"{folder / name} was not written by the step. {advice}")
+
+
+def _names(folder: Path) -> set[str]:
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {str(path) for path in paths if path.name != TIMESTAMP and not path.name.endswith(PARTIAL)}
+
+
+def digest_path(file: Path) -> Path:
+    """Return the path of the digest of a single file: `scores.parquet.sha256` beside `scores.parquet`."""
+    return file.with_name(file.name + DIGEST_SUFFIX)
+
+
+def write_digest(file: Path) -> None:
+    """Write a file's digest beside it, as `sha256sum` does; to be called when the file is complete."""
+    path = digest_path(file)
+    remove(path)
+    path.write_text(f"{sha256_of(file)}  {file.name}\n", "utf-8")
+
+
+def with_comment(markup: str) -> str:
+    """Return SVG or HTML with a last comment that holds the sha256 of all before it."""
+    return f"{markup}{COMMENT}{hashlib.sha256(markup.encode()).hexdigest()} -->\n"
+
+
+def without_comment(file: Path) -> str:
+    """Read what `with_comment` returned; raises `UserError` for a damaged file."""
+    markup, _, digest = file.read_bytes().rpartition(COMMENT.encode())
+    if digest != f"{hashlib.sha256(markup).hexdigest()} -->\n".encode():
+        raise UserError(f"{file} is damaged: its sha256 is not the one it had. Delete it and run again.")
+    return markup.decode()
+
+
+def read_table(
+    file: Path, columns: list[str] | None = None, filters: pc.Expression | None = None
+) -> pa.Table:
+    """Read a single Parquet file, after a check of its digest if there is one beside it.
+
+    Raises `UserError` for a damaged file, or one that lacks a column.
+    """
+    advice = f"Delete it and {digest_path(file).name}, and run again."
+    if digest_path(file).exists():
+        known = digest_path(file).read_bytes().partition(b" ")[0]
+        if known != sha256_of(file).encode():
+            raise UserError(f"{file} is damaged: its sha256 is not the one it had. {advice}")
+    try:
+        if lacking := sorted(set(columns or ()) - set(pq.read_schema(file).names)):
+            raise UserError(f"{file} has no column {lacking[0]!r}. {advice}")
+        return pq.read_table(file, columns=columns, filters=filters)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise UserError(f"{file} is no complete Parquet file. {advice}") from error
