@@ -22,9 +22,10 @@ twice (Good 1953, The population frequencies of species): most rare items of tes
 
 HISTORY_DROPOUT = 0.5
 """Fraction of train sessions that a network sees without their history, drawn anew in each epoch. A history
-identifies its visitor, so a network learns a few visitors by heart. On 10,000 events of Taobao, 63 buyers
-in train, the GRU's AUC was .54 without history, .51 with it, and .54 where train had each session both ways
-(means of three splits, within their errors)."""
+identifies its visitor, so a network can learn a few visitors by heart. On a small real log (Taobao, 63 buyers
+in train, three splits) the GRU's test AUC was .54 without history, .51 with it, and .54 where train had each
+session both ways. On the simulated visitors who return it made no difference: valid AUC of the GRU .831 with
+it and .836 without, of the convolution .832 and .828."""
 
 
 def rare_columns(fields: Fields) -> tuple[int, ...]:
