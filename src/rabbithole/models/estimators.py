@@ -109,16 +109,20 @@ class AggregateModel(Estimator):
         self.blank = np.flatnonzero(np.isnan(features[0]).all(axis=0)).tolist()
         for part in (*features, valid_features):
             part[:, self.blank] = 0.0
+        stride = -(-len(rows) // MAX_HISTORY_ROWS)
+        sample = features[0][::stride].copy()
+        matrix = np.concatenate(features)
+        # The estimator makes copies of its own, so memory holds no more than one here.
+        features.clear()
         self.fit_rows(
-            np.concatenate(features),
+            matrix,
             np.concatenate(labels),
             np.concatenate(row_weights),
             valid_features,
             valid.buyer,
         )
-        stride = -(-len(rows) // MAX_HISTORY_ROWS)
         return self.history(
-            features[0][::stride],
+            sample,
             labels[0][::stride],
             weights[rows][::stride],
             valid_features,
@@ -205,13 +209,15 @@ class AggregateModel(Estimator):
 
         folds: int64 [n], those of all sessions of train, None for sessions of other splits.
         """
-        parts = []
+        features = np.empty((len(rows), 0), np.float32)
         for start in range(0, len(rows), CHUNK_ROWS):
             chunk = rows[start : start + CHUNK_ROWS]
             prefixes = Prefixes(chunk, steps[start : start + CHUNK_ROWS])
-            parts.append(self.matrix(windows, prefixes, None if folds is None else folds[chunk]))
-        flag = np.full((len(rows), 1), float(running and self.prefixes), np.float32)
-        features = np.concatenate([np.concatenate(parts), flag], axis=1)
+            part = self.matrix(windows, prefixes, None if folds is None else folds[chunk])
+            if start == 0:
+                features = np.empty((len(rows), part.shape[1] + 1), np.float32)
+            features[start : start + len(part), :-1] = part
+        features[:, -1:] = float(running and self.prefixes)
         features[:, self.blank] = 0.0
         return features
 

@@ -68,7 +68,11 @@ def folds_of(windows: Windows) -> Ints:
 
 
 def _hashed(names: pa.Array) -> Ints:
-    return np.array([zlib.crc32(name.encode()) % FOLDS for name in names.to_pylist()], np.int64)
+    folds = np.empty(len(names), np.int64)
+    for start in range(0, len(names), CHUNK_SESSIONS):
+        part = names.slice(start, CHUNK_SESSIONS).to_pylist()
+        folds[start : start + len(part)] = [zlib.crc32(name.encode()) % FOLDS for name in part]
+    return folds
 
 
 def fit_tables(
