@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,7 +156,9 @@ def copy_of(run: Path, scratch: Path) -> Path:
 
 def execute(step: Step, folder: Path, root: Path) -> subprocess.CompletedProcess[str] | None:
     """Run a step in a folder; None if it did not end in time. Its messages are in `stdout`."""
-    environment = os.environ | {"PYTHONPATH": str(root / "src")}
+    # The command's `python` is the one that runs this.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = os.environ | {"PYTHONPATH": str(root / "src"), "PATH": path}
     process = subprocess.Popen(
         ["bash", "-c", step.command],
         cwd=folder,

@@ -28,6 +28,7 @@ def test_formats_are_the_modules_that_define_one() -> None:
         "otto",
         "rees46",
         "retailrocket",
+        "returning",
         "snowplow",
         "table",
         "taobao",
