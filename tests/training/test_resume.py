@@ -277,7 +277,7 @@ def progress(batch: int) -> TrainingProgress:
     return TrainingProgress(state, ({"w": table}, table), 1, 1, batch, rows, [0.1])
 
 
-# Orbax's writers find their event loop closed after the first of them fails; Python reports it of their threads.
+# When one of orbax's writers fails, others find their event loop closed; Python reports it of their threads.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow
 def test_a_disk_without_room_for_the_state_does_not_end_the_training(
