@@ -98,7 +98,7 @@ def path_weight(
 
 
 def visits_of_log(path: Path) -> tuple[Visits, pd.DataFrame]:
-    """Return the visits that a log tells, and their visitors and starts, by going through its rows."""
+    """Return the visits of a log, and their visitors and starts, by going through its rows."""
     log = pd.read_csv(path).sort_values(["visitor", "time"], ignore_index=True)
     pause = log.groupby("visitor")["time"].diff() / 3_600_000
     opens = pause.isna() | (pause > SHOP.gap)

@@ -1,4 +1,4 @@
-"""A log where only history tells: who bought before buys again, and the sessions themselves are all alike."""
+"""A log where only history predicts: who bought before buys again, and all sessions are alike."""
 
 import numpy as np
 import pyarrow as pa

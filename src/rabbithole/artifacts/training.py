@@ -88,7 +88,7 @@ class CountedCodes(Record):
 
 
 class ValueTable(Record):
-    """What train tells of each code of a field. See `models.features.encodings.Tables`.
+    """What train shows about each code of a field. See `models.features.encodings.Tables`.
 
     rates: log odds of a purchase of sessions with the value, less those of all; popularity: log(1 + sessions
     with the value); cost: mean of log(1 + cost), None for a log without costs.

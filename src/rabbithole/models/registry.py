@@ -37,7 +37,7 @@ class Estimator(ABC):
     unit: ClassVar[str] = "fit"
 
     def use_encoder(self, encoder: EncoderFile) -> None:
-        """Take what the encoder tells of codes and numbers; called before `fit`. Most models need nothing."""
+        """Take names of codes and scales of numbers; called before `fit`. Most models need nothing."""
         del encoder
 
     @abstractmethod

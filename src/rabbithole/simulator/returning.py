@@ -25,10 +25,10 @@ SHOP = ReturningShop()
 BEGIN = milliseconds("2023-11-14T00:00:00")
 DAYS = 120
 ITEMS = 50
-"""Items of a category. Which one is shown tells nothing."""
+"""Items of a category. Which one is shown carries no signal."""
 
 DWELL_MEDIAN, DWELL_MOST = 60_000, HOUR * 3 // 10
-"""Milliseconds between events of a session, lognormal with a standard deviation of 1. They tell nothing."""
+"""Milliseconds between events of a session, lognormal with a standard deviation of 1, without signal."""
 
 CHECKOUT = 60_000
 """Milliseconds from the last event to the purchase."""

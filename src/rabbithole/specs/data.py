@@ -85,7 +85,7 @@ class SplitSpec(Spec):
 
 
 SESSIONS_AGO = "sessions_ago"
-"""The field that tells how many sessions ago an event was, 0 in the session itself. Only with history."""
+"""The field with how many sessions ago an event was, 0 in the session itself. Only with history."""
 
 
 class SessionsSpec(Spec):

@@ -1,4 +1,4 @@
-"""Features of what train tells about each value: purchase rates (target encodings), popularity and price."""
+"""Features of what train shows about each value: purchase rates (target encodings), popularity and price."""
 
 import zlib
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ DIGITS = 4
 
 @dataclass(frozen=True)
 class Tables:
-    """What train tells about each code of one field, from all of train and from all but each fold.
+    """What train shows about each code of one field, from all of train and from all but each fold.
 
     rates: float64 [FOLDS + 1, codes], the log odds of a purchase of sessions with the value, less those of
     all sessions; popularity: float64 [FOLDS + 1, codes], log(1 + sessions with the value); cost: float64

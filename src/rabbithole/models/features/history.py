@@ -31,7 +31,7 @@ def history_features(
 ) -> Columns:
     """Return what the earlier sessions in the windows hold, and what of it comes again now.
 
-    They are: earlier events, and sessions (as far as the field `sessions_ago` tells them apart); seconds
+    They are: earlier events, and sessions (as far as the field `sessions_ago` separates them); seconds
     between the last session and this one, and over all earlier events; of each kind of event: how many there
     were and the seconds from the last one to this session; of items and categories: how many different ones
     there were, how many of this session's (and which share of its events) were there before, whether the last

@@ -45,7 +45,7 @@ UNIT = NormaliserRecord(mean=0.0, deviation=1.0)
 
 
 class FeatureMatrix:
-    """The features of one log, as fitted on train: which codes are counted, and what train tells of values.
+    """The features of one log, as fitted on train: the counted codes, and what train shows of values.
 
     codes: by field, the counted codes with their names, most frequent first; earlier: the kinds of events in
     the history likewise, None for windows without history; scales: of numbers; tables: by field.
