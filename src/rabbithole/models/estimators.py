@@ -142,6 +142,7 @@ class AggregateModel(Estimator):
 
         If its `fit` takes no weights, it is fitted on as many rows, drawn in proportion to their weights.
         """
+        features = self.inputs(features)
         if (name := _weights_argument(self.estimator)) is not None:
             self.estimator.fit(features, labels, **{name: weights})
             return
@@ -170,11 +171,16 @@ class AggregateModel(Estimator):
             )
         ]
 
+    def inputs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what the estimator takes of the features, float32 [m, any]; by default all of them."""
+        return features
+
     def log_odds(self, features: NDArray[np.float32]) -> Floats:
         """Return the estimator's log odds, float64 [m]; raises `UserError` where one is not finite.
 
         Those are its `decision_function`, which calibration scales, or follow from its `predict_proba`.
         """
+        features = self.inputs(features)
         if hasattr(self.estimator, "decision_function"):
             out = np.asarray(self.estimator.decision_function(features), np.float64)
         else:

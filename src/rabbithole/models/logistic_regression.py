@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from rabbithole.models.estimators import RUNNING, AggregateModel, Floats
+from rabbithole.models.estimators import RUNNING, AggregateModel
 from rabbithole.models.settings import ModelSettings
 
 HANDFUL = (
@@ -40,22 +40,7 @@ class Model(AggregateModel):
         regression = LogisticRegression(C=1 / settings.penalty, max_iter=1000, random_state=seed)
         super().__init__(make_pipeline(SimpleImputer(), StandardScaler(), regression), seed=seed)
 
-    def fit_rows(
-        self,
-        features: NDArray[np.float32],
-        labels: NDArray[np.int8],
-        weights: Floats,
-        valid_features: NDArray[np.float32],
-        valid_labels: NDArray[np.int8],
-    ) -> None:
-        """Fit the regression on its features; see `AggregateModel.fit_rows`."""
-        super().fit_rows(self._handful(features), labels, weights, valid_features, valid_labels)
-
-    def log_odds(self, features: NDArray[np.float32]) -> Floats:
-        """Return the regression's log odds, float64 [m]."""
-        return super().log_odds(self._handful(features))
-
-    def _handful(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def inputs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logs of 1 + its features, with their signs, float32 [m, about ten]."""
         names = self.names
         kinds = [name for name in names if name.startswith("event ") and name.endswith(": count")]
