@@ -30,7 +30,7 @@ from rabbithole.evaluation.calibration import (
     log_loss,
     reliability,
 )
-from rabbithole.evaluation.campaign import campaign, expected_buyers, gain_curve, lift_table
+from rabbithole.evaluation.campaign import campaign, gain_curve, lift_table
 from rabbithole.evaluation.delong import MIN_CLASS_SIZE, auc_with_interval
 from rabbithole.evaluation.scores import Scores, read_scores
 from rabbithole.specs.evaluation import EvaluateSpec
@@ -170,14 +170,13 @@ def at_first_cart(carts: Path | None) -> RunningRanking | None:
 
 def running_ranking(running: Scores) -> RunningRanking:
     """Return the metrics of scores of running sessions."""
-    buyers = int(running.buyer.sum())
-    top = expected_buyers(running.buyer, running.score, np.array([TOP * len(running.score)]))
+    lift = lift_table(running.buyer, running.score)
     return RunningRanking(
         **dict(ranking(running.buyer, running.score, min_class_size=MIN_GROUP_CLASS_SIZE)),
         log_loss=log_loss(running.buyer, running.score),
         mean_score=float(running.score.mean()),
         slope=calibration_regression(running.buyer, running.score).slope,
-        reached=float(top[0]) / buyers if buyers else None,
+        reached=next((row.reached for row in lift if row.top == TOP), None),
     )
 
 

@@ -141,7 +141,7 @@ def _score_carts(logits: Logits, windows: Path, encoding: Encoding, output: Path
         if code is None:
             return
         for part in read_from_start(windows, "test", encoding):
-            at = first_steps_with(part, "event", code)
+            at = first_steps_with(part, code)
             sessions = take(part, np.flatnonzero(at))
             at = at[at > 0]
             for steps in np.unique(at).tolist():
@@ -155,9 +155,9 @@ def cart_code(encoder: EncoderFile) -> int | None:
     return FIRST_VALUE + names.index(CART) if CART in names else None
 
 
-def first_steps_with(windows: Windows, field: str, code: int) -> NDArray[np.int64]:
-    """Return the number of a session's own steps up to the first with this code, int64 [n], 0 without one."""
-    codes = windows.codes_of(field)
+def first_steps_with(windows: Windows, code: int) -> NDArray[np.int64]:
+    """Return a session's number of own steps up to the first event of this code, int64 [n], 0 without."""
+    codes = windows.codes_of("event")
     assert codes is not None, "the vocabulary has the code, so windows have the field"
     session = np.repeat(np.arange(len(windows)), windows.lengths)
     step = np.arange(len(codes)) - windows.offsets[session] - windows.history[session] + 1
