@@ -41,6 +41,7 @@ rule all:
 
 
 onstart:
+    note_folds(PROJECT)
     note_retraining(PROJECT, workflow)
 
 

@@ -4,12 +4,12 @@
 rule package_model:
     input:
         INPUTS.packaged,
-        events="<results>/{dataset}/events",
-        events_manifest="<results>/{dataset}/events.json",
-        sessions="<results>/{dataset}/sessions",
-        sessions_manifest="<results>/{dataset}/sessions.json",
-        windows="<results>/{dataset}/windows",
-        windows_manifest="<results>/{dataset}/windows.json",
+        events=INPUTS.events,
+        events_manifest=INPUTS.events_manifest,
+        sessions=INPUTS.first_sessions,
+        sessions_manifest=INPUTS.first_sessions_manifest,
+        windows=INPUTS.first_windows,
+        windows_manifest=INPUTS.first_windows_manifest,
     output:
         folder=directory("<results>/{dataset}/model"),
     log:
@@ -27,12 +27,13 @@ rule package_model:
         checkpoints=INPUTS.packaged_checkpoints,
         scores=INPUTS.packaged_scores,
         metrics=INPUTS.packaged_metrics,
+        pooled=INPUTS.pooled_option,
         code=CODE.package_model(),
     message:
         "Packaging the best model of {wildcards.dataset}"
     shell:
         "python -m rabbithole step package-model --spec {params.spec:q} --checkpoints {params.checkpoints:q} "
-        "--scores {params.scores:q} --metrics {params.metrics:q} --events {input.events:q} "
+        "--scores {params.scores:q} --metrics {params.metrics:q} {params.pooled:q} --events {input.events:q} "
         "--sessions {input.sessions:q} --windows {input.windows:q} --output {output.folder:q} > {log:q} 2>&1"
 
 

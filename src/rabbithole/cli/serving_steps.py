@@ -33,6 +33,9 @@ def package_model(
     sessions: Sessions,
     windows: WindowsFolder,
     output: OutputFolder,
+    pooled: Annotated[
+        Named | None, json_option(Named, "Metrics by run over all folds, as JSON: the choice is by these.")
+    ] = None,
 ) -> None:
     """Package the best model of a data set: one folder that scores new logs."""
     from rabbithole.serving.package import package_model
@@ -46,6 +49,7 @@ def package_model(
         sessions=sessions,
         windows=windows,
         output=output,
+        pooled=None if pooled is None else paths(pooled),
     )
 
 

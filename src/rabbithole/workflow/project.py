@@ -66,6 +66,9 @@ BRACKETS = re.compile(r"\{[^{}]*\}|<[^<>]*>")
 
 TEXT_MODELS = ("deck", "char_gru")
 
+FOLD = "fold-"
+"""Before the number of a fold in its folder, which is in that of its data set."""
+
 FIGURES = (
     "roc",
     "precision_recall",
@@ -80,6 +83,11 @@ FIGURES = (
 """Figures of a data set, in the order of the page."""
 
 
+def whole(dataset: str) -> str:
+    """Return the data set that a fold is of; any other data set itself."""
+    return dataset.partition("/")[0]
+
+
 class Wildcards(Protocol):
     """The wildcards of the rules. Each rule has some of them."""
 
@@ -91,6 +99,7 @@ class Wildcards(Protocol):
     text_model: str
     prediction: str
     run: str
+    scores: str
 
 
 @dataclass(frozen=True)
@@ -136,6 +145,26 @@ class Project:
         return list(self.settings.datasets)
 
     @property
+    def encoded(self) -> list[str]:
+        """Return the names of all that has sessions and windows of its own: see `folds`."""
+        return [part for name in self.datasets for part in self.folds(name)]
+
+    @property
+    def folded(self) -> list[str]:
+        """Return the data sets that are split by folds."""
+        return [name for name in self.datasets if self.folds(name) != [name]]
+
+    @property
+    def first_folds(self) -> list[str]:
+        """Return the first fold of each data set that has folds, and the names of the others."""
+        return [self.folds(name)[0] for name in self.datasets]
+
+    def folds(self, dataset: str) -> list[str]:
+        """Return the folds of a data set, each a data set `NAME/fold-K` of its own; or else its name."""
+        count = self.settings.datasets[dataset].split.folds
+        return [f"{dataset}/{FOLD}{number}" for number in range(count)] or [dataset]
+
+    @property
     def models(self) -> list[str]:
         """Return the names of the purchase models."""
         return list(self.settings.models)
@@ -162,8 +191,8 @@ class Project:
         return self.settings.training_seeds
 
     def dataset(self, wildcards: Wildcards) -> Dataset:
-        """Return the settings of the rule's data set."""
-        return self.settings.datasets[wildcards.dataset]
+        """Return the settings of the rule's data set, or of that which the rule's fold is of."""
+        return self.settings.datasets[whole(wildcards.dataset)]
 
     def path(self, *parts: str) -> str:
         """Return a path below the results folder."""
