@@ -1,6 +1,5 @@
 """A small run by folds: each session is tested once, and a change reruns the jobs that it can affect."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,8 @@ from rabbithole.artifacts.data import LeakChecks
 from rabbithole.artifacts.evaluation import Comparison, Metrics
 from rabbithole.artifacts.serving import ModelManifest
 from rabbithole.cli import app
+from rabbithole.workflow.kept_scores import read_labels_and_scores
+from rabbithole.workflow.run_history import read_history
 
 pytestmark = pytest.mark.workflow
 
@@ -99,6 +100,15 @@ def test_the_packaged_model_is_one_fold_s_and_gives_a_log_the_scores_of_its_test
     assert done.exit_code == 0, done.output
 
 
+def test_the_history_of_runs_keeps_visitors_for_paired_tests(run: Path) -> None:
+    figures = read_history(run / "results").runs[1].figures
+    first, second = (each for each in figures if each.run in ("gradient_boosting seed 0", "oracle"))
+    kept = read_labels_and_scores(run / "results", first, second)
+    assert kept is not None and kept[3] is not None
+    joined = ended(run / "results/shop/gradient_boosting/seed-0/scores.parquet")
+    assert kept[3].tolist() == joined.visitor.tolist() and len(kept[0]) == len(joined)
+
+
 def jobs(run: Path, project: Path, folder: Path, old: str = "", new: str = "") -> list[str]:
     """Return the messages of the jobs that would run after a change of the settings' text."""
     before = (project / "tests/runs/folds.yaml").read_text()
@@ -127,5 +137,3 @@ def test_a_change_reruns_what_depends_on_it(run: Path, project: Path, tmp_path: 
     single = jobs(run, project, tmp_path, "by: folds, count: 3", "by: hash")
     assert "Training gradient_boosting on shop, seed 0" in single
     assert not [job for job in single if "fold" in job or "raw log" in job]
-    kept = json.loads((run / "results/runs.jsonl").read_text().splitlines()[-1])
-    assert {figures["dataset"] for figures in kept["figures"]} == {"shop"}
