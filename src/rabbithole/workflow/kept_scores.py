@@ -1,8 +1,8 @@
 """Copies of the test scores of earlier runs, so that two runs can be compared in pairs.
 
 The copies are named by a digest of their content, so scores that stay the same are kept once. The ended test
-sessions and their labels (with folds, their visitors too) are kept apart from the scores: all models of a data set
-share them.
+sessions and their labels (with folds, their visitors too) are kept apart from the scores: all models of a data
+set share them.
 """
 
 import hashlib
