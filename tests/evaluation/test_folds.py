@@ -20,7 +20,7 @@ from rabbithole.evaluation.compare_models import compare_models
 from rabbithole.evaluation.delong import auc_with_interval, covariance, paired_test, placements
 from rabbithole.evaluation.evaluate import evaluate
 from rabbithole.evaluation.join_folds import join_folds
-from rabbithole.evaluation.scores import Scores
+from rabbithole.evaluation.scores import Scores, read_scores
 from rabbithole.specs.evaluation import EvaluateSpec
 
 FOLDS, SESSIONS, PER_VISITOR = 3, 600, 4
@@ -75,20 +75,31 @@ def test_folds_that_test_the_same_session_are_refused(tmp_path: Path) -> None:
         join_folds(scores=[*paths, paths[0]], sessions=sessions, output=tmp_path / "joined.parquet")
 
 
-def test_metrics_of_folds_are_of_all_sessions_with_the_mean_of_the_folds_beside_them(tmp_path: Path) -> None:
+def test_metrics_of_folds_rank_all_sessions_within_their_folds(tmp_path: Path) -> None:
+    """A fold whose model gives lower scores than the others changes no ranking, but the log loss."""
     paths, sessions = write_folds(tmp_path)
-    join_folds(scores=paths, sessions=sessions, output=tmp_path / "joined.parquet")
-    evaluate(COSTS, scores=tmp_path / "joined.parquet", output=tmp_path / "metrics.json")
+    metrics = {}
+    for name in ("equal", "lower"):
+        join_folds(scores=paths, sessions=sessions, output=tmp_path / f"{name}.parquet")
+        evaluate(COSTS, scores=tmp_path / f"{name}.parquet", output=tmp_path / f"{name}.json")
+        metrics[name] = Metrics.read(tmp_path / f"{name}.json")
+        table = pq.read_table(paths[0])
+        lower = pa.array(table["score"].to_numpy() / 10)
+        pq.write_table(table.set_column(4, "score", lower), paths[0])
+    ranked = {"auc", "average_precision", "lift", "gain", "roc", "precision_recall", "valid", "folds"}
+    equal, other = (each.model_dump(include=ranked | {"log_loss"}) for each in metrics.values())
+    assert equal.pop("log_loss") < other.pop("log_loss") and equal == other
     evaluate(COSTS, scores=tmp_path / "all.parquet", output=tmp_path / "single.json")
-    metrics, single = Metrics.read(tmp_path / "metrics.json"), Metrics.read(tmp_path / "single.json")
-    assert metrics.auc and single.auc and metrics.folds and single.folds is None
-    assert (metrics.sessions, metrics.auc.value) == (SESSIONS, single.auc.value)
-    assert metrics.auc.error != single.auc.error
+    single, folds = Metrics.read(tmp_path / "single.json"), metrics["equal"]
+    assert folds.auc and single.auc and folds.folds and folds.folds.mean and single.folds is None
+    assert folds.sessions == SESSIONS and folds.auc.error != single.auc.error
+    assert folds.auc.value == pytest.approx(single.auc.value, abs=0.01)
+    assert folds.auc.value == pytest.approx(folds.folds.mean, abs=0.02)
     aucs = []
     for path in paths:
         test = pq.read_table(path, filters=(pc.field("split") == "test") & (pc.field("steps") == 0))
         aucs.append(roc_auc_score(test["buyer"], test["score"]))
-    assert metrics.folds.auc == pytest.approx(aucs) and metrics.folds.mean == pytest.approx(np.mean(aucs))
+    assert folds.folds.auc == pytest.approx(aucs) and folds.folds.mean == pytest.approx(np.mean(aucs))
 
 
 def visits(seed: int, visitors: int = 150) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.int64]]:
@@ -137,12 +148,9 @@ def test_models_are_compared_on_all_sessions_with_errors_by_visitor(tmp_path: Pa
     comparison = Comparison.read(tmp_path / "comparison.json")
     (pair,) = comparison.pairs
     assert comparison.sessions == SESSIONS and pair.difference < 0
-    ended = (pc.field("split") == "test") & (pc.field("steps") == 0)
-    first, second = (pq.read_table(path, filters=ended).sort_by("session_id") for path in joined.values())
-    clusters = first["visitor"].to_numpy()
     sides = [
-        placements(table["buyer"].to_numpy(), table["score"].to_numpy(), clusters)
-        for table in (first, second)
+        placements(run.buyer, run.ranks, run.visitor)
+        for run in (read_scores(path, "test").after(0) for path in joined.values())
     ]
     assert pair.error == pytest.approx(paired_test(*sides).error)
 

@@ -91,21 +91,21 @@ def evaluate(spec: EvaluateSpec, *, scores: Path, output: Path, carts: Path | No
             f"{scores} scores no ended session of the test split: give the test split more sessions."
         )
     valid = read_scores(scores, "valid").after(0)
-    labels, predicted = ended.buyer, ended.score
+    labels, predicted, ranks = ended.buyer, ended.score, ended.ranks
     Metrics(
         split="test",
-        **dict(ranking(labels, predicted, ended.visitor)),
+        **dict(ranking(labels, ranks, ended.visitor)),
         **dict(probabilities(labels, predicted)),
         reliability=reliability(labels, predicted),
-        lift=lift_table(labels, predicted),
-        gain=gain_curve(labels, predicted),
+        lift=lift_table(labels, ranks),
+        gain=gain_curve(labels, ranks),
         campaign=campaign(ended, valid, spec),
-        roc=roc_curve(labels, predicted),
-        precision_recall=precision_recall_curve(labels, predicted),
+        roc=roc_curve(labels, ranks),
+        precision_recall=precision_recall_curve(labels, ranks),
         by_steps=by_steps(test),
         at_first_cart=at_first_cart(carts),
         by_length=by_length(test),
-        valid=ranking(valid.buyer, valid.score, valid.visitor),
+        valid=ranking(valid.buyer, valid.ranks, valid.visitor),
         folds=by_fold(ended),
     ).write(output)
 
@@ -176,9 +176,9 @@ def at_first_cart(carts: Path | None) -> RunningRanking | None:
 
 def running_ranking(running: Scores) -> RunningRanking:
     """Return the metrics of scores of running sessions."""
-    lift = lift_table(running.buyer, running.score)
+    lift = lift_table(running.buyer, running.ranks)
     return RunningRanking(
-        **dict(ranking(running.buyer, running.score, running.visitor, min_class_size=MIN_GROUP_CLASS_SIZE)),
+        **dict(ranking(running.buyer, running.ranks, running.visitor, min_class_size=MIN_GROUP_CLASS_SIZE)),
         log_loss=log_loss(running.buyer, running.score),
         mean_score=float(running.score.mean()),
         slope=calibration_regression(running.buyer, running.score).slope,
@@ -200,16 +200,10 @@ def by_length(test: Scores) -> list[LengthRanking]:
         LengthRanking(
             first=steps[group - 1] if group else 1,
             last=steps[group] - 1 if group < len(steps) else None,
-            **dict(
-                ranking(
-                    ended.buyer[groups == group],
-                    ended.score[groups == group],
-                    None if ended.visitor is None else ended.visitor[groups == group],
-                    min_class_size=MIN_GROUP_CLASS_SIZE,
-                )
-            ),
+            **dict(ranking(some.buyer, some.ranks, some.visitor, min_class_size=MIN_GROUP_CLASS_SIZE)),
         )
         for group in np.unique(groups).tolist()
+        for some in [ended.take(groups == group)]
     ]
 
 

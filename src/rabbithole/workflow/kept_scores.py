@@ -1,8 +1,8 @@
 """Copies of the test scores of earlier runs, so that two runs can be compared in pairs.
 
 The copies are named by a digest of their content, so scores that stay the same are kept once. The ended test
-sessions and their labels (with folds, their visitors too) are kept apart from the scores: all models of a data
-set share them.
+sessions and their labels (with folds, their visitors too) are kept apart from the scores, as all models of a
+data set share them.
 """
 
 import hashlib
@@ -13,13 +13,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.runs import RunFigures
 from rabbithole.io.atomic import atomic_write
-from rabbithole.io.digests import read_table
 
 VISITOR = "visitor"
 """Column of the scores of folds."""
@@ -37,11 +35,17 @@ class KeptScores:
 
 
 def keep_scores(results: Path, scores: Path) -> KeptScores:
-    """Keep the ended test sessions of a scores.parquet, their labels and their scores, if they are new."""
-    ended = (pc.field("split") == "test") & (pc.field("steps") == 0)
-    visitor = [column for column in pq.read_schema(scores).names if column == VISITOR]
-    table = read_table(scores, ["session_id", "buyer", "score", *visitor], ended)
-    table = table.sort_by("session_id")
+    """Keep the ended test sessions of a scores.parquet, their labels and their scores, if they are new.
+
+    With folds, the place of each score in its fold is kept instead, and the visitor of each session.
+    """
+    # Loads SciPy, which only finished trainings need.
+    from rabbithole.evaluation.scores import read_scores
+
+    ended = read_scores(scores, "test").after(0)
+    visitor = [] if ended.visitor is None else [VISITOR]
+    columns = {"session_id": ended.session_id, "buyer": ended.buyer, "score": ended.ranks}
+    table = pa.table(columns | dict.fromkeys(visitor, ended.visitor)).sort_by("session_id")
     names = "\n".join(table["session_id"].to_pylist()).encode()
     known = b"".join(table[column].to_numpy().tobytes() for column in ("buyer", *visitor))
     kept = KeptScores(_digest(names + known), _digest(table["score"].to_numpy().tobytes()))
