@@ -44,8 +44,8 @@ def keep_scores(results: Path, scores: Path) -> KeptScores:
 
     ended = read_scores(scores, "test").after(0)
     visitor = [] if ended.visitor is None else [VISITOR]
-    columns = {"session_id": ended.session_id, "buyer": ended.buyer, "score": ended.ranks}
-    table = pa.table(columns | dict.fromkeys(visitor, ended.visitor)).sort_by("session_id")
+    rows = {"session_id": ended.session_id, "buyer": ended.buyer, "score": ended.ranks}
+    table = pa.table(rows | dict.fromkeys(visitor, ended.visitor)).sort_by("session_id")
     names = "\n".join(table["session_id"].to_pylist()).encode()
     known = b"".join(table[column].to_numpy().tobytes() for column in ("buyer", *visitor))
     kept = KeptScores(_digest(names + known), _digest(table["score"].to_numpy().tobytes()))
