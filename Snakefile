@@ -38,6 +38,7 @@ rule all:
         "<results>/report/index.html",
         INPUTS.model_folders(),
         INPUTS.predictions(),
+        INPUTS.monitor_pages(),
 
 
 onstart:

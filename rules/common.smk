@@ -48,4 +48,5 @@ wildcard_constraints:
     seed="|".join(map(str, PROJECT.seeds)),
     text_model="|".join(TEXT_MODELS),
     prediction="|".join(PROJECT.to_score) or "none",
+    monitored="|".join(PROJECT.to_monitor) or "none",
     figure="|".join(FIGURES),

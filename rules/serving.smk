@@ -1,4 +1,4 @@
-"""Package the best model of each data set, and score further logs with it."""
+"""Package the best model of each data set, score further logs with it, and watch it with later ones."""
 
 
 rule package_model:
@@ -67,3 +67,38 @@ rule predict:
         "RABBITHOLE_PROGRESS={log:q}.progress "
         "{params.launcher} python -m rabbithole step predict --spec {params.spec:q} --spark {params.spark:q} "
         "--model {input.model:q} --output {output.scores:q} --threads {threads} > {log:q} 2>&1"
+
+
+rule monitor:
+    input:
+        INPUTS.monitored_scores,
+        model=INPUTS.monitored_model,
+        # Whatever their age: their content is compared.
+        files=ancient(INPUTS.monitored_files),
+    output:
+        page="<results>/monitor/{monitored}/index.html",
+        report="<results>/monitor/{monitored}/index.html.json",
+    log:
+        "<logs>/monitor/{monitored}.log",
+    benchmark:
+        "<benchmarks>/monitor/{monitored}.tsv"
+    conda:
+        "../envs/predict.yaml"
+    threads: PROJECT.settings.spark.threads
+    resources:
+        mem_mb=OPTIONS.spark_memory,
+        runtime=240,
+    params:
+        spec=SPECS.monitor,
+        scores=INPUTS.monitored_scores_json,
+        content=INPUTS.monitored_content,
+        code=CODE.monitor,
+        spark=OPTIONS.spark,
+        launcher=OPTIONS.launcher,
+    message:
+        "Watching a model with the log {wildcards.monitored}"
+    shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
+        "{params.launcher} python -m rabbithole step monitor --spec {params.spec:q} --spark {params.spark:q} "
+        "--model {input.model:q} --scores {params.scores:q} --output {output.page:q} --threads {threads} "
+        "> {log:q} 2>&1"

@@ -169,6 +169,30 @@ class RuleInputs:
         """Return a digest of a further log's files."""
         return self.project.to_score[wildcards.prediction].content
 
+    def monitor_pages(self) -> list[str]:
+        """Return the pages of all later logs."""
+        return [self.project.path("monitor", name, "index.html") for name in self.project.to_monitor]
+
+    def monitored_model(self, wildcards: Wildcards) -> str:
+        """Return the model folder that a later log watches."""
+        return self.project.path(self.project.settings.monitor[wildcards.monitored].model, "model")
+
+    def monitored_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of a later log; none for one at an address."""
+        return self.project.to_monitor[wildcards.monitored].paths
+
+    def monitored_content(self, wildcards: Wildcards) -> str:
+        """Return a digest of a later log's files."""
+        return self.project.to_monitor[wildcards.monitored].content
+
+    def monitored_scores(self, wildcards: Wildcards) -> list[str]:
+        """Return the earlier scores of a later log."""
+        return self.project.settings.monitor[wildcards.monitored].scores
+
+    def monitored_scores_json(self, wildcards: Wildcards) -> str:
+        """Return the earlier scores of a later log, as JSON."""
+        return to_json(self.monitored_scores(wildcards))
+
     def figure(self, wildcards: Wildcards) -> list[str]:
         """Return the files that a figure shows."""
         files: list[str] = []

@@ -98,6 +98,7 @@ class Wildcards(Protocol):
     figure: str
     text_model: str
     prediction: str
+    monitored: str
     run: str
     scores: str
 
@@ -131,12 +132,13 @@ class Run:
 @dataclass(frozen=True)
 class Project:
     """All that the rules need to know. results: the results folder; raw: the user's files by data set;
-    to_score: the files of further logs, by prediction."""
+    to_score, to_monitor: the files of further logs, by name."""
 
     settings: Settings
     results: str
     raw: Mapping[str, RawFiles]
     to_score: Mapping[str, RawFiles]
+    to_monitor: Mapping[str, RawFiles]
     book: RawFiles
 
     @property
@@ -253,11 +255,14 @@ def load_project(
         name: _raw_files(f"datasets.{name}.source", dataset, dataset.source, memory)
         for name, dataset in settings.datasets.items()
     }
-    to_score = {
-        name: _raw_files(f"predict.{name}.log", settings.datasets[prediction.model], prediction.log, memory)
-        for name, prediction in settings.predict.items()
-    }
-    return Project(settings, results, raw, to_score, _book(settings.alice, memory))
+    to_score, to_monitor = (
+        {
+            name: _raw_files(f"{section}.{name}.log", settings.datasets[log.model], log.log, memory)
+            for name, log in logs.items()
+        }
+        for section, logs in (("predict", settings.predict), ("monitor", settings.monitor))
+    )
+    return Project(settings, results, raw, to_score, to_monitor, _book(settings.alice, memory))
 
 
 def _raw_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFiles:

@@ -153,6 +153,10 @@ class StepSpecs:
         """Return the spec of `predict`."""
         return PredictSpec(source=self.project.settings.predict[wildcards.prediction].log).to_json()
 
+    def monitor(self, wildcards: Wildcards) -> str:
+        """Return the spec of `monitor`."""
+        return PredictSpec(source=self.project.settings.monitor[wildcards.monitored].log).to_json()
+
     def explain(self) -> str:
         """Return the spec of `explain`."""
         return ExplainSpec(seed=self.project.settings.data_seed).to_json()
