@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 def note_folds(project: Project) -> None:
     """Log in one line which data sets are split by folds, and how often models are trained on them."""
-    if counts := [f"{name} {len(project.folds(name))} times" for name in project.folded]:
-        text = f"Split by folds: each model is trained on {listed(counts)}."
+    if counts := [f"{len(project.folds(name))} times on {name}" for name in project.folded]:
+        text = f"Each model is trained once per fold: {listed(counts)}."
         LOGGER.info(text, extra={"rabbithole": "note"})
 
 
