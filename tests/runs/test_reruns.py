@@ -280,7 +280,7 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
                 }
             },
         },
-        {"Scoring the log today", "Watching a model with the log later"},
+        {"Scoring the log today", "Watching a model with the log later"} | PAGE,
     ),
     "a sample; prediction at the first cart (there is no oracle then)": (
         {
