@@ -98,6 +98,9 @@ class NextEventObjective:
         """Return the negative cross-entropy on valid."""
         return -float(metrics["valid_loss"])
 
+    def valid_logits(self, forward: Forward, shapes: list[Shape]) -> None:
+        """Return None: no purchase is predicted."""
+
     def fit_calibration(self, forward: Forward, shapes: list[Shape], *, length: int) -> None:
         """Return None: the probabilities of next events are not calibrated."""
 

@@ -1,6 +1,6 @@
 """The purchase objective: will this session buy?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +24,7 @@ from rabbithole.training.calibration import (
     prior_shift,
 )
 from rabbithole.training.data import Encoding, has_both_classes, read_split, require_both_classes
-from rabbithole.training.objective import Forward, require_finite
+from rabbithole.training.objective import Forward, ValidLogits, require_finite
 from rabbithole.windows.arrays import Windows
 
 
@@ -108,17 +108,16 @@ class PurchaseObjective:
         """Return the AUC on valid, or the negative loss where valid lacks a class."""
         return float(metrics["valid_auc"]) if "valid_auc" in metrics else -float(metrics["valid_loss"])
 
+    def valid_logits(self, forward: Forward, shapes: list[Shape]) -> ValidLogits:
+        """Return a function from steps to the network's log odds on valid; see `network_logits`."""
+        running = running_column(self.prefixes)
+        return lambda steps: network_logits(forward, self.valid, steps, shapes=shapes, running=running)
+
     def fit_calibration(self, forward: Forward, shapes: list[Shape], *, length: int) -> Calibration:
         """Fit the calibration of ended and running sessions on valid. length: see `fit_calibration`."""
-        running = running_column(self.prefixes)
-        return self.fit_logit_calibration(
-            lambda steps: network_logits(forward, self.valid, steps, shapes=shapes, running=running),
-            length=length,
-        )
+        return self.fit_logit_calibration(self.valid_logits(forward, shapes), length=length)
 
-    def fit_logit_calibration(
-        self, logits: Callable[[list[int]], NDArray[np.float64]], *, length: int
-    ) -> Calibration:
+    def fit_logit_calibration(self, logits: ValidLogits, *, length: int) -> Calibration:
         """Fit the calibration of any model; logits: its log odds on valid, see `fit_calibration`."""
         return fit_calibration(logits, self.valid, shift=self.shift, length=length)
 
