@@ -32,8 +32,8 @@ class Training(Section):
         None,
         gt=0,
         le=100_000,
-        description="Minutes of a search for better settings, for each model and seed: up to 12 trainings with "
-        "settings drawn at random, of which valid chooses. For logs with fewer than about 2,000 buyers. No "
+        description="Minutes of a search for better settings, for each model and seed: up to 12 trainings "
+        "with settings drawn at random, of which valid chooses. For logs of fewer than some 2,000 buyers. No "
         "training begins once the minutes have passed, so what is chosen may then depend on the machine's "
         "speed. Target `buyer` only. null: no search.",
     )

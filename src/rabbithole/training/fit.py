@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rabbithole.artifacts.data import EncoderFile
 from rabbithole.artifacts.training import Calibration, EpochMetrics, History
@@ -18,7 +19,7 @@ from rabbithole.training.augmentation import augment_windows
 from rabbithole.training.batching import make_rng
 from rabbithole.training.checkpoints import ResumeCheckpoints, save_weights
 from rabbithole.training.data import Encoding
-from rabbithole.training.objective import Objective, ValidLogits
+from rabbithole.training.objective import Objective
 from rabbithole.training.trainer import make_trainer
 
 Log = Callable[[str], None]
@@ -26,10 +27,10 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted model. save: writes it into a folder; valid_logits: see `Objective.valid_logits`."""
+    """A fitted model. save: writes it into a folder; losses: returns `Objective.valid_losses`."""
 
     save: Callable[[Path], None]
-    valid_logits: ValidLogits | None
+    losses: Callable[[], NDArray[np.float64] | None]
     calibration: Calibration | None
     history: History
 
@@ -80,7 +81,7 @@ def fit_network(
     calibration = objective.fit_calibration(trainer.forward, trainer.shapes, length=encoding.length)
     return Fitted(
         lambda folder: save_weights(folder, *progress.best),
-        objective.valid_logits(trainer.forward, trainer.shapes),
+        partial(objective.valid_losses, trainer.forward, trainer.shapes, length=encoding.length),
         calibration,
         history,
     )
@@ -129,7 +130,8 @@ def fit_estimator(
     history = History(unit=estimator.unit, epochs=epochs, best_epoch=best.epoch, seconds=[seconds])
     logits = partial(estimator.logits, valid)
     calibration = objective.fit_logit_calibration(logits, length=encoding.length)
-    return Fitted(estimator.save, logits, calibration, history)
+    losses = partial(objective.logit_losses, logits, length=encoding.length)
+    return Fitted(estimator.save, losses, calibration, history)
 
 
 def _epoch_line(metrics: EpochMetrics, speed: float) -> str:

@@ -98,11 +98,11 @@ class NextEventObjective:
         """Return the negative cross-entropy on valid."""
         return -float(metrics["valid_loss"])
 
-    def valid_logits(self, forward: Forward, shapes: list[Shape]) -> None:
-        """Return None: no purchase is predicted."""
-
     def fit_calibration(self, forward: Forward, shapes: list[Shape], *, length: int) -> None:
         """Return None: the probabilities of next events are not calibrated."""
+
+    def valid_losses(self, forward: Forward, shapes: list[Shape], *, length: int) -> None:
+        """Return None: see `fit_calibration`."""
 
 
 def hide_earlier_events(windows: Windows, length: int) -> Windows:

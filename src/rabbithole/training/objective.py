@@ -78,11 +78,13 @@ class Objective(Protocol):
     def monitor(self, metrics: Mapping[str, float]) -> float:
         """Return the value that early stopping maximises."""
 
-    def valid_logits(self, forward: Forward, shapes: list[Shape]) -> ValidLogits | None:
-        """Return the trained network's log odds on valid; None where it predicts no purchase."""
-
     def fit_calibration(self, forward: Forward, shapes: list[Shape], *, length: int) -> Calibration | None:
         """Fit the trained network's calibration on valid; None where its logits are used as they are."""
+
+    def valid_losses(
+        self, forward: Forward, shapes: list[Shape], *, length: int
+    ) -> NDArray[np.float64] | None:
+        """Return the calibrated network's loss of each valid session, float64 [n]; None if there is none."""
 
 
 def require_finite(logits: NDArray[Any]) -> None:

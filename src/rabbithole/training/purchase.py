@@ -18,10 +18,12 @@ from rabbithole.training.augmentation import first_own_steps
 from rabbithole.training.batching import Batch, Shape
 from rabbithole.training.calibration import (
     balanced_rows,
+    calibrate,
     class_weights,
     fit_calibration,
     natural_log_odds,
     prior_shift,
+    running_steps,
 )
 from rabbithole.training.data import Encoding, has_both_classes, read_split, require_both_classes
 from rabbithole.training.objective import Forward, ValidLogits, require_finite
@@ -120,6 +122,22 @@ class PurchaseObjective:
     def fit_logit_calibration(self, logits: ValidLogits, *, length: int) -> Calibration:
         """Fit the calibration of any model; logits: its log odds on valid, see `fit_calibration`."""
         return fit_calibration(logits, self.valid, shift=self.shift, length=length)
+
+    def valid_losses(self, forward: Forward, shapes: list[Shape], *, length: int) -> NDArray[np.float64]:
+        """Return each valid session's log loss, float64 [n]; see `logit_losses`."""
+        return self.logit_losses(self.valid_logits(forward, shapes), length=length)
+
+    def logit_losses(self, logits: ValidLogits, *, length: int) -> NDArray[np.float64]:
+        """Return each valid session's calibrated log loss under any model, float64 [n], in nats.
+
+        It is the mean over the ended session and the running one after 1, 2, 4, ... events. As in
+        `fit_calibration`, sessions longer than the window count as ended ones only.
+        """
+        steps = [0, *running_steps(length)]
+        log_odds = calibrate(logits(steps), steps, self.fit_logit_calibration(logits, length=length))
+        log_odds[1:, self.valid.events > length] = np.nan
+        losses = np.logaddexp(0, log_odds) - self.valid.buyer * log_odds
+        return np.asarray(np.nanmean(losses, axis=0))
 
     def logits(
         self, forward: Forward, windows: Windows, steps: list[int], shapes: list[Shape]

@@ -76,9 +76,7 @@ def train(
         if spec.tune is None:
             fitted, tuning = fit(spec, ""), None
         else:
-            spec, fitted, tuning = tune(
-                spec, spec.tune, fit, model.settings, objective.valid, length=encoding.length, log=log
-            )
+            spec, fitted, tuning = tune(spec, spec.tune, fit, model.settings, log)
     if not is_primary():
         return
     description = ModelDescription(

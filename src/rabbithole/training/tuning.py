@@ -14,10 +14,8 @@ from rabbithole.models.settings import ModelSettings
 from rabbithole.specs.base import JsonObject
 from rabbithole.specs.training import TrainSpec
 from rabbithole.training.batching import make_rng
-from rabbithole.training.calibration import calibrate, running_steps
 from rabbithole.training.fit import Fitted, Log
 from rabbithole.training.mesh import primary_value
-from rabbithole.windows.arrays import Windows
 
 TRIALS = 12
 """Trainings of a search, the one with the configured settings included."""
@@ -31,9 +29,6 @@ def tune(
     minutes: float,
     fit: Fit,
     settings: ModelSettings,
-    valid: Windows,
-    *,
-    length: int,
     log: Log,
 ) -> tuple[TrainSpec, Fitted, Tuning]:
     """Fit a model with several settings; return the best spec, its model, and what was tried.
@@ -49,7 +44,7 @@ def tune(
     began = time.monotonic()
     candidates = draw_candidates(settings, seed=spec.seed)
     chosen, best = spec, fit(spec, _part(0, candidates))
-    configured = least = session_losses(best, valid, length=length)
+    configured = least = _losses(best)
     trials = [Trial(settings={}, valid_loss=float(least.mean()))]
     number = 0
     for changes in candidates[1:]:
@@ -63,7 +58,7 @@ def tune(
             log(f"{describe(changes)}: {error}")
             trials.append(Trial(settings=changes, valid_loss=None))
             continue
-        losses = session_losses(fitted, valid, length=length)
+        losses = _losses(fitted)
         trials.append(Trial(settings=changes, valid_loss=float(losses.mean())))
         log(f"{describe(changes)}: valid loss {losses.mean():.5f} (configured: {configured.mean():.5f})")
         if losses.mean() < least.mean() and is_better(losses, configured):
@@ -90,17 +85,10 @@ def draw_candidates(settings: ModelSettings, *, seed: int) -> list[JsonObject]:
     return [{}, *(others[index] for index in drawn)]
 
 
-def session_losses(fitted: Fitted, valid: Windows, *, length: int) -> NDArray[np.float64]:
-    """Return each valid session's calibrated log loss, float64 [n], in nats.
-
-    It is the mean over the ended session and the session after 1, 2, 4, ... events. As in `fit_calibration`,
-    sessions longer than the window count as ended ones only.
-    """
-    assert fitted.valid_logits is not None and fitted.calibration is not None
-    steps = [0, *running_steps(length)]
-    log_odds = calibrate(fitted.valid_logits(steps), steps, fitted.calibration)
-    log_odds[1:, valid.events > length] = np.nan
-    return np.asarray(np.nanmean(np.logaddexp(0, log_odds) - valid.buyer * log_odds, axis=0))
+def _losses(fitted: Fitted) -> NDArray[np.float64]:
+    losses = fitted.losses()
+    assert losses is not None, "settings are searched for the target `buyer` only"
+    return losses
 
 
 def is_better(losses: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
