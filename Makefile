@@ -9,7 +9,7 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 CORES ?= all
 
-.PHONY: run demo help environment java test test-fast torture torture-files fuzz bench-etl bench-train check format lock schema reference docs \
+.PHONY: run demo help environment java test test-fast torture torture-files fuzz bench-etl bench-train bench-stream check format lock schema reference docs \
   slurm slurm-plugin browser clean
 
 run: environment  ## Install the environment and run the whole workflow.
@@ -72,6 +72,14 @@ bench-etl: .venv/benchmarks  ## Time the Spark steps at full size beside Polars 
 BATCHES ?= 1024
 bench-train: .venv/benchmarks-train  ## Time the training beside PyTorch and Keras (BATCHES, ROUNDS).
 	$(BIN)/python benchmarks/bench_train.py $(BATCHES:%=--batch-size %) $(ROUNDS:%=--rounds %)
+
+EVENTS ?= 1000000
+STREAM_LOG := ../shared/data/taobao/user_behavior_2h.csv
+bench-stream: environment  ## Time `stream` on one core: events a second, latency, memory (EVENTS; 5 minutes, Linux).
+	$(BIN)/snakemake --cores $(CORES) results/yoochoose/model
+	$(BIN)/python benchmarks/bench_stream.py results/yoochoose gru dilated_conv --events $(EVENTS)
+	if [ -e $(STREAM_LOG) ]; then $(BIN)/python benchmarks/bench_stream.py results/yoochoose gru dilated_conv \
+	  --log $(STREAM_LOG) --format taobao; fi
 
 # The benchmarks' rivals are installed beside the environment, not into it.
 .venv/benchmarks .venv/benchmarks-train: .venv/%: requirements/%.txt | environment

@@ -38,9 +38,11 @@ rule all:
         "<results>/report/index.html",
         INPUTS.model_folders(),
         INPUTS.predictions(),
+        INPUTS.monitor_pages(),
 
 
 onstart:
+    note_folds(PROJECT)
     note_retraining(PROJECT, workflow)
 
 

@@ -22,7 +22,7 @@ from rabbithole.workflow.project import (
     print_summary,
 )
 from rabbithole.workflow.job_options import JobOptions, shell_prefix
-from rabbithole.workflow.run_handlers import finish_run, note_retraining
+from rabbithole.workflow.run_handlers import finish_run, note_folds, note_retraining
 from rabbithole.workflow.step_specs import StepSpecs
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
@@ -43,9 +43,10 @@ STARTED = time.time()
 
 
 wildcard_constraints:
-    dataset="|".join(PROJECT.datasets),
+    dataset="|".join(dict.fromkeys([*PROJECT.datasets, *PROJECT.encoded])),
     model="|".join(PROJECT.models),
     seed="|".join(map(str, PROJECT.seeds)),
     text_model="|".join(TEXT_MODELS),
     prediction="|".join(PROJECT.to_score) or "none",
+    monitored="|".join(PROJECT.to_monitor) or "none",
     figure="|".join(FIGURES),

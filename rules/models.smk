@@ -85,6 +85,8 @@ rule score:
         "<logs>/score/{dataset}-{model}-{seed}.log",
     benchmark:
         "<benchmarks>/score/{dataset}-{model}-{seed}.tsv"
+    wildcard_constraints:
+        dataset="|".join(PROJECT.encoded),
     conda:
         "../envs/jax.yaml"
     threads: 1
@@ -102,6 +104,38 @@ rule score:
         "python -m rabbithole step score --spec {params.spec:q} --checkpoint {input.checkpoint:q} "
         "--windows {input.windows:q} --output {output.scores:q} --carts {output.carts:q} --threads {threads} "
         "> {log:q} 2>&1"
+
+
+rule join_folds:
+    input:
+        INPUTS.fold_scores,
+        sessions=INPUTS.first_sessions,
+        manifest=INPUTS.first_sessions_manifest,
+    output:
+        scores="<results>/{dataset}/{run}/{scores}.parquet",
+        digest="<results>/{dataset}/{run}/{scores}.parquet.sha256",
+    log:
+        "<logs>/join_folds/{dataset}/{run}-{scores}.log",
+    benchmark:
+        "<benchmarks>/join_folds/{dataset}/{run}-{scores}.tsv"
+    wildcard_constraints:
+        dataset="|".join(PROJECT.folded) or "none",
+        run=r"oracle|\w+/seed-\d+",
+        scores="scores|cart_scores",
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        scores=INPUTS.fold_scores_json,
+        code=code_digest(digests.JOIN_FOLDS),
+    message:
+        "Joining the folds of {wildcards.dataset}: {wildcards.scores} of {wildcards.run}"
+    shell:
+        "python -m rabbithole step join-folds --scores {params.scores:q} --sessions {input.sessions:q} "
+        "--output {output.scores:q} > {log:q} 2>&1"
 
 
 rule ensemble:

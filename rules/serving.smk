@@ -1,15 +1,15 @@
-"""Package the best model of each data set, and score further logs with it."""
+"""Package the best model of each data set, score further logs with it, and watch it with later ones."""
 
 
 rule package_model:
     input:
         INPUTS.packaged,
-        events="<results>/{dataset}/events",
-        events_manifest="<results>/{dataset}/events.json",
-        sessions="<results>/{dataset}/sessions",
-        sessions_manifest="<results>/{dataset}/sessions.json",
-        windows="<results>/{dataset}/windows",
-        windows_manifest="<results>/{dataset}/windows.json",
+        events=INPUTS.events,
+        events_manifest=INPUTS.events_manifest,
+        sessions=INPUTS.first_sessions,
+        sessions_manifest=INPUTS.first_sessions_manifest,
+        windows=INPUTS.first_windows,
+        windows_manifest=INPUTS.first_windows_manifest,
     output:
         folder=directory("<results>/{dataset}/model"),
     log:
@@ -27,12 +27,13 @@ rule package_model:
         checkpoints=INPUTS.packaged_checkpoints,
         scores=INPUTS.packaged_scores,
         metrics=INPUTS.packaged_metrics,
+        pooled=INPUTS.pooled_option,
         code=CODE.package_model(),
     message:
         "Packaging the best model of {wildcards.dataset}"
     shell:
         "python -m rabbithole step package-model --spec {params.spec:q} --checkpoints {params.checkpoints:q} "
-        "--scores {params.scores:q} --metrics {params.metrics:q} --events {input.events:q} "
+        "--scores {params.scores:q} --metrics {params.metrics:q} {params.pooled:q} --events {input.events:q} "
         "--sessions {input.sessions:q} --windows {input.windows:q} --output {output.folder:q} > {log:q} 2>&1"
 
 
@@ -66,3 +67,38 @@ rule predict:
         "RABBITHOLE_PROGRESS={log:q}.progress "
         "{params.launcher} python -m rabbithole step predict --spec {params.spec:q} --spark {params.spark:q} "
         "--model {input.model:q} --output {output.scores:q} --threads {threads} > {log:q} 2>&1"
+
+
+rule monitor:
+    input:
+        INPUTS.monitored_scores,
+        model=INPUTS.monitored_model,
+        # Whatever their age: their content is compared.
+        files=ancient(INPUTS.monitored_files),
+    output:
+        page="<results>/monitor/{monitored}/index.html",
+        report="<results>/monitor/{monitored}/index.html.json",
+    log:
+        "<logs>/monitor/{monitored}.log",
+    benchmark:
+        "<benchmarks>/monitor/{monitored}.tsv"
+    conda:
+        "../envs/predict.yaml"
+    threads: PROJECT.settings.spark.threads
+    resources:
+        mem_mb=OPTIONS.spark_memory,
+        runtime=240,
+    params:
+        spec=SPECS.monitor,
+        scores=INPUTS.monitored_scores_json,
+        content=INPUTS.monitored_content,
+        code=CODE.monitor,
+        spark=OPTIONS.spark,
+        launcher=OPTIONS.launcher,
+    message:
+        "Watching a model with the log {wildcards.monitored}"
+    shell:
+        "RABBITHOLE_PROGRESS={log:q}.progress "
+        "{params.launcher} python -m rabbithole step monitor --spec {params.spec:q} --spark {params.spark:q} "
+        "--model {input.model:q} --scores {params.scores:q} --output {output.page:q} --threads {threads} "
+        "> {log:q} 2>&1"

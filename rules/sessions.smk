@@ -3,8 +3,8 @@
 
 rule sessions:
     input:
-        events="<results>/{dataset}/events",
-        manifest="<results>/{dataset}/events.json",
+        events=INPUTS.events,
+        manifest=INPUTS.events_manifest,
     output:
         folder=directory("<results>/{dataset}/sessions"),
         manifest="<results>/{dataset}/sessions.json",
@@ -66,8 +66,8 @@ rule windows:
 
 rule check_leaks:
     input:
-        events="<results>/{dataset}/events",
-        events_manifest="<results>/{dataset}/events.json",
+        events=INPUTS.events,
+        events_manifest=INPUTS.events_manifest,
         sessions="<results>/{dataset}/sessions",
         sessions_manifest="<results>/{dataset}/sessions.json",
         windows="<results>/{dataset}/windows",
@@ -97,7 +97,7 @@ rule oracle:
     input:
         sessions="<results>/{dataset}/sessions",
         manifest="<results>/{dataset}/sessions.json",
-        raw="<results>/{dataset}/raw",
+        raw=INPUTS.raw,
     output:
         scores="<results>/{dataset}/oracle/scores.parquet",
         digest="<results>/{dataset}/oracle/scores.parquet.sha256",
@@ -105,6 +105,8 @@ rule oracle:
         "<logs>/oracle/{dataset}.log",
     benchmark:
         "<benchmarks>/oracle/{dataset}.tsv"
+    wildcard_constraints:
+        dataset="|".join(PROJECT.encoded),
     conda:
         "../envs/spark.yaml"
     threads: 1

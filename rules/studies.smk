@@ -3,7 +3,7 @@
 
 rule leak_report:
     input:
-        expand("<results>/{dataset}/leak_probes.json", dataset=PROJECT.datasets),
+        expand("<results>/{dataset}/leak_probes.json", dataset=PROJECT.first_folds),
     output:
         tables="<results>/report/leaks.md",
     log:

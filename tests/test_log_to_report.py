@@ -217,11 +217,12 @@ def write_report(case: Case, folder: Path, spark: SparkOptions) -> str:
 
     sources = DatasetSources(
         simulated=False,
-        **{name: str(folder / f"{name}.json") for name in ("events", "sessions", "windows", "comparison")},
+        **{name: str(folder / f"{name}.json") for name in ("events", "windows", "comparison")},
+        sessions=[str(folder / "sessions.json")],
         metrics=named("metrics.json"),
         histories=named("history.json"),
         explanations=named("explanation.json"),
-        checks=str(checks),
+        checks=[str(checks)],
         published=None,
         figures=figures,
     )

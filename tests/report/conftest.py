@@ -104,13 +104,13 @@ def write_dataset(folder: Path, *, runs: dict[str, float], sessions: int, base: 
     return DatasetSources(
         simulated="oracle" in runs,
         events=str(folder / "events.json"),
-        sessions=str(folder / "sessions.json"),
+        sessions=[str(folder / "sessions.json")],
         windows=str(folder / "windows.json"),
         metrics={name: str(path.with_name("metrics.json")) for name, path in scores.items()},
         histories={name: str(path) for name, path in histories.items()},
         explanations={name: str(path) for name, path in explanations.items()},
         comparison=str(folder / "comparison.json"),
-        checks=str(folder / "checks.json"),
+        checks=[str(folder / "checks.json")],
         published=None,
         figures={},
     )

@@ -48,3 +48,14 @@ def finished(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
 
     return made_once(tmp_path_factory, "finished", run)
+
+
+@pytest.fixture(scope="session")
+def finished_by_folds(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished run by folds."""
+
+    def run(folder: Path) -> None:
+        done = snakemake(folder, config=project / "tests/runs/folds.yaml", root=project, tiny=False)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+
+    return made_once(tmp_path_factory, "folds", run)

@@ -269,6 +269,19 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"datasets": {"retailrocket": {"sessions": {"gap_minutes": 30.0}}}},
         from_sessions(("retailrocket",), oracle=False),
     ),
+    "a log to score, and a later one to watch its model with": (
+        {
+            "predict": {"today": {"model": "yoochoose", "log": "results/yoochoose/raw"}},
+            "monitor": {
+                "later": {
+                    "model": "yoochoose",
+                    "log": "results/yoochoose/raw",
+                    "scores": ["results/predict/today/scores.parquet"],
+                }
+            },
+        },
+        {"Scoring the log today", "Watching a model with the log later"},
+    ),
     "a sample; prediction at the first cart (there is no oracle then)": (
         {
             "datasets": {

@@ -10,7 +10,7 @@ from factories import BEGIN, BY_HASH, Row, build_sessions, event, filler_events
 
 from rabbithole.artifacts.data import SessionEventCounts
 from rabbithole.errors import UserError
-from rabbithole.specs.data import SparkOptions, SplitSpec
+from rabbithole.specs.data import Fold, SparkOptions, SplitSpec
 
 pytestmark = pytest.mark.spark
 
@@ -113,6 +113,25 @@ def test_a_split_by_hash_keeps_a_visitor_together_and_does_not_depend_on_other_v
         assert row["split"] == many[name]["split"] == few[f"{row['visitor']}-0"]["split"]
     share = np.mean([row["split"] == "train" for row in few.values()])
     assert 0.3 < share < 0.7
+
+
+def test_folds_test_each_session_once_and_keep_a_visitor_on_one_side(
+    tmp_path: Path, spark: SparkOptions
+) -> None:
+    events = [event(str(n), 600 * k + n) for n in range(60) for k in range(3)]
+    folds = []
+    for number in range(3):
+        fold = Fold(number=number, count=3)
+        split = SplitSpec(by="folds", shares=(1 / 3, 1 / 3, 1 / 3), fold=fold)
+        sessions, manifest = build_sessions(
+            tmp_path / str(number), events, spark, split=split, gap_minutes=30.0
+        )
+        assert manifest.split_by == "folds" and manifest.boundaries == []
+        for row in sessions.values():
+            assert row["split"] == sessions[f"{row['visitor']}-0"]["split"]
+        folds.append({name: row["split"] for name, row in sessions.items()})
+    for name in folds[0]:
+        assert sorted(fold[name] for fold in folds) == ["test", "train", "valid"]
 
 
 def sessionise(events: list[Row], gap: float | None) -> dict[str, tuple[bool, list[str]]]:

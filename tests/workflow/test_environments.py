@@ -43,6 +43,7 @@ STEPS = {
     "predict": [
         digests.PACKAGE_MODEL,
         digests.PREDICT,
+        digests.MONITOR,
         *[module_name("format", name) for name in format_names()],
         *[module_name("model", name) for name in model_names()],
     ],

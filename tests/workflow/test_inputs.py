@@ -92,3 +92,21 @@ def test_without_the_text_branch_the_page_shows_no_file_of_it() -> None:
             for file in ("history", "metrics", "samples")
         ),
     }
+
+
+def test_each_fold_is_a_data_set_of_its_own_up_to_the_scores_that_are_joined() -> None:
+    split = {"by": "folds", "count": 3}
+    inputs = RuleInputs(project(datasets={"shop": {"split": split}}, models={"blend": {}}))
+    fold = wildcards(dataset="shop/fold-2", model="blend", seed="0")
+    assert inputs.events(fold) == "results/shop/events" and inputs.raw(fold) == "results/shop/raw"
+    assert inputs.members(fold)[0] == "results/shop/fold-2/gru/seed-0/checkpoint"
+    joined = wildcards(dataset="shop", run="gru/seed-0", scores="scores")
+    assert inputs.fold_scores(joined) == [
+        f"results/shop/fold-{number}/gru/seed-0/scores.parquet" for number in range(3)
+    ]
+    shop = wildcards(dataset="shop")
+    assert json.loads(inputs.named_scores(shop))["gru seed 0"] == "results/shop/gru/seed-0/scores.parquet"
+    assert json.loads(inputs.packaged_checkpoints(shop))["gru/seed-0"].startswith("results/shop/fold-0/")
+    page = inputs.of_dataset("shop")
+    assert page.checks == [f"results/shop/fold-{number}/checks.json" for number in range(3)]
+    assert inputs.first_windows(CLICKS) == "results/clicks/windows" and inputs.pooled_option(CLICKS) == []

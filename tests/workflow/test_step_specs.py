@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from workflow.projects import project, wildcards
 
-from rabbithole.specs.data import EventsSpec, SessionsSpec
+from rabbithole.specs.data import EventsSpec, Fold, SessionsSpec
 from rabbithole.specs.report import PageSpec
 from rabbithole.specs.training import TrainSpec
 from rabbithole.workflow.step_specs import StepSpecs
@@ -29,6 +29,19 @@ def test_the_specs_contain_the_defaults_of_the_format() -> None:
 def test_the_seed_is_in_the_spec_only_if_sessions_are_drawn_by_hash(changes: dict, seed: int) -> None:
     specs = StepSpecs(project(data_seed=7, datasets={"clicks": changes}))
     assert SessionsSpec.parse(specs.sessions(CLICKS)).seed == seed
+
+
+def test_a_fold_is_in_the_specs_only_with_folds() -> None:
+    specs = StepSpecs(project(data_seed=7, datasets={"shop": {"split": {"by": "folds", "count": 4}}}))
+    spec = SessionsSpec.parse(specs.sessions(wildcards(dataset="shop/fold-3")))
+    assert (spec.split.by, spec.split.shares, spec.seed) == ("folds", (0.5, 0.25, 0.25), 7)
+    assert spec.split.fold == Fold(number=3, count=4)
+    # A key at its default would make every finished run start again.
+    assert json.loads(specs.sessions(CLICKS))["split"].keys() == {"by", "shares"}
+    shown = PageSpec.parse(specs.page()).settings["datasets"]
+    assert isinstance(shown, dict)
+    splits = [section["split"].keys() for section in shown.values() if isinstance(section, dict)]
+    assert splits == [{"by", "shares"}, {"by", "count"}]
 
 
 def test_sessions_keep_a_history_of_a_window_only_if_windows_show_it() -> None:

@@ -1,5 +1,7 @@
 """Artifacts of evaluation: metrics, comparisons of models, explanations, and next-event metrics."""
 
+from pydantic import Field
+
 from rabbithole.artifacts.base import Artifact, Record
 
 DIGITS = 9
@@ -150,11 +152,18 @@ class LengthRanking(Ranking):
     last: int | None
 
 
+class FoldRanking(Record):
+    """The AUC of ended test sessions within each fold, None without both classes; mean: of the others."""
+
+    auc: list[float | None]
+    mean: float | None
+
+
 class Metrics(Artifact, Ranking, Probabilities):
     """metrics.json: all metrics of one set of scores on the test split.
 
     The ranking is that of ended sessions; valid: their ranking on valid; at_first_cart: running sessions at
-    their first add-to-cart, None for a log without one and for the oracle.
+    their first add-to-cart, None for a log without one and for the oracle; folds: None without folds.
     """
 
     kind = "metrics"
@@ -173,6 +182,7 @@ class Metrics(Artifact, Ranking, Probabilities):
     at_first_cart: RunningRanking | None
     by_length: list[LengthRanking]
     valid: Ranking
+    folds: FoldRanking | None = Field(None, exclude_if=lambda folds: folds is None)
 
 
 class AucDifference(Record):

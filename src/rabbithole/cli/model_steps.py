@@ -85,6 +85,18 @@ def score(
 
 
 @step.command(rich_help_panel=EVALUATION)
+def join_folds(
+    scores: Annotated[Any, json_option(list[str], "Scores of each fold, as a JSON list.")],
+    sessions: Sessions,
+    output: OutputFile,
+) -> None:
+    """Join the scores of all folds of a data set."""
+    from rabbithole.evaluation.join_folds import join_folds
+
+    join_folds(scores=[Path(path) for path in scores], sessions=sessions, output=output)
+
+
+@step.command(rich_help_panel=EVALUATION)
 def ensemble(
     scores: Annotated[Any, json_option(list[str], "Scores of each seed, as a JSON list.")],
     cart_scores: Annotated[

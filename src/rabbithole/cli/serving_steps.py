@@ -1,7 +1,7 @@
-"""Steps that package a trained model and score further logs with it."""
+"""Steps that package a trained model, score further logs with it, and watch it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from rabbithole.cli.app import (
     MODELS,
@@ -33,6 +33,9 @@ def package_model(
     sessions: Sessions,
     windows: WindowsFolder,
     output: OutputFolder,
+    pooled: Annotated[
+        Named | None, json_option(Named, "Metrics by run over all folds, as JSON: the choice is by these.")
+    ] = None,
 ) -> None:
     """Package the best model of a data set: one folder that scores new logs."""
     from rabbithole.serving.package import package_model
@@ -46,6 +49,7 @@ def package_model(
         sessions=sessions,
         windows=windows,
         output=output,
+        pooled=None if pooled is None else paths(pooled),
     )
 
 
@@ -62,3 +66,19 @@ def predict_step(
     from rabbithole.serving.predict import predict_log
 
     predict_log(spec, model=model, spark=spark, output=output)
+
+
+@step.command("monitor", rich_help_panel=MODELS)
+def monitor_step(
+    spec: Annotated[PredictSpec, spec_option(PredictSpec)],
+    spark: Spark,
+    model: Annotated[Path, file_option("Model folder.")],
+    scores: Annotated[Any, json_option(list[str], "Files of earlier scores, as a JSON list.")],
+    output: OutputFile,
+    threads: Threads = 1,
+) -> None:
+    """Write a page on a packaged model and a later log, with its purchases."""
+    use_threads(threads)
+    from rabbithole.serving.monitor_page import monitor_log
+
+    monitor_log(spec, model=model, scores=list(map(Path, scores)), spark=spark, output=output)

@@ -80,7 +80,7 @@ def stream(
     max_sessions: Annotated[int, typer.Option(min=1, help="Sessions held in memory.")] = 1_000_000,
 ) -> None:
     """Read events as JSON lines from the standard input; answer each with the probability of a purchase."""
-    use_threads(1)
+    _answer_at_once()
     from rabbithole.serving.folder import load_folder
     from rabbithole.serving.pipe import pipe
     from rabbithole.serving.stream import SessionStream
@@ -98,7 +98,7 @@ def serve(
     max_sessions: Annotated[int, typer.Option(min=1, help="Sessions held per model.")] = 1_000_000,
 ) -> None:
     """Serve models over HTTP: events of running sessions, whole sessions, metrics; /docs explains it."""
-    use_threads(1)
+    _answer_at_once()
     try:
         from rabbithole.serving.server import Limits, serve
     except ModuleNotFoundError as error:
@@ -198,6 +198,12 @@ def promote(
         f"The AUC differs by {test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f}, p {test.p:.2g}). "
         f"{present} is now the new model."
     )
+
+
+def _answer_at_once() -> None:
+    """Compute in the thread that asks: JAX's own thread would be woken for each event."""
+    use_threads(1)
+    os.environ.setdefault("JAX_CPU_ENABLE_ASYNC_DISPATCH", "0")
 
 
 def _cores(threads: int | None) -> int:

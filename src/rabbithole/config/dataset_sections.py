@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from rabbithole.config.base import Fraction, Positive, Section
 
@@ -75,16 +75,20 @@ class Sessions(Section):
 class Split(Section):
     """Which sessions are train, valid and test."""
 
-    by: Literal["time", "hash"] = Field(
+    by: Literal["time", "hash", "folds"] = Field(
         "time",
         description="`time`: by start of the session, the oldest to train and the newest to test; `hash`: at "
-        "random by visitor (by session id where the log has no visitors).",
+        "random by visitor (by session id where the log has no visitors); `folds`: as by hash, but `count` "
+        "times, so that each session is in test once. Each model is trained `count` times.",
+    )
+    count: int = Field(
+        5, ge=3, le=50, description="Number of folds: one is test, the next valid, all others train."
     )
     shares: list[Fraction] = Field(
         default=[0.8, 0.1, 0.1],
         min_length=3,
         max_length=3,
-        description="Fractions of train, valid and test; their sum is 1.",
+        description="Fractions of train, valid and test; their sum is 1. By folds, `count` sets them.",
     )
 
     @field_validator("shares")
@@ -94,6 +98,27 @@ class Split(Section):
         if abs(sum(shares) - 1) > 1e-9 or min(shares) == 0:
             raise ValueError(f"the three shares must be above 0 and sum to 1, not {sum(shares):g}")
         return shares
+
+    @model_validator(mode="after")
+    def shares_or_count(self) -> "Split":
+        """Refuse shares where the number of folds sets them, and a number of folds without folds."""
+        if self.by == "folds" and "shares" in self.model_fields_set:
+            raise ValueError("shares: with `by: folds`, split.count sets them; leave them out")
+        if self.by != "folds" and "count" in self.model_fields_set:
+            raise ValueError("count: needs `by: folds`")
+        return self
+
+    @model_serializer(mode="wrap")
+    def without_what_is_not_read(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Leave out the shares with folds, and the number of folds without: they change nothing."""
+        values: dict[str, object] = handler(self)
+        unread = "shares" if self.folds else "count"
+        return {key: value for key, value in values.items() if key != unread}
+
+    @property
+    def folds(self) -> int:
+        """Return the number of folds, 0 for a single split."""
+        return self.count if self.by == "folds" else 0
 
 
 class Windows(Section):

@@ -185,6 +185,8 @@ class Dataset(Section):
             raise ValueError("sessions.until: must be `purchase` with `target: next_event`")
         if self.windows.fields is not None and "event" not in self.windows.fields:
             raise ValueError("windows.fields: must name `event` with `target: next_event`")
+        if self.split.folds:
+            raise ValueError("split.by: must be `time` or `hash` with `target: next_event`")
         return self
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from rabbithole.config.text import Alice
 from rabbithole.models.settings import CombinationSettings, ModelSettings
 from rabbithole.specs.data import Source, source_in_home
 
-RESERVED_NAMES = ("alice", "benchmarks", "demo", "logs", "predict", "report", "runs")
+RESERVED_NAMES = ("alice", "benchmarks", "demo", "logs", "monitor", "predict", "report", "runs")
 """Folders of results/ that are not data sets."""
 
 RESERVED_MODELS = (
@@ -60,6 +60,16 @@ class Prediction(Section):
         return source_in_home(log)
 
 
+class Monitoring(Prediction):
+    """A later log, with its purchases, that shows how a packaged model does; `snakemake` writes the page."""
+
+    scores: list[str] = Field(
+        default=[],
+        description="Earlier scores (Parquet), such as results/predict/NAME/scores.parquet. None: the ended "
+        "sessions of the log are scored now.",
+    )
+
+
 class Settings(Section):
     """All settings."""
 
@@ -79,6 +89,9 @@ class Settings(Section):
     )
     predict: dict[DatasetName, Prediction] = Field(
         default={}, description="Further logs to score, each under a name of your choice."
+    )
+    monitor: dict[DatasetName, Monitoring] = Field(
+        default={}, description="Later logs to watch a model with, each under a name of your choice."
     )
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
@@ -103,10 +116,11 @@ class Settings(Section):
                     f"models.{name}: it combines the other models, of which there must be two or more; "
                     f"there {'is ' + combined[0] if combined else 'are none'}. Name more, or leave {name} out"
                 )
-        for name, prediction in self.predict.items():
-            dataset = self.datasets.get(prediction.model)
-            if dataset is None or dataset.target != "buyer":
-                raise ValueError(f"predict.{name}.model: must be a data set whose target is `buyer`")
+        for section, logs in (("predict", self.predict), ("monitor", self.monitor)):
+            for name, log in logs.items():
+                dataset = self.datasets.get(log.model)
+                if dataset is None or dataset.target != "buyer":
+                    raise ValueError(f"{section}.{name}.model: must be a data set whose target is `buyer`")
         for key, values in (
             ("training_seeds", self.training_seeds),
             ("evaluation.steps", self.evaluation.steps),

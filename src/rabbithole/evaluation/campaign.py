@@ -92,16 +92,28 @@ def campaign(test: Scores, valid: Scores, costs: EvaluateSpec) -> Campaign:
       everybody: all sessions are contacted
       expected: sessions with a score above contact_cost / sale_worth, which is optimal for calibrated scores
         (Elkan, The Foundations of Cost-Sensitive Learning, 2001, section 1)
-      chosen: sessions from the best threshold on valid upwards; None where valid has no session
+      chosen: sessions from the best threshold on valid upwards; None where valid has no session. With folds,
+        each has a threshold of its own valid, of which the median is given: a session's label must not help
+        to choose the threshold that it is tested with.
     """
     ratio = costs.contact_cost / costs.sale_worth
-    everybody = outcome(test.buyer, np.ones(len(test.buyer), bool), costs)
-    expected = outcome(test.buyer, worthwhile(test.score, ratio), costs)
+    everybody = outcome(test.buyer, np.ones(len(test.buyer), bool), costs, test.visitor)
+    expected = outcome(test.buyer, worthwhile(test.score, ratio), costs, test.visitor)
     chosen = None
     if len(valid.score):
-        threshold = best_threshold(valid.buyer, valid.score, costs)
-        contacted = np.zeros(len(test.score), bool) if threshold is None else test.score >= threshold
-        chosen = ThresholdOutcome(threshold=threshold, **dict(outcome(test.buyer, contacted, costs)))
+        folds = np.zeros(len(test.score), np.int8) if test.fold is None else test.fold
+        best = {
+            fold: best_threshold(of_fold.buyer, of_fold.score, costs)
+            for fold in np.unique(folds).tolist()
+            for of_fold in [valid if valid.fold is None else valid.take(valid.fold == fold)]
+        }
+        thresholds = {fold: np.inf if value is None else value for fold, value in best.items()}
+        contacted = test.score >= np.array([thresholds[fold] for fold in folds.tolist()])
+        threshold = float(np.median(list(thresholds.values())))
+        chosen = ThresholdOutcome(
+            threshold=threshold if np.isfinite(threshold) else None,
+            **dict(outcome(test.buyer, contacted, costs, test.visitor)),
+        )
     return Campaign(
         contact_cost=costs.contact_cost,
         sale_worth=costs.sale_worth,
@@ -136,14 +148,19 @@ def best_threshold(labels: NDArray[Any], scores: NDArray[np.float64], costs: Eva
     return float(scores[order][ends[best]]) if values[best] > 0.0 else None
 
 
-def outcome(labels: NDArray[Any], contacted: NDArray[np.bool_], costs: EvaluateSpec) -> CampaignOutcome:
+def outcome(
+    labels: NDArray[Any],
+    contacted: NDArray[np.bool_],
+    costs: EvaluateSpec,
+    visitors: NDArray[np.uint64] | None = None,
+) -> CampaignOutcome:
     """Return the outcome of contacting some sessions, with its value per 1,000 of all sessions.
 
-    labels: [n], 0 or 1; contacted: bool [n]. The interval is the normal one of a mean over n sessions.
+    labels: [n], 0 or 1; contacted: bool [n]; visitors: [n], a number per visitor, None where all sessions
+    count as independent. The interval is the normal one of a mean over n sessions, or over visitors.
     """
     values = VALUE_PER * contacted * (costs.sale_worth * labels.astype(float) - costs.contact_cost)
-    error = float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    half_width = normal_quantile() * error
+    half_width = normal_quantile() * _error_of_mean(values, visitors)
     value = float(values.mean())
     return CampaignOutcome(
         contacted=int(contacted.sum()),
@@ -152,3 +169,11 @@ def outcome(labels: NDArray[Any], contacted: NDArray[np.bool_], costs: EvaluateS
         low=value - half_width,
         high=value + half_width,
     )
+
+
+def _error_of_mean(values: NDArray[np.float64], visitors: NDArray[np.uint64] | None) -> float:
+    """Return the standard error of a mean, 0 where it is not known: of one session, or of one visitor's."""
+    if visitors is None:
+        return float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    sums = np.bincount(np.unique(visitors, return_inverse=True)[1], values - values.mean())
+    return float(np.sqrt(len(sums) / max(len(sums) - 1, 1) * np.sum(sums**2))) / len(values)

@@ -29,7 +29,7 @@ def compare_models(*, scores: dict[str, Path], output: Path) -> None:
         counts = f"{plural(buyers, 'buyer')} in {plural(len(labels), 'session')}"
         reason = f"{counts}; the test needs {MIN_CLASS_SIZE} of each class"
     else:
-        aucs = {name: placements(labels, run.score) for name, run in runs.items()}
+        aucs = {name: placements(labels, run.ranks, run.visitor) for name, run in runs.items()}
         pairs = [
             PairedTest(first=first, second=second, **dict(paired_test(aucs[first], aucs[second])))
             for first, second in combinations(names, 2)

@@ -2,7 +2,8 @@
 
 The method: DeLong, DeLong & Clarke-Pearson 1988, Comparing the areas under two or more correlated receiver
 operating characteristic curves. The computation from ranks, O(n log n): Sun & Xu 2014, Fast implementation of
-DeLong's algorithm.
+DeLong's algorithm. The sessions of a visitor are not independent, so the components of each visitor are
+summed: Obuchowski 1997, Nonparametric analysis of clustered ROC curve data.
 """
 
 from dataclasses import dataclass
@@ -49,18 +50,34 @@ class Placements:
     """An AUC and its structural components, whose means it is.
 
     buyers: float64 [m], for each buyer the fraction of non-buyers with a lower score (ties count half);
-    non_buyers: float64 [n], for each non-buyer the fraction of buyers with a higher score.
+    non_buyers: float64 [n], for each non-buyer the fraction of buyers with a higher score; visitors: of the
+    buyers [m] and of the non-buyers [n], numbered from 0, None where all sessions count as independent.
     """
 
     auc: float
     buyers: NDArray[np.float64]
     non_buyers: NDArray[np.float64]
+    visitors: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+
+    def by_visitor(self) -> NDArray[np.float64]:
+        """Return each visitor's part of the AUC's error, float64 [visitors]; the variance sums squares."""
+        assert self.visitors is not None
+        visitors = 1 + max(int(codes.max()) for codes in self.visitors)
+        total = np.zeros(visitors)
+        for codes, components in zip(self.visitors, (self.buyers, self.non_buyers), strict=True):
+            clusters = len(np.unique(codes))
+            weight = np.sqrt(clusters / (clusters - 1)) / len(components)
+            total += weight * np.bincount(codes, components - self.auc, minlength=visitors)
+        return total
 
 
-def placements(labels: NDArray[Any], scores: NDArray[np.float64]) -> Placements:
+def placements(
+    labels: NDArray[Any], scores: NDArray[np.float64], visitors: NDArray[Any] | None = None
+) -> Placements:
     """Return the AUC of `scores` [n] for `labels` [n] (0 or 1) with its structural components.
 
-    Raises ValueError when a class is missing.
+    visitors: [n], a number per visitor, None where all sessions count as independent; so they do if all
+    sessions of a class are one visitor's. Raises ValueError when a class is missing.
     """
     positive = labels.astype(bool)
     buyers, non_buyers = scores[positive], scores[~positive]
@@ -69,14 +86,27 @@ def placements(labels: NDArray[Any], scores: NDArray[np.float64]) -> Placements:
     ranks = rankdata(np.concatenate([buyers, non_buyers]))
     below = (ranks[: len(buyers)] - rankdata(buyers)) / len(non_buyers)
     above = 1.0 - (ranks[len(buyers) :] - rankdata(non_buyers)) / len(buyers)
-    return Placements(float(below.mean()), below, above)
+    return Placements(float(below.mean()), below, above, _by_class(positive, visitors))
+
+
+def _by_class(
+    positive: NDArray[np.bool_], visitors: NDArray[Any] | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Return the visitors of buyers and of non-buyers, numbered from 0."""
+    if visitors is None:
+        return None
+    codes = np.unique(visitors, return_inverse=True)[1].astype(np.int64)
+    classes = codes[positive], codes[~positive]
+    return None if any(len(np.unique(each)) < MIN_CLASS_SIZE for each in classes) else classes
 
 
 def covariance(first: Placements, second: Placements) -> float:
     """Return DeLong's covariance of two AUCs on the same sessions in the same order.
 
-    The covariance of an AUC with itself is its variance.
+    The covariance of an AUC with itself is its variance. With visitors it is Obuchowski's.
     """
+    if first.visitors is not None and second.visitors is not None:
+        return float(np.dot(first.by_visitor(), second.by_visitor()))
 
     def of_means(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
         return float(np.dot(a - a.mean(), b - b.mean()) / (len(a) - 1) / len(a))
@@ -99,12 +129,14 @@ def auc_interval(auc: Placements, level: float = LEVEL) -> tuple[float, float]:
     return float(expit(centre - half_width)), float(expit(centre + half_width))
 
 
-def auc_with_interval(labels: NDArray[Any], scores: NDArray[np.float64]) -> AucInterval:
+def auc_with_interval(
+    labels: NDArray[Any], scores: NDArray[np.float64], visitors: NDArray[Any] | None = None
+) -> AucInterval:
     """Return the AUC of `scores` [n] for `labels` [n] with its 95 % interval and standard error.
 
-    Raises ValueError when a class has fewer than MIN_CLASS_SIZE sessions.
+    visitors: as in `placements`. Raises ValueError when a class has fewer than MIN_CLASS_SIZE sessions.
     """
-    auc = placements(labels, scores)
+    auc = placements(labels, scores, visitors)
     if min(len(auc.buyers), len(auc.non_buyers)) < MIN_CLASS_SIZE:
         raise ValueError("the interval of an AUC needs at least two buyers and two non-buyers")
     low, high = auc_interval(auc)

@@ -12,6 +12,7 @@ from sklearn.metrics import average_precision_score
 
 from rabbithole.artifacts.evaluation import (
     CalibrationMetrics,
+    FoldRanking,
     LengthRanking,
     Metrics,
     PrecisionRecallCurve,
@@ -90,31 +91,36 @@ def evaluate(spec: EvaluateSpec, *, scores: Path, output: Path, carts: Path | No
             f"{scores} scores no ended session of the test split: give the test split more sessions."
         )
     valid = read_scores(scores, "valid").after(0)
-    labels, predicted = ended.buyer, ended.score
+    labels, predicted, ranks = ended.buyer, ended.score, ended.ranks
     Metrics(
         split="test",
-        **dict(ranking(labels, predicted)),
+        **dict(ranking(labels, ranks, ended.visitor)),
         **dict(probabilities(labels, predicted)),
         reliability=reliability(labels, predicted),
-        lift=lift_table(labels, predicted),
-        gain=gain_curve(labels, predicted),
+        lift=lift_table(labels, ranks),
+        gain=gain_curve(labels, ranks),
         campaign=campaign(ended, valid, spec),
-        roc=roc_curve(labels, predicted),
-        precision_recall=precision_recall_curve(labels, predicted),
+        roc=roc_curve(labels, ranks),
+        precision_recall=precision_recall_curve(labels, ranks),
         by_steps=by_steps(test),
         at_first_cart=at_first_cart(carts),
         by_length=by_length(test),
-        valid=ranking(valid.buyer, valid.score),
+        valid=ranking(valid.buyer, valid.ranks, valid.visitor),
+        folds=by_fold(ended),
     ).write(output)
 
 
 def ranking(
-    labels: NDArray[np.int8], scores: NDArray[np.float64], *, min_class_size: int = MIN_CLASS_SIZE
+    labels: NDArray[np.int8],
+    scores: NDArray[np.float64],
+    visitors: NDArray[np.uint64] | None = None,
+    *,
+    min_class_size: int = MIN_CLASS_SIZE,
 ) -> Ranking:
     """Return AUC with interval and average precision, or the reason why there are none.
 
-    Both need `min_class_size` sessions of each class. The average precision of random scores is the share of
-    buyers.
+    visitors: a number per visitor, None where all sessions count as independent. Both metrics need
+    `min_class_size` sessions of each class. The average precision of random scores is the share of buyers.
     """
     sessions, buyers = len(labels), int(labels.sum())
     reason = _no_auc(sessions, buyers, min_class_size)
@@ -122,7 +128,7 @@ def ranking(
         sessions=sessions,
         buyers=buyers,
         share=buyers / sessions if sessions else None,
-        auc=None if reason else auc_with_interval(labels, scores),
+        auc=None if reason else auc_with_interval(labels, scores, visitors),
         average_precision=None if reason else float(average_precision_score(labels, scores)),
         reason=reason,
     )
@@ -170,9 +176,9 @@ def at_first_cart(carts: Path | None) -> RunningRanking | None:
 
 def running_ranking(running: Scores) -> RunningRanking:
     """Return the metrics of scores of running sessions."""
-    lift = lift_table(running.buyer, running.score)
+    lift = lift_table(running.buyer, running.ranks)
     return RunningRanking(
-        **dict(ranking(running.buyer, running.score, min_class_size=MIN_GROUP_CLASS_SIZE)),
+        **dict(ranking(running.buyer, running.ranks, running.visitor, min_class_size=MIN_GROUP_CLASS_SIZE)),
         log_loss=log_loss(running.buyer, running.score),
         mean_score=float(running.score.mean()),
         slope=calibration_regression(running.buyer, running.score).slope,
@@ -194,16 +200,24 @@ def by_length(test: Scores) -> list[LengthRanking]:
         LengthRanking(
             first=steps[group - 1] if group else 1,
             last=steps[group] - 1 if group < len(steps) else None,
-            **dict(
-                ranking(
-                    ended.buyer[groups == group],
-                    ended.score[groups == group],
-                    min_class_size=MIN_GROUP_CLASS_SIZE,
-                )
-            ),
+            **dict(ranking(some.buyer, some.ranks, some.visitor, min_class_size=MIN_GROUP_CLASS_SIZE)),
         )
         for group in np.unique(groups).tolist()
+        for some in [ended.take(groups == group)]
     ]
+
+
+def by_fold(ended: Scores) -> FoldRanking | None:
+    """Return the AUC within each fold, None without folds."""
+    if ended.fold is None:
+        return None
+    aucs = []
+    for fold in np.unique(ended.fold):
+        of_fold = ended.take(ended.fold == fold)
+        auc = ranking(of_fold.buyer, of_fold.score).auc
+        aucs.append(None if auc is None else auc.value)
+    known = [auc for auc in aucs if auc is not None]
+    return FoldRanking(auc=aucs, mean=float(np.mean(known)) if known else None)
 
 
 def _scored_steps(test: Scores) -> list[int]:

@@ -6,8 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.special import logit
+from scipy.stats import rankdata
 
 from rabbithole.errors import UserError
 from rabbithole.io.digests import read_table
@@ -23,17 +25,43 @@ class Scores:
     """Scores of one split, in the file's order.
 
     session_id: str [n]; steps: int32 [n], events seen of a running session, 0 for an ended one; buyer: int8
-    [n], 0 or 1; score: float64 [n], the probability of a purchase.
+    [n], 0 or 1; score: float64 [n], the probability of a purchase. With folds also: visitor: uint64 [n], a
+    number per visitor; fold: int8 [n], whose model made the score.
     """
 
     session_id: NDArray[Any]
     steps: NDArray[np.int32]
     buyer: NDArray[np.int8]
     score: NDArray[np.float64]
+    visitor: NDArray[np.uint64] | None = None
+    fold: NDArray[np.int8] | None = None
 
     def take(self, rows: NDArray[Any]) -> Self:
         """Return some of the scores, by index or mask."""
-        return type(self)(self.session_id[rows], self.steps[rows], self.buyer[rows], self.score[rows])
+        return type(self)(
+            self.session_id[rows],
+            self.steps[rows],
+            self.buyer[rows],
+            self.score[rows],
+            None if self.visitor is None else self.visitor[rows],
+            None if self.fold is None else self.fold[rows],
+        )
+
+    @property
+    def ranks(self) -> NDArray[np.float64]:
+        """Return what sessions are ranked by, float64 [n]: the scores, or with folds their percentiles.
+
+        A fold with many buyers leaves few to train and valid, so its model's scores are low. Compared across
+        folds, scores rank worse than they do within each (Forman & Scholz 2010, Apples-to-apples in
+        cross-validation studies). So each score is placed among those of its own fold.
+        """
+        if self.fold is None:
+            return self.score
+        placed = np.empty(len(self.score))
+        for fold in np.unique(self.fold):
+            rows = self.fold == fold
+            placed[rows] = (rankdata(self.score[rows]) - 0.5) / np.sum(rows)
+        return placed
 
     def after(self, steps: int) -> Self:
         """Return the scores of sessions running after so many steps; 0: of ended sessions."""
@@ -46,6 +74,10 @@ def read_scores(path: Path, split: str) -> Scores:
     Raises `UserError` when the file is damaged, a column is missing or a score is not a probability.
     """
     table = read_table(path, list(COLUMNS), pc.field("split") == split)
+    of_folds = {}
+    if "fold" in pq.read_schema(path).names:
+        columns = read_table(path, ["visitor", "fold"], pc.field("split") == split)
+        of_folds = {name: columns[name].to_numpy() for name in columns.column_names}
     score = table["score"].to_numpy().astype(np.float64)
     valid = (score >= 0.0) & (score <= 1.0)
     if not valid.all():
@@ -59,6 +91,7 @@ def read_scores(path: Path, split: str) -> Scores:
         table["steps"].to_numpy().astype(np.int32),
         table["buyer"].to_numpy().astype(np.int8),
         score,
+        **of_folds,
     )
 
 

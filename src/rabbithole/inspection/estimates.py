@@ -145,13 +145,13 @@ def _of_pieces(
     )
 
 
-def auc_half_width(sessions: int, buyers: int) -> float | None:
+def auc_half_width(sessions: int, buyers: int, tested: float = TEST_SHARE) -> float | None:
     """Return half the width of the 95 % interval of an AUC of 0.7 on test (Hanley and McNeil 1982).
 
-    None if test has no buyer, or nothing but buyers.
+    tested: share of the sessions in test. None if test has no buyer, or nothing but buyers.
     """
-    positive = buyers * TEST_SHARE
-    negative = (sessions - buyers) * TEST_SHARE
+    positive = buyers * tested
+    negative = (sessions - buyers) * tested
     if positive < 1 or negative < 1:
         return None
     area = ASSUMED_AUC

@@ -178,6 +178,7 @@ def _enough(sessions: int, buyers: int) -> str:
     in_test = round(buyers * TEST_SHARE)
     if width is None:
         return "Too few to learn from: test, a tenth of the sessions, will hardly have a buyer."
+    whole = auc_half_width(sessions, buyers, tested=1.0)
     digits = 2 if width > 0.01 else 3
     low, high = ASSUMED_AUC - width, min(1.0, ASSUMED_AUC + width)
     text = (
@@ -186,7 +187,11 @@ def _enough(sessions: int, buyers: int) -> str:
         "(Hanley and McNeil 1982; an estimate)."
     )
     if in_test < FEW_BUYERS:
-        return text + " That is too wide to tell good models from bad ones: give it a longer log."
+        folds = f": that interval is then about ±{whole:.2f}" if whole else ""
+        return (
+            f"{text} That is too wide to tell good models from bad ones: give it a longer log, or set "
+            f"`split: {{by: folds}}`, which tests every session once{folds}."
+        )
     return text + (" That is enough to learn from." if width < 0.03 else " That is enough for a first look.")
 
 

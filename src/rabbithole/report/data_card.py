@@ -1,5 +1,6 @@
 """The data card of a data set: where its sessions come from, and what was excluded, from the manifests."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rabbithole.artifacts.data import (
@@ -37,7 +38,8 @@ class DataCard:
     """What the page shows of a data set's log, sessions and windows.
 
     rejected_reasons: counts of rejected lines by reason; visitors_on_both_sides: visitors of the test split
-    with sessions in train or valid, None if unknown.
+    with sessions in train or valid, None if unknown; folds: their number, 0 without; then splits are the
+    folds' tests, and the vocabularies are of the first.
     """
 
     log: Facts
@@ -48,20 +50,29 @@ class DataCard:
     rejected_reasons: dict[str, int]
     rejected_examples: list[RejectedLine]
     visitors_on_both_sides: int | None
+    folds: int = 0
 
 
-def data_card(events: EventsManifest, sessions: SessionsManifest, windows: WindowsManifest) -> DataCard:
-    """Return the data card of three manifests."""
+def data_card(
+    events: EventsManifest,
+    sessions: SessionsManifest,
+    windows: WindowsManifest,
+    folds: Sequence[SessionsManifest] = (),
+) -> DataCard:
+    """Return the data card of three manifests, of one fold where `folds` has the sessions of all folds."""
+    count = len(folds)
+    splits = {split: sessions.splits[split] for split in SPLITS}
     on_both_sides = [each.visitors_on_both_sides for each in sessions.boundaries if each.begins == "test"]
     return DataCard(
         log=log_facts(events),
-        sessions=session_facts(sessions),
+        sessions=session_facts(sessions, count),
         windows=window_facts(windows),
-        splits={split: sessions.splits[split] for split in SPLITS},
+        splits={f"fold {n}": fold.splits["test"] for n, fold in enumerate(folds)} if count else splits,
         vocabularies=vocabulary_rows(windows),
         rejected_reasons=events.rejected_reasons,
         rejected_examples=events.rejected_examples,
         visitors_on_both_sides=on_both_sides[0] if on_both_sides else None,
+        folds=count,
     )
 
 
@@ -111,8 +122,8 @@ def event_kinds(events: dict[str, int]) -> list[str]:
     return [*kinds, f"{number(others)} of {len(events) - len(frequent)} other types"]
 
 
-def session_facts(sessions: SessionsManifest) -> Facts:
-    """Return facts about the sessions."""
+def session_facts(sessions: SessionsManifest, folds: int = 0) -> Facts:
+    """Return facts about the sessions. folds: their number, 0 without."""
     unit = {"session": "session ID of the log", "visitor": "visitor"}[sessions.by]
     gap = f", split at gaps of {sessions.gap_minutes:g} minutes" if sessions.gap_minutes is not None else ""
     lengths, events = sessions.lengths, sessions.events
@@ -134,9 +145,11 @@ def session_facts(sessions: SessionsManifest) -> Facts:
     if sessions.cost == "purchases" and sessions.prices is not None:
         source = f"from {plural(sessions.prices, 'price')} of earlier purchases"
         facts.append(("Cost", f"the last price paid before the session began, {source}"))
-    facts.append(
-        ("Split", f"{split_by[sessions.split_by]}, {listed([share(part) for part in sessions.shares])}")
-    )
+    if folds:
+        text = f"{folds} folds by a hash of the visitor or session: each is test once, valid once, else train"
+    else:
+        text = f"{split_by[sessions.split_by]}, {listed([share(part) for part in sessions.shares])}"
+    facts.append(("Split", text))
     for boundary in sessions.boundaries:
         visitors = boundary.visitors_on_both_sides
         crossing = (

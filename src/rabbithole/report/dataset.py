@@ -202,16 +202,26 @@ class DatasetSection:
         return Entry(self.anchor, self.name, parts)
 
 
+def checks_of_folds(folds: Sequence[list[LeakCheck]]) -> list[LeakCheck]:
+    """Return the checks of all folds: of each the first that fails, or else that of the first fold."""
+    return [
+        next((check for check in of_all if not check.holds), of_all[0]) for of_all in zip(*folds, strict=True)
+    ]
+
+
 def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
     """Read the files of a data set and return its section."""
     metrics = {run: Metrics.read(Path(path)) for run, path in sources.metrics.items()}
     histories = {run: History.read(Path(path)) for run, path in sources.histories.items()}
     explanations = {run: Explanation.read(Path(path)) for run, path in sources.explanations.items()}
     comparison = Comparison.read(Path(sources.comparison))
-    checks = LeakChecks.read(Path(sources.checks)).checks
-    sessions = SessionsManifest.read(Path(sources.sessions))
+    checks = checks_of_folds([LeakChecks.read(Path(path)).checks for path in sources.checks])
+    sessions, *others = (SessionsManifest.read(Path(path)) for path in sources.sessions)
     card = data_card(
-        EventsManifest.read(Path(sources.events)), sessions, WindowsManifest.read(Path(sources.windows))
+        EventsManifest.read(Path(sources.events)),
+        sessions,
+        WindowsManifest.read(Path(sources.windows)),
+        folds=[sessions, *others] if others else [],
     )
     models = rows(metrics, histories, comparison)
     no_oracle, top = None, best(models)
@@ -226,7 +236,7 @@ def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
         best_possible=next((row.auc for row in models if row.is_oracle), None),
         seeds=max(row.seeds for row in models),
         no_oracle=no_oracle,
-        verdict=verdict(name, models, simulated=sources.simulated),
+        verdict=verdict(name, models, simulated=sources.simulated, folds=card.folds),
         answer=answer(top, best_runs) if top else None,
         meaning=meaning(top, best_runs) if top else [],
         weaknesses=weaknesses(top) if top else [],

@@ -27,7 +27,8 @@ class Row(ModelRow):
     low, high: ends of the AUC's 95 % interval; spread: standard deviation of the AUC over seeds, None for one
     seed; share: of buyers; lift: in the top 5 %, with the fraction of buyers `reached` there; to_oracle: AUC
     minus the oracle's, with `to_oracle_low` and `to_oracle_high` of the first seed's paired test; seconds: of
-    training per seed. Of the first seed: reason (why there is no AUC), lifts, calibration and campaign.
+    training per seed, and per fold where there are folds; fold_auc: mean of the AUCs within folds, None
+    without folds. Of the first seed: reason (why there is no AUC), lifts, calibration and campaign.
     """
 
     seeds: int
@@ -49,6 +50,7 @@ class Row(ModelRow):
     to_oracle_high: float | None
     seconds: float | None
     valid_auc: float | None
+    fold_auc: float | None
     lifts: list[LiftRow]
     calibration: CalibrationMetrics
     campaign: Campaign
@@ -102,6 +104,7 @@ def _row(
         to_oracle_high=to_oracle[0].high if to_oracle else None,
         seconds=mean([sum(history.seconds) for history in histories if history and history.seconds]),
         valid_auc=mean([seed.valid.auc.value for seed in seeds if seed.valid.auc]),
+        fold_auc=mean([seed.folds.mean for seed in seeds if seed.folds]),
         lifts=first.lift,
         calibration=first.calibration,
         campaign=first.campaign,

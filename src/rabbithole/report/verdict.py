@@ -29,8 +29,8 @@ ORACLE_SIGNIFICANCE = 0.01
 """p-value below which a model that beats the oracle is reported as a leak."""
 
 
-def verdict(dataset: str, rows: list[Row], *, simulated: bool) -> str:
-    """Return a few sentences on the ranking of the best model of a data set."""
+def verdict(dataset: str, rows: list[Row], *, simulated: bool, folds: int = 0) -> str:
+    """Return a few sentences on the ranking of the best model of a data set. folds: 0 without folds."""
     top = best(rows)
     if top is None or top.auc is None:
         reason = next((row.reason for row in rows if row.reason), "no model was scored")
@@ -46,6 +46,11 @@ def verdict(dataset: str, rows: list[Row], *, simulated: bool) -> str:
         f"ranks a random buyer above a random non-buyer {share(top.auc)} of the time (AUC {metric(top.auc)}, "
         f"95{GAP}% interval {metric(top.low)} to {metric(top.high)})."
     )
+    if folds:
+        sentences.append(
+            f"The figures are of all {plural(top.sessions, 'session')}, in {folds} folds by visitor: each is "
+            "scored by a model that learned from neither it nor its visitor."
+        )
     first = max((row for row in rows if row.auc is not None and not row.is_oracle), key=_auc)
     if _auc(first) > top.auc:
         sentences.append(

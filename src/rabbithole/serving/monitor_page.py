@@ -11,7 +11,11 @@ from rabbithole.artifacts.serving import MonitorReport, PeriodMetrics
 from rabbithole.io.atomic import atomic_write
 from rabbithole.report.figures.style import svg_figure, write_note
 from rabbithole.serving.drift import MOVED
+from rabbithole.serving.folder import load_folder
+from rabbithole.serving.monitor import monitor
+from rabbithole.specs.data import SparkOptions
 from rabbithole.specs.report import FigureStyle
+from rabbithole.specs.serving import PredictSpec
 
 HEADLINES = {
     "fine": "The model does what it promised.",
@@ -19,6 +23,13 @@ HEADLINES = {
     "retrain": "The model ranks worse than it promised: train it again.",
     "unclear": "There are too few purchases for a verdict.",
 }
+
+
+def monitor_log(
+    spec: PredictSpec, *, model: Path, scores: list[Path], spark: SparkOptions, output: Path
+) -> None:
+    """Compare a model's scores with a later log and write the page, as a step of the workflow."""
+    write_page(monitor(load_folder(model), spec.source, scores=scores, spark=spark), output)
 
 
 def write_page(report: MonitorReport, output: Path) -> None:

@@ -48,17 +48,19 @@ def package_model(
     sessions: Path,
     windows: Path,
     output: Path,
+    pooled: Mapping[str, Path] | None = None,
 ) -> None:
     """Write the model folder of a data set.
 
     checkpoints, scores, metrics: by run, a name such as `gru/seed-0`; events, sessions, windows: the folders
-    that the models were trained on. The best run has the highest AUC of
-    ended sessions on valid, unless the spec names one. Raises `UserError` when the spec's choice was not
-    trained.
+    that the models were trained on; pooled: metrics over all folds, by run, where the files above are those
+    of one fold. The best run has the highest AUC of ended sessions on valid (of all folds), unless the spec
+    names one. Raises `UserError` when the spec's choice was not trained.
     """
     log, made, encoded = EventsManifest.of(events), SessionsManifest.of(sessions), WindowsManifest.of(windows)
     measured = {run: Metrics.read(path) for run, path in metrics.items()}
-    candidates = [_candidate(run, measured[run]) for run in checkpoints]
+    decisive = measured if pooled is None else {run: Metrics.read(path) for run, path in pooled.items()}
+    candidates = [_candidate(run, decisive[run]) for run in checkpoints]
     chosen, reason = choose(candidates, spec.model, spec.seed)
     run = run_name(chosen)
     valid = read_scores(scores[run], "valid").after(0)
@@ -122,10 +124,14 @@ def package_chosen(dataset: Path, *, model: str | None, seed: int | None, output
             "folder such as results/shop, after a run."
         )
     packaged = load_folder(dataset / "model").manifest
-    runs = sorted(path.parent for path in dataset.glob("*/seed-*/checkpoint"))
+    # With folds, the models of one of them are packaged.
+    fold = packaged.sessions.split.fold
+    part = dataset if fold is None else dataset / f"fold-{fold.number}"
+    runs = sorted(path.parent for path in part.glob("*/seed-*/checkpoint"))
 
-    def of_runs(file: str) -> dict[str, Path]:
-        return {f"{run.parent.name}/{run.name}": run / file for run in runs}
+    def of_runs(file: str, part: Path = part) -> dict[str, Path]:
+        names = [f"{run.parent.name}/{run.name}" for run in runs]
+        return {name: part / name / file for name in names}
 
     spec = PackageModelSpec(
         dataset=packaged.dataset,
@@ -142,9 +148,10 @@ def package_chosen(dataset: Path, *, model: str | None, seed: int | None, output
         scores=of_runs("scores.parquet"),
         metrics=of_runs("metrics.json"),
         events=dataset / "events",
-        sessions=dataset / "sessions",
-        windows=dataset / "windows",
+        sessions=part / "sessions",
+        windows=part / "windows",
         output=output,
+        pooled=None if fold is None else of_runs("metrics.json", dataset),
     )
     return load_folder(output).manifest
 

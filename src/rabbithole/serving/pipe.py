@@ -3,6 +3,7 @@
 import os
 import sys
 
+from rabbithole.serving.collector import spare_old_objects
 from rabbithole.serving.stream import SessionStream, json_lines
 
 READ_BYTES = 2**16
@@ -15,6 +16,7 @@ def pipe(stream: SessionStream) -> None:
 
     Whatever has arrived is answered at once: alone when events are rare, many together when they are not.
     """
+    spare_old_objects()
     rest = b""
     source, sink = sys.stdin.fileno(), sys.stdout.fileno()
     while chunk := os.read(source, READ_BYTES):

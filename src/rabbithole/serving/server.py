@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rabbithole.errors import UserError
+from rabbithole.serving.collector import spare_old_objects
 from rabbithole.serving.folder import MANIFEST, load_folder
 from rabbithole.serving.live_encoder import LiveEvent
 from rabbithole.serving.stream import Answer, SessionStream
@@ -159,6 +160,7 @@ class ServedModel:
         # Both add to the same histories from now on.
         stream.visitors.pasts = self.stream.visitors.pasts
         self.stream = stream
+        spare_old_objects()
 
     def info(self) -> ModelInfo:
         """Return what is served under the name."""
@@ -322,4 +324,6 @@ def serve(models: Mapping[str, Path], limits: Limits, *, host: str, port: int) -
     """Serve models until the process is told to stop."""
     import uvicorn
 
-    uvicorn.run(make_app(models, limits), host=host, port=port, log_level="warning", access_log=False)
+    application = make_app(models, limits)
+    spare_old_objects()
+    uvicorn.run(application, host=host, port=port, log_level="warning", access_log=False)

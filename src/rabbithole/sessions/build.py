@@ -154,6 +154,12 @@ def _why_empty(
             "tells sessions apart, or set sessions.by to visitor with a sessions.gap_minutes."
         )
     split = spec.split
+    if split.fold is not None:
+        return (
+            f"The {name} split of fold {split.fold.number} is empty: "
+            f"{plural(session_counts(groups).sessions, 'session')} in {split.fold.count} folds by visitor. "
+            "Use more data, or a smaller split.count."
+        )
     shares = ", ".join(f"{share:g}" for share in split.shares)
     why = f"{plural(session_counts(groups).sessions, 'session')}, split by {split.by} in shares of {shares}"
     if bounds is not None:

@@ -94,7 +94,7 @@ def diagnose(
         found.append(
             Diagnosis(
                 kind="few buyers",
-                text=f"There are few buyers among the sessions: {counts}. {_width(splits['test'])}",
+                text=f"There are few buyers among the sessions: {counts}. {_width(splits, spec)}",
                 advice=_buyers_advice(splits, spec),
             )
         )
@@ -142,7 +142,12 @@ def _no_purchase(log: EventsManifest) -> Diagnosis | None:
 
 
 def _buyers_advice(splits: Mapping[str, SplitCounts], spec: SessionsSpec) -> str:
-    """Return what brings more buyers; a split by hash only if it would double those of a split."""
+    """Return what brings more buyers; a split by hash only if it would double those of a split.
+
+    Folds bring no more, but all of them into the figures.
+    """
+    if spec.split.by == "folds":
+        return "Use a longer log."
     buyers = sum(split.closed_buyers for split in splits.values())
     uneven = any(
         2 * split.closed_buyers < share * buyers
@@ -153,7 +158,9 @@ def _buyers_advice(splits: Mapping[str, SplitCounts], spec: SessionsSpec) -> str
         if uneven and spec.split.by == "time"
         else ""
     )
-    return f"Use a longer log{by_hash}." if by_hash else "Use a longer log, or other `split.shares`."
+    if by_hash:
+        return f"Use a longer log{by_hash}."
+    return "Use a longer log, other `split.shares`, or `split: {by: folds}`, which tests every session once."
 
 
 def _open_advice(spec: SessionsSpec) -> str:
@@ -164,9 +171,14 @@ def _open_advice(spec: SessionsSpec) -> str:
     return f"Use a longer log, {horizon}`sessions.keep_open: true`{by_hash}."
 
 
-def _width(test: SplitCounts) -> str:
-    """Return a sentence on the AUC that the buyers of test allow; its error is at most 0.43 / sqrt(n)."""
-    smaller = min(test.closed_buyers, test.closed - test.closed_buyers)
+def _width(splits: Mapping[str, SplitCounts], spec: SessionsSpec) -> str:
+    """Return a sentence on the AUC that the buyers of test allow; its error is at most 0.43 / sqrt(n).
+
+    By folds, all sessions are tested.
+    """
+    tested = splits.values() if spec.split.by == "folds" else [splits["test"]]
+    buyers = sum(split.closed_buyers for split in tested)
+    smaller = min(buyers, sum(split.closed for split in tested) - buyers)
     if smaller < 2:
         return "An AUC on test will not be defined."
     return f"The 95 % interval of an AUC on test will be about ±{min(0.5, 0.85 / smaller**0.5):.2f}."

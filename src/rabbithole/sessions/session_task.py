@@ -16,7 +16,7 @@ from rabbithole.io.asof import AsOfTable
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, PartWriter, complete_groups, read_part
 from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.cutting import SessionCut, cut_sessions, session_visitors
-from rabbithole.sessions.splitting import SPLITS, split_by_hash, split_by_time
+from rabbithole.sessions.splitting import SPLITS, split_at_random, split_by_time
 from rabbithole.specs.data import SESSIONS_AGO, SessionsSpec
 
 TIME = pa.timestamp("us", "UTC")
@@ -87,8 +87,8 @@ class SessionPlan:
     """What every task must know.
 
     open_from: a session whose last kept event is at or after this time is open (microseconds since 1970);
-    bounds: int64 [2], when valid and test begin, None for a split by hash; prices: None where an event's own
-    cost counts; further: the log's further fields.
+    bounds: int64 [2], when valid and test begin, None for a split at random; prices: None where an event's
+    own cost counts; further: the log's further fields.
     """
 
     spec: SessionsSpec
@@ -174,7 +174,7 @@ def make_sessions(events: pa.Table, plan: SessionPlan) -> tuple[pa.Table, Sessio
     # Only kept events decide. With later ones, a buyer's purchase would decide, and the flag would leak it.
     still_open = end >= plan.open_from
     if plan.bounds is None:
-        split = split_by_hash(pc.coalesce(visitor, key), spec.split.shares, spec.seed)
+        split = split_at_random(pc.coalesce(visitor, key), spec.split, spec.seed)
     else:
         split = split_by_time(start, plan.bounds)
     columns = {

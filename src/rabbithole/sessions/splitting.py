@@ -1,4 +1,4 @@
-"""Assign sessions to train, valid and test, by time or by hash."""
+"""Assign sessions to train, valid and test: by time, by hash, or by folds."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from rabbithole.specs.data import Fold, SplitSpec
 
 SPLITS = ("train", "valid", "test")
 
@@ -28,7 +30,29 @@ def split_by_time(starts: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArr
 
 def split_by_hash(keys: pa.Array, shares: Sequence[float], seed: int) -> NDArray[np.int64]:
     """Return the index into `SPLITS` for each key (string), by its hash under a seed."""
-    return np.searchsorted(np.cumsum(shares)[:2], hash_shares(keys, f"{seed % 10**16:016d}"), side="right")
+    return np.searchsorted(np.cumsum(shares)[:2], hash_shares(keys, _hash_key(seed)), side="right")
+
+
+def split_by_fold(keys: pa.Array, fold: Fold, seed: int) -> NDArray[np.int64]:
+    """Return the index into `SPLITS` for each key (string), by its hash under a seed.
+
+    The keys of a fold are its test, those of the next fold its valid, all others its train. So over all
+    folds each key is in test once and in valid once.
+    """
+    own = (hash_keys(keys, _hash_key(seed)) % np.uint64(fold.count)).astype(np.int64)
+    ahead = (own - fold.number) % fold.count
+    return np.where(ahead == 0, SPLITS.index("test"), np.where(ahead == 1, SPLITS.index("valid"), 0))
+
+
+def split_at_random(keys: pa.Array, split: SplitSpec, seed: int) -> NDArray[np.int64]:
+    """Return the index into `SPLITS` for each key (string): by folds or by hash, as the spec says."""
+    if split.fold is not None:
+        return split_by_fold(keys, split.fold, seed)
+    return split_by_hash(keys, split.shares, seed)
+
+
+def _hash_key(seed: int) -> str:
+    return f"{seed % 10**16:016d}"
 
 
 def hash_shares(keys: pa.Array, hash_key: str) -> NDArray[np.float64]:

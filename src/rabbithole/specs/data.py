@@ -77,11 +77,19 @@ class EventsSpec(Spec):
     table: TableLog | None = None
 
 
-class SplitSpec(Spec):
-    """How sessions are split. shares: those of train, valid and test."""
+class Fold(Spec):
+    """One of `count` folds: its number, from 0."""
 
-    by: Literal["time", "hash"]
+    number: int
+    count: int
+
+
+class SplitSpec(Spec):
+    """How sessions are split. shares: those of train, valid and test; fold: which one, by folds only."""
+
+    by: Literal["time", "hash", "folds"]
     shares: tuple[float, float, float]
+    fold: Fold | None = Field(None, exclude_if=lambda fold: fold is None)
 
 
 SESSIONS_AGO = "sessions_ago"

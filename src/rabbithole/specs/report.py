@@ -15,19 +15,20 @@ class FigureStyle(Spec):
 class DatasetSources(Spec):
     """Files of a data set whose target is the purchase.
 
-    events, sessions, windows: manifests; metrics, histories, explanations: by run name ("gru seed 0");
-    figures: SVG by figure name; published: a published figure under the same protocol.
+    events, windows: manifests; sessions, checks: a file per fold, or one without folds; metrics, histories,
+    explanations: by run name ("gru seed 0"); figures: SVG by figure name; published: a published figure under
+    the same protocol. With folds, windows, histories and explanations are those of the first.
     """
 
     simulated: bool
     events: str
-    sessions: str
+    sessions: list[str]
     windows: str
     metrics: dict[str, str]
     histories: dict[str, str]
     explanations: dict[str, str]
     comparison: str
-    checks: str
+    checks: list[str]
     published: str | None
     figures: dict[str, str]
 

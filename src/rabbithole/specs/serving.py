@@ -20,6 +20,6 @@ class PackageModelSpec(Spec):
 
 
 class PredictSpec(Spec):
-    """Which log to score, as in `EventsSpec.source`."""
+    """Which log to score, or to watch a model with, as in `EventsSpec.source`."""
 
     source: Source

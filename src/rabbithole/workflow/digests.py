@@ -12,6 +12,7 @@ from pathlib import Path
 
 import grimp
 
+from rabbithole.config.settings import Prediction
 from rabbithole.formats.base import raw_format
 from rabbithole.registry import module_name
 from rabbithole.workflow.pins import pinned_versions
@@ -134,6 +135,7 @@ RETURNING_ORACLE = "rabbithole.simulator.returning_oracle"
 TRAIN = "rabbithole.training.train"
 BLEND = "rabbithole.training.blend"
 SCORE = "rabbithole.training.score"
+JOIN_FOLDS = "rabbithole.evaluation.join_folds"
 ENSEMBLE = "rabbithole.evaluation.ensemble"
 EVALUATE = "rabbithole.evaluation.evaluate"
 COMPARE_MODELS = "rabbithole.evaluation.compare_models"
@@ -150,6 +152,7 @@ SAMPLE_TEXT = "rabbithole.text.sample"
 PAGE = "rabbithole.report.page"
 PACKAGE_MODEL = "rabbithole.serving.package"
 PREDICT = "rabbithole.serving.predict"
+MONITOR = "rabbithole.serving.monitor_page"
 
 
 @dataclass(frozen=True)
@@ -191,14 +194,22 @@ class CodeDigests:
 
     def predict(self, wildcards: Wildcards) -> str:
         """Return the digest of a prediction, with the raw format and every model that may be packaged."""
-        model = self.project.settings.predict[wildcards.prediction].model
-        format = self.project.settings.datasets[model].format
+        return self._with_a_log(self.project.settings.predict[wildcards.prediction], PREDICT)
+
+    def monitor(self, wildcards: Wildcards) -> str:
+        """Return the digest of a page on a model in use, with its templates, the format and the models."""
+        templates = (*_templates("report"), *_templates("serving"))
+        return self._with_a_log(self.project.settings.monitor[wildcards.monitored], MONITOR, templates)
+
+    def _with_a_log(self, log: Prediction, module: str, files: tuple[str, ...] = ()) -> str:
+        """Return the digest of a module, of the format of a log and of every model that may be packaged."""
+        format = self.project.settings.datasets[log.model].format
         models = [
             module_name("model", name)
             for name, settings in self.project.settings.models.items()
             if settings.file is None
         ]
-        return code_digest(PREDICT, module_name("format", format), *models)
+        return code_digest(module, module_name("format", format), *models, files=files)
 
     def explain(self, wildcards: Wildcards) -> str:
         """Return the digest of explaining one model."""

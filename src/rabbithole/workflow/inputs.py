@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rabbithole.specs.base import to_json
 from rabbithole.specs.evaluation import OracleGapSources
 from rabbithole.specs.report import AliceSources, DatasetSources, NextEventSources
-from rabbithole.workflow.project import FIGURES, TEXT_MODELS, Project, Run, Wildcards
+from rabbithole.workflow.project import FIGURES, TEXT_MODELS, Project, Run, Wildcards, whole
 
 Named = dict[str, str]
 """Files by the name of a run or a model."""
@@ -32,6 +32,45 @@ class RuleInputs:
     def raw_content(self, wildcards: Wildcards) -> str:
         """Return a digest of the user's raw files: touching one reruns nothing, changing one does."""
         return self.project.raw[wildcards.dataset].content
+
+    def raw(self, wildcards: Wildcards) -> str:
+        """Return the folder of a simulated log; all folds have that of their data set."""
+        return self.project.path(whole(wildcards.dataset), "raw")
+
+    def events(self, wildcards: Wildcards) -> str:
+        """Return the events; all folds have those of their data set."""
+        return self.project.path(whole(wildcards.dataset), "events")
+
+    def events_manifest(self, wildcards: Wildcards) -> str:
+        """Return the manifest of the events."""
+        return f"{self.events(wildcards)}.json"
+
+    def first_sessions(self, wildcards: Wildcards) -> str:
+        """Return the sessions of a data set, as the first of its folds splits them."""
+        return self._of_first_fold(wildcards.dataset, "sessions")
+
+    def first_sessions_manifest(self, wildcards: Wildcards) -> str:
+        """Return the manifest of these sessions."""
+        return f"{self.first_sessions(wildcards)}.json"
+
+    def first_windows(self, wildcards: Wildcards) -> str:
+        """Return the windows of a data set, or of the first of its folds."""
+        return self._of_first_fold(wildcards.dataset, "windows")
+
+    def first_windows_manifest(self, wildcards: Wildcards) -> str:
+        """Return the manifest of these windows."""
+        return f"{self.first_windows(wildcards)}.json"
+
+    def fold_scores(self, wildcards: Wildcards) -> list[str]:
+        """Return the scores of a run on every fold, or those at the first add-to-cart."""
+        file = f"{wildcards.scores}.parquet"
+        return [
+            self.project.path(fold, wildcards.run, file) for fold in self.project.folds(wildcards.dataset)
+        ]
+
+    def fold_scores_json(self, wildcards: Wildcards) -> str:
+        """Return the same files as JSON."""
+        return to_json(self.fold_scores(wildcards))
 
     def scores(self, wildcards: Wildcards) -> list[str]:
         """Return the scores of every run of a data set."""
@@ -86,20 +125,29 @@ class RuleInputs:
 
     def packaged(self, wildcards: Wildcards) -> list[str]:
         """Return the files of every trained run, of which one is packaged."""
-        named = (self._trained(wildcards.dataset, file) for file in ("checkpoint", SCORES, "metrics.json"))
+        fold = self.project.folds(wildcards.dataset)[0]
+        named = [self._trained(fold, file) for file in ("checkpoint", SCORES, "metrics.json")]
+        if fold != wildcards.dataset:
+            named.append(self._trained(wildcards.dataset, "metrics.json"))
         return [path for paths in named for path in paths.values()]
 
     def packaged_checkpoints(self, wildcards: Wildcards) -> str:
-        """Return the checkpoint of every trained run by its folder, as JSON."""
-        return to_json(self._trained(wildcards.dataset, "checkpoint"))
+        """Return the checkpoint of every trained run by its folder, as JSON; with folds, of the first."""
+        return to_json(self._trained(self.project.folds(wildcards.dataset)[0], "checkpoint"))
 
     def packaged_scores(self, wildcards: Wildcards) -> str:
-        """Return the scores of every trained run by its folder, as JSON."""
-        return to_json(self._trained(wildcards.dataset, SCORES))
+        """Return the scores of every trained run by its folder, as JSON; with folds, of the first."""
+        return to_json(self._trained(self.project.folds(wildcards.dataset)[0], SCORES))
 
     def packaged_metrics(self, wildcards: Wildcards) -> str:
-        """Return the metrics of every trained run by its folder, as JSON."""
-        return to_json(self._trained(wildcards.dataset, "metrics.json"))
+        """Return the metrics of every trained run by its folder, as JSON; with folds, of the first."""
+        return to_json(self._trained(self.project.folds(wildcards.dataset)[0], "metrics.json"))
+
+    def pooled_option(self, wildcards: Wildcards) -> list[str]:
+        """Return the option of `package-model` that names every run's metrics over all folds, if any."""
+        if wildcards.dataset not in self.project.folded:
+            return []
+        return ["--pooled", to_json(self._trained(wildcards.dataset, "metrics.json"))]
 
     def model_folders(self) -> list[str]:
         """Return the model folder of every data set whose target is the purchase."""
@@ -121,6 +169,30 @@ class RuleInputs:
         """Return a digest of a further log's files."""
         return self.project.to_score[wildcards.prediction].content
 
+    def monitor_pages(self) -> list[str]:
+        """Return the pages of all later logs."""
+        return [self.project.path("monitor", name, "index.html") for name in self.project.to_monitor]
+
+    def monitored_model(self, wildcards: Wildcards) -> str:
+        """Return the model folder that a later log watches."""
+        return self.project.path(self.project.settings.monitor[wildcards.monitored].model, "model")
+
+    def monitored_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the files of a later log; none for one at an address."""
+        return self.project.to_monitor[wildcards.monitored].paths
+
+    def monitored_content(self, wildcards: Wildcards) -> str:
+        """Return a digest of a later log's files."""
+        return self.project.to_monitor[wildcards.monitored].content
+
+    def monitored_scores(self, wildcards: Wildcards) -> list[str]:
+        """Return the earlier scores of a later log."""
+        return self.project.settings.monitor[wildcards.monitored].scores
+
+    def monitored_scores_json(self, wildcards: Wildcards) -> str:
+        """Return the earlier scores of a later log, as JSON."""
+        return to_json(self.monitored_scores(wildcards))
+
     def figure(self, wildcards: Wildcards) -> list[str]:
         """Return the files that a figure shows."""
         files: list[str] = []
@@ -138,7 +210,9 @@ class RuleInputs:
 
     def leak_probes(self) -> str:
         """Return the leak probes by data set, as JSON."""
-        return to_json({name: self.project.path(name, "leak_probes.json") for name in self.project.datasets})
+        return to_json(
+            {name: self._of_first_fold(name, "leak_probes.json") for name in self.project.datasets}
+        )
 
     def oracle_scores(self, wildcards: Wildcards) -> list[str]:
         """Return the oracle's scores of a data set, if it has an oracle."""
@@ -175,7 +249,7 @@ class RuleInputs:
         files: set[str] = set()
         for name in self.project.with_target("buyer"):
             data = self.of_dataset(name)
-            files |= {data.events, data.sessions, data.windows, data.comparison, data.checks}
+            files |= {data.events, *data.sessions, data.windows, data.comparison, *data.checks}
             for named in (data.metrics, data.histories, data.explanations, data.figures):
                 files |= set(named.values())
         for name in self.project.with_target("next_event"):
@@ -193,13 +267,13 @@ class RuleInputs:
         return DatasetSources(
             simulated=settings.simulated,
             events=self.project.path(dataset, "events.json"),
-            sessions=self.project.path(dataset, "sessions.json"),
-            windows=self.project.path(dataset, "windows.json"),
+            sessions=[self.project.path(fold, "sessions.json") for fold in self.project.folds(dataset)],
+            windows=self._of_first_fold(dataset, "windows.json"),
             metrics=self._named(dataset, "metrics.json", self.project.scored_runs(dataset)),
-            histories=self._named(dataset, "history.json", self.project.trained_runs()),
+            histories=self._histories(dataset),
             explanations=self._explanations(dataset),
             comparison=self.project.path(dataset, "comparison.json"),
-            checks=self.project.path(dataset, "checks.json"),
+            checks=[self.project.path(fold, "checks.json") for fold in self.project.folds(dataset)],
             published=settings.published_figure,
             figures={name: self.project.path(f"report/figures/{dataset}-{name}.svg") for name in FIGURES},
         )
@@ -230,9 +304,9 @@ class RuleInputs:
         dataset = wildcards.dataset
         match wildcards.figure:
             case "lengths":
-                return {"sessions": self.project.path(dataset, "sessions")}
+                return {"sessions": self._of_first_fold(dataset, "sessions")}
             case "learning":
-                return {"histories": self._named(dataset, "history.json", self.project.trained_runs())}
+                return {"histories": self._histories(dataset)}
             case "importance":
                 return {"explanations": self._explanations(dataset)}
             case "journeys":
@@ -253,15 +327,23 @@ class RuleInputs:
         return self._named(dataset, SCORES, self.project.scored_runs(dataset))
 
     def _explanations(self, dataset: str) -> Named:
-        """Return the explanation of each model: with several seeds, that of the first seed."""
+        """Return the explanation of each model: that of the first seed, and of the first fold."""
         first = f"seed-{self.project.seeds[0]}"
         runs = [run for run in self.project.trained_runs() if run.folder.endswith(f"/{first}")]
-        return self._named(dataset, "explanation.json", runs)
+        return self._named(self.project.folds(dataset)[0], "explanation.json", runs)
+
+    def _histories(self, dataset: str) -> Named:
+        """Return the history of each trained run: with folds, that of the first."""
+        return self._named(self.project.folds(dataset)[0], "history.json", self.project.trained_runs())
+
+    def _of_first_fold(self, dataset: str, file: str) -> str:
+        """Return a file of a data set that each of its folds has: that of the first."""
+        return self.project.path(self.project.folds(dataset)[0], file)
 
     def _ablations(self) -> dict[str, Named]:
         return {
             dataset: {
-                network: self.project.path(dataset, network, "ablation.json")
+                network: self._of_first_fold(dataset, f"{network}/ablation.json")
                 for network in self.project.networks
             }
             for dataset in self.project.with_target("buyer")
@@ -270,7 +352,7 @@ class RuleInputs:
     def _oracle_gap(self) -> dict[str, OracleGapSources]:
         return {
             dataset: OracleGapSources(
-                windows=self.project.path(dataset, "windows.json"),
+                windows=self._of_first_fold(dataset, "windows.json"),
                 comparison=self.project.path(dataset, "comparison.json"),
                 metrics=self._named(dataset, "metrics.json", self.project.scored_runs(dataset)),
             )

@@ -1,7 +1,8 @@
 """Copies of the test scores of earlier runs, so that two runs can be compared in pairs.
 
 The copies are named by a digest of their content, so scores that stay the same are kept once. The ended test
-sessions and their labels are kept apart from the scores: all models of a data set share them.
+sessions and their labels (with folds, their visitors too) are kept apart from the scores, as all models of a
+data set share them.
 """
 
 import hashlib
@@ -12,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.runs import RunFigures
 from rabbithole.io.atomic import atomic_write
-from rabbithole.io.digests import read_table
+
+VISITOR = "visitor"
+"""Column of the scores of folds."""
 
 FOLDER = "runs"
 """Folder of the copies, below the results folder."""
@@ -33,15 +35,21 @@ class KeptScores:
 
 
 def keep_scores(results: Path, scores: Path) -> KeptScores:
-    """Keep the ended test sessions of a scores.parquet, their labels and their scores, if they are new."""
-    ended = (pc.field("split") == "test") & (pc.field("steps") == 0)
-    table = read_table(scores, ["session_id", "buyer", "score"], ended)
-    table = table.sort_by("session_id")
+    """Keep the ended test sessions of a scores.parquet, their labels and their scores, if they are new.
+
+    With folds, the place of each score in its fold is kept instead, and the visitor of each session.
+    """
+    # Loads SciPy, which only finished trainings need.
+    from rabbithole.evaluation.scores import read_scores
+
+    ended = read_scores(scores, "test").after(0)
+    visitor = [] if ended.visitor is None else [VISITOR]
+    rows = {"session_id": ended.session_id, "buyer": ended.buyer, "score": ended.ranks}
+    table = pa.table(rows | dict.fromkeys(visitor, ended.visitor)).sort_by("session_id")
     names = "\n".join(table["session_id"].to_pylist()).encode()
-    kept = KeptScores(
-        _digest(names + table["buyer"].to_numpy().tobytes()), _digest(table["score"].to_numpy().tobytes())
-    )
-    for digest, columns in ((kept.sessions, ["session_id", "buyer"]), (kept.scores, ["score"])):
+    known = b"".join(table[column].to_numpy().tobytes() for column in ("buyer", *visitor))
+    kept = KeptScores(_digest(names + known), _digest(table["score"].to_numpy().tobytes()))
+    for digest, columns in ((kept.sessions, ["session_id", "buyer", *visitor]), (kept.scores, ["score"])):
         _write(results / FOLDER / f"{digest}.parquet", table.select(columns))
     return kept
 
@@ -59,15 +67,19 @@ def _write(path: Path, table: pa.Table) -> None:
 
 def read_labels_and_scores(
     results: Path, first: RunFigures, second: RunFigures
-) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return labels [n] and both runs' scores [n] of the same sessions; None if they are no longer kept."""
+) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64], NDArray[np.uint64] | None] | None:
+    """Return labels [n], both runs' scores [n] and, with folds, the visitors [n] of the same sessions.
+
+    None if they are no longer kept.
+    """
     digests = first.sessions, first.scores, second.scores
     paths = [results / FOLDER / f"{digest}.parquet" for digest in digests]
     if not all(path.exists() for path in paths):
         return None
-    columns = zip(paths, ("buyer", "score", "score"), strict=True)
-    labels, old, new = (pq.read_table(path, columns=[column])[column].to_numpy() for path, column in columns)
-    return labels, old, new
+    sessions, *tables = (pq.read_table(path) for path in paths)
+    old, new = (table["score"].to_numpy() for table in tables)
+    visitors = sessions[VISITOR].to_numpy() if VISITOR in sessions.column_names else None
+    return sessions["buyer"].to_numpy(), old, new, visitors
 
 
 def forget_scores(results: Path, needed: Iterable[RunFigures]) -> None:

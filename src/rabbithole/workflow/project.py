@@ -66,6 +66,9 @@ BRACKETS = re.compile(r"\{[^{}]*\}|<[^<>]*>")
 
 TEXT_MODELS = ("deck", "char_gru")
 
+FOLD = "fold-"
+"""Before the number of a fold in its folder, which is in that of its data set."""
+
 FIGURES = (
     "roc",
     "precision_recall",
@@ -80,6 +83,11 @@ FIGURES = (
 """Figures of a data set, in the order of the page."""
 
 
+def whole(dataset: str) -> str:
+    """Return the data set that a fold is of; any other data set itself."""
+    return dataset.partition("/")[0]
+
+
 class Wildcards(Protocol):
     """The wildcards of the rules. Each rule has some of them."""
 
@@ -90,7 +98,9 @@ class Wildcards(Protocol):
     figure: str
     text_model: str
     prediction: str
+    monitored: str
     run: str
+    scores: str
 
 
 @dataclass(frozen=True)
@@ -122,18 +132,39 @@ class Run:
 @dataclass(frozen=True)
 class Project:
     """All that the rules need to know. results: the results folder; raw: the user's files by data set;
-    to_score: the files of further logs, by prediction."""
+    to_score, to_monitor: the files of further logs, by name."""
 
     settings: Settings
     results: str
     raw: Mapping[str, RawFiles]
     to_score: Mapping[str, RawFiles]
+    to_monitor: Mapping[str, RawFiles]
     book: RawFiles
 
     @property
     def datasets(self) -> list[str]:
         """Return the names of the data sets."""
         return list(self.settings.datasets)
+
+    @property
+    def encoded(self) -> list[str]:
+        """Return the names of all that has sessions and windows of its own: see `folds`."""
+        return [part for name in self.datasets for part in self.folds(name)]
+
+    @property
+    def folded(self) -> list[str]:
+        """Return the data sets that are split by folds."""
+        return [name for name in self.datasets if self.folds(name) != [name]]
+
+    @property
+    def first_folds(self) -> list[str]:
+        """Return the first fold of each data set that has folds, and the names of the others."""
+        return [self.folds(name)[0] for name in self.datasets]
+
+    def folds(self, dataset: str) -> list[str]:
+        """Return the folds of a data set, each a data set `NAME/fold-K` of its own; or else its name."""
+        count = self.settings.datasets[dataset].split.folds
+        return [f"{dataset}/{FOLD}{number}" for number in range(count)] or [dataset]
 
     @property
     def models(self) -> list[str]:
@@ -162,8 +193,8 @@ class Project:
         return self.settings.training_seeds
 
     def dataset(self, wildcards: Wildcards) -> Dataset:
-        """Return the settings of the rule's data set."""
-        return self.settings.datasets[wildcards.dataset]
+        """Return the settings of the rule's data set, or of that which the rule's fold is of."""
+        return self.settings.datasets[whole(wildcards.dataset)]
 
     def path(self, *parts: str) -> str:
         """Return a path below the results folder."""
@@ -224,11 +255,14 @@ def load_project(
         name: _raw_files(f"datasets.{name}.source", dataset, dataset.source, memory)
         for name, dataset in settings.datasets.items()
     }
-    to_score = {
-        name: _raw_files(f"predict.{name}.log", settings.datasets[prediction.model], prediction.log, memory)
-        for name, prediction in settings.predict.items()
-    }
-    return Project(settings, results, raw, to_score, _book(settings.alice, memory))
+    to_score, to_monitor = (
+        {
+            name: _raw_files(f"{section}.{name}.log", settings.datasets[log.model], log.log, memory)
+            for name, log in logs.items()
+        }
+        for section, logs in (("predict", settings.predict), ("monitor", settings.monitor))
+    )
+    return Project(settings, results, raw, to_score, to_monitor, _book(settings.alice, memory))
 
 
 def _raw_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFiles:

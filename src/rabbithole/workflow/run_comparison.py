@@ -124,8 +124,8 @@ def _paired(results: Path, old: RunFigures, new: RunFigures) -> tuple[AucDiffere
     # Loads statsmodels, which only a paired test needs.
     from rabbithole.evaluation.delong import paired_test, placements
 
-    labels, before, now = kept
-    return paired_test(placements(labels, now), placements(labels, before)), PAIRED
+    labels, before, now, visitors = kept
+    return paired_test(placements(labels, now, visitors), placements(labels, before, visitors)), PAIRED
 
 
 def _next_events(first: FinishedRun, second: FinishedRun) -> list[Section]:

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rabbithole.counts import listed
 from rabbithole.errors import UserError
 from rabbithole.workflow.project import HISTORY, Project
 
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from snakemake.workflow import Workflow
 
 
+def note_folds(project: Project) -> None:
+    """Log in one line which data sets are split by folds, and how often models are trained on them."""
+    if counts := [f"{len(project.folds(name))} times on {name}" for name in project.folded]:
+        text = f"Each model is trained once per fold: {listed(counts)}."
+        LOGGER.info(text, extra={"rabbithole": "note"})
+
+
 def note_retraining(project: Project, workflow: Workflow) -> None:
     """Log in one line which existing models this run trains again, and why."""
     dag = workflow.dag
@@ -35,6 +43,7 @@ def note_retraining(project: Project, workflow: Workflow) -> None:
     if not again or workflow.touch:
         return
     # Loaded only where needed: planning a run takes no longer.
+    from rabbithole.workflow.project import whole
     from rabbithole.workflow.retraining import TEXT, Trained, retraining_note
     from rabbithole.workflow.run_history import read_history
     from rabbithole.workflow.why import reasons
@@ -51,7 +60,7 @@ def note_retraining(project: Project, workflow: Workflow) -> None:
     except (OSError, ValueError, SyntaxError, UserError) as error:
         LOGGER.warning(f"The history of runs cannot be read: {error}")
         return
-    trained = [Trained(job.wildcards.get("dataset", TEXT), _model(job)) for job in again]
+    trained = [Trained(whole(job.wildcards.get("dataset", TEXT)), _model(job)) for job in again]
     LOGGER.info(retraining_note(project, history, trained, causes), extra={"rabbithole": "note"})
 
 

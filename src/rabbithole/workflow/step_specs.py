@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rabbithole.config.dataset_sections import Split
 from rabbithole.config.model_files import package_settings
 from rabbithole.config.models import Training
 from rabbithole.config.text import Alice
@@ -10,6 +11,7 @@ from rabbithole.models.settings import ModelSettings, NetworkSettings
 from rabbithole.specs.base import JsonObject
 from rabbithole.specs.data import (
     EventsSpec,
+    Fold,
     OracleSpec,
     SessionsSpec,
     SimulateSpec,
@@ -38,7 +40,7 @@ from rabbithole.specs.training import (
     TrainSpec,
 )
 from rabbithole.workflow.inputs import RuleInputs
-from rabbithole.workflow.project import Project, Wildcards
+from rabbithole.workflow.project import FOLD, Project, Wildcards, whole
 
 PROBE_SESSIONS = 100_000
 """Sessions per split that the leak probes look at."""
@@ -73,15 +75,17 @@ class StepSpecs:
 
     def sessions(self, wildcards: Wildcards) -> str:
         """Return the spec of `sessions`. The seed counts only where something is drawn by hash."""
-        dataset = self.project.dataset(wildcards)
-        by_hash = dataset.split.by == "hash" or dataset.sessions.sample < 1
-        train, valid, test = dataset.split.shares
+        return self._sessions(wildcards.dataset).to_json()
+
+    def _sessions(self, name: str) -> SessionsSpec:
+        dataset = self.project.settings.datasets[whole(name)]
+        by_hash = dataset.split.by != "time" or dataset.sessions.sample < 1
         return SessionsSpec(
             **dataset.sessions.model_dump(exclude={"keep_open"}),
-            split=SplitSpec(by=dataset.split.by, shares=(train, valid, test)),
+            split=split_spec(dataset.split, name),
             seed=self.project.settings.data_seed if by_hash else 0,
             history=dataset.history_events,
-        ).to_json()
+        )
 
     def windows(self, wildcards: Wildcards) -> str:
         """Return the spec of `windows`."""
@@ -141,7 +145,7 @@ class StepSpecs:
             model=None,
             seed=None,
             events=EventsSpec.parse(self.events(wildcards)).model_copy(update={"source": ""}),
-            sessions=SessionsSpec.parse(self.sessions(wildcards)),
+            sessions=self._sessions(self.project.folds(wildcards.dataset)[0]),
             contact_cost=evaluation.contact_cost,
             sale_worth=evaluation.sale_worth,
         ).to_json()
@@ -149,6 +153,10 @@ class StepSpecs:
     def predict(self, wildcards: Wildcards) -> str:
         """Return the spec of `predict`."""
         return PredictSpec(source=self.project.settings.predict[wildcards.prediction].log).to_json()
+
+    def monitor(self, wildcards: Wildcards) -> str:
+        """Return the spec of `monitor`."""
+        return PredictSpec(source=self.project.settings.monitor[wildcards.monitored].log).to_json()
 
     def explain(self) -> str:
         """Return the spec of `explain`."""
@@ -234,6 +242,15 @@ class StepSpecs:
                 mode="json", exclude={"spark": True, "training": {"checkpoint_minutes"}}
             ),
         ).to_json()
+
+
+def split_spec(split: Split, name: str) -> SplitSpec:
+    """Return how the sessions of a data set are split, or those of one of its folds."""
+    if not split.folds:
+        train, valid, test = split.shares
+        return SplitSpec(by=split.by, shares=(train, valid, test))
+    fold = Fold(number=int(name.rpartition(FOLD)[2]), count=split.count)
+    return SplitSpec(by="folds", shares=(1 - 2 / split.count, 1 / split.count, 1 / split.count), fold=fold)
 
 
 def model_settings(model: ModelSettings) -> JsonObject:
