@@ -136,7 +136,9 @@ class PurchaseObjective:
         steps = [0, *running_steps(length)]
         log_odds = calibrate(logits(steps), steps, self.fit_logit_calibration(logits, length=length))
         log_odds[1:, self.valid.events > length] = np.nan
-        losses = np.logaddexp(0, log_odds) - self.valid.buyer * log_odds
+        # NumPy warns of NaN here: sessions that end before a step.
+        with np.errstate(invalid="ignore"):
+            losses = np.logaddexp(0, log_odds) - self.valid.buyer * log_odds
         return np.asarray(np.nanmean(losses, axis=0))
 
     def logits(
