@@ -28,7 +28,7 @@ SHOP: dict[str, Any] = {"format": "yoochoose"}
 def shop_project(results: Path, *, rate: float = 0.003, **changes: Any) -> Project:
     """Return a project of one simulated shop and one model."""
     config = {"datasets": {"shop": SHOP}, "models": {"gru": {"learning_rate": rate}}, "alice": None} | changes
-    return Project(parse_config(config), str(results), {}, {}, NO_FILES)
+    return Project(parse_config(config), str(results), {}, {}, {}, NO_FILES)
 
 
 def finish(project: Project, *, seed: int = 0, sessions: int = 800, run: str = "gru/seed-0") -> None:
