@@ -9,7 +9,7 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 CORES ?= all
 
-.PHONY: run demo help environment java test test-fast torture torture-files fuzz bench-etl bench-train bench-stream check format lock schema reference docs \
+.PHONY: run demo help environment java test test-fast torture torture-files fuzz bench-etl bench-train bench-stream bench-serve check format lock schema reference docs \
   slurm slurm-plugin browser clean
 
 run: environment  ## Install the environment and run the whole workflow.
@@ -81,8 +81,12 @@ bench-stream: environment  ## Time `stream` on one core: events a second, latenc
 	if [ -e $(STREAM_LOG) ]; then $(BIN)/python benchmarks/bench_stream.py results/yoochoose gru dilated_conv \
 	  --log $(STREAM_LOG) --format taobao; fi
 
+bench-serve: .venv/benchmarks-serve  ## Load `serve` with Locust for a minute, and exchange its model meanwhile (Linux).
+	$(BIN)/snakemake --cores $(CORES) results/yoochoose/model
+	PYTHONPATH=.venv/benchmarks-serve $(BIN)/python benchmarks/bench_serve.py results/yoochoose gru dilated_conv
+
 # The benchmarks' rivals are installed beside the environment, not into it.
-.venv/benchmarks .venv/benchmarks-train: .venv/%: requirements/%.txt | environment
+.venv/benchmarks .venv/benchmarks-train .venv/benchmarks-serve: .venv/%: requirements/%.txt | environment
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $@ -r $<
 	touch $@
 
@@ -125,7 +129,7 @@ browser: environment  ## Install the browser's client beside the environment, fo
 # One lock serves every Python and platform of pyproject.toml: uv refuses a library without a wheel for one of them.
 # Versions that a lock has stay, unless requirements/*.in asks for others. slurm.txt is kept by hand: it holds only what
 # the others lack.
-LOCKS := cpu cuda java benchmarks benchmarks-train browser
+LOCKS := cpu cuda java benchmarks benchmarks-train benchmarks-serve browser
 lock: .venv/uv/bin/uv  ## Pin the dependencies of requirements/*.in with hashes (half a minute).
 	cd requirements && for lock in $(LOCKS); do \
 	  ../.venv/uv/bin/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
