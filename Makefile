@@ -32,7 +32,7 @@ environment: .venv/$(ACCELERATOR)  ## Install the environment (ACCELERATOR=cuda:
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the environment into .venv, once: about 0.8 GB to download, 2.2 GB on disk, 3 to 5 minutes."
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile --require-hashes \
-	  -r requirements/$(ACCELERATOR).txt | awk -f requirements/show-pip.awk
+	  -r requirements/$(ACCELERATOR).txt 2> >(grep -v "^ *DEPRECATION" >&2) | awk -f requirements/show-pip.awk
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@echo "  compiling Python files"
 	-@$(BIN)/python -m compileall -qq -j 0 .venv/lib

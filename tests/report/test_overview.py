@@ -18,6 +18,7 @@ from rabbithole.report.overview import (
     campaign_sentence,
     gain_over_everybody,
     in_words,
+    meaning,
     running_sentence,
     weaknesses,
 )
@@ -77,6 +78,13 @@ def test_with_too_few_buyers_there_is_no_answer_in_words() -> None:
     """The verdict then begins with the number of buyers."""
     few = metrics(0.9, buyers=12)
     assert answer(best_row(few), [few]) is None
+
+
+def test_a_model_that_is_too_good_is_not_recommended() -> None:
+    leaky = metrics(0.99)
+    best = best_row(leaky)
+    assert (answer(best, [leaky]) or "").startswith("Do not use this model yet: an AUC of 0.990")
+    assert not any("use the model" in text for text in meaning(best, [leaky]))
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from rabbithole.evaluation.delong import paired_test, placements
 from rabbithole.evaluation.evaluate import evaluate
 from rabbithole.specs.evaluation import EvaluateSpec
 from rabbithole.workflow.project import Project, RawFiles, find_results
-from rabbithole.workflow.retraining import Trained, retraining_note
+from rabbithole.workflow.retraining import Trained, replaced_report_note, retraining_note
 from rabbithole.workflow.run_comparison import compare_runs
 from rabbithole.workflow.run_history import KEPT_RUNS, change_text, differences, read_history, record_run
 
@@ -28,7 +28,7 @@ SHOP: dict[str, Any] = {"format": "yoochoose"}
 def shop_project(results: Path, *, rate: float = 0.003, **changes: Any) -> Project:
     """Return a project of one simulated shop and one model."""
     config = {"datasets": {"shop": SHOP}, "models": {"gru": {"learning_rate": rate}}, "alice": None} | changes
-    return Project(parse_config(config), str(results), {}, {}, NO_FILES)
+    return Project(parse_config(config), str(results), {}, {}, {}, NO_FILES)
 
 
 def finish(project: Project, *, seed: int = 0, sessions: int = 800, run: str = "gru/seed-0") -> None:
@@ -192,7 +192,19 @@ def test_a_note_without_a_changed_setting_gives_snakemake_s_reason(tmp_path: Pat
     assert note.startswith("Trains again, because x: 1 -> 2: alice deck; shop gru.")
 
 
+def test_a_report_is_not_replaced_by_one_on_other_data_sets_without_a_word(tmp_path: Path) -> None:
+    finish(shop_project(tmp_path))
+    own, other = shop_project(tmp_path), shop_project(tmp_path, datasets={"other": SHOP})
+    (tmp_path / "report").mkdir(exist_ok=True)
+    (tmp_path / "report/index.html").write_text("the report")
+    assert replaced_report_note(own, read_history(tmp_path)) is None
+    note = replaced_report_note(other, read_history(tmp_path)) or ""
+    assert note.startswith(f"{tmp_path}/report/index.html is about shop now, and will be about other.")
+
+
 def test_the_results_folder_is_found_from_below(tmp_path: Path) -> None:
+    finish(shop_project(tmp_path / "results/demo"))
+    assert find_results(tmp_path) == tmp_path / "results/demo"
     finish(shop_project(tmp_path / "results"))
     for below in (tmp_path, tmp_path / "results", tmp_path / "results/shop/gru"):
         assert find_results(below) == tmp_path / "results"

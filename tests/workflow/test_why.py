@@ -56,6 +56,17 @@ def test_jobs_are_grouped_by_the_setting_with_its_old_and_new_value(folder: Path
     assert len(list(explain(jobs(*[change] * 9), folder, list_jobs=True))) == 10
 
 
+def test_a_section_that_comes_or_goes_is_one_line(folder: Path) -> None:
+    before = {"datasets": {"shop": {"format": "table", "gap": 30}}, "seed": 0}
+    now = {"datasets": {"other": {"format": "yoochoose"}}, "seed": 0}
+    lines = list(explain(jobs(params(before, now)), folder))
+    assert lines[:3] == [
+        "1 job",
+        "    datasets.other: none -> a section of 1 key",
+        "    datasets.shop: a section of 2 keys -> removed",
+    ]
+
+
 def test_files_of_a_new_model_are_no_reason_but_a_setting_is(folder: Path) -> None:
     """A figure that follows also names the new files; a job that follows may have a changed setting too."""
     before, now = {"metrics": {"gru": "results/a"}}, {"metrics": {"gru": "results/a", "lstm": "results/b"}}

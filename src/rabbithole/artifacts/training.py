@@ -68,8 +68,33 @@ class EpochMetrics(Record):
     valid_auc: float | None = None
 
 
+class Trial(Record):
+    """One training of a search. settings: those that differ from the configured ones; valid_loss: calibrated
+    log loss of ended and running sessions in nats, None where the model could not be trained.
+    """
+
+    settings: JsonObject
+    valid_loss: float | None
+
+
+class Tuning(Record):
+    """A search for settings on valid.
+
+    minutes: after which no trial began; candidates: trials that were planned; chosen: the index of the trial
+    whose model is kept.
+    """
+
+    minutes: float
+    candidates: int
+    trials: list[Trial]
+    chosen: int
+
+
 class History(Artifact):
-    """history.json: how the training went. unit: `epoch`, `tree` or `fit`; seconds: per epoch."""
+    """history.json: how the training went.
+
+    unit: `epoch`, `tree` or `fit`; seconds: per epoch; tuning: None where the settings were not searched.
+    """
 
     kind = "training history"
     rule = "train"
@@ -78,6 +103,7 @@ class History(Artifact):
     epochs: list[EpochMetrics]
     best_epoch: int
     seconds: list[float]
+    tuning: Tuning | None = Field(None, exclude_if=lambda value: value is None)
 
 
 class CountedCodes(Record):

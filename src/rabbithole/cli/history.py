@@ -34,6 +34,8 @@ def runs(
     from rabbithole.workflow.run_history import read_history
 
     folder = results or find_results(Path.cwd())
+    if not folder.is_dir():
+        raise UserError(f"--results {folder}: there is no such folder")
     history = read_history(folder)
     for message in history.refused:
         print(f"Warning: {message}", file=sys.stderr)

@@ -28,6 +28,15 @@ class Training(Section):
         description="Fraction of train's codes that are masked as `unseen`, so that the models learn what "
         "an unseen value means. Above 0, half of the rare items are masked too.",
     )
+    tune: float | None = Field(
+        None,
+        gt=0,
+        le=100_000,
+        description="Minutes of a search for better settings, for each model and seed: up to 12 trainings "
+        "with settings drawn at random, of which valid chooses. For logs of fewer than some 2,000 buyers. No "
+        "training begins once the minutes have passed, so what is chosen may then depend on the machine's "
+        "speed. Target `buyer` only. null: no search.",
+    )
     checkpoint_minutes: float = Field(
         5.0,
         ge=0,

@@ -1,5 +1,7 @@
 """Causal convolutions whose dilation grows until they cover the window (WaveNet, arXiv:1609.03499)."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -7,7 +9,7 @@ from jax import Array
 from pydantic import Field
 
 from rabbithole.models.layers import NetworkShape, StepHead
-from rabbithole.models.settings import NetworkSettings
+from rabbithole.models.settings import NetworkSettings, Search
 
 TAPS = 5
 """Steps that one convolution reads. With two, as in WaveNet, 100 steps take seven layers instead of three:
@@ -16,6 +18,8 @@ twice the time, and no better AUC here."""
 
 class Settings(NetworkSettings):
     """Causal convolutions whose dilation grows until they cover the window."""
+
+    search: ClassVar[Search] = {**NetworkSettings.search, "width": (8, 32), "dropout": (0.1, 0.3, 0.5)}
 
     width: int = Field(32, ge=1, le=8192, description="Channels of each convolution.")
     layers: int = Field(1, ge=1, le=32, description="Repetitions of the dilations.")

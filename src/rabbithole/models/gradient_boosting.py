@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from sklearn.metrics import log_loss
 
 from rabbithole.artifacts.training import EpochMetrics
 from rabbithole.models.estimators import AggregateModel, Floats
-from rabbithole.models.settings import ModelSettings
+from rabbithole.models.settings import ModelSettings, Search
 from rabbithole.progress import Meter
 
 PATIENCE = 10
@@ -23,6 +24,8 @@ PATIENCE = 10
 
 class Settings(ModelSettings):
     """A gradient-boosting baseline on aggregate features of a session."""
+
+    search: ClassVar[Search] = {"learning_rate": (0.02, 0.05, 0.1), "leaves": (4, 8, 15, 31)}
 
     learning_rate: float = Field(0.05, gt=0, le=10, description="Shrinkage of each tree.")
     iterations: int = Field(

@@ -1,5 +1,7 @@
 """A gated recurrent unit (GRU) that reads a session step by step."""
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -8,11 +10,13 @@ from pydantic import Field
 
 from rabbithole.models.gru_layer import GruLayer
 from rabbithole.models.layers import NetworkShape, StepHead
-from rabbithole.models.settings import NetworkSettings
+from rabbithole.models.settings import NetworkSettings, Search
 
 
 class Settings(NetworkSettings):
     """A gated recurrent unit (GRU) that reads a session step by step."""
+
+    search: ClassVar[Search] = {**NetworkSettings.search, "width": (16, 64), "dropout": (0.1, 0.3, 0.5)}
 
     width: int = Field(64, ge=1, le=8192, description="Units of each layer.")
     layers: int = Field(1, ge=1, le=32, description="Stacked layers.")

@@ -1,5 +1,7 @@
 """The floor: scikit-learn's logistic regression on a handful of the features of a session."""
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -9,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from rabbithole.models.estimators import RUNNING, AggregateModel
-from rabbithole.models.settings import ModelSettings
+from rabbithole.models.settings import ModelSettings, Search
 
 HANDFUL = (
     "events",
@@ -29,6 +31,8 @@ MAX_RARER_EVENTS = 2
 
 class Settings(ModelSettings):
     """Logistic regression on about ten features of a session: the floor that everybody understands."""
+
+    search: ClassVar[Search] = {"penalty": (0.1, 1.0, 10.0, 100.0)}
 
     penalty: float = Field(1.0, gt=0, le=1e9, description="Strength of the L2 penalty.")
 

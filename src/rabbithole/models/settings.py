@@ -4,13 +4,22 @@ A plan of the workflow reads a file's settings without running the rest of it (`
 this module imports neither JAX nor scikit-learn.
 """
 
-from pydantic import Field, field_validator
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import Field, JsonValue, field_validator
 
 from rabbithole.specs.base import Spec, YamlNumbers, expand_home
+
+Search = Mapping[str, tuple[JsonValue, ...]]
+"""Values of settings to try, by key."""
 
 
 class ModelSettings(Spec, YamlNumbers):
     """A model of your own, in a Python file outside the package."""
+
+    search: ClassVar[Search] = {}
+    """What `training.tune` tries. Empty: nothing, the model is trained once."""
 
     file: str | None = Field(
         None,
@@ -33,6 +42,12 @@ class CombinationSettings(ModelSettings):
 
 class NetworkSettings(ModelSettings):
     """A network, trained by gradient descent. The keys that the trainer and the shared embedding read."""
+
+    search: ClassVar[Search] = {
+        "embedding_width": (8, 32),
+        "learning_rate": (0.001, 0.003, 0.01),
+        "weight_decay": (0.0001, 0.1),
+    }
 
     embedding_width: int = Field(
         32, ge=1, le=4096, description="Width of the item embedding; the other fields take less."

@@ -128,6 +128,25 @@ def _steps(first: int | None, last: int | None) -> str:
     return ORDINALS[first] if first == last else f"{first}th to {last}th"
 
 
+def tuning_sentences(histories: dict[str, History]) -> list[str]:
+    """Return a sentence for each run whose settings were searched: what was chosen, of how many."""
+    sentences = []
+    for run, history in histories.items():
+        if (tuning := history.tuning) is None:
+            continue
+        model, changes = model_of(run), tuning.trials[tuning.chosen].settings
+        names = [f"{key} {value}" for key, value in changes.items()]
+        chosen = listed(names) if names else "the configured settings"
+        stopped = ""
+        if len(tuning.trials) < tuning.candidates:
+            stopped = f" The time was up: {tuning.candidates} were planned."
+        sentences.append(
+            f"{display_name(model)}{run.removeprefix(model)}: valid chose {chosen} among "
+            f"{len(tuning.trials)} trainings.{stopped}"
+        )
+    return sentences
+
+
 NO_ORACLE_REAL = "there is no oracle, as the intentions of real shoppers are not known"
 NO_ORACLE_SIMULATED = "there is no oracle, as the settings change the simulated sessions or events"
 
@@ -152,7 +171,8 @@ class DatasetSection:
 
     best: the row of the best model; best_possible: the AUC of the oracle, None if unknown; seeds: most seeds
     of a model; no_oracle: why there is no oracle, None if there is one; answer, meaning, weaknesses: on the
-    best model; comparisons: sentences on pairs of models; figures: by name.
+    best model; comparisons, tunings: sentences on pairs of models, and on searches for settings; figures: by
+    name.
     """
 
     name: str
@@ -171,6 +191,7 @@ class DatasetSection:
     checks: list[LeakCheck]
     explanation: ExplanationSection
     comparisons: list[str]
+    tunings: list[str]
     by_steps: GroupTable
     by_length: GroupTable
     figures: dict[str, Markup]
@@ -251,6 +272,7 @@ def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
         checks=checks,
         explanation=explanation_section(explanations),
         comparisons=comparison_sentences(comparison),
+        tunings=tuning_sentences(histories),
         by_steps=steps_table(metrics),
         by_length=lengths_table(metrics),
         figures={

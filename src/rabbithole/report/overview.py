@@ -6,7 +6,7 @@ from statistics import NormalDist
 from rabbithole.artifacts.evaluation import Campaign, CampaignOutcome, Interval, Metrics, RunningRanking
 from rabbithole.counts import listed, number
 from rabbithole.report.headline import HEADLINE_TOP, Row, mean
-from rabbithole.report.verdict import TOO_FEW_BUYERS
+from rabbithole.report.verdict import TOO_FEW_BUYERS, is_suspicious
 from rabbithole.report.wording import GAP, amount, factor, interval, metric, plural, share
 
 RUNNING_STEPS = (1, 3, 5)
@@ -27,10 +27,16 @@ TOP = f"{HEADLINE_TOP:.0%}".replace("%", f"{GAP}%")
 def answer(best: Row, runs: Sequence[Metrics]) -> str | None:
     """Return how well the model ranks buyers above others, while sessions run and then once they have ended.
 
-    None with too few buyers to say. runs: metrics of the model's seeds.
+    None with too few buyers to say; of a model that is too good, that it should not be believed. runs:
+    metrics of the model's seeds.
     """
     if best.buyers < TOO_FEW_BUYERS:
         return None
+    if is_suspicious(best):
+        return (
+            f"Do not use this model yet: an AUC of {metric(best.auc)} is too good. The answer probably leaks "
+            "into what the model sees."
+        )
     ended = in_words(best.auc, best.low)
     if running := running_sentence(runs):
         return f"{running} Once a session has ended: {ended}."
@@ -47,6 +53,7 @@ def in_words(auc: float | None, low: float | None) -> str:
 def meaning(best: Row, runs: Sequence[Metrics]) -> list[str]:
     """Return what the scores of the best model are worth to a shop, in sentences.
 
+    Of a model that is too good, no advice to use it.
     runs: metrics of the model's seeds.
     """
     texts = running_reach(runs)
@@ -55,7 +62,7 @@ def meaning(best: Row, runs: Sequence[Metrics]) -> list[str]:
             f"The {TOP} of ended sessions with the highest scores contain {share(best.reached)} of "
             f"the buyers, {factor(best.lift)} times as many as a random choice."
         )
-    return [*texts, campaign_sentence(best)]
+    return texts if is_suspicious(best) else [*texts, campaign_sentence(best)]
 
 
 def running_reach(runs: Sequence[Metrics]) -> list[str]:

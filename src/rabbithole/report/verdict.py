@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from rabbithole.artifacts.data import Diagnosis, LeakCheck
 from rabbithole.artifacts.evaluation import Comparison, PairedTest
+from rabbithole.counts import listed
 from rabbithole.report.headline import Row, best
 from rabbithole.report.runs import ENSEMBLE, ORACLE, by_model, model_of, name_in_sentence, run_name
 from rabbithole.report.wording import GAP, capitalised, chance, interval, metric, plural, share
@@ -70,6 +71,11 @@ def _auc(row: Row) -> float:
     return -1.0 if row.auc is None else row.auc
 
 
+def is_suspicious(row: Row) -> bool:
+    """Return whether a model is so good that the answer probably leaks into its input."""
+    return row.auc is not None and row.auc > SUSPICIOUS_AUC
+
+
 def check_warnings(checks: list[LeakCheck]) -> list[str]:
     """Return a warning for each leak check that fails."""
     return [f"A leak check fails. {check.name}: {check.detail}." for check in checks if not check.holds]
@@ -96,12 +102,13 @@ def warnings(
             f"Only {plural(rows[0].buyers, 'buyer')} in {plural(rows[0].sessions, 'test session')}: "
             "the intervals are wide, and small differences between models mean nothing."
         )
+    if suspicious := [f"{row.name} ({metric(row.auc)})" for row in models if is_suspicious(row)]:
+        texts.append(
+            f"An AUC above {SUSPICIOUS_AUC} suggests that the answer leaks into the input: "
+            f"{listed(suspicious)}. See which fields the models rely on, and whether an event or a column is "
+            "written only because of a purchase, or only without one."
+        )
     for row in models:
-        if row.auc is not None and row.auc > SUSPICIOUS_AUC:
-            texts.append(
-                f"{row.name} has an AUC of {metric(row.auc)}. More than {SUSPICIOUS_AUC} suggests that the "
-                "answer leaks into the input."
-            )
         slope = row.calibration.slope
         if slope and (slope.high < SLOPES[0] or slope.low > SLOPES[1]):
             fault = "not extreme enough" if slope.value > 1 else "too extreme"

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from rabbithole.specs.base import JsonObject, Spec
 
 Target = Literal["buyer", "next_event"]
@@ -31,7 +33,10 @@ class AugmentationSpec(Spec):
 
 
 class TrainSpec(Spec):
-    """One model, trained once. settings: its own, which its class `Settings` parses."""
+    """One model, trained once. settings: its own, which its class `Settings` parses.
+
+    tune: minutes of a search for better settings, None for no search.
+    """
 
     model: str
     settings: JsonObject
@@ -40,6 +45,7 @@ class TrainSpec(Spec):
     augmentation: AugmentationSpec
     target: Target
     seed: int
+    tune: float | None = Field(None, exclude_if=lambda value: value is None)
 
 
 class BlendSpec(Spec):

@@ -57,6 +57,13 @@ def assert_same_on_all_hosts(text: str) -> None:
         multihost_utils.assert_equal(np.frombuffer(hashlib.sha256(text.encode()).digest(), np.uint8))
 
 
+def primary_value(value: float) -> float:
+    """Return the value that the primary process passes, in all processes."""
+    if process_count() == 1:
+        return value
+    return float(multihost_utils.broadcast_one_to_all(np.float32(value)))
+
+
 class DeviceMesh:
     """All devices of all processes. Batches are sharded by session; everything else is replicated.
 

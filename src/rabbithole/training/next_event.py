@@ -101,6 +101,9 @@ class NextEventObjective:
     def fit_calibration(self, forward: Forward, shapes: list[Shape], *, length: int) -> None:
         """Return None: the probabilities of next events are not calibrated."""
 
+    def valid_losses(self, forward: Forward, shapes: list[Shape], *, length: int) -> None:
+        """Return None: see `fit_calibration`."""
+
 
 def hide_earlier_events(windows: Windows, length: int) -> Windows:
     """Return windows that do not show whether events came before them.

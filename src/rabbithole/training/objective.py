@@ -26,6 +26,9 @@ CLASSES: dict[Target, str] = {"buyer": "PurchaseObjective", "next_event": "NextE
 Forward = Callable[[Windows, list[Shape]], Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]]
 """A network: from windows and batch shapes to the sessions and logits of each batch; see `predict_logits`."""
 
+ValidLogits = Callable[[list[int]], NDArray[np.float64]]
+"""From steps to a model's log odds on valid as trained, float64 [len(steps), n], NaN for shorter sessions."""
+
 
 class Objective(Protocol):
     """A prediction target, with the sessions to train on and those for early stopping.
@@ -77,6 +80,11 @@ class Objective(Protocol):
 
     def fit_calibration(self, forward: Forward, shapes: list[Shape], *, length: int) -> Calibration | None:
         """Fit the trained network's calibration on valid; None where its logits are used as they are."""
+
+    def valid_losses(
+        self, forward: Forward, shapes: list[Shape], *, length: int
+    ) -> NDArray[np.float64] | None:
+        """Return the calibrated network's loss of each valid session, float64 [n]; None if there is none."""
 
 
 def require_finite(logits: NDArray[Any]) -> None:

@@ -1,6 +1,6 @@
 """The purchase objective: will this session buy?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,13 +18,15 @@ from rabbithole.training.augmentation import first_own_steps
 from rabbithole.training.batching import Batch, Shape
 from rabbithole.training.calibration import (
     balanced_rows,
+    calibrate,
     class_weights,
     fit_calibration,
     natural_log_odds,
     prior_shift,
+    running_steps,
 )
 from rabbithole.training.data import Encoding, has_both_classes, read_split, require_both_classes
-from rabbithole.training.objective import Forward, require_finite
+from rabbithole.training.objective import Forward, ValidLogits, require_finite
 from rabbithole.windows.arrays import Windows
 
 
@@ -108,19 +110,36 @@ class PurchaseObjective:
         """Return the AUC on valid, or the negative loss where valid lacks a class."""
         return float(metrics["valid_auc"]) if "valid_auc" in metrics else -float(metrics["valid_loss"])
 
+    def valid_logits(self, forward: Forward, shapes: list[Shape]) -> ValidLogits:
+        """Return a function from steps to the network's log odds on valid; see `network_logits`."""
+        running = running_column(self.prefixes)
+        return lambda steps: network_logits(forward, self.valid, steps, shapes=shapes, running=running)
+
     def fit_calibration(self, forward: Forward, shapes: list[Shape], *, length: int) -> Calibration:
         """Fit the calibration of ended and running sessions on valid. length: see `fit_calibration`."""
-        running = running_column(self.prefixes)
-        return self.fit_logit_calibration(
-            lambda steps: network_logits(forward, self.valid, steps, shapes=shapes, running=running),
-            length=length,
-        )
+        return self.fit_logit_calibration(self.valid_logits(forward, shapes), length=length)
 
-    def fit_logit_calibration(
-        self, logits: Callable[[list[int]], NDArray[np.float64]], *, length: int
-    ) -> Calibration:
+    def fit_logit_calibration(self, logits: ValidLogits, *, length: int) -> Calibration:
         """Fit the calibration of any model; logits: its log odds on valid, see `fit_calibration`."""
         return fit_calibration(logits, self.valid, shift=self.shift, length=length)
+
+    def valid_losses(self, forward: Forward, shapes: list[Shape], *, length: int) -> NDArray[np.float64]:
+        """Return each valid session's log loss, float64 [n]; see `logit_losses`."""
+        return self.logit_losses(self.valid_logits(forward, shapes), length=length)
+
+    def logit_losses(self, logits: ValidLogits, *, length: int) -> NDArray[np.float64]:
+        """Return each valid session's calibrated log loss under any model, float64 [n], in nats.
+
+        It is the mean over the ended session and the running one after 1, 2, 4, ... events. As in
+        `fit_calibration`, sessions longer than the window count as ended ones only.
+        """
+        steps = [0, *running_steps(length)]
+        log_odds = calibrate(logits(steps), steps, self.fit_logit_calibration(logits, length=length))
+        log_odds[1:, self.valid.events > length] = np.nan
+        # NumPy warns of NaN here: sessions that end before a step.
+        with np.errstate(invalid="ignore"):
+            losses = np.logaddexp(0, log_odds) - self.valid.buyer * log_odds
+        return np.asarray(np.nanmean(losses, axis=0))
 
     def logits(
         self, forward: Forward, windows: Windows, steps: list[int], shapes: list[Shape]

@@ -1,54 +1,26 @@
-"""Trains one model on one data set: a network by gradient descent, or an estimator by its own fit."""
+"""Trains one model on one data set, with the settings as they are or with those that valid chooses."""
 
 import logging
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from rabbithole.artifacts.data import EncoderFile, WindowsManifest
-from rabbithole.artifacts.training import (
-    Calibration,
-    CheckpointFiles,
-    EpochMetrics,
-    History,
-    ModelDescription,
-)
+from rabbithole.artifacts.data import WindowsManifest
+from rabbithole.artifacts.training import CheckpointFiles, ModelDescription
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 from rabbithole.io.parts import manifest_path
-from rabbithole.models.registry import Estimator, ModelCode, model_code
+from rabbithole.models.registry import model_code
 from rabbithole.specs.training import NetworkTraining, ResumeOptions, TrainSpec
-from rabbithole.training.augmentation import augment_windows
-from rabbithole.training.batching import make_rng
-from rabbithole.training.checkpoints import (
-    ResumeCheckpoints,
-    save_weights,
-    settings_digest,
-    write_description,
-)
-from rabbithole.training.data import Encoding, read_encoding
+from rabbithole.training.checkpoints import ResumeCheckpoints, settings_digest, write_description
+from rabbithole.training.data import read_encoding
+from rabbithole.training.fit import Fitted, fit_estimator, fit_network
 from rabbithole.training.mesh import is_primary, join_processes
-from rabbithole.training.objective import Objective, objective_class
-from rabbithole.training.trainer import make_trainer
+from rabbithole.training.objective import objective_class
+from rabbithole.training.tuning import tune
 
 LOGGER = logging.getLogger("rabbithole")
-
-Log = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A fitted model. save: writes it into a folder."""
-
-    save: Callable[[Path], None]
-    calibration: Calibration | None
-    history: History
 
 
 def train(
@@ -62,6 +34,8 @@ def train(
     file: Path | None = None,
 ) -> None:
     """Train a model; write it to the folder `output`, and its training history to `history`.
+
+    With `spec.tune`, it is trained with several settings, and valid chooses (see `tune`).
 
     As several tasks of a Slurm step, a network's training shares the work, and the primary task writes. Only
     the `seconds` of the history depend on more than the arguments.
@@ -86,15 +60,23 @@ def train(
         windows, encoding, balance=spec.balance, augmentation=spec.augmentation
     )
     manifest = WindowsManifest.read(manifest_path(windows)).model_dump(mode="json")
-    checkpoints = ResumeCheckpoints(
-        Path(resume.folder) / settings_digest(spec.to_json(), code, manifest), minutes=resume.minutes
-    )
     log = partial(_log, f"{windows.parent.name} {spec.model}")
+    states: list[ResumeCheckpoints] = []
+
+    def fit(spec: TrainSpec, part: str) -> Fitted:
+        if not model.is_network:
+            estimator = model_code(spec.model, spec.settings, file)
+            return fit_estimator(spec, estimator, objective, encoding, windows, log)
+        digest = settings_digest(spec.to_json(), code, manifest)
+        # Kept until the end: if the training is killed, finished trials of a search are not trained again.
+        states.append(ResumeCheckpoints(Path(resume.folder) / digest, minutes=resume.minutes))
+        return fit_network(spec, objective, encoding, states[-1], log, file, part)
+
     with _errors_at(model.place):
-        if model.is_network:
-            fitted = fit_network(spec, objective, encoding, checkpoints, log, file)
+        if spec.tune is None:
+            fitted, tuning = fit(spec, ""), None
         else:
-            fitted = fit_estimator(spec, model, objective, encoding, windows, log)
+            spec, fitted, tuning = tune(spec, spec.tune, fit, model.settings, log)
     if not is_primary():
         return
     description = ModelDescription(
@@ -117,98 +99,9 @@ def train(
         write_description(folder, description, files if file is None else [*files, file])
         fitted.save(folder)
         CheckpointFiles.seal(folder)
-    fitted.history.write(history)
-    checkpoints.remove()
-
-
-def fit_network(
-    spec: TrainSpec,
-    objective: Objective,
-    encoding: Encoding,
-    checkpoints: ResumeCheckpoints,
-    log: Log,
-    file: Path | None,
-) -> Fitted:
-    """Train a network, from its saved state if there is one, and restore its best epoch."""
-    assert isinstance(spec.training, NetworkTraining)
-    trainer = make_trainer(
-        spec.model,
-        spec.settings,
-        spec.training,
-        objective,
-        encoding,
-        event_dropout=spec.augmentation.event_dropout,
-        seed=spec.seed,
-        file=file,
-    )
-    if (saved := checkpoints.load(trainer.progress)) is not None:
-        trainer.restore(saved)
-        log(f"continues from epoch {saved.epoch + 1}, batch {saved.batch + 1}")
-
-    def log_epoch(metrics: dict[str, float], speed: float) -> None:
-        if not np.isfinite(list(metrics.values())).all():
-            raise UserError("the training diverged: its loss is not finite. Take a smaller learning_rate.")
-        log(_epoch_line(EpochMetrics.model_validate(metrics), speed))
-
-    trainer.run(log_epoch, checkpoints.keep)
-    trainer.restore_best()
-    progress = trainer.progress
-    history = History(
-        unit="epoch",
-        epochs=[EpochMetrics.model_validate(metrics) for metrics in progress.rows],
-        best_epoch=progress.best_epoch,
-        seconds=progress.seconds,
-    )
-    _refuse_divergence(history, objective.outputs)
-    calibration = objective.fit_calibration(trainer.forward, trainer.shapes, length=encoding.length)
-    return Fitted(lambda folder: save_weights(folder, *progress.best), calibration, history)
-
-
-def _refuse_divergence(history: History, outputs: int) -> None:
-    """Raise `UserError` if the best epoch's valid loss is far above that of a guess at random.
-
-    outputs: of the network. A uniform guess among them loses log(outputs) nats. A network that learns
-    loses less: it starts from the shares in train.
-    """
-    best = history.epochs[history.best_epoch - 1].valid_loss
-    if best > 2 * np.log(outputs):
-        raise UserError(
-            f"the training diverged: the valid loss of its best epoch is {best:,.4g}, above that of a guess "
-            "at random. Take a smaller learning_rate."
-        )
-
-
-def fit_estimator(
-    spec: TrainSpec, model: ModelCode, objective: Any, encoding: Encoding, windows: Path, log: Log
-) -> Fitted:
-    """Fit an estimator; objective: a `PurchaseObjective`, the only one that estimators support."""
-    began = time.perf_counter()
-    train, valid = objective.train, objective.valid
-    # Balanced and augmented once: an estimator does not pass over its sessions batch by batch. A session
-    # drawn twice weighs double.
-    counts = np.bincount(objective.rows(seed=spec.seed, epoch=0), minlength=len(train))
-    estimator: Estimator = model.model(model.settings, seed=spec.seed)
-    estimator.use_encoder(EncoderFile.read(windows / "encoder.json"))
-    epochs = estimator.fit(
-        augment_windows(
-            train,
-            make_rng(spec.seed),
-            unseen_share=spec.training.unseen_share,
-            event_dropout=spec.augmentation.event_dropout,
-        ),
-        counts * objective.weights.astype(float),
-        valid,
-        prefixes=spec.augmentation.prefixes,
-        shift=objective.shift,
-    )
-    best = max(epochs, key=lambda epoch: -epoch.valid_loss if epoch.valid_auc is None else epoch.valid_auc)
-    seconds = time.perf_counter() - began
-    log(_epoch_line(best, len(train) / seconds))
-    history = History(unit=estimator.unit, epochs=epochs, best_epoch=best.epoch, seconds=[seconds])
-    calibration = objective.fit_logit_calibration(
-        lambda steps: estimator.logits(valid, steps), length=encoding.length
-    )
-    return Fitted(estimator.save, calibration, history)
+    fitted.history.model_copy(update={"tuning": tuning}).write(history)
+    for state in states:
+        state.remove()
 
 
 @contextmanager
@@ -224,12 +117,3 @@ def _log(name: str, text: str) -> None:
     """Log a line about one training; only the primary process logs."""
     if is_primary():
         LOGGER.info("%s: %s", name, text)
-
-
-def _epoch_line(metrics: EpochMetrics, speed: float) -> str:
-    """Return the log line of an epoch; speed: sessions per second."""
-    auc = "" if metrics.valid_auc is None else f"valid AUC {metrics.valid_auc:.4f}  "
-    return (
-        f"epoch {metrics.epoch:3d}  loss {metrics.loss:.5f}  valid loss {metrics.valid_loss:.5f}  "
-        f"{auc}{speed:,.0f} sessions/s"
-    )

@@ -340,10 +340,14 @@ def find_snakefile(start: Path) -> tuple[Path, Path]:
 def find_results(start: Path) -> Path:
     """Return the nearest results folder upwards that has a history of runs: a folder, or results/ in it.
 
-    Raises `UserError` if there is none.
+    Without one, the only folder in results/ that has one, such as that of the demo. Raises
+    `UserError` if there is none.
     """
     if nearest := _nearest(start, (HISTORY, f"results/{HISTORY}")):
         return nearest[1].parent
+    below = sorted(start.glob(f"results/*/{HISTORY}"))
+    if len(below) == 1:
+        return below[0].parent
     raise UserError(
         f"There is no history of runs in {start}, its results/ or a folder above. The first finished run "
         "starts it. If your results are elsewhere, name their folder with --results."

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from rabbithole.artifacts.runs import FinishedRun, SettingChange
+from rabbithole.counts import listed
 from rabbithole.report.runs import model_of
 from rabbithole.workflow.project import HISTORY, Project
 from rabbithole.workflow.run_history import History, change_text, differences, flat_settings, local_minute
@@ -37,6 +39,23 @@ def retraining_note(project: Project, history: History, again: list[Trained], ca
         since = "; ".join(shown[:2]) + more
     kept = f" The former figures stay in {project.path(HISTORY)}." if former else ""
     return f"Trains again, because {since}: {names}.{kept}"
+
+
+def replaced_report_note(project: Project, history: History) -> str | None:
+    """Return one line that names the data sets whose report is replaced by one without them; None if none.
+
+    Whoever forgets `--configfile` writes the report of the default data sets over that of their own.
+    """
+    report = project.path("report/index.html")
+    if not history.runs or not Path(report).exists():
+        return None
+    last = list(history.runs.values())[-1]
+    if set(last.datasets) & set(project.datasets):
+        return None
+    return (
+        f"{report} is about {listed(last.datasets)} now, and will be about {listed(project.datasets)}. To "
+        "keep it, stop and name the config file of that run (--configfile), or another results folder."
+    )
 
 
 def _recorded(run: FinishedRun) -> set[Trained]:

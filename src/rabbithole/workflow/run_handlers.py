@@ -18,6 +18,9 @@ LOGGER = logging.getLogger("snakemake.logging")
 TRAININGS = ("train", "blend", "train_text")
 """The rules that train a model."""
 
+PAGE = "page"
+"""The rule that writes the report."""
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -33,18 +36,19 @@ def note_folds(project: Project) -> None:
 
 
 def note_retraining(project: Project, workflow: Workflow) -> None:
-    """Log in one line which existing models this run trains again, and why."""
+    """Log which existing models this run trains again and why, and whose report it replaces."""
     dag = workflow.dag
+    pages = [job for job in dag.needrun_jobs() if job.rule.name == PAGE]
     again = [
         job
         for job in dag.needrun_jobs()
         if job.rule.name in TRAININGS and any(Path(str(path)).exists() for path in job.output)
     ]
-    if not again or workflow.touch:
+    if not (again or pages) or workflow.touch:
         return
     # Loaded only where needed: planning a run takes no longer.
     from rabbithole.workflow.project import whole
-    from rabbithole.workflow.retraining import TEXT, Trained, retraining_note
+    from rabbithole.workflow.retraining import TEXT, Trained, replaced_report_note, retraining_note
     from rabbithole.workflow.run_history import read_history
     from rabbithole.workflow.why import reasons
 
@@ -59,6 +63,10 @@ def note_retraining(project: Project, workflow: Workflow) -> None:
     # It is only a note: whatever Snakemake's reasons look like, the run goes on.
     except (OSError, ValueError, SyntaxError, UserError) as error:
         LOGGER.warning(f"The history of runs cannot be read: {error}")
+        return
+    if pages and (note := replaced_report_note(project, history)):
+        LOGGER.info(note, extra={"rabbithole": "note"})
+    if not again:
         return
     trained = [Trained(whole(job.wildcards.get("dataset", TEXT)), _model(job)) for job in again]
     LOGGER.info(retraining_note(project, history, trained, causes), extra={"rabbithole": "note"})

@@ -124,6 +124,7 @@ class StepSpecs:
             augmentation=AugmentationSpec(**dataset.augmentation.model_dump()),
             target=dataset.target,
             seed=int(wildcards.seed),
+            tune=training.tune if dataset.target == "buyer" else None,
         ).to_json()
 
     def blend(self, wildcards: Wildcards) -> str:
@@ -260,4 +261,4 @@ def model_settings(model: ModelSettings) -> JsonObject:
 
 def network_training(training: Training) -> NetworkTraining:
     """Return how networks are trained, without what changes no result."""
-    return NetworkTraining.model_validate(training.model_dump(exclude={"checkpoint_minutes"}))
+    return NetworkTraining.model_validate(training.model_dump(exclude={"tune", "checkpoint_minutes"}))

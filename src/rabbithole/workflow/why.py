@@ -9,14 +9,16 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
 
+from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.workflow.project import find_snakefile
+from snakemake_logger_plugin_rabbithole.errors import own_error, plain
 
 LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 JOB = re.compile(r"^(?:Job \d+: (?P<message>.*)|(?:local)?(?:rule|checkpoint) (?P<rule>\w+):)$")
@@ -51,7 +53,7 @@ def why(arguments: list[str], *, list_jobs: bool = False) -> Iterator[str]:
     """Yield lines that say what would run and why, grouped by reason.
 
     The arguments are passed on to Snakemake, which runs in the project of the present folder. Raises
-    `UserError` with Snakemake's own message when the dry run fails, and when there is no project.
+    `UserError` when there is no project, and with Snakemake's message in plain words when the dry run fails.
     """
     command = [sys.executable, "-m", "snakemake", "--dry-run", "--nocolor"]
     folder = Path.cwd()
@@ -60,7 +62,9 @@ def why(arguments: list[str], *, list_jobs: bool = False) -> Iterator[str]:
         command += ["--snakefile", str(snakefile), "--directory", str(folder)]
     run = subprocess.run([*command, *arguments], capture_output=True, text=True)
     if run.returncode:
-        raise UserError("the dry run failed:\n" + (run.stdout + run.stderr)[-4000:].strip())
+        output = run.stdout + run.stderr
+        reason = output.partition("Building DAG of jobs...")[2] or output
+        raise UserError(own_error(reason) or plain(reason[-4000:], arguments))
     folder = Path(_option(arguments, "--directory", "-d") or folder)
     yield from explain(run.stdout + run.stderr, folder, list_jobs=list_jobs)
 
@@ -194,15 +198,29 @@ def flat(value: JsonValue, path: str = "") -> dict[str, JsonValue]:
     }
 
 
-def differences(old: dict[str, JsonValue], new: dict[str, JsonValue]) -> list[Change]:
-    """Return the keys that differ, with their old and new values."""
-    before, now = flat(old), flat(new)
-    return [
-        Change(
-            f"{key}: {json.dumps(before[key]) if key in before else 'none'} -> "
-            f"{json.dumps(now[key]) if key in now else 'removed'}",
-            all("/" in str(side[key]) for side in (before, now) if key in side),
-        )
-        for key in sorted(before | now)
-        if key not in before or key not in now or before[key] != now[key]
-    ]
+def differences(old: Mapping[str, JsonValue], new: Mapping[str, JsonValue], place: str = "") -> list[Change]:
+    """Return the keys that differ, with their old and new values. place: the path of the section."""
+    changes = []
+    for key in sorted({*old, *new}):
+        path = f"{place}.{key}" if place else key
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(now, dict):
+            changes += differences(before, now, path)
+        elif before != now or (key in old) != (key in new):
+            sides = [side[key] for side in (old, new) if key in side]
+            leaves = [leaf for side in sides for leaf in flat(side).values()]
+            changes.append(
+                Change(
+                    f"{path}: {_shown(old, key, 'none')} -> {_shown(new, key, 'removed')}",
+                    all("/" in str(leaf) for leaf in leaves),
+                )
+            )
+    return changes
+
+
+def _shown(side: Mapping[str, JsonValue], key: str, missing: str) -> str:
+    """Return a value as text, a whole section as its number of keys."""
+    value = side.get(key)
+    if isinstance(value, dict):
+        return f"a section of {plural(len(flat(value)), 'key')}"
+    return json.dumps(value) if key in side else missing
