@@ -68,23 +68,24 @@ def summary_lines(
     alice: AliceSection | None,
     report: Path,
 ) -> list[str]:
-    """Return the main metrics as lines of at most 120 characters; the last has the report's path."""
+    """Return the main metrics as lines for a terminal of 80 columns; the last has the report's path."""
     lines = []
     width = max((len(row.name) for section in datasets for row in section.rows), default=0)
     for dataset in datasets:
         buyers, sessions = dataset.rows[0].buyers, dataset.rows[0].sessions
-        lines.append(f"{dataset.name}: {plural(buyers, 'buyer')} in {plural(sessions, 'test session')}")
-        lines += wrap(dataset.answer or "", 100, initial_indent="  ", subsequent_indent="  ")
-        lines.append("  Ended sessions:")
+        shop = f"{dataset.name} (simulated)" if dataset.simulated else dataset.name
+        lines.append(f"{shop}: {plural(buyers, 'buyer')} in {plural(sessions, 'test session')}")
+        lines += wrap(dataset.answer or "", 79, initial_indent="  ", subsequent_indent="  ")
+        seeds = f", mean of {dataset.seeds} seeds" if dataset.seeds > 1 else ""
+        lines.append(f"  Ended sessions{seeds}{', * the best model on valid' if dataset.best else ''}:")
         for row in dataset.rows:
+            mark = "*" if row is dataset.best else " "
             if row.auc is None:
-                lines.append(f"  {row.name:<{width}}  AUC {NONE} ({row.reason})")
+                lines.append(f"{mark} {row.name:<{width}}  AUC {NONE} ({row.reason})")
                 continue
-            seeds = f", {row.seeds} seeds" if row.seeds > 1 else ""
             lines.append(
-                f"  {row.name:<{width}}  AUC {metric(row.auc)} {interval(row.low, row.high)}  "
-                f"average precision {metric(row.average_precision)}  "
-                f"top 5 % contain {share(row.reached)} of buyers{seeds}"
+                f"{mark} {row.name:<{width}}  AUC {metric(row.auc)} {interval(row.low, row.high)}  "
+                f"top 5 %: {share(row.reached)} of buyers"
             )
         if dataset.no_oracle:
             lines.append(f"  {dataset.no_oracle}")

@@ -3,6 +3,7 @@
 import os
 import sys
 
+from rabbithole.counts import plural
 from rabbithole.serving.collector import spare_old_objects
 from rabbithole.serving.stream import SessionStream, json_lines
 
@@ -27,7 +28,7 @@ def pipe(stream: SessionStream) -> None:
         _write(sink, stream, lines)
     _write(sink, stream, [rest])
     counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(stream.counts.items()))
-    print(f"{counts or 'no events'}; {len(stream.sessions):,} sessions held", file=sys.stderr)
+    print(f"{counts or 'no events'}; {plural(len(stream.sessions), 'session')} held", file=sys.stderr)
 
 
 def _write(sink: int, stream: SessionStream, lines: list[bytes]) -> None:
