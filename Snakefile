@@ -48,4 +48,4 @@ onstart:
 
 onsuccess:
     finish_run(PROJECT, workflow, STARTED)
-    print_summary(PROJECT)
+    print_summary(PROJECT, workflow)

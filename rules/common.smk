@@ -19,10 +19,14 @@ from rabbithole.workflow.project import (
     FIGURES,
     TEXT_MODELS,
     load_project,
-    print_summary,
 )
 from rabbithole.workflow.job_options import JobOptions, shell_prefix
-from rabbithole.workflow.run_handlers import finish_run, note_folds, note_retraining
+from rabbithole.workflow.run_handlers import (
+    finish_run,
+    note_folds,
+    note_retraining,
+    print_summary,
+)
 from rabbithole.workflow.step_specs import StepSpecs
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method

@@ -1,7 +1,5 @@
 """The settings of a run, checked, where its files are, and the fingerprints of its raw logs."""
 
-import logging
-import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -363,15 +361,3 @@ def _nearest(start: Path, names: tuple[str, ...]) -> tuple[Path, Path] | None:
 def stop(message: str) -> NoReturn:
     """End the process with a message instead of a stack trace."""
     sys.exit(f"Error: {message}")
-
-
-def print_summary(project: Project) -> None:
-    """Log the headline figures and the report's path; `make` prints them itself, as its last lines.
-
-    They go through Snakemake's logger, so that they come after its lines on the jobs.
-    """
-    summary = Path(project.path("report/summary.txt"))
-    if summary.exists() and "RABBITHOLE_MAKE" not in os.environ:
-        logging.getLogger("snakemake.logging").info(
-            summary.read_text("utf-8"), extra={"rabbithole": "summary"}
-        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from itertools import chain
 from pathlib import Path
@@ -94,3 +95,15 @@ def finish_run(project: Project, workflow: Workflow, started: float) -> None:
     # ValueError: Arrow raises it for a damaged file.
     except (UserError, OSError, ValueError) as error:
         LOGGER.warning(f"This run is missing in {project.path(HISTORY)}: {error}")
+
+
+def print_summary(project: Project, workflow: Workflow) -> None:
+    """Log the headline figures and the report's path; `make` prints them itself, as its last lines.
+
+    A run that does not ask for the report prints nothing: the report may be that of other settings. The lines
+    go through Snakemake's logger, so that they come after its own on the jobs.
+    """
+    summary = project.path("report/summary.txt")
+    asked = any(summary in map(str, job.output) for job in workflow.dag.jobs)
+    if asked and Path(summary).exists() and "RABBITHOLE_MAKE" not in os.environ:
+        LOGGER.info(Path(summary).read_text("utf-8"), extra={"rabbithole": "summary"})
