@@ -8,6 +8,7 @@ from factories import random_windows, train_spec, write_windows
 
 from rabbithole.artifacts.training import History, ModelDescription
 from rabbithole.models.gradient_boosting import Settings
+from rabbithole.report.dataset import tuning_sentences
 from rabbithole.specs.training import ResumeOptions
 from rabbithole.training.train import train
 from rabbithole.training.tuning import TRIALS, draw_candidates, is_better
@@ -64,6 +65,9 @@ def test_bad_settings_are_replaced_by_the_best_that_valid_finds(windows, tmp_pat
     assert len(tuning.trials) == tuning.candidates == 5
     losses = [trial.valid_loss for trial in tuning.trials]
     assert tuning.chosen == np.argmin(losses) > 0
+    assert tuning_sentences({"logistic_regression seed 0": history}) == [
+        f"Logistic regression seed 0: valid chose penalty {settings['penalty']} among 5 trainings."
+    ]
     assert settings["penalty"] == tuning.trials[tuning.chosen].settings["penalty"]
     # The kept model is that of a training with these settings alone.
     alone, _ = searched(windows, tmp_path / "alone", settings["penalty"], tune=None)
@@ -77,3 +81,7 @@ def test_good_settings_stay_and_no_trial_begins_after_the_time(windows, tmp_path
     assert history.tuning is not None
     assert (len(history.tuning.trials), history.tuning.candidates, history.tuning.chosen) == (1, 4, 0)
     assert settings == {"penalty": 1.0}
+    assert tuning_sentences({"logistic_regression seed 0": history}) == [
+        "Logistic regression seed 0: valid chose the configured settings among 1 training. The time was up: "
+        "4 were planned."
+    ]

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from rabbithole.artifacts.base import Artifact, FolderFiles, Record
 from rabbithole.artifacts.data import Fields, NormaliserRecord
+from rabbithole.counts import listed
 from rabbithole.specs.base import JsonObject
 from rabbithole.specs.training import Target
 
@@ -75,6 +76,11 @@ class Trial(Record):
 
     settings: JsonObject
     valid_loss: float | None
+
+    @property
+    def words(self) -> str:
+        """Return the changed settings in words."""
+        return listed([f"{key} {value}" for key, value in self.settings.items()]) or "the configured settings"
 
 
 class Tuning(Record):

@@ -29,7 +29,7 @@ from rabbithole.report.runs import (
     name_in_sentence,
 )
 from rabbithole.report.verdict import check_warnings, comparison_sentences, verdict, warnings
-from rabbithole.report.wording import capitalised, inline_svg, listed, metric
+from rabbithole.report.wording import capitalised, inline_svg, listed, metric, plural
 from rabbithole.specs.report import DatasetSources
 
 ORDINALS = {1: "last", 2: "2nd", 3: "3rd"}
@@ -134,15 +134,13 @@ def tuning_sentences(histories: dict[str, History]) -> list[str]:
     for run, history in histories.items():
         if (tuning := history.tuning) is None:
             continue
-        model, changes = model_of(run), tuning.trials[tuning.chosen].settings
-        names = [f"{key} {value}" for key, value in changes.items()]
-        chosen = listed(names) if names else "the configured settings"
+        model, chosen = model_of(run), tuning.trials[tuning.chosen].words
         stopped = ""
         if len(tuning.trials) < tuning.candidates:
             stopped = f" The time was up: {tuning.candidates} were planned."
         sentences.append(
             f"{display_name(model)}{run.removeprefix(model)}: valid chose {chosen} among "
-            f"{len(tuning.trials)} trainings.{stopped}"
+            f"{plural(len(tuning.trials), 'training')}.{stopped}"
         )
     return sentences
 

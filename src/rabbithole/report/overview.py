@@ -53,8 +53,7 @@ def in_words(auc: float | None, low: float | None) -> str:
 def meaning(best: Row, runs: Sequence[Metrics]) -> list[str]:
     """Return what the scores of the best model are worth to a shop, in sentences.
 
-    Of a model that is too good, no advice to use it.
-    runs: metrics of the model's seeds.
+    Of a model that is too good, there is no advice to use it. runs: metrics of the model's seeds.
     """
     texts = running_reach(runs)
     if best.lift is not None:

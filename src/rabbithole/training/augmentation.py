@@ -22,10 +22,10 @@ twice (Good 1953, The population frequencies of species): most rare items of tes
 
 HISTORY_DROPOUT = 0.5
 """Fraction of train sessions that a network sees without their history, drawn anew in each epoch. A history
-identifies its visitor, so a network can learn a few visitors by heart. On a small real log (Taobao, 63 buyers
-in train, three splits) the GRU's test AUC was .54 without history, .51 with it, and .54 where train had each
-session both ways. On the simulated visitors who return it made no difference: valid AUC of the GRU .831 with
-it and .836 without, of the convolution .832 and .828."""
+identifies its visitor, so a network can learn a few visitors by heart. That dropping helps is not shown. Less
+a dropout of 0, the valid AUC changed by -.003 (GRU) and -.001 (convolution) on a small real log (Taobao, 85
+buyers, five folds, three seeds; ± .05), and from .836 to .831 and from .828 to .832 on simulated visitors who
+return."""
 
 
 def rare_columns(fields: Fields) -> tuple[int, ...]:

@@ -36,8 +36,8 @@ def tune(
     The configured settings are the first trial; the others are drawn at random from the values of `search` in
     the model's class `Settings`. No trial begins once `minutes` have passed. The best one has the lowest log
     loss on valid, over ended and running sessions. It replaces the configured one only where it is better by
-    more than the standard error of the difference: a valid split with few buyers tells small differences
-    apart by chance alone (after the one-standard-error rule of Breiman, Friedman, Olshen and Stone 1984,
+    more than the standard error of the difference: with few buyers in valid, small differences are
+    chance (after the one-standard-error rule of Breiman, Friedman, Olshen and Stone 1984,
     Classification and Regression Trees, section 3.4.3). Raises `UserError` where the configured settings
     cannot be trained; another trial that cannot is passed over.
     """
@@ -55,15 +55,15 @@ def tune(
         try:
             fitted = fit(trial, _part(len(trials), candidates))
         except UserError as error:
-            log(f"{describe(changes)}: {error}")
             trials.append(Trial(settings=changes, valid_loss=None))
+            log(f"{trials[-1].words}: {error}")
             continue
         losses = _losses(fitted)
         trials.append(Trial(settings=changes, valid_loss=float(losses.mean())))
-        log(f"{describe(changes)}: valid loss {losses.mean():.5f} (configured: {configured.mean():.5f})")
+        log(f"{trials[-1].words}: valid loss {losses.mean():.5f} (configured: {configured.mean():.5f})")
         if losses.mean() < least.mean() and is_better(losses, configured):
             chosen, best, least, number = trial, fitted, losses, len(trials) - 1
-    log(f"chosen: {describe(trials[number].settings)}")
+    log(f"chosen: {trials[number].words}")
     return chosen, best, Tuning(minutes=minutes, candidates=len(candidates), trials=trials, chosen=number)
 
 
@@ -95,11 +95,6 @@ def is_better(losses: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
     """Return whether losses are lower on average by more than the standard error of the difference."""
     gains = others - losses
     return bool(gains.mean() > gains.std() / math.sqrt(len(gains)))
-
-
-def describe(changes: JsonObject) -> str:
-    """Return changed settings in words."""
-    return ", ".join(f"{key} {value}" for key, value in changes.items()) or "the configured settings"
 
 
 def _part(number: int, candidates: list[JsonObject]) -> str:
