@@ -251,7 +251,11 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
         return
     yaml.key(KEY, "event", note=f"check: {choice.note}" if choice.note else "")
     yaml.key(PART, "column", names([column.name]))
-    kept = [word for word in column.counts if word not in words.mapping and word not in words.purchase]
+    kept = [
+        word
+        for word in column.counts
+        if word not in words.mapping and word not in words.purchase and word not in table.endings
+    ]
     if words.likely:
         yaml.comment(PART, f"check: {_list_texts(words.purchase)} probably means a purchase")
     if not words.purchase:
@@ -266,6 +270,9 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
     if not words.purchase:
         example = (words.maybe or (list(column.counts)[-1],))[0]
         yaml.key(PART, "words", {**words.mapping, example: "transaction"}, "for example", off=True)
+    if table.endings:
+        note = "check: always the last event of its session, so it may tell that no purchase follows"
+        yaml.key(PART, "leave_out", list(table.endings), note)
     if kept:
         yaml.comment(PART, f"kept as they are: {_list_texts(kept)}")
 
