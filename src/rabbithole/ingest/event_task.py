@@ -88,7 +88,7 @@ class EventTask:
                 last_session = events["session_id"][-1].as_py()
                 counts = self._counts(events, duplicates, going_on=going_on).model_dump_json()
                 yield _task_rows(counts=pa.array([counts])), np.zeros(1, np.int32)
-                items = pc.unique(events["item"]).cast(pa.string())
+                items = pc.unique(events["item"].drop_null()).cast(pa.string())
                 yield _task_rows(item=items), partition_of(pa.chunked_array([items]), self.partitions)
                 if "visitor" in rows.column_names:
                     visitors = pc.unique(events["visitor"].drop_null()).cast(pa.string())
