@@ -99,7 +99,8 @@ def inspect(sources: Sequence[str]) -> Inspection:
 def load(name: str, text: str) -> Dataset:
     """Return a data set of written settings, validated as the workflow does."""
     settings = yaml.safe_load(text)
-    return parse_config({**settings, "models": {"gradient_boosting": {}}}).datasets[name]
+    models = {"gradient_boosting": {}, **settings.get("models", {})}
+    return parse_config({**settings, "models": models}).datasets[name]
 
 
 def missing(tables: Sequence[TableProposal]) -> str:

@@ -22,6 +22,9 @@ GAP_MINUTES = 30
 SIMULATED = ("yoochoose", "retailrocket")
 """The shops of config.yaml."""
 
+FURTHER_MODELS = ("logistic_regression", "blend")
+"""Models that are off by default, and worth their few seconds on a real log."""
+
 ENCODINGS = {"latin-1": "latin-1", "utf-16-le": "utf-16", "utf-16-be": "utf-16"}
 """What the settings call an encoding that is not UTF-8."""
 
@@ -88,6 +91,10 @@ def write_section(
         yaml.key(FORMAT, "target", "next_event")
     if preset is None:
         _table_format(yaml, tables, proposal.others)
+    if buyers:
+        yaml.key(0, "models")
+        yaml.comment(1, "Besides the two networks and gradient boosting: a simple floor, and a blend of all.")
+        yaml.lines += [f"  {model}: {{}}" for model in FURTHER_MODELS]
     yaml.lines.append("alice: null")
     return yaml.text()
 
