@@ -1,4 +1,6 @@
-"""Time the same pipeline in our Spark code, Polars and DuckDB, then our three stages, and any log's events.
+"""Time the same pipeline in four ways, then our three stages, and the events of a log of tables.
+
+The four: Polars, DuckDB, plain Spark DataFrames (`dataframe`), and our own Spark code (`spark`).
 
 The pipeline turns a raw YOOCHOOSE log into a list of steps per session. A log in REES46's layout, with as
 many rows as YOOCHOOSE's, is read from CSV and from Parquet.
@@ -46,7 +48,7 @@ RETAILROCKET_SHARE = 1_407_580 / 9_249_729
 
 MEMORY_MB = 10_000
 STEP = [sys.executable, "-m", "rabbithole", "step"]
-CONTESTANTS = ("polars", "duckdb", "spark")
+CONTESTANTS = ("polars", "duckdb", "dataframe", "spark")
 
 
 @dataclass
@@ -216,7 +218,7 @@ def main(
             time_stages(stages, log, shop, folder / f"{shop}-stages", threads)
         for name, table in tables.items():
             time_events(stages.setdefault(name, Times()), table, folder / "rees46-stages", threads)
-    for name in ("polars", "duckdb"):
+    for name in CONTESTANTS[:-1]:
         command = [sys.executable, str(HERE / "etl/compare.py"), str(folder / "spark"), str(folder / name)]
         done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
         print(f"spark and {name}: {done.stdout.strip() or done.stderr}")

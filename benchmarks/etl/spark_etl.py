@@ -15,18 +15,30 @@ import numpy as np
 import pyarrow as pa
 
 from rabbithole.formats.yoochoose import FORMAT
-from rabbithole.ingest.event_task import partition_of
 from rabbithole.ingest.lines import RawFile, split_files, unpacked_size
 from rabbithole.ingest.reading import RAW_EVENT_SCHEMA, collect_report, read_range
 from rabbithole.io.parts import PartWriter
 from rabbithole.io.sorting import sort_rows
 from rabbithole.sessions.cutting import cut_sessions
 from rabbithole.spark.session import spark_session
-from rabbithole.spark.shuffle import REPORT_SCHEMA, Exchange, Sent, shuffle
-from rabbithole.specs.data import SparkOptions
+from rabbithole.spark.shuffle import REPORT_SCHEMA, Exchange, Sent, partition_of, shuffle
+from rabbithole.specs.data import SessionsSpec, SparkOptions, SplitSpec
 from rabbithole.windows.steps import CALENDAR, calendar
 
 LENGTH = 100
+SPEC = SessionsSpec(
+    by="session",
+    cost="event",
+    gap_minutes=None,
+    open_horizon_hours=None,
+    until="purchase",
+    minimum_events=1,
+    sample=1.0,
+    split=SplitSpec(by="hash", shares=(0.8, 0.1, 0.1)),
+    seed=0,
+)
+"""How events are cut; nothing is split here."""
+
 COLUMNS = {
     "time": pa.timestamp("us", "UTC"),
     "item": pa.string(),
@@ -58,7 +70,7 @@ class StepsTask:
         yield pa.record_batch({"facts": ["{}"]})
 
     def _steps(self, rows: pa.Table) -> pa.Table:
-        cut = cut_sessions(rows, None)
+        cut = cut_sessions(rows, SPEC)
         not_empty = cut.kept > 0
         kept, times = cut.kept[not_empty], cut.times[cut.keep]
         ends = np.cumsum(kept)
@@ -77,7 +89,7 @@ class StepsTask:
         }
         bounds = pa.array(offsets.astype(np.int32))
         table = {
-            "session": rows["session_id"].take(pa.array(cut.starts[:-1][not_empty])),
+            "session": rows["session_id"].take(pa.array(cut.offsets[:-1][not_empty])),
             "buyer": pa.array(cut.buyer[not_empty]),
             **{name: pa.ListArray.from_arrays(bounds, values) for name, values in flat.items()},
         }

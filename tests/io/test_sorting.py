@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rabbithole.io import sorting
-from rabbithole.io.sorting import EVENT_KEY, sort_rows, sorted_tables
+from rabbithole.io.sorting import EVENT_KEY, merged_tables, sort_rows
 
 KEYS = ("", "a", "ab", "b", "é", "z")
 
@@ -36,7 +36,7 @@ def test_runs_merge_to_the_rows_sorted_in_memory(
     # A run is in the order of the log, but it holds whatever arrived first.
     drawn = np.array([random.randrange(count) for _ in keys])
     runs = [rows.filter(pa.array(drawn == run)) for run in range(count) if (drawn == run).any()]
-    tables = list(sorted_tables(iter(runs), sort_rows, EVENT_KEY, limit))
+    tables = [sort_rows(table) for table in merged_tables(iter(runs), EVENT_KEY, limit)]
     assert pa.concat_tables(tables).equals(sort_rows(rows))
     ends = [(table["session_id"][-1], table["timestamp"][-1]) for table in tables[:-1]]
     begins = [(table["session_id"][0], table["timestamp"][0]) for table in tables[1:]]
@@ -47,6 +47,6 @@ def test_many_rows_of_one_time_need_more_room_than_asked_for() -> None:
     rows = rows_of([("a", 0)] * 60_000 + [("a", 1)] * 60_000)
     drawn = np.arange(len(rows)) % 3
     runs = (rows.filter(pa.array(drawn == run)) for run in range(3))
-    tables = list(sorted_tables(runs, sort_rows, EVENT_KEY, 100_000))
+    tables = [sort_rows(table) for table in merged_tables(runs, EVENT_KEY, 100_000)]
     assert pa.concat_tables(tables).equals(rows)
     assert [len(table) for table in tables] == [60_000, 60_000]

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from rabbithole.formats.columns import RawColumns
-    from rabbithole.formats.side_tables import SideTables
     from rabbithole.specs.data import TableLog
 
 
 Holding = Literal["session", "visitor", "item", "category", "cost"]
+
+HistoryName = Literal["category", "cost"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,19 @@ class FileRole:
 
 
 @dataclass(frozen=True)
+class SideTableRoles:
+    """The roles of a log that tell what its items are.
+
+    histories: category and cost of items over time, `split` into the rows of each (columns item, time, order
+    and value; the highest order wins); tree: the categories and their parents.
+    """
+
+    histories: str
+    split: Callable[[pa.Table], Mapping[HistoryName, pa.Table]]
+    tree: str
+
+
+@dataclass(frozen=True)
 class RawFormat:
     """A raw format.
 
@@ -57,7 +71,7 @@ class RawFormat:
     settings of a data set of this format, nested like its section of the config; simulator: the module of
     `rabbithole.simulator` that writes such logs, None if there is none; simulated_session: what a simulated
     session is; simulated_gap_minutes: the pause that separates a simulated visitor's sessions, None if each
-    has one; side_tables: builds side tables from the rows of the roles that are not events, by role.
+    has one; side_tables: what the roles that are not events tell about the items.
 
     tables: for a log of tables, the preset's section `table` (empty for the format `table`), None for a
     format whose roles are fixed. The roles of a log of tables follow from its settings: see `log_format`.
@@ -74,7 +88,7 @@ class RawFormat:
     simulator: str | None = None
     simulated_session: Literal["session", "visitor"] = "session"
     simulated_gap_minutes: float | None = None
-    side_tables: Callable[[Mapping[str, pa.Table]], SideTables] | None = None
+    side_tables: SideTableRoles | None = None
     tables: Mapping[str, Any] | None = None
     fields: Mapping[str, FieldKind] = field(default_factory=dict)
     visitor_column: bool = False

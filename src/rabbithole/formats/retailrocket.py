@@ -6,16 +6,14 @@ the visitor. Source: the data set's own description.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from rabbithole.formats.base import FileRole, RawFormat
+from rabbithole.formats.base import FileRole, HistoryName, RawFormat, SideTableRoles
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from rabbithole.formats.columns import RawColumns
-    from rabbithole.formats.side_tables import SideTables
 
 EVENTS = ("view", "addtocart", "transaction")
 
@@ -54,25 +52,17 @@ def parse_tree(columns: RawColumns) -> dict[str, pa.Array]:
     return {"category": category, "parent": columns["parentid"]}
 
 
-def side_tables(rows: Mapping[str, pa.Table]) -> SideTables:
-    """Build the side tables from the rows of `item_properties` and `category_tree`."""
+def split_histories(properties: pa.Table) -> dict[HistoryName, pa.Table]:
+    """Return the categories and the prices among the rows of `item_properties`."""
     import pyarrow.compute as pc
 
-    from rabbithole.formats.side_tables import CategoryTree, SideTables
-    from rabbithole.io.asof import AsOfTable
+    def history(kind: str, column: str) -> pa.Table:
+        rows = properties.filter(pc.equal(properties["property"], kind))
+        return rows.select(["item", "time", "position", column]).rename_columns(
+            ["item", "time", "order", "value"]
+        )
 
-    def history(kind: str, column: str) -> AsOfTable:
-        properties = rows["item_properties"]
-        table = properties.filter(pc.equal(properties["property"], kind))
-        columns = table.select(["item", "time", "position", column])
-        return AsOfTable.build(columns.rename_columns(["item", "time", "order", "value"]))
-
-    tree = rows["category_tree"]
-    return SideTables(
-        category=history(CATEGORY_PROPERTY, "category"),
-        cost=history(PRICE_PROPERTY, "cost"),
-        tree=CategoryTree.build(tree) if len(tree) else None,
-    )
+    return {"category": history(CATEGORY_PROPERTY, "category"), "cost": history(PRICE_PROPERTY, "cost")}
 
 
 FORMAT = RawFormat(
@@ -110,6 +100,6 @@ FORMAT = RawFormat(
     },
     simulator="retailrocket",
     simulated_session="visitor",
-    side_tables=side_tables,
+    side_tables=SideTableRoles("item_properties", split_histories, tree="category_tree"),
     holds=("visitor", "item", "category", "cost"),
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rabbithole.io.asof import AsOfTable
+from rabbithole.io.asof import AsOf
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,9 @@ class CategoryTree:
 class SideTables:
     """What a log records about its items beside the events; tree: None if the log has none."""
 
-    category: AsOfTable
-    cost: AsOfTable
+    category: AsOf
+    cost: AsOf
     tree: CategoryTree | None
-
-    def updated(self, newer: SideTables) -> SideTables:
-        """Return what both know; `newer` wins where both have a value for an item and time."""
-        return SideTables(
-            category=self.category.updated(newer.category),
-            cost=self.cost.updated(newer.cost),
-            tree=newer.tree or self.tree,
-        )
 
     def add_to(self, events: pa.Table) -> pa.Table:
         """Return the events with each item's category and cost as of the event's time.

@@ -4,12 +4,11 @@ There is one shuffle: each line is parsed where it is read, sent to the partitio
 there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from rabbithole.artifacts.data import (
@@ -20,7 +19,7 @@ from rabbithole.artifacts.data import (
     RejectedManifest,
 )
 from rabbithole.errors import UserError
-from rabbithole.formats.base import FileRole, RawFormat, log_format
+from rabbithole.formats.base import HistoryName, RawFormat, log_format
 from rabbithole.formats.side_tables import SideTables
 from rabbithole.ingest.allowance import Allowance
 from rabbithole.ingest.event_task import (
@@ -31,7 +30,14 @@ from rabbithole.ingest.event_task import (
     LogCounts,
     count_task_rows,
     merge_counts,
-    partition_of,
+)
+from rabbithole.ingest.item_data import (
+    CATEGORY_HISTORY,
+    CATEGORY_ROOTS,
+    COST_HISTORY,
+    build_side_tables,
+    ranges_of,
+    reading,
 )
 from rabbithole.ingest.lines import FileRange, split_files, unpacked_size
 from rabbithole.ingest.reading import (
@@ -41,7 +47,6 @@ from rabbithole.ingest.reading import (
     raw_event_schema,
     read_range,
     require_good,
-    row_schema,
 )
 from rabbithole.ingest.remote import local_files
 from rabbithole.ingest.unpacking import unpack_all
@@ -49,14 +54,9 @@ from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, manifest_path
 from rabbithole.io.scratch import scratch_folder
 from rabbithole.spark.session import spark_session
-from rabbithole.spark.shuffle import Exchange, Sent, map_indexed, shuffle
+from rabbithole.spark.shuffle import Exchange, Sent, partition_of, shuffle
 from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import EventsSpec, SparkOptions
-
-CATEGORY_ROOTS = "_roots.parquet"
-CATEGORY_HISTORY = "_category.parquet"
-COST_HISTORY = "_cost.parquet"
-"""Side tables in the folder of events. Their names begin with `_`, so that readers of events skip them."""
 
 
 def build_events(
@@ -65,11 +65,11 @@ def build_events(
     output: Path,
     rejected: Path,
     spark: SparkOptions,
-    known: SideTables | None = None,
+    known: Mapping[HistoryName, Path] | None = None,
 ) -> None:
     """Read a raw log; write its events to `output`, its bad lines to `rejected`, and both manifests.
 
-    known: what an earlier log said about the items; this log adds to it.
+    known: what an earlier log said about the items (files of `write_history`); this log adds to it.
 
     Remote files are fetched to a folder beside `output` first. Raises `UserError` when a file is missing,
     empty or damaged, when too many lines are bad, or when there is no event.
@@ -94,11 +94,11 @@ def build_events(
         events.mkdir()
         with spark_session(spark, "events") as session:
             ranges = split_files(raw, spark.partitions(unpacked_size(raw)))
-            tables = _side_tables(session, format, ranges, side, spec.max_rejected)
-            if tables is not None and known is not None:
-                tables = known.updated(tables)
-            if tables is not None:
-                _write_side_tables(tables, events)
+            tables = None
+            if format.side_tables is not None:
+                tables = build_side_tables(
+                    session, spark, format, ranges, side, spec.max_rejected, events, known or {}
+                )
             by_visitor = format.has_visitors and not format.visitor_column
             task = EventTask(
                 events,
@@ -125,54 +125,6 @@ def build_events(
     manifest.write(manifest_path(output))
 
 
-def _side_tables(
-    session: SparkSession, format: RawFormat, ranges: list[FileRange], side: Path, max_rejected: float
-) -> SideTables | None:
-    """Read the files that are not events and build the format's side tables from them."""
-    if format.side_tables is None:
-        return None
-    roles = {role.name: role for role in format.roles if not role.events}
-    allowance = _allowance(_ranges_of(ranges, list(roles)), roles, max_rejected)
-    return format.side_tables(
-        {
-            name: _read_rows(session, role, _ranges_of(ranges, (name,)), side, allowance)
-            for name, role in roles.items()
-        }
-    )
-
-
-def _allowance(ranges: list[FileRange], roles: Mapping[str, FileRole], max_rejected: float) -> Allowance:
-    return Allowance.of({file_range.file for file_range in ranges}, roles, max_rejected)
-
-
-def _ranges_of(ranges: list[FileRange], roles: Sequence[str]) -> list[FileRange]:
-    return [file_range for file_range in ranges if file_range.file.role in roles]
-
-
-def _read_rows(
-    session: SparkSession, role: FileRole, ranges: list[FileRange], side: Path, allowance: Allowance
-) -> pa.Table:
-    """Return the rows of all ranges of a role, in their order."""
-
-    def read(index: int) -> Iterator[pa.RecordBatch]:
-        for table in read_range(ranges[index], role, side, allowance=allowance):
-            yield from table.to_batches()
-
-    schema = row_schema(role)
-    if len(ranges) > 1:
-        with watch_tasks(session, _reading(ranges)):
-            return map_indexed(session, len(ranges), read, schema)
-    # At most one small file: starting a Spark job takes longer than reading it.
-    return pa.Table.from_batches((batch for index in range(len(ranges)) for batch in read(index)), schema)
-
-
-def _write_side_tables(tables: SideTables, folder: Path) -> None:
-    if tables.tree is not None:
-        pq.write_table(tables.tree.roots, folder / CATEGORY_ROOTS)
-    pq.write_table(tables.category.table(), folder / CATEGORY_HISTORY)
-    pq.write_table(tables.cost.table(), folder / COST_HISTORY)
-
-
 def _write_events(
     session: SparkSession,
     options: SparkOptions,
@@ -183,17 +135,17 @@ def _write_events(
     max_rejected: float,
 ) -> pa.Table:
     """Read the event files and write the parts of the events; return what the tasks return."""
-    ranges = _ranges_of(ranges, format.event_roles)
+    ranges = ranges_of(ranges, format.event_roles)
     partitions = options.partitions(unpacked_size({file_range.file for file_range in ranges}))
     roles = {role.name: role for role in format.roles}
     sent = raw_event_schema(format)
-    allowance = _allowance(ranges, roles, max_rejected)
+    allowance = Allowance.of({file_range.file for file_range in ranges}, roles, max_rejected)
 
     def read(index: int) -> Iterator[Sent]:
         for table in read_range(ranges[index], roles[ranges[index].file.role], side, sent, allowance):
             yield table, partition_of(table["session_id"], partitions)
 
-    with watch_tasks(session, _reading(ranges), Stage("sorting")):
+    with watch_tasks(session, reading(ranges), Stage("sorting")):
         return shuffle(
             session,
             len(ranges),
@@ -229,12 +181,6 @@ def _visitors(format: RawFormat, log: LogCounts) -> int | None:
     if format.visitor_column:
         return log.visitors
     return log.events.sessions if format.has_visitors else None
-
-
-def _reading(ranges: list[FileRange]) -> Stage:
-    """Return the stage that reads ranges."""
-    size = unpacked_size({file_range.file for file_range in ranges})
-    return Stage(f"reading {', '.join(sorted({r.file.role for r in ranges}))}", size / 1e6, "MB")
 
 
 def _manifest(

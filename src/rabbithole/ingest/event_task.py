@@ -15,8 +15,8 @@ from pydantic import BaseModel
 from rabbithole.formats.mapping import category_levels
 from rabbithole.formats.side_tables import SideTables
 from rabbithole.io.parts import PartWriter
-from rabbithole.io.sorting import EVENT_KEY, sort_rows, sorted_tables
-from rabbithole.spark.shuffle import Sent
+from rabbithole.io.sorting import EVENT_KEY, merged_tables, sort_rows
+from rabbithole.spark.shuffle import Sent, partition_of
 from rabbithole.specs.table_columns import CategoryColumn
 
 EVENT_SCHEMA = pa.schema(
@@ -80,7 +80,9 @@ class EventTask:
         """Write the part; yield its counts, items and visitors (`TASK_SCHEMA`)."""
         last_session: str | None = None
         with PartWriter(self.folder, partition, self.schema) as writer:
-            for rows in sorted_tables(runs, self._sorted, EVENT_KEY, self.run_bytes):
+            for table in merged_tables(runs, EVENT_KEY, self.run_bytes):
+                rows = self._sorted(table)
+                del table
                 events, duplicates = self._events(rows)
                 writer.write(events)
                 # A session may go on in the next table.
@@ -159,14 +161,6 @@ def count_task_rows(_: int, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBat
             distinct[name] = pc.unique(known)
     sizes = [pa.array([len(values)]) for values in distinct.values()]
     yield pa.record_batch([pa.nulls(1, pa.string()), *sizes], schema=COUNTED_SCHEMA)
-
-
-def partition_of(keys: pa.ChunkedArray, partitions: int) -> NDArray[np.int32]:
-    """Return the partition of each key (string), int32 [keys], by the key's hash."""
-    coded = keys.combine_chunks().dictionary_encode()
-    distinct = coded.dictionary.to_numpy(zero_copy_only=False)
-    hashed = pd.util.hash_array(distinct, categorize=False) % np.uint64(partitions)
-    return hashed.astype(np.int32)[coded.indices.to_numpy()]
 
 
 def duplicated(rows: pa.Table) -> NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """Sort rows by key and time: in memory, or in runs on disk where there are more than memory holds."""
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -44,36 +45,31 @@ def sort_rows(rows: pa.Table, columns: SortKey = EVENT_KEY) -> pa.Table:
     return rows.take(pa.array(order)).combine_chunks()
 
 
-def sorted_tables(
-    runs: Iterator[pa.Table],
-    sort: Callable[[pa.Table], pa.Table],
-    columns: SortKey,
-    limit: int,
-) -> Iterator[pa.Table]:
-    """Yield the rows of all runs, sorted, in tables that never split rows of one key and time.
+def merged_tables(runs: Iterator[pa.Table], columns: SortKey, limit: int) -> Iterator[pa.Table]:
+    """Yield the rows of all runs in tables: those of earlier keys and times first, in the order of the log.
 
-    runs: tables in the order of the log, each small enough for memory; sort: `sort_rows` for `columns`. One
-    run is sorted in memory. Several are written to a scratch folder and merged: about `limit` bytes of them
-    are in memory at once, more if more rows than that share a key and time.
+    Each table is still to be sorted (`sort_rows`); rows of one key and time are in one table. runs: tables in
+    the order of the log, each small enough for memory. A single run below `limit` bytes is yielded as it is.
+    Others are sorted, written to a scratch folder and merged: about `limit` bytes of them are in memory at
+    once, more if more rows than that share a key and time.
     """
-    first, second = next(runs, None), next(runs, None)
-    if first is None:
-        return
-    if second is None:
-        yield sort(first)
+    # Nothing here holds the rows of a table that is at work.
+    waiting = list(itertools.islice(runs, 1))
+    if waiting and waiting[0].nbytes < limit:
+        waiting += itertools.islice(runs, 1)
+        if len(waiting) == 1:
+            yield waiting.pop()
+    if not waiting:
         return
     with scratch_folder("runs") as folder:
-        files = [_write_run(folder / "0", sort_rows(first, columns))]
-        del first
-        files.append(_write_run(folder / "1", sort_rows(second, columns)))
-        del second
-        files += [
-            _write_run(folder / str(number), sort_rows(run, columns)) for number, run in enumerate(runs, 2)
-        ]
+        files: list[Path] = []
+        while waiting:
+            files.append(_write_run(folder / str(len(files)), sort_rows(waiting.pop(0), columns)))
+            waiting += itertools.islice(runs, 0 if waiting else 1)
         for rows in _merged(files, columns, limit):
             # The rows of a run keep their order, and `position` gives that of rows of several runs.
             order = np.argsort(rows[columns.position].to_numpy(), kind="stable")
-            yield sort(rows.take(pa.array(order)))
+            yield rows.take(pa.array(order))
 
 
 def _write_run(path: Path, rows: pa.Table) -> Path:

@@ -3,21 +3,21 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from rabbithole.artifacts.serving import ModelManifest
 from rabbithole.errors import UserError
+from rabbithole.formats.base import HistoryName
 from rabbithole.formats.side_tables import SideTables
-from rabbithole.io.asof import AsOfTable
+from rabbithole.io.asof import AsOfTable, read_history
 from rabbithole.io.atomic import sha256_of
 from rabbithole.windows.encoder import Encoder
 
 MANIFEST = "manifest.json"
 CARD = "CARD.md"
 CHECKPOINT = "checkpoint"
-SIDE_TABLES = {"category": "category_history.parquet", "cost": "cost_history.parquet"}
+SIDE_TABLES: dict[HistoryName, str] = {
+    "category": "category_history.parquet",
+    "cost": "cost_history.parquet",
+}
 REFERENCE = "reference.json"
 TEST_SCORES = "test_scores.parquet"
 PRICES = "prices.parquet"
@@ -37,18 +37,27 @@ class ModelFolder:
         """Return the folder of weights, encoder and calibration."""
         return self.path / CHECKPOINT
 
+    def histories(self) -> dict[HistoryName, Path] | None:
+        """Return the files of what the shop knew about its items; None where its log has no such tables."""
+        files = {name: self.path / file for name, file in SIDE_TABLES.items()}
+        return files if all(file.exists() for file in files.values()) else None
+
     def side_tables(self) -> SideTables | None:
         """Return what the shop knew about its items; None where its log has no such tables."""
-        files = {name: self.path / file for name, file in SIDE_TABLES.items()}
-        if not all(file.exists() for file in files.values()):
+        files = self.histories()
+        if files is None:
             return None
-        tables = {name: _history(file, "value") for name, file in files.items()}
-        return SideTables(category=tables["category"], cost=tables["cost"], tree=None)
+        return SideTables(read_history(files["category"]), read_history(files["cost"]), tree=None)
 
-    def prices(self) -> AsOfTable | None:
+    def price_file(self) -> Path | None:
         """Return the prices paid up to the end of the training log; None where costs are the events' own."""
         file = self.checkpoint / PRICES
-        return _history(file, "price") if file.exists() else None
+        return file if file.exists() else None
+
+    def prices(self) -> AsOfTable | None:
+        """Return the same as a table in memory."""
+        file = self.price_file()
+        return None if file is None else read_history(file)
 
 
 def load_folder(path: Path) -> ModelFolder:
@@ -68,11 +77,3 @@ def load_folder(path: Path) -> ModelFolder:
         if sha256_of(file) != digest:
             raise UserError(f"{file} has changed since the model was written. Copy the whole folder again.")
     return ModelFolder(path, manifest, Encoder.load(path / CHECKPOINT))
-
-
-def _history(file: Path, column: str) -> AsOfTable:
-    table = pq.read_table(file)
-    order = pa.array(np.arange(len(table)))
-    return AsOfTable.build(
-        pa.table({"item": table["item"], "time": table["time"], "order": order, "value": table[column]})
-    )

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from rabbithole.io.asof import AsOfTable
+from rabbithole.io.asof import AsOfTable, read_history
 from rabbithole.serving.folder import ModelFolder
 from rabbithole.serving.steppers import Step
 from rabbithole.sessions.session_task import ago_value
@@ -99,9 +99,9 @@ class LiveEncoder:
         }
         self.rare = {name: set(values) for name, values in fitted.rare.items()}
         self.numeric = {name: (line.mean, line.deviation) for name, line in fitted.numeric.items()}
-        side, prices = folder.side_tables(), folder.prices()
-        self.category = None if side is None else PointLookup(side.category)
-        self.cost = None if side is None else PointLookup(side.cost)
+        files, prices = folder.histories(), folder.prices()
+        self.category = None if files is None else PointLookup(read_history(files["category"]))
+        self.cost = None if files is None else PointLookup(read_history(files["cost"]))
         self.prices = None if prices is None else PointLookup(prices)
 
     def encode(self, event: LiveEvent, time: int, *, previous: int | None, start: int, ago: int = 0) -> Step:

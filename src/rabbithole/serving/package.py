@@ -19,6 +19,7 @@ from rabbithole.artifacts.training import CheckpointFiles
 from rabbithole.errors import UserError
 from rabbithole.evaluation.campaign import best_threshold
 from rabbithole.evaluation.scores import Scores, read_scores
+from rabbithole.formats.base import HistoryName
 from rabbithole.io.atomic import atomic_write, sha256_of
 from rabbithole.serving.drift import reference
 from rabbithole.serving.folder import (
@@ -207,7 +208,8 @@ def _files(folder: Path) -> list[Path]:
 
 def _copy_side_tables(log: EventsManifest, events: Path, folder: Path) -> None:
     """Copy what a shop knows about its items over time, which later logs may lack."""
-    for name, file in (("category", log.category_history), ("cost", log.cost_history)):
+    files: dict[HistoryName, str | None] = {"category": log.category_history, "cost": log.cost_history}
+    for name, file in files.items():
         if file is not None:
             shutil.copyfile(events / file, folder / SIDE_TABLES[name])
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rabbithole.artifacts.data import EventsManifest
 from rabbithole.artifacts.serving import AudienceCounts, FieldShares, ModelManifest, PredictionSummary
 from rabbithole.ingest.build import build_events
-from rabbithole.io.asof import AsOfTable
+from rabbithole.io.asof import AsOfFile
 from rabbithole.io.parts import part_files
 from rabbithole.io.scratch import scratch_folder
 from rabbithole.serving.audience import CONTACT, HOLD_OUT, Audience, audience_column
@@ -107,17 +107,18 @@ def encode_log(folder: ModelFolder, source: Source, scratch: Path, *, spark: Spa
     spec = manifest.events.model_copy(update={"source": source})
     with spark_session(spark, "predict") as session:
         build_events(
-            spec, output=events, rejected=scratch / "rejected", spark=spark, known=folder.side_tables()
+            spec, output=events, rejected=scratch / "rejected", spark=spark, known=folder.histories()
         )
         log = EventsManifest.of(events)
-        parts, prices = part_files(events), folder.prices()
+        parts, known = part_files(events), folder.price_file()
         open_from = log.last_microseconds - round(manifest.horizon_minutes * 60e6)
         plan = prediction_plan(
             manifest.sessions, open_from=open_from, prices=None, further=further_fields(log, parts)
         )
-        if prices is not None:
-            paid = first_pass(session, parts, plan.spec).prices
-            plan = replace(plan, prices=prices.updated(AsOfTable.build(paid)))
+        if known is not None:
+            prices = scratch / "prices.parquet"
+            first_pass(session, parts, plan.spec, spark, prices=prices, known=known)
+            plan = replace(plan, prices=AsOfFile(prices, spark.held_bytes))
         encoded = scratch / "encoded"
         encoded.mkdir()
         task = PredictionTask(parts, encoded, plan, folder.encoder)

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from rabbithole.artifacts.data import Fields
-from rabbithole.io.asof import AsOfTable
+from rabbithole.io.asof import AsOf
 from rabbithole.io.parts import PartWriter
 from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.session_task import HISTORY, SessionPlan, make_sessions, read_events, session_schema
@@ -42,7 +42,7 @@ class PredictionCounts(Counts):
 
 
 def prediction_plan(
-    spec: SessionsSpec, *, open_from: int, prices: AsOfTable | None, further: Fields
+    spec: SessionsSpec, *, open_from: int, prices: AsOf | None, further: Fields
 ) -> SessionPlan:
     """Return how sessions are made for a prediction: as in training, but all of them, and without a split."""
     everything = spec.model_copy(

@@ -28,7 +28,7 @@ from rabbithole.artifacts.data import (
 )
 from rabbithole.counts import plural
 from rabbithole.errors import UserError
-from rabbithole.io.asof import AsOfTable
+from rabbithole.io.asof import AsOf, AsOfFile
 from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.parts import manifest_path, part_files
 from rabbithole.sessions.bounds import count_starts, exact_bounds, visitors_on_both_sides
@@ -200,7 +200,7 @@ def build_sessions(
     with atomic_write(output) as folder:
         folder.mkdir()
         with spark_session(spark, "sessions") as session:
-            plan = _complete_plan(session, plan, parts)
+            plan = _complete_plan(session, spark, plan, parts, folder / PRICE_HISTORY)
             with watch_tasks(session, Stage("building sessions")):
                 reports = map_indexed(session, len(parts), SessionTask(parts, folder, plan), REPORT_SCHEMA)
             counts = SessionCounts.total_of_reports(reports)
@@ -209,9 +209,7 @@ def build_sessions(
             boundaries = split_boundaries(session, plan.bounds, written, visitors=visitors)
         splits = split_counts(counts.groups)
         require_sessions(splits, spec, purpose, minutes=minutes)
-        if plan.prices is not None:
-            prices = plan.prices.table().rename_columns(["item", "time", "price"])
-            pq.write_table(prices, folder / PRICE_HISTORY)
+        prices = None if plan.prices is None else pq.read_metadata(folder / PRICE_HISTORY).num_rows
         if log.category_roots is not None:
             shutil.copyfile(events / log.category_roots, folder / log.category_roots)
     sessions, diagnoses = session_counts(counts.groups), diagnose(log, splits, spec, minutes=minutes)
@@ -236,7 +234,7 @@ def build_sessions(
         minimum_events=spec.minimum_events,
         sample=spec.sample,
         cost=spec.cost,
-        prices=None if plan.prices is None else len(plan.prices.keys),
+        prices=prices,
         price_history=None if plan.prices is None else PRICE_HISTORY,
         category_roots=log.category_roots,
         columns={field.name: str(field.type) for field in session_schema(plan.fields)},
@@ -255,20 +253,22 @@ def further_fields(log: EventsManifest, parts: Sequence[Path]) -> Fields:
     )
 
 
-def _complete_plan(session: SparkSession, plan: SessionPlan, parts: Sequence[Path]) -> SessionPlan:
-    """Add split bounds and prices to the plan, from a first pass over the events."""
+def _complete_plan(
+    session: SparkSession, spark: SparkOptions, plan: SessionPlan, parts: Sequence[Path], file: Path
+) -> SessionPlan:
+    """Add split bounds and prices, which a first pass over the events writes to a file, to the plan."""
     spec = plan.spec
     bounds: NDArray[np.int64] | None = None
-    prices: AsOfTable | None = None
+    prices: AsOf | None = None
     if spec.split.by == "time" or spec.cost == "purchases":
         with watch_tasks(session, Stage("first pass")):
-            first = first_pass(session, parts, spec)
+            hours = first_pass(session, parts, spec, spark, prices=file)
         if spec.cost == "purchases":
-            prices = AsOfTable.build(first.prices)
+            prices = AsOfFile(file, spark.held_bytes)
         if spec.split.by == "time":
-            if len(first.hours.sessions) == 0:
+            if len(hours.sessions) == 0:
                 raise UserError(NO_SESSION)
             with watch_tasks(session, Stage("locating the split")):
                 count = partial(count_starts, session, parts, spec)
-                bounds = exact_bounds(first.hours, count, spec.split.shares)
+                bounds = exact_bounds(hours, count, spec.split.shares)
     return replace(plan, bounds=bounds, prices=prices)

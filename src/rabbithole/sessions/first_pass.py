@@ -2,18 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import SparkSession
 
+from rabbithole.io.asof import history_rows, write_history
 from rabbithole.io.parts import complete_groups, map_values, read_part
 from rabbithole.sessions.bounds import HISTOGRAM_SCHEMA, HOUR, Histogram, kept_starts, start_columns
 from rabbithole.sessions.cutting import is_transaction
 from rabbithole.spark.shuffle import Exchange, Sent, shuffle
-from rabbithole.specs.data import SessionsSpec
+from rabbithole.specs.data import SessionsSpec, SparkOptions
 
 PRICE_SCHEMA = pa.schema(
     [
@@ -24,6 +24,8 @@ PRICE_SCHEMA = pa.schema(
     ]
 )
 
+PRICE_FIELD = pa.field("price", pa.float64())
+
 SENT_SCHEMA = pa.schema([*HISTOGRAM_SCHEMA, *PRICE_SCHEMA])
 """Rows of a histogram, or prices paid; the columns of the other are null."""
 
@@ -31,19 +33,28 @@ HOURS, PRICES = 0, 1
 """The partitions to which tasks send their histograms and prices."""
 
 
-class FirstPass(NamedTuple):
-    """Starts of sessions by hour (for a split by time), and prices paid (for costs from purchases)."""
+def first_pass(
+    session: SparkSession,
+    parts: Sequence[Path],
+    spec: SessionsSpec,
+    options: SparkOptions,
+    *,
+    prices: Path,
+    known: Path | None = None,
+) -> Histogram:
+    """Read the events once; return starts by hour for a split by time (otherwise none).
 
-    hours: Histogram
-    prices: pa.Table
-
-
-def first_pass(session: SparkSession, parts: Sequence[Path], spec: SessionsSpec) -> FirstPass:
-    """Read the events once and return what the spec needs of all parts; the rest is empty."""
-    by_time, paid = spec.split.by == "time", spec.cost == "purchases"
+    Where costs come from purchases, the prices paid are written to the file `prices` (`write_history`).
+    known: a file of earlier prices, to which these are added.
+    """
+    by_time, paid, run_bytes = spec.split.by == "time", spec.cost == "purchases", options.run_bytes
     columns = {*start_columns(spec), *(PRICE_COLUMNS if paid else ())}
 
     def read(index: int) -> Iterator[Sent]:
+        if index == len(parts):
+            for earlier in history_rows(known) if known is not None else ():
+                yield _send(earlier.select(PRICE_SCHEMA.names).cast(PRICE_SCHEMA), PRICES)
+            return
         for events in complete_groups(read_part(parts[index], sorted(columns)), "session_id"):
             if by_time:
                 hours = Histogram.of_starts(kept_starts(events, spec), HOUR)
@@ -52,16 +63,20 @@ def first_pass(session: SparkSession, parts: Sequence[Path], spec: SessionsSpec)
                 yield _send(prices_paid(events), PRICES)
 
     def gather(partition: int, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
-        if partition == HOURS:
-            tables = iter([_sent(pa.Table.from_batches([Histogram.total(tables).rows()]))])
-        for rows in tables:
-            yield from rows.to_batches()
+        if partition == PRICES:
+            write_history(prices, _prices(tables), PRICE_FIELD, run_bytes)
+        else:
+            yield Histogram.total(tables).rows()
 
-    rows = shuffle(session, len(parts), read, Exchange(SENT_SCHEMA, partitions=2), gather, SENT_SCHEMA)
-    return FirstPass(
-        Histogram.total([rows.filter(rows["begin"].is_valid())]),
-        rows.filter(rows["item"].is_valid()).select(PRICE_SCHEMA.names),
-    )
+    exchange = Exchange(SENT_SCHEMA, partitions=2, run_bytes=run_bytes)
+    rows = shuffle(session, len(parts) + 1, read, exchange, gather, HISTOGRAM_SCHEMA)
+    if paid and not prices.exists():
+        write_history(prices, iter(()), PRICE_FIELD, 0)
+    return Histogram.total([rows])
+
+
+def _prices(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    return (rows.select(PRICE_SCHEMA.names) for rows in tables)
 
 
 PRICE_COLUMNS = ("timestamp", "event", "item", "cost", "position")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from rabbithole.artifacts.data import ExclusionCounts, Fields, SessionEventCounts
-from rabbithole.io.asof import AsOfTable
+from rabbithole.io.asof import AsOf
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, PartWriter, complete_groups, read_part
 from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.cutting import SessionCut, cut_sessions, session_visitors
@@ -95,7 +95,7 @@ class SessionPlan:
     open_from: int
     further: Fields
     bounds: NDArray[np.int64] | None = None
-    prices: AsOfTable | None = None
+    prices: AsOf | None = None
 
     @property
     def fields(self) -> Fields:

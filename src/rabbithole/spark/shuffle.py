@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
@@ -106,6 +107,14 @@ def shuffle(
     )
 
 
+def partition_of(keys: pa.ChunkedArray, partitions: int) -> NDArray[np.int32]:
+    """Return the partition of each key (string), int32 [keys], by the key's hash."""
+    coded = keys.combine_chunks().dictionary_encode()
+    distinct = coded.dictionary.to_numpy(zero_copy_only=False)
+    hashed = pd.util.hash_array(distinct, categorize=False) % np.uint64(partitions)
+    return hashed.astype(np.int32)[coded.indices.to_numpy()]
+
+
 def _send(task: int, tables: Iterable[Sent], schema: pa.Schema) -> Batches:
     for number, (table, partition) in enumerate(tables):
         if len(table):
@@ -142,14 +151,16 @@ def _in_runs(pieces: Iterator[_Piece], run_bytes: int) -> Iterator[pa.Table]:
     for piece in pieces:
         run.append(piece)
         size += piece.rows.nbytes
+        del piece
         if size >= run_bytes:
-            table = _in_order(run)
-            # While the table is at work, nothing else holds its rows.
+            # While a table is at work, nothing here holds its rows.
+            ready = [_in_order(run)]
             run, size = [], 0
-            yield table
-            del table
+            yield ready.pop()
     if run:
-        yield _in_order(run)
+        ready = [_in_order(run)]
+        del run
+        yield ready.pop()
 
 
 def _in_order(pieces: list[_Piece]) -> pa.Table:

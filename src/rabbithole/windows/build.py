@@ -28,12 +28,13 @@ from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.session_task import HISTORY
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.spark.session import spark_session
-from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
+from rabbithole.spark.shuffle import REPORT_SCHEMA, Exchange, map_indexed, shuffle
 from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import SparkOptions, WindowsSpec
+from rabbithole.windows.counting import VocabularyCounter, add_counts
 from rabbithole.windows.encoder import Encoder
 from rabbithole.windows.fields import MISSING, UNSEEN, log_fields
-from rabbithole.windows.fitting import VALUE_COUNT_SCHEMA, VocabularyCounter, fit_encoder, selected_fields
+from rabbithole.windows.fitting import VALUE_COUNT_SCHEMA, fit_encoder, selected_fields
 from rabbithole.windows.steps import step_columns
 
 PREFIX_FOLDERS = {"valid": "valid_prefixes", "test": "test_prefixes"}
@@ -70,9 +71,10 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
         for name in FOLDERS:
             (folder / name).mkdir(parents=True)
         with spark_session(spark, "windows") as session:
-            counter = VocabularyCounter(parts, spec, selected, history=history)
+            counter = VocabularyCounter(parts, spec, selected, history=history, partitions=len(parts))
+            exchange = Exchange(VALUE_COUNT_SCHEMA, counter.partitions)
             with watch_tasks(session, Stage("counting values")):
-                values = map_indexed(session, len(parts), counter, VALUE_COUNT_SCHEMA)
+                values = shuffle(session, len(parts), counter, exchange, add_counts, VALUE_COUNT_SCHEMA)
             if len(values) == 0:
                 raise _empty_split("train")
             encoder = fit_encoder(values, spec, selected, roots, history=source.history)

@@ -1,7 +1,6 @@
-"""Fits the encoder: Spark tasks count the values of the train windows, which make the vocabularies."""
+"""Fits the encoder: counts of the values of the train windows make the vocabularies."""
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,10 @@ import pyarrow.compute as pc
 
 from rabbithole.artifacts.data import EncoderFile, Fields, NormaliserRecord
 from rabbithole.errors import UserError
-from rabbithole.io.parts import read_part
-from rabbithole.sessions.session_task import HISTORY
 from rabbithole.specs.data import WindowsSpec
 from rabbithole.windows.encoder import Encoder
 from rabbithole.windows.fields import FIRST_VALUE, has_minimum_count, log_fields
-from rabbithole.windows.steps import CALENDAR, last_steps, signed_log, step_columns
+from rabbithole.windows.steps import CALENDAR, last_steps, signed_log
 
 VALUE_COUNT_SCHEMA = pa.schema(
     [("field", pa.string()), ("value", pa.string())]
@@ -29,29 +26,6 @@ STEPS = ""
 
 SUM_SCALE = 2**24
 """Numbers are summed as integers of this scale, so that the sum does not depend on the order."""
-
-
-class VocabularyCounter:
-    """Counts the values in the train windows of the part of sessions with an index."""
-
-    def __init__(self, parts: Sequence[Path], spec: WindowsSpec, fields: Fields, *, history: bool) -> None:
-        self.parts = parts
-        self.history = history
-        self.spec = spec
-        self.fields = fields
-
-    def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
-        """Yield rows of `VALUE_COUNT_SCHEMA`, for each batch of the part its own."""
-        columns = ["split", "open", *step_columns(self.fields)]
-        columns += [HISTORY] if self.history else []
-        for batch in read_part(self.parts[index], columns, coded=self.fields.categorical):
-            sessions = pa.Table.from_batches([batch])
-            in_train = pc.equal(sessions["split"], "train")
-            if not self.spec.keep_open:
-                in_train = pc.and_(in_train, pc.invert(sessions["open"]))
-            train = sessions.filter(in_train).combine_chunks()
-            if len(train):
-                yield from count_values(train, self.spec, self.fields)
 
 
 def count_values(sessions: pa.Table, spec: WindowsSpec, fields: Fields) -> Iterator[pa.RecordBatch]:
