@@ -42,7 +42,7 @@ def test_a_folder_with_a_damaged_file_is_refused(tmp_path: Path, name: str, dama
         (folder / each).parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(pa.table({"row": np.arange(100)}), folder / each)
     (folder / ".snakemake_timestamp").touch()
-    manifest = RejectedManifest(files=RejectedManifest.digests(folder), rows=1, reasons={})
+    manifest = RejectedManifest(files=RejectedManifest.files_of(folder), rows=1, reasons={})
     manifest.write(manifest_path(folder))
     RawFiles.seal(folder)
     manifest_path(folder).rename(tmp_path / "kept.json")

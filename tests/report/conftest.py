@@ -95,7 +95,7 @@ def write_dataset(folder: Path, *, runs: dict[str, float], sessions: int, base: 
         rejected_examples=[bad],
         category_tree={"categories": 53, "roots": 5},
     ).write(folder / "events.json")
-    sessions_manifest(files=SessionsManifest.digests(folder / "sessions")).write(folder / "sessions.json")
+    sessions_manifest(files=SessionsManifest.files_of(folder / "sessions")).write(folder / "sessions.json")
     windows_manifest().write(folder / "windows.json")
     checks = [LeakCheck(name="The first check holds", holds=True, detail="none")]
     if "oracle" not in runs:

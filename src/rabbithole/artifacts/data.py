@@ -92,7 +92,7 @@ class EventsManifest(Manifest):
     """
 
     kind = "events manifest"
-    version = 2
+    version = 3
     rule = "events"
 
     format: str
@@ -126,6 +126,7 @@ class RejectedManifest(Manifest):
     """rejected.json: how many lines were rejected, and how many for each reason."""
 
     kind = "rejected lines manifest"
+    version = 2
     rule = "events"
 
     rows: int
@@ -216,7 +217,7 @@ class SessionsManifest(Manifest):
     """
 
     kind = "sessions manifest"
-    version = 2
+    version = 3
     rule = "sessions"
 
     rows: int
@@ -286,7 +287,7 @@ class WindowsManifest(Manifest):
     """
 
     kind = "windows manifest"
-    version = 2
+    version = 3
     rule = "windows"
 
     rows: int

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from rabbithole.formats.mapping import category_levels
 from rabbithole.formats.side_tables import SideTables
+from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import PartWriter
 from rabbithole.specs.table_columns import CategoryColumn
 
@@ -38,10 +39,12 @@ visitor (a hash) where visitors are not the groups of the part."""
 class EventCounts(BaseModel):
     """What a part holds, or all parts together.
 
+    parts: the files that were written, by name;
     first, last: times in microseconds since 1970; with_category, with_cost, category_in_tree: events whose
     category or cost is known, or whose category is in the tree (None without a tree).
     """
 
+    parts: dict[str, WrittenFile]
     duplicates: int
     rows: int
     sessions: int
@@ -95,7 +98,8 @@ class EventTask:
             events = self.side_tables.add_to(events)
         with PartWriter(self.folder, partition, self.schema) as writer:
             writer.write(events)
-        yield _task_rows(1, counts=pa.array([self._counts(events, duplicates).model_dump_json()]))
+        counts = self._counts(events, duplicates, writer.written)
+        yield _task_rows(1, counts=pa.array([counts.model_dump_json()]))
         items = pc.unique(events["item"]).cast(pa.string())
         yield _task_rows(len(items), item=items)
         if own_visitors:
@@ -104,11 +108,12 @@ class EventTask:
             hashes = pa.array(pd.util.hash_array(visitors, categorize=False), pa.uint64())
             yield _task_rows(len(hashes), visitor=hashes)
 
-    def _counts(self, events: pa.Table, duplicates: int) -> EventCounts:
+    def _counts(self, events: pa.Table, duplicates: int, parts: dict[str, WrittenFile]) -> EventCounts:
         kinds = events["event"].value_counts().to_pylist()
         bounds = pc.min_max(events["timestamp"].cast(pa.int64())).as_py()
         ids, tables = _comparable(events["session_id"]), self.side_tables
         return EventCounts(
+            parts=parts,
             duplicates=duplicates,
             rows=len(events),
             sessions=len(ids) - pc.sum(pc.equal(ids[1:], ids[:-1]), min_count=0).as_py(),
@@ -205,6 +210,7 @@ def merge_counts(returned: pa.Table) -> LogCounts | None:
     for part in parts:
         events.update(part.events)
     counts = EventCounts(
+        parts={name: file for part in parts for name, file in part.parts.items()},
         duplicates=sum(part.duplicates for part in parts),
         rows=sum(part.rows for part in parts),
         sessions=sum(part.sessions for part in parts),

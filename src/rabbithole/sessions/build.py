@@ -29,8 +29,7 @@ from rabbithole.artifacts.data import (
 from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.io.asof import AsOfTable
-from rabbithole.io.atomic import atomic_write, remove
-from rabbithole.io.parts import complete_groups, manifest_path, map_values, part_files, read_part
+from rabbithole.io.parts import complete_groups, manifest_path, map_values, new_folder, read_part
 from rabbithole.sessions.cutting import cut_sessions, is_transaction
 from rabbithole.sessions.diagnosis import diagnose, open_minutes, require_purchases, require_sessions
 from rabbithole.sessions.session_task import (
@@ -110,26 +109,29 @@ def length_statistics(groups: Sequence[SessionGroup]) -> LengthStatistics:
 
 
 def split_boundaries(
-    bounds: NDArray[np.int64] | None, sessions: Path, *, visitors: bool
+    bounds: NDArray[np.int64] | None, parts: Sequence[Path], *, visitors: bool
 ) -> list[SplitBoundary]:
-    """Return when valid and test begin, empty for a split by hash. visitors: whether the log names them."""
+    """Return when valid and test begin, empty for a split by hash.
+
+    parts: those of the sessions; visitors: whether the log names them.
+    """
     if bounds is None:
         return []
-    crossings = visitors_on_both_sides(sessions, bounds) if visitors else [None] * len(bounds)
+    crossings = visitors_on_both_sides(parts, bounds) if visitors else [None] * len(bounds)
     return [
         SplitBoundary(begins=name, time=_iso_time(bound), visitors_on_both_sides=crossing)
         for name, bound, crossing in zip(SPLITS[1:], bounds.tolist(), crossings, strict=True)
     ]
 
 
-def visitors_on_both_sides(sessions: Path, bounds: NDArray[np.int64]) -> list[int]:
+def visitors_on_both_sides(parts: Sequence[Path], bounds: NDArray[np.int64]) -> list[int]:
     """Return how many visitors have sessions on both sides of each bound.
 
     The sessions of a visitor may be in several parts, if the log has its own sessions. Visitors are compared
     by their hashes, which take less memory.
     """
     visitors, starts = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    for part in part_files(sessions):
+    for part in parts:
         table = pq.read_table(part, columns=["visitor", "start"])
         table = table.filter(table["visitor"].is_valid())
         visitors.append(hash_keys(table["visitor"].combine_chunks()))
@@ -208,35 +210,34 @@ def build_sessions(
             "sessions.cost: event. Set these, or set windows.history to false."
         )
     require_purchases(log, purpose)
-    minutes, parts = open_minutes(spec, log), part_files(events)
+    minutes, parts = open_minutes(spec, log), EventsManifest.parts(events)
     further = further_fields(log, parts)
     if spec.history and SESSIONS_AGO in further.names:
         raise UserError(
             f"The log has a field {SESSIONS_AGO!r}, which windows.history would add. Rename the log's field."
         )
     plan = SessionPlan(spec, open_from=log.last_microseconds - round(minutes * 60e6), further=further)
-    remove(manifest_path(output))
-    with atomic_write(output) as folder:
-        folder.mkdir()
+    with new_folder(output):
         with spark_session(spark, "sessions") as session:
             if spec.split.by == "time" or spec.cost == "purchases":
                 with watch_tasks(session, Stage("first pass")):
                     rows = map_indexed(session, len(parts), FirstPass(parts, spec), FIRST_PASS_SCHEMA)
                 plan = _complete_plan(plan, rows)
             with watch_tasks(session, Stage("building sessions")):
-                reports = map_indexed(session, len(parts), SessionTask(parts, folder, plan), REPORT_SCHEMA)
+                reports = map_indexed(session, len(parts), SessionTask(parts, output, plan), REPORT_SCHEMA)
         counts = SessionCounts.total_of_reports(reports)
         check_counts(counts, log, spec, plan.bounds)
         splits = split_counts(counts.groups)
         require_sessions(splits, spec, purpose, minutes=minutes)
         if plan.prices is not None:
             prices = plan.prices.table().rename_columns(["item", "time", "price"])
-            pq.write_table(prices, folder / PRICE_HISTORY)
+            pq.write_table(prices, output / PRICE_HISTORY)
         if log.category_roots is not None:
-            shutil.copyfile(events / log.category_roots, folder / log.category_roots)
+            shutil.copyfile(events / log.category_roots, output / log.category_roots)
     sessions, diagnoses = session_counts(counts.groups), diagnose(log, splits, spec, minutes=minutes)
+    written = [output / name for name in counts.parts]
     SessionsManifest(
-        files=SessionsManifest.digests(output),
+        files=SessionsManifest.files_of(output, counts.parts),
         rows=sessions.sessions,
         sessions=sessions.sessions,
         buyers=sessions.buyers,
@@ -246,7 +247,7 @@ def build_sessions(
         splits=splits,
         split_by=spec.split.by,
         shares=list(spec.split.shares),
-        boundaries=split_boundaries(plan.bounds, output, visitors=bool(log.visitors)),
+        boundaries=split_boundaries(plan.bounds, written, visitors=bool(log.visitors)),
         events=counts.events,
         lengths=length_statistics(counts.groups),
         by=spec.by,
