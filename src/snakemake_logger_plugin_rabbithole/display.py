@@ -164,7 +164,7 @@ class PanelDisplay(PlainDisplay):
         facts = [f"{len(run.finished)} of {steps(run.total)}", duration(run.elapsed())]
         if run.stopping:
             facts.append("stopping")
-        elif (seconds := run.remaining_seconds()) is not None:
+        elif (seconds := run.shown_seconds()) is not None:
             facts.append(f"{about(seconds)} left")
         head.add_row(
             ProgressBar(total=max(1, run.total), completed=len(run.finished)), Text(" · ".join(facts), "bold")

@@ -27,7 +27,24 @@ MEMORY_LIMIT = re.compile(r"exceeded (?:job )?memory limit|oom[-_ ]kill|out[-_ ]
 TIME_LIMIT = re.compile(r"due to time limit", re.I)
 """What Slurm writes into the log of a job that it kills."""
 
+OWN_CONFIG = "config.yaml"
+"""The workflow's own settings, read where it is started."""
+
 CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
+
+YAML_TROUBLES = {
+    "'\\t'": "the line is indented with a tab, and YAML takes spaces alone",
+    "mapping values are not allowed": "a colon stands where no key can be. Indent the line as its "
+    "neighbours, and put a text with a colon in quotes",
+    "<block end>": "the line does not fit the section around it. Check its indentation and its quotes",
+    "end of stream": "a quote or a bracket is never closed",
+    "could not find expected ':'": "a key lacks its colon, in this line or the one before it",
+    "expected ',' or": "a bracket is not closed, or a comma is missing",
+    "cannot start any token": "a text that begins with a special character must stand in quotes",
+    "expected alphabetic": "a text that begins with * or & must stand in quotes",
+    "unknown escape": "a backslash stands in double quotes, where it has a meaning: use single quotes",
+}
+"""What the parser of YAML says of a file, and what that means."""
 
 TRACE_LINE = re.compile(r'^ +File ".*", line \d+(?:, in .*)?$')
 CLASS_LINE = re.compile(r"^\w*(?:Error|Exception)(?: in .*)?:$")
@@ -145,7 +162,9 @@ def plain(text: str, arguments: list[str]) -> str:
     arguments: Snakemake's, which name the files where the trouble is a config file.
     """
     if "load_configfile" in text or "Config file" in text:
-        return next((trouble for name in config_files(arguments) if (trouble := config_trouble(name))), text)
+        files = {name: f"--configfile {name}" for name in config_files(arguments)}
+        files.setdefault(OWN_CONFIG, OWN_CONFIG)
+        return next((trouble for name in files if (trouble := config_trouble(name, files[name]))), text)
     lines = [line for line in text.splitlines() if not TRACE_LINE.match(line)]
     if len(lines) > 1 and CLASS_LINE.match(lines[0]):
         lines = lines[1:]
@@ -168,9 +187,19 @@ def config_files(arguments: list[str]) -> list[str]:
     return files
 
 
-def config_trouble(name: str) -> str | None:
-    """Return what is wrong with a config file, and what to do; None if it can be read."""
-    place = name
+def yaml_trouble(problem: str) -> str:
+    """Return what is wrong with a line of YAML, in a user's words. problem: the parser's."""
+    for words, trouble in YAML_TROUBLES.items():
+        if words in problem:
+            return f"this is no valid YAML: {trouble}"
+    return f"this is no valid YAML ({problem})"
+
+
+def config_trouble(name: str, place: str) -> str | None:
+    """Return what is wrong with a config file, and what to do; None if it can be read.
+
+    place: how the message names the file.
+    """
     try:
         settings = yaml.safe_load(Path(name).read_text("utf-8"))
         if isinstance(settings, dict):
@@ -184,12 +213,12 @@ def config_trouble(name: str) -> str | None:
         trouble = "this is no text file"
     except yaml.YAMLError as error:
         if mark := getattr(error, "problem_mark", None):
-            place = f"{name}:{mark.line + 1}"
-        trouble = f"this is no valid YAML ({getattr(error, 'problem', error)})"
+            place = f"{place}:{mark.line + 1}"
+        trouble = yaml_trouble(str(getattr(error, "problem", error)))
     advice = ""
     if Path(name).suffix not in CONFIG_SUFFIXES:
         advice = f" If {name} is a target, write it before --configfile, or after `--`."
-    return f"--configfile {place}: {trouble}.{advice}"
+    return f"{place}: {trouble}.{advice}"
 
 
 def _shown(path: Path, folder: Path) -> str:

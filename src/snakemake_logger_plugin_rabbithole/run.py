@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -36,6 +37,12 @@ MANY = 1000
 
 OTHER_SECONDS = 2.0
 """The same for all other rules."""
+
+ENOUGH_SECONDS = 8.0
+"""Before jobs have ended that typically take so long together, the remaining time would be a wild guess."""
+
+SMOOTHING_SECONDS = 15.0
+"""After so many seconds a new guess of the remaining time counts for two thirds."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +143,8 @@ class Run:
         self.finished: list[Job] = []
         self.failed: set[int] = set()
         self.stopping = False
+        self.end_guess: float | None = None
+        self.guessed = 0.0
 
     @property
     def total(self) -> int:
@@ -187,6 +196,18 @@ class Run:
         """Return the seconds since the run began."""
         return time.monotonic() - self.began
 
+    def shown_seconds(self) -> float | None:
+        """Return the remaining seconds without jumps: each new guess moves the former one by a part."""
+        left, now = self.remaining_seconds(), self.elapsed()
+        if left is None:
+            return None
+        if self.end_guess is None:
+            self.end_guess = now + left
+        part = 1 - math.exp(-(now - self.guessed) / SMOOTHING_SECONDS)
+        self.end_guess += part * (now + left - self.end_guess)
+        self.guessed = now
+        return max(0.0, self.end_guess - now)
+
     def remaining_seconds(self) -> float | None:
         """Return about how long the rest of the run takes; None while that would be a wild guess.
 
@@ -200,6 +221,8 @@ class Run:
             return None
         known = {rule: sum(seconds) / len(seconds) for rule, seconds in seen.items()}
         typical = sum(_typical(job.rule) for job in self.finished)
+        if typical < ENOUGH_SECONDS:
+            return None
         scale = sum(job.seconds() for job in self.finished) / typical
         waiting = Counter(self.expected)
         waiting.subtract(Counter(job.rule for job in self.finished))

@@ -154,6 +154,23 @@ def test_columns_without_header_are_numbers_and_several_name_a_session(
     assert manifest.lines.header == 0
 
 
+def test_events_that_the_settings_leave_out_are_counted_whatever_they_hold(
+    tmp_path: Path, spark: SparkOptions
+) -> None:
+    beat = ["", "", "never", "heartbeat", "", "", "", "", "", ""]
+    event = {**TABLE["event"], "leave_out": ["heartbeat", "wish"]}
+    rows, manifest = read_tables(
+        tmp_path,
+        {"log": text([HEADER, beat, *ROWS, beat])},
+        spark,
+        table={"events": TABLE | {"event": event}},
+    )
+    assert values(rows) == EVENTS[:2]
+    assert manifest.lines.model_dump() == {
+        "lines": 6, "header": 1, "blank": 0, "rejected": 0, "left_out": 3, "duplicates": 0, "kept": 2
+    }  # fmt: skip
+
+
 DIRT = [
     ("a quote is not closed on its line", '9,ann,2019-10-01 12:00:00,look,1,a,"1,b,1,x'),
     ("9 fields instead of 10", "9,ann,2019-10-01 12:00:00,look,1,a,1,b,1"),

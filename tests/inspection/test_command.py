@@ -27,8 +27,9 @@ def test_the_settings_leave_only_the_own_log(tmp_path: Path, monkeypatch: pytest
     assert result.exit_code == 0
     written = yaml.safe_load(result.stdout)
     default = yaml.safe_load((PROJECT / "config.yaml").read_text())
-    merged = {**default, **written, "datasets": {**default["datasets"], **written["datasets"]}}
-    settings = parse_config(merged)
+    merged = {key: {**default[key], **written[key]} for key in ("datasets", "models")}
+    settings = parse_config({**default, **written, **merged})
+    assert settings.models.keys() > {"gru", "gradient_boosting", "logistic_regression", "blend"}
     assert list(settings.datasets) == ["my-shop"] and settings.alice is None
     # The path works from the folder where the user is.
     assert settings.datasets["my-shop"].source == "data/my shop.csv"

@@ -1,9 +1,10 @@
 """What `rabbithole inspect` writes for logs in many layouts: it loads, and names the right columns."""
 
+import dataclasses
 import gzip
 import json
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -213,6 +214,27 @@ def test_columns_that_give_the_answer_away_are_left_out(tmp_path: Path) -> None:
     for name in ("order_id", "shipping", "premium", "is_buyer"):
         (line,) = [line for line in inspection.text.split("\n") if f"left out: {name}:" in line]
         assert "give the answer away" in line or "answer away" in inspection.text
+
+
+def test_a_word_that_only_ends_sessions_is_left_out(tmp_path: Path) -> None:
+    """A buyer's session ends with a purchase, so such a word would tell who does not buy."""
+    events = shop_events()
+    last = {event.session: event for event in events if event.kind != "purchase"}
+    buyers = {event.session for event in events if event.kind == "purchase"}
+    ends = [
+        dataclasses.replace(event, kind="timeout", time=event.time + timedelta(seconds=9))
+        for session, event in last.items()
+        if session not in buyers
+    ]
+    log = write_csv(tmp_path / "log.csv", STANDARD, sorted([*events, *ends], key=lambda event: event.time))
+    inspection, _, table = read(log)
+    assert table.event.leave_out == ["timeout"]
+    assert "# check: always the last event of its session" in inspection.text
+    assert "timeout" not in inspection.mapped[0].events
+    plain, _, table = read(write_csv(tmp_path / "plain.csv", STANDARD, events))
+    assert table.event.leave_out == []
+    assert plain.estimate is not None and inspection.estimate is not None
+    assert inspection.estimate.buyers == plain.estimate.buyers
 
 
 def test_an_ambiguous_order_of_day_and_month_is_not_guessed(tmp_path: Path) -> None:

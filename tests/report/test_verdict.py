@@ -41,6 +41,14 @@ def test_the_better_model_is_the_subject_of_a_comparison() -> None:
     )
 
 
+def test_the_pairs_with_the_best_model_come_first() -> None:
+    tests = comparison(
+        pair("gru seed 0", "dilated_conv seed 0", 0.01, 0.2), pair("blend seed 0", "gru seed 0", 0.01, 0.2)
+    )
+    first, _ = comparison_sentences(tests, "blend")
+    assert first.startswith("The blend and the GRU")
+
+
 def test_only_the_first_seeds_are_compared() -> None:
     tests = comparison(pair("gru seed 3", "oracle", -0.1, 0.001), pair("gru seed 4", "oracle", -0.2, 0.001))
     assert len(comparison_sentences(tests)) == 1

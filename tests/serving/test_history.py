@@ -223,6 +223,17 @@ def test_events_older_than_a_visitor_s_history_are_late(run: Path) -> None:
     assert isinstance(late, Refusal) and late.error.startswith("late")
 
 
+def test_events_that_the_settings_leave_out_change_no_answer(run: Path) -> None:
+    stream = SessionStream(packaged(run, "gru"))
+    stream.left_out.add("heartbeat")
+    beat = json.dumps({"visitor": "a", "timestamp": "2015-06-01T11:00:00Z", "event": "heartbeat"}).encode()
+    _, refused, second = stream.process([visit(1), beat, visit(2)])
+    assert isinstance(refused, Refusal) and refused.error.startswith("left out")
+    assert second == SessionStream(packaged(run, "gru")).process([visit(1), visit(2)])[1]
+    (whole,) = stream.score_whole([([LiveEvent.model_validate_json(beat)], True)])
+    assert whole == (0, None, "ended")
+
+
 def test_the_histories_of_visitors_are_bounded(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visitor_history, "MAX_VISITORS", 2)
     stream = SessionStream(packaged(run, "gru"))

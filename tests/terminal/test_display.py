@@ -252,8 +252,26 @@ def test_the_time_left_of_other_rules_is_scaled_by_the_speed_of_this_run() -> No
 
 def test_no_time_is_guessed_before_a_step_has_ended() -> None:
     run = Run()
-    run.plan({"train": 2})
+    run.plan({"train": 2, "figure": 1})
     assert run.remaining_seconds() is None
+    run.finished = [ended("figure", 1.0)]
+    assert run.remaining_seconds() is None
+
+
+def test_the_time_left_that_is_shown_does_not_jump() -> None:
+    run = Run()
+    run.plan({"train": 3, "windows": 1})
+    run.finished = [ended("train", 30.0)]
+    run.began -= 30.0
+    before = run.shown_seconds()
+    assert before is not None
+    run.finished.append(ended("windows", 300.0))
+    left, shown = run.remaining_seconds(), run.shown_seconds()
+    assert left is not None and shown is not None and abs(left - before) > 2
+    assert shown == pytest.approx(before, abs=1.0)
+    run.began -= 60.0
+    later, shown = run.remaining_seconds(), run.shown_seconds()
+    assert later is not None and shown == pytest.approx(later, rel=0.05)
 
 
 def test_times_are_shown_as_people_say_them() -> None:

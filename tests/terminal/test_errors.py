@@ -25,6 +25,8 @@ def test_the_words_after_configfile_are_taken_as_snakemake_takes_them() -> None:
         ("leak_report", None, "there is no such file. If leak_report is a target, write it before"),
         ("page.html", "plain text", "there are no settings in it. If page.html is a target"),
         ("mine.yaml", "a: 1\nb: [\n", "mine.yaml:3: this is no valid YAML"),
+        ("mine.yaml", "a:\n  b: 1\n c: 2\n", "mine.yaml:3: this is no valid YAML: the line does not fit"),
+        ("mine.yaml", "a:\n\tb: 1\n", "mine.yaml:2: this is no valid YAML: the line is indented with a tab"),
         ("scores.parquet", b"PAR1\xff\xfe", "this is no text file. If scores.parquet is a target"),
     ],
 )

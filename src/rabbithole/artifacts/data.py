@@ -38,7 +38,8 @@ class RawFiles(FolderFiles):
 class LineCounts(Record):
     """Where the lines of the event files went; `lines` and `exploded` are the sum of the others.
 
-    exploded: events beyond the first of their line, where an array holds several events.
+    exploded: events beyond the first of their line, where an array holds several events; left_out: events
+    that the settings leave out.
     """
 
     lines: int
@@ -46,12 +47,16 @@ class LineCounts(Record):
     header: int
     blank: int
     rejected: int
+    left_out: int = Field(0, exclude_if=not_)
     duplicates: int
     kept: int
 
 
 class FileCounts(Record):
-    """The lines of one raw file, with events beyond the first of a line. rows: events that could be read."""
+    """The lines of one raw file, with events beyond the first of a line.
+
+    rows: events (or other rows) that could be read; left_out: of these, rows that nobody needs.
+    """
 
     file: str
     role: str
@@ -60,6 +65,7 @@ class FileCounts(Record):
     header: int
     blank: int
     rows: int
+    left_out: int = Field(0, exclude_if=not_)
     rejected: int
 
 

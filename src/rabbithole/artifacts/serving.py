@@ -85,13 +85,20 @@ class ModelManifest(Artifact):
     digest: str
 
 
+class AudienceCounts(Record):
+    """How many sessions are in the audience: to contact, and held out at random to measure the effect."""
+
+    contact: int
+    hold_out: int
+
+
 class PredictionSummary(Artifact):
     """What became of a log that was scored; it stands beside the scores.
 
-    lines, rejected, duplicates, events: of the log; sessions: scored; running: of these, still running;
-    bought: of these, with a purchase in the log (only events before it were used); not_scored: sessions
-    without a score, by reason; shares: of values that are missing or unknown to the model, by categorical
-    field; warnings: sentences.
+    lines, rejected, duplicates, events: of the log; left_out: events that the settings leave out; sessions:
+    scored; running: of these, still running; bought: of these, with a purchase in the log (only events before
+    it were used); not_scored: sessions without a score, by reason; shares: of values that are missing or
+    unknown to the model, by categorical field; audience: None where none was asked for; warnings: sentences.
     """
 
     kind = "prediction summary"
@@ -103,12 +110,14 @@ class PredictionSummary(Artifact):
     lines: int
     rejected: int
     duplicates: int
+    left_out: int = Field(0, exclude_if=not_)
     events: int
     sessions: int
     running: int
     bought: int
     not_scored: dict[str, int]
     shares: dict[str, FieldShares]
+    audience: AudienceCounts | None = None
     warnings: list[str]
 
 

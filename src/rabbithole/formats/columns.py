@@ -60,6 +60,11 @@ class RawColumns:
         """Keep only the rows in `mask`; the others are valid lines that nobody needs."""
         self.kept = mask
 
+    def leave_out(self, mask: pa.Array) -> None:
+        """Drop the rows in `mask`, whatever else is wrong with them."""
+        self.kept = pc.invert(mask)
+        self.reasons = pc.if_else(mask, NULL, self.reasons)
+
     def is_in(self, name: str, *values: str) -> pa.Array:
         """Return which rows of a column hold one of the values, bool [rows]."""
         return pc.is_in(self[name], value_set=pa.array(values))

@@ -54,6 +54,10 @@ def map_columns(table: TableSpec, key: str, columns: RawColumns) -> dict[str, pa
             mapped[name] = numbers(columns, field.column, table.decimal)
         else:
             mapped[name] = text_of(columns, field.column)
+    if table.event.leave_out:
+        assert table.event.column is not None
+        words = text_of(columns, table.event.column)
+        columns.leave_out(pc.is_in(words, value_set=pa.array(table.event.leave_out)))
     return mapped
 
 

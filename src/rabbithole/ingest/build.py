@@ -240,10 +240,12 @@ def _manifest(
         header=report.total("header", roles),
         blank=report.total("blank", roles),
         rejected=report.total("rejected", roles),
+        left_out=report.total("left_out", roles),
         duplicates=counts.duplicates,
         kept=counts.rows,
     )
-    counted = lines.header + lines.blank + lines.rejected + lines.duplicates + lines.kept
+    counted = lines.header + lines.blank + lines.rejected + lines.left_out
+    counted += lines.duplicates + lines.kept
     assert lines.lines + lines.exploded == counted, lines
     in_tree = counts.category_in_tree
     return EventsManifest(

@@ -18,6 +18,9 @@ KAGGLE_NAMES = {
 """Kaggle's name of each log, by the log's format."""
 
 
+NO_CONNECTION = "this machine has no connection to Kaggle (is it offline, or behind a proxy?)"
+
+
 def fetch_log(name: str, folder: Path) -> Path:
     """Download a log to `folder` and return the folder that holds its files: `folder`, or one inside it.
 
@@ -62,6 +65,7 @@ def _download(dataset: str, cache: Path) -> Path:
     with contextlib.redirect_stdout(sys.stderr):
         try:
             import kagglehub
+            import requests
             from kagglehub.exceptions import DataCorruptionError
         except ModuleNotFoundError:
             raise UserError(
@@ -72,7 +76,8 @@ def _download(dataset: str, cache: Path) -> Path:
             return Path(kagglehub.dataset_download(dataset))
         # requests' errors are OSErrors.
         except (OSError, ValueError, DataCorruptionError, zipfile.BadZipFile, tarfile.TarError) as error:
+            why = NO_CONNECTION if isinstance(error, requests.ConnectionError) else str(error)
             raise UserError(
-                f"Kaggle's data set {dataset} could not be downloaded: {error}. Repeat the command to go on; "
+                f"Kaggle's data set {dataset} could not be downloaded: {why}. Repeat the command to go on; "
                 "or download it with a browser, and unpack it."
             ) from error

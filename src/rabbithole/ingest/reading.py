@@ -68,8 +68,8 @@ REJECTED_SCHEMA = pa.schema(
 class RangeCounts(BaseModel):
     """Where the lines of a range went.
 
-    rows: events that could be read; exploded: events beyond the first of their line; error: why reading
-    stopped.
+    rows: rows that could be read; left_out: of these, rows that nobody needs; exploded: events beyond the
+    first of their line; error: why reading stopped.
     """
 
     lines: int = 0
@@ -77,6 +77,7 @@ class RangeCounts(BaseModel):
     header: int = 0
     blank: int = 0
     rows: int = 0
+    left_out: int = 0
     rejected: int = 0
     error: str | None = None
 
@@ -151,7 +152,9 @@ def read_range(
             good = ~columns.rejected()
             counts.rows += int(good.sum())
             if columns.kept is not None:
-                good &= columns.kept.to_numpy(zero_copy_only=False)
+                kept = columns.kept.to_numpy(zero_copy_only=False)
+                counts.left_out += int((good & ~kept).sum())
+                good &= kept
             if not good.all():
                 rows = rows.filter(pa.array(good))
             if len(rows):
@@ -241,7 +244,7 @@ def _bad_lines(block: Block, columns: RawColumns, file_range: FileRange, lines_b
 EXAMPLES = 5
 """Bad lines that are quoted in messages and in the manifest."""
 
-COUNTS = ("lines", "exploded", "header", "blank", "rows", "rejected")
+COUNTS = ("lines", "exploded", "header", "blank", "rows", "left_out", "rejected")
 
 
 @dataclass(frozen=True)

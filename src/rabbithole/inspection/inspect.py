@@ -7,6 +7,7 @@ import yaml
 
 from rabbithole.config.datasets import Dataset
 from rabbithole.config.validation import parse_config
+from rabbithole.inspection.endings import ending_words
 from rabbithole.inspection.estimates import Estimate, estimate
 from rabbithole.inspection.files import log_files
 from rabbithole.inspection.layout import layout_of, same_table
@@ -67,7 +68,14 @@ def inspect(sources: Sequence[str]) -> Inspection:
     if problem:
         return Inspection(name, text, tables, others, preset, [], None, None, problem)
     dataset = load(name, text)
-    mapped = _map(tables, dataset, preset)
+    mapped, gap = _map(tables, dataset, preset), dataset.sessions.gap_minutes
+    if preset is None:
+        for table, each in zip(tables, mapped, strict=True):
+            table.endings = ending_words(table, each, None if gap is None else 60 * gap)
+        if any(table.endings for table in tables):
+            text = write_section(proposal, complete=not problem)
+            dataset = load(name, text)
+            mapped = _map(tables, dataset, preset)
     rejected = sum(sum(each.rejected.values()) for each in mapped)
     rejected += sum(table.sample.malformed for table in tables)
     share = rejected / sum(table.sample.rows for table in tables)
@@ -77,7 +85,6 @@ def inspect(sources: Sequence[str]) -> Inspection:
     buyers = any(each.bought.any() for each in mapped)
     text = write_section(proposal, tolerate, buyers=buyers, complete=not problem)
     found = None
-    gap = dataset.sessions.gap_minutes
     if not problem:
         found = estimate(
             [table.sample for table in tables],
@@ -92,7 +99,8 @@ def inspect(sources: Sequence[str]) -> Inspection:
 def load(name: str, text: str) -> Dataset:
     """Return a data set of written settings, validated as the workflow does."""
     settings = yaml.safe_load(text)
-    return parse_config({**settings, "models": {"gradient_boosting": {}}}).datasets[name]
+    models = {"gradient_boosting": {}, **settings.get("models", {})}
+    return parse_config({**settings, "models": models}).datasets[name]
 
 
 def missing(tables: Sequence[TableProposal]) -> str:

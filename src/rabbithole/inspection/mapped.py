@@ -21,8 +21,9 @@ from rabbithole.specs.table import PURCHASE, TableSpec
 class Mapped:
     """A sample as events.
 
-    keys: string [rows]; seconds: float64 [rows] since 1970, both null in rejected rows; bought: bool [rows];
-    events: how often each kind of event occurs; rejected: how many rows each reason rejects.
+    keys: string [rows]; seconds: float64 [rows] since 1970, both null in rows that are rejected or left out;
+    bought: bool [rows]; events: how often each kind of event occurs; rejected: how many rows each reason
+    rejects.
     """
 
     keys: pa.Array
@@ -73,15 +74,17 @@ def map_role(sample: Sample, role: FileRole) -> Mapped:
 
 
 def _mapped(raw: RawColumns, events: Mapping[str, pa.Array]) -> Mapped:
-    rejected = raw.rejected()
+    unused = raw.rejected()
+    if raw.kept is not None:
+        unused |= ~raw.kept.to_numpy(zero_copy_only=False)
     names = events["event"].to_numpy(zero_copy_only=False)
     microseconds = events["timestamp"].cast(pa.int64()).cast(pa.float64())
     micro = microseconds.to_numpy(zero_copy_only=False) / 1e6
     return Mapped(
-        keys=pc.if_else(pa.array(rejected), NULL, events["session_id"]),
-        seconds=pa.array(micro, mask=rejected | np.isnan(micro)),
-        bought=(names == PURCHASE) & ~rejected,
-        events=dict(Counter(names[~rejected].tolist()).most_common()),
+        keys=pc.if_else(pa.array(unused), NULL, events["session_id"]),
+        seconds=pa.array(micro, mask=unused | np.isnan(micro)),
+        bought=(names == PURCHASE) & ~unused,
+        events=dict(Counter(names[~unused].tolist()).most_common()),
         rejected=dict(Counter(raw.reasons.drop_null().to_pylist()).most_common()),
     )
 

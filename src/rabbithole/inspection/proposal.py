@@ -40,7 +40,8 @@ class CategoryPath:
 class TableProposal:
     """What is known of one table.
 
-    content: what each line is where no column tells, None if that is not known; decimal: the decimal mark.
+    content: what each line is where no column tells, None if that is not known; decimal: the decimal mark;
+    endings: words for events that only mark the end of a session.
     """
 
     name: str
@@ -55,6 +56,7 @@ class TableProposal:
     decimal: str
     fields: list[FieldProposal] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    endings: list[str] = field(default_factory=list)
 
     @property
     def has_time(self) -> bool:

@@ -22,6 +22,9 @@ GAP_MINUTES = 30
 SIMULATED = ("yoochoose", "retailrocket")
 """The shops of config.yaml."""
 
+FURTHER_MODELS = ("logistic_regression", "blend")
+"""Models that are off by default, and worth their few seconds on a real log."""
+
 ENCODINGS = {"latin-1": "latin-1", "utf-16-le": "utf-16", "utf-16-be": "utf-16"}
 """What the settings call an encoding that is not UTF-8."""
 
@@ -88,6 +91,10 @@ def write_section(
         yaml.key(FORMAT, "target", "next_event")
     if preset is None:
         _table_format(yaml, tables, proposal.others)
+    if buyers:
+        yaml.key(0, "models")
+        yaml.comment(1, "Besides the two networks and gradient boosting: a simple floor, and a blend of all.")
+        yaml.lines += [f"  {model}: {{}}" for model in FURTHER_MODELS]
     yaml.lines.append("alice: null")
     return yaml.text()
 
@@ -251,7 +258,11 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
         return
     yaml.key(KEY, "event", note=f"check: {choice.note}" if choice.note else "")
     yaml.key(PART, "column", names([column.name]))
-    kept = [word for word in column.counts if word not in words.mapping and word not in words.purchase]
+    kept = [
+        word
+        for word in column.counts
+        if word not in words.mapping and word not in words.purchase and word not in table.endings
+    ]
     if words.likely:
         yaml.comment(PART, f"check: {_list_texts(words.purchase)} probably means a purchase")
     if not words.purchase:
@@ -266,6 +277,9 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
     if not words.purchase:
         example = (words.maybe or (list(column.counts)[-1],))[0]
         yaml.key(PART, "words", {**words.mapping, example: "transaction"}, "for example", off=True)
+    if table.endings:
+        note = "check: always the last event of its session, so it may tell that no purchase follows"
+        yaml.key(PART, "leave_out", list(table.endings), note)
     if kept:
         yaml.comment(PART, f"kept as they are: {_list_texts(kept)}")
 

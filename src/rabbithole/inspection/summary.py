@@ -226,6 +226,11 @@ def _unsure(tables: Sequence[TableProposal]) -> list[str]:
             lines.append(
                 f"event: {', '.join(map(printable, table.words.purchase))} probably means a purchase"
             )
+        if table.endings:
+            lines.append(
+                f"event: {', '.join(map(printable, table.endings))} is always the last of its session, so it "
+                "is left out (`leave_out` in the file)"
+            )
         if roles.event.column is not None and not table.words.purchase:
             maybe = f", perhaps {', '.join(map(printable, table.words.maybe))}" if table.words.maybe else ""
             lines.append(f"event: which word means a purchase{maybe}?")

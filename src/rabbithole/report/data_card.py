@@ -106,6 +106,8 @@ def log_facts(events: EventsManifest) -> Facts:
         ("Rejected lines", f"{number(events.rejected)} of {number(sum(f.lines for f in events.files_read))}"),
         ("Exact duplicates dropped", number(events.lines.duplicates)),
     ]
+    if events.lines.left_out:
+        facts.append(("Events left out by the settings", number(events.lines.left_out)))
     if events.files_missing:
         names = [name.replace("_", " ") for name in events.files_missing]
         facts.append(("Missing optional files", listed(names)))

@@ -163,14 +163,18 @@ PART_OF_FIGURE = {
 """The part of the section that shows a figure. Others are in a part of their own."""
 
 
+MANY_PAIRS = 6
+"""Of more pairs of models, only those with the best one are shown at first."""
+
+
 @dataclass(frozen=True)
 class DatasetSection:
     """What the page shows of a data set.
 
     best: the row of the best model; best_possible: the AUC of the oracle, None if unknown; seeds: most seeds
     of a model; no_oracle: why there is no oracle, None if there is one; answer, meaning, weaknesses: on the
-    best model; comparisons, tunings: sentences on pairs of models, and on searches for settings; figures: by
-    name.
+    best model; comparisons, tunings: sentences on pairs of models, those with the best one first, and on
+    searches for settings; figures: by name.
     """
 
     name: str
@@ -194,6 +198,11 @@ class DatasetSection:
     by_length: GroupTable
     figures: dict[str, Markup]
     card: DataCard
+
+    @property
+    def shown_comparisons(self) -> int:
+        """Return how many comparisons are shown at first; the others are folded if there are many."""
+        return len(self.rows) - 1 if len(self.comparisons) > MANY_PAIRS else len(self.comparisons)
 
     @property
     def anchor(self) -> str:
@@ -269,7 +278,7 @@ def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
         published=sources.published,
         checks=checks,
         explanation=explanation_section(explanations),
-        comparisons=comparison_sentences(comparison),
+        comparisons=comparison_sentences(comparison, top.model if top else None),
         tunings=tuning_sentences(histories),
         by_steps=steps_table(metrics),
         by_length=lengths_table(metrics),

@@ -134,10 +134,11 @@ def weaknesses(best: Row) -> list[str]:
             "the model may be no better than chance."
         )
     if best.lift is not None and best.share is not None:
-        buyers = min(best.lift * best.share, 1.0)
-        texts.append(
-            f"Of the {TOP} of sessions with the highest scores, {share(buyers)} buy; the others do not."
-        )
+        buyers = best.lift * best.share
+        if buyers < 0.5:
+            texts.append(
+                f"Of the {TOP} of sessions with the highest scores, {share(buyers)} buy; the others do not."
+            )
     return texts
 
 

@@ -146,18 +146,19 @@ def _beyond_oracle(comparison: Comparison | None) -> list[str]:
     return texts
 
 
-def comparison_sentences(comparison: Comparison | None) -> list[str]:
-    """Return a sentence per pair of models; of several seeds, the ensemble or else the first is compared."""
+def comparison_sentences(comparison: Comparison | None, best: str | None = None) -> list[str]:
+    """Return a sentence per pair of models; of several seeds, the ensemble or else the first is compared.
+
+    best: a model whose pairs come first.
+    """
     if not comparison:
         return []
     if comparison.reason:
         return [f"The models cannot be compared: {comparison.reason}."]
     shown = _one_run_per_model(run for pair in comparison.pairs for run in (pair.first, pair.second))
-    return [
-        _comparison_sentence(pair)
-        for pair in comparison.pairs
-        if pair.first in shown and pair.second in shown
-    ]
+    pairs = [pair for pair in comparison.pairs if pair.first in shown and pair.second in shown]
+    pairs.sort(key=lambda pair: best not in (model_of(pair.first), model_of(pair.second)))
+    return [_comparison_sentence(pair) for pair in pairs]
 
 
 def _one_run_per_model(runs: Iterable[str]) -> set[str]:

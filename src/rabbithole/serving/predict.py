@@ -1,5 +1,6 @@
 """Scores a raw log with a packaged model: Spark reads and encodes it, the model scores it part by part."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +12,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.data import EventsManifest
-from rabbithole.artifacts.serving import FieldShares, ModelManifest, PredictionSummary
+from rabbithole.artifacts.serving import AudienceCounts, FieldShares, ModelManifest, PredictionSummary
 from rabbithole.ingest.build import build_events
 from rabbithole.io.asof import AsOfTable
 from rabbithole.io.scratch import scratch_folder
-from rabbithole.serving.audience import Audience, audience_column
+from rabbithole.serving.audience import CONTACT, HOLD_OUT, Audience, audience_column
 from rabbithole.serving.folder import ModelFolder, load_folder
 from rabbithole.serving.scoring import Scorer
 from rabbithole.serving.sessions import PredictionCounts, PredictionTask, prediction_plan
@@ -79,7 +80,10 @@ def predict(
             for rows in score_parts(folder, encoded.parts):
                 writer.write_table(rows)
         summary = _summary(folder.manifest, encoded.log, encoded.counts)
-        _write(scored, output, summary, audience)
+        chosen = None if audience is None else audience_column(audience, scored)
+        if chosen is not None:
+            summary = summary.model_copy(update={"audience": _audience_counts(chosen)})
+        _write(scored, output, summary, chosen)
     return summary
 
 
@@ -165,15 +169,19 @@ def unseen_shares(codes: NDArray[np.int32], offsets: NDArray[np.int64]) -> NDArr
     return np.add.reduceat(unseen, offsets[:-1]) / np.maximum(totals, 1)
 
 
-def _write(scored: Path, output: Path | None, summary: PredictionSummary, audience: Audience | None) -> None:
+def _audience_counts(audience: pa.Array) -> AudienceCounts:
+    counts = Counter(audience.drop_null().to_pylist())
+    return AudienceCounts(contact=counts[CONTACT], hold_out=counts[HOLD_OUT])
+
+
+def _write(scored: Path, output: Path | None, summary: PredictionSummary, audience: pa.Array | None) -> None:
     """Write the scored sessions where the user wants them, with the audience, and the summary beside."""
-    chosen = None if audience is None else audience_column(audience, scored)
     place, start = PREDICTION_SCHEMA.get_field_index("audience"), 0
     with TableWriter(output, PREDICTION_SCHEMA) as writer, pq.ParquetFile(scored) as file:
         for batch in file.iter_batches():
             rows = pa.Table.from_batches([batch])
-            if chosen is not None:
-                rows = rows.set_column(place, "audience", chosen.slice(start, len(rows)))
+            if audience is not None:
+                rows = rows.set_column(place, "audience", audience.slice(start, len(rows)))
             writer.write(rows)
             start += len(rows)
     if output is not None:
@@ -195,6 +203,7 @@ def _summary(manifest: ModelManifest, log: EventsManifest, counts: PredictionCou
         lines=log.lines.lines,
         rejected=log.rejected,
         duplicates=log.lines.duplicates,
+        left_out=log.lines.left_out,
         events=log.rows,
         sessions=counts.sessions,
         running=counts.running,

@@ -29,6 +29,11 @@ def print_summary(summary: PredictionSummary, output: str) -> None:
     table.add_row(f"{summary.events:,}", f"events of {summary.lines:,} lines")
     table.add_row(f"{summary.rejected:,}", "lines that can't be read")
     table.add_row(f"{summary.duplicates:,}", "lines that repeat another one")
+    if summary.left_out:
+        table.add_row(f"{summary.left_out:,}", "events that the settings leave out")
+    if summary.audience is not None:
+        table.add_row(f"{summary.audience.contact:,}", "sessions in the audience: contact them")
+        table.add_row(f"{summary.audience.hold_out:,}", "held out of it at random, to measure the effect")
     console.print(table)
     for warning in summary.warnings:
         console.print(f"Warning: {warning}", markup=False, soft_wrap=True)

@@ -76,6 +76,8 @@ class SessionStream:
         gap = manifest.sessions.gap_minutes
         self.gap = None if gap is None else gap * 60e6
         self.horizon = manifest.horizon_minutes * 60e6 if gap is None else gap * 60e6
+        tables = manifest.events.table.tables.values() if manifest.events.table else ()
+        self.left_out = {word for table in tables for word in table.event.leave_out}
         self.until_cart = manifest.sessions.until == "first_cart"
         self.window, self.history = manifest.window, manifest.sessions.history
         self.visitors = VisitorHistory(self.history)
@@ -103,6 +105,9 @@ class SessionStream:
             key = self.key_of(event)
             if key is None:
                 answers.append(self._refuse("unreadable", "the event names no session_id"))
+                continue
+            if event.event in self.left_out:
+                answers.append(self._refuse("left out", f"the model takes no event {event.event!r}"))
                 continue
             answers.append(self._take(key, event, line, waiting))
         log_odds = self.stepper.advance([advance for _, advance in waiting])
@@ -132,16 +137,19 @@ class SessionStream:
         """Return events seen, probability and state of whole sessions; nothing of them is kept.
 
         Each session comes with whether it has ended. Its events are taken in the order of their times, up to
-        the first purchase. Without an event before it there is no probability. For a model with history,
+        the first purchase. Without an event there is no probability. For a model with history,
         events before the last pause longer than the gap are the session's history.
         """
         steps: list[list[Step]] = []
         histories: list[tuple[Step, ...]] = []
+        buys: list[bool] = []
         for events, _ in sessions:
-            ordered = sorted(events, key=LiveEvent.microseconds)
+            taken = (event for event in events if event.event not in self.left_out)
+            ordered = sorted(taken, key=LiveEvent.microseconds)
             earlier, ordered = self._split_history(ordered)
             times = [event.microseconds() for event in ordered]
             bought = next((t for t, e in zip(times, ordered, strict=True) if e.event == PURCHASE), None)
+            buys.append(bought is not None)
             seen = [pair for pair in zip(times, ordered, strict=True) if bought is None or pair[0] < bought]
             before = [earlier[-1][1].microseconds() if earlier else None, *times]
             histories.append(self._encode_history(earlier))
@@ -152,15 +160,18 @@ class SessionStream:
                 ]
             )
         scored = [row for row, taken in enumerate(steps) if taken]
-        out: list[tuple[int, float | None, str]] = [(0, None, "bought")] * len(sessions)
+        out: list[tuple[int, float | None, str]] = [
+            (0, None, "bought" if buyer else "ended" if ended else "running")
+            for buyer, (_, ended) in zip(buys, sessions, strict=True)
+        ]
         if scored:
             windows = windows_of_steps(
                 [steps[row][-self.window :] for row in scored],
                 self.encoder.fields,
                 [histories[row] for row in scored],
             )
-            ended = np.array([sessions[row][1] for row in scored])
-            chances = self.scorer.probabilities(windows, ~ended).tolist()
+            running = np.array([not sessions[row][1] for row in scored])
+            chances = self.scorer.probabilities(windows, running).tolist()
             for row, chance in zip(scored, chances, strict=True):
                 out[row] = (len(steps[row]), chance, "ended" if sessions[row][1] else "running")
         return out
@@ -230,7 +241,7 @@ class SessionStream:
         Each event of the history comes with how many sessions ago it was. A model without history takes all
         events as one session.
         """
-        if not self.history or self.gap is None:
+        if not self.history or self.gap is None or not events:
             return [], events
         times = np.array([event.microseconds() for event in events])
         number = np.append(0, np.cumsum(np.diff(times) > self.gap))

@@ -118,12 +118,27 @@ class EventColumn(Spec):
         description="The log's words for `view`, `addtocart` and `transaction` (a purchase), such as "
         "`{pv: view, cart: addtocart, buy: transaction}`. Words that are not listed stay as they are.",
     )
+    leave_out: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=[],
+        description="The log's words for events that nobody acted on, such as `[session_end]`: they are left "
+        "out and counted. An event that is only written when a session ends without a purchase would tell "
+        "the models the answer.",
+    )
 
     @model_validator(mode="after")
     def is_column_or_name(self) -> "EventColumn":
         """Refuse both or neither of the two."""
         if (self.column is None) == (self.name is None):
             raise ValueError("give either `column` or `name`")
+        return self
+
+    @model_validator(mode="after")
+    def leaves_out_words(self) -> "EventColumn":
+        """Refuse words to leave out where no column holds words, and words that are translated as well."""
+        if self.leave_out and self.column is None:
+            raise ValueError("leave_out needs `column`")
+        if both := [word for word in self.leave_out if word in self.words]:
+            raise ValueError(f"{both[0]!r} stands in both words and leave_out")
         return self
 
 

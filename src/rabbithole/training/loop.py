@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rabbithole.progress import Meter
+from rabbithole.progress import Meter, report_label
 
 PRNG_IMPL = "rbg"
 """JAX's hardware-backed generator. With the default, threefry, dropout costs as much time as the network."""
@@ -92,6 +92,7 @@ def run_epochs(
     Ends after `epochs`, or after `patience` epochs without a better monitored value. part: what this training
     is among those of the step, empty if it is the only one.
     """
+    report_label(f"{part + ', ' * bool(part)}compiling the network")
     while progress.epoch < epochs and progress.epoch - progress.best_epoch < patience:
         began = time.perf_counter()
         batches = task.batches(progress.epoch)
