@@ -16,6 +16,8 @@ import pyspark
 SPARK = Path(pyspark.__file__).parent
 WAIT_SECONDS = 60
 BINDING = {"address": "127.0.0.1", "port": "0"}
+HOSTS = ("127.0.0.1", "localhost")
+"""Of the workers. Spark runs no second attempt at a task on the host of the first."""
 
 
 @contextmanager
@@ -55,14 +57,16 @@ class Cluster:
 def standalone_cluster(folder: Path) -> Iterator[Cluster]:
     """Start a master and two workers with one core each."""
     master = folder / "master.log"
-    binding = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]
+    ports = ["--port", "0", "--webui-port", "0"]
     with ExitStack() as stack:
+        binding = ["--host", HOSTS[0], *ports]
         stack.enter_context(daemon(master, "org.apache.spark.deploy.master.Master", *binding))
         address = wait_for(master, r"Starting Spark master at (spark://\S+)")
         workers = []
-        for number in range(2):
+        for number, host in enumerate(HOSTS):
             limits = ["--cores", "1", "--memory", "1g", "--work-dir", str(folder / f"work-{number}")]
-            worker = ["org.apache.spark.deploy.worker.Worker", *binding, *limits, address]
+            binding = ["--host", host, *ports, *limits]
+            worker = ["org.apache.spark.deploy.worker.Worker", *binding, address]
             workers.append(stack.enter_context(daemon(folder / f"worker-{number}.log", *worker)))
         wait_for(master, "Registering worker", times=2)
         yield Cluster(address, workers)
