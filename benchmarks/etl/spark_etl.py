@@ -13,16 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from rabbithole.formats.yoochoose import FORMAT
-from rabbithole.ingest.event_task import partition_of, sort_rows
+from rabbithole.ingest.event_task import partition_of
 from rabbithole.ingest.lines import RawFile, split_files, unpacked_size
 from rabbithole.ingest.reading import RAW_EVENT_SCHEMA, collect_report, read_range
 from rabbithole.io.parts import PartWriter
+from rabbithole.io.sorting import sort_rows
 from rabbithole.sessions.cutting import cut_sessions
 from rabbithole.spark.session import spark_session
-from rabbithole.spark.shuffle import REPORT_SCHEMA, shuffle
+from rabbithole.spark.shuffle import REPORT_SCHEMA, Exchange, Sent, shuffle
 from rabbithole.specs.data import SparkOptions
 from rabbithole.windows.steps import CALENDAR, calendar
 
@@ -49,9 +49,15 @@ class StepsTask:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, partition: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:
+    def __call__(self, partition: int, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
         """Write the part and yield an empty report."""
-        rows = sort_rows(rows)
+        # Partitions of this log are smaller than a run.
+        (rows,) = tables
+        with PartWriter(self.folder, partition, SCHEMA) as writer:
+            writer.write(self._steps(sort_rows(rows)))
+        yield pa.record_batch({"facts": ["{}"]})
+
+    def _steps(self, rows: pa.Table) -> pa.Table:
         cut = cut_sessions(rows, None)
         not_empty = cut.kept > 0
         kept, times = cut.kept[not_empty], cut.times[cut.keep]
@@ -75,9 +81,7 @@ class StepsTask:
             "buyer": pa.array(cut.buyer[not_empty]),
             **{name: pa.ListArray.from_arrays(bounds, values) for name, values in flat.items()},
         }
-        with PartWriter(self.folder, partition, SCHEMA) as writer:
-            writer.write(pa.table(table))
-        yield pa.record_batch({"facts": ["{}"]})
+        return pa.table(table)
 
 
 def run(raw: Path, output: Path) -> None:
@@ -95,19 +99,12 @@ def run(raw: Path, output: Path) -> None:
         print(f"start-up {time.perf_counter() - began:.2f}")
         side = Path(scratch)
 
-        def read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
+        def read(index: int) -> Iterator[Sent]:
             for table in read_range(ranges[index], roles[ranges[index].file.role], side):
                 yield table, partition_of(table["session_id"], count)
 
-        shuffle(
-            spark,
-            len(ranges),
-            read,
-            count,
-            StepsTask(output),
-            sent=RAW_EVENT_SCHEMA,
-            returned=REPORT_SCHEMA,
-        )
+        exchange = Exchange(RAW_EVENT_SCHEMA, count, options.run_bytes)
+        shuffle(spark, len(ranges), read, exchange, StepsTask(output), REPORT_SCHEMA)
         report = collect_report(ranges, side, output / "_rejected")
         assert report.total("rejected") == 0
 

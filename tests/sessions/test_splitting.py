@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from rabbithole.sessions.splitting import (
     SPLITS,
     count_crossings,
-    split_bounds,
     split_by_fold,
     split_by_hash,
     split_by_time,
+    split_ranks,
+    visitor_spans,
 )
 from rabbithole.specs.data import Fold
 
@@ -22,7 +23,7 @@ times = st.lists(st.integers(0, 20), min_size=1, max_size=40)
 @given(times)
 def test_a_split_by_time_is_in_order_and_misses_its_shares_by_ties_alone(starts: list[int]) -> None:
     values = np.array(starts, np.int64)
-    bounds = split_bounds(values, SHARES)
+    bounds = np.sort(values)[split_ranks(len(values), SHARES)]
     splits = split_by_time(values, bounds)
     assert (np.diff(splits[np.argsort(values, kind="stable")]) >= 0).all()
     for index, (bound, share) in enumerate(zip(bounds, np.cumsum(SHARES)[:2], strict=True)):
@@ -39,12 +40,13 @@ def test_crossings_equal_a_count_visitor_by_visitor(
     numbers = np.repeat(np.arange(len(starts)), [len(visitor) for visitor in starts]).astype(np.uint64)
     order = np.random.default_rng(0).permutation(len(numbers))
     times = np.concatenate(starts).astype(np.int64)
-    assert count_crossings(numbers[order], times[order], np.array(bounds, np.int64)) == expected
-
-
-def test_no_session_crosses_no_bound() -> None:
-    empty = np.empty(0, np.int64)
-    assert count_crossings(empty.astype(np.uint64), empty, np.array([1, 2])) == [0, 0]
+    # Some rows of a visitor come in another table.
+    parts = np.array_split(order, 2)
+    tables = [
+        pa.table({"visitor": numbers[part], "earliest": times[part], "latest": times[part]}) for part in parts
+    ]
+    spans = visitor_spans(pa.concat_tables([visitor_spans(tables[0]), tables[1]]))
+    assert count_crossings(spans, np.array(bounds, np.int64)) == expected
 
 
 def test_a_split_by_hash_has_its_shares_and_depends_on_key_and_seed_alone() -> None:

@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pytest
-from numpy.typing import NDArray
 
 from rabbithole.spark.session import CLUSTER_VARIABLE, resolve_options, spark_configuration, spark_session
-from rabbithole.spark.shuffle import map_indexed, shuffle
+from rabbithole.spark.shuffle import Exchange, Sent, map_indexed, shuffle
 from rabbithole.specs.data import PARTITION_BYTES, SparkOptions
 
 
@@ -35,8 +34,11 @@ def test_a_cluster_started_for_the_step_overrides_its_settings(monkeypatch: pyte
 
 
 def test_a_large_log_gets_partitions_that_fit_a_worker() -> None:
-    options = SparkOptions(threads=4)
+    options = SparkOptions(threads=4, memory_mb=10_000)
     assert [options.partitions(PARTITION_BYTES * size // 9) for size in (0, 9, 81, 82)] == [4, 4, 9, 10]
+    little = SparkOptions(threads=4, memory_mb=4_000)
+    assert little.run_bytes < options.run_bytes < 10_000e6 / 4
+    assert little.partitions(20 * PARTITION_BYTES) > options.partitions(20 * PARTITION_BYTES)
 
 
 @pytest.mark.spark
@@ -56,19 +58,20 @@ def test_a_nested_session_is_the_outer_session_and_each_index_runs_as_one_task(s
 def test_a_shuffle_gives_each_partition_its_rows_in_the_order_of_the_log(spark: SparkOptions) -> None:
     schema = pa.schema([("partition", pa.int32()), ("position", pa.int64())])
 
-    def read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
+    def read(index: int) -> Iterator[Sent]:
         for block in range(3):
             position = np.arange(10) + 10 * block + 100 * index
             partition = (position * 7 % 5).astype(np.int32)
             yield pa.table({"position": position, "partition": partition}), partition
 
-    def gather(partition: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:
+    def gather(partition: int, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
+        (rows,) = tables
         assert set(rows["partition"].to_pylist()) == {partition}
         yield from rows.to_batches()
 
     with spark_session(spark, "shuffle") as session:
         # Some partitions receive no rows.
-        table = shuffle(session, 3, read, 8, gather, sent=schema, returned=schema)
+        table = shuffle(session, 3, read, Exchange(schema, 8), gather, schema)
     assert table["partition"].to_pylist() == sorted(table["partition"].to_pylist())
     for partition in range(5):
         expected = [n for n in range(300) if n % 100 < 30 and n * 7 % 5 == partition]

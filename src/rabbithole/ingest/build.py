@@ -8,10 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
 from rabbithole.artifacts.data import (
@@ -26,10 +24,12 @@ from rabbithole.formats.base import FileRole, RawFormat, log_format
 from rabbithole.formats.side_tables import SideTables
 from rabbithole.ingest.allowance import Allowance
 from rabbithole.ingest.event_task import (
+    COUNTED_SCHEMA,
     EVENT_SCHEMA,
     TASK_SCHEMA,
     EventTask,
     LogCounts,
+    count_task_rows,
     merge_counts,
     partition_of,
 )
@@ -49,7 +49,7 @@ from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, manifest_path, new_folder
 from rabbithole.io.scratch import scratch_folder
 from rabbithole.spark.session import spark_session
-from rabbithole.spark.shuffle import map_indexed, shuffle
+from rabbithole.spark.shuffle import Exchange, Sent, map_indexed, shuffle
 from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import EventsSpec, SparkOptions
 
@@ -102,7 +102,9 @@ def build_events(
                 by_visitor,
                 spec.drop_duplicates,
                 tables,
-                format.category_path,
+                partitions=spark.threads,
+                run_bytes=spark.run_bytes,
+                category_path=format.category_path,
             )
             returned = _write_events(session, spark, format, ranges, task, side, spec.max_rejected)
         report = collect_report(ranges, side, rejected)
@@ -115,7 +117,7 @@ def build_events(
     RejectedManifest(
         files=RejectedManifest.files_of(rejected), rows=report.total("rejected"), reasons=report.reasons
     ).write(manifest_path(rejected))
-    files_written = EventsManifest.files_of(output, counts.events.parts)
+    files_written = EventsManifest.files_of(output, counts.parts)
     _manifest(format, files_written, report, counts, tables, missing).write(manifest_path(output))
 
 
@@ -183,12 +185,20 @@ def _write_events(
     sent = raw_event_schema(format)
     allowance = _allowance(ranges, roles, max_rejected)
 
-    def read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
+    def read(index: int) -> Iterator[Sent]:
         for table in read_range(ranges[index], roles[ranges[index].file.role], side, sent, allowance):
             yield table, partition_of(table["session_id"], partitions)
 
     with watch_tasks(session, _reading(ranges), Stage("sorting")):
-        return shuffle(session, len(ranges), read, partitions, task, sent=sent, returned=TASK_SCHEMA)
+        return shuffle(
+            session,
+            len(ranges),
+            read,
+            Exchange(TASK_SCHEMA, task.partitions),
+            count_task_rows,
+            COUNTED_SCHEMA,
+            first=(Exchange(sent, partitions, options.run_bytes), task),
+        )
 
 
 def event_schema(format: RawFormat) -> pa.Schema:

@@ -10,12 +10,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from rabbithole.formats.mapping import category_levels
 from rabbithole.formats.side_tables import SideTables
 from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import PartWriter
+from rabbithole.io.sorting import EVENT_KEY, sort_rows, sorted_tables
+from rabbithole.spark.shuffle import Sent
 from rabbithole.specs.table_columns import CategoryColumn
 
 EVENT_SCHEMA = pa.schema(
@@ -31,20 +33,28 @@ EVENT_SCHEMA = pa.schema(
     ]
 )
 
-TASK_SCHEMA = pa.schema([("counts", pa.string()), ("item", pa.string()), ("visitor", pa.uint64())])
-"""What a task returns: one row with its counts (JSON), one row for each item in its part, and one for each
-visitor (a hash) where visitors are not the groups of the part."""
+TASK_SCHEMA = pa.schema(
+    [("counts", pa.string()), ("part", pa.string()), ("item", pa.string()), ("visitor", pa.uint64())]
+)
+"""What a task sends: rows with its counts (JSON), one row with the file that it wrote (JSON, by name), one row
+for each item in its part, and one for each visitor (a hash) where visitors are not the groups of the part."""
+
+COUNTED_SCHEMA = pa.schema(
+    [("counts", pa.string()), ("part", pa.string()), ("items", pa.int64()), ("visitors", pa.int64())]
+)
+"""What is returned of them: counts and parts, how many items and visitors the tasks sent to a partition."""
+
+
+WRITTEN_FILES = TypeAdapter(dict[str, WrittenFile])
 
 
 class EventCounts(BaseModel):
     """What a part holds, or all parts together.
 
-    parts: the files that were written, by name;
     first, last: times in microseconds since 1970; with_category, with_cost, category_in_tree: events whose
     category or cost is known, or whose category is in the tree (None without a tree).
     """
 
-    parts: dict[str, WrittenFile]
     duplicates: int
     rows: int
     sessions: int
@@ -58,10 +68,11 @@ class EventCounts(BaseModel):
 
 @dataclass(frozen=True)
 class EventTask:
-    """Writes the rows of a partition, which are in the order of the log, as a part of the events.
+    """Writes the rows of a partition as a part of the events.
 
-    schema: of the events; visitors: whether a session's id is its visitor; category_path: how the levels of a
-    category stand in its path, None without levels.
+    schema: of the events; visitors: whether a session's id is its visitor; partitions: to which counts are
+    sent; run_bytes: size of the tables that are sorted at once; category_path: how the levels of a category
+    stand in its path, None without levels.
     """
 
     folder: Path
@@ -69,16 +80,42 @@ class EventTask:
     visitors: bool
     drop_duplicates: bool
     side_tables: SideTables | None
+    partitions: int
+    run_bytes: int
     category_path: CategoryColumn | None = None
 
-    def __call__(self, partition: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:
-        """Write the part; yield its counts and items (`TASK_SCHEMA`)."""
+    def __call__(self, partition: int, runs: Iterator[pa.Table]) -> Iterator[Sent]:
+        """Write the part; yield its counts, items and visitors (`TASK_SCHEMA`)."""
+        last_session: str | None = None
+        with PartWriter(self.folder, partition, self.schema) as writer:
+            for rows in sorted_tables(runs, self._sorted, EVENT_KEY, self.run_bytes):
+                events, duplicates = self._events(rows)
+                writer.write(events)
+                # A session may go on in the next table.
+                going_on = events["session_id"][0].as_py() == last_session
+                last_session = events["session_id"][-1].as_py()
+                counts = self._counts(events, duplicates, going_on=going_on).model_dump_json()
+                yield _task_rows(counts=pa.array([counts])), np.zeros(1, np.int32)
+                items = pc.unique(events["item"].drop_null()).cast(pa.string())
+                yield _task_rows(item=items), partition_of(pa.chunked_array([items]), self.partitions)
+                if "visitor" in rows.column_names:
+                    visitors = pc.unique(events["visitor"].drop_null()).cast(pa.string())
+                    hashes = pd.util.hash_array(visitors.to_numpy(zero_copy_only=False), categorize=False)
+                    partitions = (hashes % np.uint64(self.partitions)).astype(np.int32)
+                    yield _task_rows(visitor=pa.array(hashes, pa.uint64())), partitions
+        written = WRITTEN_FILES.dump_json(writer.written).decode()
+        yield _task_rows(part=pa.array([written])), np.zeros(1, np.int32)
+
+    def _sorted(self, rows: pa.Table) -> pa.Table:
         for field in self.schema:
             # Each string is handled once from here on.
             if pa.types.is_dictionary(field.type) and field.name in rows.column_names:
                 coded = rows[field.name].combine_chunks().dictionary_encode()
                 rows = rows.set_column(rows.schema.get_field_index(field.name), field.name, coded)
-        rows = sort_rows(rows)
+        return sort_rows(rows)
+
+    def _events(self, rows: pa.Table) -> tuple[pa.Table, int]:
+        """Return sorted rows as events, and the number of duplicates that were dropped."""
         duplicates = 0
         if self.drop_duplicates:
             repeated = duplicated(rows)
@@ -86,8 +123,7 @@ class EventTask:
             if duplicates:
                 rows = rows.filter(pa.array(~repeated)).combine_chunks()
         events = rows.drop_columns(["rest"])
-        own_visitors = "visitor" in events.column_names
-        if not own_visitors:
+        if "visitor" not in events.column_names:
             visitor = rows["session_id"] if self.visitors else pa.nulls(len(rows), pa.string())
             events = events.append_column("visitor", visitor)
         if self.category_path is not None:
@@ -96,27 +132,16 @@ class EventTask:
                 events = events.append_column(name, level)
         if self.side_tables is not None:
             events = self.side_tables.add_to(events)
-        with PartWriter(self.folder, partition, self.schema) as writer:
-            writer.write(events)
-        counts = self._counts(events, duplicates, writer.written)
-        yield _task_rows(1, counts=pa.array([counts.model_dump_json()]))
-        items = pc.unique(events["item"]).cast(pa.string())
-        yield _task_rows(len(items), item=items)
-        if own_visitors:
-            visitors = pc.unique(events["visitor"].drop_null()).cast(pa.string())
-            visitors = visitors.to_numpy(zero_copy_only=False)
-            hashes = pa.array(pd.util.hash_array(visitors, categorize=False), pa.uint64())
-            yield _task_rows(len(hashes), visitor=hashes)
+        return events, duplicates
 
-    def _counts(self, events: pa.Table, duplicates: int, parts: dict[str, WrittenFile]) -> EventCounts:
+    def _counts(self, events: pa.Table, duplicates: int, *, going_on: bool) -> EventCounts:
         kinds = events["event"].value_counts().to_pylist()
         bounds = pc.min_max(events["timestamp"].cast(pa.int64())).as_py()
         ids, tables = _comparable(events["session_id"]), self.side_tables
         return EventCounts(
-            parts=parts,
             duplicates=duplicates,
             rows=len(events),
-            sessions=len(ids) - pc.sum(pc.equal(ids[1:], ids[:-1]), min_count=0).as_py(),
+            sessions=len(ids) - pc.sum(pc.equal(ids[1:], ids[:-1]), min_count=0).as_py() - going_on,
             events={kind["values"]: kind["counts"] for kind in kinds},
             first=bounds["min"],
             last=bounds["max"],
@@ -126,9 +151,25 @@ class EventTask:
         )
 
 
-def _task_rows(rows: int, **columns: pa.Array) -> pa.RecordBatch:
-    arrays = [columns.get(field.name, pa.nulls(rows, field.type)) for field in TASK_SCHEMA]
-    return pa.record_batch(arrays, schema=TASK_SCHEMA)
+def _task_rows(**columns: pa.Array) -> pa.Table:
+    rows = len(next(iter(columns.values())))
+    nulls = {field.name: pa.nulls(rows, field.type) for field in TASK_SCHEMA}
+    return pa.table(nulls | columns, schema=TASK_SCHEMA)
+
+
+def count_task_rows(_: int, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
+    """Yield rows of `COUNTED_SCHEMA` for the rows of `TASK_SCHEMA` that tasks sent to a partition."""
+    distinct = {"item": pa.array([], pa.string()), "visitor": pa.array([], pa.uint64())}
+    for rows in tables:
+        facts = rows.filter(pc.or_(rows["counts"].is_valid(), rows["part"].is_valid()))
+        zeros = pa.array(np.zeros(len(facts), np.int64))
+        known = [facts[name].combine_chunks() for name in ("counts", "part")]
+        yield pa.record_batch([*known, zeros, zeros], schema=COUNTED_SCHEMA)
+        for name, values in distinct.items():
+            all_values = pa.chunked_array([values, *rows[name].drop_null().chunks])
+            distinct[name] = pc.unique(all_values)
+    sizes = [pa.array([len(values)]) for values in distinct.values()]
+    yield pa.record_batch([*[pa.nulls(1, pa.string())] * 2, *sizes], schema=COUNTED_SCHEMA)
 
 
 def partition_of(keys: pa.ChunkedArray, partitions: int) -> NDArray[np.int32]:
@@ -137,24 +178,6 @@ def partition_of(keys: pa.ChunkedArray, partitions: int) -> NDArray[np.int32]:
     distinct = coded.dictionary.to_numpy(zero_copy_only=False)
     hashed = pd.util.hash_array(distinct, categorize=False) % np.uint64(partitions)
     return hashed.astype(np.int32)[coded.indices.to_numpy()]
-
-
-def sort_rows(rows: pa.Table) -> pa.Table:
-    """Sort rows, which are in the order of the log, by session and time; ties keep the order of the log."""
-    coded = rows["session_id"].combine_chunks()
-    if not pa.types.is_dictionary(coded.type):
-        coded = coded.dictionary_encode()
-    rank = np.empty(len(coded.dictionary), np.int64)
-    rank[pc.sort_indices(coded.dictionary).to_numpy()] = np.arange(len(rank))
-    session = rank[coded.indices.to_numpy()]
-    times = rows["timestamp"].cast(pa.int64()).to_numpy()
-    first, last = int(times.min()), int(times.max())
-    if len(rank) * (last - first + 1) < 2**63:
-        # One key instead of two is eight times faster, as most of a log is in order already.
-        order = np.argsort(session * (last - first + 1) + (times - first), kind="stable")
-    else:
-        order = np.lexsort([times, session])
-    return rows.take(pa.array(order)).combine_chunks()
 
 
 def duplicated(rows: pa.Table) -> NDArray[np.bool_]:
@@ -180,12 +203,13 @@ def duplicated(rows: pa.Table) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class LogCounts:
-    """The counts of all parts together, and the numbers of distinct items and visitors.
+    """The counts of all parts together, the parts, and the numbers of distinct items and visitors.
 
     visitors: None where no part tells them apart from its groups.
     """
 
     events: EventCounts
+    parts: dict[str, WrittenFile]
     items: int
     visitors: int | None
 
@@ -210,7 +234,6 @@ def merge_counts(returned: pa.Table) -> LogCounts | None:
     for part in parts:
         events.update(part.events)
     counts = EventCounts(
-        parts={name: file for part in parts for name, file in part.parts.items()},
         duplicates=sum(part.duplicates for part in parts),
         rows=sum(part.rows for part in parts),
         sessions=sum(part.sessions for part in parts),
@@ -221,9 +244,8 @@ def merge_counts(returned: pa.Table) -> LogCounts | None:
         with_cost=sum(part.with_cost for part in parts),
         category_in_tree=sum(in_tree) if in_tree else None,
     )
-    visitors = returned["visitor"]
-    return LogCounts(
-        counts,
-        items=pc.count_distinct(returned["item"]).as_py(),
-        visitors=None if visitors.null_count == len(visitors) else pc.count_distinct(visitors).as_py(),
-    )
+    items, visitors = (pc.sum(returned[name]).as_py() for name in ("items", "visitors"))
+    written: dict[str, WrittenFile] = {}
+    for part in returned["part"].drop_null().to_pylist():
+        written |= WRITTEN_FILES.validate_json(part)
+    return LogCounts(counts, written, items, visitors or None)

@@ -9,7 +9,8 @@ import pyarrow as pa
 from rabbithole.artifacts.data import Fields
 from rabbithole.artifacts.serving import ModelManifest
 from rabbithole.errors import UserError
-from rabbithole.ingest.event_task import EVENT_SCHEMA, sort_rows
+from rabbithole.ingest.event_task import EVENT_SCHEMA
+from rabbithole.io.sorting import sort_rows
 from rabbithole.serving.folder import ModelFolder, load_folder
 from rabbithole.serving.scoring import Scorer
 from rabbithole.serving.sessions import encode_sessions, prediction_plan

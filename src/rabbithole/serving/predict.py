@@ -21,7 +21,8 @@ from rabbithole.serving.folder import ModelFolder, load_folder
 from rabbithole.serving.scoring import Scorer
 from rabbithole.serving.sessions import PredictionCounts, PredictionTask, prediction_plan
 from rabbithole.serving.tables import TableWriter
-from rabbithole.sessions.build import FIRST_PASS_SCHEMA, FirstPass, further_fields
+from rabbithole.sessions.build import further_fields
+from rabbithole.sessions.first_pass import first_pass
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
 from rabbithole.specs.data import Source, SparkOptions
@@ -114,8 +115,7 @@ def encode_log(folder: ModelFolder, source: Source, scratch: Path, *, spark: Spa
             manifest.sessions, open_from=open_from, prices=None, further=further_fields(log, parts)
         )
         if prices is not None:
-            rows = map_indexed(session, len(parts), FirstPass(parts, plan.spec), FIRST_PASS_SCHEMA)
-            paid = rows.filter(rows["item"].is_valid()).select(["item", "time", "order", "value"])
+            paid = first_pass(session, parts, plan.spec).prices
             plan = replace(plan, prices=prices.updated(AsOfTable.build(paid)))
         encoded = scratch / "encoded"
         encoded.mkdir()

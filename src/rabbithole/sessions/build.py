@@ -6,16 +6,16 @@ prices) comes from a first pass over the columns that it needs.
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pyspark.sql import SparkSession
 
 from rabbithole.artifacts.data import (
     EventsManifest,
@@ -29,9 +29,10 @@ from rabbithole.artifacts.data import (
 from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.io.asof import AsOfTable
-from rabbithole.io.parts import complete_groups, manifest_path, map_values, new_folder, read_part
-from rabbithole.sessions.cutting import cut_sessions, is_transaction
+from rabbithole.io.parts import manifest_path, new_folder
+from rabbithole.sessions.bounds import count_starts, exact_bounds, visitors_on_both_sides
 from rabbithole.sessions.diagnosis import diagnose, open_minutes, require_purchases, require_sessions
+from rabbithole.sessions.first_pass import first_pass
 from rabbithole.sessions.session_task import (
     SessionCounts,
     SessionGroup,
@@ -39,7 +40,7 @@ from rabbithole.sessions.session_task import (
     SessionTask,
     session_schema,
 )
-from rabbithole.sessions.splitting import SPLITS, count_crossings, hash_keys, split_bounds
+from rabbithole.sessions.splitting import SPLITS
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
 from rabbithole.spark.task_progress import Stage, watch_tasks
@@ -109,34 +110,22 @@ def length_statistics(groups: Sequence[SessionGroup]) -> LengthStatistics:
 
 
 def split_boundaries(
-    bounds: NDArray[np.int64] | None, parts: Sequence[Path], *, visitors: bool
+    session: SparkSession, bounds: NDArray[np.int64] | None, parts: Sequence[Path], *, visitors: bool
 ) -> list[SplitBoundary]:
     """Return when valid and test begin, empty for a split by hash.
 
-    parts: those of the sessions; visitors: whether the log names them.
+    parts: of the sessions; visitors: whether the log names them.
     """
     if bounds is None:
         return []
-    crossings = visitors_on_both_sides(parts, bounds) if visitors else [None] * len(bounds)
+    crossings: Sequence[int | None] = [None] * len(bounds)
+    if visitors:
+        with watch_tasks(session, Stage("comparing visitors")):
+            crossings = visitors_on_both_sides(session, parts, bounds)
     return [
         SplitBoundary(begins=name, time=_iso_time(bound), visitors_on_both_sides=crossing)
         for name, bound, crossing in zip(SPLITS[1:], bounds.tolist(), crossings, strict=True)
     ]
-
-
-def visitors_on_both_sides(parts: Sequence[Path], bounds: NDArray[np.int64]) -> list[int]:
-    """Return how many visitors have sessions on both sides of each bound.
-
-    The sessions of a visitor may be in several parts, if the log has its own sessions. Visitors are compared
-    by their hashes, which take less memory.
-    """
-    visitors, starts = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
-    for part in parts:
-        table = pq.read_table(part, columns=["visitor", "start"])
-        table = table.filter(table["visitor"].is_valid())
-        visitors.append(hash_keys(table["visitor"].combine_chunks()))
-        starts.append(table["start"].cast(pa.int64()).to_numpy())
-    return count_crossings(np.concatenate(visitors), np.concatenate(starts), bounds)
 
 
 def _iso_time(microseconds: int) -> str:
@@ -174,17 +163,6 @@ def _why_empty(
 PRICE_HISTORY = "_prices.parquet"
 """Prices by item and time. The underscore hides the file from those who read all sessions of the folder."""
 
-FIRST_PASS_SCHEMA = pa.schema(
-    [
-        ("starts", pa.binary()),
-        ("item", pa.string()),
-        ("time", pa.timestamp("us", "UTC")),
-        ("value", pa.float64()),
-        ("order", pa.int64()),
-    ]
-)
-"""Rows of the first pass: starts of sessions that keep an event (the bytes of int64s), or a price paid."""
-
 
 def build_sessions(
     spec: SessionsSpec, *, events: Path, output: Path, spark: SparkOptions, purpose: SessionsPurpose
@@ -219,14 +197,13 @@ def build_sessions(
     plan = SessionPlan(spec, open_from=log.last_microseconds - round(minutes * 60e6), further=further)
     with new_folder(output):
         with spark_session(spark, "sessions") as session:
-            if spec.split.by == "time" or spec.cost == "purchases":
-                with watch_tasks(session, Stage("first pass")):
-                    rows = map_indexed(session, len(parts), FirstPass(parts, spec), FIRST_PASS_SCHEMA)
-                plan = _complete_plan(plan, rows)
+            plan = _complete_plan(session, plan, parts)
             with watch_tasks(session, Stage("building sessions")):
                 reports = map_indexed(session, len(parts), SessionTask(parts, output, plan), REPORT_SCHEMA)
-        counts = SessionCounts.total_of_reports(reports)
-        check_counts(counts, log, spec, plan.bounds)
+            counts = SessionCounts.total_of_reports(reports)
+            check_counts(counts, log, spec, plan.bounds)
+            written, visitors = [output / name for name in counts.parts], bool(log.visitors)
+            boundaries = split_boundaries(session, plan.bounds, written, visitors=visitors)
         splits = split_counts(counts.groups)
         require_sessions(splits, spec, purpose, minutes=minutes)
         if plan.prices is not None:
@@ -235,7 +212,6 @@ def build_sessions(
         if log.category_roots is not None:
             shutil.copyfile(events / log.category_roots, output / log.category_roots)
     sessions, diagnoses = session_counts(counts.groups), diagnose(log, splits, spec, minutes=minutes)
-    written = [output / name for name in counts.parts]
     SessionsManifest(
         files=SessionsManifest.files_of(output, counts.parts),
         rows=sessions.sessions,
@@ -247,7 +223,7 @@ def build_sessions(
         splits=splits,
         split_by=spec.split.by,
         shares=list(spec.split.shares),
-        boundaries=split_boundaries(plan.bounds, written, visitors=bool(log.visitors)),
+        boundaries=boundaries,
         events=counts.events,
         lengths=length_statistics(counts.groups),
         by=spec.by,
@@ -276,54 +252,20 @@ def further_fields(log: EventsManifest, parts: Sequence[Path]) -> Fields:
     )
 
 
-class FirstPass:
-    """Reads starts of sessions (for a split by time) and prices (for costs from purchases) from a part."""
-
-    def __init__(self, parts: Sequence[Path], spec: SessionsSpec) -> None:
-        self.parts = parts
-        self.spec = spec
-
-    def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
-        """Yield rows of `FIRST_PASS_SCHEMA`: many starts, or a price; the other columns are null."""
-        prices = self.spec.cost == "purchases"
-        columns = ["session_id", "timestamp", "event"]
-        if prices:
-            columns += ["item", "cost", "position"]
-        if self.spec.sample < 1:
-            columns.append("visitor")
-        for events in complete_groups(read_part(self.parts[index], columns), "session_id"):
-            if self.spec.split.by == "time":
-                cut = cut_sessions(events, self.spec)
-                starts = cut.start_times[cut.kept > 0]
-                yield _first_pass_rows(1, starts=pa.array([starts.tobytes()], pa.binary()))
-            if prices:
-                paid = pc.and_(map_values(is_transaction, events["event"]), events["cost"].is_valid())
-                for batch in events.filter(paid).combine_chunks().to_batches():
-                    yield _first_pass_rows(
-                        len(batch),
-                        item=batch["item"].cast(pa.string()),
-                        time=batch["timestamp"],
-                        value=batch["cost"],
-                        order=batch["position"],
-                    )
-
-
-def _first_pass_rows(rows: int, **columns: pa.Array) -> pa.RecordBatch:
-    arrays = [columns.get(field.name, pa.nulls(rows, field.type)) for field in FIRST_PASS_SCHEMA]
-    return pa.record_batch(arrays, schema=FIRST_PASS_SCHEMA)
-
-
-def _complete_plan(plan: SessionPlan, rows: pa.Table) -> SessionPlan:
-    """Add split bounds and prices to the plan, from the rows of the first pass."""
+def _complete_plan(session: SparkSession, plan: SessionPlan, parts: Sequence[Path]) -> SessionPlan:
+    """Add split bounds and prices to the plan, from a first pass over the events."""
+    spec = plan.spec
     bounds: NDArray[np.int64] | None = None
     prices: AsOfTable | None = None
-    if plan.spec.split.by == "time":
-        blocks = rows["starts"].drop_null().to_pylist()
-        starts = np.concatenate([np.frombuffer(block, np.int64) for block in blocks])
-        if len(starts) == 0:
-            raise UserError(NO_SESSION)
-        bounds = split_bounds(starts, plan.spec.split.shares)
-    if plan.spec.cost == "purchases":
-        paid = rows.filter(rows["item"].is_valid())
-        prices = AsOfTable.build(paid.select(["item", "time", "order", "value"]))
+    if spec.split.by == "time" or spec.cost == "purchases":
+        with watch_tasks(session, Stage("first pass")):
+            first = first_pass(session, parts, spec)
+        if spec.cost == "purchases":
+            prices = AsOfTable.build(first.prices)
+        if spec.split.by == "time":
+            if len(first.hours.sessions) == 0:
+                raise UserError(NO_SESSION)
+            with watch_tasks(session, Stage("locating the split")):
+                count = partial(count_starts, session, parts, spec)
+                bounds = exact_bounds(first.hours, count, spec.split.shares)
     return replace(plan, bounds=bounds, prices=prices)

@@ -12,15 +12,14 @@ from rabbithole.specs.data import Fold, SplitSpec
 SPLITS = ("train", "valid", "test")
 
 
-def split_bounds(starts: NDArray[np.int64], shares: Sequence[float]) -> NDArray[np.int64]:
-    """Return the times at which valid and test begin, int64 [2], so that the splits get their shares.
+def split_ranks(sessions: int, shares: Sequence[float]) -> NDArray[np.int64]:
+    """Return the ranks, by start, of the sessions that begin valid and test, int64 [2], counted from 0.
 
-    starts: int64 [sessions], start times in any order. A session that starts exactly at a bound is on its
-    later side, so sessions that start together stay together.
+    A session that starts exactly at a bound is on its later side, so sessions that start together stay
+    together.
     """
     ends = np.cumsum(shares)[:2]
-    ranks = np.minimum(np.round(ends * len(starts)).astype(np.int64), len(starts) - 1)
-    return np.partition(starts, ranks)[ranks]
+    return np.minimum(np.round(ends * sessions).astype(np.int64), sessions - 1)
 
 
 def split_by_time(starts: NDArray[np.int64], bounds: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -66,17 +65,13 @@ def hash_keys(keys: pa.Array, hash_key: str = "visitors and key") -> NDArray[np.
     return np.asarray(pd.util.hash_array(values, encoding="utf8", hash_key=hash_key, categorize=False))
 
 
-def count_crossings(
-    visitors: NDArray[np.uint64], starts: NDArray[np.int64], bounds: NDArray[np.int64]
-) -> list[int]:
-    """Return how many visitors have sessions on both sides of each bound.
+def visitor_spans(rows: pa.Table) -> pa.Table:
+    """Return a row for each visitor: columns visitor, earliest and latest, as in the rows."""
+    spans = rows.group_by("visitor").aggregate([("earliest", "min"), ("latest", "max")])
+    return spans.rename_columns(["visitor", "earliest", "latest"])
 
-    visitors: uint64 [sessions], a number per visitor; starts: int64 [sessions], in any order.
-    """
-    if len(visitors) == 0:
-        return [0] * len(bounds)
-    order = np.lexsort((starts, visitors))
-    visitors, starts = visitors[order], starts[order]
-    begins = np.flatnonzero(np.append(True, visitors[1:] != visitors[:-1]))
-    earliest, latest = starts[begins], starts[np.append(begins[1:], len(starts)) - 1]
+
+def count_crossings(spans: pa.Table, bounds: NDArray[np.int64]) -> list[int]:
+    """Return how many visitors have sessions on both sides of each bound. spans: a row for each visitor."""
+    earliest, latest = spans["earliest"].to_numpy(), spans["latest"].to_numpy()
     return [int(np.sum((earliest < bound) & (latest >= bound))) for bound in bounds]

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from rabbithole.spark.private import end_jvm
 from rabbithole.spark.session import CLASS_ARCHIVE, spark_session
-from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed, shuffle
+from rabbithole.spark.shuffle import REPORT_SCHEMA, Exchange, Sent, map_indexed, shuffle
 from rabbithole.specs.data import SparkOptions
 
 
@@ -24,7 +23,7 @@ def archive_spark(output: Path = CLASS_ARCHIVE) -> None:
     conf = {"spark.driver.defaultJavaOptions": f'-XX:ArchiveClassesAtExit="{partial}" -Xlog:disable'}
     with spark_session(SparkOptions(threads=1, memory_mb=1000, conf=conf), "archive") as session:
         map_indexed(session, 2, _report, REPORT_SCHEMA)
-        shuffle(session, 2, _read, 2, _gather, sent=REPORT_SCHEMA, returned=REPORT_SCHEMA)
+        shuffle(session, 2, _read, Exchange(REPORT_SCHEMA, 2), _gather, REPORT_SCHEMA)
     end_jvm()
     partial.replace(output)
 
@@ -33,9 +32,10 @@ def _report(index: int) -> Iterator[pa.RecordBatch]:
     yield pa.record_batch({"facts": [str(index)]})
 
 
-def _read(index: int) -> Iterator[tuple[pa.Table, NDArray[np.int32]]]:
+def _read(index: int) -> Iterator[Sent]:
     yield pa.table({"facts": [str(index)] * 2}), np.arange(2, dtype=np.int32)
 
 
-def _gather(partition: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:  # noqa: ARG001 (see `shuffle`)
-    yield from rows.to_batches()
+def _gather(_: int, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
+    for rows in tables:
+        yield from rows.to_batches()

@@ -16,12 +16,9 @@ from rabbithole.progress import report_label
 from rabbithole.spark.environment import local_environment, raise_open_files, scratch_folder
 from rabbithole.spark.java import OLDEST_JAVA, java_home
 from rabbithole.spark.private import stop_polling_accumulators
-from rabbithole.specs.data import SparkOptions
+from rabbithole.specs.data import JVM_SHARE, SparkOptions
 
 LOGGER = logging.getLogger("rabbithole")
-
-DRIVER_SHARE = 0.6
-"""Fraction of a step's memory for the JVM; the Python workers need the rest."""
 
 CLASS_ARCHIVE = Path(sys.prefix) / "spark.jsa"
 """The environment's archive of the classes that Spark loads (see `class_archive`): the JVM starts sooner."""
@@ -162,7 +159,7 @@ def spark_configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
     if CLASS_ARCHIVE.exists():
         java += f' -XX:SharedArchiveFile="{CLASS_ARCHIVE}" -Xlog:disable'
     conf = {
-        "spark.driver.memory": f"{max(512, int(options.memory_mb * DRIVER_SHARE))}m",
+        "spark.driver.memory": f"{max(512, int(options.memory_mb * JVM_SHARE))}m",
         "spark.driver.maxResultSize": "0",
         "spark.driver.extraJavaOptions": java,
         "spark.ui.enabled": "false",

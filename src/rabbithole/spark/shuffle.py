@@ -4,7 +4,10 @@ The JVM moves Arrow's own bytes, some hundred kilobytes per value. If it receive
 apart and put them together again, which takes longer than the work itself.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +15,9 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
 
 Batches = Iterator[pa.RecordBatch]
+
+Sent = tuple[pa.Table, NDArray[np.int32]]
+"""Rows, and the partition of each."""
 
 REPORT_SCHEMA = pa.schema([("facts", pa.string())])
 """For tasks that return only what they counted, as JSON."""
@@ -21,6 +27,9 @@ RETURNED = "position long, rows binary"
 """Columns that Spark sees. position: the place in the order of all values."""
 
 COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4")
+
+RUN_BYTES = 2**27
+"""Bytes of rows that a gathering task gets at once, unless it asks for another number."""
 
 TABLE_BITS = 32
 """Low bits of a sent position: the number of the table within its task. The task is in the bits above."""
@@ -38,42 +47,113 @@ def map_indexed(
     return _collect(spark.range(0, count, 1, count).mapInArrow(run, RETURNED), schema)
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """How rows move to the tasks of a stage.
+
+    sent: their schema; partitions: number of tasks; run_bytes: size of the tables that a task gets at once.
+    """
+
+    sent: pa.Schema
+    partitions: int
+    run_bytes: int = RUN_BYTES
+
+
 def shuffle(
     spark: SparkSession,
     count: int,
-    read: Callable[[int], Iterable[tuple[pa.Table, NDArray[np.int32]]]],
-    partitions: int,
-    gather: Callable[[int, pa.Table], Iterable[pa.RecordBatch]],
-    *,
-    sent: pa.Schema,
+    read: Callable[[int], Iterable[Sent]],
+    exchange: Exchange,
+    gather: Callable[[int, Iterator[pa.Table]], Iterable[pa.RecordBatch]],
     returned: pa.Schema,
+    *,
+    first: tuple[Exchange, Callable[[int, Iterator[pa.Table]], Iterable[Sent]]] | None = None,
 ) -> pa.Table:
-    """Return what `gather(partition, rows)` yields for every partition that receives rows.
+    """Return what `gather(partition, tables)` yields for every partition that receives rows.
 
-    `read(0)` to `read(count - 1)` are tasks. They yield tables with the columns of schema `sent`, each with
-    the partition of every row, int32 from 0 to `partitions - 1`. `gather` gets the rows of a partition in
-    the order of the reading tasks and of their tables, and yields batches of schema `returned`. The rows of
-    a partition must fit in a worker's memory.
+    `read(0)` to `read(count - 1)` are tasks. They yield tables, each with the partition of every row, int32
+    from 0 to `partitions - 1`. `gather` gets the rows of a partition in tables of about `run_bytes`, and
+    yields batches of schema `returned`. The rows of a table are in the order of the reading tasks and of what
+    they yield; where there are several tables, they share the rows as these happen to arrive. So a partition
+    may be larger than a worker's memory.
+
+    first: another exchange, before this one. Its function gets what `read` yields and yields what `gather`
+    gets.
     """
 
-    def send(batches: Batches) -> Batches:
+    sent = exchange.sent if first is None else first[0].sent
+
+    def start(batches: Batches) -> Batches:
         for index in _indexes(batches):
-            for number, (table, partition) in enumerate(read(index)):
-                yield _split(table.select(sent.names), partition, (index << TABLE_BITS) + number)
+            yield from _send(index, read(index), sent)
+
+    rows = spark.range(0, count, 1, count).mapInArrow(start, SENT)
+    if first is not None:
+        earlier, work = first
+
+        def resend(batches: Batches) -> Batches:
+            for partition, tables in _received(batches, earlier):
+                yield from _send(partition, work(partition, tables), exchange.sent)
+
+        rows = rows.repartitionById(earlier.partitions, "partition").mapInArrow(resend, SENT)
 
     def receive(batches: Batches) -> Batches:
-        partition, pieces = 0, []
-        for batch in batches:
-            for row in range(len(batch)):
-                partition, position = (batch[name][row].as_py() for name in ("partition", "position"))
-                pieces.append((position, batch["rows"][row].as_buffer()))
-        if pieces:
-            pieces.sort(key=lambda piece: piece[0])
-            rows = _deserialise([rows for _, rows in pieces], sent)
-            yield _result(partition, gather(partition, rows), returned)
+        for partition, tables in _received(batches, exchange):
+            yield _result(partition, gather(partition, tables), returned)
 
-    rows = spark.range(0, count, 1, count).mapInArrow(send, SENT)
-    return _collect(rows.repartitionById(partitions, "partition").mapInArrow(receive, RETURNED), returned)
+    return _collect(
+        rows.repartitionById(exchange.partitions, "partition").mapInArrow(receive, RETURNED), returned
+    )
+
+
+def _send(task: int, tables: Iterable[Sent], schema: pa.Schema) -> Batches:
+    for number, (table, partition) in enumerate(tables):
+        if len(table):
+            yield _split(table.select(schema.names), partition, (task << TABLE_BITS) + number)
+
+
+def _received(batches: Batches, exchange: Exchange) -> Iterator[tuple[int, Iterator[pa.Table]]]:
+    """Yield a partition's number and rows; nothing if it received none."""
+    pieces = _pieces(batches, exchange.sent)
+    first = next(pieces, None)
+    if first is not None:
+        yield first.partition, _in_runs(itertools.chain([first], pieces), exchange.run_bytes)
+
+
+class _Piece(NamedTuple):
+    """Rows that one task sent to a partition. position: their place in the order of all pieces."""
+
+    partition: int
+    position: int
+    rows: pa.Table
+
+
+def _pieces(batches: Batches, schema: pa.Schema) -> Iterator[_Piece]:
+    for batch in batches:
+        for row in range(len(batch)):
+            partition, position = (batch[name][row].as_py() for name in ("partition", "position"))
+            yield _Piece(partition, position, _deserialise([batch["rows"][row].as_buffer()], schema))
+
+
+def _in_runs(pieces: Iterator[_Piece], run_bytes: int) -> Iterator[pa.Table]:
+    """Yield pieces as tables of about `run_bytes`, in order within each table."""
+    run: list[_Piece] = []
+    size = 0
+    for piece in pieces:
+        run.append(piece)
+        size += piece.rows.nbytes
+        if size >= run_bytes:
+            table = _in_order(run)
+            # While the table is at work, nothing else holds its rows.
+            run, size = [], 0
+            yield table
+            del table
+    if run:
+        yield _in_order(run)
+
+
+def _in_order(pieces: list[_Piece]) -> pa.Table:
+    return pa.concat_tables(piece.rows for piece in sorted(pieces, key=lambda piece: piece.position))
 
 
 def _indexes(batches: Batches) -> Iterator[int]:
@@ -82,7 +162,7 @@ def _indexes(batches: Batches) -> Iterator[int]:
 
 
 def _split(table: pa.Table, partition: NDArray[np.int32], position: int) -> pa.RecordBatch:
-    """Split a table, which has rows, by partition: one row per partition (partition, position, bytes)."""
+    """Split a table, which has rows, by partition: a row for each (partition, position, bytes)."""
     order = np.argsort(partition, kind="stable")
     ordered = partition[order]
     starts = np.append(0, np.flatnonzero(np.diff(ordered)) + 1)

@@ -9,7 +9,16 @@ from rabbithole.specs.base import Spec, expand_home
 from rabbithole.specs.table import Tables
 
 PARTITION_BYTES = 64 * 2**20
-"""Raw bytes per partition: small enough to sort in a worker's memory."""
+"""Raw bytes per partition at most: no more memory makes larger ones faster."""
+
+JVM_SHARE = 0.6
+"""Fraction of a step's memory for the JVM; the Python workers share the rest."""
+
+WORKER_BYTES = 180_000_000
+"""What a Python worker needs for itself: its libraries, and the row groups that it writes."""
+
+MIN_RUN_BYTES, MAX_RUN_BYTES = 2**25, 2**29
+"""Limits of a run: smaller ones would be too many to merge; a column of text ends at two gigabytes."""
 
 
 class SparkOptions(Spec):
@@ -25,9 +34,19 @@ class SparkOptions(Spec):
         """Return whether driver and executors are one process on this machine."""
         return self.master.startswith("local")
 
+    @property
+    def run_bytes(self) -> int:
+        """Return how many bytes of rows a worker sorts at once: it needs about three times as many."""
+        share = int(self.memory_mb * (1 - JVM_SHARE) * 1e6) // self.threads
+        return min(max(MIN_RUN_BYTES, (share - WORKER_BYTES) // 3), MAX_RUN_BYTES)
+
     def partitions(self, size: int) -> int:
-        """Return the number of partitions for `size` raw bytes: at least one per thread."""
-        return max(self.threads, -(-size // PARTITION_BYTES))
+        """Return the number of partitions for `size` raw bytes: at least one per thread.
+
+        As rows in memory, a raw byte takes up to two. A partition that is larger nevertheless is sorted in
+        runs.
+        """
+        return max(self.threads, -(-size // min(PARTITION_BYTES, self.run_bytes // 2)))
 
 
 Source = str | list[str] | dict[str, str | list[str]]
