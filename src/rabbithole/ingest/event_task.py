@@ -36,7 +36,7 @@ EVENT_SCHEMA = pa.schema(
 TASK_SCHEMA = pa.schema(
     [("counts", pa.string()), ("part", pa.string()), ("item", pa.string()), ("visitor", pa.uint64())]
 )
-"""What a task sends: rows with its counts (JSON), one row with the file that it wrote (JSON, by name), one row
+"""What a task sends: rows with its counts (JSON), one row with the file it wrote (JSON, by name), one row
 for each item in its part, and one for each visitor (a hash) where visitors are not the groups of the part."""
 
 COUNTED_SCHEMA = pa.schema(
