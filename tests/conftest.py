@@ -1,7 +1,12 @@
-"""Configuration of all tests: Hypothesis profile, order and markers."""
+"""Configuration of all tests: threads, Hypothesis profile, order and markers."""
+
+import os
 
 import pytest
 from hypothesis import settings
+
+# Two test processes share two cores. With more threads than cores, each tree of a model waits for a thread.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest_plugins = ["spark_fixtures"]
 

@@ -24,13 +24,14 @@ from rabbithole.serving.stream import LiveScore, Refusal, SessionStream
 from rabbithole.specs.data import SparkOptions
 from rabbithole.specs.evaluation import EvaluateSpec
 from rabbithole.specs.serving import PackageModelSpec
-from rabbithole.specs.training import ResumeOptions, ScoreSpec
+from rabbithole.specs.training import BlendSpec, ResumeOptions, ScoreSpec
+from rabbithole.training.blend import blend
 from rabbithole.training.score import score
 from rabbithole.training.train import train
 
 pytestmark = pytest.mark.spark
 
-MODELS = ("gru", "dilated_conv", "gradient_boosting")
+MODELS = ("gru", "dilated_conv", "gradient_boosting", "blend")
 LENGTH, GAP = 4, 30.0
 BEGIN = 1_433_116_800
 
@@ -69,14 +70,14 @@ def run(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> Path:
     for model in MODELS:
         place = folder / model
         place.mkdir()
-        train(
-            train_spec(model),
-            windows=folder / "windows",
-            output=place / "checkpoint",
-            history=place / "history.json",
-            code="",
-            resume=ResumeOptions(folder=str(place / "resume"), minutes=5.0),
-        )
+        outputs = {"output": place / "checkpoint", "history": place / "history.json"}
+        if model == "blend":
+            members = {name: folder / name / "checkpoint" for name in MODELS if name != "blend"}
+            spec = BlendSpec(model=model, settings={})
+            blend(spec, members=members, windows=folder / "windows", **outputs)
+        else:
+            resume = ResumeOptions(folder=str(place / "resume"), minutes=5.0)
+            train(train_spec(model), windows=folder / "windows", code="", resume=resume, **outputs)
         scores, name, checkpoint = place / "scores.parquet", f"{model}/seed-0", place / "checkpoint"
         score(ScoreSpec(steps=(1, 2)), checkpoint=checkpoint, windows=folder / "windows", output=scores)
         evaluate(
