@@ -9,7 +9,7 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 CORES ?= all
 
-.PHONY: run demo help environment java test test-fast torture torture-files cluster-faults fuzz bench-etl bench-train bench-stream bench-serve check format lock schema reference docs \
+.PHONY: run demo help environment java test test-fast torture torture-files cluster-faults fuzz bench-etl bench-train bench-stream bench-serve audit check format lock schema reference docs \
   slurm slurm-plugin browser clean
 
 run: environment  ## Install the environment and run the whole workflow.
@@ -93,6 +93,16 @@ bench-serve: .venv/benchmarks-serve  ## Load `serve` with Locust for a minute, a
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --upgrade --target $@ -r $<
 	touch $@
 
+# pip-audit needs the index's list of vulnerabilities; without one it fails, after the list of parts is written.
+audit: .venv/audit  ## List all parts of the environment with their licences (parts.json), and look for known holes.
+	.venv/audit/bin/cyclonedx-py environment --output-format JSON --output-file parts.json $(BIN)/python
+	.venv/audit/bin/pip-audit --strict --progress-spinner off --disable-pip --require-hashes \
+	  -r requirements/$(ACCELERATOR).txt
+
+.venv/audit: requirements/audit.txt | environment
+	$(BIN)/python -m venv --clear $@
+	$@/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+
 check: environment  ## Check format, lint, types, import contracts, rules and docs.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -132,7 +142,7 @@ browser: environment  ## Install the browser's client beside the environment, fo
 # One lock serves every Python and platform of pyproject.toml: uv refuses a library without a wheel for one of them.
 # Versions that a lock has stay, unless requirements/*.in asks for others. slurm.txt is kept by hand: it holds only what
 # the others lack.
-LOCKS := cpu cuda java benchmarks benchmarks-train benchmarks-serve browser
+LOCKS := cpu cuda java benchmarks benchmarks-train benchmarks-serve browser audit
 lock: .venv/uv/bin/uv  ## Pin the dependencies of requirements/*.in with hashes (half a minute).
 	cd requirements && for lock in $(LOCKS); do \
 	  ../.venv/uv/bin/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \

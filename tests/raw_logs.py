@@ -24,6 +24,7 @@ def read(
     *,
     max_rejected: float = 0.5,
     drop_duplicates: bool = True,
+    hash_ids: str | None = None,
 ) -> tuple[list[dict[str, Any]], EventsManifest]:
     """Write raw files and build events from them. Returns the rows of the events folder, and its manifest."""
     raw = folder / "raw"
@@ -31,7 +32,11 @@ def read(
     for name, text in files.items():
         (raw / name).write_bytes(text.encode() if isinstance(text, str) else text)
     spec = EventsSpec(
-        format=format, source=str(raw), max_rejected=max_rejected, drop_duplicates=drop_duplicates
+        format=format,
+        source=str(raw),
+        max_rejected=max_rejected,
+        drop_duplicates=drop_duplicates,
+        hash_ids=hash_ids,
     )
     output = folder / "events"
     build_events(spec, output=output, rejected=folder / "rejected", spark=spark)
@@ -63,6 +68,7 @@ def read_tables(
         max_rejected=dataset.max_rejected,
         drop_duplicates=dataset.drop_duplicates,
         table=dataset.table_log,
+        hash_ids=dataset.hash_ids,
     )
     output = folder / "events"
     # The step gets its spec as JSON.

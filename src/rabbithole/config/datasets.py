@@ -18,6 +18,7 @@ from rabbithole.config.dataset_sections import (
 )
 from rabbithole.config.timezones import checked_timezone
 from rabbithole.formats.base import format_names, log_format, raw_format
+from rabbithole.specs.base import expand_home
 from rabbithole.specs.data import SESSIONS_AGO, Source, TableLog, source_in_home
 from rabbithole.specs.table import Tables, all_field_kinds, category_path
 
@@ -51,6 +52,13 @@ class Dataset(Section):
         0.001, description="Fraction of lines that may be unreadable. Above it the run stops."
     )
     drop_duplicates: bool = Field(True, description="Drop and count rows that repeat another row exactly.")
+    hash_ids: str | None = Field(
+        None,
+        min_length=1,
+        description="A file with a key of at least 32 random bytes. The ids of sessions and visitors are "
+        "hashed under it as the log is read (HMAC-SHA-256), and lines that cannot be read are kept without "
+        "their text. The key must lie outside the results. null: ids stay as they are.",
+    )
     sessions: Sessions = Sessions()
     split: Split = Split()
     windows: Windows = Windows()
@@ -92,6 +100,12 @@ class Dataset(Section):
     def source_in_home(cls, source: Source) -> Source:
         """Read `~` as the user's home."""
         return source_in_home(source)
+
+    @field_validator("hash_ids")
+    @classmethod
+    def key_in_home(cls, path: str | None) -> str | None:
+        """Read `~` as the user's home."""
+        return None if path is None else expand_home(path)
 
     @field_validator("format")
     @classmethod

@@ -33,6 +33,7 @@ from rabbithole.ingest.event_task import (
     merge_counts,
     partition_of,
 )
+from rabbithole.ingest.hashed_ids import IdHasher, read_key
 from rabbithole.ingest.lines import FileRange, split_files, unpacked_size
 from rabbithole.ingest.reading import (
     FIELD_TYPES,
@@ -106,7 +107,7 @@ def build_events(
                 run_bytes=spark.run_bytes,
                 category_path=format.category_path,
             )
-            returned = _write_events(session, spark, format, ranges, task, side, spec.max_rejected)
+            returned = _write_events(session, spark, format, ranges, task, side, spec)
         report = collect_report(ranges, side, rejected)
         require_good(report, spec.max_rejected, format.event_roles)
         counts = merge_counts(returned)
@@ -176,17 +177,19 @@ def _write_events(
     ranges: list[FileRange],
     task: EventTask,
     side: Path,
-    max_rejected: float,
+    spec: EventsSpec,
 ) -> pa.Table:
     """Read the event files and write the parts of the events; return what the tasks return."""
     ranges = _ranges_of(ranges, format.event_roles)
     partitions = options.partitions(unpacked_size({file_range.file for file_range in ranges}))
     roles = {role.name: role for role in format.roles}
     sent = raw_event_schema(format)
-    allowance = _allowance(ranges, roles, max_rejected)
+    allowance = _allowance(ranges, roles, spec.max_rejected)
+    hasher = None if spec.hash_ids is None else IdHasher(read_key(Path(spec.hash_ids)))
 
     def read(index: int) -> Iterator[Sent]:
-        for table in read_range(ranges[index], roles[ranges[index].file.role], side, sent, allowance):
+        role = roles[ranges[index].file.role]
+        for table in read_range(ranges[index], role, side, sent, allowance, hasher):
             yield table, partition_of(table["session_id"], partitions)
 
     with watch_tasks(session, _reading(ranges), Stage("sorting")):

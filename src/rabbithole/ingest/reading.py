@@ -22,6 +22,7 @@ from rabbithole.formats.base import FileRole, RawFormat
 from rabbithole.formats.columns import TIME, RawColumns
 from rabbithole.ingest.allowance import Allowance
 from rabbithole.ingest.blocks import Block, TextBlock
+from rabbithole.ingest.hashed_ids import HIDDEN, IdHasher
 from rabbithole.ingest.lines import RANK_BITS, FileRange, RawFile
 from rabbithole.ingest.row_blocks import row_blocks
 from rabbithole.specs.table_columns import level_name
@@ -120,11 +121,13 @@ def read_range(
     side: Path,
     schema: pa.Schema | None = None,
     allowance: Allowance | None = None,
+    hasher: IdHasher | None = None,
 ) -> Iterator[pa.Table]:
     """Yield the good rows of a range by block; write its counts and bad lines to `side`.
 
     schema: of rows of events, as `raw_event_schema` returns it (None: `RAW_EVENT_SCHEMA`). Reading stops,
-    with an error in the counts, once the allowance (None: all lines) is exceeded.
+    with an error in the counts, once the allowance (None: all lines) is exceeded. hasher: hashes ids, and
+    then bad lines are kept without their text.
     """
     counts = RangeCounts()
     bad = _BadLines(side, file_range.index)
@@ -141,7 +144,7 @@ def read_range(
                 continue
             columns = RawColumns(block.columns)
             parsed = role.parse(columns)
-            bad.write(_bad_lines(block, columns, file_range, before))
+            bad.write(_bad_lines(block, columns, file_range, before, hidden=hasher is not None))
             counts.rejected = bad.count
             if allowance is not None and isinstance(block, TextBlock):
                 end = int(counted.offset + block.starts[-1]) - file_range.start
@@ -158,7 +161,8 @@ def read_range(
             if not good.all():
                 rows = rows.filter(pa.array(good))
             if len(rows):
-                yield rows.combine_chunks()
+                rows = rows.combine_chunks()
+                yield rows if hasher is None else hasher(rows)
     except UserError as error:
         # Raised in a task, it would reach the user inside Spark's and Java's stack traces.
         counts.error = str(error)
@@ -222,7 +226,10 @@ def _rows(
     return pa.table(columns | nulls).select(schema.names).cast(schema)
 
 
-def _bad_lines(block: Block, columns: RawColumns, file_range: FileRange, lines_before: int) -> pa.Table:
+def _bad_lines(
+    block: Block, columns: RawColumns, file_range: FileRange, lines_before: int, *, hidden: bool
+) -> pa.Table:
+    """Return the lines that are set aside. hidden: without their text."""
     rejected = np.flatnonzero(columns.rejected())
     malformed = np.fromiter(block.malformed, np.int64, len(block.malformed))
     lines = np.concatenate([malformed, block.line[rejected]])
@@ -235,7 +242,7 @@ def _bad_lines(block: Block, columns: RawColumns, file_range: FileRange, lines_b
             "file": pa.array([file_range.file.name] * len(lines), pa.string()),
             "line": pa.array(lines[order] + lines_before + 1),
             "reason": pa.array([printable(reasons[number]) for number in order.tolist()], pa.string()),
-            "text": pa.array(block.texts(lines[order]), pa.string()),
+            "text": pa.array([HIDDEN] * len(lines) if hidden else block.texts(lines[order]), pa.string()),
         },
         schema=REJECTED_SCHEMA,
     )

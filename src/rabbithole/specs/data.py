@@ -86,7 +86,8 @@ class TableLog(Spec):
 class EventsSpec(Spec):
     """Which raw log to read. max_rejected: the fraction of lines that may be unreadable.
 
-    table: None for the formats whose columns are fixed.
+    table: None for the formats whose columns are fixed; hash_ids: the file with the key under which ids are
+    hashed, None: they stay.
     """
 
     format: str
@@ -94,6 +95,7 @@ class EventsSpec(Spec):
     max_rejected: float
     drop_duplicates: bool
     table: TableLog | None = None
+    hash_ids: str | None = None
 
 
 class Fold(Spec):

@@ -15,6 +15,7 @@ from rabbithole.config.settings import Settings
 from rabbithole.config.text import Alice
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
+from rabbithole.ingest.hashed_ids import read_key
 from rabbithole.ingest.locate import is_remote, locate
 from rabbithole.io.atomic import sha256_of
 from rabbithole.models.settings import CombinationSettings, NetworkSettings
@@ -249,10 +250,7 @@ def load_project(
     except UserError as error:
         stop(str(error))
     memory = Path(results, "fingerprints.json")
-    raw = {
-        name: _raw_files(f"datasets.{name}.source", dataset, dataset.source, memory)
-        for name, dataset in settings.datasets.items()
-    }
+    raw = {name: _dataset_files(name, dataset, memory) for name, dataset in settings.datasets.items()}
     to_score, to_monitor = (
         {
             name: _raw_files(f"{section}.{name}.log", settings.datasets[log.model], log.log, memory)
@@ -261,6 +259,20 @@ def load_project(
         for section, logs in (("predict", settings.predict), ("monitor", settings.monitor))
     )
     return Project(settings, results, raw, to_score, to_monitor, _book(settings.alice, memory))
+
+
+def _dataset_files(name: str, dataset: Dataset, memory: Path) -> RawFiles:
+    """Find the raw files of a data set, and the key under which its ids are hashed."""
+    raw = _raw_files(f"datasets.{name}.source", dataset, dataset.source, memory)
+    if dataset.hash_ids is None:
+        return raw
+    key = Path(dataset.hash_ids)
+    try:
+        _refuse_brackets([key])
+        read_key(key)
+        return RawFiles({**raw.by_role, "hash_ids": [key]}, f"{raw.content} {fingerprint([key], memory)}")
+    except UserError as error:
+        stop(f"datasets.{name}.{error}")
 
 
 def _raw_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFiles:

@@ -71,6 +71,7 @@ class StepSpecs:
             max_rejected=dataset.max_rejected,
             drop_duplicates=dataset.drop_duplicates,
             table=dataset.table_log,
+            hash_ids=dataset.hash_ids,
         ).to_json()
 
     def sessions(self, wildcards: Wildcards) -> str:
@@ -144,7 +145,10 @@ class StepSpecs:
             dataset=wildcards.dataset,
             model=None,
             seed=None,
-            events=EventsSpec.parse(self.events(wildcards)).model_copy(update={"source": ""}),
+            # The model reads other logs, whose ids the shop needs in its scores.
+            events=EventsSpec.parse(self.events(wildcards)).model_copy(
+                update={"source": "", "hash_ids": None}
+            ),
             sessions=self._sessions(self.project.folds(wildcards.dataset)[0]),
             contact_cost=evaluation.contact_cost,
             sale_worth=evaluation.sale_worth,
