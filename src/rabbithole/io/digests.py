@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -111,20 +111,28 @@ def without_comment(file: Path) -> str:
 
 
 def read_table(
-    file: Path, columns: list[str] | None = None, filters: pc.Expression | None = None
+    file: Path,
+    columns: list[str] | None = None,
+    filters: pc.Expression | None = None,
+    *,
+    optional: Sequence[str] = (),
 ) -> pa.Table:
-    """Read a single Parquet file, after a check of its digest if there is one beside it.
+    """Read a single Parquet file, after a check against the digest beside it.
 
-    Raises `UserError` for a damaged file, or one that lacks a column.
+    columns: those that must be there, None for all; optional: further ones, read if they are.
+    Raises `UserError` for a damaged file, one without its digest, or one that lacks a column.
     """
     advice = f"Delete it and {digest_path(file).name}, and run again."
-    if digest_path(file).exists():
-        known = digest_path(file).read_bytes().partition(b" ")[0]
-        if known != sha256_of(file).encode():
-            raise UserError(f"{file} is damaged: its sha256 is not the one it had. {advice}")
+    if not digest_path(file).exists():
+        raise UserError(f"{digest_path(file)} is missing, so {file.name} cannot be checked. {advice}")
+    if digest_path(file).read_bytes().partition(b" ")[0] != sha256_of(file).encode():
+        raise UserError(f"{file} is damaged: its sha256 is not the one it had. {advice}")
     try:
-        if lacking := sorted(set(columns or ()) - set(pq.read_schema(file).names)):
+        names = pq.read_schema(file).names
+        if lacking := sorted(set(columns or ()) - set(names)):
             raise UserError(f"{file} has no column {lacking[0]!r}. {advice}")
+        if columns is not None:
+            columns = [*columns, *(name for name in optional if name in names)]
         return pq.read_table(file, columns=columns, filters=filters)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
