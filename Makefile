@@ -9,7 +9,7 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 CORES ?= all
 
-.PHONY: run demo help environment java test test-fast torture torture-files fuzz bench-etl bench-train bench-stream bench-serve audit check format lock schema reference docs \
+.PHONY: run demo help environment java test test-fast torture torture-files cluster-faults fuzz bench-etl bench-train bench-stream bench-serve audit check format lock schema reference docs \
   slurm slurm-plugin browser clean
 
 run: environment  ## Install the environment and run the whole workflow.
@@ -57,6 +57,9 @@ torture: environment  ## Kill runs at random moments, fifty times, and compare t
 
 torture-files: environment  ## Damage files of a tiny run, one at a time, and run the steps that read them (an hour).
 	$(BIN)/python tests/torture_files.py
+
+cluster-faults: environment  ## Let parts of a Spark cluster fail in each stage, and compare the results (5 minutes).
+	$(BIN)/python tests/cluster_faults.py
 
 FUZZ_SECONDS ?= 600
 fuzz: environment  ## Read any bytes as logs, guided by coverage, until the first fault (Python 3.11, Linux; FUZZ_SECONDS).

@@ -19,7 +19,7 @@ from bench_etl import Times, measure
 
 from rabbithole.artifacts.data import WindowsManifest
 from rabbithole.artifacts.training import History
-from rabbithole.io.parts import data_files, manifest_path
+from rabbithole.io.parts import manifest_path
 
 PROGRAM = """
 import os, sys
@@ -71,15 +71,15 @@ def link_windows(source: Path, target: Path) -> tuple[int, int]:
     target.mkdir()
     for split in ("test", "test_prefixes", "valid"):
         (target / split).mkdir()
-        for file in data_files(source / split):
+        for file in WindowsManifest.parts(source, split):
             (target / split / file.name).symlink_to(file)
-    for file in data_files(source / "train"):
+    for file in WindowsManifest.parts(source, "train"):
         (target / "valid" / f"train-{file.name}").symlink_to(file)
     for name in ("encoder.json", "prices.parquet"):
         if (source / name).exists():
             (target / name).symlink_to(source / name)
     manifest = WindowsManifest.of(source)
-    manifest.model_copy(update={"files": WindowsManifest.digests(target)}).write(manifest_path(target))
+    manifest.model_copy(update={"files": WindowsManifest.files_of(target)}).write(manifest_path(target))
     counts = [manifest.splits[split].rows for split in ("train", "valid", "test")]
     return counts[0], sum(counts[1:])
 

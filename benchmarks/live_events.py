@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rabbithole.artifacts.data import EventsManifest
 from rabbithole.config.datasets import Dataset
 from rabbithole.ingest.build import build_events
-from rabbithole.io.parts import part_files
 from rabbithole.serving.folder import ModelFolder
 from rabbithole.spark.session import spark_session
 from rabbithole.specs.data import EventsSpec, SparkOptions
@@ -83,7 +83,7 @@ def log_lines(folder: ModelFolder, log: Path, format: str | None, scratch: Path)
     spark = SparkOptions(threads=1, memory_mb=2000)
     with spark_session(spark, "bench-stream"):
         build_events(spec, output=scratch / "events", rejected=scratch / "rejected", spark=spark)
-    events = pa.concat_tables(pq.read_table(part) for part in part_files(scratch / "events"))
+    events = pa.concat_tables(pq.read_table(part) for part in EventsManifest.parts(scratch / "events"))
     events = events.sort_by([("timestamp", "ascending"), ("position", "ascending")]).drop_columns("position")
     return [
         json.dumps({name: value for name, value in row.items() if value is not None}, default=str).encode()

@@ -7,17 +7,21 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pyspark
 
 SPARK = Path(pyspark.__file__).parent
 WAIT_SECONDS = 60
 BINDING = {"address": "127.0.0.1", "port": "0"}
+HOSTS = ("127.0.0.1", "localhost")
+"""Of the workers. Spark runs no second attempt at a task on the host of the first."""
 
 
 @contextmanager
-def daemon(log: Path, *arguments: str) -> Iterator[None]:
+def daemon(log: Path, *arguments: str) -> Iterator[psutil.Process]:
     """Run a Spark daemon, named by its class, until the block ends."""
     environment = os.environ | {"SPARK_DAEMON_MEMORY": "512m", "SPARK_LOCAL_IP": "127.0.0.1"}
     environment["PYSPARK_PYTHON"] = sys.executable
@@ -26,7 +30,7 @@ def daemon(log: Path, *arguments: str) -> Iterator[None]:
             [str(SPARK / "bin/spark-class"), *arguments], stdout=output, stderr=output, env=environment
         )
     try:
-        yield
+        yield psutil.Process(process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -41,20 +45,31 @@ def wait_for(log: Path, pattern: str, times: int = 1) -> str:
     raise AssertionError(log.read_text())
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A standalone cluster. address: of its master; workers: the processes that start executors."""
+
+    address: str
+    workers: list[psutil.Process]
+
+
 @contextmanager
-def standalone_cluster(folder: Path) -> Iterator[str]:
-    """Start a master and two workers with one core each; yield the address of the master."""
+def standalone_cluster(folder: Path) -> Iterator[Cluster]:
+    """Start a master and two workers with one core each."""
     master = folder / "master.log"
-    binding = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]
+    ports = ["--port", "0", "--webui-port", "0"]
     with ExitStack() as stack:
+        binding = ["--host", HOSTS[0], *ports]
         stack.enter_context(daemon(master, "org.apache.spark.deploy.master.Master", *binding))
         address = wait_for(master, r"Starting Spark master at (spark://\S+)")
-        for number in range(2):
+        workers = []
+        for number, host in enumerate(HOSTS):
             limits = ["--cores", "1", "--memory", "1g", "--work-dir", str(folder / f"work-{number}")]
-            worker = ["org.apache.spark.deploy.worker.Worker", *binding, *limits, address]
-            stack.enter_context(daemon(folder / f"worker-{number}.log", *worker))
+            binding = ["--host", host, *ports, *limits]
+            worker = ["org.apache.spark.deploy.worker.Worker", *binding, address]
+            workers.append(stack.enter_context(daemon(folder / f"worker-{number}.log", *worker)))
         wait_for(master, "Registering worker", times=2)
-        yield address
+        yield Cluster(address, workers)
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from rabbithole.artifacts.data import (
     WindowsManifest,
 )
 from rabbithole.checks.leak_checks import check_leaks
-from rabbithole.io.parts import data_files
 from rabbithole.simulator.write import simulate
 from rabbithole.specs.data import SimulateSpec, SparkOptions, SplitSpec
 from rabbithole.windows.fields import FIRST_VALUE
@@ -100,12 +99,17 @@ def failing(folder: Path) -> list[str]:
     for kind, name in MANIFESTS.items():
         # The leaks are planted in files that would be refused as damaged.
         manifest = kind.read(folder / f"{name}.json")
-        files = kind.digests(folder / name)
+        files = kind.files_of(folder / name)
         manifest.model_copy(update={"files": files}).write(folder / f"{name}.json")
     check_leaks(
         events=folder / "events", sessions=folder / "sessions", windows=folder / "windows", output=output
     )
     return [check.name for check in LeakChecks.read(output).checks if not check.holds]
+
+
+def data_files(folder: Path) -> list[Path]:
+    """Return the parts of a folder, sorted."""
+    return sorted(folder.glob("part-*.parquet"))
 
 
 def edit(folder: Path, change: Callable[[pa.Table], pa.Table]) -> None:

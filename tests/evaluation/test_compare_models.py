@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from factories import write_scores
+from factories import write_scores, write_scores_table
 from scipy.special import expit, logit
 
 from rabbithole.artifacts.evaluation import Comparison
@@ -45,7 +45,7 @@ def test_a_comparison_of_different_sessions_or_labels_is_refused(tmp_path: Path)
         compare_models(scores={"a": tmp_path / "a", "b": tmp_path / "b"}, output=tmp_path / "c.json")
     table = pq.read_table(tmp_path / "a")
     flipped = pa.array(1 - table["buyer"].to_numpy(), pa.int8())
-    pq.write_table(table.set_column(3, "buyer", flipped), tmp_path / "d")
+    write_scores_table(table.set_column(3, "buyer", flipped), tmp_path / "d")
     with pytest.raises(UserError, match="different labels for session s00000"):
         compare_models(scores={"a": tmp_path / "a", "d": tmp_path / "d"}, output=tmp_path / "c.json")
 

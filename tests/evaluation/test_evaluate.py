@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from factories import write_scores
+from factories import write_scores, write_scores_table
 from sklearn.metrics import auc, average_precision_score, roc_auc_score
 
 from rabbithole.artifacts.evaluation import Metrics
@@ -99,14 +99,14 @@ def test_the_reason_counts_the_smaller_class(labels: list[int], reason: str) -> 
 def test_scores_without_test_sessions_or_that_are_no_probabilities_are_refused(tmp_path: Path) -> None:
     write_scores(tmp_path / "scores.parquet")
     table = pq.read_table(tmp_path / "scores.parquet")
-    pq.write_table(table.slice(table.num_rows - 2003), tmp_path / "valid_only")
+    write_scores_table(table.slice(table.num_rows - 2003), tmp_path / "valid_only")
     with pytest.raises(UserError, match="no ended session of the test split"):
         evaluate(SPEC, scores=tmp_path / "valid_only", output=tmp_path / "metrics.json")
     broken = table.set_column(4, "score", pa.array([float("nan")] * table.num_rows))
-    pq.write_table(broken, tmp_path / "nan")
+    write_scores_table(broken, tmp_path / "nan")
     with pytest.raises(UserError, match=r"session s00000 is nan, not a probability"):
         evaluate(SPEC, scores=tmp_path / "nan", output=tmp_path / "metrics.json")
-    pq.write_table(table.drop_columns(["steps"]), tmp_path / "old")
+    write_scores_table(table.drop_columns(["steps"]), tmp_path / "old")
     with pytest.raises(UserError, match="no column 'steps'"):
         evaluate(SPEC, scores=tmp_path / "old", output=tmp_path / "metrics.json")
     assert not (tmp_path / "metrics.json").exists()

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from factories import session, write_scores, write_sessions
+from factories import session, write_scores, write_scores_table, write_sessions
 from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
@@ -44,7 +44,7 @@ def write_folds(folder: Path, *, noise: float = 1.0) -> tuple[list[Path], Path]:
         in_test = pc.and_(pc.invert(valid), pc.equal(fold, number))
         in_valid = pc.and_(valid, pc.equal(fold, (number + 1) % FOLDS))
         paths.append(folder / f"{number}.parquet")
-        pq.write_table(table.filter(pc.or_(in_test, in_valid)), paths[-1])
+        write_scores_table(table.filter(pc.or_(in_test, in_valid)), paths[-1])
     # The first visitor has no name, as where a log names some visitors only.
     rows = [
         session(name, "test", ["a"], visitor=str(visitor_of(name)) if visitor_of(name) else None)
@@ -85,7 +85,7 @@ def test_metrics_of_folds_rank_all_sessions_within_their_folds(tmp_path: Path) -
         metrics[name] = Metrics.read(tmp_path / f"{name}.json")
         table = pq.read_table(paths[0])
         lower = pa.array(table["score"].to_numpy() / 10)
-        pq.write_table(table.set_column(4, "score", lower), paths[0])
+        write_scores_table(table.set_column(4, "score", lower), paths[0])
     ranked = {"auc", "average_precision", "lift", "gain", "roc", "precision_recall", "valid", "folds"}
     equal, other = (each.model_dump(include=ranked | {"log_loss"}) for each in metrics.values())
     assert equal.pop("log_loss") < other.pop("log_loss") and equal == other

@@ -2,7 +2,7 @@
 
 from factories.manifests import NO_FIELDS, Row, events_manifest, sessions_manifest, windows_manifest
 from factories.metrics import run_metrics
-from factories.scores import write_scores
+from factories.scores import write_scores, write_scores_table
 from factories.steps import (
     ANY_PURPOSE,
     BEGIN,
@@ -53,6 +53,7 @@ __all__ = [
     "windows_spec",
     "write_events",
     "write_scores",
+    "write_scores_table",
     "write_sessions",
     "write_windows",
 ]

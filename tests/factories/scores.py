@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.special import expit
 
+from rabbithole.io.digests import write_digest
+
 SCHEMA = pa.schema(
     [
         ("session_id", pa.string()),
@@ -17,6 +19,12 @@ SCHEMA = pa.schema(
         ("score", pa.float64()),
     ]
 )
+
+
+def write_scores_table(table: pa.Table, path: Path) -> None:
+    """Write a table of scores with its digest."""
+    pq.write_table(table, path)
+    write_digest(path)
 
 
 def write_scores(
@@ -54,5 +62,5 @@ def write_scores(
     if shuffle:
         table = table.take(np.random.default_rng(3).permutation(len(table)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, path)
+    write_scores_table(table, path)
     return table.to_pandas()

@@ -151,7 +151,7 @@ def write_events(
     first, last = (limit(row["timestamp"] for row in rows) for limit in (min, max))
     kinds, visitors = [row["event"] for row in rows], {row["visitor"] for row in rows} - {None}
     values: Row = {
-        "files": EventsManifest.digests(output),
+        "files": EventsManifest.files_of(output),
         "rows": len(rows),
         "sessions": len(keys),
         "visitors": len(visitors) or None,
@@ -218,7 +218,7 @@ def write_sessions(
         pq.write_table(table, output / f"part-{part:05}.parquet")
     steps = sum(row["events"] for row in rows)
     values: Row = {
-        "files": SessionsManifest.digests(output),
+        "files": SessionsManifest.files_of(output),
         "rows": len(rows),
         "events": {"total": steps, "kept": steps, "cut": 0, "dropped": 0},
         "fields": further,

@@ -84,6 +84,6 @@ def write_windows(
         length=length,
         timezone="UTC",
     ).write(folder / "encoder.json")
-    manifest = windows_manifest(files=WindowsManifest.digests(folder), sizes=sizes, length=length)
+    manifest = windows_manifest(files=WindowsManifest.files_of(folder), sizes=sizes, length=length)
     manifest.write(manifest_path(folder))
     return folder

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from factories import events_manifest, sessions_manifest, windows_manifest
+from factories import events_manifest, sessions_manifest, windows_manifest, write_scores_table
 from scipy.special import expit
 
 from rabbithole.artifacts.data import LeakCheck, LeakChecks, SessionsManifest
@@ -61,7 +61,7 @@ def write_scores(path: Path, *, seed: int, noise: float, sessions: int, base: fl
             )
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.concat_tables(parts), path)
+    write_scores_table(pa.concat_tables(parts), path)
     return buyer
 
 
@@ -95,7 +95,7 @@ def write_dataset(folder: Path, *, runs: dict[str, float], sessions: int, base: 
         rejected_examples=[bad],
         category_tree={"categories": 53, "roots": 5},
     ).write(folder / "events.json")
-    sessions_manifest(files=SessionsManifest.digests(folder / "sessions")).write(folder / "sessions.json")
+    sessions_manifest(files=SessionsManifest.files_of(folder / "sessions")).write(folder / "sessions.json")
     windows_manifest().write(folder / "windows.json")
     checks = [LeakCheck(name="The first check holds", holds=True, detail="none")]
     if "oracle" not in runs:

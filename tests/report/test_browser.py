@@ -105,7 +105,8 @@ def write(
 
 def hostile(sources: DatasetSources, folder: Path) -> DatasetSources:
     """Copy a data set's files, with hostile names of events, fields and files, and hostile rejected lines."""
-    shutil.copytree(Path(sources.events).with_name("sessions"), folder / "sessions")
+    for copy, name in ((shutil.copytree, "sessions"), (shutil.copyfile, "sessions.json")):
+        copy(Path(sources.events).with_name(name), folder / name)
     events_manifest(
         events=dict.fromkeys(HOSTILE, 1000),
         rejected_reasons=dict.fromkeys(HOSTILE, 1),

@@ -9,8 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from factories import sessions_manifest
 from matplotlib.figure import Figure
 
+from rabbithole.artifacts.data import SessionsManifest
 from rabbithole.artifacts.evaluation import Explanation, Metrics
 from rabbithole.report.figures.alice_learning import alice_learning
 from rabbithole.report.figures.lengths import lengths
@@ -131,6 +133,7 @@ def test_lengths_of_sessions_without_a_buyer_have_no_line_of_buyers(tmp_path: Pa
     folder.mkdir()
     table = pa.table({"events": pa.array([1, 1, 3], pa.int32()), "buyer": np.zeros(3, bool)})
     pq.write_table(table, folder / "a.parquet")
+    sessions_manifest(files=SessionsManifest.files_of(folder)).write(tmp_path / "sessions.json")
     lengths(sessions=folder, output=tmp_path / "lengths.svg", style=STYLE)
     svg = (tmp_path / "lengths.svg").read_text("utf-8")
     assert "Others" in svg

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from factories.scores import SCHEMA
+from factories.scores import SCHEMA, write_scores_table
 
 from rabbithole.evaluation.evaluate import evaluate
 from rabbithole.registry import load_module
@@ -49,7 +48,7 @@ def test_odd_scores_have_metrics_and_figures(
     labels: list[int], scores: np.ndarray, valid: int, tmp_path: Path
 ) -> None:
     metrics = tmp_path / "metrics.json"
-    pq.write_table(odd_scores(labels, scores, valid=valid), tmp_path / "scores.parquet")
+    write_scores_table(odd_scores(labels, scores, valid=valid), tmp_path / "scores.parquet")
     evaluate(
         EvaluateSpec(contact_cost=1.0, sale_worth=50.0), scores=tmp_path / "scores.parquet", output=metrics
     )

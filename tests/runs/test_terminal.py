@@ -63,7 +63,7 @@ def test_a_crash_shows_the_end_of_its_log(finished: Path, project: Path, tmp_pat
         path.write_bytes(b"no Parquet")
     # With digests that fit, as a damaged file is refused in a sentence.
     manifest = WindowsManifest.read(folder / "results/yoochoose/windows.json")
-    files = WindowsManifest.digests(folder / "results/yoochoose/windows")
+    files = WindowsManifest.files_of(folder / "results/yoochoose/windows")
     manifest.model_copy(update={"files": files}).write(folder / "results/yoochoose/windows.json")
     run = snakemake(folder, SCORES, root=project)
     assert run.returncode == 1

@@ -6,41 +6,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from factories import ANY_PURPOSE
+from cluster_builds import MANIFESTS, build
 from spark_cluster import connect_server, standalone_cluster
 
-from rabbithole.artifacts.base import Manifest
-from rabbithole.artifacts.data import EventsManifest, SessionsManifest, WindowsManifest
-from rabbithole.ingest.build import build_events
-from rabbithole.sessions.build import build_sessions
 from rabbithole.simulator.write import simulate
-from rabbithole.spark.session import spark_session
-from rabbithole.specs.data import EventsSpec, SessionsSpec, SimulateSpec, SparkOptions, SplitSpec, WindowsSpec
-from rabbithole.windows.build import build_windows
+from rabbithole.specs.data import SimulateSpec, SparkOptions
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
-
-MANIFESTS: dict[str, type[Manifest]] = {
-    "events": EventsManifest,
-    "sessions": SessionsManifest,
-    "windows": WindowsManifest,
-}
-
-SESSIONS = SessionsSpec(
-    by="session",
-    gap_minutes=None,
-    cost="purchases",
-    open_horizon_hours=1.0,
-    until="purchase",
-    minimum_events=1,
-    sample=1.0,
-    split=SplitSpec(by="time", shares=(0.8, 0.1, 0.1)),
-    seed=0,
-)
-
-WINDOWS = WindowsSpec(
-    length=100, minimum_item_count=5, fields=None, timezone="Europe/Berlin", keep_open=False
-)
 
 
 @pytest.fixture(scope="module")
@@ -49,16 +21,6 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("raw") / "log"
     simulate(SimulateSpec(shop="yoochoose", sessions=20_000, seed=1), output=folder)
     return folder
-
-
-def build(raw: Path, folder: Path, spark: SparkOptions) -> None:
-    """Build events, sessions and windows in one Spark application."""
-    events, sessions = folder / "events", folder / "sessions"
-    spec = EventsSpec(format="yoochoose", source=str(raw), max_rejected=0.001, drop_duplicates=True)
-    with spark_session(spark, "test"):
-        build_events(spec, output=events, rejected=folder / "rejected", spark=spark)
-        build_sessions(SESSIONS, events=events, output=sessions, spark=spark, purpose=ANY_PURPOSE)
-        build_windows(WINDOWS, sessions=sessions, output=folder / "windows", spark=spark)
 
 
 def sorted_rows(folder: Path, key: str) -> pa.Table:
@@ -100,8 +62,8 @@ def assert_same_as_local(address: str, conf: dict[str, str], raw: Path, local: P
 def test_a_standalone_cluster_builds_the_same_as_local_mode(raw: Path, local: Path, tmp_path: Path) -> None:
     # Workers must connect to the driver by this address, not by the name of the machine.
     conf = {"spark.driver.host": "127.0.0.1", "spark.executor.memory": "800m"}
-    with standalone_cluster(tmp_path) as address:
-        assert_same_as_local(address, conf, raw, local, tmp_path / "cluster")
+    with standalone_cluster(tmp_path) as cluster:
+        assert_same_as_local(cluster.address, conf, raw, local, tmp_path / "cluster")
     assert all(list((tmp_path / f"work-{number}").iterdir()) for number in range(2))
 
 

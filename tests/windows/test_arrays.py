@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from factories import WINDOW_SCHEMA, Row, window
 
+from rabbithole.artifacts.data import WindowsManifest
 from rabbithole.errors import UserError
-from rabbithole.io.parts import data_files
 from rabbithole.windows.arrays import Windows, concatenate_windows, read_windows, take, windows_of
 from rabbithole.windows.fields import CATEGORICAL, STANDARD
 
@@ -31,7 +31,8 @@ def rows_of(windows: Windows) -> list[Row]:
 
 
 def read(folder: Path, rows: list[Row]) -> Windows:
-    return read_windows(data_files(factories.write_windows(folder / "windows", train=rows) / "train"))
+    factories.write_windows(folder / "windows", train=rows)
+    return read_windows(WindowsManifest.parts(folder / "windows", "train"))
 
 
 def test_windows_of_several_files_are_read_in_the_order_of_their_ids(tmp_path: Path) -> None:

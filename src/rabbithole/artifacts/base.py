@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -9,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
-from rabbithole.io.digests import check_digests, digests_of
-from rabbithole.io.parts import manifest_path
+from rabbithole.io.digests import WrittenFile, check_digests, digests_of
+from rabbithole.io.parts import manifest_path, remove_other_attempts
 
 
 class Record(BaseModel):
@@ -135,15 +136,25 @@ class FolderFiles(Artifact):
 class Manifest(Artifact):
     """What a Parquet folder holds. Its file stands beside the folder and is written last.
 
-    files: the sha256 of each file, side tables included, by its path in the folder.
+    files: those that count, side tables included, by their path in the folder. Nobody reads others.
     """
 
-    files: dict[str, str]
+    files: dict[str, WrittenFile]
 
     @classmethod
-    def digests(cls, folder: Path) -> dict[str, str]:
-        """Return the value of `files` for a finished folder."""
-        return digests_of(folder)
+    def files_of(cls, folder: Path, parts: Mapping[str, WrittenFile] | None = None) -> dict[str, WrittenFile]:
+        """Return the value of `files` for a finished folder.
+
+        parts: as the tasks that wrote them reported them; other parts are removed, and the rest of the files
+        is read. None: all files count and are read.
+        """
+        known = {} if parts is None else dict(parts)
+        if parts is not None:
+            remove_other_attempts(folder, known)
+        return known | {
+            name: WrittenFile(sha256=digest, bytes=(folder / name).stat().st_size)
+            for name, digest in digests_of(folder, without=known).items()
+        }
 
     @classmethod
     def of(cls, folder: Path) -> Self:
@@ -159,5 +170,19 @@ class Manifest(Artifact):
                 "again."
             )
         manifest = cls.read(path)
-        check_digests(folder, manifest.files, _advice(folder, cls.rule))
+        digests = {name: file.sha256 for name, file in manifest.files.items()}
+        check_digests(folder, digests, _advice(folder, cls.rule))
         return manifest
+
+    @classmethod
+    def parts(cls, folder: Path, split: str = "") -> list[Path]:
+        """Return the parts that a folder's manifest names, in their order. split: a subfolder of windows.
+
+        Checks no file; `of` does.
+        """
+        names = sorted(map(Path, cls.read(manifest_path(folder)).files))
+        return [
+            folder / name
+            for name in names
+            if name.parent == Path(split) and name.suffix == ".parquet" and not name.name.startswith("_")
+        ]

@@ -98,7 +98,7 @@ class EventsManifest(Manifest):
     """
 
     kind = "events manifest"
-    version = 2
+    version = 3
     rule = "events"
 
     format: str
@@ -132,6 +132,7 @@ class RejectedManifest(Manifest):
     """rejected.json: how many lines were rejected, and how many for each reason."""
 
     kind = "rejected lines manifest"
+    version = 2
     rule = "events"
 
     rows: int
@@ -222,7 +223,7 @@ class SessionsManifest(Manifest):
     """
 
     kind = "sessions manifest"
-    version = 2
+    version = 3
     rule = "sessions"
 
     rows: int
@@ -292,7 +293,7 @@ class WindowsManifest(Manifest):
     """
 
     kind = "windows manifest"
-    version = 2
+    version = 3
     rule = "windows"
 
     rows: int

@@ -9,10 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rabbithole.artifacts.data import LeakCheck, SessionsManifest
+from rabbithole.artifacts.data import EventsManifest, LeakCheck, SessionsManifest, WindowsManifest
 from rabbithole.checks.own_steps import inside_history
-from rabbithole.checks.split_checks import exceptions
-from rabbithole.io.parts import data_files
+from rabbithole.checks.split_checks import FOLDERS, exceptions, read_windows
 from rabbithole.sessions.session_task import HISTORY
 
 SAMPLE = 20_000
@@ -29,7 +28,7 @@ def histories(events: Path, sessions: Path, windows: Path, manifest: SessionsMan
         return
     gap = round(manifest.gap_minutes * 60e6)
     late = foreign = checked = 0
-    for number, path in enumerate(data_files(sessions)):
+    for number, path in enumerate(SessionsManifest.parts(sessions)):
         table = pq.read_table(path, columns=["visitor", "start", "timestamp", HISTORY]).combine_chunks()
         session, time = _history_times(table)
         start = table["start"].cast(pa.int64()).to_numpy()
@@ -44,9 +43,11 @@ def histories(events: Path, sessions: Path, windows: Path, manifest: SessionsMan
         detail=f"{exceptions(late, checked, 'event')}; in a sample, {foreign:,} of other visitors",
     )
     wrong = total = 0
-    counts = pq.read_table(sessions, columns=["session_id", HISTORY])
-    for folder in sorted(path for path in windows.iterdir() if path.is_dir() and data_files(path)):
-        shown = pq.read_table(folder, columns=["session_id", HISTORY])
+    counts = pq.read_table(SessionsManifest.parts(sessions), columns=["session_id", HISTORY])
+    for split in FOLDERS:
+        if not WindowsManifest.parts(windows, split):
+            continue
+        shown = read_windows(windows, split, ["session_id", HISTORY])
         both = shown.join(counts, "session_id", right_suffix=" of the session")
         differ = pc.not_equal(both[HISTORY], both[f"{HISTORY} of the session"])
         wrong += int(pc.sum(differ, min_count=0).as_py())
@@ -72,7 +73,9 @@ def _foreign(events: Path, visitors: pa.ChunkedArray, time: NDArray[np.int64]) -
         return 0
     asked = pa.table({"visitor": visitors, "time": time})
     known = pq.read_table(
-        events, columns=["visitor", "timestamp"], filters=pc.field("visitor").isin(visitors.unique())
+        EventsManifest.parts(events),
+        columns=["visitor", "timestamp"],
+        filters=pc.field("visitor").isin(visitors.unique()),
     )
     times = pa.table({"visitor": known["visitor"], "time": known["timestamp"].cast(pa.int64())})
     return len(asked.join(times, ["visitor", "time"], join_type="left anti"))

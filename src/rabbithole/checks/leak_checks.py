@@ -23,9 +23,8 @@ from rabbithole.artifacts.data import (
 from rabbithole.checks import split_checks
 from rabbithole.checks.history_checks import histories
 from rabbithole.checks.own_steps import own_lists
-from rabbithole.checks.split_checks import SPLITS, exceptions
+from rabbithole.checks.split_checks import SPLITS, exceptions, read_windows
 from rabbithole.counts import plural
-from rabbithole.io.parts import data_files
 from rabbithole.sessions.session_task import HISTORY
 from rabbithole.specs.data import SESSIONS_AGO
 from rabbithole.windows.fields import FIRST_VALUE
@@ -42,8 +41,8 @@ def purchases(events: Path, sessions: Path, by: str) -> LeakCheck:
     key = "session_id" if by == "session" else "visitor"
     # Filtered while reading: a full log has thirty times as many other events.
     is_purchase = pc.field("event") == "transaction"
-    bought = pq.read_table(events, columns=[key, "timestamp"], filters=is_purchase)
-    table = pq.read_table(sessions, columns=[key, "start", "timestamp"])
+    bought = pq.read_table(EventsManifest.parts(events), columns=[key, "timestamp"], filters=is_purchase)
+    table = pq.read_table(SessionsManifest.parts(sessions), columns=[key, "start", "timestamp"])
     table = table.filter(pc.is_in(table[key], bought[key].combine_chunks()))
     spans = pd.DataFrame(
         {
@@ -75,10 +74,11 @@ def purchases(events: Path, sessions: Path, by: str) -> LeakCheck:
 def open_sessions(events: Path, sessions: Path, minutes: float) -> LeakCheck:
     """Check that sessions are flagged as open by their last kept event, near the end of the log."""
     ends = [
-        pc.max(pq.read_table(path, columns=["timestamp"])["timestamp"]).as_py() for path in data_files(events)
+        pc.max(pq.read_table(path, columns=["timestamp"])["timestamp"]).as_py()
+        for path in EventsManifest.parts(events)
     ]
     since, wrong = pa.scalar(max(ends) - timedelta(minutes=minutes)), 0
-    for path in data_files(sessions):
+    for path in SessionsManifest.parts(sessions):
         table = pq.read_table(path, columns=["open", "timestamp"]).combine_chunks()
         late = pc.greater_equal(_last(table["timestamp"].combine_chunks()), since)
         wrong += pc.sum(pc.xor(late, table["open"]), min_count=0).as_py()
@@ -97,7 +97,7 @@ def dwell(sessions: Path, windows: Path, fields: Fields) -> Iterator[LeakCheck]:
     """
     if "dwell" not in fields.numeric:
         return
-    file = pq.ParquetFile(data_files(sessions)[0])
+    file = pq.ParquetFile(SessionsManifest.parts(sessions)[0])
     history = [HISTORY] if HISTORY in file.schema_arrow.names else []
     batch = next(file.iter_batches(SAMPLE, columns=["session_id", "timestamp", *history]))
     names = batch["session_id"].to_pylist()
@@ -109,7 +109,7 @@ def dwell(sessions: Path, windows: Path, fields: Fields) -> Iterator[LeakCheck]:
     earlier = dict(zip(names, counts, strict=True))
     expected, actual = [], []
     for split in SPLITS:
-        table = pq.read_table(windows / split, columns=["session_id", "dwell"])
+        table = read_windows(windows, split, ["session_id", "dwell"])
         table = table.filter(pc.is_in(table["session_id"], batch["session_id"]))
         for name, encoded in zip(table["session_id"].to_pylist(), table["dwell"].to_pylist(), strict=True):
             # A window holds the whole history, then the session's last events.
@@ -133,12 +133,13 @@ def first_cart(sessions: Path, windows: Path, encoder: EncoderFile, until: str) 
         return
     history = [HISTORY] if encoder.history else []
     columns = ["event", *history]
-    wrong = {"the sessions": _wrong_carts(pq.read_table(sessions, columns=columns), "addtocart")}
+    table = pq.read_table(SessionsManifest.parts(sessions), columns=columns)
+    wrong = {"the sessions": _wrong_carts(table, "addtocart")}
     event_types = [str(name) for name in encoder.vocabularies.get("event", [])]
     if "addtocart" in event_types:
         code = FIRST_VALUE + event_types.index("addtocart")
         for split in SPLITS:
-            table = pq.read_table(windows / split, columns=columns)
+            table = read_windows(windows, split, columns)
             wrong[f"the windows of {split}"] = _wrong_carts(table, code)
     yield LeakCheck(
         name="Each session ends at its first add-to-cart",
@@ -208,7 +209,7 @@ def own_values(events: Path, sessions: Path, by: str, fields: Fields) -> Iterato
     moment = [key, "timestamp"]
     steps = _sample_steps(sessions, [key], ["timestamp", *names])
     keys = pa.array(steps[key].unique(), pa.string())
-    parts = (pq.read_table(path, columns=[*moment, *names]) for path in data_files(events))
+    parts = (pq.read_table(path, columns=[*moment, *names]) for path in EventsManifest.parts(events))
     known = pa.concat_tables(part.filter(pc.is_in(part[key], keys)) for part in parts).to_pandas()
     known["timestamp"] = _utc(known["timestamp"])
     for field in names:
@@ -226,7 +227,7 @@ def _sample_steps(sessions: Path, columns: list[str], lists: list[str]) -> pd.Da
     """Return the events of the first `SAMPLE` sessions, one row each. lists: `timestamp` and others."""
     batches = (
         batch
-        for path in data_files(sessions)
+        for path in SessionsManifest.parts(sessions)
         for batch in pq.ParquetFile(path).iter_batches(SAMPLE, columns=[*columns, *lists])
     )
     table: pd.DataFrame = next(batches).to_pandas()

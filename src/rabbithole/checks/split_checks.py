@@ -9,15 +9,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rabbithole.artifacts.data import EncoderFile, LeakCheck
+from rabbithole.artifacts.data import EncoderFile, LeakCheck, SessionsManifest, WindowsManifest
 from rabbithole.checks.own_steps import own_lists
 from rabbithole.counts import plural
-from rabbithole.io.parts import data_files
 from rabbithole.sessions.session_task import HISTORY
 from rabbithole.windows.fields import FIRST_VALUE
 from rabbithole.windows.fitting import SUM_SCALE
 
 SPLITS = ("train", "valid", "test")
+
+FOLDERS = (*SPLITS, "test_prefixes", "valid_prefixes")
+"""Those of the windows."""
 
 
 def exceptions(count: int, total: int, noun: str) -> str:
@@ -28,8 +30,14 @@ def exceptions(count: int, total: int, noun: str) -> str:
 def read_sessions(folder: Path) -> pa.Table:
     """Return the columns of the sessions that the checks of splits need."""
     return pq.read_table(
-        folder, columns=["session_id", "visitor", "split", "buyer", "open", "start", "events"]
+        SessionsManifest.parts(folder),
+        columns=["session_id", "visitor", "split", "buyer", "open", "start", "events"],
     )
+
+
+def read_windows(windows: Path, split: str, columns: list[str]) -> pa.Table:
+    """Return columns of the windows of a split."""
+    return pq.read_table(WindowsManifest.parts(windows, split), columns=columns)
 
 
 def session_ids(sessions: pa.Table) -> LeakCheck:
@@ -90,7 +98,7 @@ def window_sessions(sessions: pa.Table, windows: Path, *, keep_open: bool) -> Le
     for split in SPLITS:
         expected = kept.filter(pc.equal(kept["split"], split)).select(["session_id", "buyer"])
         expected = expected.set_column(1, "buyer", expected["buyer"].cast(pa.int8())).sort_by("session_id")
-        actual = pq.read_table(windows / split, columns=["session_id", "buyer"]).sort_by("session_id")
+        actual = read_windows(windows, split, ["session_id", "buyer"]).sort_by("session_id")
         if not expected.equals(actual.cast(expected.schema)):
             joined = expected.append_column("expected", pa.repeat(1, len(expected))).join(
                 actual.append_column("actual", pa.repeat(1, len(actual))),
@@ -126,7 +134,7 @@ def vocabularies(windows: Path, encoder: EncoderFile) -> LeakCheck:
     """Check that every value of the vocabularies occurs in train."""
     absent = []
     for field in encoder.fields.categorical:
-        column = pq.read_table(windows / "train", columns=[field])[field]
+        column = read_windows(windows, "train", [field])[field]
         codes = pc.list_flatten(column).combine_chunks().to_numpy()
         occurs = np.bincount(codes, minlength=encoder.sizes[field])[FIRST_VALUE:] > 0
         if not occurs.all():
@@ -148,7 +156,7 @@ def event_vocabulary(windows: Path, encoder: EncoderFile) -> LeakCheck:
     if encoder.history:
         code, wrong, steps = FIRST_VALUE + names.index("transaction") if purchase else -1, 0, 0
         for split in SPLITS:
-            own = own_lists(pq.read_table(windows / split, columns=["event", HISTORY]), "event").flatten()
+            own = own_lists(read_windows(windows, split, ["event", HISTORY]), "event").flatten()
             wrong, steps = wrong + int(np.sum(own.to_numpy() == code)), steps + len(own)
         return LeakCheck(
             name="No purchase is in a window, but for those of earlier sessions",
@@ -166,7 +174,7 @@ def normalisation(windows: Path, encoder: EncoderFile) -> LeakCheck:
     """Check that train's numbers have mean 0 and deviation 1, as if fitted on train alone."""
     holds, details = True, []
     for field in encoder.fields.numeric:
-        column = pq.read_table(windows / "train", columns=[field])[field]
+        column = read_windows(windows, "train", [field])[field]
         values = pc.drop_null(pc.list_flatten(column)).to_numpy()
         if len(values):
             mean, deviation = float(values.mean(dtype=float)), float(values.std(dtype=float))
@@ -189,10 +197,10 @@ def left_out_fields(windows: Path, left_out: list[str]) -> Iterator[LeakCheck]:
     if not left_out:
         return
     present = [
-        f"{field} in {folder.name}"
-        for folder in sorted(path for path in windows.iterdir() if path.is_dir())
+        f"{field} in {split}"
+        for split in FOLDERS
         for field in left_out
-        if any(field in pq.read_schema(file).names for file in data_files(folder))
+        if any(field in pq.read_schema(file).names for file in WindowsManifest.parts(windows, split))
     ]
     yield LeakCheck(
         name="No field that is left out is in a window",

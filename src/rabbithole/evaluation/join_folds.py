@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from rabbithole.artifacts.data import SessionsManifest
 from rabbithole.errors import UserError
 from rabbithole.evaluation.ensemble import ORDER
 from rabbithole.io.atomic import atomic_write
 from rabbithole.io.digests import read_table, write_digest
-from rabbithole.io.parts import data_files
 from rabbithole.sessions.splitting import hash_keys
 
 
@@ -42,8 +42,9 @@ def join_folds(*, scores: list[Path], sessions: Path, output: Path) -> None:
 def _visitors(session_id: pa.ChunkedArray, sessions: Path) -> pa.Array:
     """Return the hash of each session's visitor, or of the session where the log names none."""
     columns = ["session_id", "visitor"]
-    known = pa.concat_tables(pq.read_table(path, columns=columns) for path in data_files(sessions))
-    known = known.combine_chunks()
+    SessionsManifest.of(sessions)
+    parts = SessionsManifest.parts(sessions)
+    known = pa.concat_tables(pq.read_table(path, columns=columns) for path in parts).combine_chunks()
     visitor = pc.coalesce(known["visitor"], known["session_id"]).combine_chunks()
     row = pc.index_in(session_id, value_set=known["session_id"].combine_chunks())
     if row.null_count:

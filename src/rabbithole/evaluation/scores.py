@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.special import logit
 from scipy.stats import rankdata
@@ -18,6 +17,9 @@ CLIP = 1e-12
 """Distance that scores keep from 0 and 1: a wrong score of 0 or 1 would make the log loss infinite."""
 
 COLUMNS = ("session_id", "split", "steps", "buyer", "score")
+
+OF_FOLDS = ("visitor", "fold")
+"""Further columns of the scores of folds."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,8 @@ def read_scores(path: Path, split: str) -> Scores:
 
     Raises `UserError` when the file is damaged, a column is missing or a score is not a probability.
     """
-    table = read_table(path, list(COLUMNS), pc.field("split") == split)
-    of_folds = {}
-    if "fold" in pq.read_schema(path).names:
-        columns = read_table(path, ["visitor", "fold"], pc.field("split") == split)
-        of_folds = {name: columns[name].to_numpy() for name in columns.column_names}
+    table = read_table(path, list(COLUMNS), pc.field("split") == split, optional=OF_FOLDS)
+    of_folds = {name: table[name].to_numpy() for name in OF_FOLDS if name in table.column_names}
     score = table["score"].to_numpy().astype(np.float64)
     valid = (score >= 0.0) & (score <= 1.0)
     if not valid.all():

@@ -51,8 +51,8 @@ from rabbithole.ingest.reading import (
 )
 from rabbithole.ingest.remote import local_files
 from rabbithole.ingest.unpacking import unpack_all
-from rabbithole.io.atomic import atomic_write, remove
-from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, manifest_path
+from rabbithole.io.digests import WrittenFile
+from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, manifest_path, new_folder
 from rabbithole.io.scratch import scratch_folder
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import Exchange, Sent, partition_of, shuffle
@@ -80,29 +80,25 @@ def build_events(
     # A log of the user's own has no digests.
     if Path(str(spec.source)).absolute() == simulated.absolute() and (simulated / RawFiles.name).exists():
         RawFiles.check(simulated)
-    for folder in (output, rejected):
-        # The manifest goes first: a killed run must not leave it beside data that it does not describe.
-        remove(manifest_path(folder))
     with (
+        new_folder(output),
+        new_folder(rejected),
         local_files(spec.format, spec.source, output.with_name("fetched"), spec.table) as files,
         scratch_folder("events") as scratch,
-        atomic_write(output) as events,
-        atomic_write(rejected) as bad,
     ):
         raw = unpack_all(format, files, scratch)
         side = scratch / "side"
         side.mkdir()
-        events.mkdir()
         with spark_session(spark, "events") as session:
             ranges = split_files(raw, spark.partitions(unpacked_size(raw)))
             tables = None
             if format.side_tables is not None:
                 tables = build_side_tables(
-                    session, spark, format, ranges, side, spec.max_rejected, events, known or {}
+                    session, spark, format, ranges, side, spec.max_rejected, output, known or {}
                 )
             by_visitor = format.has_visitors and not format.visitor_column
             task = EventTask(
-                events,
+                output,
                 written_schema(format),
                 by_visitor,
                 spec.drop_duplicates,
@@ -112,7 +108,7 @@ def build_events(
                 category_path=format.category_path,
             )
             returned = _write_events(session, spark, format, ranges, task, side, spec)
-        report = collect_report(ranges, side, bad)
+        report = collect_report(ranges, side, rejected)
         require_good(report, spec.max_rejected, format.event_roles)
         counts = merge_counts(returned)
         if counts is None:
@@ -120,10 +116,10 @@ def build_events(
             raise UserError(f"No event in {names}: {report.total('lines')} lines.")
     missing = [role.name for role in format.roles if not files.get(role.name)]
     RejectedManifest(
-        files=RejectedManifest.digests(rejected), rows=report.total("rejected"), reasons=report.reasons
+        files=RejectedManifest.files_of(rejected), rows=report.total("rejected"), reasons=report.reasons
     ).write(manifest_path(rejected))
-    manifest = _manifest(format, EventsManifest.digests(output), report, counts, tables, missing)
-    manifest.write(manifest_path(output))
+    files_written = EventsManifest.files_of(output, counts.parts)
+    _manifest(format, files_written, report, counts, tables, missing).write(manifest_path(output))
 
 
 def _write_events(
@@ -188,7 +184,7 @@ def _visitors(format: RawFormat, log: LogCounts) -> int | None:
 
 def _manifest(
     format: RawFormat,
-    digests: dict[str, str],
+    files: dict[str, WrittenFile],
     report: LineReport,
     log: LogCounts,
     tables: SideTables | None,
@@ -212,7 +208,7 @@ def _manifest(
     assert lines.lines + lines.exploded == counted, lines
     in_tree = counts.category_in_tree
     return EventsManifest(
-        files=digests,
+        files=files,
         format=format.name,
         rows=counts.rows,
         sessions=counts.sessions,

@@ -10,10 +10,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from rabbithole.formats.mapping import category_levels
 from rabbithole.formats.side_tables import SideTables
+from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import PartWriter
 from rabbithole.io.sorting import EVENT_KEY, merged_tables, sort_rows
 from rabbithole.spark.shuffle import Sent, partition_of
@@ -32,12 +33,19 @@ EVENT_SCHEMA = pa.schema(
     ]
 )
 
-TASK_SCHEMA = pa.schema([("counts", pa.string()), ("item", pa.string()), ("visitor", pa.uint64())])
-"""What a task sends: rows with its counts (JSON), one row for each item in its part, and one for each visitor
-(a hash) where visitors are not the groups of the part."""
+TASK_SCHEMA = pa.schema(
+    [("counts", pa.string()), ("part", pa.string()), ("item", pa.string()), ("visitor", pa.uint64())]
+)
+"""What a task sends: rows with its counts (JSON), one row with the file it wrote (JSON, by name), one row
+for each item in its part, and one for each visitor (a hash) where visitors are not the groups of the part."""
 
-COUNTED_SCHEMA = pa.schema([("counts", pa.string()), ("items", pa.int64()), ("visitors", pa.int64())])
-"""What is returned of them: the counts, and how many items and visitors the tasks sent to a partition."""
+COUNTED_SCHEMA = pa.schema(
+    [("counts", pa.string()), ("part", pa.string()), ("items", pa.int64()), ("visitors", pa.int64())]
+)
+"""What is returned of them: counts and parts, how many items and visitors the tasks sent to a partition."""
+
+
+WRITTEN_FILES = TypeAdapter(dict[str, WrittenFile])
 
 
 class EventCounts(BaseModel):
@@ -97,6 +105,8 @@ class EventTask:
                     hashes = pd.util.hash_array(visitors.to_numpy(zero_copy_only=False), categorize=False)
                     partitions = (hashes % np.uint64(self.partitions)).astype(np.int32)
                     yield _task_rows(visitor=pa.array(hashes, pa.uint64())), partitions
+        written = WRITTEN_FILES.dump_json(writer.written).decode()
+        yield _task_rows(part=pa.array([written])), np.zeros(1, np.int32)
 
     def _sorted(self, rows: pa.Table) -> pa.Table:
         for field in self.schema:
@@ -153,14 +163,15 @@ def count_task_rows(_: int, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBat
     """Yield rows of `COUNTED_SCHEMA` for the rows of `TASK_SCHEMA` that tasks sent to a partition."""
     distinct = {"item": pa.array([], pa.string()), "visitor": pa.array([], pa.uint64())}
     for rows in tables:
-        counts = rows["counts"].drop_null().combine_chunks()
-        zeros = pa.array(np.zeros(len(counts), np.int64))
-        yield pa.record_batch([counts, zeros, zeros], schema=COUNTED_SCHEMA)
+        facts = rows.filter(pc.or_(rows["counts"].is_valid(), rows["part"].is_valid()))
+        zeros = pa.array(np.zeros(len(facts), np.int64))
+        known = [facts[name].combine_chunks() for name in ("counts", "part")]
+        yield pa.record_batch([*known, zeros, zeros], schema=COUNTED_SCHEMA)
         for name, values in distinct.items():
-            known = pa.chunked_array([values, *rows[name].drop_null().chunks])
-            distinct[name] = pc.unique(known)
+            all_values = pa.chunked_array([values, *rows[name].drop_null().chunks])
+            distinct[name] = pc.unique(all_values)
     sizes = [pa.array([len(values)]) for values in distinct.values()]
-    yield pa.record_batch([pa.nulls(1, pa.string()), *sizes], schema=COUNTED_SCHEMA)
+    yield pa.record_batch([*[pa.nulls(1, pa.string())] * 2, *sizes], schema=COUNTED_SCHEMA)
 
 
 def duplicated(rows: pa.Table) -> NDArray[np.bool_]:
@@ -186,12 +197,13 @@ def duplicated(rows: pa.Table) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class LogCounts:
-    """The counts of all parts together, and the numbers of distinct items and visitors.
+    """The counts of all parts together, the parts, and the numbers of distinct items and visitors.
 
     visitors: None where no part tells them apart from its groups.
     """
 
     events: EventCounts
+    parts: dict[str, WrittenFile]
     items: int
     visitors: int | None
 
@@ -227,4 +239,7 @@ def merge_counts(returned: pa.Table) -> LogCounts | None:
         category_in_tree=sum(in_tree) if in_tree else None,
     )
     items, visitors = (pc.sum(returned[name]).as_py() for name in ("items", "visitors"))
-    return LogCounts(counts, items, visitors or None)
+    written: dict[str, WrittenFile] = {}
+    for part in returned["part"].drop_null().to_pylist():
+        written |= WRITTEN_FILES.validate_json(part)
+    return LogCounts(counts, written, items, visitors or None)

@@ -275,7 +275,7 @@ def collect_report(ranges: Sequence[FileRange], side: Path, rejected: Path) -> L
     files: dict[RawFile, Counter[str]] = {}
     reasons: Counter[str] = Counter()
     examples: list[RejectedLine] = []
-    rejected.mkdir(parents=True)
+    rejected.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(rejected / "part-00000.parquet", REJECTED_SCHEMA, compression="zstd") as writer:
         for file_range in ranges:
             counts = RangeCounts.read(side, file_range.index)

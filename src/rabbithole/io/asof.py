@@ -140,10 +140,13 @@ def write_history(path: Path, runs: Iterator[pa.Table], value: pa.Field, limit: 
     schema = pa.schema([("item", pa.string()), ("time", TIME), value])
     # Two attempts of a task may write at the same time; both write the same.
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    with pq.ParquetWriter(partial, schema) as writer:
-        for rows in merged_tables(runs, HISTORY_KEY, limit):
-            writer.write_table(AsOfTable.build(rows).table().rename_columns(schema.names))
-    partial.replace(path)
+    try:
+        with pq.ParquetWriter(partial, schema) as writer:
+            for rows in merged_tables(runs, HISTORY_KEY, limit):
+                writer.write_table(AsOfTable.build(rows).table().rename_columns(schema.names))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_history(path: Path) -> AsOfTable:

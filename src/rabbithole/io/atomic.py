@@ -25,18 +25,26 @@ def atomic_write(path: Path) -> Iterator[Path]:
         remove(stale)
     temporary = path.parent / f".{path.name}.{os.getpid()}.partial"
     try:
-        yield temporary
-        remove(path)
-        temporary.replace(path)
-    except OSError as error:
-        # Libraries often leave out the path that could not be written, or name the temporary one.
-        inside = error.filename is None or str(error.filename).startswith(str(temporary))
-        if error.errno in WRITE_ERRORS and inside:
-            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
-        raise
+        with write_errors_at(path, temporary):
+            yield temporary
+            remove(path)
+            temporary.replace(path)
     finally:
         with suppress(OSError):
             remove(temporary)
+
+
+@contextmanager
+def write_errors_at(path: Path, written: Path) -> Iterator[None]:
+    """Name `path` in the errors of a full or read-only disk, for a block that writes to `written`."""
+    try:
+        yield
+    except OSError as error:
+        # Libraries often leave out the path that could not be written, or name one inside of it.
+        inside = error.filename is None or str(error.filename).startswith(str(written))
+        if error.errno in WRITE_ERRORS and inside:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
 
 
 def remove(path: Path) -> None:

@@ -1,13 +1,15 @@
 """Digests of files, and checks against them: what was damaged on the disk is refused before it is used."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
 
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import remove, sha256_of
@@ -21,14 +23,31 @@ DIGEST_SUFFIX = ".sha256"
 
 COMMENT = "<!-- sha256 "
 
+ATTEMPT = re.compile(r"(.*part-\d+)-\d+\.parquet")
+"""A part that a task wrote, and the name that all attempts at this part share."""
+
+
+class WrittenFile(BaseModel):
+    """A complete file. sha256: in hex; bytes: its size; rows: those of a part, None for other files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: str
+    bytes: int
+    rows: int | None = None
+
 
 def digests_of(folder: Path, *, without: Collection[str] = ()) -> dict[str, str]:
     """Return the sha256 of each file below a folder, by its path in the folder.
 
-    What Snakemake and killed runs leave does not count. without: names of other files in the folder that do
+    What Snakemake and killed runs leave does not count. without: paths of other files in the folder that do
     not count.
     """
-    names = sorted(_names(folder) - set(without))
+    return _digests(folder, _names(folder) - set(without))
+
+
+def _digests(folder: Path, files: Collection[str]) -> dict[str, str]:
+    names = sorted(files)
     with ThreadPoolExecutor(THREADS) as pool:
         return dict(zip(names, pool.map(sha256_of, [folder / name for name in names]), strict=True))
 
@@ -38,18 +57,27 @@ def check_digests(
 ) -> None:
     """Check that a folder holds the files that `digests_of` saw, unchanged, and no others.
 
-    New files whose name begins with `_` are passed over: nobody reads them. advice: what to do, the end of
-    the message. Raises `UserError` that names the first wrong file.
+    New files whose name begins with `_` are passed over: nobody reads them. So are other attempts at a part
+    that `digests` names. advice: what to do, the end of the message. Raises `UserError` that names the first
+    wrong file.
     """
-    actual = digests_of(folder, without=without)
+    names = _names(folder) - set(without)
+    actual = _digests(folder, names & digests.keys())
     for name, digest in sorted(digests.items()):
         if name not in actual:
             raise UserError(f"{folder / name} is missing. {advice}")
         if actual[name] != digest:
             raise UserError(f"{folder / name} is damaged: its sha256 is not the one it had. {advice}")
-    for name in sorted(actual.keys() - digests.keys()):
-        if not Path(name).name.startswith("_"):
+    parts = {part_of(name) for name in digests}
+    for name in sorted(names - digests.keys()):
+        if not Path(name).name.startswith("_") and part_of(name) not in parts:
             raise UserError(f"{folder / name} was not written by the step. {advice}")
+
+
+def part_of(name: str) -> str:
+    """Return the name that all attempts at a part share, for the file of one; other names as they are."""
+    attempt = ATTEMPT.fullmatch(name)
+    return name if attempt is None else attempt[1]
 
 
 def _names(folder: Path) -> set[str]:
@@ -83,20 +111,28 @@ def without_comment(file: Path) -> str:
 
 
 def read_table(
-    file: Path, columns: list[str] | None = None, filters: pc.Expression | None = None
+    file: Path,
+    columns: list[str] | None = None,
+    filters: pc.Expression | None = None,
+    *,
+    optional: Sequence[str] = (),
 ) -> pa.Table:
-    """Read a single Parquet file, after a check of its digest if there is one beside it.
+    """Read a single Parquet file, after a check against the digest beside it.
 
-    Raises `UserError` for a damaged file, or one that lacks a column.
+    columns: those that must be there, None for all; optional: further ones, read if they are.
+    Raises `UserError` for a damaged file, one without its digest, or one that lacks a column.
     """
     advice = f"Delete it and {digest_path(file).name}, and run again."
-    if digest_path(file).exists():
-        known = digest_path(file).read_bytes().partition(b" ")[0]
-        if known != sha256_of(file).encode():
-            raise UserError(f"{file} is damaged: its sha256 is not the one it had. {advice}")
+    if not digest_path(file).exists():
+        raise UserError(f"{digest_path(file)} is missing, so {file.name} cannot be checked. {advice}")
+    if digest_path(file).read_bytes().partition(b" ")[0] != sha256_of(file).encode():
+        raise UserError(f"{file} is damaged: its sha256 is not the one it had. {advice}")
     try:
-        if lacking := sorted(set(columns or ()) - set(pq.read_schema(file).names)):
+        names = pq.read_schema(file).names
+        if lacking := sorted(set(columns or ()) - set(names)):
             raise UserError(f"{file} has no column {lacking[0]!r}. {advice}")
+        if columns is not None:
+            columns = [*columns, *(name for name in optional if name in names)]
         return pq.read_table(file, columns=columns, filters=filters)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:

@@ -3,8 +3,10 @@
 Arrow's reader and writer are used because they handle columns, whereas Spark's go row by row.
 """
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 
@@ -12,6 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from rabbithole.io.atomic import remove, write_errors_at
+from rabbithole.io.digests import WrittenFile
 
 GROUP_ROWS = 2**20
 """Rows that are processed at once; more if one key has more."""
@@ -61,26 +66,78 @@ def complete_groups(
         yield pa.Table.from_batches(pending).combine_chunks()
 
 
-class PartWriter:
-    """Writes `part-00007.parquet` in a folder atomically; a part without rows leaves no file."""
+class _HashedFile:
+    """A new file for Arrow to write to, whose size and digest are known at the end without reading it."""
 
-    def __init__(self, folder: Path, index: int, schema: pa.Schema) -> None:
-        self.path = folder / f"part-{index:05}.parquet"
-        self.partial = folder / f".part-{index:05}.{os.getpid()}.partial"
+    def __init__(self, path: Path) -> None:
+        self.file = path.open("xb")
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        self.digest.update(data)
+        written = self.file.write(data)
+        self.size += written
+        return written
+
+    def tell(self) -> int:
+        return self.size
+
+    @property
+    def closed(self) -> bool:
+        return self.file.closed
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class PartWriter:
+    """Writes a part of a folder once, under a name that no other attempt at the same part has.
+
+    The first attempt at part 7 writes `part-00007-0.parquet`, the second one `part-00007-1.parquet`, even if
+    both are at work at once. A file counts when the manifest names it. What an attempt leaves that failed,
+    `remove_other_attempts` removes: the attempt itself can't know whose file has its name by then.
+
+    written: empty without rows; else the file by its path below `folder`. name: of a subfolder, which the
+    path begins with.
+    """
+
+    def __init__(self, folder: Path, index: int, schema: pa.Schema, name: str = "") -> None:
+        self.folder = folder
+        self.stem = f"{name}/part-{index:05}" if name else f"part-{index:05}"
         self.schema = schema
-        self.writer: pq.ParquetWriter | None = None
+        self.written: dict[str, WrittenFile] = {}
+        self._rows = 0
+        self._name = ""
+        self._file: _HashedFile | None = None
+        self._writer: pq.ParquetWriter | None = None
 
     def write(self, table: pa.Table) -> None:
         """Append a table, cast to the part's schema."""
         if len(table) == 0:
             return
-        if self.writer is None:
-            self.partial.parent.mkdir(parents=True, exist_ok=True)
+        if self._writer is None:
+            self._file = self._create()
             # Without Arrow's schema, columns that were dictionary-encoded in memory are read as strings.
-            self.writer = pq.ParquetWriter(
-                self.partial, self.schema, compression="zstd", compression_level=1, store_schema=False
+            self._writer = pq.ParquetWriter(
+                self._file, self.schema, compression="zstd", compression_level=1, store_schema=False
             )
-        self.writer.write_table(table.select(self.schema.names).cast(self.schema))
+        self._writer.write_table(table.select(self.schema.names).cast(self.schema))
+        self._rows += len(table)
+
+    def _create(self) -> _HashedFile:
+        for attempt in count():
+            self._name = f"{self.stem}-{attempt}.parquet"
+            path = self.folder / self._name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                return _HashedFile(path)
+            except FileExistsError:
+                continue
+        raise AssertionError
 
     def __enter__(self) -> "PartWriter":
         return self
@@ -88,29 +145,45 @@ class PartWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.writer is not None:
-            self.writer.close()
-            if kind is None:
-                self.partial.replace(self.path)
-            else:
-                self.partial.unlink(missing_ok=True)
+        if self._writer is None or self._file is None:
+            return
+        with closing(self._file) as file:
+            self._writer.close()
+        if kind is None:
+            self.written[self._name] = WrittenFile(
+                sha256=file.digest.hexdigest(), bytes=file.size, rows=self._rows
+            )
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[None]:
+    """Put an empty folder in the place of an old one with its manifest; remove it if the block raises.
+
+    Nothing is renamed: the folder is complete when its manifest stands beside it.
+    """
+    # The manifest goes first: a killed run must not leave it beside data that it does not describe.
+    remove(manifest_path(path))
+    with write_errors_at(path, path):
+        remove(path)
+        path.mkdir(parents=True)
+        try:
+            yield
+        except BaseException:
+            with suppress(OSError):
+                remove(path)
+            raise
+
+
+def remove_other_attempts(folder: Path, parts: Collection[str]) -> None:
+    """Remove the parts of a folder that no task reported: `parts` are the names of those that count."""
+    for path in folder.rglob("part-*.parquet"):
+        if str(path.relative_to(folder)) not in parts:
+            remove(path)
 
 
 def manifest_path(folder: Path) -> Path:
     """Return the path of a folder's manifest: `events.json` beside `events/`."""
     return folder.with_name(folder.name + ".json")
-
-
-def data_files(folder: Path) -> list[Path]:
-    """Return all data files below a folder, sorted; files whose name starts with `_` or `.` are not data."""
-    return sorted(
-        path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(("_", "."))
-    )
-
-
-def part_files(folder: Path) -> list[Path]:
-    """Return the parts of a folder, sorted."""
-    return sorted(folder.glob("part-*.parquet"))
 
 
 def read_part(

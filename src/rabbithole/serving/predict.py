@@ -15,7 +15,6 @@ from rabbithole.artifacts.data import EventsManifest
 from rabbithole.artifacts.serving import AudienceCounts, FieldShares, ModelManifest, PredictionSummary
 from rabbithole.ingest.build import build_events
 from rabbithole.io.asof import AsOfFile
-from rabbithole.io.parts import part_files
 from rabbithole.io.scratch import scratch_folder
 from rabbithole.serving.audience import CONTACT, HOLD_OUT, Audience, audience_column
 from rabbithole.serving.folder import ModelFolder, load_folder
@@ -110,7 +109,7 @@ def encode_log(folder: ModelFolder, source: Source, scratch: Path, *, spark: Spa
             spec, output=events, rejected=scratch / "rejected", spark=spark, known=folder.histories()
         )
         log = EventsManifest.of(events)
-        parts, known = part_files(events), folder.price_file()
+        parts, known = EventsManifest.parts(events), folder.price_file()
         open_from = log.last_microseconds - round(manifest.horizon_minutes * 60e6)
         plan = prediction_plan(
             manifest.sessions, open_from=open_from, prices=None, further=further_fields(log, parts)
@@ -123,7 +122,7 @@ def encode_log(folder: ModelFolder, source: Source, scratch: Path, *, spark: Spa
         encoded.mkdir()
         task = PredictionTask(parts, encoded, plan, folder.encoder)
         counts = PredictionCounts.total_of_reports(map_indexed(session, len(parts), task, REPORT_SCHEMA))
-    return EncodedLog(part_files(encoded), log, counts)
+    return EncodedLog([encoded / name for name in sorted(counts.parts)], log, counts)
 
 
 def score_parts(folder: ModelFolder, parts: list[Path]) -> Iterator[pa.Table]:

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from rabbithole.artifacts.data import Fields
 from rabbithole.io.asof import AsOf
+from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import PartWriter
 from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.session_task import HISTORY, SessionPlan, make_sessions, read_events, session_schema
@@ -30,7 +31,10 @@ def encoded_schema(fields: Fields, *, history: bool) -> pa.Schema:
 
 
 class PredictionCounts(Counts):
-    """What became of sessions. not_scored: by reason; steps: in windows; missing, unseen: by field."""
+    """What became of sessions.
+
+    not_scored: by reason; steps: in windows; missing, unseen: by field; parts: files by name.
+    """
 
     sessions: int = 0
     running: int = 0
@@ -39,6 +43,7 @@ class PredictionCounts(Counts):
     steps: int = 0
     missing: dict[str, int] = Field(default={})
     unseen: dict[str, int] = Field(default={})
+    parts: dict[str, WrittenFile] = Field(default={})
 
 
 def prediction_plan(
@@ -69,7 +74,7 @@ class PredictionTask:
                 encoded, of_table = encode_sessions(events, self.plan, self.encoder)
                 part.write(encoded)
                 counts += of_table
-        yield counts.to_report()
+        yield (counts + PredictionCounts(parts=part.written)).to_report()
 
 
 def encode_sessions(

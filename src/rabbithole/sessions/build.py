@@ -29,8 +29,7 @@ from rabbithole.artifacts.data import (
 from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.io.asof import AsOf, AsOfFile
-from rabbithole.io.atomic import atomic_write, remove
-from rabbithole.io.parts import manifest_path, part_files
+from rabbithole.io.parts import manifest_path, new_folder
 from rabbithole.sessions.bounds import count_starts, exact_bounds, visitors_on_both_sides
 from rabbithole.sessions.diagnosis import diagnose, open_minutes, require_purchases, require_sessions
 from rabbithole.sessions.first_pass import first_pass
@@ -189,32 +188,30 @@ def build_sessions(
             "sessions.cost: event. Set these, or set windows.history to false."
         )
     require_purchases(log, purpose)
-    minutes, parts = open_minutes(spec, log), part_files(events)
+    minutes, parts = open_minutes(spec, log), EventsManifest.parts(events)
     further = further_fields(log, parts)
     if spec.history and SESSIONS_AGO in further.names:
         raise UserError(
             f"The log has a field {SESSIONS_AGO!r}, which windows.history would add. Rename the log's field."
         )
     plan = SessionPlan(spec, open_from=log.last_microseconds - round(minutes * 60e6), further=further)
-    remove(manifest_path(output))
-    with atomic_write(output) as folder:
-        folder.mkdir()
+    with new_folder(output):
         with spark_session(spark, "sessions") as session:
-            plan = _complete_plan(session, spark, plan, parts, folder / PRICE_HISTORY)
+            plan = _complete_plan(session, spark, plan, parts, output / PRICE_HISTORY)
             with watch_tasks(session, Stage("building sessions")):
-                reports = map_indexed(session, len(parts), SessionTask(parts, folder, plan), REPORT_SCHEMA)
+                reports = map_indexed(session, len(parts), SessionTask(parts, output, plan), REPORT_SCHEMA)
             counts = SessionCounts.total_of_reports(reports)
             check_counts(counts, log, spec, plan.bounds)
-            written, visitors = part_files(folder), bool(log.visitors)
+            written, visitors = [output / name for name in counts.parts], bool(log.visitors)
             boundaries = split_boundaries(session, plan.bounds, written, visitors=visitors)
         splits = split_counts(counts.groups)
         require_sessions(splits, spec, purpose, minutes=minutes)
-        prices = None if plan.prices is None else pq.read_metadata(folder / PRICE_HISTORY).num_rows
+        prices = None if plan.prices is None else pq.read_metadata(output / PRICE_HISTORY).num_rows
         if log.category_roots is not None:
-            shutil.copyfile(events / log.category_roots, folder / log.category_roots)
+            shutil.copyfile(events / log.category_roots, output / log.category_roots)
     sessions, diagnoses = session_counts(counts.groups), diagnose(log, splits, spec, minutes=minutes)
     SessionsManifest(
-        files=SessionsManifest.digests(output),
+        files=SessionsManifest.files_of(output, counts.parts),
         rows=sessions.sessions,
         sessions=sessions.sessions,
         buyers=sessions.buyers,

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from rabbithole.artifacts.data import ExclusionCounts, Fields, SessionEventCounts
 from rabbithole.io.asof import AsOf
+from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, PartWriter, complete_groups, read_part
 from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.cutting import SessionCut, cut_sessions, session_visitors
@@ -117,13 +118,14 @@ class SessionCounts(Counts):
     """Where sessions and events went.
 
     dropped: sessions without an event before a purchase; groups: the sessions that were written, several
-    groups may be alike.
+    groups may be alike; parts: the files that were written, by name.
     """
 
     events: SessionEventCounts = SessionEventCounts(total=0, kept=0, cut=0, dropped=0)
     dropped: int = 0
     excluded: dict[str, ExclusionCounts] = Field(default={})
     groups: list[SessionGroup] = Field(default=[])
+    parts: dict[str, WrittenFile] = Field(default={})
 
 
 class SessionTask:
@@ -142,7 +144,7 @@ class SessionTask:
                 sessions, of_table = make_sessions(events, self.plan)
                 part.write(sessions)
                 counts += of_table
-        yield counts.to_report()
+        yield (counts + SessionCounts(parts=part.written)).to_report()
 
 
 def read_events(path: Path, plan: SessionPlan) -> Iterator[pa.Table]:

@@ -12,7 +12,6 @@ from rabbithole.artifacts.data import SessionsManifest
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 from rabbithole.io.digests import write_digest
-from rabbithole.io.parts import data_files
 from rabbithole.progress import Meter
 from rabbithole.simulator.catalogue import Catalogue, read_shop
 from rabbithole.simulator.posterior import ObservedEvents, ObservedSessions, purchase_posteriors
@@ -35,7 +34,7 @@ def session_tables(
 
     keep_open: whether sessions that are open at the end of the log are included. columns: further columns.
     """
-    for path in data_files(sessions):
+    for path in SessionsManifest.parts(sessions):
         for batch in pq.ParquetFile(path).iter_batches(ROWS, columns=[*COLUMNS, *columns]):
             table = pa.table(batch)
             mask = pc.equal(table["split"], split)

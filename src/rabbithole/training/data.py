@@ -10,7 +10,6 @@ from rabbithole.artifacts.data import EncoderFile, Fields, WindowsManifest
 from rabbithole.artifacts.training import ModelDescription
 from rabbithole.counts import plural
 from rabbithole.errors import UserError
-from rabbithole.io.parts import data_files
 from rabbithole.windows.arrays import Windows, read_windows, take
 from rabbithole.windows.fields import FIRST_VALUE
 
@@ -55,12 +54,13 @@ def read_encoding(windows: Path) -> Encoding:
 
 def read_split(windows: Path, split: str, encoding: Encoding) -> Windows:
     """Read one split; raises `UserError` when a code or a length does not fit the encoding."""
-    return _checked(read_windows(data_files(windows / split), encoding.fields), windows / split, encoding)
+    parts = WindowsManifest.parts(windows, split)
+    return _checked(read_windows(parts, encoding.fields), windows / split, encoding)
 
 
 def read_parts(windows: Path, split: str, encoding: Encoding) -> Iterator[Windows]:
     """Read one split part by part, in constant memory."""
-    for file in data_files(windows / split):
+    for file in WindowsManifest.parts(windows, split):
         yield _checked(read_windows([file], encoding.fields), file, encoding)
 
 

@@ -22,8 +22,8 @@ from rabbithole.artifacts.data import (
     WindowsManifest,
 )
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import atomic_write, remove
-from rabbithole.io.parts import PartWriter, manifest_path, part_files, read_part
+from rabbithole.io.digests import WrittenFile
+from rabbithole.io.parts import PartWriter, manifest_path, new_folder, read_part
 from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.session_task import HISTORY
 from rabbithole.sessions.splitting import SPLITS
@@ -63,13 +63,12 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
     Raises `UserError` when a split holds no session, or when the log lacks a field.
     """
     source = SessionsManifest.of(sessions)
-    parts, selected = part_files(sessions), selected_fields(spec, source.fields)
+    parts, selected = SessionsManifest.parts(sessions), selected_fields(spec, source.fields)
     roots = _category_roots(sessions / source.category_roots) if source.category_roots else {}
     history = source.history > 0
-    remove(manifest_path(output))
-    with atomic_write(output) as folder:
+    with new_folder(output):
         for name in FOLDERS:
-            (folder / name).mkdir(parents=True)
+            (output / name).mkdir()
         with spark_session(spark, "windows") as session:
             counter = VocabularyCounter(parts, spec, selected, history=history, partitions=len(parts))
             exchange = Exchange(VALUE_COUNT_SCHEMA, counter.partitions)
@@ -78,17 +77,17 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
             if len(values) == 0:
                 raise _empty_split("train")
             encoder = fit_encoder(values, spec, selected, roots, history=source.history)
-            task = WindowTask(parts, folder, encoder, keep_open=spec.keep_open, history=history)
+            task = WindowTask(parts, output, encoder, keep_open=spec.keep_open, history=history)
             with watch_tasks(session, Stage("encoding")):
                 reports = map_indexed(session, len(parts), task, REPORT_SCHEMA)
             counts = WindowTaskCounts.total_of_reports(reports)
         _check_counts(counts, source.events.kept)
-        encoder.save(folder)
+        encoder.save(output)
         if source.price_history is not None:
-            shutil.copyfile(sessions / source.price_history, folder / PRICE_HISTORY)
+            shutil.copyfile(sessions / source.price_history, output / PRICE_HISTORY)
     fitted = encoder.fitted
     WindowsManifest(
-        files=WindowsManifest.digests(output),
+        files=WindowsManifest.files_of(output, counts.parts),
         rows=sum(split.rows for split in counts.splits.values()),
         splits=counts.splits,
         open=counts.open,
@@ -116,11 +115,12 @@ def _category_roots(path: Path) -> Mapping[str, str]:
 
 
 class WindowTaskCounts(Counts):
-    """Where sessions and events went. open: open sessions that are not in a window."""
+    """Where sessions and events went. open: open sessions that are not in a window; parts: files by name."""
 
     open: int = 0
     events: WindowEventCounts = WindowEventCounts(total=0, kept=0, open=0, beyond=0)
     splits: dict[str, WindowCounts] = Field(default={})
+    parts: dict[str, WrittenFile] = Field(default={})
 
 
 class WindowTask:
@@ -143,11 +143,12 @@ class WindowTask:
         schema = window_schema(fields, history=self.history)
         with ExitStack() as stack:
             writers = {
-                name: stack.enter_context(PartWriter(self.folder / name, index, schema)) for name in FOLDERS
+                name: stack.enter_context(PartWriter(self.folder, index, schema, name)) for name in FOLDERS
             }
             for batch in read_part(self.parts[index], columns, coded=fields.categorical):
                 counts += self._write(pa.Table.from_batches([batch]), writers)
-        yield counts.to_report()
+        parts = {name: file for writer in writers.values() for name, file in writer.written.items()}
+        yield (counts + WindowTaskCounts(parts=parts)).to_report()
 
     def _write(self, sessions: pa.Table, writers: Mapping[str, PartWriter]) -> WindowTaskCounts:
         """Write the windows of sessions and return their counts."""

@@ -8,7 +8,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.data import SessionsManifest
-from rabbithole.io.parts import manifest_path
 from rabbithole.report.figures.style import QUIET, legend_outside, log_ticks, percent_ticks, svg_figure
 from rabbithole.report.runs import colour
 from rabbithole.specs.report import FigureStyle
@@ -19,9 +18,8 @@ POINTS = 300
 
 def lengths(*, sessions: Path, output: Path, style: FigureStyle) -> None:
     """Draw the share of sessions with at least n events before the cut as SVG, by buyers and others."""
-    if manifest_path(sessions).exists():
-        SessionsManifest.of(sessions)
-    table = pq.read_table(sessions, columns=["events", "buyer"])
+    SessionsManifest.of(sessions)
+    table = pq.read_table(SessionsManifest.parts(sessions), columns=["events", "buyer"])
     events, buyer = table["events"].to_numpy(), table["buyer"].to_numpy().astype(bool)
     with svg_figure(output, style, title="Session lengths") as axes:
         for label, mask, shade in (("Buyers", buyer, colour("gru")), ("Others", ~buyer, QUIET)):
