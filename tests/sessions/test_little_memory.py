@@ -96,5 +96,5 @@ def test_a_log_larger_than_memory_gives_the_same_rows(
         first, second = manifest.of(much), manifest.of(little)
         assert first.model_copy(update={"files": second.files}) == second
     # The part was indeed sorted in runs.
-    part = tmp_path / "little" / "events" / "part-00000.parquet"
+    part = EventsManifest.parts(tmp_path / "little" / "events")[0]
     assert pq.read_metadata(part).num_row_groups > 1
