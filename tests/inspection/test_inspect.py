@@ -16,6 +16,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from rabbithole.config.datasets import Dataset
+from rabbithole.ingest.locate import locate
 from rabbithole.inspection.inspect import Inspection, inspect, load
 from rabbithole.specs.table import TableSpec
 
@@ -195,6 +196,14 @@ def test_views_and_purchases_in_two_tables(tmp_path: Path) -> None:
     assert not purchases.fields
     assert "left out: products.csv" in inspection.text
     assert inspection.estimate is not None and inspection.estimate.buyers
+
+
+def test_a_file_that_holds_no_events_is_not_read(tmp_path: Path) -> None:
+    log = write_csv(tmp_path / "events.csv", STANDARD)
+    (tmp_path / "tree.csv").write_text("category,parent\n1,\n2,1\n")
+    inspection = inspect([str(log), str(tmp_path / "tree.csv")])
+    dataset = load(inspection.name, inspection.text)
+    assert locate(dataset.format, dataset.source, dataset.table_log) == {"events": [log]}
 
 
 def test_columns_that_give_the_answer_away_are_left_out(tmp_path: Path) -> None:
