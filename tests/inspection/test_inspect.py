@@ -344,6 +344,17 @@ def test_a_large_file_is_sampled_and_its_sessions_estimated(
         assert found.buyers == pytest.approx(buyers, rel=0.25)
 
 
+def test_a_log_with_few_buyers_is_offered_folds(tmp_path: Path) -> None:
+    """300 sessions have some 60 buyers, so test would have 6."""
+    offered = "    # split: {by: folds, count: 5}"
+    inspection, _, _ = read(write_csv(tmp_path / "log.csv", STANDARD))
+    assert offered in inspection.text.split("\n")
+    text = inspection.text.replace("    # split:", "    split:")
+    assert load(inspection.name, text).split.folds == 5
+    many, _, _ = read(write_csv(tmp_path / "many.csv", STANDARD, shop_events(2_000)))
+    assert "folds" not in many.text
+
+
 def test_the_moment_of_events_is_kept(tmp_path: Path) -> None:
     events = shop_events()
     found = read(write_csv(tmp_path / "log.csv", STANDARD, events))[0].estimate
