@@ -58,7 +58,7 @@ torture: environment  ## Kill runs at random moments, fifty times, and compare t
 torture-files: environment  ## Damage files of a tiny run, one at a time, and run the steps that read them (an hour).
 	$(BIN)/python tests/torture_files.py
 
-cluster-faults: environment  ## Let parts of a Spark cluster fail in each stage, and compare the results (5 minutes).
+cluster-faults: environment  ## Let parts of a Spark cluster fail in each stage, and compare the results (10 to 20 minutes).
 	$(BIN)/python tests/cluster_faults.py
 
 FUZZ_SECONDS ?= 600

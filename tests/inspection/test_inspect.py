@@ -16,6 +16,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from rabbithole.config.datasets import Dataset
+from rabbithole.ingest.locate import locate
 from rabbithole.inspection.inspect import Inspection, inspect, load
 from rabbithole.specs.table import TableSpec
 
@@ -197,6 +198,14 @@ def test_views_and_purchases_in_two_tables(tmp_path: Path) -> None:
     assert inspection.estimate is not None and inspection.estimate.buyers
 
 
+def test_a_file_that_holds_no_events_is_not_read(tmp_path: Path) -> None:
+    log = write_csv(tmp_path / "events.csv", STANDARD)
+    (tmp_path / "tree.csv").write_text("category,parent\n1,\n2,1\n")
+    inspection = inspect([str(log), str(tmp_path / "tree.csv")])
+    dataset = load(inspection.name, inspection.text)
+    assert locate(dataset.format, dataset.source, dataset.table_log) == {"events": [log]}
+
+
 def test_columns_that_give_the_answer_away_are_left_out(tmp_path: Path) -> None:
     buyers = {event.session for event in shop_events() if event.kind == "purchase"}
     columns = {
@@ -333,6 +342,17 @@ def test_a_large_file_is_sampled_and_its_sessions_estimated(
         assert found is not None and not found.exact
         assert found.sessions == pytest.approx(6_000, rel=0.1)
         assert found.buyers == pytest.approx(buyers, rel=0.25)
+
+
+def test_a_log_with_few_buyers_is_offered_folds(tmp_path: Path) -> None:
+    """300 sessions have some 60 buyers, so test would have 6."""
+    offered = "    # split: {by: folds, count: 5}"
+    inspection, _, _ = read(write_csv(tmp_path / "log.csv", STANDARD))
+    assert offered in inspection.text.split("\n")
+    text = inspection.text.replace("    # split:", "    split:")
+    assert load(inspection.name, text).split.folds == 5
+    many, _, _ = read(write_csv(tmp_path / "many.csv", STANDARD, shop_events(2_000)))
+    assert "folds" not in many.text
 
 
 def test_the_moment_of_events_is_kept(tmp_path: Path) -> None:

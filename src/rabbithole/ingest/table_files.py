@@ -29,10 +29,10 @@ def table_files(format: RawFormat, source: TableSource) -> dict[str, list[Path]]
         places = source.get(role.name, []) if isinstance(source, Mapping) else source
         listed = [places] if isinstance(places, str | Path) else places
         found = [file for place in listed for file in files_below(str(place))]
-        # A file that the user names needs no pattern to tell which table it belongs to, if there is but one.
-        named = (
-            {Path(place) for place in listed} if len(format.roles) == 1 or isinstance(source, Mapping) else ()
-        )
+        # A file that the user names needs no preset's pattern to tell which table it belongs to, if there is
+        # but one. A pattern of the user's own counts.
+        alone = len(format.roles) == 1 and not _has_own_pattern(format, role)
+        named = {Path(place) for place in listed} if alone or isinstance(source, Mapping) else ()
         files = [file for file in found if (file in named and not is_archive(file)) or _belongs(file, role)]
         if not files:
             names = ", ".join(printable(file.name) for file in found[:5]) or "nothing"
@@ -107,6 +107,11 @@ def files_below(place: str) -> list[Path]:
     if not path.is_file():
         raise UserError(f"The source {place} does not exist.")
     return [path]
+
+
+def _has_own_pattern(format: RawFormat, role: FileRole) -> bool:
+    preset = (format.tables or {}).get(role.name, {}).get("files")
+    return role.table is not None and role.table.files not in (None, preset)
 
 
 def _belongs(file: Path, role: FileRole) -> bool:

@@ -44,6 +44,16 @@ class Estimate:
     basis: str
     at_once: int = 0
 
+    @property
+    def buyers_in_test(self) -> int | None:
+        """Return the buyers in the test split, by default."""
+        return None if self.buyers is None else round(self.buyers * TEST_SHARE)
+
+    @property
+    def has_few_buyers(self) -> bool:
+        """Return whether there are buyers, but too few in test to tell models apart."""
+        return bool(self.buyers) and (self.buyers_in_test or 0) < FEW_BUYERS
+
 
 def estimate(
     samples: Sequence[Sample],

@@ -83,7 +83,6 @@ def inspect(sources: Sequence[str]) -> Inspection:
         problem = f"{share:.0%} of the lines can't be read in this way; see the reasons above"
     tolerate = round(min(1.0, 2 * share), 4) if share > dataset.max_rejected else None
     buyers = any(each.bought.any() for each in mapped)
-    text = write_section(proposal, tolerate, buyers=buyers, complete=not problem)
     found = None
     if not problem:
         found = estimate(
@@ -93,6 +92,8 @@ def inspect(sources: Sequence[str]) -> Inspection:
             [each.bought for each in mapped],
             None if gap is None else 60 * gap,
         )
+    few = found is not None and found.has_few_buyers
+    text = write_section(proposal, tolerate, buyers=buyers, few_buyers=few, complete=not problem)
     return Inspection(name, text, tables, others, preset, mapped, found, gap, problem)
 
 

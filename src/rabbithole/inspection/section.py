@@ -59,12 +59,17 @@ class Proposal:
 
 
 def write_section(
-    proposal: Proposal, max_rejected: float | None = None, *, buyers: bool = True, complete: bool = True
+    proposal: Proposal,
+    max_rejected: float | None = None,
+    *,
+    buyers: bool = True,
+    few_buyers: bool = False,
+    complete: bool = True,
 ) -> str:
     """Return the settings of a log in YAML.
 
     max_rejected: the fraction of lines to tolerate, None for the default; buyers: whether the sample has any;
-    complete: whether nothing must be filled in.
+    few_buyers: whether test would have too few of them; complete: whether nothing must be filled in.
     """
     yaml = YamlLines()
     sources, tables, preset = proposal.sources, proposal.tables, proposal.preset
@@ -89,6 +94,9 @@ def write_section(
     if not buyers:
         yaml.comment(FORMAT, "check: no event is a purchase, so the models predict which event comes next")
         yaml.key(FORMAT, "target", "next_event")
+    if few_buyers:
+        note = "check: test will have few buyers. Folds test every session once, in five times the time"
+        yaml.key(FORMAT, "split", {"by": "folds", "count": 5}, note, off=True)
     if preset is None:
         _table_format(yaml, tables, proposal.others)
     if buyers:

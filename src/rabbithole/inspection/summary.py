@@ -9,7 +9,7 @@ from rich.text import Text
 
 from rabbithole.errors import printable
 from rabbithole.inspection.columns import Column
-from rabbithole.inspection.estimates import ASSUMED_AUC, FEW_BUYERS, TEST_SHARE, Estimate, auc_half_width
+from rabbithole.inspection.estimates import ASSUMED_AUC, Estimate, auc_half_width
 from rabbithole.inspection.inspect import Inspection
 from rabbithole.inspection.mapped import all_events
 from rabbithole.inspection.proposal import TableProposal
@@ -170,23 +170,21 @@ def _estimate(found: Estimate, gap: float | None) -> Iterator[str]:
     share = found.buyers / max(found.sessions, 1)
     before = " after other events" if found.at_once else ""
     yield f"Sessions with a purchase{before}: {about}{found.buyers:,} ({share:.2%}){rest}."
-    yield _enough(found.sessions, found.buyers)
+    yield _enough(found, found.sessions, found.buyers)
 
 
-def _enough(sessions: int, buyers: int) -> str:
+def _enough(found: Estimate, sessions: int, buyers: int) -> str:
     width = auc_half_width(sessions, buyers)
-    in_test = round(buyers * TEST_SHARE)
     if width is None:
         return "Too few to learn from: test, a tenth of the sessions, will hardly have a buyer."
     whole = auc_half_width(sessions, buyers, tested=1.0)
     digits = 2 if width > 0.01 else 3
     low, high = ASSUMED_AUC - width, min(1.0, ASSUMED_AUC + width)
     text = (
-        f"Test will have about {in_test:,} buyers: if the AUC is {ASSUMED_AUC}, its 95 % interval will be "
-        f"about {low:.{digits}f} to {high:.{digits}f} "
-        "(Hanley and McNeil 1982; an estimate)."
+        f"Test will have about {found.buyers_in_test:,} buyers: if the AUC is {ASSUMED_AUC}, its 95 % "
+        f"interval will be about {low:.{digits}f} to {high:.{digits}f} (Hanley and McNeil 1982; an estimate)."
     )
-    if in_test < FEW_BUYERS:
+    if found.has_few_buyers:
         folds = f": that interval is then about ±{whole:.2f}" if whole else ""
         return (
             f"{text} That is too wide to tell good models from bad ones: give it a longer log, or set "
