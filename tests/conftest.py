@@ -5,7 +5,7 @@ import os
 import pytest
 from hypothesis import settings
 
-# Two test processes share two cores. With more threads than cores, each tree of a model waits for a thread.
+# Test processes share two cores. With more threads than cores, each tree of a model waits for a thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest_plugins = ["spark_fixtures"]
