@@ -163,7 +163,8 @@ def plain(text: str, arguments: list[str]) -> str:
     """
     if "load_configfile" in text or "Config file" in text:
         files = {name: f"--configfile {name}" for name in config_files(arguments)}
-        files.setdefault(OWN_CONFIG, OWN_CONFIG)
+        if Path(OWN_CONFIG).exists():
+            files.setdefault(OWN_CONFIG, OWN_CONFIG)
         return next((trouble for name in files if (trouble := config_trouble(name, files[name]))), text)
     lines = [line for line in text.splitlines() if not TRACE_LINE.match(line)]
     if len(lines) > 1 and CLASS_LINE.match(lines[0]):

@@ -47,6 +47,17 @@ def test_a_config_file_that_cannot_be_read_is_named_with_what_to_do(
     assert "Traceback" not in text
 
 
+def test_a_slip_in_the_workflow_s_own_settings_is_named_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert plain(NO_FILE, ["snakemake"]) == NO_FILE
+    Path("config.yaml").write_text("a:\n  b: 1\n c: 2\n")
+    assert plain(NO_FILE, ["snakemake"]).startswith(
+        "config.yaml:3: this is no valid YAML: the line does not fit"
+    )
+
+
 def test_snakemakes_exceptions_lose_their_class_and_their_trace() -> None:
     missing = (
         'MissingRuleException in file "Snakefile", line 3:\nNo rule to produce x.\n  File "a", line 2, in b'

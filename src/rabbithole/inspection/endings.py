@@ -20,7 +20,7 @@ a purchase is never seen by the models."""
 def ending_words(table: TableProposal, mapped: Mapped, gap: float | None) -> list[str]:
     """Return the words of a table that only end sessions, sorted.
 
-    If the end is only written for those who did not buy, such a word tells the answer: windows stop before
+    If the end is only written for those who did not buy, such a word gives it away: windows stop before
     the first purchase, so a buyer's never holds it. gap: seconds of a pause that ends a session, or None.
     """
     column = table.roles.event.column

@@ -40,7 +40,7 @@ class CategoryPath:
 class TableProposal:
     """What is known of one table.
 
-    content: what each line is where no column tells, None if that is not known; decimal: the decimal mark;
+    content: what each line is where no column says so, None if that is not known; decimal: the decimal mark;
     endings: words for events that only mark the end of a session.
     """
 
