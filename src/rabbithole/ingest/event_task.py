@@ -17,7 +17,7 @@ from rabbithole.formats.side_tables import SideTables
 from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import PartWriter
 from rabbithole.io.sorting import EVENT_KEY, merged_tables, sort_rows
-from rabbithole.spark.shuffle import Sent, partition_of
+from rabbithole.spark.shuffle import Sent, filled, partition_of
 from rabbithole.specs.table_columns import CategoryColumn
 
 EVENT_SCHEMA = pa.schema(
@@ -154,9 +154,7 @@ class EventTask:
 
 
 def _task_rows(**columns: pa.Array) -> pa.Table:
-    rows = len(next(iter(columns.values())))
-    nulls = {field.name: pa.nulls(rows, field.type) for field in TASK_SCHEMA}
-    return pa.table(nulls | columns, schema=TASK_SCHEMA)
+    return filled(pa.table(columns), TASK_SCHEMA)
 
 
 def count_task_rows(_: int, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:

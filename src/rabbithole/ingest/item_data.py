@@ -14,7 +14,7 @@ from rabbithole.ingest.allowance import Allowance
 from rabbithole.ingest.lines import FileRange, unpacked_size
 from rabbithole.ingest.reading import read_range, row_schema
 from rabbithole.io.asof import AsOfFile, history_rows, write_history
-from rabbithole.spark.shuffle import REPORT_SCHEMA, Exchange, Sent, shuffle
+from rabbithole.spark.shuffle import REPORT_SCHEMA, Exchange, Sent, filled, shuffle
 from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import SparkOptions
 
@@ -93,10 +93,8 @@ def build_side_tables(
 
 
 def _sent_history(name: HistoryName, rows: pa.Table) -> Sent:
-    columns = {field.name: pa.nulls(len(rows), field.type) for field in HISTORY_SENT}
-    columns |= {column: rows[column] for column in ("item", "time", "order")}
-    table = pa.table(columns | {name: rows["value"]}).cast(HISTORY_SENT)
-    return table, np.full(len(rows), list(HISTORIES).index(name), np.int32)
+    table = rows.select(["item", "time", "order", "value"]).rename_columns(["item", "time", "order", name])
+    return filled(table, HISTORY_SENT), np.full(len(rows), list(HISTORIES).index(name), np.int32)
 
 
 def _read_rows(role: FileRole, ranges: list[FileRange], side: Path, allowance: Allowance) -> pa.Table:

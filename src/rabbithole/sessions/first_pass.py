@@ -12,7 +12,7 @@ from rabbithole.io.asof import history_rows, write_history
 from rabbithole.io.parts import complete_groups, map_values, read_part
 from rabbithole.sessions.bounds import HISTOGRAM_SCHEMA, HOUR, Histogram, kept_starts, start_columns
 from rabbithole.sessions.cutting import is_transaction
-from rabbithole.spark.shuffle import Exchange, Sent, shuffle
+from rabbithole.spark.shuffle import Exchange, Sent, filled, shuffle
 from rabbithole.specs.data import SessionsSpec, SparkOptions
 
 PRICE_SCHEMA = pa.schema(
@@ -90,10 +90,4 @@ def prices_paid(events: pa.Table) -> pa.Table:
 
 
 def _send(rows: pa.Table, partition: int) -> Sent:
-    return _sent(rows), np.full(len(rows), partition, np.int32)
-
-
-def _sent(rows: pa.Table) -> pa.Table:
-    missing = {field.name: pa.nulls(len(rows), field.type) for field in SENT_SCHEMA}
-    columns = missing | {name: rows[name] for name in rows.column_names}
-    return pa.table(columns, schema=SENT_SCHEMA)
+    return filled(rows, SENT_SCHEMA), np.full(len(rows), partition, np.int32)

@@ -115,6 +115,12 @@ def partition_of(keys: pa.ChunkedArray, partitions: int) -> NDArray[np.int32]:
     return hashed.astype(np.int32)[coded.indices.to_numpy()]
 
 
+def filled(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return rows with all columns of a schema; those that they lack are null."""
+    lacking = {field.name: pa.nulls(len(rows), field.type) for field in schema}
+    return pa.table(lacking | {name: rows[name] for name in rows.column_names}, schema=schema)
+
+
 def _send(task: int, tables: Iterable[Sent], schema: pa.Schema) -> Batches:
     for number, (table, partition) in enumerate(tables):
         if len(table):
