@@ -9,7 +9,7 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 CORES ?= all
 
-.PHONY: run demo help environment java test test-fast torture torture-files cluster-faults fuzz bench-etl bench-train bench-stream bench-serve audit check format lock schema reference docs \
+.PHONY: run demo help environment java test test-fast torture torture-files cluster-faults fuzz bench-etl bench-train bench-predict bench-stream bench-serve audit check format lock schema reference docs \
   slurm slurm-plugin browser clean
 
 run: environment  ## Install the environment and run the whole workflow.
@@ -76,6 +76,12 @@ bench-etl: .venv/benchmarks  ## Time the Spark steps at full size beside Polars 
 BATCHES ?= 1024
 bench-train: .venv/benchmarks-train  ## Time the training beside PyTorch and Keras (BATCHES, ROUNDS).
 	$(BIN)/python benchmarks/bench_train.py $(BATCHES:%=--batch-size %) $(ROUNDS:%=--rounds %)
+
+bench-predict: environment  ## Time `predict` at full size beside the three Spark stages (SESSIONS; 12 minutes, 6 GB of disk).
+	$(BIN)/snakemake --cores $(CORES) results/yoochoose/gru/seed-0/metrics.json results/yoochoose/model
+	rm -rf bench/gru
+	$(BIN)/rabbithole package results/yoochoose --model gru -o bench/gru
+	$(BIN)/python benchmarks/bench_predict.py bench/gru --sessions $(SESSIONS)
 
 EVENTS ?= 1000000
 STREAM_LOG := ../shared/data/taobao/user_behavior_2h.csv

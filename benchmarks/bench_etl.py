@@ -71,8 +71,8 @@ def memory_of(process: psutil.Process) -> float:
     return total / 1e6
 
 
-def measure(times: Times, command: list[str], environment: dict[str, str]) -> None:
-    """Run a command and record its time and memory; a failure ends the benchmark."""
+def measure(times: Times, command: list[str], environment: dict[str, str]) -> str:
+    """Run a command, record its time and memory, and return what it prints; a failure ends the benchmark."""
     start = time.perf_counter()
     process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.PIPE, text=True)
     peak = [0.0]
@@ -96,6 +96,7 @@ def measure(times: Times, command: list[str], environment: dict[str, str]) -> No
     times.seconds.append(seconds)
     times.memory.append(peak[0])
     times.start += [float(line.split()[1]) for line in output.splitlines() if line.startswith("start-up")]
+    return output
 
 
 def simulated(folder: Path, shop: str, sessions: int) -> Path:
@@ -174,10 +175,13 @@ def time_events(times: Times, spec: EventsSpec, folder: Path, threads: int) -> N
     measure(times, [*STEP, "events", "--spec", spec.to_json(), "--spark", spark, *places], {})
 
 
-def show(title: str, results: dict[str, Times], polars: float) -> None:
-    """Print a table: median and range of seconds, ratio to Polars, memory."""
+def show(title: str, results: dict[str, Times], ratio: str, reference: float) -> None:
+    """Print a table: median and range of seconds, their ratio to a reference, memory.
+
+    ratio: the title of that column; reference: in seconds.
+    """
     table = Table(title=title)
-    for column in ("", "seconds", "range", "to Polars", "peak MB", "Spark's start-up"):
+    for column in ("", "seconds", "range", ratio, "peak MB", "Spark's start-up"):
         table.add_column(column, justify="left" if not column else "right")
     for name, times in results.items():
         median = statistics.median(times.seconds)
@@ -185,8 +189,8 @@ def show(title: str, results: dict[str, Times], polars: float) -> None:
             name,
             f"{median:.1f}",
             f"{min(times.seconds):.1f} to {max(times.seconds):.1f}",
-            f"{median / polars:.2f}",
-            f"{max(times.memory):,.0f}",
+            f"{median / reference:.2f}",
+            f"{max(times.memory):,.0f}" if times.memory else "",
             f"{statistics.median(times.start):.1f}" if times.start else "",
         )
     Console(width=100).print(table)
@@ -225,11 +229,11 @@ def main(
         if done.returncode:
             sys.exit(1)
     polars = statistics.median(libraries["polars"].seconds)
-    show(f"The same work, {sessions:,} sessions, {threads} cores", libraries, polars)
+    show(f"The same work, {sessions:,} sessions, {threads} cores", libraries, "to Polars", polars)
     ours = [name for name in stages if name.startswith("yoochoose")]
     sums = [sum(seconds) for seconds in zip(*(stages[name].seconds for name in ours), strict=True)]
     stages["yoochoose: all three"] = Times(sums, [max(max(stages[name].memory) for name in ours)])
-    show("Our stages", stages, polars)
+    show("Our stages", stages, "to Polars", polars)
     reference = statistics.median(stages["yoochoose: events"].seconds)
     for name in tables:
         ratio = statistics.median(stages[name].seconds) / reference

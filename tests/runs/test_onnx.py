@@ -1,4 +1,4 @@
-"""A program without Rabbithole, that of the docs, gives the scores of test from an export to ONNX."""
+"""Exports to ONNX give the scores of test, of networks in the docs' own program without Rabbithole."""
 
 import json
 import subprocess
@@ -8,11 +8,15 @@ from pathlib import Path
 
 import docs_pages
 import numpy as np
+import onnxruntime
 import pyarrow.parquet as pq
 import pytest
+from scipy.special import expit
 from typer.testing import CliRunner
 
 from rabbithole.cli import app
+from rabbithole.models.gradient_boosting import Model
+from rabbithole.training.data import read_encoding, read_split
 
 pytestmark = pytest.mark.workflow
 
@@ -35,19 +39,23 @@ for line in sys.stdin:
 """
 
 
+def export(results: Path, model: str, folder: Path) -> None:
+    """Package a model of a data set in `folder`, and export it to `folder/exported`."""
+    for command in (
+        ["package", str(results), "--model", model, "--seed", "0", "-o", str(folder / "model")],
+        ["export", str(folder / "model"), "--format", "onnx", "-o", str(folder / "exported")],
+    ):
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, done.output
+
+
 @pytest.mark.parametrize("model", ["gru", "dilated_conv"])
 @pytest.mark.parametrize("shop", ["yoochoose", "retailrocket"])
 def test_the_program_of_the_docs_gives_the_scores_of_test(
     finished: Path, tmp_path: Path, shop: str, model: str
 ) -> None:
-    results, packaged = finished / "results" / shop, tmp_path / "model"
-    choice = ["--model", model, "--seed", "0"]
-    for command in (
-        ["package", str(results), *choice, "-o", str(packaged)],
-        ["export", str(packaged), "--format", "onnx", "-o", str(tmp_path / "exported")],
-    ):
-        done = CliRunner().invoke(app, command)
-        assert done.exit_code == 0, done.output
+    results = finished / "results" / shop
+    export(results, model, tmp_path)
     (program,) = (block for block in docs_pages.blocks(PAGE) if block.file == "score_onnx.py")
     (tmp_path / "score_onnx.py").write_text(program.text)
     (tmp_path / "main.py").write_text(MAIN)
@@ -82,3 +90,26 @@ def test_the_program_of_the_docs_gives_the_scores_of_test(
     running = [expected[row["session_id"], 1] for row in sessions]
     assert len(sessions) > 50
     np.testing.assert_allclose(found, np.stack([ended, running], 1), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("shop", ["yoochoose", "retailrocket"])
+def test_exported_trees_give_the_scores_of_test(finished: Path, tmp_path: Path, shop: str) -> None:
+    results = finished / "results" / shop
+    export(results, "gradient_boosting", tmp_path)
+    described = json.loads((tmp_path / "exported/export.json").read_text())
+    trees = onnxruntime.InferenceSession(tmp_path / "exported/model.onnx")
+    model = Model.load(tmp_path / "model/checkpoint")
+    assert described["features"] == model.names and described["running"] == model.names[-1]
+    test = read_split(results / "windows", "test", read_encoding(results / "windows"))
+    rows = np.arange(len(test))
+    features = model._features(test, rows, test.present, running=False)
+    line = described["calibration"]["ended"]
+    found = expit(line["slope"] * trees.run(None, {"features": features})[0] + line["intercept"])
+    scores = pq.read_table(
+        results / "gradient_boosting/seed-0/scores.parquet",
+        filters=[("split", "=", "test"), ("steps", "=", 0)],
+    )
+    expected = dict(zip(scores["session_id"].to_pylist(), scores["score"].to_pylist(), strict=True))
+    assert len(expected) == len(test) > 500
+    in_order = [expected[session] for session in test.session_id.to_pylist()]
+    np.testing.assert_allclose(found, in_order, atol=1e-5, rtol=0)

@@ -116,6 +116,41 @@ def test_a_stream_survives_late_repeated_and_unreadable_events(finished: Path) -
     assert stream.counts["unreadable"] == 3
 
 
+HOSTILE = (
+    b"[" * 100_000,
+    b'{"session_id": "\xff"}',
+    view("a", 0, "\ud800"),
+    view("a", 0).replace(b"2014-09-01T10:00:00Z", b"9999-12-31T23:59:59-23:59"),
+    view("a", 0).replace(b"2014-09-01T10:00:00Z", b"0001-01-01T00:00:00+23:59"),
+    view("a", 0).replace(b'"1"', b"9" * 5000),
+    view("a", 0).replace(b'"2014-09-01T10:00:00Z"', b"NaN"),
+    view("a", 0).replace(b'"1"', b'{"more": [1]}'),
+)
+
+
+def test_a_stream_refuses_hostile_lines_and_one_from_the_future(finished: Path) -> None:
+    stream = SessionStream(load_folder(finished / "results/yoochoose/model"))
+    odd = view("b", 0).replace(b"}", b', "cost": NaN, "further": %s, "more": {"a": [1]}}' % (b"9" * 400))
+    answers = stream.process([view("a", 0), *HOSTILE, view("a", 1).replace(b"2014", b"2098"), odd])
+    assert [isinstance(answer, Refusal) for answer in answers] == [False] + [True] * 9 + [False]
+    assert stream.counts["unreadable"] == 8 and stream.counts["future"] == 1
+    # The open session is still there.
+    (last,) = stream.process([view("a", 2)])
+    assert isinstance(last, LiveScore) and last.events == 2
+
+
+def test_the_server_answers_hostile_requests(finished: Path) -> None:
+    limits = Limits(body_bytes=1_000_000, requests_per_second=None, sessions=10)
+    with TestClient(make_app({"shop": finished / "results/yoochoose/model"}, limits)) as client:
+        for line in HOSTILE:
+            for path, body in (
+                ("events", b"[%s]" % line),
+                ("session", b'{"events": [%s]}' % line),
+                ("sessions", b'[{"events": [%s]}]' % line),
+            ):
+                assert client.post(f"/models/shop/{path}", content=body).status_code == 422, (path, line[:80])
+
+
 def test_idle_sessions_leave_memory(finished: Path) -> None:
     stream = SessionStream(load_folder(finished / "results" / "yoochoose" / "model"), max_sessions=50)
     stream.process([view(f"s{number}", 0) for number in range(80)])

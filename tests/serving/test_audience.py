@@ -31,25 +31,25 @@ def scored(tmp_path: Path) -> Path:
 
 
 def test_the_top_are_the_highest_scores_of_those_who_have_not_bought(scored: Path) -> None:
-    chosen = audience_column(parse(top="5%"), scored)  # type: ignore[arg-type]
+    chosen = audience_column(parse(top="5%"), [scored])  # type: ignore[arg-type]
     rows = np.flatnonzero(chosen.is_valid().to_numpy(zero_copy_only=False))
     assert len(rows) == 45, "5 % of the 900 sessions that have not bought"
     assert rows.min() == 950 and not any(row % 10 == 9 for row in rows)
 
 
 def test_a_budget_pays_for_so_many_contacts(scored: Path) -> None:
-    chosen = audience_column(parse(budget=30.0, cost=2.5), scored)  # type: ignore[arg-type]
+    chosen = audience_column(parse(budget=30.0, cost=2.5), [scored])  # type: ignore[arg-type]
     assert len(chosen) - chosen.null_count == 12
 
 
 def test_all_sessions_that_are_worth_a_contact_are_chosen(scored: Path) -> None:
-    chosen = audience_column(parse(worth=10.0, cost=9.9), scored)  # type: ignore[arg-type]
+    chosen = audience_column(parse(worth=10.0, cost=9.9), [scored])  # type: ignore[arg-type]
     rows = np.flatnonzero(chosen.is_valid().to_numpy(zero_copy_only=False))
     assert rows.tolist() == [991, 992, 993, 994, 995, 996, 997, 998]
 
 
 def test_about_a_tenth_is_held_out_and_the_same_seed_draws_the_same(scored: Path) -> None:
-    first, again = (audience_column(parse(top="100%"), scored) for _ in range(2))  # type: ignore[arg-type]
+    first, again = (audience_column(parse(top="100%"), [scored]) for _ in range(2))  # type: ignore[arg-type]
     counts = {row["values"]: row["counts"] for row in first.value_counts().to_pylist()}
     assert first.equals(again)
     assert 60 < counts["hold_out"] < 120 and counts["contact"] + counts["hold_out"] == 900

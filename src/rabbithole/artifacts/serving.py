@@ -145,6 +145,23 @@ class ExportDescription(Artifact):
     history: int = Field(0, exclude_if=not_)
 
 
+class EstimatorExportDescription(Artifact):
+    """export.json: how to use an exported estimator.
+
+    features: in the order of its input; running: the one that is 1 for a running session and 0 for an ended
+    one, None: it is 0 for both; calibration: calibrated log odds are slope * logit + intercept.
+    """
+
+    kind = "exported estimator"
+    rule = "package_model"
+
+    model: str
+    digest: str
+    features: list[str]
+    running: str | None
+    calibration: Calibration
+
+
 class FieldReference(Record):
     """How the values of a field were distributed in train: shares of its bins.
 

@@ -35,6 +35,8 @@ of them costs no AUC, from one million .002."""
 RUNNING = "running"
 """The name of the last feature: 1 for a session that still runs."""
 
+AGGREGATES_FILE = "aggregates.json"
+
 CHUNK_ROWS = 200_000
 """Rows that are summarised at a time, for memory."""
 
@@ -244,7 +246,7 @@ class AggregateModel(Estimator):
             )
         AggregateFeatures(
             names=self.names, fitted=self.matrix.record(), blank=self.blank, prefixes=self.prefixes
-        ).write(folder / "aggregates.json")
+        ).write(folder / AGGREGATES_FILE)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -254,7 +256,7 @@ class AggregateModel(Estimator):
             raise UserError(
                 f"{file} holds {untrusted[0]}, which no such model contains. Delete it and train again."
             )
-        features = AggregateFeatures.read(folder / "aggregates.json")
+        features = AggregateFeatures.read(folder / AGGREGATES_FILE)
         model = cls.__new__(cls)
         AggregateModel.__init__(model, skops.io.load(file, trusted=cls._trusted(file)), seed=0)
         model.matrix = FeatureMatrix.read(features.fitted)

@@ -46,9 +46,12 @@ class Model(AggregateModel):
 
     def inputs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the logs of 1 + its features, with their signs, float32 [m, about ten]."""
-        names = self.names
-        kinds = [name for name in names if name.startswith("event ") and name.endswith(": count")]
-        rarer = kinds[1 : 1 + MAX_RARER_EVENTS]
-        columns = [names.index(name) for name in (*HANDFUL, *rarer) if name in names]
-        chosen = features[:, columns]
+        chosen = features[:, handful(self.names)]
         return np.copysign(np.log1p(np.abs(chosen)), chosen)
+
+
+def handful(names: list[str]) -> list[int]:
+    """Return the columns that the regression sees, of features with these names."""
+    kinds = [name for name in names if name.startswith("event ") and name.endswith(": count")]
+    rarer = kinds[1 : 1 + MAX_RARER_EVENTS]
+    return [names.index(name) for name in (*HANDFUL, *rarer) if name in names]

@@ -1,5 +1,6 @@
 """Whom to contact: the highest scores, by share, budget or worth, with a random part held out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,21 +79,29 @@ def _share(text: str) -> float:
     return share
 
 
-def audience_column(audience: Audience, scored: Path) -> pa.Array:
+def audience_column(audience: Audience, scored: Sequence[Path]) -> pa.Array:
     """Return the audience of every scored row: `contact`, `hold_out` or null, string [n].
 
-    scored: the Parquet file of all rows. Sessions that have bought are never in the audience.
+    scored: the Parquet files of all rows. Sessions that have bought are never in the audience. Memory holds
+    the scores of all sessions, and the ids of one file.
     """
-    rows = pq.read_table(scored, columns=["session_id", "visitor", "probability", "bought"])
-    candidates = np.flatnonzero(~rows["bought"].to_numpy(zero_copy_only=False).astype(bool))
-    scores = rows["probability"].to_numpy()[candidates]
+    parts = [pq.read_table(path, columns=["probability", "bought"]) for path in scored]
+    bought = [part["bought"].to_numpy() for part in parts]
+    candidates = np.flatnonzero(~np.concatenate([*bought, np.empty(0, bool)]))
+    scores = np.concatenate([*(part["probability"].to_numpy() for part in parts), np.empty(0)])[candidates]
     if audience.ratio is not None:
         chosen = worthwhile(scores, audience.ratio)
     else:
         number = audience.number if audience.top is None else round(audience.top * len(scores))
         chosen = highest(scores, number or 0)
-    wanted = np.zeros(len(rows), bool)
+    wanted = np.zeros(sum(map(len, bought)), bool)
     wanted[candidates[chosen]] = True
-    person = pc.coalesce(rows["visitor"], rows["session_id"]).combine_chunks()
-    held = hash_shares(person, f"holdout{audience.seed % 10**9:09d}") < audience.hold_out
-    return pa.array(np.where(held, HOLD_OUT, CONTACT), pa.string(), mask=~wanted)
+    column, start = [pa.array([], pa.string())], 0
+    for path in scored:
+        rows = pq.read_table(path, columns=["session_id", "visitor"])
+        person = pc.coalesce(rows["visitor"], rows["session_id"]).combine_chunks()
+        held = hash_shares(person, f"holdout{audience.seed % 10**9:09d}") < audience.hold_out
+        left_out = ~wanted[start : start + len(rows)]
+        column.append(pa.array(np.where(held, HOLD_OUT, CONTACT), pa.string(), mask=left_out))
+        start += len(rows)
+    return pa.concat_arrays(column)

@@ -7,10 +7,14 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from rabbithole.artifacts.serving import ExportDescription
+from rabbithole.artifacts.serving import EstimatorExportDescription, ExportDescription
+from rabbithole.artifacts.training import ModelDescription
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
+from rabbithole.models.estimators import AGGREGATES_FILE
+from rabbithole.models.estimators import RUNNING as RUNNING_FEATURE
 from rabbithole.models.layers import ENDED, RUNNING
+from rabbithole.models.registry import checkpoint_code
 from rabbithole.serving.folder import CARD, ModelFolder
 from rabbithole.training.checkpoints import read_description
 from rabbithole.training.score import MEMBERS
@@ -21,61 +25,91 @@ Format = Literal["onnx", "stablehlo"]
 
 
 def export(folder: ModelFolder, format: Format, output: Path) -> None:
-    """Write a network, its encoder (encoder.json), its description (export.json) and its model card.
+    """Write a model's program, its encoder (encoder.json), its description (export.json) and its model card.
 
-    The network takes codes (int32 [sessions, steps, categorical fields]) and numbers (float32 [sessions,
+    A network takes codes (int32 [sessions, steps, categorical fields]) and numbers (float32 [sessions,
     steps, numeric fields], NaN where missing) and returns logits (float32 [sessions, steps, 2]); sessions and
-    steps are open. Raises `UserError` for a model that the format cannot hold.
+    steps are open. An estimator takes features (float32 [sessions, features], NaN where missing) and returns
+    logits (float32 [sessions]); how its features follow from codes is in aggregates.json. Raises `UserError`
+    for a model that the format cannot hold.
     """
     description = read_description(folder.checkpoint)
     if members := sorted(path.name for path in folder.checkpoint.glob(f"{MEMBERS}/*")):
         raise UserError(
             f"{folder.path}: {description.model} combines {', '.join(members)} and cannot be exported as one "
-            "program. Package a network by itself (`rabbithole package --model`) and export that."
+            "program. Package one of them by itself (`rabbithole package --model`) and export that."
         )
-    if description.batch_size is None:
-        raise UserError(
-            f"{folder.path}: {description.model} is no network. Its file of skops, "
-            f"{folder.checkpoint.name}/, loads without Rabbithole."
-        )
-    network, weights, table = restored_network(folder.checkpoint)
-    model = network.merge(weights, table)
     with atomic_write(output) as temporary:
         temporary.mkdir()
-        if format == "onnx":
-            _write_onnx(description.model, model, temporary / "model.onnx")
+        if description.batch_size is None:
+            _export_estimator(folder, description, format, temporary)
         else:
-            (temporary / "model.stablehlo").write_bytes(_stablehlo(model, folder))
+            _export_network(folder, description, format, temporary)
         shutil.copyfile(folder.checkpoint / ENCODER_FILE, temporary / ENCODER_FILE)
         shutil.copyfile(folder.path / CARD, temporary / CARD)
-        assert description.calibration is not None
-        ExportDescription(
-            model=description.model,
-            digest=folder.manifest.digest,
-            categorical=list(description.fields.categorical),
-            numeric=list(description.fields.numeric),
-            length=description.length,
-            history=description.history,
-            minimum_steps=minimum_steps(model) if format == "stablehlo" else 1,
-            ended_column=ENDED,
-            running_column=RUNNING if description.prefixes else ENDED,
-            calibration=description.calibration,
-        ).write(temporary / "export.json")
 
 
-def _write_onnx(name: str, model: Any, path: Path) -> None:
+def _export_network(folder: ModelFolder, description: ModelDescription, format: Format, output: Path) -> None:
+    """Write a network and its description."""
+    network, weights, table = restored_network(folder.checkpoint)
+    model = network.merge(weights, table)
+    if format == "onnx":
+        _write_onnx(description.model, model, output)
+    else:
+        (output / "model.stablehlo").write_bytes(_stablehlo(model, folder))
+    assert description.calibration is not None
+    ExportDescription(
+        model=description.model,
+        digest=folder.manifest.digest,
+        categorical=list(description.fields.categorical),
+        numeric=list(description.fields.numeric),
+        length=description.length,
+        history=description.history,
+        minimum_steps=minimum_steps(model) if format == "stablehlo" else 1,
+        ended_column=ENDED,
+        running_column=RUNNING if description.prefixes else ENDED,
+        calibration=description.calibration,
+    ).write(output / "export.json")
+
+
+def _export_estimator(
+    folder: ModelFolder, description: ModelDescription, format: Format, output: Path
+) -> None:
+    """Write an estimator of the package and its description."""
+    if format != "onnx":
+        raise UserError(
+            f"{folder.path}: {description.model} is no network: use --format onnx. Its file of skops, "
+            f"{folder.checkpoint.name}/model.skops, loads without Rabbithole."
+        )
+    model = checkpoint_code(folder.checkpoint, description).model.load(folder.checkpoint)
+    _write_onnx(description.model, model, output)
+    shutil.copyfile(folder.checkpoint / AGGREGATES_FILE, output / AGGREGATES_FILE)
+    assert description.calibration is not None
+    EstimatorExportDescription(
+        model=description.model,
+        digest=folder.manifest.digest,
+        features=model.names,
+        running=RUNNING_FEATURE if model.prefixes else None,
+        calibration=description.calibration,
+    ).write(output / "export.json")
+
+
+def _write_onnx(name: str, model: Any, output: Path) -> None:
     try:
         import onnx
 
-        from rabbithole.serving.onnx_graph import WRITERS
+        from rabbithole.serving import onnx_estimators, onnx_graph
     except ModuleNotFoundError as error:
         raise UserError(
             f"The export to ONNX needs {error.name}: install the extra, `pip install 'rabbithole[export]'`."
         ) from error
-    if name not in WRITERS:
-        known = " and ".join(WRITERS)
-        raise UserError(f"Only {known} can be written as ONNX, not {name}: use --format stablehlo.")
-    onnx.save(WRITERS[name](model), str(path))
+    writers = onnx_graph.WRITERS | onnx_estimators.WRITERS
+    if name not in writers:
+        raise UserError(
+            f"{name} cannot be written as ONNX, only {', '.join(writers)}. "
+            "For another network, use --format stablehlo."
+        )
+    onnx.save(writers[name](model), str(output / "model.onnx"))
 
 
 def _stablehlo(model: Any, folder: ModelFolder) -> bytes:

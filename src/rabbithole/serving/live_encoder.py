@@ -4,12 +4,14 @@ import bisect
 import math
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
+from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR
 from rabbithole.io.asof import AsOfTable, read_history
 from rabbithole.serving.folder import ModelFolder
 from rabbithole.serving.steppers import Step
@@ -19,22 +21,30 @@ from rabbithole.windows.fields import FIRST_VALUE, MISSING, RARE, UNSEEN
 from rabbithole.windows.steps import CALENDAR
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_INTEGER = 2**1023
 MICROSECOND = timedelta(microseconds=1)
 KEPT_PRICES = 8
 """New prices that are kept of each item: an open session needs the last one before it began."""
 
 
+def _known_year(time: datetime) -> datetime:
+    if not FIRST_YEAR <= time.year <= LAST_YEAR:
+        raise PydanticCustomError("year", f"the year is {time.year}, not {FIRST_YEAR} to {LAST_YEAR}")
+    return time
+
+
 class LiveEvent(BaseModel):
     """One event: a JSON object with these keys. Further keys are fields of the shop.
 
-    timestamp: ISO 8601, or seconds (or milliseconds) since 1970; without a zone it is UTC.
+    timestamp: ISO 8601, or seconds (or milliseconds) since 1970; without a zone it is UTC. Its year is one
+    that a log may have, too.
     """
 
     model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, frozen=True)
 
     session_id: str | None = Field(default=None, min_length=1)
     visitor: str | None = Field(default=None, min_length=1)
-    timestamp: datetime
+    timestamp: Annotated[datetime, AfterValidator(_known_year)]
     event: str = "view"
     item: str | None = None
     category: str | None = None
@@ -145,7 +155,10 @@ class LiveEncoder:
         return RARE if value in self.rare.get(name, ()) else UNSEEN
 
     def _number(self, name: str, value: Any) -> float:
-        if not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, int):
+            # JSON's integers have no limit.
+            value = float(value) if abs(value) < MAX_INTEGER else math.nan
+        if not isinstance(value, float) or not math.isfinite(value):
             return math.nan
         mean, deviation = self.numeric[name]
         return (math.copysign(math.log1p(abs(value)), value) - mean) / deviation

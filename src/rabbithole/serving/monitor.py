@@ -19,7 +19,7 @@ from rabbithole.evaluation.evaluate import probabilities, ranking
 from rabbithole.io.scratch import scratch_folder
 from rabbithole.serving.drift import MOVED, bin_counts, ranked
 from rabbithole.serving.folder import REFERENCE, ModelFolder
-from rabbithole.serving.predict import encode_log, score_parts
+from rabbithole.serving.predict import ScoredLog, score_log
 from rabbithole.specs.data import Source, SparkOptions
 from rabbithole.windows.arrays import read_windows
 from rabbithole.windows.fields import UNSEEN
@@ -48,9 +48,9 @@ def monitor(folder: ModelFolder, later: Source, *, scores: list[Path], spark: Sp
     """
     known = Reference.read(folder.path / REFERENCE)
     with scratch_folder("monitor") as scratch:
-        encoded = encode_log(folder, later, scratch, spark=spark)
-        outcomes = _outcomes(folder, encoded.parts)
-        counts = _field_counts(folder, known, encoded.parts)
+        log = score_log(folder, later, scratch, spark=spark)
+        outcomes = _outcomes(folder, log)
+        counts = _field_counts(folder, known, log.encoded)
     unmatched = 0
     if scores:
         outcomes, unmatched = _with_earlier_scores(outcomes, scores)
@@ -101,15 +101,15 @@ def judge(
     return "fine", ["Ranking and calibration are as promised.", *reasons]
 
 
-def _outcomes(folder: ModelFolder, parts: list[Path]) -> Outcomes:
-    """Score the ended sessions of the encoded parts."""
+def _outcomes(folder: ModelFolder, log: ScoredLog) -> Outcomes:
+    """Return the ended sessions of a log with their scores."""
     zone = ZoneInfo(folder.manifest.timezone)
     columns: defaultdict[str, list[NDArray[np.generic]]] = defaultdict(list)
     ids: list[pa.Array] = []
     fields = folder.encoder.fitted.fields
     item = fields.code_column("item")
-    for rows, path in zip(score_parts(folder, parts), parts, strict=True):
-        windows = read_windows([path], fields)
+    for scored, encoded in zip(log.scored, log.encoded, strict=True):
+        rows, windows = pq.read_table(scored), read_windows([encoded], fields)
         ended = pc.equal(rows["state"], "ended")
         kept = rows.filter(ended)
         unseen = np.zeros(len(windows))

@@ -15,7 +15,7 @@ from rabbithole.models.dilated_conv import TAPS
 from rabbithole.models.layers import KNOTS, EventEmbedding, StepHead
 from rabbithole.windows.fields import FIRST_VALUE
 
-OPSET = 20
+OPSET, IR_VERSION = 20, 10
 
 
 class Graph:
@@ -55,7 +55,9 @@ class Graph:
             [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [*shape, outputs])],
             list(self.constants.values()),
         )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+        )
         onnx.checker.check_model(model, full_check=True)
         return model
 

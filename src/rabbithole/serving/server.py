@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -20,6 +21,7 @@ from prometheus_client import (
     generate_latest,
 )
 from pydantic import BaseModel, Field
+from pydantic_core import from_json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rabbithole.errors import UserError
@@ -176,7 +178,7 @@ class ServedModel:
 
 
 class Guard:
-    """Refuses bodies that are too large, and more requests than the rate allows."""
+    """Refuses bodies that are too large or no JSON, and more requests than the rate allows."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self.app, self.limits = app, limits
@@ -184,7 +186,7 @@ class Guard:
         self.tokens, self.last = rate or 0.0, time.monotonic()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 413 or 429."""
+        """Pass a request on, or answer 413, 422 or 429."""
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
@@ -201,6 +203,13 @@ class Guard:
                 detail = f"The body is over {self.limits.body_bytes:,} bytes."
                 await JSONResponse({"detail": detail}, 413)(scope, receive, send)
                 return
+        try:
+            # Python's own parser takes what can't be written again: half a character, a thousand brackets.
+            from_json(body)
+        except ValueError as error:
+            problem = {"type": "json_invalid", "loc": ["body"], "msg": str(error)}
+            await JSONResponse({"detail": [problem]}, 422)(scope, receive, send)
+            return
 
         async def replay() -> Message:
             return {"type": "http.request", "body": body, "more_body": False}
@@ -261,6 +270,12 @@ def make_app(models: Mapping[str, Path], limits: Limits) -> FastAPI:
         requests.labels(path, response.status_code).inc()
         seconds.labels(path).observe(time.perf_counter() - start)
         return response
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse(_request: Request, error: RequestValidationError) -> JSONResponse:
+        # Without the input, which may hold numbers that JSON cannot.
+        detail = [{name: problem[name] for name in ("type", "loc", "msg")} for problem in error.errors()]
+        return JSONResponse({"detail": detail}, 422)
 
     def find(name: str) -> ServedModel:
         if name not in served:

@@ -1,5 +1,6 @@
 """Follows running sessions event by event: one probability after each event."""
 
+import time as clock
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,10 @@ from rabbithole.specs.table import CART, PURCHASE
 
 MAX_SESSIONS = 1_000_000
 """Sessions that are held at once; beyond them the one that was idle longest is forgotten, and counted."""
+
+AHEAD_SECONDS = 86_400.0
+"""An event may be so far ahead of the machine's clock. One from a later year would end all open sessions, and
+each new one at once."""
 
 
 class LiveScore(BaseModel):
@@ -108,6 +113,11 @@ class SessionStream:
                 continue
             if event.event in self.left_out:
                 answers.append(self._refuse("left out", f"the model takes no event {event.event!r}"))
+                continue
+            if event.microseconds() > (clock.time() + AHEAD_SECONDS) * 1e6:
+                answers.append(
+                    self._refuse("future", "the event is over a day ahead of this machine's clock")
+                )
                 continue
             answers.append(self._take(key, event, line, waiting))
         log_odds = self.stepper.advance([advance for _, advance in waiting])
