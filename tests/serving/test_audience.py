@@ -1,5 +1,6 @@
 """Whom to contact: by share, budget and worth, never those who bought, with a part held out."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,10 @@ def test_about_a_tenth_is_held_out_and_the_same_seed_draws_the_same(scored: Path
         ({"cost": 1.0}, "--cost needs"),
         ({"worth": -1.0}, "--worth -1"),
         ({"budget": 5.0, "cost": 0.0}, "--cost 0"),
+        ({"budget": 5.0, "cost": math.nan}, "--cost nan"),
+        ({"budget": -1.0}, "--budget -1"),
+        ({"budget": math.inf}, "--budget inf"),
+        ({"worth": math.nan}, "--worth nan"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, object], named: str) -> None:

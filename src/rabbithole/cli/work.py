@@ -144,7 +144,9 @@ def monitor(
     from rabbithole.serving.monitor import monitor
     from rabbithole.serving.monitor_page import HEADLINES, write_page
     from rabbithole.serving.sources import log_source
+    from rabbithole.serving.tables import require_no_folder
 
+    require_no_folder(output)
     folder = load_folder(model)
     source = log_source(folder.manifest.events, log)
     spark = SparkOptions(threads=cores, memory_mb=memory_mb)

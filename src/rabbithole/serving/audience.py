@@ -1,5 +1,7 @@
 """Whom to contact: the highest scores, by share, budget or worth, with a random part held out."""
 
+import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,16 +53,18 @@ def parse_audience(
     if sum(value is not None for value in (top, budget, worth)) > 1:
         raise UserError("--top, --budget and --worth each choose an audience: give one of them.")
     price = default_cost if cost is None else cost
-    if price <= 0:
-        raise UserError(f"--cost {price:g}: a contact must cost more than 0.")
+    if not 0 < price < math.inf:
+        raise UserError(f"--cost {price:g}: give a number above 0, the cost of one contact.")
     share = number = ratio = None
     if top is not None:
         share = _share(top)
     elif budget is not None:
-        number = int(budget / price)
+        if not 0 <= budget < math.inf:
+            raise UserError(f"--budget {budget:g}: give a number, 0 or more.")
+        number = int(min(budget / price, sys.maxsize))
     elif worth is not None:
-        if worth <= 0:
-            raise UserError(f"--worth {worth:g}: a sale must be worth more than 0.")
+        if not 0 < worth < math.inf:
+            raise UserError(f"--worth {worth:g}: give a number above 0, the worth of a sale.")
         ratio = price / worth
     elif cost is not None:
         raise UserError("--cost needs --budget or --worth.")

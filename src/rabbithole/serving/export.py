@@ -16,10 +16,13 @@ from rabbithole.models.estimators import RUNNING as RUNNING_FEATURE
 from rabbithole.models.layers import ENDED, RUNNING
 from rabbithole.models.registry import checkpoint_code
 from rabbithole.serving.folder import CARD, ModelFolder
+from rabbithole.serving.tables import require_replaceable
 from rabbithole.training.checkpoints import read_description
 from rabbithole.training.score import MEMBERS
 from rabbithole.training.trainer import restored_network
 from rabbithole.windows.encoder import ENCODER_FILE
+
+DESCRIPTION = "export.json"
 
 Format = Literal["onnx", "stablehlo"]
 
@@ -33,6 +36,7 @@ def export(folder: ModelFolder, format: Format, output: Path) -> None:
     logits (float32 [sessions]); how its features follow from codes is in aggregates.json. Raises `UserError`
     for a model that the format cannot hold.
     """
+    require_replaceable(output, DESCRIPTION)
     description = read_description(folder.checkpoint)
     if members := sorted(path.name for path in folder.checkpoint.glob(f"{MEMBERS}/*")):
         raise UserError(
@@ -69,7 +73,7 @@ def _export_network(folder: ModelFolder, description: ModelDescription, format: 
         ended_column=ENDED,
         running_column=RUNNING if description.prefixes else ENDED,
         calibration=description.calibration,
-    ).write(output / "export.json")
+    ).write(output / DESCRIPTION)
 
 
 def _export_estimator(
@@ -91,7 +95,7 @@ def _export_estimator(
         features=model.names,
         running=RUNNING_FEATURE if model.prefixes else None,
         calibration=description.calibration,
-    ).write(output / "export.json")
+    ).write(output / DESCRIPTION)
 
 
 def _write_onnx(name: str, model: Any, output: Path) -> None:

@@ -20,6 +20,7 @@ from rabbithole.io.scratch import scratch_folder
 from rabbithole.serving.drift import MOVED, bin_counts, ranked
 from rabbithole.serving.folder import REFERENCE, ModelFolder
 from rabbithole.serving.predict import ScoredLog, score_log
+from rabbithole.serving.tables import read_scores
 from rabbithole.specs.data import Source, SparkOptions
 from rabbithole.windows.arrays import read_windows
 from rabbithole.windows.fields import UNSEEN
@@ -130,7 +131,7 @@ def _outcomes(folder: ModelFolder, log: ScoredLog) -> Outcomes:
 
 def _with_earlier_scores(outcomes: Outcomes, scores: list[Path]) -> tuple[Outcomes, int]:
     """Return the outcomes of sessions that were scored earlier, with these scores, and how many have none."""
-    tables = [pq.read_table(path, columns=["session_id", "probability", "bought"]) for path in scores]
+    tables = [read_scores(path, ["session_id", "probability", "bought"]) for path in scores]
     earlier = pa.concat_tables(tables)
     # A session that had bought when it was scored says nothing about the prediction.
     earlier = earlier.filter(pc.invert(earlier["bought"]))

@@ -51,13 +51,15 @@ def predict(
     source: as in `EventsSpec`. The log is read as the model's own was. Sessions are scored on their events
     before the first purchase, as in test. Raises `UserError` when the log cannot be read as the model needs.
     """
+    # First of all, as it refuses some names.
+    writer = TableWriter(output, PREDICTION_SCHEMA)
     with scratch_folder("predict") as scratch:
         log = score_log(folder, source, scratch, spark=spark)
         summary = _summary(folder.manifest, log.events, log.counts)
         chosen = None if audience is None else audience_column(audience, log.scored)
         if chosen is not None:
             summary = summary.model_copy(update={"audience": _audience_counts(chosen)})
-        _write(log.scored, output, summary, chosen)
+        _write(log.scored, writer, summary, chosen)
     return summary
 
 
@@ -118,19 +120,19 @@ def _audience_counts(audience: pa.Array) -> AudienceCounts:
 
 
 def _write(
-    scored: list[Path], output: Path | None, summary: PredictionSummary, audience: pa.Array | None
+    scored: list[Path], output: TableWriter, summary: PredictionSummary, audience: pa.Array | None
 ) -> None:
     """Write the scored sessions where the user wants them, with the audience, and the summary beside."""
     place, start = PREDICTION_SCHEMA.get_field_index("audience"), 0
-    with TableWriter(output, PREDICTION_SCHEMA) as writer:
+    with output as writer:
         for path in scored:
             rows = pq.read_table(path)
             if audience is not None:
                 rows = rows.set_column(place, "audience", audience.slice(start, len(rows)))
             writer.write(rows)
             start += len(rows)
-    if output is not None:
-        summary.write(output.with_name(output.name + ".json"))
+    if output.path is not None:
+        summary.write(output.path.with_name(output.path.name + ".json"))
 
 
 def _summary(manifest: ModelManifest, log: EventsManifest, counts: PredictionCounts) -> PredictionSummary:

@@ -19,6 +19,7 @@ from rabbithole.evaluation.delong import paired_test, placements
 from rabbithole.io.atomic import atomic_write, sha256_of
 from rabbithole.serving.folder import CARD, CHECKPOINT, MANIFEST, ModelFolder, load_folder
 from rabbithole.serving.package import model_card
+from rabbithole.serving.tables import read_scores, require_replaceable
 from rabbithole.training.checkpoints import read_description
 
 MIN_BUYERS = 30
@@ -33,7 +34,8 @@ def recalibrate(folder: ModelFolder, scored: Path, output: Path) -> tuple[float,
     scored: a prediction of ended sessions with their outcome (`rabbithole predict` on a log with purchases).
     Only the calibration changes, so the ranking of sessions stays. Raises `UserError` for too few buyers.
     """
-    rows = pq.read_table(scored, columns=["state", "bought", "probability", "model"])
+    require_replaceable(output, MANIFEST)
+    rows = read_scores(scored, ["state", "bought", "probability", "model"])
     if set(pc.unique(rows["model"]).to_pylist()) != {folder.manifest.digest}:
         raise UserError(f"{scored} holds scores of another model than {folder.path}: score the log with it.")
     rows = rows.filter(pc.equal(rows["state"], "ended"))

@@ -1,4 +1,4 @@
-"""Writes a table as Parquet or CSV, to a file or to the standard output, batch by batch."""
+"""Reads files of scores; writes a table as Parquet or CSV, to a file or the standard output, in batches."""
 
 import sys
 from contextlib import ExitStack
@@ -13,16 +13,39 @@ from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 
 
+def read_scores(path: Path, columns: list[str]) -> pa.Table:
+    """Return columns of a file that `predict` wrote; raises `UserError` where it is another one."""
+    try:
+        return pq.read_table(path, columns=columns)
+    except (pa.ArrowInvalid, pa.ArrowKeyError, FileNotFoundError, IsADirectoryError) as error:
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else "it is something else"
+        raise UserError(f"{path}: give a Parquet file that `rabbithole predict` wrote; {reason}.") from error
+
+
+def require_no_folder(path: Path) -> None:
+    """Raise `UserError` if a folder has the name of a file that is to be written: it would be replaced."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder. Give the name of a file.")
+
+
+def require_replaceable(path: Path, file: str) -> None:
+    """Raise `UserError` for a folder that an output would replace, unless it holds an older one's file."""
+    if path.exists() and not (path / file).is_file():
+        raise UserError(f"{path} exists already and holds something else. Give another name, or remove it.")
+
+
 class TableWriter:
     """A file of one schema; `.parquet` or `.csv` by its name, None: CSV on the standard output.
 
     A file appears whole when the block ends without an error, or not at all. Raises `UserError` for another
-    ending.
+    ending, and where a folder has the name.
     """
 
     def __init__(self, path: Path | None, schema: pa.Schema) -> None:
         if path is not None and path.suffix not in (".parquet", ".csv"):
             raise UserError(f"{path}: the name must end in .parquet or .csv (or be -, for CSV on stdout).")
+        if path is not None:
+            require_no_folder(path)
         self.path, self.schema = path, schema
         self.stack = ExitStack()
 
