@@ -32,7 +32,8 @@ BUSY = b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message
 class Proxy(ThreadingHTTPServer):
     """Passes requests on to a server, but for those that a fault befalls.
 
-    fault: from a request's method and path to what goes wrong; requests: method and path of each so far.
+    fault: from a request's method and path to what goes wrong; requests: method and path of each so far;
+    page: keys of a page of a listing.
     """
 
     daemon_threads = True
@@ -42,6 +43,7 @@ class Proxy(ThreadingHTTPServer):
         self.server = port
         self.fault: Callable[[str, str], Fault | None] = lambda _method, _path: None
         self.requests: list[tuple[str, str]] = []
+        self.page = 1000
 
     @property
     def endpoint(self) -> str:
@@ -102,7 +104,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self, body: bytes, *, cut: bool) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.server)
-        connection.request(self.command, self.path, body, dict(self.headers.items()))
+        page = f"&max-keys={self.server.page}" if "list-type=2" in self.path else ""
+        connection.request(self.command, self.path + page, body, dict(self.headers.items()))
         response = connection.getresponse()
         content = response.read()
         self.send_response_only(response.status)

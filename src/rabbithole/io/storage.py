@@ -34,13 +34,13 @@ CHUNK_BYTES = 16 * 2**20
 THREADS = 4
 """Files that are fetched at a time."""
 
-CONNECT_SECONDS, SILENT_SECONDS = 5, 20
+CONNECT_SECONDS, SILENT_SECONDS = 5, 15
 """How long a server may take to accept a connection, and how long it may be silent."""
 
-REQUESTS = 4
+REQUESTS = 3
 """How often Arrow sends a request that may succeed the next time."""
 
-PAUSES = (0.5, 2.0, None)
+PAUSES = (1.0, None)
 """Seconds before a file is put or fetched again, after each attempt."""
 
 FINAL = re.compile(
@@ -220,9 +220,9 @@ def remove_stored_parts(folder: StoredFolder, keep: Collection[str] = ()) -> Non
         if in_bucket and system.get_file_info(bucket).type == FileType.NotFound:
             raise UserError(f"{folder.address} can't be written: there is no bucket {bucket!r}.")
         listed = system.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
-        for info in listed:
-            name = info.path.removeprefix(path).lstrip("/")
-            if info.is_file and STORED_PART.fullmatch(name) and name not in keep:
-                system.delete_file(info.path)
+        names = {info.path: info.path.removeprefix(path).lstrip("/") for info in listed if info.is_file}
+        lost = [place for place, name in names.items() if STORED_PART.fullmatch(name) and name not in keep]
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(system.delete_file, lost))
 
     _retried(folder.address, "written", attempt)
