@@ -36,9 +36,9 @@ rule all:
     default_target: True
     input:
         "<results>/report/index.html",
-        INPUTS.model_folders(),
-        INPUTS.predictions(),
-        INPUTS.monitor_pages(),
+        SERVING_INPUTS.model_folders(),
+        SERVING_INPUTS.predictions(),
+        SERVING_INPUTS.monitor_pages(),
 
 
 onstart:

@@ -108,12 +108,13 @@ def _use_whole_sentences(group: Any) -> None:
 
 def artifact_reference() -> str:
     """Return the page of artifacts as Markdown: for each its file and its keys; then the records in them."""
-    from rabbithole.artifacts import data, evaluation, runs, serving, studies, text, training
+    from rabbithole.artifacts import checks, data, evaluation, runs, serving, studies, text, training
     from rabbithole.artifacts.base import Artifact, Manifest, Record
 
     lines = [ARTIFACTS]
     modules = {
         "Data": data,
+        "Leak checks": checks,
         "Training": training,
         "Evaluation": evaluation,
         "Models at work": serving,

@@ -15,11 +15,7 @@ from rabbithole.registry import module_name
 from rabbithole.workflow import digests
 from rabbithole.workflow.digests import CodeDigests, code_digest
 from rabbithole.workflow.inputs import RuleInputs
-from rabbithole.workflow.project import (
-    FIGURES,
-    TEXT_MODELS,
-    load_project,
-)
+from rabbithole.workflow.project import FIGURES, TEXT_MODELS, load_project
 from rabbithole.workflow.job_options import JobOptions, shell_prefix
 from rabbithole.workflow.run_handlers import (
     finish_run,
@@ -27,6 +23,7 @@ from rabbithole.workflow.run_handlers import (
     note_retraining,
     print_summary,
 )
+from rabbithole.workflow.serving_inputs import ServingInputs
 from rabbithole.workflow.step_specs import StepSpecs
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
@@ -41,6 +38,7 @@ PROJECT = load_project(
 )
 SPECS = StepSpecs(PROJECT)
 INPUTS = RuleInputs(PROJECT)
+SERVING_INPUTS = ServingInputs(PROJECT)
 OPTIONS = JobOptions(PROJECT, CHECKOUT)
 CODE = CodeDigests(PROJECT)
 STARTED = time.time()

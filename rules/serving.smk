@@ -3,7 +3,7 @@
 
 rule package_model:
     input:
-        INPUTS.packaged,
+        SERVING_INPUTS.packaged,
         events=INPUTS.events,
         events_manifest=INPUTS.events_manifest,
         sessions=INPUTS.first_sessions,
@@ -24,10 +24,10 @@ rule package_model:
         runtime=30,
     params:
         spec=SPECS.package_model,
-        checkpoints=INPUTS.packaged_checkpoints,
-        scores=INPUTS.packaged_scores,
-        metrics=INPUTS.packaged_metrics,
-        pooled=INPUTS.pooled_option,
+        checkpoints=SERVING_INPUTS.packaged_checkpoints,
+        scores=SERVING_INPUTS.packaged_scores,
+        metrics=SERVING_INPUTS.packaged_metrics,
+        pooled=SERVING_INPUTS.pooled_option,
         code=CODE.package_model(),
     message:
         "Packaging the best model of {wildcards.dataset}"
@@ -39,9 +39,9 @@ rule package_model:
 
 rule predict:
     input:
-        model=INPUTS.prediction_model,
+        model=SERVING_INPUTS.prediction_model,
         # Whatever their age: their content is compared.
-        files=ancient(INPUTS.prediction_files),
+        files=ancient(SERVING_INPUTS.prediction_files),
     output:
         scores="<results>/predict/{prediction}/scores.parquet",
         summary="<results>/predict/{prediction}/scores.parquet.json",
@@ -57,7 +57,7 @@ rule predict:
         runtime=240,
     params:
         spec=SPECS.predict,
-        content=INPUTS.prediction_content,
+        content=SERVING_INPUTS.prediction_content,
         code=CODE.predict,
         spark=OPTIONS.spark,
         launcher=OPTIONS.launcher,
@@ -71,10 +71,10 @@ rule predict:
 
 rule monitor:
     input:
-        INPUTS.monitored_scores,
-        model=INPUTS.monitored_model,
+        SERVING_INPUTS.monitored_scores,
+        model=SERVING_INPUTS.monitored_model,
         # Whatever their age: their content is compared.
-        files=ancient(INPUTS.monitored_files),
+        files=ancient(SERVING_INPUTS.monitored_files),
     output:
         page="<results>/monitor/{monitored}/index.html",
         report="<results>/monitor/{monitored}/index.html.json",
@@ -90,8 +90,8 @@ rule monitor:
         runtime=240,
     params:
         spec=SPECS.monitor,
-        scores=INPUTS.monitored_scores_json,
-        content=INPUTS.monitored_content,
+        scores=SERVING_INPUTS.monitored_scores_json,
+        content=SERVING_INPUTS.monitored_content,
         code=CODE.monitor,
         spark=OPTIONS.spark,
         launcher=OPTIONS.launcher,

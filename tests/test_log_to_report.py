@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from factories import BY_HASH, BY_TIME, NO_FIELDS, Row, event, train_spec
 
-from rabbithole.artifacts.data import Fields, LeakChecks, WindowsManifest
+from rabbithole.artifacts.checks import LeakChecks
+from rabbithole.artifacts.data import Fields, WindowsManifest
 from rabbithole.artifacts.evaluation import Explanation, Metrics
 from rabbithole.checks.leak_checks import check_leaks
 from rabbithole.evaluation.compare_models import compare_models

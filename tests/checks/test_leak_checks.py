@@ -11,14 +11,8 @@ import pytest
 from factories import build, event, events_spec, sessions_spec, windows_spec, write_events
 
 from rabbithole.artifacts.base import Manifest
-from rabbithole.artifacts.data import (
-    EncoderFile,
-    EventsManifest,
-    Fields,
-    LeakChecks,
-    SessionsManifest,
-    WindowsManifest,
-)
+from rabbithole.artifacts.checks import LeakChecks
+from rabbithole.artifacts.data import EncoderFile, EventsManifest, Fields, SessionsManifest, WindowsManifest
 from rabbithole.checks.leak_checks import check_leaks
 from rabbithole.simulator.write import simulate
 from rabbithole.specs.data import SimulateSpec, SparkOptions, SplitSpec

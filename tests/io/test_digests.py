@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rabbithole.artifacts.data import LeakCheck, LeakChecks, RawFiles, RejectedManifest
+from rabbithole.artifacts.checks import LeakCheck, LeakChecks
+from rabbithole.artifacts.data import RawFiles, RejectedManifest
 from rabbithole.errors import UserError
 from rabbithole.io.digests import digest_path, read_table, write_digest
 from rabbithole.io.parts import manifest_path

@@ -13,7 +13,8 @@ import pytest
 from factories import events_manifest, sessions_manifest, windows_manifest, write_scores_table
 from scipy.special import expit
 
-from rabbithole.artifacts.data import LeakCheck, LeakChecks, SessionsManifest
+from rabbithole.artifacts.checks import LeakCheck, LeakChecks
+from rabbithole.artifacts.data import SessionsManifest
 from rabbithole.artifacts.evaluation import Explanation
 from rabbithole.artifacts.text import TextEpoch, TextHistory, TextMetrics, TextSample, TextSamples
 from rabbithole.artifacts.training import EpochMetrics, History

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from factories import windows_manifest
 
-from rabbithole.artifacts.data import LeakCheck, LeakChecks
+from rabbithole.artifacts.checks import LeakCheck, LeakChecks
 from rabbithole.artifacts.evaluation import (
     ClassMetrics,
     MeanInterval,

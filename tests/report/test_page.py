@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rabbithole.artifacts.data import LeakChecks
+from rabbithole.artifacts.checks import LeakChecks
 from rabbithole.errors import UserError
 from rabbithole.report.alice import alice_section
 from rabbithole.report.page import page

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from factories import run_metrics as metrics
 
-from rabbithole.artifacts.data import LeakCheck
+from rabbithole.artifacts.checks import LeakCheck
 from rabbithole.artifacts.evaluation import Comparison, Metrics, PairedTest
 from rabbithole.report.headline import Row, best, rows
 from rabbithole.report.verdict import check_warnings, comparison_sentences, verdict, warnings

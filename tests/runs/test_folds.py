@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 from workflow_runs import snakemake
 
-from rabbithole.artifacts.data import LeakChecks
+from rabbithole.artifacts.checks import LeakChecks
 from rabbithole.artifacts.evaluation import Comparison, Metrics
 from rabbithole.artifacts.serving import ModelManifest
 from rabbithole.cli import app

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rabbithole.workflow.project import fingerprint
+from rabbithole.workflow.raw_files import fingerprint
 
 
 def test_a_fingerprint_depends_on_the_content_and_not_on_the_modification_time(tmp_path: Path) -> None:

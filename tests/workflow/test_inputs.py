@@ -5,6 +5,7 @@ import json
 from workflow.projects import project, wildcards
 
 from rabbithole.workflow.inputs import RuleInputs
+from rabbithole.workflow.serving_inputs import ServingInputs
 
 CLICKS = wildcards(dataset="clicks")
 
@@ -106,7 +107,8 @@ def test_each_fold_is_a_data_set_of_its_own_up_to_the_scores_that_are_joined() -
     ]
     shop = wildcards(dataset="shop")
     assert json.loads(inputs.named_scores(shop))["gru seed 0"] == "results/shop/gru/seed-0/scores.parquet"
-    assert json.loads(inputs.packaged_checkpoints(shop))["gru/seed-0"].startswith("results/shop/fold-0/")
+    serving = ServingInputs(inputs.project)
+    assert json.loads(serving.packaged_checkpoints(shop))["gru/seed-0"].startswith("results/shop/fold-0/")
     page = inputs.of_dataset("shop")
     assert page.checks == [f"results/shop/fold-{number}/checks.json" for number in range(3)]
-    assert inputs.first_windows(CLICKS) == "results/clicks/windows" and inputs.pooled_option(CLICKS) == []
+    assert inputs.first_windows(CLICKS) == "results/clicks/windows" and serving.pooled_option(CLICKS) == []

@@ -16,7 +16,9 @@ from rabbithole.errors import UserError
 from rabbithole.evaluation.delong import paired_test, placements
 from rabbithole.evaluation.evaluate import evaluate
 from rabbithole.specs.evaluation import EvaluateSpec
-from rabbithole.workflow.project import Project, RawFiles, find_results
+from rabbithole.workflow.places import find_results
+from rabbithole.workflow.project import Project
+from rabbithole.workflow.raw_files import RawFiles
 from rabbithole.workflow.retraining import Trained, replaced_report_note, retraining_note
 from rabbithole.workflow.run_comparison import compare_runs
 from rabbithole.workflow.run_history import KEPT_RUNS, change_text, differences, read_history, record_run

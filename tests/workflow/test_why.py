@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rabbithole.errors import UserError
-from rabbithole.workflow import project
-from rabbithole.workflow.project import find_snakefile
+from rabbithole.workflow import places
+from rabbithole.workflow.places import find_snakefile
 from rabbithole.workflow.why import explain
 
 UPDATED = "Input files updated by another job: results/shop/gru/seed-1/scores.parquet"
@@ -85,12 +85,12 @@ def test_a_figure_drawn_again_for_a_new_model_follows(folder: Path) -> None:
 def test_the_project_is_found_from_below_and_elsewhere_the_checkout_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkout = Path(project.__file__).parents[3]
+    checkout = Path(places.__file__).parents[3]
     assert find_snakefile(tmp_path) == (tmp_path, checkout / "Snakefile")
     (tmp_path / "workflow").mkdir()
     (tmp_path / "workflow/Snakefile").touch()
     (tmp_path / "results/shop").mkdir(parents=True)
     assert find_snakefile(tmp_path / "results/shop") == (tmp_path, tmp_path / "workflow/Snakefile")
-    monkeypatch.setattr(project, "__file__", "/lib/python/site-packages/rabbithole/workflow/project.py")
+    monkeypatch.setattr(places, "__file__", "/lib/python/site-packages/rabbithole/workflow/places.py")
     with pytest.raises(UserError, match=r"There is no Snakefile in / or above it: go to the folder"):
         find_snakefile(Path("/"))

@@ -1,4 +1,4 @@
-"""The history of a results folder: one line of runs.jsonl for each finished run."""
+"""The runs of a results folder, one line of runs.jsonl each, and the digests of the files that they read."""
 
 from rabbithole.artifacts.base import Artifact, Record
 from rabbithole.artifacts.evaluation import DIGITS, AucInterval, MeanInterval
@@ -73,3 +73,27 @@ class FinishedRun(Artifact):
     figures: list[RunFigures]
     next_events: list[NextEventFigures]
     texts: list[TextFigures]
+
+
+class FileFingerprint(Record):
+    """What shows whether a file is still the same, and the sha256 of its content.
+
+    size: in bytes; modified, changed: the times of its last change, of the content and of anything, in
+    nanoseconds (copying tools set the first back, and cannot set the second); inode: its number on the disk.
+    """
+
+    size: int
+    modified: int
+    changed: int
+    inode: int
+    sha256: str
+
+
+class Fingerprints(Artifact):
+    """fingerprints.json: the digests of the user's files, by absolute path."""
+
+    kind = "fingerprints"
+    version = 2
+    rule = "events"
+
+    files: dict[str, FileFingerprint]

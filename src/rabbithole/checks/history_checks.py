@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rabbithole.artifacts.data import EventsManifest, LeakCheck, SessionsManifest, WindowsManifest
+from rabbithole.artifacts.checks import LeakCheck
+from rabbithole.artifacts.data import EventsManifest, SessionsManifest, WindowsManifest
 from rabbithole.checks.own_steps import inside_history
 from rabbithole.checks.split_checks import FOLDERS, exceptions, read_windows
 from rabbithole.sessions.session_task import HISTORY

@@ -11,15 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rabbithole.artifacts.data import (
-    EncoderFile,
-    EventsManifest,
-    Fields,
-    LeakCheck,
-    LeakChecks,
-    SessionsManifest,
-    WindowsManifest,
-)
+from rabbithole.artifacts.checks import LeakCheck, LeakChecks
+from rabbithole.artifacts.data import EncoderFile, EventsManifest, Fields, SessionsManifest, WindowsManifest
 from rabbithole.checks import split_checks
 from rabbithole.checks.history_checks import histories
 from rabbithole.checks.own_steps import own_lists

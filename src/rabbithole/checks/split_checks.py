@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rabbithole.artifacts.data import EncoderFile, LeakCheck, SessionsManifest, WindowsManifest
+from rabbithole.artifacts.checks import LeakCheck
+from rabbithole.artifacts.data import EncoderFile, SessionsManifest, WindowsManifest
 from rabbithole.checks.own_steps import own_lists
 from rabbithole.counts import plural
 from rabbithole.sessions.session_task import HISTORY

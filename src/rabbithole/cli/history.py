@@ -29,7 +29,7 @@ def runs(
     from rich.console import Console
 
     from rabbithole.errors import UserError
-    from rabbithole.workflow.project import find_results
+    from rabbithole.workflow.places import find_results
     from rabbithole.workflow.run_comparison import compare_runs
     from rabbithole.workflow.run_history import read_history
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from rabbithole.artifacts.data import EventsManifest, LeakCheck, LeakChecks, SessionsManifest, WindowsManifest
+from rabbithole.artifacts.checks import LeakCheck, LeakChecks
+from rabbithole.artifacts.data import EventsManifest, SessionsManifest, WindowsManifest
 from rabbithole.artifacts.evaluation import (
     Comparison,
     Explanation,

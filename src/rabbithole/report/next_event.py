@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from rabbithole.artifacts.data import LeakCheck, LeakChecks, WindowsManifest
+from rabbithole.artifacts.checks import LeakCheck, LeakChecks
+from rabbithole.artifacts.data import WindowsManifest
 from rabbithole.artifacts.evaluation import ClassMetrics, NextEventMetrics, QuestionMetrics, StepAccuracy
 from rabbithole.artifacts.training import History
 from rabbithole.report.contents import Entry

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from rabbithole.artifacts.data import Diagnosis, LeakCheck
+from rabbithole.artifacts.checks import LeakCheck
+from rabbithole.artifacts.data import Diagnosis
 from rabbithole.artifacts.evaluation import Comparison, PairedTest
 from rabbithole.counts import listed
 from rabbithole.report.headline import Row, best

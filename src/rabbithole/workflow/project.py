@@ -1,67 +1,17 @@
-"""The settings of a run, checked, where its files are, and the fingerprints of its raw logs."""
+"""The settings of a run, checked, and what is derived from them: data sets, runs, paths."""
 
-import re
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 
-from rabbithole.artifacts.data import FileFingerprint, Fingerprints
-from rabbithole.config.datasets import SIMULATE, Dataset
+from rabbithole.config.datasets import Dataset
 from rabbithole.config.files import refuse_empty_sections, refuse_repeated_keys
 from rabbithole.config.settings import Settings
-from rabbithole.config.text import Alice
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
-from rabbithole.ingest.hashed_ids import read_key
-from rabbithole.ingest.locate import is_remote, locate
-from rabbithole.io.atomic import sha256_of
 from rabbithole.models.settings import CombinationSettings, NetworkSettings
-from rabbithole.specs.data import Source
-
-
-def fingerprint(paths: list[Path], memory: Path) -> str:
-    """Return one digest of the content of files. Only files that changed since the last call are read.
-
-    memory: a `Fingerprints` file, which is made if it is missing or damaged, but not in a dry run. Raises
-    OSError for a file that cannot be read.
-    """
-    try:
-        known = Fingerprints.read(memory).files
-    except (UserError, OSError):
-        known = {}
-    current = {}
-    for path in paths:
-        facts, key = path.stat(), str(path.resolve())
-        same = {
-            "size": facts.st_size,
-            "modified": facts.st_mtime_ns,
-            "changed": facts.st_ctime_ns,
-            "inode": facts.st_ino,
-        }
-        entry = known.get(key)
-        if entry is None or entry.model_dump(exclude={"sha256"}) != same:
-            entry = FileFingerprint(**same, sha256=sha256_of(path))
-        current[key] = entry
-    if any(known.get(key) != entry for key, entry in current.items()) and not is_dry_run():
-        # It only saves time. Another command may write it now, and results may be read-only.
-        with suppress(OSError):
-            Fingerprints(files={**known, **current}).write(memory)
-    return "+".join(current[str(path.resolve())].sha256[:16] for path in paths)
-
-
-def is_dry_run() -> bool:
-    """Return whether Snakemake was asked for a dry run, which writes nothing; `-np` asks for one too."""
-    dry = re.compile(r"--dry-?run|-[a-zA-Z]*n[a-zA-Z]*")
-    # Run as a program, or as a module.
-    is_snakemake = "snakemake" in Path(sys.argv[0]).parts[-2:]
-    return is_snakemake and any(dry.fullmatch(argument) for argument in sys.argv[1:])
-
-
-BRACKETS = re.compile(r"\{[^{}]*\}|<[^<>]*>")
-"""What Snakemake takes for a wildcard or a path variable in a path."""
+from rabbithole.workflow.raw_files import RawFiles, book_file, dataset_files, raw_files, refuse_brackets, stop
 
 TEXT_MODELS = ("deck", "char_gru")
 
@@ -100,19 +50,6 @@ class Wildcards(Protocol):
     monitored: str
     run: str
     scores: str
-
-
-@dataclass(frozen=True)
-class RawFiles:
-    """A data set's raw files by role, and a digest of their content."""
-
-    by_role: Mapping[str, list[Path]]
-    content: str
-
-    @property
-    def paths(self) -> list[str]:
-        """Return all files."""
-        return list(dict.fromkeys(str(path) for paths in self.by_role.values() for path in paths))
 
 
 @dataclass(frozen=True)
@@ -246,130 +183,16 @@ def load_project(
         settings = parse_config(config)
         for name, model in settings.models.items():
             if model.file is not None:
-                _refuse_brackets([model.file], f"models.{name}.file: ")
+                refuse_brackets([model.file], f"models.{name}.file: ")
     except UserError as error:
         stop(str(error))
     memory = Path(results, "fingerprints.json")
-    raw = {name: _dataset_files(name, dataset, memory) for name, dataset in settings.datasets.items()}
+    raw = {name: dataset_files(name, dataset, memory) for name, dataset in settings.datasets.items()}
     to_score, to_monitor = (
         {
-            name: _raw_files(f"{section}.{name}.log", settings.datasets[log.model], log.log, memory)
+            name: raw_files(f"{section}.{name}.log", settings.datasets[log.model], log.log, memory)
             for name, log in logs.items()
         }
         for section, logs in (("predict", settings.predict), ("monitor", settings.monitor))
     )
-    return Project(settings, results, raw, to_score, to_monitor, _book(settings.alice, memory))
-
-
-def _dataset_files(name: str, dataset: Dataset, memory: Path) -> RawFiles:
-    """Find the raw files of a data set, and the key under which its ids are hashed."""
-    raw = _raw_files(f"datasets.{name}.source", dataset, dataset.source, memory)
-    if dataset.hash_ids is None:
-        return raw
-    key = Path(dataset.hash_ids)
-    try:
-        _refuse_brackets([key])
-        read_key(key)
-        return RawFiles({**raw.by_role, "hash_ids": [key]}, f"{raw.content} {fingerprint([key], memory)}")
-    except UserError as error:
-        stop(f"datasets.{name}.{error}")
-
-
-def _raw_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFiles:
-    """Find the raw files of a log that is read as a data set's.
-
-    A log at an address is found by its job, and taken to stay unchanged.
-    """
-    if source == SIMULATE:
-        return RawFiles({}, "simulated")
-    if is_remote(source):
-        return RawFiles({}, "fetched")
-    try:
-        files = locate(dataset.format, source, dataset.table_log)
-        # An archive may hold the files of several roles.
-        paths = dict.fromkeys(path for role in files.values() for path in role)
-        _refuse_brackets(paths)
-        return RawFiles(files, fingerprint(list(paths), memory))
-    except UserError as error:
-        stop(f"{key}: {error}")
-    except OSError as error:
-        stop(f"{key}: {error.filename}: {error.strerror}")
-
-
-def _book(alice: Alice | None, memory: Path) -> RawFiles:
-    """Find the user's own book; none where it comes from an address, or no text is learned."""
-    if alice is None or "://" in alice.source:
-        return RawFiles({}, "fetched")
-    try:
-        book = Path(alice.source)
-        if book.exists() and not book.is_file():
-            # A pipe or a device might never end.
-            stop(f"alice.source: {book} is not a file.")
-        _refuse_brackets([book])
-        return RawFiles({"book": [book]}, fingerprint([book], memory))
-    except UserError as error:
-        stop(f"alice.source: {error}")
-    except OSError as error:
-        stop(f"alice.source: {error.filename}: {error.strerror}")
-
-
-def _refuse_brackets(paths: Iterable[str | Path], key: str = "") -> None:
-    """Raise `UserError` for a path in which Snakemake would fill in something else."""
-    for path in paths:
-        if BRACKETS.search(str(path)):
-            raise UserError(
-                f"{key}the path {path} holds {{...}} or <...>, which Snakemake would replace. Rename it, or "
-                "name a link to it."
-            )
-
-
-SNAKEFILES = ("Snakefile", "snakefile", "workflow/Snakefile", "workflow/snakefile")
-"""Where Snakemake looks for a Snakefile."""
-
-HISTORY = "runs.jsonl"
-"""The history of runs, in the results folder."""
-
-
-def find_snakefile(start: Path) -> tuple[Path, Path]:
-    """Return the folder of the project that a folder belongs to, and its Snakefile.
-
-    The project is the nearest folder upwards with a Snakefile. Elsewhere it is the folder itself, run by the
-    checkout that the package is installed from. Raises `UserError` if there is neither.
-    """
-    if nearest := _nearest(start, SNAKEFILES):
-        return nearest
-    snakefile = Path(__file__).parents[3] / "Snakefile"
-    if snakefile.is_file():
-        return start, snakefile
-    raise UserError(
-        f"There is no Snakefile in {start} or above it: go to the folder of your project, or name it with "
-        "--snakefile."
-    )
-
-
-def find_results(start: Path) -> Path:
-    """Return the nearest results folder upwards that has a history of runs: a folder, or results/ in it.
-
-    Without one, the only folder in results/ that has one, such as that of the demo. Raises
-    `UserError` if there is none.
-    """
-    if nearest := _nearest(start, (HISTORY, f"results/{HISTORY}")):
-        return nearest[1].parent
-    below = sorted(start.glob(f"results/*/{HISTORY}"))
-    if len(below) == 1:
-        return below[0].parent
-    raise UserError(
-        f"There is no history of runs in {start}, its results/ or a folder above. The first finished run "
-        "starts it. If your results are elsewhere, name their folder with --results."
-    )
-
-
-def _nearest(start: Path, names: tuple[str, ...]) -> tuple[Path, Path] | None:
-    """Return the nearest folder upwards with one of these files, and the file."""
-    places = ((folder, folder / name) for folder in (start, *start.parents) for name in names)
-    return next(((folder, file) for folder, file in places if file.is_file()), None)
-
-
-def stop(message: str) -> NoReturn:
-    """End the process with a message instead of a stack trace."""
-    sys.exit(f"Error: {message}")
+    return Project(settings, results, raw, to_score, to_monitor, book_file(settings.alice, memory))

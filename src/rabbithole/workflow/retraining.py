@@ -7,7 +7,8 @@ from pathlib import Path
 from rabbithole.artifacts.runs import FinishedRun, SettingChange
 from rabbithole.counts import listed
 from rabbithole.report.runs import model_of
-from rabbithole.workflow.project import HISTORY, Project
+from rabbithole.workflow.places import HISTORY
+from rabbithole.workflow.project import Project
 from rabbithole.workflow.run_history import History, change_text, differences, flat_settings, local_minute
 
 TEXT = "alice"

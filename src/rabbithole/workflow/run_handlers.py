@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from rabbithole.counts import listed
 from rabbithole.errors import UserError
-from rabbithole.workflow.project import HISTORY, Project
+from rabbithole.workflow.places import HISTORY
+from rabbithole.workflow.project import Project
 
 LOGGER = logging.getLogger("snakemake.logging")
 """Snakemake's logger, so that our lines come between its own."""

@@ -16,7 +16,8 @@ from rabbithole.artifacts.runs import FinishedRun, NextEventFigures, RunFigures,
 from rabbithole.artifacts.text import TextMetrics
 from rabbithole.errors import UserError
 from rabbithole.workflow.kept_scores import forget_scores, keep_scores
-from rabbithole.workflow.project import HISTORY, TEXT_MODELS, Project
+from rabbithole.workflow.places import HISTORY
+from rabbithole.workflow.project import TEXT_MODELS, Project
 
 KEPT_RUNS = 20
 """The test scores of so many runs are kept, for paired tests between runs."""

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 
 from rabbithole.counts import plural
 from rabbithole.errors import UserError
-from rabbithole.workflow.project import find_snakefile
+from rabbithole.workflow.places import find_snakefile
 from snakemake_logger_plugin_rabbithole.errors import own_error, plain
 
 LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")

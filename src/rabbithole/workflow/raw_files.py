@@ -1,0 +1,139 @@
+"""The user's files behind a run: where they are, and digests of their content."""
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from rabbithole.artifacts.runs import FileFingerprint, Fingerprints
+from rabbithole.config.datasets import SIMULATE, Dataset
+from rabbithole.config.text import Alice
+from rabbithole.errors import UserError
+from rabbithole.ingest.hashed_ids import read_key
+from rabbithole.ingest.locate import is_remote, locate
+from rabbithole.io.atomic import sha256_of
+from rabbithole.specs.data import Source
+
+BRACKETS = re.compile(r"\{[^{}]*\}|<[^<>]*>")
+"""What Snakemake takes for a wildcard or a path variable in a path."""
+
+
+@dataclass(frozen=True)
+class RawFiles:
+    """A data set's raw files by role, and a digest of their content."""
+
+    by_role: Mapping[str, list[Path]]
+    content: str
+
+    @property
+    def paths(self) -> list[str]:
+        """Return all files."""
+        return list(dict.fromkeys(str(path) for paths in self.by_role.values() for path in paths))
+
+
+def fingerprint(paths: list[Path], memory: Path) -> str:
+    """Return one digest of the content of files. Only files that changed since the last call are read.
+
+    memory: a `Fingerprints` file, which is made if it is missing or damaged, but not in a dry run. Raises
+    OSError for a file that cannot be read.
+    """
+    try:
+        known = Fingerprints.read(memory).files
+    except (UserError, OSError):
+        known = {}
+    current = {}
+    for path in paths:
+        facts, key = path.stat(), str(path.resolve())
+        same = {
+            "size": facts.st_size,
+            "modified": facts.st_mtime_ns,
+            "changed": facts.st_ctime_ns,
+            "inode": facts.st_ino,
+        }
+        entry = known.get(key)
+        if entry is None or entry.model_dump(exclude={"sha256"}) != same:
+            entry = FileFingerprint(**same, sha256=sha256_of(path))
+        current[key] = entry
+    if any(known.get(key) != entry for key, entry in current.items()) and not is_dry_run():
+        # It only saves time. Another command may write it now, and results may be read-only.
+        with suppress(OSError):
+            Fingerprints(files={**known, **current}).write(memory)
+    return "+".join(current[str(path.resolve())].sha256[:16] for path in paths)
+
+
+def is_dry_run() -> bool:
+    """Return whether Snakemake was asked for a dry run, which writes nothing; `-np` asks for one too."""
+    dry = re.compile(r"--dry-?run|-[a-zA-Z]*n[a-zA-Z]*")
+    # Run as a program, or as a module.
+    is_snakemake = "snakemake" in Path(sys.argv[0]).parts[-2:]
+    return is_snakemake and any(dry.fullmatch(argument) for argument in sys.argv[1:])
+
+
+def dataset_files(name: str, dataset: Dataset, memory: Path) -> RawFiles:
+    """Find the raw files of a data set, and the key under which its ids are hashed."""
+    raw = raw_files(f"datasets.{name}.source", dataset, dataset.source, memory)
+    if dataset.hash_ids is None:
+        return raw
+    key = Path(dataset.hash_ids)
+    try:
+        refuse_brackets([key])
+        read_key(key)
+        return RawFiles({**raw.by_role, "hash_ids": [key]}, f"{raw.content} {fingerprint([key], memory)}")
+    except UserError as error:
+        stop(f"datasets.{name}.{error}")
+
+
+def raw_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFiles:
+    """Find the raw files of a log that is read as a data set's.
+
+    A log at an address is found by its job, and taken to stay unchanged.
+    """
+    if source == SIMULATE:
+        return RawFiles({}, "simulated")
+    if is_remote(source):
+        return RawFiles({}, "fetched")
+    try:
+        files = locate(dataset.format, source, dataset.table_log)
+        # An archive may hold the files of several roles.
+        paths = dict.fromkeys(path for role in files.values() for path in role)
+        refuse_brackets(paths)
+        return RawFiles(files, fingerprint(list(paths), memory))
+    except UserError as error:
+        stop(f"{key}: {error}")
+    except OSError as error:
+        stop(f"{key}: {error.filename}: {error.strerror}")
+
+
+def book_file(alice: Alice | None, memory: Path) -> RawFiles:
+    """Find the user's own book; none where it comes from an address, or no text is learned."""
+    if alice is None or "://" in alice.source:
+        return RawFiles({}, "fetched")
+    try:
+        book = Path(alice.source)
+        if book.exists() and not book.is_file():
+            # A pipe or a device might never end.
+            stop(f"alice.source: {book} is not a file.")
+        refuse_brackets([book])
+        return RawFiles({"book": [book]}, fingerprint([book], memory))
+    except UserError as error:
+        stop(f"alice.source: {error}")
+    except OSError as error:
+        stop(f"alice.source: {error.filename}: {error.strerror}")
+
+
+def refuse_brackets(paths: Iterable[str | Path], key: str = "") -> None:
+    """Raise `UserError` for a path in which Snakemake would fill in something else."""
+    for path in paths:
+        if BRACKETS.search(str(path)):
+            raise UserError(
+                f"{key}the path {path} holds {{...}} or <...>, which Snakemake would replace. Rename it, or "
+                "name a link to it."
+            )
+
+
+def stop(message: str) -> NoReturn:
+    """End the process with a message instead of a stack trace."""
+    sys.exit(f"Error: {message}")
