@@ -10,7 +10,7 @@ SHELL := bash
 CORES ?= all
 
 .PHONY: run demo help environment java test test-fast torture torture-files cluster-faults fuzz bench-etl bench-train bench-predict bench-stream bench-serve audit check format lock schema reference docs \
-  slurm slurm-plugin browser clean
+  slurm slurm-plugin browser s3-server clean
 
 run: environment  ## Install the environment and run the whole workflow.
 	RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
@@ -47,7 +47,7 @@ java:  ## Install a Java into the environment, for a machine that has none.
 
 # The tests of a file run in one process, as they share fixtures. (xdist's groups have no effect under pytest 9.2.)
 # Three processes on two cores: a third of the time, tests wait for a run, a cluster or a server.
-test: environment java check  ## Check and run all tests (about 25 minutes on two cores).
+test: environment java s3-server check  ## Check and run all tests (about 25 minutes on two cores).
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: environment  ## Run the unit tests without Snakemake, Spark and Slurm (about two minutes).
@@ -143,13 +143,19 @@ slurm-plugin: environment  ## Install the Slurm plugin beside the environment, f
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .venv/slurm-plugin \
 	  -r requirements/slurm.txt
 
+s3-server: .venv/s3  ## Install a server of S3 beside the environment, for the tests of `storage` (100 MB).
+
+.venv/s3: requirements/s3.txt | environment
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target $@ --upgrade -r $<
+	@touch $@
+
 browser: environment  ## Install the browser's client beside the environment, for the tests of the report (170 MB).
 	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --target .venv/browser -r requirements/browser.txt
 
 # One lock serves every Python and platform of pyproject.toml: uv refuses a library without a wheel for one of them.
 # Versions that a lock has stay, unless requirements/*.in asks for others. slurm.txt is kept by hand: it holds only what
 # the others lack.
-LOCKS := cpu cuda java benchmarks benchmarks-train benchmarks-serve browser audit
+LOCKS := cpu cuda java benchmarks benchmarks-train benchmarks-serve browser s3 audit
 lock: .venv/uv/bin/uv  ## Pin the dependencies of requirements/*.in with hashes (half a minute).
 	cd requirements && for lock in $(LOCKS); do \
 	  ../.venv/uv/bin/uv pip compile --quiet --no-header --no-annotate --no-emit-index-url --no-emit-find-links \

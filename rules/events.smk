@@ -50,10 +50,11 @@ rule events:
         content=INPUTS.raw_content,
         code=CODE.events,
         spark=OPTIONS.spark,
+        storage=OPTIONS.storage,
         launcher=OPTIONS.launcher,
     message:
         "Reading the raw log of {wildcards.dataset}"
     shell:
         "RABBITHOLE_PROGRESS={log:q}.progress "
         "{params.launcher} python -m rabbithole step events --spec {params.spec:q} --spark {params.spark:q} "
-        "--output {output.folder:q} --rejected {output.rejected:q} > {log:q} 2>&1"
+        "--output {output.folder:q} --rejected {output.rejected:q} {params.storage:q} > {log:q} 2>&1"

@@ -23,6 +23,7 @@ rule sessions:
         spec=SPECS.sessions,
         code=code_digest(digests.SESSIONS),
         spark=OPTIONS.spark,
+        storage=OPTIONS.storage,
         purpose=OPTIONS.purpose,
         launcher=OPTIONS.launcher,
     message:
@@ -30,7 +31,8 @@ rule sessions:
     shell:
         "RABBITHOLE_PROGRESS={log:q}.progress "
         "{params.launcher} python -m rabbithole step sessions --spec {params.spec:q} --spark {params.spark:q} "
-        "--purpose {params.purpose:q} --events {input.events:q} --output {output.folder:q} > {log:q} 2>&1"
+        "--purpose {params.purpose:q} --events {input.events:q} --output {output.folder:q} "
+        "{params.storage:q} > {log:q} 2>&1"
 
 
 rule windows:
@@ -55,13 +57,14 @@ rule windows:
         spec=SPECS.windows,
         code=code_digest(digests.WINDOWS),
         spark=OPTIONS.spark,
+        storage=OPTIONS.storage,
         launcher=OPTIONS.launcher,
     message:
         "Encoding the windows of {wildcards.dataset}"
     shell:
         "RABBITHOLE_PROGRESS={log:q}.progress "
         "{params.launcher} python -m rabbithole step windows --spec {params.spec:q} --spark {params.spark:q} "
-        "--sessions {input.sessions:q} --output {output.folder:q} > {log:q} 2>&1"
+        "--sessions {input.sessions:q} --output {output.folder:q} {params.storage:q} > {log:q} 2>&1"
 
 
 rule check_leaks:

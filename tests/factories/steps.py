@@ -88,25 +88,30 @@ def build(
     sessions: SessionsSpec | None = None,
     windows: WindowsSpec | None = None,
     purpose: SessionsPurpose = ANY_PURPOSE,
+    storage: str | None = None,
 ) -> Path:
     """Run the steps whose specs are set, from a raw log to windows, and return the folder.
 
-    Each step reads and writes `events`, `rejected`, `sessions` and `windows` in the folder.
+    Each step reads and writes `events`, `rejected`, `sessions` and `windows` in the folder. storage: the
+    address at which their data lie, None: in the folder.
     """
     # The steps are imported where they run, so that tests of training don't wait for PySpark.
     if events is not None:
         from rabbithole.ingest.build import build_events
 
-        build_events(events, output=folder / "events", rejected=folder / "rejected", spark=spark)
+        output, rejected = folder / "events", folder / "rejected"
+        build_events(events, output=output, rejected=rejected, spark=spark, storage=storage)
     if sessions is not None:
         from rabbithole.sessions.build import build_sessions
 
         output = folder / "sessions"
-        build_sessions(sessions, events=folder / "events", output=output, spark=spark, purpose=purpose)
+        source = folder / "events"
+        build_sessions(sessions, events=source, output=output, spark=spark, purpose=purpose, storage=storage)
     if windows is not None:
         from rabbithole.windows.build import build_windows
 
-        build_windows(windows, sessions=folder / "sessions", output=folder / "windows", spark=spark)
+        source, output = folder / "sessions", folder / "windows"
+        build_windows(windows, sessions=source, output=output, spark=spark, storage=storage)
     return folder
 
 

@@ -305,6 +305,7 @@ ALIASES = {
 
 
 # Shrinking takes minutes, and a failing choice of names is plain enough.
+@pytest.mark.slow
 @settings(max_examples=20, phases=[Phase.generate])
 @given(data=st.data())
 def test_order_and_names_of_columns_do_not_matter(

@@ -307,8 +307,9 @@ ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"alice": {"temperatures": [0.3]}},
         {"Sampling text with deck", "Sampling text with char_gru"} | PAGE,
     ),
-    "threads, memory, master, checkpoints": (
+    "threads, memory, master, checkpoints, storage": (
         {
+            "storage": "s3://bucket/shops",
             "training": {"checkpoint_minutes": 7.0},
             "spark": {
                 "threads": 2,

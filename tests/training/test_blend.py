@@ -141,6 +141,7 @@ def ended(folder: Path, checkpoint: Path, windows: Path) -> tuple[np.ndarray, np
     return table["buyer"].to_numpy(), table["score"].to_numpy()
 
 
+@pytest.mark.slow
 def test_a_blend_scores_like_any_model_and_needs_no_other_folder(
     members: tuple[Path, dict[str, Path]], tmp_path: Path
 ) -> None:

@@ -2,16 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import atomic_write
+from rabbithole.io.atomic import atomic_write, remove
 from rabbithole.io.digests import WrittenFile, check_digests, digests_of
 from rabbithole.io.parts import manifest_path, remove_other_attempts
+from rabbithole.io.scratch import scratch_folder
+from rabbithole.io.storage import Part, StoredFile, StoredFolder, fetch_all, put, remove_stored_parts
 
 
 class Record(BaseModel):
@@ -136,32 +139,46 @@ class FolderFiles(Artifact):
 class Manifest(Artifact):
     """What a Parquet folder holds. Its file stands beside the folder and is written last.
 
-    files: those that count, side tables included, by their path in the folder. Nobody reads others.
+    files: those that count, side tables included, by their path in the folder. Nobody reads others; storage:
+    the address below which they lie, None: in the folder.
     """
 
     files: dict[str, WrittenFile]
+    storage: str | None = Field(None, exclude_if=lambda address: address is None)
 
     @classmethod
-    def files_of(cls, folder: Path, parts: Mapping[str, WrittenFile] | None = None) -> dict[str, WrittenFile]:
+    def files_of(
+        cls,
+        folder: Path,
+        parts: Mapping[str, WrittenFile] | None = None,
+        stored: StoredFolder | None = None,
+    ) -> dict[str, WrittenFile]:
         """Return the value of `files` for a finished folder.
 
         parts: as the tasks that wrote them reported them; other parts are removed, and the rest of the files
-        is read. None: all files count and are read.
+        is read. None: all files count and are read. stored: where the parts are, and where the rest is put;
+        the folder is empty then. None: all are in the folder.
         """
         known = {} if parts is None else dict(parts)
         if parts is not None:
             remove_other_attempts(folder, known)
-        return known | {
+        rest = {
             name: WrittenFile(sha256=digest, bytes=(folder / name).stat().st_size)
             for name, digest in digests_of(folder, without=known).items()
         }
+        if stored is not None:
+            for name in rest:
+                put(folder / name, stored.file(name))
+                remove(folder / name)
+            remove_stored_parts(stored, keep=known)
+        return known | rest
 
     @classmethod
     def of(cls, folder: Path) -> Self:
         """Read a folder's manifest and check that the folder holds the files that it names, unchanged.
 
         Reads all files once. Raises `UserError` when the manifest or a file is missing, when a file is
-        damaged, or when there is an extra one.
+        damaged, or when there is an extra one. Files in storage are checked when they are fetched.
         """
         path = manifest_path(folder)
         if not path.exists():
@@ -170,19 +187,58 @@ class Manifest(Artifact):
                 "again."
             )
         manifest = cls.read(path)
-        digests = {name: file.sha256 for name, file in manifest.files.items()}
-        check_digests(folder, digests, _advice(folder, cls.rule))
+        if manifest.storage is None:
+            digests = {name: file.sha256 for name, file in manifest.files.items()}
+            check_digests(folder, digests, _advice(folder, cls.rule))
         return manifest
+
+    def file(self, folder: Path, name: str) -> Part:
+        """Return a file that the manifest of a folder names: its path, or where it lies in storage."""
+        if self.storage is None:
+            return folder / name
+        advice = f"Delete {manifest_path(folder)} and run again: rule {self.rule} writes it anew."
+        return StoredFile(StoredFolder(self.storage).file(name), self.files[name], advice)
+
+    def part_files(self, folder: Path, split: str = "") -> list[Part]:
+        """Return the parts that the manifest of a folder names, in their order. split: of windows."""
+        return [
+            self.file(folder, str(name))
+            for name in sorted(map(Path, self.files))
+            if name.parent == Path(split) and name.suffix == ".parquet" and not name.name.startswith("_")
+        ]
 
     @classmethod
     def parts(cls, folder: Path, split: str = "") -> list[Path]:
-        """Return the parts that a folder's manifest names, in their order. split: a subfolder of windows.
+        """Return the paths of the parts of a folder on this machine, as `part_files` does.
 
         Checks no file; `of` does.
         """
-        names = sorted(map(Path, cls.read(manifest_path(folder)).files))
-        return [
-            folder / name
-            for name in names
-            if name.parent == Path(split) and name.suffix == ".parquet" and not name.name.startswith("_")
-        ]
+        parts = cls.read(manifest_path(folder)).part_files(folder, split)
+        paths = [part for part in parts if isinstance(part, Path)]
+        assert len(paths) == len(parts), f"{folder} lies in storage: read it within `on_this_machine`"
+        return paths
+
+    @classmethod
+    @contextmanager
+    def on_this_machine(cls, folder: Path) -> Iterator[Path]:
+        """Yield a folder whose files are on this machine: itself, or a copy of one that lies in storage.
+
+        The copy and its parent have the same names, and its manifest stands beside it. It is removed at the
+        end. Raises `UserError` for a file that is missing or changed, and when storage can't be read.
+        """
+        manifest = cls.read(manifest_path(folder)) if manifest_path(folder).exists() else None
+        if manifest is None or manifest.storage is None:
+            yield folder
+            return
+        with scratch_folder("fetched") as scratch:
+            copy = scratch / folder.absolute().parent.name / folder.name
+            copy.mkdir(parents=True)
+            fetch_all(
+                [
+                    (part, copy / name)
+                    for name in manifest.files
+                    if isinstance(part := manifest.file(folder, name), StoredFile)
+                ]
+            )
+            manifest.model_copy(update={"storage": None}).write(manifest_path(copy))
+            yield copy

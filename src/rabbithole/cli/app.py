@@ -103,6 +103,23 @@ def shared_option(text: str) -> Any:
     return typer.Option(help=text, resolve_path=True)
 
 
+def data_option(text: str, manifest: str) -> Any:
+    """Return an option that takes a folder of data; files in storage are on this machine during the step.
+
+    manifest: the class of the folder's manifest.
+    """
+
+    def fetch(context: typer.Context, folder: Path) -> Path:
+        import rabbithole.artifacts.data
+
+        local: Path = context.with_resource(
+            getattr(rabbithole.artifacts.data, manifest).on_this_machine(folder)
+        )
+        return local
+
+    return typer.Option(help=text, callback=fetch)
+
+
 RESULT_VARIABLES = (
     "JAX_ENABLE_X64",
     "JAX_DEFAULT_MATMUL_PRECISION",
@@ -124,9 +141,11 @@ Resume = Annotated[
 ]
 Code = Annotated[str, typer.Option(help="Digest of the code; a saved state counts only for the same code.")]
 Threads = Annotated[int, typer.Option(min=1, help="Cores to use.")]
-Events = Annotated[Path, shared_option("Folder of events.")]
-Sessions = Annotated[Path, shared_option("Folder of sessions.")]
-WindowsFolder = Annotated[Path, file_option("Folder of windows.")]
+SparkEvents = Annotated[Path, shared_option("Folder of events, wherever its data lie.")]
+SparkSessions = Annotated[Path, shared_option("Folder of sessions, wherever its data lie.")]
+Events = Annotated[Path, data_option("Folder of events.", "EventsManifest")]
+Sessions = Annotated[Path, data_option("Folder of sessions.", "SessionsManifest")]
+WindowsFolder = Annotated[Path, data_option("Folder of windows.", "WindowsManifest")]
 Raw = Annotated[Path, file_option("Folder of the simulated log.")]
 ModelFile = Annotated[
     Path | None, file_option("The user's own file with the model; left out for a model of the package.")
@@ -137,4 +156,8 @@ OutputFile = Annotated[Path, file_option("File to write.")]
 CartsFile = Annotated[Path, file_option("File of the scores at the first add-to-cart.")]
 OutputFolder = Annotated[Path, file_option("Folder to write.")]
 SharedOutput = Annotated[Path, shared_option("Folder to write.")]
+Storage = Annotated[
+    str | None,
+    typer.Option(help="Address of the data set in the storage; left out where the data are in the output."),
+]
 Text = Annotated[Path, file_option("The book.")]

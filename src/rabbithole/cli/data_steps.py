@@ -15,6 +15,9 @@ from rabbithole.cli.app import (
     Sessions,
     SharedOutput,
     Spark,
+    SparkEvents,
+    SparkSessions,
+    Storage,
     WindowsFolder,
     shared_option,
     spec_option,
@@ -44,12 +47,14 @@ def events(
     spark: Spark,
     output: SharedOutput,
     rejected: Annotated[Path, shared_option("Folder for the rejected lines.")],
+    storage: Storage = None,
 ) -> None:
     """Read a raw log into events; set aside the lines that cannot be read."""
     from rabbithole.ingest.build import build_events
     from rabbithole.spark.session import resolve_options
 
-    build_events(spec, output=output, rejected=rejected, spark=resolve_options(spark))
+    options = resolve_options(spark)
+    build_events(spec, output=output, rejected=rejected, spark=options, storage=storage)
 
 
 @step.command(rich_help_panel=DATA)
@@ -57,28 +62,32 @@ def sessions(
     spec: Annotated[SessionsSpec, spec_option(SessionsSpec)],
     spark: Spark,
     purpose: Annotated[SessionsPurpose, spec_option(SessionsPurpose, "What the sessions are for, as JSON.")],
-    events: Events,
+    events: SparkEvents,
     output: SharedOutput,
+    storage: Storage = None,
 ) -> None:
     """Build sessions from events: labelled, cut before the first purchase, and split."""
     from rabbithole.sessions.build import build_sessions
     from rabbithole.spark.session import resolve_options
 
-    build_sessions(spec, events=events, output=output, spark=resolve_options(spark), purpose=purpose)
+    options = resolve_options(spark)
+    build_sessions(spec, events=events, output=output, spark=options, purpose=purpose, storage=storage)
 
 
 @step.command(rich_help_panel=DATA)
 def windows(
     spec: Annotated[WindowsSpec, spec_option(WindowsSpec)],
     spark: Spark,
-    sessions: Sessions,
+    sessions: SparkSessions,
     output: SharedOutput,
+    storage: Storage = None,
 ) -> None:
     """Fit the encoder on train and write the last steps of each session as codes and numbers."""
     from rabbithole.spark.session import resolve_options
     from rabbithole.windows.build import build_windows
 
-    build_windows(spec, sessions=sessions, output=output, spark=resolve_options(spark))
+    options = resolve_options(spark)
+    build_windows(spec, sessions=sessions, output=output, spark=options, storage=storage)
 
 
 @step.command(rich_help_panel=DATA)

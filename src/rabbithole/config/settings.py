@@ -6,6 +6,7 @@ from rabbithole.config.base import DatasetName, ModelName, Section, Seed
 from rabbithole.config.datasets import Dataset
 from rabbithole.config.models import Evaluation, Training
 from rabbithole.config.text import Alice
+from rabbithole.io.addresses import storage_address
 from rabbithole.models.settings import CombinationSettings, ModelSettings
 from rabbithole.specs.data import Source, source_in_home
 
@@ -98,6 +99,18 @@ class Settings(Section):
     alice: Alice | None = Field(Alice(), description="The text branch. null: left out.")
     report: Report = Report()
     spark: Spark = Spark()
+    storage: str | None = Field(
+        None,
+        description="Where events, rejected lines, sessions and windows lie: an address such as "
+        "`s3://bucket/shop` (also gs, abfs, hdfs, file). null: in the results folder. It changes no result, "
+        "so it reruns nothing: data that are there already stay where they are.",
+    )
+
+    @field_validator("storage")
+    @classmethod
+    def storage_is_an_address(cls, storage: str | None) -> str | None:
+        """Refuse an address that is none, or that holds a key."""
+        return None if storage is None else storage_address(storage)
 
     @model_validator(mode="after")
     def fits_together(self) -> "Settings":

@@ -13,6 +13,7 @@ from rabbithole.config.base import MAX_NAME
 from rabbithole.config.model_files import model_names, package_settings, settings_of
 from rabbithole.config.settings import Settings
 from rabbithole.errors import UserError
+from rabbithole.io.addresses import without_secrets
 from rabbithole.models.settings import CombinationSettings, ModelSettings
 
 RENAMED_KEYS = {"seed": "data_seed", "seeds": "training_seeds"}
@@ -169,7 +170,7 @@ def _shown(value: Any) -> str:
     """Return a value as it stands in YAML, for a message."""
     if isinstance(value, dict):
         return "a section"
-    return json.dumps(value) if isinstance(value, bool | None) else repr(value)
+    return json.dumps(value) if isinstance(value, bool | None) else without_secrets(repr(value))
 
 
 def _section_at(location: tuple[int | str, ...], root: type[BaseModel]) -> type[BaseModel]:

@@ -54,6 +54,7 @@ from rabbithole.ingest.unpacking import unpack_all
 from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, manifest_path, new_folder
 from rabbithole.io.scratch import scratch_folder
+from rabbithole.io.storage import stored_folder
 from rabbithole.spark.session import spark_session
 from rabbithole.spark.shuffle import Exchange, Sent, partition_of, shuffle
 from rabbithole.spark.task_progress import Stage, watch_tasks
@@ -67,8 +68,11 @@ def build_events(
     rejected: Path,
     spark: SparkOptions,
     known: Mapping[HistoryName, Path] | None = None,
+    storage: str | None = None,
 ) -> None:
     """Read a raw log; write its events to `output`, its bad lines to `rejected`, and both manifests.
+
+    storage: the address of the data set's data, None: in `output` and `rejected`.
 
     known: what an earlier log said about the items (files of `write_history`); this log adds to it.
 
@@ -80,9 +84,10 @@ def build_events(
     # A log of the user's own has no digests.
     if Path(str(spec.source)).absolute() == simulated.absolute() and (simulated / RawFiles.name).exists():
         RawFiles.check(simulated)
+    stored, stored_rejected = stored_folder(storage, output), stored_folder(storage, rejected)
     with (
-        new_folder(output),
-        new_folder(rejected),
+        new_folder(output, stored),
+        new_folder(rejected, stored_rejected),
         local_files(spec.format, spec.source, output.with_name("fetched"), spec.table) as files,
         scratch_folder("events") as scratch,
     ):
@@ -98,7 +103,7 @@ def build_events(
                 )
             by_visitor = format.has_visitors and not format.visitor_column
             task = EventTask(
-                output,
+                stored or output,
                 written_schema(format),
                 by_visitor,
                 spec.drop_duplicates,
@@ -114,12 +119,17 @@ def build_events(
         if counts is None:
             names = ", ".join(file.name for file in raw)
             raise UserError(f"No event in {names}: {report.total('lines')} lines.")
+        rejected_files = RejectedManifest.files_of(rejected, stored=stored_rejected)
+        files_written = EventsManifest.files_of(output, counts.parts, stored)
     missing = [role.name for role in format.roles if not files.get(role.name)]
     RejectedManifest(
-        files=RejectedManifest.files_of(rejected), rows=report.total("rejected"), reasons=report.reasons
+        files=rejected_files,
+        storage=stored_rejected and stored_rejected.address,
+        rows=report.total("rejected"),
+        reasons=report.reasons,
     ).write(manifest_path(rejected))
-    files_written = EventsManifest.files_of(output, counts.parts)
-    _manifest(format, files_written, report, counts, tables, missing).write(manifest_path(output))
+    manifest = _manifest(format, files_written, report, counts, tables, missing)
+    manifest.model_copy(update={"storage": stored and stored.address}).write(manifest_path(output))
 
 
 def _write_events(

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from rabbithole.formats.side_tables import SideTables
 from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import PartWriter
 from rabbithole.io.sorting import EVENT_KEY, merged_tables, sort_rows
+from rabbithole.io.storage import Folder
 from rabbithole.spark.shuffle import Sent, filled, partition_of
 from rabbithole.specs.table_columns import CategoryColumn
 
@@ -75,7 +75,7 @@ class EventTask:
     stand in its path, None without levels.
     """
 
-    folder: Path
+    folder: Folder
     schema: pa.Schema
     visitors: bool
     drop_duplicates: bool

@@ -24,11 +24,16 @@ Source = str | Path | list[str] | Files
 
 def is_remote(source: Source) -> bool:
     """Return whether any file of a log is at an address (such as s3://...)."""
+    return bool(addresses_of(source))
+
+
+def addresses_of(source: Source) -> list[str]:
+    """Return the addresses among the files of a log."""
     if isinstance(source, Mapping):
         names = [name for paths in _paths_by_role(source).values() for name in paths]
     else:
         names = list(source) if isinstance(source, list) else [source]
-    return any("://" in str(name) for name in names)
+    return [str(name) for name in names if "://" in str(name)]
 
 
 def locate(format: str, source: Source, table: TableLog | None = None) -> dict[str, list[Path]]:

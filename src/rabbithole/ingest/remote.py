@@ -14,9 +14,11 @@ import pyarrow.fs
 
 from rabbithole.errors import UserError
 from rabbithole.formats.base import FileRole, RawFormat, log_format
-from rabbithole.ingest.locate import PACKED, Files, Source, is_remote, locate, paths_by_role
+from rabbithole.ingest.locate import PACKED, Files, Source, addresses_of, is_remote, locate, paths_by_role
 from rabbithole.ingest.table_files import matches
+from rabbithole.io.addresses import refuse_credentials, refused, without_secrets
 from rabbithole.io.atomic import remove
+from rabbithole.io.storage import file_system
 from rabbithole.specs.data import TableLog
 
 CHUNK_BYTES = 8 * 2**20
@@ -44,6 +46,11 @@ def local_files(
 
 
 def _fetch_all(format: RawFormat, source: Source, folder: Path) -> Files:
+    for address in addresses_of(source):
+        try:
+            refuse_credentials(address)
+        except ValueError as error:
+            raise UserError(f"{without_secrets(address)}: {error}.") from error
     if isinstance(source, Mapping):
         addresses: Files = source
     elif format.tables is not None:
@@ -81,7 +88,7 @@ def _files_below(address: str) -> list[str]:
     if "://" not in address or _is_http(address) or _kind(address) != "folder":
         return [address]
     with _refused(address):
-        system, path = _file_system(address)
+        system, path = file_system(address)
         listed = system.get_file_info(pa.fs.FileSelector(path, recursive=True))
     below = [info.path.removeprefix(path).lstrip("/") for info in listed if info.is_file]
     visible = [name for name in below if not any(part[0] in "._" for part in name.split("/"))]
@@ -127,7 +134,7 @@ def _kind(address: str) -> str | None:
                     return None
                 raise
             return "file"
-        system, path = _file_system(address)
+        system, path = file_system(address)
         kind = system.get_file_info(path).type
         names = {pa.fs.FileType.NotFound: None, pa.fs.FileType.Directory: "folder"}
         return names.get(kind, "file")
@@ -137,15 +144,9 @@ def _open(address: str) -> IO[Any]:
     if _is_http(address):
         response: IO[Any] = urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS)
         return response
-    system, path = _file_system(address)
+    system, path = file_system(address)
     stream: IO[Any] = system.open_input_stream(path, compression=None)
     return stream
-
-
-def _file_system(address: str) -> tuple[pa.fs.FileSystem, str]:
-    """Return the file system of an address, and the path in it. Hadoop's s3a:// is S3 too."""
-    system, path = pa.fs.FileSystem.from_uri(address.replace("s3a://", "s3://", 1))
-    return system, path
 
 
 @contextmanager
@@ -154,8 +155,4 @@ def _refused(address: str) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"{address} can't be read ({reason}). Check the address and your credentials in the environment "
-            "(such as AWS_ACCESS_KEY_ID); hdfs:// needs HADOOP_HOME and JAVA_HOME."
-        ) from error
+        raise refused(address, "read", error) from error

@@ -4,8 +4,9 @@ Arrow's reader and writer are used because they handle columns, whereas Spark's 
 """
 
 import hashlib
+import secrets
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from rabbithole.errors import UserError
 from rabbithole.io.atomic import remove, write_errors_at
 from rabbithole.io.digests import WrittenFile
+from rabbithole.io.scratch import scratch_folder
+from rabbithole.io.storage import Folder, Part, StoredFolder, fetched, put, remove_stored_parts
 
 GROUP_ROWS = 2**20
 """Rows that are processed at once; more if one key has more."""
@@ -70,6 +74,7 @@ class _HashedFile:
     """A new file for Arrow to write to, whose size and digest are known at the end without reading it."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self.file = path.open("xb")
         self.digest = hashlib.sha256()
         self.size = 0
@@ -101,11 +106,14 @@ class PartWriter:
     both are at work at once. A file counts when the manifest names it. What an attempt leaves that failed,
     `remove_other_attempts` removes: the attempt itself can't know whose file has its name by then.
 
+    A part for an address is written to a file of this machine first, and put there whole under a random
+    number.
+
     written: empty without rows; else the file by its path below `folder`. name: of a subfolder, which the
     path begins with.
     """
 
-    def __init__(self, folder: Path, index: int, schema: pa.Schema, name: str = "") -> None:
+    def __init__(self, folder: Folder, index: int, schema: pa.Schema, name: str = "") -> None:
         self.folder = folder
         self.stem = f"{name}/part-{index:05}" if name else f"part-{index:05}"
         self.schema = schema
@@ -113,6 +121,8 @@ class PartWriter:
         self._rows = 0
         self._name = ""
         self._file: _HashedFile | None = None
+        self._local = folder if isinstance(folder, Path) else None
+        self._scratch = ExitStack()
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, table: pa.Table) -> None:
@@ -129,9 +139,12 @@ class PartWriter:
         self._rows += len(table)
 
     def _create(self) -> _HashedFile:
-        for attempt in count():
+        if self._local is None:
+            self._local = self._scratch.enter_context(scratch_folder("part"))
+        for number in count():
+            attempt = f"{number}" if self._local is self.folder else f"{secrets.randbelow(10**18):018}"
             self._name = f"{self.stem}-{attempt}.parquet"
-            path = self.folder / self._name
+            path = self._local / self._name
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 return _HashedFile(path)
@@ -145,21 +158,26 @@ class PartWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._writer is None or self._file is None:
-            return
-        with closing(self._file) as file:
-            self._writer.close()
-        if kind is None:
+        with self._scratch:
+            if self._writer is None or self._file is None:
+                return
+            with closing(self._file) as file:
+                self._writer.close()
+            if kind is not None:
+                return
+            if isinstance(self.folder, StoredFolder):
+                put(file.path, self.folder.file(self._name))
             self.written[self._name] = WrittenFile(
                 sha256=file.digest.hexdigest(), bytes=file.size, rows=self._rows
             )
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[None]:
+def new_folder(path: Path, stored: StoredFolder | None = None) -> Iterator[None]:
     """Put an empty folder in the place of an old one with its manifest; remove it if the block raises.
 
-    Nothing is renamed: the folder is complete when its manifest stands beside it.
+    stored: where the parts go, None: into the folder. Nothing is renamed: the folder is complete when its
+    manifest stands beside it.
     """
     # The manifest goes first: a killed run must not leave it beside data that it does not describe.
     remove(manifest_path(path))
@@ -167,10 +185,15 @@ def new_folder(path: Path) -> Iterator[None]:
         remove(path)
         path.mkdir(parents=True)
         try:
+            if stored is not None:
+                remove_stored_parts(stored)
             yield
         except BaseException:
             with suppress(OSError):
                 remove(path)
+            if stored is not None:
+                with suppress(UserError):
+                    remove_stored_parts(stored)
             raise
 
 
@@ -187,16 +210,18 @@ def manifest_path(folder: Path) -> Path:
 
 
 def read_part(
-    path: Path, columns: list[str] | None = None, *, coded: Sequence[str] = ()
+    part: Part, columns: list[str] | None = None, *, coded: Sequence[str] = ()
 ) -> Iterator[pa.RecordBatch]:
     """Yield the row groups of a part as batches, in order: one at a time is in memory.
 
     `DICTIONARY_COLUMNS` and the columns `coded`, or the values of their lists, are dictionary-encoded.
     """
-    metadata = pq.read_metadata(path)
-    paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
-    names = {*DICTIONARY_COLUMNS, *coded}
-    dictionaries = [name for name in paths if name.split(".")[0] in names]
-    with pq.ParquetFile(path, metadata=metadata, read_dictionary=dictionaries) as file:
-        for group in range(file.num_row_groups):
-            yield from file.read_row_group(group, columns, use_threads=False).combine_chunks().to_batches()
+    with fetched(part) as path:
+        metadata = pq.read_metadata(path)
+        paths = [metadata.schema.column(number).path for number in range(metadata.num_columns)]
+        names = {*DICTIONARY_COLUMNS, *coded}
+        dictionaries = [name for name in paths if name.split(".")[0] in names]
+        with pq.ParquetFile(path, metadata=metadata, read_dictionary=dictionaries) as file:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns, use_threads=False)
+                yield from table.combine_chunks().to_batches()

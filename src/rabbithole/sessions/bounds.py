@@ -5,7 +5,6 @@ the buckets that hold a bound. Visitors are compared in partitions of their hash
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from pyspark.sql import SparkSession
 
 from rabbithole.io.parts import complete_groups, read_part
+from rabbithole.io.storage import Part, fetched
 from rabbithole.sessions.cutting import cut_sessions
 from rabbithole.sessions.splitting import SPLITS, count_crossings, hash_keys, split_ranks, visitor_spans
 from rabbithole.spark.shuffle import Exchange, Sent, shuffle
@@ -105,7 +105,7 @@ def exact_bounds(
 
 
 def count_starts(
-    session: SparkSession, parts: Sequence[Path], spec: SessionsSpec, buckets: Buckets, width: int
+    session: SparkSession, parts: Sequence[Part], spec: SessionsSpec, buckets: Buckets, width: int
 ) -> Histogram:
     """Count the starts, in some buckets, of the sessions that keep an event. parts: of events."""
 
@@ -135,7 +135,7 @@ def kept_starts(events: pa.Table, spec: SessionsSpec) -> NDArray[np.int64]:
 
 
 def visitors_on_both_sides(
-    session: SparkSession, parts: Sequence[Path], bounds: NDArray[np.int64]
+    session: SparkSession, parts: Sequence[Part], bounds: NDArray[np.int64]
 ) -> list[int]:
     """Return how many visitors have sessions on both sides of each bound. parts: of sessions.
 
@@ -146,7 +146,7 @@ def visitors_on_both_sides(
     returned = pa.schema([(name, pa.int64()) for name in SPLITS[1:]])
 
     def read(index: int) -> Iterator[Sent]:
-        with pq.ParquetFile(parts[index]) as part:
+        with fetched(parts[index]) as path, pq.ParquetFile(path) as part:
             for batch in part.iter_batches(columns=["visitor", "start"]):
                 known = batch.filter(batch["visitor"].is_valid())
                 if len(known):

@@ -6,7 +6,7 @@ prices) comes from a first pass over the columns that it needs.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -29,7 +29,9 @@ from rabbithole.artifacts.data import (
 from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.io.asof import AsOf, AsOfFile
+from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import manifest_path, new_folder
+from rabbithole.io.storage import Folder, Part, StoredFile, StoredFolder, fetched, stored_folder
 from rabbithole.sessions.bounds import count_starts, exact_bounds, visitors_on_both_sides
 from rabbithole.sessions.diagnosis import diagnose, open_minutes, require_purchases, require_sessions
 from rabbithole.sessions.first_pass import first_pass
@@ -110,7 +112,7 @@ def length_statistics(groups: Sequence[SessionGroup]) -> LengthStatistics:
 
 
 def split_boundaries(
-    session: SparkSession, bounds: NDArray[np.int64] | None, parts: Sequence[Path], *, visitors: bool
+    session: SparkSession, bounds: NDArray[np.int64] | None, parts: Sequence[Part], *, visitors: bool
 ) -> list[SplitBoundary]:
     """Return when valid and test begin, empty for a split by hash.
 
@@ -165,9 +167,17 @@ PRICE_HISTORY = "_prices.parquet"
 
 
 def build_sessions(
-    spec: SessionsSpec, *, events: Path, output: Path, spark: SparkOptions, purpose: SessionsPurpose
+    spec: SessionsSpec,
+    *,
+    events: Path,
+    output: Path,
+    spark: SparkOptions,
+    purpose: SessionsPurpose,
+    storage: str | None = None,
 ) -> None:
     """Write sessions, a row each, and their manifest.
+
+    storage: the address of the data set's data, None: in `output`.
 
     A session is open if its last kept event is within the horizon of the log's last event (`open_minutes`).
     This holds for buyers and others alike. Dropping only non-buyers here would inflate the share of buyers;
@@ -188,30 +198,35 @@ def build_sessions(
             "sessions.cost: event. Set these, or set windows.history to false."
         )
     require_purchases(log, purpose)
-    minutes, parts = open_minutes(spec, log), EventsManifest.parts(events)
+    minutes, parts = open_minutes(spec, log), log.part_files(events)
     further = further_fields(log, parts)
     if spec.history and SESSIONS_AGO in further.names:
         raise UserError(
             f"The log has a field {SESSIONS_AGO!r}, which windows.history would add. Rename the log's field."
         )
     plan = SessionPlan(spec, open_from=log.last_microseconds - round(minutes * 60e6), further=further)
-    with new_folder(output):
+    stored = stored_folder(storage, output)
+    with new_folder(output, stored):
         with spark_session(spark, "sessions") as session:
             plan = _complete_plan(session, spark, plan, parts, output / PRICE_HISTORY)
             with watch_tasks(session, Stage("building sessions")):
-                reports = map_indexed(session, len(parts), SessionTask(parts, output, plan), REPORT_SCHEMA)
+                task = SessionTask(parts, stored or output, plan)
+                reports = map_indexed(session, len(parts), task, REPORT_SCHEMA)
             counts = SessionCounts.total_of_reports(reports)
             check_counts(counts, log, spec, plan.bounds)
-            written, visitors = [output / name for name in counts.parts], bool(log.visitors)
+            written, visitors = _written(counts.parts, stored or output), bool(log.visitors)
             boundaries = split_boundaries(session, plan.bounds, written, visitors=visitors)
         splits = split_counts(counts.groups)
         require_sessions(splits, spec, purpose, minutes=minutes)
         prices = None if plan.prices is None else pq.read_metadata(output / PRICE_HISTORY).num_rows
         if log.category_roots is not None:
-            shutil.copyfile(events / log.category_roots, output / log.category_roots)
+            with fetched(log.file(events, log.category_roots)) as roots:
+                shutil.copyfile(roots, output / log.category_roots)
+        files = SessionsManifest.files_of(output, counts.parts, stored)
     sessions, diagnoses = session_counts(counts.groups), diagnose(log, splits, spec, minutes=minutes)
     SessionsManifest(
-        files=SessionsManifest.files_of(output, counts.parts),
+        files=files,
+        storage=stored and stored.address,
         rows=sessions.sessions,
         sessions=sessions.sessions,
         buyers=sessions.buyers,
@@ -241,9 +256,17 @@ def build_sessions(
     ).write(manifest_path(output))
 
 
-def further_fields(log: EventsManifest, parts: Sequence[Path]) -> Fields:
+def _written(parts: Mapping[str, WrittenFile], folder: Folder) -> list[Part]:
+    """Return the parts that the tasks have written to a folder."""
+    if isinstance(folder, StoredFolder):
+        return [StoredFile(folder.file(name), file, "Run again.") for name, file in parts.items()]
+    return [folder / name for name in parts]
+
+
+def further_fields(log: EventsManifest, parts: Sequence[Part]) -> Fields:
     """Return the further fields of a log in the order of its columns."""
-    names = [name for name in pq.read_schema(parts[0]).names if name in log.fields]
+    with fetched(parts[0]) as path:
+        names = [name for name in pq.read_schema(path).names if name in log.fields]
     return Fields(
         categorical=tuple(name for name in names if log.fields[name] == "category"),
         numeric=tuple(name for name in names if log.fields[name] == "number"),
@@ -251,7 +274,7 @@ def further_fields(log: EventsManifest, parts: Sequence[Path]) -> Fields:
 
 
 def _complete_plan(
-    session: SparkSession, spark: SparkOptions, plan: SessionPlan, parts: Sequence[Path], file: Path
+    session: SparkSession, spark: SparkOptions, plan: SessionPlan, parts: Sequence[Part], file: Path
 ) -> SessionPlan:
     """Add split bounds and prices, which a first pass over the events writes to a file, to the plan."""
     spec = plan.spec

@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from rabbithole.io.asof import history_rows, write_history
 from rabbithole.io.parts import complete_groups, map_values, read_part
+from rabbithole.io.storage import Part
 from rabbithole.sessions.bounds import HISTOGRAM_SCHEMA, HOUR, Histogram, kept_starts, start_columns
 from rabbithole.sessions.cutting import is_transaction
 from rabbithole.spark.shuffle import Exchange, Sent, filled, shuffle
@@ -35,7 +36,7 @@ HOURS, PRICES = 0, 1
 
 def first_pass(
     session: SparkSession,
-    parts: Sequence[Path],
+    parts: Sequence[Part],
     spec: SessionsSpec,
     options: SparkOptions,
     *,

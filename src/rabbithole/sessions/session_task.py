@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from rabbithole.artifacts.data import ExclusionCounts, Fields, SessionEventCount
 from rabbithole.io.asof import AsOf
 from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, PartWriter, complete_groups, read_part
+from rabbithole.io.storage import Folder, Part
 from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.cutting import SessionCut, cut_sessions, session_visitors
 from rabbithole.sessions.splitting import SPLITS, split_at_random, split_by_time
@@ -131,7 +131,7 @@ class SessionCounts(Counts):
 class SessionTask:
     """Turns the part of events with an index into a part of sessions."""
 
-    def __init__(self, parts: Sequence[Path], folder: Path, plan: SessionPlan) -> None:
+    def __init__(self, parts: Sequence[Part], folder: Folder, plan: SessionPlan) -> None:
         self.parts = parts
         self.folder = folder
         self.plan = plan
@@ -147,12 +147,12 @@ class SessionTask:
         yield (counts + SessionCounts(parts=part.written)).to_report()
 
 
-def read_events(path: Path, plan: SessionPlan) -> Iterator[pa.Table]:
+def read_events(part: Part, plan: SessionPlan) -> Iterator[pa.Table]:
     """Yield the events of a part in tables that hold all events of each key.
 
     With history, each event may stand in many sessions, so fewer events are in memory at once.
     """
-    batches = read_part(path, coded=plan.further.categorical)
+    batches = read_part(part, coded=plan.further.categorical)
     if not plan.spec.history:
         return complete_groups(batches, "session_id")
     slices = (

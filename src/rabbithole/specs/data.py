@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from rabbithole.io.addresses import refuse_credentials
 from rabbithole.specs.base import Spec, expand_home
 from rabbithole.specs.table import Tables
 
@@ -59,15 +60,23 @@ Source = str | list[str] | dict[str, str | list[str]]
 
 
 def source_in_home(source: Source) -> Source:
-    """Return a source whose paths have a leading `~` as the user's home."""
+    """Return a source whose paths have a leading `~` as the user's home.
+
+    Raises `ValueError` for an address that holds a user name, a password or a key.
+    """
     if isinstance(source, str):
-        return expand_home(source)
+        return _place(source)
     if isinstance(source, list):
-        return [expand_home(path) for path in source]
+        return [_place(path) for path in source]
     return {
-        role: expand_home(path) if isinstance(path, str) else [expand_home(each) for each in path]
+        role: _place(path) if isinstance(path, str) else [_place(each) for each in path]
         for role, path in source.items()
     }
+
+
+def _place(path: str) -> str:
+    refuse_credentials(path)
+    return expand_home(path)
 
 
 class SimulateSpec(Spec):

@@ -24,6 +24,7 @@ from rabbithole.artifacts.data import (
 from rabbithole.errors import UserError
 from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import PartWriter, manifest_path, new_folder, read_part
+from rabbithole.io.storage import Folder, Part, fetched, stored_folder
 from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.session_task import HISTORY
 from rabbithole.sessions.splitting import SPLITS
@@ -56,17 +57,21 @@ def window_schema(fields: Fields, *, history: bool) -> pa.Schema:
     )
 
 
-def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: SparkOptions) -> None:
+def build_windows(
+    spec: WindowsSpec, *, sessions: Path, output: Path, spark: SparkOptions, storage: str | None = None
+) -> None:
     """Write windows of at most `length` own steps (a folder per split), the encoder, and the manifest.
+
+    storage: the address of the data set's data, None: in `output`.
 
     A field that is not in `spec.fields`, or that tells nothing in train (`fit_encoder`), is in no window.
     Raises `UserError` when a split holds no session, or when the log lacks a field.
     """
-    source = SessionsManifest.of(sessions)
-    parts, selected = SessionsManifest.parts(sessions), selected_fields(spec, source.fields)
-    roots = _category_roots(sessions / source.category_roots) if source.category_roots else {}
+    source, stored = SessionsManifest.of(sessions), stored_folder(storage, output)
+    parts, selected = source.part_files(sessions), selected_fields(spec, source.fields)
+    roots = _category_roots(source.file(sessions, source.category_roots)) if source.category_roots else {}
     history = source.history > 0
-    with new_folder(output):
+    with new_folder(output, stored):
         for name in FOLDERS:
             (output / name).mkdir()
         with spark_session(spark, "windows") as session:
@@ -77,17 +82,20 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
             if len(values) == 0:
                 raise _empty_split("train")
             encoder = fit_encoder(values, spec, selected, roots, history=source.history)
-            task = WindowTask(parts, output, encoder, keep_open=spec.keep_open, history=history)
+            task = WindowTask(parts, stored or output, encoder, keep_open=spec.keep_open, history=history)
             with watch_tasks(session, Stage("encoding")):
                 reports = map_indexed(session, len(parts), task, REPORT_SCHEMA)
             counts = WindowTaskCounts.total_of_reports(reports)
         _check_counts(counts, source.events.kept)
         encoder.save(output)
         if source.price_history is not None:
-            shutil.copyfile(sessions / source.price_history, output / PRICE_HISTORY)
+            with fetched(source.file(sessions, source.price_history)) as prices:
+                shutil.copyfile(prices, output / PRICE_HISTORY)
+        files = WindowsManifest.files_of(output, counts.parts, stored)
     fitted = encoder.fitted
     WindowsManifest(
-        files=WindowsManifest.files_of(output, counts.parts),
+        files=files,
+        storage=stored and stored.address,
         rows=sum(split.rows for split in counts.splits.values()),
         splits=counts.splits,
         open=counts.open,
@@ -108,9 +116,10 @@ def build_windows(spec: WindowsSpec, *, sessions: Path, output: Path, spark: Spa
     ).write(manifest_path(output))
 
 
-def _category_roots(path: Path) -> Mapping[str, str]:
+def _category_roots(file: Part) -> Mapping[str, str]:
     """Return the root above each category of the shop's category tree."""
-    table = pq.read_table(path)
+    with fetched(file) as path:
+        table = pq.read_table(path)
     return dict(zip(table["category"].to_pylist(), table["root"].to_pylist(), strict=True))
 
 
@@ -127,7 +136,7 @@ class WindowTask:
     """Turns the part of sessions with an index into a part of each folder of windows."""
 
     def __init__(
-        self, parts: Sequence[Path], folder: Path, encoder: Encoder, *, keep_open: bool, history: bool
+        self, parts: Sequence[Part], folder: Folder, encoder: Encoder, *, keep_open: bool, history: bool
     ) -> None:
         self.parts = parts
         self.folder = folder

@@ -1,13 +1,13 @@
 """Counts the values of the train windows in Spark tasks: by part, then by value."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rabbithole.artifacts.data import Fields
 from rabbithole.io.parts import read_part
+from rabbithole.io.storage import Part
 from rabbithole.sessions.session_task import HISTORY
 from rabbithole.spark.shuffle import Sent, partition_of
 from rabbithole.specs.data import WindowsSpec
@@ -23,7 +23,7 @@ class VocabularyCounter:
 
     def __init__(
         self,
-        parts: Sequence[Path],
+        parts: Sequence[Part],
         spec: WindowsSpec,
         fields: Fields,
         *,

@@ -55,6 +55,11 @@ class JobOptions:
         file = self.project.settings.models[wildcards.model].file
         return [] if file is None else ["--model-file", file]
 
+    def storage(self, wildcards: Wildcards, resources: Any) -> list[str]:  # noqa: ARG002
+        """Return the option that tells where the data of a data set go; none for the results folder."""
+        storage = self.project.settings.storage
+        return [] if storage is None else ["--storage", f"{storage}/{wildcards.dataset}"]
+
     def spark(self, wildcards: Wildcards, threads: int, resources: Any) -> str:  # noqa: ARG002
         """Return where and how large Spark runs, as JSON."""
         spark = self.project.settings.spark

@@ -65,7 +65,8 @@ class Run:
         return "seed-" in self.folder
 
 
-@dataclass(frozen=True)
+# Snakemake looks for // in how functions of the rules are shown: an address in the settings is no path.
+@dataclass(frozen=True, repr=False)
 class Project:
     """All that the rules need to know. results: the results folder; raw: the user's files by data set;
     to_score, to_monitor: the files of further logs, by name."""

@@ -22,7 +22,7 @@ from rabbithole.workflow.project import TEXT_MODELS, Project
 KEPT_RUNS = 20
 """The test scores of so many runs are kept, for paired tests between runs."""
 
-NO_RESULT = ("spark.", "training.checkpoint_minutes")
+NO_RESULT = ("spark.", "storage", "training.checkpoint_minutes")
 """Settings that change no result. They are left out of the history."""
 
 

@@ -243,7 +243,8 @@ class StepSpecs:
             },
             alice=inputs.of_alice(),
             settings=settings.model_dump(
-                mode="json", exclude={"spark": True, "training": {"checkpoint_minutes"}}
+                mode="json",
+                exclude={"spark": True, "storage": True, "training": {"checkpoint_minutes"}},
             ),
         ).to_json()
 

@@ -18,8 +18,9 @@ POINTS = 300
 
 def lengths(*, sessions: Path, output: Path, style: FigureStyle) -> None:
     """Draw the share of sessions with at least n events before the cut as SVG, by buyers and others."""
-    SessionsManifest.of(sessions)
-    table = pq.read_table(SessionsManifest.parts(sessions), columns=["events", "buyer"])
+    with SessionsManifest.on_this_machine(sessions) as folder:
+        SessionsManifest.of(folder)
+        table = pq.read_table(SessionsManifest.parts(folder), columns=["events", "buyer"])
     events, buyer = table["events"].to_numpy(), table["buyer"].to_numpy().astype(bool)
     with svg_figure(output, style, title="Session lengths") as axes:
         for label, mask, shade in (("Buyers", buyer, colour("gru")), ("Others", ~buyer, QUIET)):
