@@ -117,7 +117,7 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
     format: Annotated[Literal["onnx", "stablehlo"], typer.Option(help="What to write.")] = "onnx",
 ) -> None:
-    """Write a network for other programs, with its encoder as JSON."""
+    """Write a network, trees or a logistic regression for other programs, with the encoder as JSON."""
     use_threads(1)
     from rabbithole.serving.export import export
     from rabbithole.serving.folder import load_folder
