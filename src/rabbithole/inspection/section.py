@@ -105,9 +105,7 @@ def write_section(
         yaml.comment(1, "Besides the two networks and gradient boosting: a simple floor, and a blend of all.")
         yaml.lines += [f"  {model}: {{}}" for model in FURTHER_MODELS]
     if found is not None and found.has_few_to_learn:
-        note = (
-            "check: few buyers to learn from. This searches for better settings, ten minutes per model"
-        )
+        note = "check: few buyers to learn from. This searches for better settings, ten minutes per model"
         yaml.key(0, "training", {"tune": 10}, note, off=True)
     yaml.lines.append("alice: null")
     return yaml.text()
