@@ -11,11 +11,13 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from factories.shop_logs import Event, shop_events, write_csv
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from rabbithole.config.datasets import Dataset
+from rabbithole.config.validation import parse_config
 from rabbithole.ingest.locate import locate
 from rabbithole.inspection.inspect import Inspection, inspect, load
 from rabbithole.specs.table import TableSpec
@@ -354,6 +356,16 @@ def test_a_log_with_few_buyers_is_offered_folds(tmp_path: Path) -> None:
     assert load(inspection.name, text).split.folds == 5
     many, _, _ = read(write_csv(tmp_path / "many.csv", STANDARD, shop_events(2_000)))
     assert "folds" not in many.text
+
+
+def test_a_log_with_few_buyers_to_learn_from_is_offered_a_search(tmp_path: Path) -> None:
+    offered = "# training: {tune: 10}"
+    few, _, _ = read(write_csv(tmp_path / "few.csv", STANDARD, shop_events(2_000)))
+    assert offered in few.text.split("\n")
+    chosen = yaml.safe_load(few.text.replace(offered, offered.removeprefix("# ")))
+    assert parse_config({**chosen, "models": {"gru": {}}}).training.tune == 10
+    many, _, _ = read(write_csv(tmp_path / "many.csv", STANDARD, shop_events(12_000)))
+    assert many.estimate is not None and (many.estimate.buyers or 0) > 2_000 and "tune" not in many.text
 
 
 def test_the_moment_of_events_is_kept(tmp_path: Path) -> None:

@@ -25,6 +25,9 @@ SHORTEST = 900.0
 FEW_BUYERS = 30
 """With fewer buyers in test, models can't be told apart."""
 
+FEW_TO_LEARN = 2000
+"""With fewer buyers, the default settings may be too large for the log."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -53,6 +56,11 @@ class Estimate:
     def has_few_buyers(self) -> bool:
         """Return whether there are buyers, but too few in test to tell models apart."""
         return bool(self.buyers) and (self.buyers_in_test or 0) < FEW_BUYERS
+
+    @property
+    def has_few_to_learn(self) -> bool:
+        """Return whether there are buyers, but so few that a search for smaller settings may help."""
+        return bool(self.buyers) and (self.buyers or 0) < FEW_TO_LEARN
 
 
 def estimate(

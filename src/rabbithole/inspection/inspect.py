@@ -92,8 +92,7 @@ def inspect(sources: Sequence[str]) -> Inspection:
             [each.bought for each in mapped],
             None if gap is None else 60 * gap,
         )
-    few = found is not None and found.has_few_buyers
-    text = write_section(proposal, tolerate, buyers=buyers, few_buyers=few, complete=not problem)
+    text = write_section(proposal, tolerate, found, buyers=buyers, complete=not problem)
     return Inspection(name, text, tables, others, preset, mapped, found, gap, problem)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rabbithole.ingest.table_files import matches
 from rabbithole.inspection.columns import Column
+from rabbithole.inspection.estimates import Estimate
 from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.names import Role
 from rabbithole.inspection.presets import Preset
@@ -61,15 +62,15 @@ class Proposal:
 def write_section(
     proposal: Proposal,
     max_rejected: float | None = None,
+    found: Estimate | None = None,
     *,
     buyers: bool = True,
-    few_buyers: bool = False,
     complete: bool = True,
 ) -> str:
     """Return the settings of a log in YAML.
 
-    max_rejected: the fraction of lines to tolerate, None for the default; buyers: whether the sample has any;
-    few_buyers: whether test would have too few of them; complete: whether nothing must be filled in.
+    max_rejected: the fraction of lines to tolerate, None for the default; found: what the log holds, if that
+    is known; buyers: whether the sample has any; complete: whether nothing must be filled in.
     """
     yaml = YamlLines()
     sources, tables, preset = proposal.sources, proposal.tables, proposal.preset
@@ -94,7 +95,7 @@ def write_section(
     if not buyers:
         yaml.comment(FORMAT, "check: no event is a purchase, so the models predict which event comes next")
         yaml.key(FORMAT, "target", "next_event")
-    if few_buyers:
+    if found is not None and found.has_few_buyers:
         note = "check: test will have few buyers. Folds test every session once, in five times the time"
         yaml.key(FORMAT, "split", {"by": "folds", "count": 5}, note, off=True)
     if preset is None:
@@ -103,6 +104,9 @@ def write_section(
         yaml.key(0, "models")
         yaml.comment(1, "Besides the two networks and gradient boosting: a simple floor, and a blend of all.")
         yaml.lines += [f"  {model}: {{}}" for model in FURTHER_MODELS]
+    if found is not None and found.has_few_to_learn:
+        note = "check: few buyers to learn from. This searches for better settings, ten minutes per model"
+        yaml.key(0, "training", {"tune": 10}, note, off=True)
     yaml.lines.append("alice: null")
     return yaml.text()
 
