@@ -330,6 +330,49 @@ def test_order_and_names_of_columns_do_not_matter(
 EVENTS: list[Event] = shop_events(60)
 
 
+@pytest.mark.parametrize("date", ["%Y-%m-%d", "%Y%m%d", "%d.%m.%Y"])
+@pytest.mark.parametrize("clock", ["%I:%M:%S %p", "%I:%M %p", "%I:%M:%S%p", "%H%M%S", "%H:%M:%S", "%H:%M"])
+def test_a_date_and_a_time_of_day_of_any_kind_are_one_time(tmp_path: Path, date: str, clock: str) -> None:
+    columns = {
+        **{name: STANDARD[name] for name in ("user_id", "event_type", "product_id")},
+        "date": lambda event: event.time.strftime(date),
+        "time": lambda event: event.time.strftime(clock),
+    }
+    events = shop_events()
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", columns, events))
+    assert (table.time.date, table.time.column) == ("date", ["time"])
+    expected = min(event.time for event in events)
+    if "%S" not in clock:
+        expected = expected.replace(second=0)
+    assert inspection.estimate is not None
+    assert inspection.estimate.first == expected.replace(microsecond=0).timestamp()
+
+
+@pytest.mark.parametrize("bad", ["one field", "1,2,3,4,5,6,7,8,9", 'an "open quote,1,2,3,4,5'])
+@pytest.mark.parametrize("every", [25, 900])
+def test_lines_unlike_the_others_hide_no_column(tmp_path: Path, bad: str, every: int) -> None:
+    path = write_csv(tmp_path / "log.csv", STANDARD)
+    lines = path.read_text("utf-8").splitlines()
+    worse = [lines[0], *(bad if number % every == 7 else line for number, line in enumerate(lines[1:]))]
+    path.write_text("\n".join(worse) + "\n", "utf-8")
+    inspection, _, table = read(path)
+    assert table.separator == "," and roles(table)["time"] == ["timestamp"]
+    assert table.session == ["session_id"]
+    assert inspection.tables[0].sample.malformed == worse.count(bad)
+
+
+def test_a_header_may_lack_names_or_repeat_them(tmp_path: Path) -> None:
+    """As pandas writes row numbers, and as joined tables have the same column twice."""
+    path = write_csv(tmp_path / "log.csv", STANDARD)
+    lines = path.read_text("utf-8").splitlines()
+    header = f",{lines[0]},price"
+    rows = [f"{number},{line},{number}" for number, line in enumerate(lines[1:])]
+    path.write_text("\n".join([header, *rows]) + "\n", "utf-8")
+    _, _, table = read(path)
+    assert table.header is True and roles(table)["time"] == ["timestamp"]
+    assert table.item == ["product_id"]
+
+
 def test_a_large_file_is_sampled_and_its_sessions_estimated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -151,7 +151,7 @@ def _csv_columns(
         names = table.header
     else:
         names = fields if table.header else [str(number) for number in range(1, len(fields) + 1)]
-    return _distinct([each.strip() for each in names])
+    return distinct_names([each.strip() for each in names])
 
 
 def _check_json(role: FileRole, sample: bytes, encoding: Encoding, name: str, known: list[str]) -> None:
@@ -173,8 +173,8 @@ def _role_of(table: TableSpec) -> FileRole:
     return FileRole("", (), (), header=False, parse=lambda _: {}, table=table)
 
 
-def _distinct(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names of which a repeated one has its number, so that the first keeps the name."""
+def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of which a repeated one has its number, so that the first keeps the name: `a`, `a (2)`."""
     seen: dict[str, int] = {}
     distinct = []
     for name in names:

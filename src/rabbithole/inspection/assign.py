@@ -11,7 +11,7 @@ from rabbithole.inspection.keys import Keyed
 from rabbithole.inspection.names import NAMES, Role
 from rabbithole.inspection.roles import CAN_BE, EXACT, MARGIN, Choice, Roles, choose, is_key, name_score
 from rabbithole.inspection.sample import Sample
-from rabbithole.inspection.times import parse
+from rabbithole.inspection.times import date_and_clock, parse
 from rabbithole.inspection.words import known_words
 
 CLOSER = 5
@@ -86,10 +86,10 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
         return
     roles.unit = guess.unit
     units = (guess.unit, *guess.others) if guess.others else ()
-    if roles.date is not None:
-        seconds = any(text.count(":") > 1 for text in column.present[:50].to_pylist())
-        clock = "" if guess.unit == "auto" else " %H:%M" + (":%S" if seconds else "")
-        roles.unit, roles.units = guess.unit + clock, tuple(unit + clock for unit in units)
+    if roles.date is not None and column.time is not None:
+        texts = roles.date.present, column.present
+        joined = [date_and_clock(unit, column.time.unit, *texts) for unit in (guess.unit, *units)]
+        roles.unit, roles.units = joined[0], tuple(joined[1:])
     elif roles.offset is not None:
         roles.units = units
     elif units:

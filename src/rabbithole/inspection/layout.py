@@ -4,12 +4,15 @@ import csv
 import io
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from rabbithole.errors import UserError
+from rabbithole.ingest.csv_lines import Dialect, split_line
+from rabbithole.ingest.layout import distinct_names
 from rabbithole.ingest.streams import text_encoding
 from rabbithole.inspection.files import LogFile, head
 
@@ -78,10 +81,29 @@ def _is_json(text: str) -> bool:
 
 
 def _sniff(file: LogFile, text: str, encoding: str) -> Layout:
-    """Return the dialect of separated text, by DuckDB's sniffer."""
+    """Return the dialect of separated text, by DuckDB's sniffer.
+
+    The sniffer wants all lines alike. Where it finds no columns, it is asked again without the lines that
+    have another number of fields than most.
+    """
+    lines = text if text.count("\n") < 2 else text[: text.rfind("\n") + 1]
+    found = _dialect(lines)
+    if found is None or found[0] not in lines.split("\n", 1)[0]:
+        alike = _lines_alike(lines)
+        if alike and (again := _dialect(alike)) is not None:
+            found, lines = again, alike
+    if found is None:
+        raise UserError(f"{file.label}: its lines do not have the same columns; which separator do they use?")
+    separator, quote, header = found
+    first = next(csv.reader(io.StringIO(lines), delimiter=separator, quotechar=quote))
+    names = distinct_names([name.strip() for name in first]) if header else map(str, range(1, len(first) + 1))
+    return Layout("csv", encoding, separator, quote, header, tuple(names))
+
+
+def _dialect(lines: str) -> tuple[str, str, bool] | None:
+    """Return separator, quote, and whether there is a header; None if DuckDB finds none."""
     import duckdb
 
-    lines = text if text.count("\n") < 2 else text[: text.rfind("\n") + 1]
     with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8", newline="") as copy:
         copy.write(lines)
         copy.flush()
@@ -92,17 +114,30 @@ def _sniff(file: LogFile, text: str, encoding: str) -> Layout:
                     "SELECT Delimiter, Quote, HasHeader FROM sniff_csv(?, sample_size = 20000)", [copy.name]
                 ).fetchone()
         except duckdb.Error:
-            row = None
+            return None
     if row is None:
-        raise UserError(f"{file.label}: its lines do not have the same columns; which separator do they use?")
+        return None
     separator, quote, header = row
-    separator = "\t" if separator == "\\t" else separator
-    quote = quote if len(quote) == 1 else '"'
-    first = next(csv.reader(io.StringIO(lines), delimiter=separator, quotechar=quote))
-    names = [name.strip() for name in first]
-    header = header and all(names) and len(set(names)) == len(names)
-    columns = tuple(names) if header else tuple(str(number + 1) for number in range(len(names)))
-    return Layout("csv", encoding, separator, quote, header, columns)
+    return "\t" if separator == "\\t" else separator, quote if len(quote) == 1 else '"', header
+
+
+SEPARATORS = (",", ";", "\t", "|")
+
+
+def _lines_alike(lines: str) -> str:
+    """Return the lines with the number of fields that most have, by the separator for which these are most.
+
+    Empty if there is no separator that takes most lines into as many fields, and at least two.
+    """
+    best: list[str] = []
+    rows = [line for line in lines.split("\n") if line.strip()]
+    for separator in SEPARATORS:
+        fields = [split_line(row, Dialect(separator, '"')) for row in rows]
+        counts = [0 if each is None else len(each) for each in fields]
+        usual, number = Counter(counts).most_common(1)[0] if counts else (0, 0)
+        if usual > 1 and number > max(len(best), len(rows) / 2):
+            best = [row for row, count in zip(rows, counts, strict=True) if count == usual]
+    return "".join(f"{row}\n" for row in best)
 
 
 def same_table(layouts: Sequence[Layout], files: Sequence[LogFile]) -> list[list[int]]:

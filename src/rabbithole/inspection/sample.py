@@ -1,6 +1,7 @@
 """Read a sample of a table as columns of text, with how much of the table it is."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
 from rabbithole.formats.mapping import as_text
-from rabbithole.ingest.csv_lines import Dialect, parse_block
+from rabbithole.ingest.csv_lines import OPEN_QUOTE, Dialect, parse_block
 from rabbithole.ingest.paths import DECODER, Json
 from rabbithole.inspection.files import BUDGET, LogFile, Piece, pieces
 from rabbithole.inspection.layout import Layout, decoded
@@ -79,19 +80,34 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
     if layout.kind == "json":
         columns, block, malformed, lengths = _json(found, layout, explode)
     else:
-        columns, block, malformed = _csv(found, layout)
-        lengths = {}
+        columns, block, reasons = _csv(found, layout)
+        malformed, lengths = reasons.total(), {}
+        if reasons and not len(block):
+            raise UserError(f"{files[0].label}: no line of it could be read. {_advice(reasons)}")
     if not len(block):
         raise UserError(f"{files[0].label}: no line of it could be read.")
     total = len(block) if whole else round(len(block) * size / max(read, 1))
     return Sample(columns, block, total, whole, read, size, malformed, explode, lengths)
 
 
-def _csv(found: Sequence[Piece], layout: Layout) -> tuple[dict[str, pa.Array], NDArray[np.int64], int]:
+def _advice(reasons: Counter[str]) -> str:
+    """Return why lines could not be taken apart, most of them at least."""
+    reason = reasons.most_common(1)[0][0]
+    if reason == OPEN_QUOTE:
+        return (
+            "In most lines a quote stays open: a field with a line break in it can't be read. Write the file "
+            "without such breaks."
+        )
+    return f"Of most lines: {reason}."
+
+
+def _csv(
+    found: Sequence[Piece], layout: Layout
+) -> tuple[dict[str, pa.Array], NDArray[np.int64], Counter[str]]:
     dialect = Dialect(layout.separator, layout.quote, "utf-8", any_bytes=True)
     columns: dict[str, list[pa.Array]] = {name: [] for name in layout.columns}
     blocks: list[NDArray[np.int64]] = []
-    malformed = 0
+    reasons: Counter[str] = Counter()
     for number, piece in enumerate(found):
         text = decoded(piece.data, layout.encoding)
         if piece.first and layout.header:
@@ -99,11 +115,13 @@ def _csv(found: Sequence[Piece], layout: Layout) -> tuple[dict[str, pa.Array], N
         if not text:
             continue
         block = parse_block(text.encode(), layout.columns, dialect, starts_file=False)
-        malformed += len(block.malformed)
+        reasons.update(block.malformed.values())
         for name, values in block.columns.items():
             columns[name].append(as_text(values))
         blocks.append(np.full(len(block.line), number))
-    return _joined(columns), np.concatenate([np.zeros(0, np.int64), *blocks]), malformed
+    # A column without a name, such as the row numbers that pandas writes, says nothing.
+    columns.pop("", None)
+    return _joined(columns), np.concatenate([np.zeros(0, np.int64), *blocks]), reasons
 
 
 def _json(

@@ -148,7 +148,7 @@ def _counts(inspection: Inspection) -> Iterator[str]:
     yield f"\nEvents that were read: {shown}{more}"
     for mapped in inspection.mapped:
         for reason, count in list(mapped.rejected.items())[:3]:
-            yield f"{count:,} rows can't be used: {printable(reason)}"
+            yield f"{count:,} row{'s' * (count != 1)} can't be used: {printable(reason)}"
     if inspection.estimate is not None:
         yield from _estimate(inspection.estimate, inspection.gap_minutes)
 
@@ -176,12 +176,15 @@ def _estimate(found: Estimate, gap: float | None) -> Iterator[str]:
 def _enough(found: Estimate, sessions: int, buyers: int) -> str:
     width = auc_half_width(sessions, buyers)
     if width is None:
+        if buyers == sessions:
+            return "There is nothing to learn: every session has a purchase, and models need others too."
         return "Too few to learn from: test, a tenth of the sessions, will hardly have a buyer."
     whole = auc_half_width(sessions, buyers, tested=1.0)
     digits = 2 if width > 0.01 else 3
     low, high = ASSUMED_AUC - width, min(1.0, ASSUMED_AUC + width)
     text = (
-        f"Test will have about {found.buyers_in_test:,} buyers: if the AUC is {ASSUMED_AUC}, its 95 % "
+        f"Test will have about {found.buyers_in_test:,} buyer{'s' * (found.buyers_in_test != 1)}: if the AUC "
+        f"is {ASSUMED_AUC}, its 95 % "
         f"interval will be about {low:.{digits}f} to {high:.{digits}f} (Hanley and McNeil 1982; an estimate)."
     )
     if found.has_few_buyers:

@@ -15,9 +15,15 @@ ENOUGH = 0.99
 FIRST, LAST = (int(np.datetime64(f"{year}-01-01", "s").astype(np.int64)) for year in (1995, 2035))
 """Seconds since 1970 between which a plain number may be a time."""
 
+COLONS = "%H:%M:%S"
+"""The format of a time of day with colons, with or without seconds."""
+
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 CLOCK = r"^\s*([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d+)?)?\s*$"
+HALF_DAYS = r"\d\s*[AaPp][Mm]\s*$"
+HALF_DAY_FORMATS = ("%I:%M:%S %p", "%I:%M %p", "%I:%M:%S%p", "%I:%M%p")
+SIX_DIGITS = r"^([01]\d|2[0-3])[0-5]\d[0-5]\d$"
 ISO_SHAPE = r"^\s*\d{4}-?\d{2}-?\d{2}"
 DATE_ONLY = r"^\s*(\d{4}-\d{2}-\d{2}|\d{8}|\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})|\d{4}/\d{1,2}/\d{1,2})\s*$"
 ZONED = r"(Z|z|UTC|GMT|[+-]\d{2}(:?\d{2})?)\s*$"
@@ -86,8 +92,9 @@ def guess_time(texts: pa.Array) -> TimeGuess | None:
     number = _number_unit(texts)
     if number is not None:
         return TimeGuess(number)
-    if _share(texts, CLOCK) >= ENOUGH:
-        return TimeGuess("%H:%M:%S", zoned=False, clock=True)
+    clock = _clock(texts)
+    if clock is not None:
+        return TimeGuess(clock, zoned=False, clock=True)
     dates = _share(texts, DATE_ONLY) >= ENOUGH
     if _share(texts, ISO_SHAPE) >= ENOUGH:
         times = parse_text(texts, "auto", "UTC")
@@ -101,6 +108,34 @@ def guess_time(texts: pa.Array) -> TimeGuess | None:
     if not fitting:
         return None
     return TimeGuess(fitting[0], tuple(fitting[1:]), "%z" in fitting[0] or "%Z" in fitting[0], dates)
+
+
+def _clock(texts: pa.Array) -> str | None:
+    """Return the format of times of day, whose seconds may be missing where it has colons."""
+    if _share(texts, CLOCK) >= ENOUGH:
+        return COLONS
+    if _share(texts, SIX_DIGITS) >= ENOUGH:
+        return "%H%M%S"
+    if _share(texts, HALF_DAYS) < ENOUGH:
+        return None
+    moments = pc.binary_join_element_wise("2000-01-01", texts, " ")
+    formats = (each for each in HALF_DAY_FORMATS if _good(parse_text(moments, f"%Y-%m-%d {each}", "UTC")))
+    return next(formats, None)
+
+
+def date_and_clock(date: str, clock: str, dates: pa.Array, clocks: pa.Array) -> str:
+    """Return the format of a date and a time of day with a space between them.
+
+    date, clock: their formats as guessed; dates, clocks: their texts.
+    """
+    if clock == COLONS:
+        seconds = any(text.count(":") > 1 for text in clocks[:50].to_pylist())
+        clock = "%H:%M:%S" if seconds else "%H:%M"
+        if date == "auto":
+            return date
+    elif date == "auto":
+        date = "%Y%m%d" if dates[0].as_py().strip().isdigit() else "%Y-%m-%d"
+    return f"{date} {clock}"
 
 
 def parse(texts: pa.Array, unit: str, zone: str) -> pa.Array:
