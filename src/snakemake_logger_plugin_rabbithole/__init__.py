@@ -39,7 +39,8 @@ DROPPED_MESSAGES = ("Assuming unrestricted shared filesystem usage", "Config fil
 
 class LogHandler(LogHandlerBase):
     """Shows the events of a run. What a developer asks for (--verbose, --printshellcmds, --debug-dag), and
-    dry runs that are not read in a terminal, look as Snakemake's own handler shows them."""
+    dry runs that are not read in a terminal, look as Snakemake's own handler shows them. Errors of dry runs
+    are shown as those of runs."""
 
     def __post_init__(self) -> None:
         """Choose how to show the run, and take over what Ctrl-C prints."""
@@ -47,8 +48,8 @@ class LogHandler(LogHandlerBase):
         stream = sys.stdout if settings.stdout else sys.stderr
         self.quiet = frozenset(settings.quiet or ())
         self.snakemake: logging.Handler | None = None
-        developer = settings.verbose or settings.printshellcmds or settings.debug_dag
-        if developer or (settings.dryrun and not stream.isatty()):
+        self.developer = settings.verbose or settings.printshellcmds or settings.debug_dag
+        if self.developer or (settings.dryrun and not stream.isatty()):
             self.snakemake = ColorizingTextHandler(
                 settings.nocolor,
                 stream,
@@ -106,7 +107,9 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: logging.LogRecord) -> None:
         """Show a record. Called in a thread of its own, one record after the other."""
         try:
-            if self.snakemake is not None:
+            # A dry run's error is a user's mistake too.
+            error = getattr(record, "event", None) == LogEvent.ERROR and not self.developer
+            if self.snakemake is not None and not error:
                 self.snakemake.handle(record)
             else:
                 self._show(record)

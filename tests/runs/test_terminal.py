@@ -94,7 +94,7 @@ def test_a_target_after_a_config_file_is_told_where_to_stand(tmp_path: Path) -> 
     taken = snakemake(folder, "--configfile", "leak_report", tiny=False)
     assert taken.returncode == 1
     assert "--configfile leak_report: there is no such file. If leak_report is a target" in taken.stderr
-    missing = snakemake(folder, "--configfile", "mine.yaml", tiny=False)
+    missing = snakemake(folder, "--dry-run", "--configfile", "mine.yaml", tiny=False)
     assert "--configfile mine.yaml: there is no such file." in missing.stderr
     for run in (taken, missing):
         assert not any(words in run.stdout + run.stderr for words in SNAKEMAKES_OWN)
