@@ -9,7 +9,8 @@ from rabbithole.serving.stream import SessionStream, json_lines
 
 READ_BYTES = 2**16
 MAX_LINE_BYTES = 2**20
-"""A longer line is no event; it is refused as soon as it is longer, so that it cannot fill the memory."""
+"""A longer line is no event. It is refused as soon as it is longer and its rest is skipped, so that it cannot
+fill the memory."""
 
 
 def pipe(stream: SessionStream) -> None:
@@ -18,13 +19,15 @@ def pipe(stream: SessionStream) -> None:
     Whatever has arrived is answered at once: alone when events are rare, many together when they are not.
     """
     spare_old_objects()
-    rest = b""
+    rest, skipping = b"", False
     source, sink = sys.stdin.fileno(), sys.stdout.fileno()
     while chunk := os.read(source, READ_BYTES):
         *lines, rest = (rest + chunk).split(b"\n")
+        if skipping:
+            lines, rest, skipping = lines[1:], rest if lines else b"", not lines
         if len(rest) > MAX_LINE_BYTES:
             lines.append(rest)
-            rest = b""
+            rest, skipping = b"", True
         _write(sink, stream, lines)
     _write(sink, stream, [rest])
     counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(stream.counts.items()))

@@ -1,0 +1,36 @@
+"""The pipe of `rabbithole stream` answers each line once, however long it is."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rabbithole.serving import pipe
+from rabbithole.serving.stream import Refusal
+
+
+class Echo:
+    """Answers each line with its end."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.sessions: dict[str, Any] = {}
+
+    def process(self, lines: Sequence[bytes]) -> list[Refusal]:
+        return [Refusal(error=line[-5:].decode()) for line in lines]
+
+
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_a_line_of_megabytes_is_one_line(end: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = b"a" * (3 * pipe.MAX_LINE_BYTES) + b'{"is": "no event"}'
+    events, answers = tmp_path / "events", tmp_path / "answers"
+    events.write_bytes(b"first\n" + long + b"\n\nnext1\nnext2\n" + long + end)
+    monkeypatch.setattr(pipe, "spare_old_objects", lambda: None)
+    with events.open("rb") as source, answers.open("wb") as sink:
+        monkeypatch.setattr("sys.stdin", source)
+        monkeypatch.setattr("sys.stdout", sink)
+        pipe.pipe(Echo())  # type: ignore[arg-type]
+    wanted = ["first", "aaaaa", "next1", "next2", "aaaaa"]
+    assert answers.read_text().splitlines() == [f'{{"error":"{text}"}}' for text in wanted]
