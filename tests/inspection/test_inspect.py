@@ -259,6 +259,20 @@ def test_an_ambiguous_order_of_day_and_month_is_not_guessed(tmp_path: Path) -> N
     assert "\n        time:" not in inspection.text
 
 
+def test_two_tables_share_their_session_beside_a_visitor(tmp_path: Path) -> None:
+    """A table of purchases names each session once, as it would an order."""
+    events = shop_events()
+    shared = ("session_id", "user_id", "timestamp", "product_id")
+    views = {name: STANDARD[name] for name in shared}
+    orders = {name: STANDARD[name] for name in (*shared, "price")}
+    write_csv(tmp_path / "views.csv", views, [event for event in events if event.kind == "view"])
+    write_csv(tmp_path / "orders.csv", orders, [event for event in events if event.kind == "purchase"])
+    _, dataset, _ = read(tmp_path)
+    assert dataset.sessions.by == "session" and dataset.table is not None
+    for table in dataset.table.values():
+        assert (table.session, table.visitor) == (["session_id"], "user_id")
+
+
 def test_two_columns_that_may_be_the_visitor_are_not_guessed(tmp_path: Path) -> None:
     columns = {name: STANDARD[name] for name in ("timestamp", "event_type", "product_id")} | {
         "client": lambda event: int(event.visitor) % 70,

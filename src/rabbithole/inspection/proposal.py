@@ -148,8 +148,7 @@ def category_path(column: Column) -> CategoryPath | None:
 def settle(tables: list[TableProposal]) -> tuple[list[TableProposal], list[TableProposal]]:
     """Decide what each of several tables holds. Returns those of events, and those that are left out."""
     for table in tables:
-        if not table.has_key:
-            _share_key(table, tables)
+        _share_keys(table, tables)
     events = [table for table in tables if table.has_time or table.roles.time.others]
     events = [table for table in events if table.has_key or len(tables) == 1] or tables
     other = [table for table in tables if table not in events]
@@ -177,12 +176,13 @@ def settle(tables: list[TableProposal]) -> tuple[list[TableProposal], list[Table
     return events, other
 
 
-def _share_key(table: TableProposal, tables: Sequence[TableProposal]) -> None:
-    """Take the session or visitor of another table, where a column has its name and its values.
+def _share_keys(table: TableProposal, tables: Sequence[TableProposal]) -> None:
+    """Take the session or visitor of another table, where it is missing and a column has its name and values.
 
     A table of purchases may name each session once, which alone looks like the number of a row.
     """
-    for role in ("session", "visitor"):
+    missing = [role for role in ("session", "visitor") if getattr(table.roles, role).column is None]
+    for role in missing:
         for other in tables:
             known: Column | None = getattr(other.roles, role).column
             for column in table.columns:
