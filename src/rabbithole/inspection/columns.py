@@ -15,6 +15,9 @@ NUMBER = r"^\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d{1,3})?\s*$"
 COMMA_NUMBER = r"^\s*[+-]?\d*,\d+\s*$"
 POINT_NUMBER = r"^\s*[+-]?\d*\.\d+\s*$"
 
+NO_VALUES = pa.array(["null", "none", "nan", "na", "n/a", "undefined", "(null)", "<null>", "\\n", "-"])
+"""What programs write where there is no value, in lower case."""
+
 TIME_TEXTS = 4000
 """So many values of a column tell whether it holds times."""
 
@@ -50,6 +53,13 @@ class Column:
     def present(self) -> pa.Array:
         """Return the values that are not empty."""
         return self.values.drop_null()
+
+    @cached_property
+    def no_values(self) -> dict[str, int]:
+        """Return how often each text occurs that probably means that there is no value."""
+        likely = pc.is_in(pc.utf8_lower(self.present), NO_VALUES)
+        counted = pc.value_counts(self.present.filter(likely)).to_pylist()
+        return {pair["values"]: pair["counts"] for pair in counted}
 
     @cached_property
     def distinct(self) -> int:

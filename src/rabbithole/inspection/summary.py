@@ -19,6 +19,9 @@ WIDTH = 80
 MOST_COLUMNS = 40
 """A table on the terminal shows so many columns: those that are used come first."""
 
+KEYS = ("session", "visitor", "item")
+"""Roles whose values name something."""
+
 
 def show(inspection: Inspection, console: Console) -> None:
     """Print a summary."""
@@ -218,6 +221,8 @@ def _unsure(tables: Sequence[TableProposal]) -> list[str]:
                 lines.append(f"{role}: {printable(choice.column.name)}: {choice.note}")
             elif choice.column is None and choice.others:
                 lines.append(f"{role}: {_names(choice.others)}? {choice.note}")
+            if role in KEYS and choice.column is not None:
+                lines += _no_values(role, choice.column)
         if roles.units:
             lines.append(f"time: the order of day and month: {' or '.join(roles.units)}?")
         time = roles.date or roles.time.column
@@ -236,6 +241,14 @@ def _unsure(tables: Sequence[TableProposal]) -> list[str]:
             maybe = f", perhaps {', '.join(map(printable, table.words.maybe))}" if table.words.maybe else ""
             lines.append(f"event: which word means a purchase{maybe}?")
     return list(dict.fromkeys(lines))
+
+
+def _no_values(role: str, column: Column) -> Iterator[str]:
+    for text, count in column.no_values.items():
+        yield (
+            f"{role}: {count / column.rows:.1%} of the rows have the text {printable(text)} in "
+            f"{printable(column.name)}. It counts as one {role}: leave the field empty if it means none"
+        )
 
 
 def _names(columns: Sequence[Column]) -> str:
