@@ -1,30 +1,24 @@
 """Settings of JAX for the tests of all folders that run it; their conftest.py imports the fixtures."""
 
 import os
-import time
 from collections.abc import Iterator
 
 import jax
 import pytest
-
-from rabbithole.training.compile_cache import keep_digests, remove_damaged
 
 # Tests start programs that train beside this process: on a GPU, the first would take most of its memory.
 os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def compile_once(pytestconfig: pytest.Config) -> Iterator[None]:
-    """Let JAX keep what it compiles, in a folder that all test processes share, for the next tests too."""
-    folder, started = pytestconfig.rootpath / ".pytest_cache/compiled", time.time_ns()
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_damaged(folder)
+def compile_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let JAX keep what it compiles, in a folder that all test processes share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "compiled"
     jax.config.update("jax_compilation_cache_dir", str(folder))
     # JAX locks the folder only where its size is bounded.
     jax.config.update("jax_compilation_cache_max_size", 2**30)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    yield
-    keep_digests(folder, since=started)
 
 
 @pytest.fixture(scope="module", autouse=True)

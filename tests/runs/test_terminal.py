@@ -95,7 +95,8 @@ def test_a_target_after_a_config_file_is_told_where_to_stand(tmp_path: Path) -> 
     assert taken.returncode == 1
     assert "--configfile leak_report: there is no such file. If leak_report is a target" in taken.stderr
     missing = snakemake(folder, "--dry-run", "--configfile", "mine.yaml", tiny=False)
-    assert "--configfile mine.yaml: there is no such file." in missing.stderr
+    # A dry run writes to the standard output, as Snakemake does.
+    assert "--configfile mine.yaml: there is no such file." in missing.stdout
     for run in (taken, missing):
         assert not any(words in run.stdout + run.stderr for words in SNAKEMAKES_OWN)
         # One line besides Snakemake's own on its profile.
