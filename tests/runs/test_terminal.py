@@ -100,7 +100,7 @@ def test_a_target_after_a_config_file_is_told_where_to_stand(tmp_path: Path) -> 
     for run in (taken, missing):
         assert not any(words in run.stdout + run.stderr for words in SNAKEMAKES_OWN)
         # One line besides Snakemake's own on its profile.
-        assert len(run.stderr.splitlines()) == 2
+        assert len((run.stdout + run.stderr).splitlines()) == 2
 
 
 def test_the_plan_in_a_terminal_is_a_line_for_each_step(

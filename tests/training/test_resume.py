@@ -156,7 +156,8 @@ def last_saved(folder: Path) -> tuple[int, ...]:
 def start(windows: Path, folder: Path, devices: int = 1, **changes: Any) -> "subprocess.Popen[str]":
     """Train into `folder` in another process, whose processor counts as so many devices."""
     folder.mkdir(exist_ok=True)
-    environment = {"JAX_COMPILATION_CACHE_DIR": jax.config.jax_compilation_cache_dir}
+    # A killed process may leave half an entry, and JAX would stop caching in all that share its folder.
+    environment = {"JAX_COMPILATION_CACHE_DIR": f"{jax.config.jax_compilation_cache_dir}-of-killed"}
     if devices > 1:
         environment["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={devices}"
     return subprocess.Popen(
