@@ -28,8 +28,7 @@ def gradient_boosting(model: AggregateModel) -> onnx.ModelProto:
     sizes = [len(tree) for tree in trees]
     number = np.concatenate([np.arange(size) for size in sizes])
     tree = np.repeat(np.arange(len(sizes)), sizes)
-    if nodes["is_categorical"].any():
-        raise NotImplementedError("splits by category")
+    assert not nodes["is_categorical"].any(), "all features are numbers"
     leaf = nodes["is_leaf"].astype(bool)
     branches = np.where(leaf, 0, nodes["num_threshold"])
     graph = Graph()
@@ -65,9 +64,9 @@ def logistic_regression(model: AggregateModel) -> onnx.ModelProto:
     logs = graph.op("Mul", logs, graph.op("Sign", chosen))
     filled = graph.op("Where", graph.op("IsNaN", chosen), graph.constant(imputer.statistics_), logs)
     # Scaler and regression are one product.
-    slopes = regression.coef_[0] / scaler.scale_
-    intercept = regression.intercept_[0] - slopes @ scaler.mean_
-    product = graph.op("MatMul", filled, graph.constant(slopes[:, None]))
+    coefficients = regression.coef_[0] / scaler.scale_
+    intercept = regression.intercept_[0] - coefficients @ scaler.mean_
+    product = graph.op("MatMul", filled, graph.constant(coefficients[:, None]))
     return _finish(graph, graph.op("Add", product, graph.constant(intercept)), model)
 
 
