@@ -43,6 +43,12 @@ def test_few_things_are_counted_rather_than_given_in_percent(job: Job) -> None:
     assert read is not None and read.text == "encoding, 3 of 16 tasks"
 
 
+def test_a_single_task_is_not_counted(job: Job) -> None:
+    progress.Meter(1, "tasks", label="encoding").update(0)
+    read = job.progress()
+    assert read is not None and read.text == "encoding"
+
+
 def test_the_end_of_a_step_leaves_no_file(job: Job) -> None:
     progress.Meter(16, "tasks").update(3)
     progress.remove_progress()

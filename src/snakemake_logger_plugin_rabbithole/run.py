@@ -71,7 +71,8 @@ class Progress:
         parts = [self.label]
         if self.total >= MANY:
             parts.append(f"{100 * self.fraction:.0f} %")
-        elif self.total > 0:
+        # A single unit has no middle: "0 of 1 tasks" would say nothing until its end.
+        elif self.total > 1:
             parts.append(f"{self.done:.0f} of {self.total:.0f} {self.unit}")
         if self.rate:
             parts.append(f"{self.rate:,.{0 if self.rate >= 10 else 1}f} {self.unit}/s")
