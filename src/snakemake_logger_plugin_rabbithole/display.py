@@ -144,7 +144,8 @@ class PanelDisplay(PlainDisplay):
             self.console.print(Text(f"  Log: {reason.log}", "dim"), soft_wrap=True)
 
     def summary(self, text: str) -> None:
-        """Print the summary, apart from the lines above it."""
+        """Remove the panel, then print the summary, apart from the lines above it: nothing comes after it."""
+        self.live.stop()
         done = f"{steps(len(self.run.finished))} in {duration(self.run.elapsed())}"
         self.console.print(Text(f"\n{done}\n", "bold green"))
         super().summary(text)

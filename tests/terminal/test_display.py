@@ -227,6 +227,15 @@ def test_the_panel_fits_and_shows_words_progress_and_time(width: int, tmp_path: 
         assert "33 %, 1,234 sessions/s" in text or "33 %, 1,235 sessions/s" in text
 
 
+def test_the_headline_is_the_last_thing_in_a_terminal() -> None:
+    output = io.StringIO()
+    display = PanelDisplay(Console(file=output, force_terminal=True, legacy_windows=False), Run())
+    display.begin()
+    display.summary("AUC 0.8\nThe report: page.html\n")
+    display.end("")
+    assert output.getvalue().endswith("The report: page.html\n")
+
+
 def ended(rule: str, seconds: float) -> Job:
     """Return a job that took some seconds."""
     return Job(0, rule, rule, None, ["out"], began=0.0, ended=seconds)
