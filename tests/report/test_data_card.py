@@ -45,7 +45,7 @@ def test_a_boundary_says_how_many_visitors_are_on_both_sides_if_the_log_has_visi
 def test_the_card_names_the_fields_that_no_model_sees() -> None:
     assert "Unused fields" not in dict(window_facts(windows_manifest()))
     facts = dict(window_facts(windows_manifest(left_out=["item", "cost"])))
-    assert facts["Unused fields"] == "item and cost: no model sees them, but the oracle does"
+    assert facts["Unused fields"] == "item and cost: no model sees them"
 
 
 def test_splits_are_in_order_of_time() -> None:

@@ -124,14 +124,14 @@ def test_good_metrics_need_no_warning_and_none_need_a_reason() -> None:
     assert warnings(good, None) == []
     assert "3 visitors" in warnings(good, None, visitors_on_both_sides=3)[0]
     none = headline({"gru seed 0": metrics(None, buyers=0)})
-    assert verdict("shop", none, simulated=False).startswith("On shop, there is no AUC: no buyers")
+    assert verdict("shop", none).startswith("On shop, there is no AUC: no buyers")
 
 
 def test_a_model_that_is_best_on_valid_but_not_on_test_is_named_with_the_reason() -> None:
     gru, trees = headline({"gru seed 0": metrics(0.8), "gradient_boosting seed 0": metrics(0.81)})
-    assert "chosen on valid" not in verdict("shop", [gru, trees], simulated=False)
+    assert "chosen on valid" not in verdict("shop", [gru, trees])
     chosen = [replace(gru, valid_auc=0.9), replace(trees, valid_auc=0.7)]
-    text = verdict("shop", chosen, simulated=False)
+    text = verdict("shop", chosen)
     assert "the best model is the GRU" in text
     assert "chosen on valid; on test, gradient boosting has the highest AUC (0.810)" in text
 

@@ -187,7 +187,7 @@ def window_facts(windows: WindowsManifest) -> Facts:
     facts = []
     if windows.left_out:
         hidden = listed([field_name(field) for field in windows.left_out])
-        facts.append(("Unused fields", f"{hidden}: no model sees them, but the oracle does"))
+        facts.append(("Unused fields", f"{hidden}: no model sees them"))
     rare = [
         (
             f"Rare {'items' if field == 'item' else field_name(field)}",

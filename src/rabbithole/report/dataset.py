@@ -146,8 +146,7 @@ def tuning_sentences(histories: dict[str, History]) -> list[str]:
     return sentences
 
 
-NO_ORACLE_REAL = "there is no oracle, as the intentions of real shoppers are not known"
-NO_ORACLE_SIMULATED = "there is no oracle, as the settings change the simulated sessions or events"
+NO_ORACLE = "there is no oracle, as the settings change the simulated sessions or events"
 
 
 PART_OF_FIGURE = {
@@ -173,8 +172,8 @@ class DatasetSection:
     """What the page shows of a data set.
 
     best: the row of the best model; best_possible: the AUC of the oracle, None if unknown; seeds: most seeds
-    of a model; no_oracle: why there is no oracle, None if there is one; answer, meaning, weaknesses: on the
-    best model; comparisons, tunings: sentences on pairs of models, those with the best one first, and on
+    of a model; no_oracle: why a simulated log has no oracle, None otherwise; answer, meaning, weaknesses: on
+    the best model; comparisons, tunings: sentences on pairs of models, those with the best one first, and on
     searches for settings; figures: by name.
     """
 
@@ -255,8 +254,9 @@ def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
     models = rows(metrics, histories, comparison)
     no_oracle, top = None, best(models)
     best_runs = [values for run, values in metrics.items() if top and model_of(run) == top.model]
-    if not any(row.is_oracle for row in models):
-        no_oracle = NO_ORACLE_SIMULATED if sources.simulated else NO_ORACLE_REAL
+    # Of a real log nothing is said: nobody expects an oracle there.
+    if sources.simulated and not any(row.is_oracle for row in models):
+        no_oracle = NO_ORACLE
     return DatasetSection(
         name=name,
         simulated=sources.simulated,
@@ -265,7 +265,7 @@ def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
         best_possible=next((row.auc for row in models if row.is_oracle), None),
         seeds=max(row.seeds for row in models),
         no_oracle=no_oracle,
-        verdict=verdict(name, models, simulated=sources.simulated, folds=card.folds),
+        verdict=verdict(name, models, folds=card.folds),
         answer=answer(top, best_runs) if top else None,
         meaning=meaning(top, best_runs) if top else [],
         weaknesses=weaknesses(top) if top else [],

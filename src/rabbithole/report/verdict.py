@@ -31,7 +31,7 @@ ORACLE_SIGNIFICANCE = 0.01
 """p-value below which a model that beats the oracle is reported as a leak."""
 
 
-def verdict(dataset: str, rows: list[Row], *, simulated: bool, folds: int = 0) -> str:
+def verdict(dataset: str, rows: list[Row], *, folds: int = 0) -> str:
     """Return a few sentences on the ranking of the best model of a data set. folds: 0 without folds."""
     top = best(rows)
     if top is None or top.auc is None:
@@ -63,8 +63,9 @@ def verdict(dataset: str, rows: list[Row], *, simulated: bool, folds: int = 0) -
     if oracle and oracle.auc is not None:
         difference = oracle.auc - top.auc
         higher = f", {metric(difference)} higher" if difference > 0 else ""
-        kind = "simulated" if simulated else "real"
-        sentences.append(f"The best possible AUC on these {kind} sessions is {metric(oracle.auc)}{higher}.")
+        sentences.append(
+            f"The best possible AUC on these simulated sessions is {metric(oracle.auc)}{higher}."
+        )
     return " ".join(sentences)
 
 
