@@ -13,6 +13,7 @@ from rabbithole.report.wording import (
     plural,
     share,
     signed,
+    with_code,
 )
 
 
@@ -55,3 +56,9 @@ def test_an_irregular_plural_is_used_for_all_counts_but_one() -> None:
 def test_no_count_is_written_as_the_reader_says_it() -> None:
     assert plural(0, "buyer", zero="no") == "no buyers"
     assert plural(1, "buyer", zero="no") == "1 buyer"
+
+
+def test_what_stands_between_backticks_is_code_and_everything_is_escaped() -> None:
+    assert with_code("Set `split: {by: folds}`.") == "Set <code>split: {by: folds}</code>."
+    assert with_code("`<b>`") == "<code>&lt;b&gt;</code>"
+    assert with_code("one ` alone, <b>") == "one ` alone, &lt;b&gt;"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from rabbithole.counts import NONE, listed, number, plural
 from rabbithole.io.digests import without_comment
@@ -85,6 +85,11 @@ def interval(low: float | None, high: float | None) -> str:
     return f"[{metric(low)}, {metric(high)}]"
 
 
+def with_code(text: str) -> Markup:
+    """Return a message as HTML: escaped, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "number": number,
     "share": share,
@@ -97,6 +102,7 @@ FILTERS: dict[str, Callable[..., str]] = {
     "plural": plural,
     "listed": listed,
     "capitalised": capitalised,
+    "with_code": with_code,
 }
 """Filters of the templates."""
 
