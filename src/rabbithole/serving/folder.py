@@ -60,16 +60,27 @@ class ModelFolder:
         return None if file is None else read_history(file)
 
 
+def manifest_file(path: Path) -> Path:
+    """Return the manifest of a model folder. Raises `UserError` when it is no model folder."""
+    if (path / MANIFEST).is_file():
+        return path / MANIFEST
+    if not path.exists():
+        problem = f"There is no folder {path}."
+    elif not path.is_dir():
+        problem = f"{path} is a file, but a model is a folder."
+    else:
+        problem = f"{path} is no model folder: it has no {MANIFEST}."
+    if (path / "model" / MANIFEST).is_file():
+        raise UserError(f"{problem} Did you mean {path / 'model'}?")
+    raise UserError(f"{problem} A run writes its best model to results/DATASET/model.")
+
+
 def load_folder(path: Path) -> ModelFolder:
     """Read a model folder and check every file of it.
 
     Raises `UserError` when it is no model folder, of an unknown version, incomplete or changed.
     """
-    if not (path / MANIFEST).is_file():
-        raise UserError(
-            f"{path} is no model folder: it has no {MANIFEST}. A run writes one to results/DATASET/model."
-        )
-    manifest = ModelManifest.read(path / MANIFEST)
+    manifest = ModelManifest.read(manifest_file(path))
     for name, digest in manifest.files.items():
         file = path / name
         if not file.is_file():

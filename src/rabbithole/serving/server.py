@@ -26,7 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rabbithole.errors import UserError
 from rabbithole.serving.collector import spare_old_objects
-from rabbithole.serving.folder import MANIFEST, load_folder
+from rabbithole.serving.folder import load_folder, manifest_file
 from rabbithole.serving.live_encoder import LiveEvent
 from rabbithole.serving.stream import Answer, SessionStream
 
@@ -94,7 +94,7 @@ class ServedModel:
         return SessionStream(load_folder(self.path), max_sessions=self.limits.sessions)
 
     def _stamp(self) -> tuple[int, int]:
-        facts = (self.path / MANIFEST).stat()
+        facts = manifest_file(self.path).stat()
         return facts.st_mtime_ns, facts.st_ino
 
     async def submit(self, lines: list[bytes]) -> list[Answer]:
