@@ -1,0 +1,210 @@
+"""How a log may be laid out: kinds of files, encodings, headers, times, and several tables."""
+
+import gzip
+import json
+import random
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from factories.inspected import STANDARD, read, roles
+from factories.shop_logs import shop_events, write_csv
+
+from rabbithole.ingest.locate import locate
+from rabbithole.inspection.inspect import inspect, load
+
+
+def test_semicolons_decimal_commas_and_latin_1(tmp_path: Path) -> None:
+    columns = {
+        "Zeitstempel": lambda event: event.time.strftime("%d.%m.%Y %H:%M:%S"),
+        "Kunden-Nr": STANDARD["user_id"],
+        "Aktion": lambda event: {"view": "Ansicht", "cart": "Warenkorb", "purchase": "Kauf"}[event.kind],
+        "Artikelnummer": STANDARD["product_id"],
+        "Preis": lambda event: f"{event.price:.2f}".replace(".", ","),
+        "Größe": lambda event: f"Größe {int(event.item) % 5}",
+    }
+    path = write_csv(tmp_path / "log.csv", columns, separator=";", encoding="latin-1")
+    _, dataset, table = read(path)
+    assert (table.separator, table.decimal, table.encoding) == (";", ",", "latin-1")
+    assert table.time.unit == "%d.%m.%Y %H:%M:%S"
+    assert (table.visitor, table.item, table.cost) == ("Kunden-Nr", ["Artikelnummer"], ["Preis"])
+    assert table.event.words == {"Ansicht": "view", "Warenkorb": "addtocart", "Kauf": "transaction"}
+    assert list(table.fields) == ["grosse"] and table.fields["grosse"].kind == "category"
+    assert dataset.sessions.by == "visitor" and dataset.sessions.gap_minutes == 30
+
+
+def test_a_log_without_header_is_told_by_its_values(tmp_path: Path) -> None:
+    columns = {
+        name: STANDARD[name] for name in ("session_id", "timestamp", "product_id", "event_type", "category")
+    }
+    inspection, _, table = read(write_csv(tmp_path / "log.txt", columns, header=False))
+    assert table.header is False
+    assert (table.time.column, table.session, table.event.column) == (["2"], ["1"], ["4"])
+    assert "check: told by its values" in inspection.text
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 1000), ("us", 10**6)])
+def test_epochs_are_told_by_their_size(tmp_path: Path, unit: str, factor: int) -> None:
+    columns = {**STANDARD, "timestamp": lambda event: round(event.time.timestamp() * factor)}
+    _, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert table.time.unit == unit
+
+
+def test_times_with_a_zone_need_no_check(tmp_path: Path) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    zoned = {**STANDARD, "timestamp": lambda event: event.time.astimezone(berlin).isoformat()}
+    naive = {**STANDARD, "timestamp": lambda event: event.time.strftime("%Y-%m-%d %H:%M:%S.%f")}
+    assert "name no zone" not in read(write_csv(tmp_path / "zoned.csv", zoned))[0].text
+    assert "name no zone" in read(write_csv(tmp_path / "naive.csv", naive))[0].text
+
+
+def test_date_and_time_in_two_columns(tmp_path: Path) -> None:
+    columns = {
+        "COOKIE": STANDARD["user_id"],
+        "Date": lambda event: event.time.strftime("%d/%m/%Y"),
+        "Time": lambda event: event.time.strftime("%H:%M:%S"),
+        "Webpage": lambda event: {"view": "product", "cart": "addcart", "purchase": "pay_res"}[event.kind],
+    }
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert (table.time.column, table.time.date, table.time.unit) == (["Time"], "Date", "%d/%m/%Y %H:%M:%S")
+    assert table.item is None
+    assert table.event.words["pay_res"] == "transaction"
+    assert "pay_res probably means a purchase" in inspection.text
+
+
+def test_nested_json_lines(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl.gz"
+    lines = [
+        json.dumps(
+            {
+                "meta": {"ts": event.time.isoformat(), "session": {"id": event.session}},
+                "event": {"name": event.kind},
+                "product": {"sku": event.item, "price": event.price},
+                "tags": ["a", event.device],
+            }
+        )
+        for event in shop_events()
+    ]
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    _, _, table = read(path)
+    assert (table.kind, table.time.column, table.session) == ("json", ["meta.ts"], ["meta.session.id"])
+    assert (table.event.column, table.item, table.cost) == (
+        ["event.name"],
+        ["product.sku"],
+        ["product.price"],
+    )
+
+
+def test_parquet_with_naive_times(tmp_path: Path) -> None:
+    events = shop_events()
+    table = pa.table(
+        {
+            "ts": pa.array([event.time.replace(tzinfo=None) for event in events], pa.timestamp("us")),
+            "visitor": [int(event.visitor) for event in events],
+            "action": pa.array([event.kind for event in events]).dictionary_encode(),
+            "sku": [event.item for event in events],
+        }
+    )
+    pq.write_table(table, tmp_path / "log.parquet", row_group_size=200)
+    inspection, _, spec = read(tmp_path / "log.parquet")
+    assert (spec.kind, spec.time.column, spec.visitor) == ("parquet", ["ts"], "visitor")
+    assert "name no zone" in inspection.text
+
+
+def test_views_and_purchases_in_two_tables(tmp_path: Path) -> None:
+    events = shop_events()
+    views = {name: STANDARD[name] for name in ("session_id", "timestamp", "product_id", "category")}
+    bought = {"session_id": 0, "timestamp": 0, "product_id": 0, "price": 0}
+    orders = {name: STANDARD[name] for name in bought} | {"quantity": lambda event: 1 + int(event.item) % 3}
+    write_csv(tmp_path / "views_1.csv", views, [event for event in events if event.kind == "view"][::2])
+    write_csv(tmp_path / "views_2.csv", views, [event for event in events if event.kind == "view"][1::2])
+    write_csv(tmp_path / "orders.csv", orders, [event for event in events if event.kind == "purchase"])
+    (tmp_path / "products.csv").write_text(
+        "product_id,name\n" + "".join(f"{n},thing {n}\n" for n in range(500, 560))
+    )
+    inspection, dataset, _ = read(tmp_path)
+    assert dataset.table is not None and set(dataset.table) == {"views", "purchases"}
+    views_table, purchases = dataset.table["views"], dataset.table["purchases"]
+    assert (views_table.event.name, views_table.files) == ("view", ["views_1.csv", "views_2.csv"])
+    assert (purchases.event.name, purchases.files) == ("transaction", "orders.csv")
+    assert not purchases.fields
+    assert "left out: products.csv" in inspection.text
+    assert inspection.estimate is not None and inspection.estimate.buyers
+
+
+def test_a_file_that_holds_no_events_is_not_read(tmp_path: Path) -> None:
+    log = write_csv(tmp_path / "events.csv", STANDARD)
+    (tmp_path / "tree.csv").write_text("category,parent\n1,\n2,1\n")
+    inspection = inspect([str(log), str(tmp_path / "tree.csv")])
+    dataset = load(inspection.name, inspection.text)
+    assert locate(dataset.format, dataset.source, dataset.table_log) == {"events": [log]}
+
+
+def test_two_tables_share_their_session_beside_a_visitor(tmp_path: Path) -> None:
+    """A table of purchases names each session once, as it would an order."""
+    events = shop_events()
+    shared = ("session_id", "user_id", "timestamp", "product_id")
+    views = {name: STANDARD[name] for name in shared}
+    orders = {name: STANDARD[name] for name in (*shared, "price")}
+    write_csv(tmp_path / "views.csv", views, [event for event in events if event.kind == "view"])
+    write_csv(tmp_path / "orders.csv", orders, [event for event in events if event.kind == "purchase"])
+    _, dataset, _ = read(tmp_path)
+    assert dataset.sessions.by == "session" and dataset.table is not None
+    for table in dataset.table.values():
+        assert (table.session, table.visitor) == (["session_id"], "user_id")
+
+
+@pytest.mark.parametrize("date", ["%Y-%m-%d", "%Y%m%d", "%d.%m.%Y"])
+@pytest.mark.parametrize("clock", ["%I:%M:%S %p", "%I:%M %p", "%I:%M:%S%p", "%H%M%S", "%H:%M:%S", "%H:%M"])
+def test_a_date_and_a_time_of_day_of_any_kind_are_one_time(tmp_path: Path, date: str, clock: str) -> None:
+    columns = {
+        **{name: STANDARD[name] for name in ("user_id", "event_type", "product_id")},
+        "date": lambda event: event.time.strftime(date),
+        "time": lambda event: event.time.strftime(clock),
+    }
+    events = shop_events()
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", columns, events))
+    assert (table.time.date, table.time.column) == ("date", ["time"])
+    expected = min(event.time for event in events)
+    if "%S" not in clock:
+        expected = expected.replace(second=0)
+    assert inspection.estimate is not None
+    assert inspection.estimate.first == expected.replace(microsecond=0).timestamp()
+
+
+@pytest.mark.parametrize("bad", ["one field", "1,2,3,4,5,6,7,8,9", 'an "open quote,1,2,3,4,5'])
+@pytest.mark.parametrize("every", [25, 900])
+def test_lines_unlike_the_others_hide_no_column(tmp_path: Path, bad: str, every: int) -> None:
+    path = write_csv(tmp_path / "log.csv", STANDARD)
+    lines = path.read_text("utf-8").splitlines()
+    worse = [lines[0], *(bad if number % every == 7 else line for number, line in enumerate(lines[1:]))]
+    path.write_text("\n".join(worse) + "\n", "utf-8")
+    inspection, _, table = read(path)
+    assert table.separator == "," and roles(table)["time"] == ["timestamp"]
+    assert table.session == ["session_id"]
+    assert inspection.tables[0].sample.malformed == worse.count(bad)
+
+
+def test_a_header_may_lack_names_or_repeat_them(tmp_path: Path) -> None:
+    """As pandas writes row numbers, and as joined tables have the same column twice."""
+    path = write_csv(tmp_path / "log.csv", STANDARD)
+    lines = path.read_text("utf-8").splitlines()
+    header = f",{lines[0]},price"
+    rows = [f"{number},{line},{number}" for number, line in enumerate(lines[1:])]
+    path.write_text("\n".join([header, *rows]) + "\n", "utf-8")
+    _, _, table = read(path)
+    assert table.header is True and roles(table)["time"] == ["timestamp"]
+    assert table.item == ["product_id"]
+
+
+def test_an_ambiguous_order_of_day_and_month_is_not_guessed(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    events = [event for event in shop_events() if event.time.day <= 12]
+    draw.shuffle(events)
+    columns = {**STANDARD, "timestamp": lambda event: event.time.strftime("%d/%m/%Y %H:%M:%S")}
+    inspection = inspect([str(write_csv(tmp_path / "log.csv", columns, events))])
+    assert "the time" in inspection.problem
+    assert "# time: {column: timestamp, unit: '%m/%d/%Y %H:%M:%S'" in inspection.text
+    assert "\n        time:" not in inspection.text
