@@ -181,7 +181,7 @@ DIRT = [
     ("what is empty", "9,ann,2019-10-01 12:00:00,,1,a,1,b,1,x"),
     ("what holds a control character", "9,ann,2019-10-01 12:00:00,\x1b[2Jlook,1,a,1,b,1,x"),
     ("price is not a number", "9,ann,2019-10-01 12:00:00,look,1,a,cheap,b,1,x"),
-    ("price is negative", "9,ann,2019-10-01 12:00:00,look,1,a,-1,b,1,x"),
+    ("price is over 1,000,000,000", "9,ann,2019-10-01 12:00:00,look,1,a,1e10,b,1,x"),
     ("n is not a number", "9,ann,2019-10-01 12:00:00,look,1,a,1,b,inf,x"),
     ("it is not UTF-8 (set `encoding`, such as latin-1)", "9,ann,2019-10-01 12:00:00,look,1,\udce9,1,b,1,x"),
 ]
@@ -216,6 +216,16 @@ def test_bad_lines_are_set_aside_one_by_one_and_repeats_are_counted(
     shown = pq.read_table(tmp_path / "rejected")["text"].to_pylist()
     assert all(line.isprintable() for line in shown)
     assert r"\x1b[2Jlook" in shown[7]
+
+
+def test_a_refund_is_an_event_without_a_price(tmp_path: Path, spark: SparkOptions) -> None:
+    refund = ["007", "ann", "2019-10-01 12:03:00", "refund", "0012", "a/b/c", "-12.50", "", "-1", "x"]
+    rows, manifest = read_tables(
+        tmp_path, {"log": text([HEADER, *ROWS, refund])}, spark, table={"events": TABLE}
+    )
+    assert manifest.lines.rejected == 0
+    (found,) = [row for row in rows if row["event"] == "refund"]
+    assert (found["cost"], found["quantity"]) == (None, -1.0)
 
 
 def test_json_paths_reach_into_objects_and_arrays(tmp_path: Path, spark: SparkOptions) -> None:

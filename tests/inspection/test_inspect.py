@@ -56,6 +56,18 @@ def test_columns_that_give_the_answer_away_are_left_out(tmp_path: Path) -> None:
         assert "give the answer away" in line or "answer away" in inspection.text
 
 
+def test_negative_prices_are_pointed_out(tmp_path: Path) -> None:
+    """A refund is an event without a price. Under the word for a purchase, it also counts as one."""
+    events = shop_events()
+    refunds = [dataclasses.replace(event, kind="refund", price=-9.5) for event in events[:6]]
+    wrong = [dataclasses.replace(event, kind="purchase", price=-9.5) for event in events[6:9]]
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", STANDARD, [*refunds, *wrong, *events]))
+    assert table.cost == ["price"]
+    said = " ".join(inspection.text.replace("#", "").split())
+    assert "of the prices are negative: these events are kept, without a price" in said
+    assert "3 of them count as purchases" in said
+
+
 def test_a_word_that_only_ends_sessions_is_left_out(tmp_path: Path) -> None:
     """A buyer's session ends with a purchase, so such a word would tell who does not buy."""
     events = shop_events()

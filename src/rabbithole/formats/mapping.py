@@ -171,11 +171,14 @@ def offsets(columns: RawColumns, table: TableSpec) -> np.ndarray[tuple[int], np.
 
 
 def cost(columns: RawColumns, names: Sequence[str], decimal: str) -> pa.Array:
-    """Return prices as float64, null where there is none; reject those that are negative or absurd."""
+    """Return prices as float64, null where there is none; reject those that are absurd.
+
+    A negative price, as of a refund, is none: what happened is true all the same.
+    """
     values = numbers(columns, names, decimal)
-    name = label(names)
-    columns.reject(pc.less(values, 0.0), f"{name} is negative")
-    columns.reject(pc.greater(values, MAX_COST), f"{name} is over {MAX_COST:,.0f}")
+    columns.reject(pc.greater(values, MAX_COST), f"{label(names)} is over {MAX_COST:,.0f}")
+    if (pc.min(values).as_py() or 0.0) < 0.0:
+        return pc.if_else(pc.less(values, 0.0), pa.scalar(None, pa.float64()), values)
     return values
 
 

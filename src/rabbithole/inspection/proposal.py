@@ -13,6 +13,7 @@ from rabbithole.inspection.fields import FieldProposal, LeftOut, propose
 from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.layout import Layout, content_by_name
 from rabbithole.inspection.names import ANSWERS, ORDERS, QUANTITIES, squeezed
+from rabbithole.inspection.prices import with_notes
 from rabbithole.inspection.roles import Choice, Roles
 from rabbithole.inspection.sample import Sample, read_sample
 from rabbithole.inspection.words import Words, meanings
@@ -102,6 +103,7 @@ def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
         columns = describe(sample)
         roles = assign(sample, columns)
     words = meanings(roles.event.column.counts) if roles.event.column is not None else Words({})
+    roles.cost = with_notes(roles.cost, roles.event.column, words)
     commas = [column for column in columns if column.decimal_commas > 0.1 and column.numeric > 0.98]
     return TableProposal(
         name="events",
