@@ -28,7 +28,8 @@ def _negative(cost: Column, event: Column | None, words: Words) -> str:
     count = pc.sum(negative).as_py() or 0
     if not count:
         return ""
-    note = f"{count / len(cost.present):.2%} of the prices are negative: these events are kept, without a price"
+    share = count / len(cost.present)
+    note = f"{share:.2%} of the prices are negative: these events are kept, without a price"
     if event is None:
         return note
     bought = pc.is_in(event.values, value_set=pa.array(words.purchase, pa.string()))
