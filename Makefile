@@ -12,12 +12,16 @@ CORES ?= all
 .PHONY: run demo help environment java test test-fast torture torture-files cluster-faults fuzz bench-etl bench-train bench-predict bench-stream bench-serve audit check format lock schema reference docs \
   slurm slurm-plugin browser s3-server clean
 
+# After Ctrl-C the shell ends well, as make would print an error below Snakemake's last line. Make itself still ends as
+# interrupted, and runs nothing further.
+QUIET_CTRL_C := trap 'exit 0' INT;
+
 run: environment  ## Install the environment and run the whole workflow.
-	RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
+	@$(QUIET_CTRL_C) RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
 	@cat results/report/summary.txt
 
 demo: environment  ## Install the environment and run a small simulated shop: results/demo/report/index.html.
-	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
+	@$(QUIET_CTRL_C) $(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
