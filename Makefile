@@ -34,7 +34,7 @@ environment: .venv/$(ACCELERATOR)  ## Install the environment (ACCELERATOR=cuda:
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "Rabbithole needs Python 3.11, 3.12 or 3.13, and none is on" \
 	  "the PATH. If you have one elsewhere, name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "Installing the environment into .venv, once: about 0.8 GB to download, 2.2 GB on disk, 3 to 5 minutes."
+	@echo "Installing the environment into .venv, once: about 0.8 GB to download, 2.6 GB on disk, 3 to 5 minutes."
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile --require-hashes \
 	  -r requirements/$(ACCELERATOR).txt 2> >(grep -v "^ *DEPRECATION" >&2) | awk -f requirements/show-pip.awk
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
