@@ -219,13 +219,15 @@ def test_bad_lines_are_set_aside_one_by_one_and_repeats_are_counted(
 
 
 def test_a_refund_is_an_event_without_a_price(tmp_path: Path, spark: SparkOptions) -> None:
+    thousand = ["007", "ann", "2019-10-01 12:02:30", "look", "0012", "a/b/c", "$1 234.50", "", "", "x"]
     refund = ["007", "ann", "2019-10-01 12:03:00", "refund", "0012", "a/b/c", "-12.50", "", "-1", "x"]
     rows, manifest = read_tables(
-        tmp_path, {"log": text([HEADER, *ROWS, refund])}, spark, table={"events": TABLE}
+        tmp_path, {"log": text([HEADER, *ROWS, thousand, refund])}, spark, table={"events": TABLE}
     )
     assert manifest.lines.rejected == 0
     (found,) = [row for row in rows if row["event"] == "refund"]
     assert (found["cost"], found["quantity"]) == (None, -1.0)
+    assert max(row["cost"] or 0 for row in rows) == 1234.5
 
 
 def test_json_paths_reach_into_objects_and_arrays(tmp_path: Path, spark: SparkOptions) -> None:

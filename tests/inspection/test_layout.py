@@ -35,6 +35,39 @@ def test_semicolons_decimal_commas_and_latin_1(tmp_path: Path) -> None:
     assert dataset.sessions.by == "visitor" and dataset.sessions.gap_minutes == 30
 
 
+@pytest.mark.parametrize(
+    ("written", "decimal"),
+    [("${:,.2f}", "."), ("{:,.2f} USD", "."), ("{:.2f} €", ","), ("{:,.2f}", ","), ("{:,.2f} zł", " ")],
+)
+def test_prices_as_shops_write_them(tmp_path: Path, written: str, decimal: str) -> None:
+    """A decimal mark that is a space stands for `1 234,50`."""
+    marks = {".": ",.", ",": ".,", " ": " ,"}[decimal]
+    price = {**STANDARD, "price": lambda event: _marked(written.format(40 * event.price), marks)}
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", price, separator=";"))
+    assert (table.cost, table.decimal) == (["price"], "." if decimal == "." else ",")
+    assert "currencies" not in inspection.text
+    mixed = {**STANDARD, "price": lambda event: f"{event.price} {'EUR' if event.price > 20 else 'USD'}"}
+    assert "several currencies (EUR, USD)" in read(write_csv(tmp_path / "mixed.csv", mixed))[0].text
+
+
+def _marked(number: str, marks: str) -> str:
+    """Return a number with other marks of thousands and decimals."""
+    return number.translate(str.maketrans(",.", marks))
+
+
+def test_a_column_with_another_decimal_mark_is_left_out(tmp_path: Path) -> None:
+    """The mark holds for a whole table: its points would be read as thousands."""
+    columns = {
+        **STANDARD,
+        "price": lambda event: f"{event.price:.2f}".replace(".", ","),
+        "weight": lambda event: f"{int(event.session[1:]) % 97 / 7:.3f}",
+        "score": lambda event: f"{int(event.session[1:]) % 97 / 70:.4f}",
+    }
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", columns, separator=";"))
+    assert table.decimal == "," and set(table.fields) == {"brand", "score"}
+    assert "weight: its numbers have decimal points" in inspection.text
+
+
 def test_a_log_without_header_is_told_by_its_values(tmp_path: Path) -> None:
     columns = {
         name: STANDARD[name] for name in ("session_id", "timestamp", "product_id", "event_type", "category")

@@ -101,7 +101,7 @@ class RawFormat:
         return tuple(role.name for role in self.roles if role.events)
 
 
-SHARED = {"__init__", "base", "columns", "mapping", "side_tables", "times"}
+SHARED = {"__init__", "amounts", "base", "columns", "mapping", "side_tables", "times"}
 """Modules of this folder that define no format."""
 
 

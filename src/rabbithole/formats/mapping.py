@@ -6,7 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR, MAX_COST, NULL, TIME, RawColumns, cast_valid
+from rabbithole.formats.amounts import Decimal, parse_amounts
+from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR, MAX_COST, NULL, TIME, RawColumns
 from rabbithole.formats.times import END, FIRST, PER_SECOND, Times, parse_text, parse_typed
 from rabbithole.specs.table import TableSpec
 from rabbithole.specs.table_columns import CategoryColumn, EventColumn, level_name
@@ -19,8 +20,6 @@ JOINED_BY = ":"
 
 NO_NUMBER = pa.array(["", "null", "none", "na", "n/a", "nan", "\\n", "-"])
 """How tables write that there is no number, in lower case."""
-
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
 
 MAX_OFFSET_SECONDS = 366 * 86_400
 
@@ -170,7 +169,7 @@ def offsets(columns: RawColumns, table: TableSpec) -> np.ndarray[tuple[int], np.
     return np.asarray(scaled.to_numpy(zero_copy_only=False), np.float64).round().astype(np.int64)
 
 
-def cost(columns: RawColumns, names: Sequence[str], decimal: str) -> pa.Array:
+def cost(columns: RawColumns, names: Sequence[str], decimal: Decimal) -> pa.Array:
     """Return prices as float64, null where there is none; reject those that are absurd.
 
     A negative price, as of a refund, is none: what happened is true all the same.
@@ -182,7 +181,7 @@ def cost(columns: RawColumns, names: Sequence[str], decimal: str) -> pa.Array:
     return values
 
 
-def numbers(columns: RawColumns, names: Sequence[str], decimal: str) -> pa.Array:
+def numbers(columns: RawColumns, names: Sequence[str], decimal: Decimal) -> pa.Array:
     """Return numbers as float64, null where there is none; reject other texts."""
     values = columns[names[0]] if len(names) == 1 else text_of(columns, names)
     if (
@@ -193,22 +192,28 @@ def numbers(columns: RawColumns, names: Sequence[str], decimal: str) -> pa.Array
         floats = values.cast(pa.float64())
         return pc.if_else(pc.is_nan(floats), pa.scalar(None, pa.float64()), floats)
     texts = as_text(values)
-    if decimal == ",":
-        texts = pc.replace_substring(texts, ",", ".")
-    try:
-        floats = pc.cast(texts, pa.float64())
-        plain = pc.all(pc.is_finite(floats)).as_py()
-    except pa.ArrowInvalid:
-        plain = False
-    if plain in (True, None):
+    floats = _plain_numbers(texts, decimal)
+    if floats is not None:
         return floats
     texts = pc.utf8_trim_whitespace(texts)
     absent = pc.or_(texts.is_null(), pc.is_in(pc.utf8_lower(texts), value_set=NO_NUMBER))
-    shaped = pc.match_substring_regex(texts, NUMBER)
-    floats = cast_valid(pc.if_else(shaped, pc.utf8_ltrim(texts, "+"), NULL), pa.float64())
+    floats = parse_amounts(pc.if_else(absent, NULL, texts), decimal)
     finite = pc.fill_null(pc.is_finite(floats), False)
     columns.reject(pc.and_not(pc.invert(finite), absent), f"{label(names)} is not a number")
     return floats
+
+
+def _plain_numbers(texts: pa.Array, decimal: Decimal) -> pa.Array | None:
+    """Return texts as float64 if all are numbers without anything else, which is fast; else None."""
+    if decimal == ",":
+        if pc.any(pc.match_substring(texts, ".")).as_py():
+            return None
+        texts = pc.replace_substring(texts, ",", ".")
+    try:
+        floats = pc.cast(texts, pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    return None if pc.all(pc.is_finite(floats)).as_py() is False else floats
 
 
 def category_levels(category: pa.DictionaryArray, path: CategoryColumn) -> dict[str, pa.Array]:

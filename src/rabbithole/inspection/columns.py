@@ -3,17 +3,18 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rabbithole.formats.amounts import GROUPED, PLAIN, SPACED, STRICT, Decimal, amount_regex
 from rabbithole.inspection.sample import Sample
 from rabbithole.inspection.times import TimeGuess, guess_time
 
-NUMBER = r"^\s*[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d{1,3})?\s*$"
-COMMA_NUMBER = r"^\s*[+-]?\d*,\d+\s*$"
-POINT_NUMBER = r"^\s*[+-]?\d*\.\d+\s*$"
+NUMBER = amount_regex(*(kind[mark] for kind in (PLAIN, GROUPED, SPACED) for mark in (".", ",")))
+FRACTION = r"[.,]\d+\D*$"
+POINT_THOUSANDS = amount_regex(GROUPED[","])
 
 NO_VALUES = pa.array(["null", "none", "nan", "na", "n/a", "undefined", "(null)", "<null>", "\\n", "-"])
 """What programs write where there is no value, in lower case."""
@@ -73,13 +74,24 @@ class Column:
 
     @cached_property
     def fractions(self) -> float:
-        """Return the share of values that are numbers with a fraction."""
-        return self._share(COMMA_NUMBER) + self._share(POINT_NUMBER)
+        """Return the share of values that are numbers with a fraction, or with a mark of thousands."""
+        return self._share(NUMBER, FRACTION)
 
     @cached_property
     def decimal_commas(self) -> float:
-        """Return the share of values that are numbers with a decimal comma."""
-        return self._share(COMMA_NUMBER)
+        """Return the share of values that are numbers only if the comma is the decimal mark."""
+        return self._share(STRICT[","]) - self._share(STRICT[","], STRICT["."])
+
+    @cached_property
+    def decimal_points(self) -> float:
+        """Return the share of values that are numbers only if the point is the decimal mark."""
+        return self._share(STRICT["."]) - self._share(STRICT["."], STRICT[","])
+
+    def misread_by(self, decimal: Decimal) -> bool:
+        """Return whether a table's decimal mark is not that of these numbers, so that some are misread."""
+        if decimal == ".":
+            return self.decimal_commas > 0
+        return self.decimal_points > 0 and self._share(POINT_THOUSANDS) > 0
 
     @cached_property
     def mean_length(self) -> float:
@@ -117,10 +129,12 @@ class Column:
             return "decimal" if self.fractions > 0.01 else "integer"
         return "text"
 
-    def _share(self, pattern: str) -> float:
+    def _share(self, *patterns: str) -> float:
+        """Return the share of values that match all of some patterns."""
         if not len(self.present):
             return 0.0
-        return float(pc.mean(pc.match_substring_regex(self.present, pattern).cast(pa.float64())).as_py())
+        matching = (pc.match_substring_regex(self.present, pattern) for pattern in patterns)
+        return float(pc.mean(reduce(pc.and_, matching).cast(pa.float64())).as_py())
 
 
 def describe(sample: Sample) -> list[Column]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from rabbithole.formats.amounts import Decimal, parse_amounts
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.names import ANSWERS, ORDERS, squeezed
 from rabbithole.inspection.roles import Roles
@@ -42,12 +42,16 @@ class LeftOut:
 
 
 def propose(
-    columns: Sequence[Column], roles: Roles, bought: NDArray[np.bool_] | None, purchases_alone: bool = False
+    columns: Sequence[Column],
+    roles: Roles,
+    bought: NDArray[np.bool_] | None,
+    purchases_alone: bool = False,
+    decimal: Decimal = ".",
 ) -> tuple[list[FieldProposal], list[LeftOut]]:
     """Return the fields of a table, and the columns that are left out.
 
     bought: which rows are purchases, bool [rows], None if not known; purchases_alone: whether the table holds
-    nothing but purchases, so that its columns tell nothing before one.
+    nothing but purchases, so that its columns tell nothing before one; decimal: the table's decimal mark.
     """
     key = roles.session.column or roles.visitor.column
     groups = _groups(key, bought)
@@ -74,6 +78,11 @@ def propose(
             continue
         number = column.numeric > 0.99 and (column.fractions > 0.01 or column.distinct > NUMBER_VALUES)
         number = number and not _is_code(column)
+        if number and column.misread_by(decimal):
+            other = "points" if decimal == "," else "commas"
+            reason = f"its numbers have decimal {other}, unlike the table's `decimal`: rewrite them to use it"
+            left_out.append(LeftOut(column, reason))
+            continue
         fields.append(FieldProposal(_field_name(column, names), column, "number" if number else "category"))
     return fields, left_out
 
@@ -171,9 +180,8 @@ def _gives_away(column: Column, bought: NDArray[np.bool_], groups: NDArray[np.in
     if len(total) > positive // 5 and column.numeric < 0.99:
         return 0.5
     if column.numeric > 0.99:
-        number = pc.replace_substring(values, ",", ".")
-        number = pc.if_else(pc.match_substring_regex(number, r"^-?\d+(\.\d*)?$"), number, None)
-        score = number.cast(pa.float64()).fill_null(0.0).to_numpy(zero_copy_only=False)
+        decimal: Decimal = "," if column.decimal_commas > column.decimal_points else "."
+        score = parse_amounts(values, decimal).fill_null(0.0).to_numpy(zero_copy_only=False)
     else:
         score = (np.bincount(codes, weights=label) / total)[codes]
     _, rank_of, tied = np.unique(score, return_inverse=True, return_counts=True)

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rabbithole.formats.amounts import APOSTROPHE, CURRENCY, SPACE
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.roles import Choice
 from rabbithole.inspection.words import Words
 
-NEGATIVE = r"^\s*-\s*[\d.,]"
+NEGATIVE = r"^\D{0,6}-\D{0,6}\d"
 
 
 def with_notes(cost: Choice, event: Column | None, words: Words) -> Choice:
@@ -19,7 +20,7 @@ def with_notes(cost: Choice, event: Column | None, words: Words) -> Choice:
     """
     if cost.column is None:
         return cost
-    notes = [cost.note, _negative(cost.column, event, words)]
+    notes = [cost.note, _negative(cost.column, event, words), _currencies(cost.column)]
     return replace(cost, note="; ".join(filter(None, notes)))
 
 
@@ -35,3 +36,10 @@ def _negative(cost: Column, event: Column | None, words: Words) -> str:
     bought = pc.is_in(event.values, value_set=pa.array(words.purchase, pa.string()))
     buying = pc.sum(pc.and_(negative, bought)).as_py() or 0
     return note + (f", and {buying:,} of them count as purchases" if buying else "")
+
+
+def _currencies(cost: Column) -> str:
+    around = pc.replace_substring_regex(cost.present, rf"[-+\d.,]|{SPACE}|{APOSTROPHE}", "").unique()
+    found = around.filter(pc.match_substring_regex(around, f"^{CURRENCY}$")).to_pylist()
+    several = ", ".join(sorted({currency.upper() for currency in found}))
+    return f"in several currencies ({several}), which are read alike" if "," in several else ""

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import pyarrow.compute as pc
 
+from rabbithole.formats.amounts import Decimal
 from rabbithole.inspection.assign import assign
 from rabbithole.inspection.columns import Column, describe
 from rabbithole.inspection.fields import FieldProposal, LeftOut, propose
@@ -54,7 +55,7 @@ class TableProposal:
     words: Words
     content: Literal["view", "transaction"] | None
     path: CategoryPath | None
-    decimal: str
+    decimal: Decimal
     fields: list[FieldProposal] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     endings: list[str] = field(default_factory=list)
@@ -104,7 +105,6 @@ def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
         roles = assign(sample, columns)
     words = meanings(roles.event.column.counts) if roles.event.column is not None else Words({})
     roles.cost = with_notes(roles.cost, roles.event.column, words)
-    commas = [column for column in columns if column.decimal_commas > 0.1 and column.numeric > 0.98]
     return TableProposal(
         name="events",
         files=list(files),
@@ -115,8 +115,16 @@ def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
         words=words,
         content=content_by_name(files[0].name) if roles.event.column is None else None,
         path=None if roles.category.column is None else category_path(roles.category.column),
-        decimal="," if commas else ".",
+        decimal=_decimal(columns, roles.cost.column),
     )
+
+
+def _decimal(columns: Sequence[Column], cost: Column | None) -> Decimal:
+    """Return the decimal mark of a table: that of its prices, where these tell."""
+    if cost is not None and cost.decimal_commas + cost.decimal_points > 0:
+        return "," if cost.decimal_commas > cost.decimal_points else "."
+    commas = (column.decimal_commas > 0.1 and column.numeric > 0.98 for column in columns)
+    return "," if any(commas) else "."
 
 
 def _events_in(sample: Sample, columns: Sequence[Column], roles: Roles) -> str | None:
@@ -172,7 +180,7 @@ def settle(tables: list[TableProposal]) -> tuple[list[TableProposal], list[Table
             column = table.roles.event.column.values
             bought = np.isin(column.fill_null("").to_numpy(zero_copy_only=False), list(names))
         alone = table.content == PURCHASE and len(events) > 1
-        table.fields, table.left_out = propose(table.columns, table.roles, bought, alone)
+        table.fields, table.left_out = propose(table.columns, table.roles, bought, alone, table.decimal)
         if table.path is not None:
             table.fields = [each for each in table.fields if not _is_level(each.column, table)]
     return events, other

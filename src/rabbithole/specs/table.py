@@ -85,7 +85,9 @@ class TableSpec(Spec):
     encoding: Literal["utf-8", "utf-16", "latin-1"] | None = Field(
         None, description="Encoding of text. null: by the byte order mark, else UTF-8."
     )
-    decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers.")
+    decimal: Literal[".", ","] = Field(
+        ".", description="Decimal mark of numbers. The other mark may part thousands."
+    )
     explode: str | None = Field(
         None,
         description="JSON and Parquet: path of an array. Each of its items is an event, whose columns are "
