@@ -12,6 +12,7 @@ import pytest
 from factories.inspected import STANDARD, read, roles
 from factories.shop_logs import shop_events, write_csv
 
+from rabbithole.errors import UserError
 from rabbithole.ingest.locate import locate
 from rabbithole.inspection.inspect import inspect, load
 
@@ -230,6 +231,26 @@ def test_a_header_may_lack_names_or_repeat_them(tmp_path: Path) -> None:
     _, _, table = read(path)
     assert table.header is True and roles(table)["time"] == ["timestamp"]
     assert table.item == ["product_id"]
+
+
+def test_files_that_are_no_tables_are_left_out(tmp_path: Path) -> None:
+    """Notes, pictures and checksums beside the log: only the log is read, however it is named."""
+    log = write_csv(tmp_path / "events.csv", STANDARD)
+    (tmp_path / "README.txt").write_text("The log of our shop.\n")
+    (tmp_path / "README.md").write_text("# Notes\n\nExported on Monday; see the wiki, page 7.\n")
+    (tmp_path / "schema.json").write_text('[\n  {"name": "price"}\n]\n')
+    (tmp_path / "events.csv.md5").write_text("d41d8cd98f00b204e9800998ecf8427e  events.csv\n")
+    (tmp_path / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)))
+    inspection, dataset, _ = read(tmp_path)
+    assert locate(dataset.format, dataset.source, dataset.table_log) == {"events": [log]}
+    assert "left out: logo.png: this is no text with columns" in inspection.text
+    for name in ("README.txt", "README.md", "schema.json", "events.csv.md5", "logo.png"):
+        assert f"left out: {name}: " in inspection.text
+    _, dataset, _ = read(*sorted(tmp_path.iterdir()))
+    assert locate(dataset.format, dataset.source, dataset.table_log) == {"events": [log]}
+    log.unlink()
+    with pytest.raises(UserError, match=r"logo.png: this is no text(.|\n)*README.txt"):
+        inspect([str(tmp_path)])
 
 
 def test_an_ambiguous_order_of_day_and_month_is_not_guessed(tmp_path: Path) -> None:

@@ -54,6 +54,33 @@ class LogFile:
         return self.member is None and packing(self.path) is None
 
 
+class NoTableError(UserError):
+    """A file is no table that could be read: where others are, it is left out."""
+
+    def __init__(self, file: LogFile, reason: str) -> None:
+        super().__init__(f"{file.label}: {reason}")
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class LeftOutFile:
+    """A file that is no table, and why."""
+
+    file: LogFile
+    reason: str
+
+
+MOST_LEFT_OUT = 5
+"""So many files that are no table are named."""
+
+
+def left_out_lines(files: Sequence[LeftOutFile]) -> list[str]:
+    """Return which files are no table, and why, in words."""
+    lines = [f"{printable(each.file.name)}: {each.reason}" for each in files[:MOST_LEFT_OUT]]
+    more = len(files) - MOST_LEFT_OUT
+    return [*lines, f"{more:,} more files that are no table"] if more > 0 else lines
+
+
 @dataclass(frozen=True)
 class Piece:
     """Bytes of a file: complete lines, but for an archive's or stream's cut at `BUDGET`.

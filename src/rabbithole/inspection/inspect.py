@@ -7,10 +7,11 @@ import yaml
 
 from rabbithole.config.datasets import Dataset
 from rabbithole.config.validation import parse_config
+from rabbithole.errors import UserError
 from rabbithole.inspection.endings import ending_words
 from rabbithole.inspection.estimates import Estimate, estimate
-from rabbithole.inspection.files import log_files
-from rabbithole.inspection.layout import layout_of, same_table
+from rabbithole.inspection.files import LeftOutFile, LogFile, NoTableError, log_files
+from rabbithole.inspection.layout import Layout, layout_of, same_table
 from rabbithole.inspection.mapped import Mapped, map_role, map_table
 from rabbithole.inspection.presets import Preset, recognise
 from rabbithole.inspection.proposal import TableProposal, propose_table, settle
@@ -26,14 +27,15 @@ class Inspection:
     """What is known of a log.
 
     text: the settings in YAML; tables: those of events; mapped: their samples as events, empty if the
-    settings are not complete; others: tables without events; problem: what must be filled in, empty if
-    nothing.
+    settings are not complete; others: tables without events; no_tables: files that are no table; problem:
+    what must be filled in, empty if nothing.
     """
 
     name: str
     text: str
     tables: Sequence[TableProposal]
     others: Sequence[TableProposal]
+    no_tables: Sequence[LeftOutFile]
     preset: Preset | None
     mapped: Sequence[Mapped]
     estimate: Estimate | None
@@ -49,11 +51,7 @@ class Inspection:
 def inspect(sources: Sequence[str]) -> Inspection:
     """Return what a sample of a log's files tells."""
     files = log_files(sources)
-    layouts = [layout_of(file) for file in files]
-    proposals = [
-        propose_table([files[position] for position in group], layouts[group[0]])
-        for group in same_table(layouts, files)
-    ]
+    proposals, no_tables = read_tables(files)
     preset = recognise(proposals)
     name = dataset_name(files)
     if preset is not None:
@@ -63,10 +61,10 @@ def inspect(sources: Sequence[str]) -> Inspection:
     else:
         tables, others = settle(proposals)
         problem = missing(tables)
-    proposal = Proposal(name, sources, tables, others, preset)
+    proposal = Proposal(name, sources, tables, others, preset, no_tables)
     text = write_section(proposal, complete=not problem)
     if problem:
-        return Inspection(name, text, tables, others, preset, [], None, None, problem)
+        return Inspection(name, text, tables, others, no_tables, preset, [], None, None, problem)
     dataset = load(name, text)
     mapped, gap = _map(tables, dataset, preset), dataset.sessions.gap_minutes
     if preset is None:
@@ -93,7 +91,36 @@ def inspect(sources: Sequence[str]) -> Inspection:
             None if gap is None else 60 * gap,
         )
     text = write_section(proposal, tolerate, found, buyers=buyers, complete=not problem)
-    return Inspection(name, text, tables, others, preset, mapped, found, gap, problem)
+    return Inspection(name, text, tables, others, no_tables, preset, mapped, found, gap, problem)
+
+
+def read_tables(files: Sequence[LogFile]) -> tuple[list[TableProposal], list[LeftOutFile]]:
+    """Return what is known of each table, and the files that are none, such as a README beside the log.
+
+    Raises `UserError` if there is no table.
+    """
+    left_out: list[LeftOutFile] = []
+    layouts: list[Layout] = []
+    errors: list[NoTableError] = []
+    tables: list[LogFile] = []
+    for file in files:
+        try:
+            layouts.append(layout_of(file))
+            tables.append(file)
+        except NoTableError as error:
+            errors.append(error)
+            left_out.append(LeftOutFile(file, error.reason))
+    proposals = []
+    for group in same_table(layouts, tables):
+        parts = [tables[position] for position in group]
+        try:
+            proposals.append(propose_table(parts, layouts[group[0]]))
+        except NoTableError as error:
+            errors.append(error)
+            left_out += [LeftOutFile(file, error.reason) for file in parts]
+    if not proposals:
+        raise UserError("\n".join(map(str, errors)))
+    return proposals, left_out
 
 
 def load(name: str, text: str) -> Dataset:

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rabbithole.errors import UserError
 from rabbithole.ingest.csv_lines import Dialect, split_line
 from rabbithole.ingest.layout import distinct_names
 from rabbithole.ingest.streams import text_encoding
-from rabbithole.inspection.files import LogFile, head
+from rabbithole.inspection.files import LogFile, NoTableError, head
 
 Kind = Literal["csv", "json", "parquet"]
 
@@ -36,20 +35,21 @@ class Layout:
 
 
 def layout_of(file: LogFile) -> Layout:
-    """Return how a file is written. Raises `UserError` for a file that is no table."""
+    """Return how a file is written. Raises `NoTableError` for a file that is no table."""
     start = head(file)
     if start.startswith(b"PAR1"):
         return Layout("parquet")
     encoding = _encoding(start)
     text = decoded(start, encoding)
     if not text.strip() or "\0" in text:
-        raise UserError(f"{file.label}: this is no text with columns, no JSON lines and no Parquet.")
+        raise NoTableError(file, "this is no text with columns, no JSON lines and no Parquet.")
     if text.lstrip()[:1] == "{" and _is_json(text):
         return Layout("json", encoding)
     if text.lstrip()[:1] == "[":
-        raise UserError(
-            f"{file.label}: this is one JSON array. Write one object a line, for instance with "
-            "`jq -c '.[]' FILE > FILE.jsonl`."
+        raise NoTableError(
+            file,
+            "this is one JSON array. Write one object a line, for instance with "
+            "`jq -c '.[]' FILE > FILE.jsonl`.",
         )
     return _sniff(file, text, encoding)
 
@@ -93,7 +93,7 @@ def _sniff(file: LogFile, text: str, encoding: str) -> Layout:
         if alike and (again := _dialect(alike)) is not None:
             found, lines = again, alike
     if found is None:
-        raise UserError(f"{file.label}: its lines do not have the same columns; which separator do they use?")
+        raise NoTableError(file, "its lines do not have the same columns; which separator do they use?")
     separator, quote, header = found
     first = next(csv.reader(io.StringIO(lines), delimiter=separator, quotechar=quote))
     names = distinct_names([name.strip() for name in first]) if header else map(str, range(1, len(first) + 1))

@@ -14,7 +14,7 @@ from rabbithole.errors import UserError
 from rabbithole.formats.mapping import as_text
 from rabbithole.ingest.csv_lines import OPEN_QUOTE, Dialect, parse_block
 from rabbithole.ingest.paths import DECODER, Json
-from rabbithole.inspection.files import BUDGET, LogFile, Piece, pieces
+from rabbithole.inspection.files import BUDGET, LogFile, NoTableError, Piece, pieces
 from rabbithole.inspection.layout import Layout, decoded
 from rabbithole.inspection.nested import arrays, flatten
 
@@ -57,7 +57,10 @@ class Sample:
 
 
 def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = None) -> Sample:
-    """Return a sample of a table. explode: the path of an array whose items are the rows."""
+    """Return a sample of a table. explode: the path of an array whose items are the rows.
+
+    Raises `NoTableError` where no row could be read.
+    """
     count = min(len(files), MAX_FILES)
     chosen = [files[round(place)] for place in np.linspace(0, len(files) - 1, count)]
     if sum(file.size for file in files) <= BUDGET and all(file.seekable for file in files):
@@ -83,9 +86,9 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
         columns, block, reasons = _csv(found, layout)
         malformed, lengths = reasons.total(), {}
         if reasons and not len(block):
-            raise UserError(f"{files[0].label}: no line of it could be read. {_advice(reasons)}")
+            raise NoTableError(files[0], f"no line of it could be read. {_advice(reasons)}")
     if not len(block):
-        raise UserError(f"{files[0].label}: no line of it could be read.")
+        raise NoTableError(files[0], "no line of it could be read.")
     total = len(block) if whole else round(len(block) * size / max(read, 1))
     return Sample(columns, block, total, whole, read, size, malformed, explode, lengths)
 
@@ -186,7 +189,7 @@ def _parquet(files: Sequence[LogFile], chosen: Sequence[LogFile], explode: str |
         joined = pa.concat_tables(tables).combine_chunks()
         columns = {name: as_text(_flat(joined[name])) for name in joined.column_names}
     if not len(block):
-        raise UserError(f"{files[0].label}: it has no rows.")
+        raise NoTableError(files[0], "it has no rows.")
     return Sample(
         columns, block, total, whole, round(size * min(1, read / max(total, 1))), size, 0, explode, lengths
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from rabbithole.ingest.table_files import matches
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.estimates import Estimate
-from rabbithole.inspection.files import LogFile
+from rabbithole.inspection.files import LeftOutFile, LogFile, left_out_lines
 from rabbithole.inspection.names import Role
 from rabbithole.inspection.presets import Preset
 from rabbithole.inspection.proposal import TRUE, TableProposal
@@ -49,7 +49,7 @@ def dataset_name(files: Sequence[LogFile]) -> str:
 class Proposal:
     """What is proposed for a log.
 
-    sources: what the user gave; others: tables that hold no events.
+    sources: what the user gave; others: tables that hold no events; no_tables: files that are none.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Proposal:
     tables: Sequence[TableProposal]
     others: Sequence[TableProposal]
     preset: Preset | None
+    no_tables: Sequence[LeftOutFile] = ()
 
 
 def write_section(
@@ -83,9 +84,12 @@ def write_section(
     for shop in SIMULATED:
         yaml.lines.append(f"  {shop}: null")
     yaml.key(1, proposal.name)
+    for line in left_out_lines(proposal.no_tables):
+        yaml.comment(FORMAT, f"left out: {line}")
+    no_tables = [left_out.file for left_out in proposal.no_tables]
     source: object = sources[0] if len(sources) == 1 else list(sources)
     if preset is not None:
-        _preset(yaml, source, preset, [*tables, *proposal.others])
+        _preset(yaml, source, preset, [*tables, *proposal.others], no_tables)
     else:
         yaml.key(FORMAT, "format", "table")
         yaml.key(FORMAT, "source", source)
@@ -99,7 +103,7 @@ def write_section(
         note = "check: test will have few buyers. Folds test every session once, in five times the time"
         yaml.key(FORMAT, "split", {"by": "folds", "count": 5}, note, off=True)
     if preset is None:
-        _table_format(yaml, tables, proposal.others)
+        _table_format(yaml, tables, proposal.others, no_tables)
     if buyers:
         yaml.key(0, "models")
         yaml.comment(1, "Besides the two networks and gradient boosting: a simple floor, and a blend of all.")
@@ -111,7 +115,13 @@ def write_section(
     return yaml.text()
 
 
-def _preset(yaml: YamlLines, source: object, preset: Preset, tables: Sequence[TableProposal]) -> None:
+def _preset(
+    yaml: YamlLines,
+    source: object,
+    preset: Preset,
+    tables: Sequence[TableProposal],
+    no_tables: Sequence[LogFile],
+) -> None:
     """Write the short form of a known format."""
     format = preset.format
     yaml.key(FORMAT, "format", format.name, "its columns are known")
@@ -125,7 +135,7 @@ def _preset(yaml: YamlLines, source: object, preset: Preset, tables: Sequence[Ta
     patterns = {name: _patterns(table.get("files")) for name, table in format.tables.items()}
     wrong = {}
     for name, table in preset.tables.items():
-        rest = [file for other in tables if other is not table for file in other.files]
+        rest = [*no_tables, *(file for other in tables if other is not table for file in other.files)]
         known = all(matches(file.name, patterns[name]) for file in table.files)
         if not known or any(matches(file.name, patterns[name]) for file in rest):
             wrong[name] = _files(table, rest)
@@ -139,7 +149,12 @@ def _patterns(files: str | list[str] | None) -> list[str]:
     return ["*"] if files is None else [files] if isinstance(files, str) else files
 
 
-def _table_format(yaml: YamlLines, tables: Sequence[TableProposal], others: Sequence[TableProposal]) -> None:
+def _table_format(
+    yaml: YamlLines,
+    tables: Sequence[TableProposal],
+    others: Sequence[TableProposal],
+    no_tables: Sequence[LogFile],
+) -> None:
     zones = [table for table in tables if _is_naive(table)]
     yaml.key(
         FORMAT,
@@ -161,7 +176,10 @@ def _table_format(yaml: YamlLines, tables: Sequence[TableProposal], others: Sequ
             TABLE, f"left out: {shown}: it has no column of times together with a session or visitor"
         )
     for table in tables:
-        rest = [file for each in (*tables, *others) if each is not table for file in each.files]
+        rest = [
+            *no_tables,
+            *(file for each in (*tables, *others) if each is not table for file in each.files),
+        ]
         _table(yaml, table, rest, naive=table in zones)
 
 

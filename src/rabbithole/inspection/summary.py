@@ -10,6 +10,7 @@ from rich.text import Text
 from rabbithole.errors import printable
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.estimates import ASSUMED_AUC, Estimate, auc_half_width
+from rabbithole.inspection.files import left_out_lines
 from rabbithole.inspection.inspect import Inspection
 from rabbithole.inspection.mapped import all_events
 from rabbithole.inspection.proposal import TableProposal
@@ -42,6 +43,7 @@ def _parts(inspection: Inspection) -> Iterator[RenderableType]:
         yield _columns(table, known=inspection.preset is not None)
     for table in inspection.others:
         yield Text(f"Left out: {_files(table)}: no times together with a session or visitor.")
+    yield from (Text(f"Left out: {line}") for line in left_out_lines(inspection.no_tables))
     if inspection.mapped:
         yield from (Text(line) for line in _counts(inspection))
     unsure = [] if inspection.preset is not None else _unsure(inspection.tables)
