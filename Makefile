@@ -60,7 +60,7 @@ test-fast: environment  ## Run the unit tests without Snakemake, Spark and Slurm
 torture: environment  ## Kill runs at random moments, fifty times, and compare the results (17 to 30 minutes).
 	$(BIN)/python tests/torture.py
 
-torture-files: environment  ## Damage files of a tiny run, one at a time, and run the steps that read them (an hour).
+torture-files: environment  ## Damage files of a tiny run, one at a time, and run the steps that read them (ten minutes).
 	$(BIN)/python tests/torture_files.py
 
 cluster-faults: environment  ## Let parts of a Spark cluster fail in each stage, and compare the results (10 to 20 minutes).

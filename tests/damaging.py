@@ -1,18 +1,16 @@
 """Damage files of a finished run, run the steps that read them, and tell what became of it."""
 
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from step_server import Steps
 from workflow_runs import ROOT, snakemake
 
-TIMEOUT_SECONDS = 240
 SHELL = re.compile(r"^Shell command: (?P<command>.*python -m rabbithole step (?P<step>\S+).*) > \S+ 2>&1$")
 PATH = re.compile(r"results/[^\s\"',}\]]+")
 WRITTEN = re.compile(r"--(?:output|rejected|summary|history|metrics) '?(results/[^\s']+)")
@@ -99,15 +97,15 @@ def damaged(content: bytes, damage: str, rng: np.random.Generator) -> bytes:
 class Undamaged:
     """What the steps write from undamaged files. A step runs once for that, when it is first asked for."""
 
-    def __init__(self, run: Path, scratch: Path, root: Path = ROOT) -> None:
-        self.run, self.scratch, self.root = run, scratch, root
+    def __init__(self, run: Path, scratch: Path, steps: Steps) -> None:
+        self.run, self.scratch, self.steps = run, scratch, steps
         self.known: dict[Step, dict[str, bytes]] = {}
 
     def written(self, step: Step) -> dict[str, bytes]:
         """Return the files that a step writes, by path."""
         if step not in self.known:
             folder = copy_of(self.run, self.scratch)
-            done = execute(step, folder, self.root)
+            done = self.steps.run(step.command, folder)
             assert done is not None and done.returncode == 0, done
             self.known[step] = outputs(step, folder)
         return self.known[step]
@@ -129,7 +127,7 @@ class Undamaged:
             if changed == content:
                 return Try(step.name, name, damage, HARMLESS, "nothing changed")
             file.write_bytes(changed)
-        done = execute(step, folder, self.root)
+        done = self.steps.run(step.command, folder)
         outcome, message = HANG, ""
         if done is not None:
             message = done.stdout[-2000:].strip()
@@ -152,30 +150,6 @@ def copy_of(run: Path, scratch: Path) -> Path:
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(run, scratch, ignore=shutil.ignore_patterns(".snakemake", "logs"))
     return scratch
-
-
-def execute(step: Step, folder: Path, root: Path) -> subprocess.CompletedProcess[str] | None:
-    """Run a step in a folder; None if it did not end in time. Its messages are in `stdout`."""
-    # The command's `python` is the one that runs this.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    environment = os.environ | {"PYTHONPATH": str(root / "src"), "PATH": path}
-    process = subprocess.Popen(
-        ["bash", "-c", step.command],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, 9)
-        process.communicate()
-        return None
-    return subprocess.CompletedProcess(step.command, process.returncode, output)
 
 
 def outputs(step: Step, folder: Path) -> dict[str, bytes]:

@@ -12,6 +12,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from damaging import HARMLESS, OUTCOMES, REFUSED, Try, Undamaged, steps_of
+from step_server import Steps
 from workflow_runs import make_run_folder, snakemake
 
 
@@ -22,7 +23,7 @@ def main(
 ) -> None:
     """Print each try, and a table of outcomes by step; exit 1 unless all are harmless."""
     rng = np.random.default_rng(seed)
-    with tempfile.TemporaryDirectory(prefix="rabbithole-torture-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="rabbithole-torture-") as temporary, Steps() as server:
         if run is None:
             run = make_run_folder(Path(temporary, "run"))
             done = snakemake(run)
@@ -30,7 +31,7 @@ def main(
                 raise SystemExit(done.stdout[-2000:] + done.stderr[-6000:])
         steps = steps_of(run)
         names = sorted({step.name for step in steps})
-        undamaged = Undamaged(run, Path(temporary, "copy"))
+        undamaged = Undamaged(run, Path(temporary, "copy"), server)
         results: list[Try] = []
         for number in range(tries):
             # By kind of step, so that the many figures do not crowd out the others.
