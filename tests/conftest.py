@@ -14,18 +14,27 @@ pytest_plugins = ["spark_fixtures"]
 settings.register_profile("tests", deadline=None, derandomize=True)
 settings.load_profile("tests")
 
-FIRST = ("test_kills.py", "test_slurm.py", "runs")
-"""Files and folders that take minutes, longest first. Then parallel test processes end at a similar time."""
+FIRST = (
+    "test_commands.py",
+    "test_kills.py",
+    "test_slurm.py",
+    "test_folds.py",
+    "runs",
+    "test_cluster_faults.py",
+    "test_resume.py",
+    "test_training.py",
+)
+"""Files and folders that take minutes. Then parallel test processes end at a similar time.
+
+Each of the first four makes a run of its own; the others read that of `test_kills.py`.
+"""
 
 MARKERS = {"runs": "workflow", "slurm": "slurm"}
 """The marker of all tests in a folder."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of FIRST before all others, and mark tests by folder.
-
-    The first workflow test makes the run that the others read.
-    """
+    """Run the tests of FIRST before all others, and mark tests by folder."""
 
     def rank(item: pytest.Item) -> int:
         names = (item.path.name, item.path.parent.name)
