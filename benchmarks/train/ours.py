@@ -35,7 +35,13 @@ def main(which: str, windows: Path, epochs: int, batch_size: int) -> None:
     trainer = make_trainer(
         model,
         {},
-        NetworkTraining(batch_size=batch_size, epochs=epochs, patience=epochs, unseen_share=0.01),
+        NetworkTraining(
+            batch_size=batch_size,
+            epochs=epochs,
+            epoch_sessions=len(train),
+            patience=epochs,
+            unseen_share=0.01,
+        ),
         PurchaseObjective(train, valid, balance="none", prefixes=True),
         encoding,
         event_dropout=0.0,

@@ -23,7 +23,13 @@ def network_settings(**changes: Any) -> JsonObject:
 
 def network_training(**changes: Any) -> NetworkTraining:
     """Return how to train a tiny network, with some entries changed."""
-    values: Row = {"batch_size": 64, "epochs": 2, "patience": 2, "unseen_share": 0.01}
+    values: Row = {
+        "batch_size": 64,
+        "epochs": 2,
+        "epoch_sessions": 100_000,
+        "patience": 2,
+        "unseen_share": 0.01,
+    }
     return NetworkTraining(**values | changes)
 
 

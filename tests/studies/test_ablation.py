@@ -4,18 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from factories import network_settings, random_windows, write_windows
+from factories import network_settings, network_training, random_windows, write_windows
 
 from rabbithole.artifacts.studies import Ablation
 from rabbithole.specs.evaluation import AblationSpec
-from rabbithole.specs.training import NetworkTraining
 from rabbithole.studies import ablation
 from rabbithole.studies.tables import ablation_tables
 
 SPEC = AblationSpec(
     model="gru",
     settings=network_settings(dropout=0.0, learning_rate=0.02, weight_decay=0.0),
-    training=NetworkTraining(batch_size=64, epochs=6, patience=6, unseen_share=0.0),
+    training=network_training(epochs=6, patience=6, unseen_share=0.0),
     seeds=(0,),
     steps=(2, 5),
 )

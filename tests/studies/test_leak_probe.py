@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories import network_settings, random_windows, window, write_windows
+from factories import network_settings, network_training, random_windows, window, write_windows
 
 from rabbithole.artifacts.studies import LeakProbes
 from rabbithole.specs.evaluation import LeakProbeSpec
-from rabbithole.specs.training import NetworkTraining
 from rabbithole.studies.leak_probe import probe_leaks
 from rabbithole.studies.tables import leak_tables
 
@@ -19,7 +18,7 @@ Row = dict[str, Any]
 SPEC = LeakProbeSpec(
     model="gru",
     settings=network_settings(dropout=0.0, learning_rate=0.02, weight_decay=0.0),
-    training=NetworkTraining(batch_size=64, epochs=3, patience=3, unseen_share=0.0),
+    training=network_training(epochs=3, patience=3, unseen_share=0.0),
     sessions=10_000,
     seed=0,
 )

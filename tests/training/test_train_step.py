@@ -1,6 +1,7 @@
 """Golden values: the losses of the first train steps, for each network, target and size of item table."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -33,7 +34,7 @@ The first update has a learning rate of 0. Only a change of the arithmetic may c
 """
 
 
-def make(windows: Path, model: str, target: Target) -> Trainer:
+def make(windows: Path, model: str, target: Target, **training: Any) -> Trainer:
     """Return a trainer without any randomness: no dropout, no masks, and weights from a formula."""
     encoding = read_encoding(windows)
     objective = objective_class(target).read(
@@ -45,7 +46,7 @@ def make(windows: Path, model: str, target: Target) -> Trainer:
     trainer = make_trainer(
         model,
         network_settings(dropout=0.0, layers=2),
-        network_training(unseen_share=0.0),
+        network_training(unseen_share=0.0, **training),
         objective,
         encoding,
         event_dropout=0.0,
@@ -133,3 +134,16 @@ def test_a_network_learns_from_any_fields(fields: Fields) -> None:
     )
     trainer.run()
     assert trainer.progress.rows[-1]["valid_auc"] > 0.99
+
+
+def test_a_large_train_is_passed_over_in_parts_one_an_epoch(tmp_path: Path) -> None:
+    """Each session comes once before any comes twice, in another order in each pass."""
+    rng = np.random.default_rng(0)
+    splits = {split: random_windows(100, rng, prefix=split, longest=LENGTH) for split in ("train", "valid")}
+    windows = write_windows(tmp_path / "windows", length=LENGTH, **splits)
+    trainer = make(windows, "gru", "buyer", epoch_sessions=40)
+    epochs = [np.concatenate([rows for _, rows in trainer.batches(epoch)]) for epoch in range(6)]
+    assert [len(rows) for rows in epochs] == [34, 33, 33] * 2
+    for passed in (epochs[:3], epochs[3:]):
+        assert sorted(np.concatenate(passed).tolist()) == list(range(100))
+    assert set(epochs[0].tolist()) != set(epochs[3].tolist())

@@ -15,7 +15,17 @@ class Training(Section):
         description="Sessions per step. Smaller where train has too few sessions for a hundred steps "
         "(target `buyer` only).",
     )
-    epochs: int = Field(5, ge=1, le=10_000, description="Maximum number of passes over train.")
+    epochs: int = Field(
+        5, ge=1, le=10_000, description="Maximum number of passes over train, or of parts of a large one."
+    )
+    epoch_sessions: int = Field(
+        2_000_000,
+        ge=1_000,
+        le=1_000_000_000,
+        description="Sessions of an epoch, at most. A larger train is divided at random into equal parts, "
+        "and each epoch takes the next one, so that training does not grow with the log. Every session comes "
+        "once before any comes twice.",
+    )
     patience: Positive = Field(
         3,
         description="Training stops after this many epochs without a better valid AUC (target `next_event`: "

@@ -11,10 +11,15 @@ Balance = Literal["none", "undersample", "oversample", "class_weight"]
 
 
 class NetworkTraining(Spec):
-    """How networks are trained. batch_size: sessions per step at most; unseen_share: of masked codes."""
+    """How networks are trained.
+
+    batch_size: sessions per step at most; epoch_sessions: sessions per epoch at most; unseen_share: of masked
+    codes.
+    """
 
     batch_size: int
     epochs: int
+    epoch_sessions: int
     patience: int
     unseen_share: float
 

@@ -47,7 +47,8 @@ from rabbithole.windows.arrays import Windows
 class Trainer:
     """A network, the sessions that it is trained on, and how; `make_trainer` sets it up.
 
-    Seed, epoch and batch fix the sessions of a batch, their augmentation, and dropout.
+    Seed, epoch and batch fix the sessions of a batch, their augmentation, and dropout. parts: so many epochs
+    pass over train once.
     """
 
     unit = "sessions"
@@ -77,6 +78,8 @@ class Trainer:
         self.item_count = model.embedding.item_count
         self.source: BatchSource
         self.set_data(objective.train, objective.valid)
+        sessions = len(objective.rows(seed=seed, epoch=0))
+        self.parts = -(-sessions // training.epoch_sessions)
         model.head.init_output_bias(objective.initial_logits())
         optimisers = make_optimisers(
             settings,
@@ -150,7 +153,11 @@ class Trainer:
 
     def batches(self, epoch: int) -> list[tuple[Shape, NDArray[np.int64]]]:
         """Return the shape and the sessions of each batch of an epoch."""
-        rows = self.objective.rows(seed=self.seed, epoch=epoch)
+        passed, part = divmod(epoch, self.parts)
+        rows = self.objective.rows(seed=self.seed, epoch=passed)
+        if self.parts > 1:
+            mixed = make_rng(self.seed, passed, self.parts, 0).permutation(rows)
+            rows = np.array_split(mixed, self.parts)[part]
         return plan_batches(self.objective.train.lengths, rows, self.shapes, make_rng(self.seed, epoch))
 
     def train_batch(
