@@ -56,6 +56,16 @@ def test_what_must_be_filled_in_ends_with_1(tmp_path: Path) -> None:
     assert "# words: {cart: addtocart, checkout: transaction}" in result.stdout
 
 
+def test_a_log_without_purchases_gets_the_next_event_as_target(tmp_path: Path) -> None:
+    events = [event for event in shop_events() if event.kind != "purchase"]
+    log = write_csv(tmp_path / "log.csv", COLUMNS, events)
+    result = CliRunner().invoke(app, ["inspect", str(log)])
+    assert result.exit_code == 0
+    assert yaml.safe_load(result.stdout)["datasets"]["log"]["target"] == "next_event"
+    assert "check: no word is known to mean a purchase" in result.stdout
+    assert "Buyers: none. The models predict which event comes next" in " ".join(result.stderr.split())
+
+
 def test_a_column_with_terminal_commands_sends_none(tmp_path: Path) -> None:
     columns = {**COLUMNS, "\x1b[2Jcolor": lambda event: f"\x1b]0;{event.brand}\x07"}
     result = CliRunner().invoke(app, ["inspect", str(write_csv(tmp_path / "log.csv", columns))])

@@ -141,7 +141,7 @@ def missing(tables: Sequence[TableProposal]) -> str:
             needs.append(f"the session or visitor{place}")
         if not table.has_event:
             needs.append(f"what each line{place} is: a view, a purchase, or the column that tells")
-        elif table.roles.event.column is not None and not any(each.has_purchases for each in tables):
+        elif table.lacks_purchases and table.words.maybe:
             needs.append(f"the word for a purchase{place}")
     return "; ".join(dict.fromkeys(needs))
 

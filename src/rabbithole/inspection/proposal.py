@@ -43,7 +43,8 @@ class TableProposal:
     """What is known of one table.
 
     content: what each line is where no column says so, None if that is not known; decimal: the decimal mark;
-    endings: words for events that only mark the end of a session.
+    endings: words for events that only mark the end of a session; lacks_purchases: whether its column of
+    events has no word for a purchase, and no other table has purchases.
     """
 
     name: str
@@ -59,6 +60,7 @@ class TableProposal:
     fields: list[FieldProposal] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     endings: list[str] = field(default_factory=list)
+    lacks_purchases: bool = False
 
     @property
     def has_time(self) -> bool:
@@ -172,7 +174,9 @@ def settle(tables: list[TableProposal]) -> tuple[list[TableProposal], list[Table
         if any(table.has_purchases for table in events):
             for table in wordless:
                 table.content = table.content or "view"
+    without = not any(table.has_purchases for table in events)
     for table in events:
+        table.lacks_purchases = without and table.roles.event.column is not None
         _name(table, events)
         bought = None
         if table.roles.event.column is not None:

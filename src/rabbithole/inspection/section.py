@@ -295,18 +295,23 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
     ]
     if words.likely:
         yaml.comment(PART, f"check: {_list_texts(words.purchase)} probably means a purchase")
-    if not words.purchase:
+    if table.lacks_purchases and words.maybe:
         yaml.comment(
             PART,
-            "unsure: which word means a purchase? Add it as `WORD: transaction`"
-            + (f", perhaps {_list_texts(words.maybe)}" if words.maybe else "")
-            + ". Without one, nobody is known to buy.",
+            f"unsure: which word means a purchase? Add it as `WORD: transaction`, perhaps "
+            f"{_list_texts(words.maybe)}. Without one, nobody is known to buy.",
+        )
+    elif table.lacks_purchases:
+        yaml.comment(
+            PART,
+            "check: no word is known to mean a purchase. If one does, add it as `WORD: transaction`, and "
+            "remove `target`.",
         )
     if words.mapping:
         yaml.key(PART, "words", dict(words.mapping))
-    if not words.purchase:
-        example = (words.maybe or (list(column.counts)[-1],))[0]
-        yaml.key(PART, "words", {**words.mapping, example: "transaction"}, "for example", off=True)
+    if table.lacks_purchases and words.maybe:
+        mapping = {**words.mapping, words.maybe[0]: "transaction"}
+        yaml.key(PART, "words", mapping, "for example", off=True)
     if table.endings:
         note = "check: always the last event of its session, so it may tell that no purchase follows"
         yaml.key(PART, "leave_out", list(table.endings), note)

@@ -239,9 +239,11 @@ def _unsure(tables: Sequence[TableProposal]) -> list[str]:
                 f"event: {', '.join(map(printable, table.endings))} is always the last of its session, so it "
                 "is left out (`leave_out` in the file)"
             )
-        if roles.event.column is not None and not table.words.purchase:
-            maybe = f", perhaps {', '.join(map(printable, table.words.maybe))}" if table.words.maybe else ""
-            lines.append(f"event: which word means a purchase{maybe}?")
+        if table.lacks_purchases and table.words.maybe:
+            maybe = ", ".join(map(printable, table.words.maybe))
+            lines.append(f"event: which word means a purchase, perhaps {maybe}?")
+        elif table.lacks_purchases:
+            lines.append("event: no word is known to mean a purchase; if one does, add it under `words`")
     return list(dict.fromkeys(lines))
 
 
