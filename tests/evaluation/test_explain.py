@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from factories import window, write_windows
+from sklearn.metrics import roc_auc_score
 
 from rabbithole.artifacts.evaluation import Explanation
 from rabbithole.evaluation.explain import explain
@@ -84,6 +86,13 @@ def explained(tmp_path_factory: pytest.TempPathFactory) -> Path:
             output=folder / f"{name}.json",
         )
     return folder
+
+
+def test_the_auc_on_valid_is_that_of_the_model_that_was_kept(explained: Path) -> None:
+    table = pq.read_table(explained / "scores.parquet")
+    valid = table.filter(pc.and_(pc.equal(table["split"], "valid"), pc.equal(table["steps"], 0)))
+    auc = roc_auc_score(valid["buyer"].to_numpy(), valid["score"].to_numpy())
+    assert Explanation.read(explained / "explanation.json").valid_auc == pytest.approx(auc)
 
 
 def test_the_planted_field_and_step_have_the_importance(explained: Path) -> None:

@@ -99,7 +99,8 @@ class Tuning(Record):
 class History(Artifact):
     """history.json: how the training went.
 
-    unit: `epoch`, `tree` or `fit`; seconds: per epoch; tuning: None where the settings were not searched.
+    unit: `epoch`, `tree` or `fit`; best_epoch: the one whose weights were kept, the last one of an estimator;
+    seconds: per epoch; tuning: None where the settings were not searched.
     """
 
     kind = "training history"

@@ -191,7 +191,7 @@ def explain(spec: ExplainSpec, *, checkpoint: Path, history: Path, windows: Path
 
     history: the model's history.json, which has its AUC on valid.
     """
-    encoding, epochs = read_encoding(windows), History.read(history).epochs
+    encoding, training = read_encoding(windows), History.read(history)
     test = read_split(windows, "test", encoding)
     rng = np.random.default_rng(spec.seed)
     sample = take(test, np.sort(rng.choice(len(test), min(MAX_SESSIONS, len(test)), replace=False)))
@@ -206,7 +206,7 @@ def explain(spec: ExplainSpec, *, checkpoint: Path, history: Path, windows: Path
 
     event_names = EncoderFile.read(checkpoint / "encoder.json").vocabularies.get("event", [])
     Explanation(
-        valid_auc=max((epoch.valid_auc for epoch in epochs if epoch.valid_auc is not None), default=None),
+        valid_auc=training.epochs[training.best_epoch - 1].valid_auc,
         test_sessions=len(test),
         sessions=len(sample),
         buyers=int(sample.buyer.sum()),

@@ -124,10 +124,11 @@ def fit_estimator(
         prefixes=spec.augmentation.prefixes,
         shift=objective.shift,
     )
-    best = max(epochs, key=lambda epoch: -epoch.valid_loss if epoch.valid_auc is None else epoch.valid_auc)
+    # Gradient boosting keeps all its rounds, those after the best one too.
+    kept = epochs[-1]
     seconds = time.perf_counter() - began
-    log(_epoch_line(best, len(train) / seconds))
-    history = History(unit=estimator.unit, epochs=epochs, best_epoch=best.epoch, seconds=[seconds])
+    log(_epoch_line(kept, len(train) / seconds))
+    history = History(unit=estimator.unit, epochs=epochs, best_epoch=kept.epoch, seconds=[seconds])
     logits = partial(estimator.logits, valid)
     calibration = objective.fit_logit_calibration(logits, length=encoding.length)
     losses = partial(objective.logit_losses, logits, length=encoding.length)
