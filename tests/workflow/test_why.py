@@ -56,6 +56,11 @@ def test_jobs_are_grouped_by_the_setting_with_its_old_and_new_value(folder: Path
     assert len(list(explain(jobs(*[change] * 9), folder, list_jobs=True))) == 10
 
 
+def test_the_rule_that_only_collects_is_no_job(folder: Path) -> None:
+    collecting = f"rule all:\n    reason: {UPDATED}\n"
+    assert list(explain(collecting + jobs(UPDATED), folder)) == ["These follow: 1 job", "    Job number 0"]
+
+
 def test_a_section_that_comes_or_goes_is_one_line(folder: Path) -> None:
     before = {"datasets": {"shop": {"format": "table", "gap": 30}}, "seed": 0}
     now = {"datasets": {"other": {"format": "yoochoose"}}, "seed": 0}

@@ -120,7 +120,8 @@ def planned_jobs(dry_run: str, folder: Path) -> Iterator[PlannedJob]:
     for line in dry_run.splitlines():
         if match := JOB.match(line):
             job = match["message"] or match["rule"]
-        elif job and (match := REASON.match(line)):
+        # The rule `all` is no step: it only collects the outputs of others.
+        elif job not in ("", "all") and (match := REASON.match(line)):
             yield PlannedJob(job, tuple(reasons(match["reason"].strip(), folder)))
             job = ""
 
