@@ -14,8 +14,11 @@ from matplotlib.figure import Figure
 
 from rabbithole.artifacts.data import SessionsManifest
 from rabbithole.artifacts.evaluation import Explanation, Metrics
+from rabbithole.artifacts.training import History
 from rabbithole.report.figures.alice_learning import alice_learning
+from rabbithole.report.figures.learning import learning
 from rabbithole.report.figures.lengths import lengths
+from rabbithole.report.figures.style import few_log_ticks
 from rabbithole.specs.report import FigureStyle
 
 STYLE = FigureStyle(width=6.4, font_size=10)
@@ -138,6 +141,26 @@ def test_lengths_of_sessions_without_a_buyer_have_no_line_of_buyers(tmp_path: Pa
     svg = (tmp_path / "lengths.svg").read_text("utf-8")
     assert "Others" in svg
     assert "Buyers" not in svg
+
+
+def test_a_model_that_is_fitted_in_one_go_has_no_learning_curve(run, tmp_path: Path) -> None:
+    histories = {name: Path(path) for name, path in run.datasets["simulated"].histories.items()}
+    once = tmp_path / "history.json"
+    history = History.read(histories["gru seed 0"])
+    history.model_copy(update={"unit": "fit"}).write(once)
+    learning(histories=histories | {"blend seed 0": once}, output=tmp_path / "a.svg", style=STYLE)
+    svg = (tmp_path / "a.svg").read_text("utf-8")
+    assert ">GRU<" in svg and ">Blend<" not in svg
+
+
+@pytest.mark.parametrize("limits", [(0.012, 0.7), (0.001, 1.0), (0.04, 0.09), (0.3, 0.31)])
+def test_labels_of_a_small_panel_do_not_touch(limits: tuple[float, float]) -> None:
+    axes = Figure().subplots()
+    axes.set_yscale("log")
+    axes.set_ylim(*limits)
+    few_log_ticks(axes)
+    places = np.log10([tick for tick in axes.get_yticks() if limits[0] <= tick <= limits[1]])
+    assert np.diff(places).min(initial=np.inf) >= np.log10(limits[1] / limits[0]) / 3
 
 
 def test_learning_curves_of_alice_name_both_networks(run, tmp_path: Path) -> None:

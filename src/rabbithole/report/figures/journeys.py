@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rabbithole.artifacts.evaluation import Explanation, Journey
 from rabbithole.io.digests import read_table
-from rabbithole.report.figures.style import QUIET, data_label, legend_outside, log_ticks, svg_figure
+from rabbithole.report.figures.style import QUIET, data_label, few_log_ticks, legend_outside, svg_figure
 from rabbithole.report.runs import ORACLE, best_on_valid, colour, display_name, model_of
 from rabbithole.specs.report import FigureStyle
 
@@ -75,8 +75,7 @@ def journeys(
                 _draw_session(axes, session, colour(model), shapes)
                 scores = oracle_scores.get(session.session_id, {})
                 axes.plot(list(scores), list(scores.values()), zorder=1.9, **ORACLE_MARK)
-                log_ticks(axes, "y")
-                axes.yaxis.set_minor_locator(NullLocator())
+                few_log_ticks(axes)
                 axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:.3g}%"))
                 axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=3))
                 is_lowest = row == len(column) - 1

@@ -6,28 +6,45 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from rabbithole.artifacts.training import History
-from rabbithole.report.figures.style import QUIET, legend_outside, svg_figure
+from rabbithole.report.figures.style import QUIET, legend_outside, svg_figure, write_note
 from rabbithole.report.runs import colour, display_name, read_by_model
 from rabbithole.specs.report import FigureStyle
 
 SOLID, DASHED = "-", (0, (3, 2))
+MOST_COLUMNS = 3
+"""Models side by side."""
+
+ONE_GO = "fit"
+"""Unit of the history of a model that is fitted in one go."""
+
 LineStyle = str | tuple[int, tuple[int, int]]
 
 
 def learning(*, histories: dict[str, Path], output: Path, style: FigureStyle) -> None:
-    """Draw loss (above) and valid AUC (below) by epoch as SVG, one column per model.
+    """Draw loss (above) and valid AUC (below) by epoch as SVG, three models side by side.
 
     Models have columns of their own, as their epochs differ. Valid loss is dashed. A dot marks the epoch
-    whose weights were kept. histories: history.json by run.
+    whose weights were kept. Models that are fitted in one go have no curve. histories: history.json by run.
     """
-    groups = read_by_model(histories, History)
-    columns = max(len(groups), 1)
-    # More than three models need more room.
-    wide = style.model_copy(update={"width": style.width * max(columns, 3) / 3})
-    height = 0.72 * style.width / wide.width
-    with svg_figure(output, wide, title="Learning curves", height=height, rows=2, columns=columns) as axes:
-        above, below = axes.reshape(2, -1)
-        for top, bottom, (model, seeds) in zip(above, below, groups.items(), strict=False):
+    groups = [
+        (model, seeds)
+        for model, seeds in read_by_model(histories, History).items()
+        if seeds[0].unit != ONE_GO
+    ]
+    columns, blocks = max(1, min(len(groups), MOST_COLUMNS)), max(1, -(-len(groups) // MOST_COLUMNS))
+    figure = svg_figure(
+        output, style, title="Learning curves", height=0.72 * blocks, rows=2 * blocks, columns=columns
+    )
+    with figure as panels:
+        panels = panels.reshape(blocks, 2, columns)
+        above, below = panels[:, 0].ravel(), panels[:, 1].ravel()
+        for axes in (*above[len(groups) :], *below[len(groups) :]):
+            axes.set_axis_off()
+        if not groups:
+            write_note(above[0], "All models are fitted in one go")
+            return
+        above, below = above[: len(groups)], below[: len(groups)]
+        for top, bottom, (model, seeds) in zip(above, below, groups, strict=True):
             for history in seeds:
                 epochs = history.epochs
                 _plot(top, history, [row.loss for row in epochs], model, SOLID)
@@ -41,13 +58,17 @@ def learning(*, histories: dict[str, Path], output: Path, style: FigureStyle) ->
             top.tick_params(labelbottom=False)
             bottom.xaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=1))
             bottom.set_xlabel(seeds[0].unit.capitalize())
-        above[0].set_ylabel("Loss")
-        below[0].set_ylabel("Valid AUC")
         low = min(axis.get_ylim()[0] for axis in below)
         high = max(axis.get_ylim()[1] for axis in below)
-        for axis in below:
-            axis.set_ylim(low, high)
-            axis.tick_params(labelleft=axis is below[0])
+        # Room for the dots of the best epochs.
+        room = 0.06 * (high - low)
+        for number, (top, bottom) in enumerate(zip(above, below, strict=True)):
+            is_first = number % columns == 0
+            bottom.set_ylim(low - room, high + room)
+            bottom.tick_params(labelleft=is_first)
+            if is_first:
+                top.set_ylabel("Loss")
+                bottom.set_ylabel("Valid AUC")
         for label, dash in (("train", SOLID), ("valid", DASHED)):
             above[-1].plot([], [], color=QUIET, linestyle=dash, linewidth=1.5, label=label)
         legend_outside(above[-1])

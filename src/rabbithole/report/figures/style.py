@@ -1,5 +1,6 @@
 """The common style of all figures, written as small SVGs that are the same bytes each time."""
 
+import math
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from rabbithole.io.atomic import atomic_write
 from rabbithole.io.digests import with_comment
@@ -28,6 +30,9 @@ INK = "#010203"
 
 LONG_LABEL = 30
 """Characters of a legend's label from which its entries get a line of their own."""
+
+TICK_DISTANCE = 1 / 3
+"""Distance of labels on a small panel, as a fraction of its axis."""
 
 LONGEST_NAME = 24
 """Characters of a name from the data that a figure shows; the rest is cut off."""
@@ -162,6 +167,20 @@ def log_ticks(axes: Axes, *sides: str) -> None:
         low, high = axis.get_view_interval()
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 50 * low else (1.0,)))
         axis.set_minor_formatter(NullFormatter())
+
+
+def few_log_ticks(axes: Axes) -> None:
+    """Label the logarithmic y axis of a small panel: at 1, 2 and 5 times powers of ten, with gaps between."""
+    low, high = np.log10(axes.get_ylim())
+    decades = range(math.floor(low), math.ceil(high))
+    exponents = [decade + step for decade in decades for step in np.log10((1, 2, 5))]
+    exponents = [exponent for exponent in exponents if low <= exponent <= high]
+    for every in range(1, len(exponents) + 1):
+        shown = exponents[::every]
+        if np.diff(shown).min(initial=np.inf) >= TICK_DISTANCE * (high - low):
+            axes.yaxis.set_major_locator(FixedLocator([10**exponent for exponent in shown]))
+            break
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def percent_ticks(axes: Axes, *sides: str) -> None:
