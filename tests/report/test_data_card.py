@@ -2,7 +2,7 @@
 
 from factories import events_manifest, sessions_manifest, windows_manifest
 
-from rabbithole.report.data_card import data_card, exclusion_facts, session_facts, window_facts
+from rabbithole.report.data_card import data_card, exclusion_facts, log_facts, session_facts, window_facts
 from rabbithole.report.wording import GAP
 
 
@@ -46,6 +46,12 @@ def test_the_card_names_the_fields_that_no_model_sees() -> None:
     assert "Unused fields" not in dict(window_facts(windows_manifest()))
     facts = dict(window_facts(windows_manifest(left_out=["item", "cost"])))
     assert facts["Unused fields"] == "item and cost: no model sees them"
+
+
+def test_visitors_are_not_counted_as_sessions_of_the_log() -> None:
+    facts = dict(log_facts(events_manifest(visitors=1511, sessions=1511)))
+    assert facts["Visitors"] == "1,511" and "Sessions in the log" not in facts
+    assert dict(log_facts(events_manifest(visitors=None)))["Sessions in the log"] == "1,511"
 
 
 def test_splits_are_in_order_of_time() -> None:

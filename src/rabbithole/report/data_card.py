@@ -12,6 +12,7 @@ from rabbithole.artifacts.data import (
 )
 from rabbithole.report.runs import field_name
 from rabbithole.report.wording import GAP, listed, minute, number, plural, share
+from rabbithole.specs.data import SESSIONS_AGO
 from rabbithole.windows.fields import FIRST_VALUE
 
 Facts = list[tuple[str, str]]
@@ -84,8 +85,10 @@ def log_facts(events: EventsManifest) -> Facts:
         ("Format", events.format),
         ("Time", f"{minute(events.first)} to {minute(events.last)}"),
         ("Events", f"{number(events.rows)} ({listed(kinds)})"),
-        ("Sessions in the log", number(events.sessions)),
     ]
+    # A log without sessions of its own counts its visitors as such.
+    if events.visitors != events.sessions:
+        facts.append(("Sessions in the log", number(events.sessions)))
     if events.items:
         facts.append(("Items", number(events.items)))
     if events.visitors is not None:
@@ -190,10 +193,11 @@ def window_facts(windows: WindowsManifest) -> Facts:
         facts.append(("Unused fields", f"{hidden}: no model sees them"))
     rare = [
         (
-            f"Rare {'items' if field == 'item' else field_name(field)}",
+            "Rare items" if field == "item" else f"Rare values of {field_name(field)}",
             f"{number(count)} with fewer than {plural(windows.minimum_counts[field], 'event')}",
         )
         for field, count in windows.rare.items()
+        if field != SESSIONS_AGO
     ]
     if windows.history:
         shown = plural(sum(split.with_history for split in splits), "session")
