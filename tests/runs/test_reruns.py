@@ -211,8 +211,8 @@ def test_why_prints_the_old_and_the_new_value(copy: Copy) -> None:
     assert "These follow: " in output
     assert "Building the sessions" not in output
     copy.edit("src/rabbithole/report/figures/roc.py", with_constant)
-    changed = r'rabbithole\.report\.figures\.roc: "\w+" -> "\w+": 2 jobs\n    Drawing roc of '
-    assert re.search(changed, why(copy, {}))
+    changed = "the code rabbithole.report.figures.roc has changed: 2 jobs\n    Drawing roc of "
+    assert changed in why(copy, {})
 
 
 ROWS: dict[str, tuple[dict[str, Any], set[str]]] = {

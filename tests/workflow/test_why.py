@@ -61,6 +61,17 @@ def test_the_rule_that_only_collects_is_no_job(folder: Path) -> None:
     assert list(explain(collecting + jobs(UPDATED), folder)) == ["These follow: 1 job", "    Job number 0"]
 
 
+def test_changed_code_is_named_without_its_digests(folder: Path) -> None:
+    change = params(
+        {"rabbithole.a": "12", "rabbithole.b": "1", "jax": "1"}, {"rabbithole.a": "34", "jax": "2"}
+    )
+    assert list(explain(jobs(change), folder))[1:4] == [
+        '    jax: "1" -> "2"',
+        "    the code rabbithole.a has changed",
+        "    the code rabbithole.b was added or removed",
+    ]
+
+
 def test_a_section_that_comes_or_goes_is_one_line(folder: Path) -> None:
     before = {"datasets": {"shop": {"format": "table", "gap": 30}}, "seed": 0}
     now = {"datasets": {"other": {"format": "yoochoose"}}, "seed": 0}

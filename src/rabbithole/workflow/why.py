@@ -30,6 +30,9 @@ PARAMS = "Params have changed since last execution: "
 OTHER_INPUTS = "Set of input files has changed since last execution"
 """How Snakemake begins these reasons."""
 
+CODE = "rabbithole."
+"""How the keys of digests of code begin: modules of this package."""
+
 REASON = re.compile(r"^\s*[Rr]eason: (?P<reason>.*)$")
 
 
@@ -210,12 +213,11 @@ def differences(old: Mapping[str, JsonValue], new: Mapping[str, JsonValue], plac
         elif before != now or (key in old) != (key in new):
             sides = [side[key] for side in (old, new) if key in side]
             leaves = [leaf for side in sides for leaf in flat(side).values()]
-            changes.append(
-                Change(
-                    f"{path}: {_shown(old, key, 'none')} -> {_shown(new, key, 'removed')}",
-                    all("/" in str(leaf) for leaf in leaves),
-                )
-            )
+            text = f"{path}: {_shown(old, key, 'none')} -> {_shown(new, key, 'removed')}"
+            if path.startswith(CODE):
+                # The digests say nothing to a person.
+                text = f"the code {path} {'has changed' if len(sides) == 2 else 'was added or removed'}"
+            changes.append(Change(text, all("/" in str(leaf) for leaf in leaves)))
     return changes
 
 
