@@ -9,7 +9,7 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 CORES ?= all
 
-.PHONY: run demo help environment java test test-fast torture torture-files cluster-faults fuzz bench-etl bench-train bench-predict bench-stream bench-serve audit check format lock schema reference docs \
+.PHONY: run demo help environment java test test-fast torture torture-files cluster-faults fuzz bench bench-etl bench-train bench-predict bench-stream bench-serve audit check format lock schema reference docs \
   slurm slurm-plugin browser s3-server clean
 
 # After Ctrl-C the shell ends well, as make would print an error below Snakemake's last line. Make itself still ends as
@@ -72,6 +72,9 @@ fuzz: environment  ## Read any bytes as logs, guided by coverage, until the firs
 	  -r requirements/fuzz.txt
 	PYTHONPATH=.venv/fuzz $(BIN)/python tests/fuzz.py -max_total_time=$(FUZZ_SECONDS) -timeout=60 \
 	  -rss_limit_mb=4096 -artifact_prefix=.venv/fuzz/
+
+bench: environment  ## Run all benchmarks and write one table of their figures: bench/figures.md (two hours, 12 GB of disk).
+	$(BIN)/python benchmarks/bench.py
 
 SESSIONS ?= 9249729
 bench-etl: .venv/benchmarks  ## Time the Spark steps at full size beside Polars and DuckDB (20 minutes, 12 GB of disk).

@@ -26,6 +26,7 @@ from typing import Annotated
 import psutil
 import typer
 from etl.rees46_log import write_log
+from figures import record
 from rich.console import Console
 from rich.table import Table
 
@@ -185,10 +186,12 @@ def show(title: str, results: dict[str, Times], ratio: str, reference: float) ->
         table.add_column(column, justify="left" if not column else "right")
     for name, times in results.items():
         median = statistics.median(times.seconds)
+        spread = f"{min(times.seconds):.1f} to {max(times.seconds):.1f}"
+        record(f"{title}: {name}", f"{median:.1f} s ({spread}), {median / reference:.2f} {ratio}")
         table.add_row(
             name,
             f"{median:.1f}",
-            f"{min(times.seconds):.1f} to {max(times.seconds):.1f}",
+            spread,
             f"{median / reference:.2f}",
             f"{max(times.memory):,.0f}" if times.memory else "",
             f"{statistics.median(times.start):.1f}" if times.start else "",

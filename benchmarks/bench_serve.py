@@ -8,6 +8,7 @@ folder: no request may fail, and no session may lose its events. Any error ends 
 only.
 """
 
+import csv
 import json
 import os
 import subprocess
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from figures import record
 
 from rabbithole.serving.package import package_chosen
 
@@ -51,15 +53,27 @@ def main(
             load = [sys.executable, "-m", "locust", "--headless", "--only-summary", "--reset-stats"]
             load += ["-f", str(here / "locust_events.py"), "-H", ADDRESS]
             load += ["-u", str(users), "-r", str(users), "-t", f"{seconds}s"]
+            load += ["--csv", str(Path(temporary) / "load")]
             done = subprocess.run(["taskset", "--cpu-list", str(other), *load])
             exchange.join()
             with urllib.request.urlopen(f"{ADDRESS}/ready") as answer:
                 now = json.load(answer)[0]["model"]
+            record_load(Path(temporary) / "load_stats.csv")
         finally:
             server.terminate()
             server.wait()
     print(f"Served at the end: {now}.")
     sys.exit(done.returncode or now != second)
+
+
+def record_load(path: Path) -> None:
+    """Record the last line of Locust's table, that of all requests."""
+    with path.open(encoding="utf-8") as file:
+        whole = list(csv.DictReader(file))[-1]
+    record(
+        f"serve, {int(whole['Request Count']):,} requests, {whole['Failure Count']} failed",
+        f"{float(whole['Requests/s']):,.0f} requests/s, p50 {whole['50%']} ms, p99 {whole['99%']} ms",
+    )
 
 
 def replace(served: Path, successor: Path) -> None:

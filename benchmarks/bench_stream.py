@@ -25,6 +25,7 @@ from typing import Annotated
 import numpy as np
 import psutil
 import typer
+from figures import record
 from live_events import log_lines, simulated_lines
 from numpy.typing import NDArray
 
@@ -65,15 +66,20 @@ def main(
             first = list(islice(lines, round(max(speeds) * seconds)))
             stream = Stream(path, cores[0])
             stream.saturate(first, lines)
-            print(f"  {stream.answered / stream.seconds:,.0f} events per second ({stream.answered:,} events)")
+            speed = f"{stream.answered / stream.seconds:,.0f} events per second"
+            print(f"  {speed} ({stream.answered:,} events)")
+            name = model if log is None else f"{model}, {log.name}"
+            record(f"stream, {name}", f"{speed}, {stream.memory[-1][1]:,.0f} MB at the end")
             points = stream.memory[:: max(1, len(stream.memory) // 10)]
             print("  memory: " + ", ".join(f"{memory:,.0f} MB after {count:,}" for count, memory in points))
             for rate in speeds:
                 stream = Stream(path, cores[0])
                 latencies = stream.keep_rate(first[: round(rate * seconds)], rate)
                 p50, p99 = np.percentile(latencies, [50, 99]) * 1e3
+                shares = f"p50 {p50:.2f} ms, p99 {p99:.2f} ms"
+                record(f"stream, {name}, at {rate:,} per second", shares)
                 print(
-                    f"  at {rate:,} per second: p50 {p50:.2f} ms, p99 {p99:.2f} ms, "
+                    f"  at {rate:,} per second: {shares}, "
                     f"longest {max(latencies) * 1e3:.0f} ms ({len(latencies):,} events)",
                     flush=True,
                 )

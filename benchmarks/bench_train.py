@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from figures import record
 from rich.console import Console
 from rich.table import Table
 
@@ -127,6 +128,10 @@ def show(results: dict[str, Rounds], title: str) -> None:
     medians = {name: statistics.median(speeds(rounds)) for name, rounds in results.items()}
     best = max((speed for name, speed in medians.items() if name.startswith("torch")), default=float("nan"))
     for name, rounds in results.items():
+        record(
+            f"{title}: {name}",
+            f"{medians[name]:,.0f} sessions/s, {medians[name] / best:.2f} to the best PyTorch",
+        )
         minutes = itertools.accumulate(epoch["seconds"] / 60 for epoch in rounds[0])
         reached = [f"{epoch['auc']:.4f} ({at:.1f})" for epoch, at in zip(rounds[0], minutes, strict=True)]
         table.add_row(
