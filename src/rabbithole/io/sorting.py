@@ -29,6 +29,8 @@ EVENT_KEY = SortKey("session_id", "timestamp", "position")
 
 def sort_rows(rows: pa.Table, columns: SortKey = EVENT_KEY) -> pa.Table:
     """Sort rows, which are in the order of the log, by key and time; ties keep the order of the log."""
+    if not len(rows):
+        return rows
     coded = rows[columns.key].combine_chunks()
     if not pa.types.is_dictionary(coded.type):
         coded = coded.dictionary_encode()

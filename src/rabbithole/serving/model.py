@@ -1,14 +1,18 @@
 """A packaged model in Python: `Model.load(path).predict(events)`."""
 
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rabbithole.artifacts.data import Fields
 from rabbithole.artifacts.serving import ModelManifest
 from rabbithole.errors import UserError
+from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR
 from rabbithole.ingest.event_task import EVENT_SCHEMA
 from rabbithole.io.sorting import sort_rows
 from rabbithole.serving.folder import ModelFolder, load_folder
@@ -53,7 +57,8 @@ class Model:
         or have ended (do they hold a purchase?). The result has the columns `session_id`, `visitor`,
         `start`, `end`, `events`, `bought` and `probability`, sorted by session. Sessions without an event
         before their first purchase have no row. A model with history takes that of each session from the
-        same table. Raises `UserError` for a table that lacks a column.
+        same table. Raises `UserError` for a table that lacks a column or has other values in it, and for an
+        event without a session or a time.
         """
         table = sort_rows(
             event_table(events, self.further, by_visitor=self.manifest.sessions.by == "visitor")
@@ -87,7 +92,7 @@ def event_table(events: Any, further: Fields, *, by_visitor: bool) -> pa.Table:
             *((name, pa.float64()) for name in further.numeric),
         ]
     )
-    table = events if isinstance(events, pa.Table) else pa.table(events)
+    table = _arrow_table(events)
     key = "visitor" if by_visitor and "session_id" not in table.column_names else "session_id"
     for name in ("timestamp", key):
         if name not in table.column_names:
@@ -99,9 +104,45 @@ def event_table(events: Any, further: Fields, *, by_visitor: bool) -> pa.Table:
     columns.setdefault("event", pa.array(["view"] * len(table)))
     if by_visitor:
         columns["visitor"] = columns["session_id"]
+    columns["timestamp"] = _times(table["timestamp"])
     nulls = {field.name: pa.nulls(len(table), field.type) for field in schema}
     columns["position"] = pa.array(np.arange(len(table)))
     try:
-        return pa.table(nulls | columns).select(schema.names).cast(schema).combine_chunks()
+        cast = pa.table(nulls | columns).select(schema.names).cast(schema).combine_chunks()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise UserError(f"The table of events has a column of another type: {error}") from error
+    for name, column in (("timestamp", cast["timestamp"]), (key, cast["session_id"])):
+        if column.null_count:
+            raise UserError(f"The table of events has no {name!r} in {column.null_count:,} of its rows.")
+    years = pc.min_max(pc.year(cast["timestamp"])).as_py()
+    for year in filter(None, years.values()):
+        if not FIRST_YEAR <= year <= LAST_YEAR:
+            raise UserError(
+                f"The table of events has a 'timestamp' in the year {year}, not {FIRST_YEAR} to {LAST_YEAR}. "
+                "Numbers count microseconds since 1970; pandas.to_datetime reads other ones."
+            )
+    return cast
+
+
+def _arrow_table(events: Any) -> pa.Table:
+    """Return a table of another library as an Arrow table, in which each name stands for one column."""
+    try:
+        table = events if isinstance(events, pa.Table) else pa.table(events)
+    except (TypeError, ValueError) as error:
+        # Arrow's own errors are of these kinds, too.
+        reason = ": ".join(map(str, error.args))
+        raise UserError(
+            f"Give the events as a pandas, Polars or Arrow table, with one type in each column: {reason}"
+        ) from error
+    for name, count in Counter(table.column_names).items():
+        if count > 1:
+            raise UserError(f"The table of events has {count} columns {name!r}.")
+    return table
+
+
+def _times(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return texts without a zone as times, which are UTC; all else unchanged."""
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        with suppress(pa.ArrowInvalid):
+            return column.cast(pa.timestamp("us"))
+    return column
