@@ -147,6 +147,25 @@ def test_parquet_with_naive_times(tmp_path: Path) -> None:
     assert "name no zone" in inspection.text
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "+02:00"])
+def test_the_zone_of_parquet_times_needs_no_check(tmp_path: Path, zone: str) -> None:
+    """An offset is no zone of a shop, as it says nothing of summer."""
+    events = shop_events()
+    table = pa.table(
+        {
+            "ts": pa.array([event.time for event in events], pa.timestamp("us", zone)),
+            "visitor": [event.visitor for event in events],
+            "action": [event.kind for event in events],
+        }
+    )
+    pq.write_table(table, tmp_path / "log.parquet")
+    inspection, dataset, _ = read(tmp_path / "log.parquet")
+    assert inspection.estimate is not None
+    assert inspection.estimate.first == pytest.approx(events[0].time.timestamp())
+    assert dataset.timezone == ("UTC" if zone == "+02:00" else zone)
+    assert ("check: the shop's zone" in inspection.text) == (zone == "+02:00")
+
+
 def test_views_and_purchases_in_two_tables(tmp_path: Path) -> None:
     events = shop_events()
     views = {name: STANDARD[name] for name in ("session_id", "timestamp", "product_id", "category")}

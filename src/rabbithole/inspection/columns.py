@@ -25,10 +25,14 @@ TIME_TEXTS = 4000
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A column of a sample. values: string [rows], null where empty."""
+    """A column of a sample.
+
+    values: string [rows], null where empty; zone: the time zone that its type names, None if none.
+    """
 
     name: str
     values: pa.Array
+    zone: str | None = None
 
     @property
     def rows(self) -> int:
@@ -139,7 +143,7 @@ class Column:
 
 def describe(sample: Sample) -> list[Column]:
     """Return the columns of a sample, in its order."""
-    return [Column(name, values) for name, values in sample.columns.items()]
+    return [Column(name, values, sample.zones.get(name)) for name, values in sample.columns.items()]
 
 
 def name_words(name: str) -> tuple[str, ...]:

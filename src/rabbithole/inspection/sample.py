@@ -37,7 +37,8 @@ class Sample:
     columns: the text of each column (string [rows], null where empty); block: int64 [rows], the number of
     the consecutive piece of a file that a row comes from; total: rows of the whole table (an estimate unless
     `whole`); bytes, total_bytes: read, and of all files, unpacked; malformed: lines that could not be taken
-    apart; explode: the array whose items are the rows; arrays: mean lengths of arrays of objects.
+    apart; explode: the array whose items are the rows; arrays: mean lengths of arrays of objects;
+    zones: the time zones that the types of columns name.
     """
 
     columns: dict[str, pa.Array]
@@ -49,6 +50,7 @@ class Sample:
     malformed: int = 0
     explode: str | None = None
     arrays: dict[str, float] = field(default_factory=dict)
+    zones: dict[str, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -177,6 +179,12 @@ def _parquet(files: Sequence[LogFile], chosen: Sequence[LogFile], explode: str |
     whole = read == total
     size = sum(file.size for file in files)
     lengths: dict[str, float] = {}
+    zones = {
+        field.name: field.type.tz
+        for table in tables
+        for field in table.schema
+        if pa.types.is_timestamp(field.type) and field.type.tz
+    }
     if nested:
         listed = [table.to_pylist() for table in tables]
         records = [json.loads(json.dumps(row, default=str)) for rows in listed for row in rows]
@@ -190,9 +198,8 @@ def _parquet(files: Sequence[LogFile], chosen: Sequence[LogFile], explode: str |
         columns = {name: as_text(_flat(joined[name])) for name in joined.column_names}
     if not len(block):
         raise NoTableError(files[0], "it has no rows.")
-    return Sample(
-        columns, block, total, whole, round(size * min(1, read / max(total, 1))), size, 0, explode, lengths
-    )
+    used = round(size * min(1, read / max(total, 1)))
+    return Sample(columns, block, total, whole, used, size, 0, explode, lengths, zones)
 
 
 def _flat(values: pa.ChunkedArray) -> pa.Array:

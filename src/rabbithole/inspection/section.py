@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import available_timezones
 
+from rabbithole.config.timezones import NO_ZONES
 from rabbithole.ingest.table_files import matches
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.estimates import Estimate
@@ -156,12 +158,9 @@ def _table_format(
     no_tables: Sequence[LogFile],
 ) -> None:
     zones = [table for table in tables if _is_naive(table)]
-    yaml.key(
-        FORMAT,
-        "timezone",
-        "UTC",
-        "check: the shop's zone, such as Europe/Berlin: hour and weekday are read in it",
-    )
+    zone = _zone_of_types(tables)
+    note = "check: the shop's zone, such as Europe/Berlin: hour and weekday are read in it"
+    yaml.key(FORMAT, "timezone", zone or "UTC", note if zone is None else "as the type of the times says")
     if any(table.roles.session.column is None for table in tables):
         yaml.key(
             FORMAT,
@@ -181,6 +180,14 @@ def _table_format(
             *(file for each in (*tables, *others) if each is not table for file in each.files),
         ]
         _table(yaml, table, rest, naive=table in zones)
+
+
+def _zone_of_types(tables: Sequence[TableProposal]) -> str | None:
+    """Return the time zone that the types of all times name, None if there is no such one."""
+    columns = [table.roles.time.column for table in tables]
+    zones = {None if column is None else column.zone for column in columns}
+    zone = zones.pop()
+    return zone if not zones and zone in available_timezones().difference(NO_ZONES) else None
 
 
 def _is_naive(table: TableProposal) -> bool:
