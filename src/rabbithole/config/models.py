@@ -19,7 +19,7 @@ class Training(Section):
         5, ge=1, le=10_000, description="Maximum number of passes over train, or of parts of a large one."
     )
     epoch_sessions: int = Field(
-        2_000_000,
+        2_500_000,
         ge=1_000,
         le=1_000_000_000,
         description="Sessions of an epoch, at most. A larger train is divided at random into equal parts, "
