@@ -16,7 +16,8 @@ from rabbithole.artifacts.serving import ModelManifest, PredictionSummary
 from rabbithole.cli import app
 from rabbithole.errors import UserError
 from rabbithole.serving.folder import load_folder
-from rabbithole.serving.server import Limits, make_app
+from rabbithole.serving.guard import Limits
+from rabbithole.serving.server import make_app
 from rabbithole.serving.stream import LiveScore, Refusal, SessionStream
 
 pytestmark = pytest.mark.workflow
@@ -186,8 +187,12 @@ def test_the_server_scores_events_and_sessions_within_its_limits(finished: Path)
         assert client.post("/models/shop/events", json=[{}]).status_code == 422
         assert client.post("/models/other/session", json={"events": events}).status_code == 404
         assert client.post("/models/shop/events", content=b" " * 3000).status_code == 413
+        form = client.post("/models/shop/events", content=b"[]", headers={"Content-Type": "text/plain"})
+        assert form.status_code == 415 and "Content-Type: application/json" in form.json()["detail"]
         assert client.get("/ready").json()[0]["sessions_held"] == 1
-        assert 'rabbithole_events_total{model="shop"} 3.0' in client.get("/metrics").text
+        metrics = client.get("/metrics").text
+        assert 'rabbithole_events_total{model="shop"} 3.0' in metrics
+        assert all(f'status="{status}"' in metrics for status in ("200", "413", "415", "422"))
         assert client.get("/openapi.json").json()["info"]["title"] == "Rabbithole"
 
 

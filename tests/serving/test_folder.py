@@ -8,7 +8,8 @@ import pytest
 from rabbithole import Model
 from rabbithole.errors import UserError
 from rabbithole.serving.folder import load_folder
-from rabbithole.serving.server import Limits, make_app
+from rabbithole.serving.guard import Limits
+from rabbithole.serving.server import make_app
 
 
 def serve(path: Path) -> object:

@@ -16,10 +16,11 @@ from rabbithole.artifacts.data import SessionsManifest, WindowsManifest
 from rabbithole.evaluation.evaluate import evaluate
 from rabbithole.serving import visitor_history
 from rabbithole.serving.folder import ModelFolder, load_folder
+from rabbithole.serving.guard import Limits
 from rabbithole.serving.live_encoder import LiveEvent
 from rabbithole.serving.package import package_model
 from rabbithole.serving.predict import predict
-from rabbithole.serving.server import Limits, ServedModel
+from rabbithole.serving.server import ServedModel
 from rabbithole.serving.stream import LiveScore, Refusal, SessionStream
 from rabbithole.specs.data import SparkOptions
 from rabbithole.specs.evaluation import EvaluateSpec

@@ -27,12 +27,14 @@ class Artifact(Record):
     """The content of one JSON file, which carries its kind, its version and a checksum.
 
     kind: the name in the file; version: raised whenever the fields change; rule: the Snakemake rule that
-    writes it; digits: significant digits of floats in the file, None for all.
+    writes it; hint: what to do where the file is of no use, "" where deleting it and running again helps;
+    digits: significant digits of floats in the file, None for all.
     """
 
     kind: ClassVar[str]
     version: ClassVar[int] = 1
     rule: ClassVar[str]
+    hint: ClassVar[str] = ""
     digits: ClassVar[int | None] = None
 
     def write(self, path: Path) -> None:
@@ -58,7 +60,7 @@ class Artifact(Record):
         Raises `UserError` when the file is missing, damaged, or of another kind, version or shape. The
         message says which rule writes the file.
         """
-        hint = f"Delete it and run again: rule {cls.rule} writes it anew."
+        hint = cls.hint or f"Delete it and run again: rule {cls.rule} writes it anew."
         try:
             text = path.read_text("utf-8")
         except FileNotFoundError as error:
@@ -79,7 +81,8 @@ class Artifact(Record):
         checksum = values.pop("checksum", None) if isinstance(values, dict) else None
         actual = (values.pop("kind", None), values.pop("version", None)) if isinstance(values, dict) else None
         if actual != (cls.kind, cls.version):
-            raise UserError(f"{place} is not a {cls.kind} of version {cls.version}. {hint}")
+            other = f": it has version {actual[1]}" if actual and actual[0] == cls.kind else ""
+            raise UserError(f"{place} is not a {cls.kind} of version {cls.version}{other}. {hint}")
         header = {"kind": cls.kind, "version": cls.version}
         # Files of earlier versions have none.
         if checksum is not None and checksum != _checksum(header | values):

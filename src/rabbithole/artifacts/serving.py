@@ -62,6 +62,7 @@ class ModelManifest(Artifact):
 
     kind = "model folder"
     rule = "package_model"
+    hint = "Copy the whole folder again, or package the model again with this version of Rabbithole."
 
     dataset: str
     model: str

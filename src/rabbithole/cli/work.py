@@ -100,7 +100,8 @@ def serve(
     """Serve models over HTTP: events of running sessions, whole sessions, metrics; /docs explains it."""
     _answer_at_once()
     try:
-        from rabbithole.serving.server import Limits, serve
+        from rabbithole.serving.guard import Limits
+        from rabbithole.serving.server import serve
     except ModuleNotFoundError as error:
         raise UserError(
             f"`rabbithole serve` needs {error.name}: install the extra, `pip install 'rabbithole[serve]'`."

@@ -197,6 +197,10 @@ class _BadLines:
             self.partial.replace(self.path)
 
 
+RAISE = "Fix the files, or raise datasets.NAME.max_rejected in the settings (a packaged model keeps its own)."
+"""What a user can do where too many lines are bad."""
+
+
 def _too_many(
     file_range: FileRange, counts: RangeCounts, allowance: Allowance, first: Sequence[RejectedLine]
 ) -> str:
@@ -205,7 +209,7 @@ def _too_many(
     return (
         f"{file_range.file.name}: {counts.rejected:,} of the {counts.lines:,} lines that were read can't be "
         f"read, more than max_rejected allows ({allowance.share:.2%}) whatever the rest of the log holds. "
-        f"The first of them:{shown}\nFix the files, or raise max_rejected."
+        f"The first of them:{shown}\n{RAISE}"
     )
 
 
@@ -312,8 +316,7 @@ def require_good(report: LineReport, max_rejected: float, event_roles: Sequence[
         if rejected > max_rejected * lines:
             raise UserError(
                 f"{rejected:,} of {lines:,} lines can't be read ({rejected / lines:.2%}), more than "
-                f"max_rejected allows ({max_rejected:.2%}). The first of them:{quoted}\n"
-                "Fix the files, or raise max_rejected."
+                f"max_rejected allows ({max_rejected:.2%}). The first of them:{quoted}\n{RAISE}"
             )
     for file in report.files:
         if file.rows == 0:

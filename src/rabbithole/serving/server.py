@@ -1,11 +1,11 @@
 """Serves packaged models over HTTP: events of running sessions, whole sessions, and batches of them."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,14 +21,15 @@ from prometheus_client import (
     generate_latest,
 )
 from pydantic import BaseModel, Field
-from pydantic_core import from_json
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rabbithole.errors import UserError
 from rabbithole.serving.collector import spare_old_objects
 from rabbithole.serving.folder import load_folder, manifest_file
+from rabbithole.serving.guard import Guard, Limits
 from rabbithole.serving.live_encoder import LiveEvent
 from rabbithole.serving.stream import Answer, SessionStream
+
+LOGGER = logging.getLogger("rabbithole")
 
 MAX_EVENTS = 1000
 """Events in one request."""
@@ -38,15 +39,6 @@ MAX_BATCH = 1000
 
 CHECK_SECONDS = 5.0
 """How often a model's folder is looked at: a new model in it takes over."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """body_bytes: of a request; requests_per_second: from all clients, None: unlimited; sessions: held."""
-
-    body_bytes: int
-    requests_per_second: float | None
-    sessions: int
 
 
 class SessionScore(BaseModel):
@@ -146,16 +138,23 @@ class ServedModel:
 
     async def watch(self) -> None:
         """Take over a new model when the folder holds one; keep the present one if it cannot be loaded."""
-        loop = asyncio.get_running_loop()
+        loop, problem = asyncio.get_running_loop(), ""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
-            with suppress(OSError, UserError):
+            try:
                 stamp = self._stamp()
                 if stamp != self.stamp:
                     # In a thread of its own: requests are answered by the present model meanwhile.
                     stream = await loop.run_in_executor(None, self._load)
                     self.stamp = stamp
                     await loop.run_in_executor(self.thread, self._take_over, stream)
+            except (OSError, UserError) as error:
+                # A folder that is being copied is tried again, and said once.
+                if str(error) != problem:
+                    problem = str(error)
+                    LOGGER.warning(
+                        "%s: the model in use stays, as the new one can't be loaded: %s", self.name, error
+                    )
 
     def _take_over(self, stream: SessionStream) -> None:
         self.former = self.stream if self.stream.sessions else None
@@ -177,58 +176,6 @@ class ServedModel:
         )
 
 
-class Guard:
-    """Refuses bodies that are too large or no JSON, and more requests than the rate allows."""
-
-    def __init__(self, app: ASGIApp, limits: Limits) -> None:
-        self.app, self.limits = app, limits
-        rate = limits.requests_per_second
-        self.tokens, self.last = rate or 0.0, time.monotonic()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 413, 422 or 429."""
-        if scope["type"] != "http" or scope["method"] != "POST":
-            await self.app(scope, receive, send)
-            return
-        if not self._allowed():
-            await JSONResponse({"detail": "Too many requests."}, 429)(scope, receive, send)
-            return
-        body = b""
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > self.limits.body_bytes:
-                detail = f"The body is over {self.limits.body_bytes:,} bytes."
-                await JSONResponse({"detail": detail}, 413)(scope, receive, send)
-                return
-        try:
-            # Python's own parser takes what can't be written again: half a character, a thousand brackets.
-            from_json(body)
-        except ValueError as error:
-            problem = {"type": "json_invalid", "loc": ["body"], "msg": str(error)}
-            await JSONResponse({"detail": [problem]}, 422)(scope, receive, send)
-            return
-
-        async def replay() -> Message:
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self.app(scope, replay, send)
-
-    def _allowed(self) -> bool:
-        rate = self.limits.requests_per_second
-        if rate is None:
-            return True
-        now = time.monotonic()
-        self.tokens = min(max(rate, 1.0), self.tokens + (now - self.last) * rate)
-        self.last = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
-
-
 def make_app(models: Mapping[str, Path], limits: Limits) -> FastAPI:
     """Return the application that serves model folders by name. Raises `UserError` for a damaged folder."""
     served = {name: ServedModel(name, path, limits) for name, path in models.items()}
@@ -247,6 +194,8 @@ def make_app(models: Mapping[str, Path], limits: Limits) -> FastAPI:
         description="Who will buy? Post the events of shopping sessions, get the probability of a purchase.",
         lifespan=lifespan,
     )
+    # Inside the measurement, which counts what it refuses.
+    app.add_middleware(Guard, limits=limits)
     registry = CollectorRegistry()
     requests = Counter(
         "rabbithole_requests", "Requests by path and status.", ["path", "status"], registry=registry
@@ -321,7 +270,6 @@ def make_app(models: Mapping[str, Path], limits: Limits) -> FastAPI:
         """Score whole sessions; nothing is kept."""
         return await _whole(find(name), body)
 
-    app.add_middleware(Guard, limits=limits)
     return app
 
 

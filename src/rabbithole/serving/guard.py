@@ -1,0 +1,80 @@
+"""What a server of models refuses before it reads a request: too much, too often, or no JSON."""
+
+import time
+from dataclasses import dataclass
+
+from fastapi.responses import JSONResponse
+from pydantic_core import from_json
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+@dataclass(frozen=True)
+class Limits:
+    """body_bytes: of a request; requests_per_second: from all clients, None: unlimited; sessions: held."""
+
+    body_bytes: int
+    requests_per_second: float | None
+    sessions: int
+
+
+class Guard:
+    """Refuses bodies that are too large or no JSON, and more requests than the rate allows."""
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self.app, self.limits = app, limits
+        rate = limits.requests_per_second
+        self.tokens, self.last = rate or 0.0, time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 413, 415, 422 or 429."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        if not self._allowed():
+            await JSONResponse({"detail": "Too many requests."}, 429)(scope, receive, send)
+            return
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self.limits.body_bytes:
+                detail = f"The body is over {self.limits.body_bytes:,} bytes."
+                await JSONResponse({"detail": detail}, 413)(scope, receive, send)
+                return
+        if not _is_json(Headers(scope=scope).get("content-type", "")):
+            detail = "The body must be JSON: send the header `Content-Type: application/json`."
+            await JSONResponse({"detail": detail}, 415)(scope, receive, send)
+            return
+        try:
+            # Python's own parser takes what can't be written again: half a character, a thousand brackets.
+            from_json(body)
+        except ValueError as error:
+            problem = {"type": "json_invalid", "loc": ["body"], "msg": str(error)}
+            await JSONResponse({"detail": [problem]}, 422)(scope, receive, send)
+            return
+
+        async def replay() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self.app(scope, replay, send)
+
+    def _allowed(self) -> bool:
+        rate = self.limits.requests_per_second
+        if rate is None:
+            return True
+        now = time.monotonic()
+        self.tokens = min(max(rate, 1.0), self.tokens + (now - self.last) * rate)
+        self.last = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+def _is_json(content_type: str) -> bool:
+    """Return whether a header says that a body is JSON, as FastAPI reads it."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
