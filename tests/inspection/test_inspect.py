@@ -68,6 +68,32 @@ def test_negative_prices_are_pointed_out(tmp_path: Path) -> None:
     assert "3 of them count as purchases" in said
 
 
+def test_words_that_differ_by_case_or_blanks_are_one(tmp_path: Path) -> None:
+    """Those of views, carts and purchases. Others are pointed out."""
+    spelled = {
+        "view": ["view", "View", "VIEW ", "search", "Search"],
+        "cart": ["cart", "CART"],
+        "purchase": ["purchase", "Purchase"],
+    }
+    columns = {
+        **STANDARD,
+        "event_type": lambda event: spelled[event.kind][int(event.item) % len(spelled[event.kind])],
+    }
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert table.event.words == {
+        "View": "view",
+        "VIEW ": "view",
+        "cart": "addtocart",
+        "CART": "addtocart",
+        "purchase": "transaction",
+        "Purchase": "transaction",
+    }
+    assert inspection.tables[0].words.alike in ((("search", "Search"),), (("Search", "search"),))
+    assert "are several kinds of events: give them one name" in " ".join(
+        inspection.text.replace("#", "").split()
+    )
+
+
 def test_a_word_that_only_ends_sessions_is_left_out(tmp_path: Path) -> None:
     """A buyer's session ends with a purchase, so such a word would tell who does not buy."""
     events = shop_events()

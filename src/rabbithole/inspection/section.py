@@ -314,6 +314,10 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
             "check: no word is known to mean a purchase. If one does, add it as `WORD: transaction`, and "
             "remove `target`.",
         )
+    for alike in words.alike:
+        # Quoted, as blanks around a word would not be seen.
+        shown = ", ".join(map(repr, alike))
+        yaml.comment(PART, f"check: {shown} are several kinds of events: give them one name under `words`")
     if words.mapping:
         yaml.key(PART, "words", dict(words.mapping))
     if table.lacks_purchases and words.maybe:

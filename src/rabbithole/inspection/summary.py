@@ -234,6 +234,10 @@ def _unsure(tables: Sequence[TableProposal]) -> list[str]:
             lines.append(
                 f"event: {', '.join(map(printable, table.words.purchase))} probably means a purchase"
             )
+        lines += [
+            f"event: {', '.join(map(repr, alike))} differ by case or blanks alone: they are several kinds"
+            for alike in table.words.alike
+        ]
         if table.endings:
             lines.append(
                 f"event: {', '.join(map(printable, table.endings))} is always the last of its session, so it "

@@ -23,33 +23,44 @@ class Words:
     """The meaning of a log's words.
 
     mapping: those that are translated; purchase: those that mean a purchase, probably if `likely`; maybe:
-    those of which one may mean a purchase, where none is sure.
+    those of which one may mean a purchase, where none is sure; alike: other words that differ by case or
+    surrounding blanks alone.
     """
 
     mapping: Mapping[str, str]
     purchase: tuple[str, ...] = ()
     likely: bool = False
     maybe: tuple[str, ...] = ()
+    alike: tuple[tuple[str, ...], ...] = ()
 
 
 def meanings(counts: Mapping[str, int]) -> Words:
     """Return what words mean. counts: how often each occurs, the most frequent first."""
     mapping: dict[str, str] = {}
     views = _in(VIEW, counts)
-    if views and "view" not in counts:
-        mapping[views[0]] = "view"
+    if views:
+        mapping |= dict.fromkeys(_spellings("view" if "view" in counts else views[0], counts), "view")
     carts = _in(CART, counts)
     # Beside a word for adding, `cart` alone is a look at the cart.
     adding = [word for word in carts if squeezed(word) not in BARE_CARTS]
     mapping |= dict.fromkeys(adding or carts, ADD_TO_CART)
     purchase, likely = _in(PURCHASE, counts), False
     if not purchase:
-        purchase = _in(LIKELY_PURCHASE, counts)[:1]
+        likely_words = _in(LIKELY_PURCHASE, counts)
+        purchase = _spellings(likely_words[0], counts) if likely_words else []
         likely = bool(purchase)
     maybe = () if purchase else tuple(_in(MAYBE_PURCHASE, counts))
     mapping |= dict.fromkeys(purchase, TRANSACTION)
     kept = {word: meaning for word, meaning in mapping.items() if word != meaning}
-    return Words(kept, tuple(purchase), likely, maybe)
+    others = [word for word in counts if word not in mapping]
+    groups = dict.fromkeys(tuple(_spellings(word, others)) for word in others)
+    return Words(kept, tuple(purchase), likely, maybe, tuple(group for group in groups if len(group) > 1))
+
+
+def _spellings(word: str, counts: Iterable[str]) -> list[str]:
+    """Return the words that differ from one by case or surrounding blanks alone, itself included."""
+    plain = word.strip().casefold()
+    return [each for each in counts if each.strip().casefold() == plain]
 
 
 def known_words(counts: Iterable[str]) -> bool:
