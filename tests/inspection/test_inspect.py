@@ -239,3 +239,11 @@ def test_sessions_that_begin_with_a_purchase_teach_nothing(tmp_path: Path) -> No
     found = read(write_csv(tmp_path / "log.csv", STANDARD, kept))[0].estimate
     assert found is not None
     assert (found.at_once, found.buyers) == (7, len(buyers) - 7)
+
+
+def test_ids_of_browsers_are_visitors(tmp_path: Path) -> None:
+    """Google Analytics writes them as two numbers with a point between them."""
+    columns = {name: STANDARD[name] for name in ("timestamp", "event_type", "product_id")}
+    columns["user_pseudo_id"] = lambda event: f"13786{event.visitor[1:]:0>5}.15463{event.visitor[1:]:0>5}"
+    _, dataset, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert table.visitor == "user_pseudo_id" and dataset.sessions.by == "visitor"

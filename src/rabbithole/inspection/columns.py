@@ -16,6 +16,9 @@ NUMBER = amount_regex(*(kind[mark] for kind in (PLAIN, GROUPED, SPACED) for mark
 FRACTION = r"[.,]\d+\D*$"
 POINT_THOUSANDS = amount_regex(GROUPED[","])
 
+COOKIE = r"^\d{3,}\.\d{3,}$"
+ROUNDED = r"^\d([.,]\d+)?[eE]\+\d{1,2}$"
+
 NO_VALUES = pa.array(["null", "none", "nan", "na", "n/a", "undefined", "(null)", "<null>", "\\n", "-"])
 """What programs write where there is no value, in lower case."""
 
@@ -96,6 +99,16 @@ class Column:
         if decimal == ".":
             return self.decimal_commas > 0
         return self.decimal_points > 0 and self._share(POINT_THOUSANDS) > 0
+
+    @cached_property
+    def cookies(self) -> float:
+        """Return the share of values such as 1378651.1546300800, as Google Analytics names browsers."""
+        return self._share(COOKIE)
+
+    @cached_property
+    def rounded(self) -> float:
+        """Return the share of values such as 1.23457E+18, whose last digits a spreadsheet cut."""
+        return self._share(ROUNDED)
 
     @cached_property
     def mean_length(self) -> float:

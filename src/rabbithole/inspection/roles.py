@@ -44,7 +44,7 @@ def is_key(column: Column) -> bool:
     """Return whether values can name sessions or visitors: over two, not all different, no quantities."""
     return (
         column.distinct > 2
-        and column.fractions < 0.01
+        and (column.fractions < 0.01 or max(column.cookies, column.rounded) > 0.99)
         and column.mean_length < 120
         and (column.unit_values < 0.98 or len(column.present) < 20)
         and (column.time is None or column.time.number)

@@ -1,5 +1,6 @@
 """Say on the terminal what was read, what each column is, and whether there is enough to learn from."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -8,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rabbithole.errors import printable
-from rabbithole.inspection.columns import Column
+from rabbithole.inspection.columns import ROUNDED, Column
 from rabbithole.inspection.estimates import ASSUMED_AUC, Estimate, auc_half_width
 from rabbithole.inspection.files import left_out_lines
 from rabbithole.inspection.inspect import Inspection
@@ -225,6 +226,7 @@ def _unsure(tables: Sequence[TableProposal]) -> list[str]:
                 lines.append(f"{role}: {_names(choice.others)}? {choice.note}")
             if role in KEYS and choice.column is not None:
                 lines += _no_values(role, choice.column)
+                lines += _rounded(role, choice.column)
         if roles.units:
             lines.append(f"time: the order of day and month: {' or '.join(roles.units)}?")
         time = roles.date or roles.time.column
@@ -256,6 +258,16 @@ def _no_values(role: str, column: Column) -> Iterator[str]:
         yield (
             f"{role}: {count / column.rows:.1%} of the rows have the text {printable(text)} in "
             f"{printable(column.name)}. It counts as one {role}: leave the field empty if it means none"
+        )
+
+
+def _rounded(role: str, column: Column) -> Iterator[str]:
+    if column.rounded > 0:
+        example = next(text for text in column.counts if re.match(ROUNDED, text))
+        yield (
+            f"{role}: {column.rounded:.0%} of the values in {printable(column.name)} are written like "
+            f"{example}: a spreadsheet cut their last digits, so several {role}s may count as one. Export "
+            "the log again, with this column as text"
         )
 
 
