@@ -281,3 +281,11 @@ def test_an_ambiguous_order_of_day_and_month_is_not_guessed(tmp_path: Path) -> N
     assert "the time" in inspection.problem
     assert "# time: {column: timestamp, unit: '%m/%d/%Y %H:%M:%S'" in inspection.text
     assert "\n        time:" not in inspection.text
+
+
+def test_a_nul_byte_is_refused_with_its_line(tmp_path: Path) -> None:
+    log = write_csv(tmp_path / "log.csv", STANDARD)
+    lines = log.read_bytes().split(b"\n")
+    log.write_bytes(b"\n".join([*lines[:6], b"\0" + lines[6], *lines[7:]]))
+    with pytest.raises(UserError, match="line 7 has a NUL byte"):
+        inspect([str(log)])

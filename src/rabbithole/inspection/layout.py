@@ -42,7 +42,10 @@ def layout_of(file: LogFile) -> Layout:
     encoding = _encoding(start)
     text = decoded(start, encoding)
     if not text.strip() or "\0" in text:
-        raise NoTableError(file, "this is no text with columns, no JSON lines and no Parquet.")
+        before, nul, _ = text.partition("\0")
+        line = before.count("\n") + 1
+        where = f" (line {line} has a NUL byte)" if nul else ""
+        raise NoTableError(file, f"this is no text with columns, no JSON lines and no Parquet{where}.")
     if text.lstrip()[:1] == "{" and _is_json(text):
         return Layout("json", encoding)
     if text.lstrip()[:1] == "[":
