@@ -212,6 +212,11 @@ def config_trouble(name: str, place: str) -> str | None:
         trouble = str(error.strerror)
     except UnicodeDecodeError:
         trouble = "this is no text file"
+    except RecursionError:
+        trouble = "its sections or brackets nest too deep"
+    except ValueError as error:
+        # Python reads no number of thousands of digits, and no date such as 2024-02-30.
+        trouble = f"a value in it can't be read ({error})"
     except yaml.YAMLError as error:
         if mark := getattr(error, "problem_mark", None):
             place = f"{place}:{mark.line + 1}"

@@ -106,6 +106,8 @@ def changed(path: str, value: object) -> dict:
         ("models.gru.learning_rate", 1e308, ["models.gru.learning_rate", "less than or equal to"]),
         ("models.gru.learning_rate", float("nan"), ["models.gru.learning_rate", "finite"]),
         ("report.title", "", ["report.title"]),
+        ("datasets.yoochoose.source", ["a\ud800"], ["yoochoose.source.0: given", "halves of a character"]),
+        ("alice.source", "a\0b", ["alice.source: given 'a\\x00b'", "without NUL"]),
     ],
 )
 def test_the_message_about_a_wrong_setting_names_its_key_and_what_is_allowed(

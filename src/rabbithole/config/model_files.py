@@ -43,6 +43,9 @@ def settings_of(file: Path, name: str) -> type[ModelSettings]:
     """
     if file.suffix != ".py":
         raise UserError(f"{file} is not a Python file (.py)")
+    if file.exists() and not file.is_file():
+        # A pipe or a device might never end.
+        raise UserError(f"{file} is no file")
     try:
         tree = _parse(file)
     except FileNotFoundError:

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -26,6 +27,14 @@ NAME_RULE = (
 
 MODEL_NAME = re.compile(r"[a-z][a-z0-9_]*$")
 
+UNUSABLE = re.compile(r"[\0\ud800-\udfff]")
+
+SHORT = reprlib.Repr()
+"""How values are shown in messages: with aliases, a short YAML file holds values of any size."""
+SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 300
+SHORT.maxlist = 20
+SHORT.maxlevel = 2
+
 PLAIN = {
     "dict_type": "a section of keys",
     "model_type": "a section of keys",
@@ -48,6 +57,8 @@ def parse_config(config: Mapping[str, Any]) -> Settings:
     for part in ("datasets", "models"):
         if isinstance(values.get(part), dict):
             values[part] = {name: section for name, section in values[part].items() if section is not None}
+    if unusable := list(_unusable_texts(values)):
+        raise _refused(unusable)
     mistakes: dict[str, list[str]] = {}
     if isinstance(values.get("models"), dict):
         values["models"] = {
@@ -60,6 +71,26 @@ def parse_config(config: Mapping[str, Any]) -> Settings:
     if mistakes:
         raise _refused([start + " or ".join(dict.fromkeys(ends)) for start, ends in mistakes.items()])
     return settings
+
+
+def _unusable_texts(values: Any) -> Iterator[str]:
+    """Yield a line for each text that no file, page or program can hold: half a character, or a NUL.
+
+    With aliases of YAML a list may stand in many places, or in itself: each is looked at once.
+    """
+    todo, seen = [("", values)], set[int]()
+    while todo:
+        place, value = todo.pop()
+        if isinstance(value, dict | list):
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            todo += [(f"{place}.{key}" if place else str(key), below) for key, below in items]
+        elif isinstance(value, str) and UNUSABLE.search(value):
+            yield (
+                f"{place}: given {_shown(value)}, allowed: text without NUL and without halves of a character"
+            )
 
 
 def _parse_model(name: str, section: Any, mistakes: dict[str, list[str]]) -> Any:
@@ -170,7 +201,7 @@ def _shown(value: Any) -> str:
     """Return a value as it stands in YAML, for a message."""
     if isinstance(value, dict):
         return "a section"
-    return json.dumps(value) if isinstance(value, bool | None) else without_secrets(repr(value))
+    return json.dumps(value) if isinstance(value, bool | None) else without_secrets(SHORT.repr(value))
 
 
 def _section_at(location: tuple[int | str, ...], root: type[BaseModel]) -> type[BaseModel]:

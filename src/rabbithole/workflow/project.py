@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rabbithole.config.datasets import Dataset
-from rabbithole.config.files import refuse_empty_sections, refuse_repeated_keys
+from rabbithole.config.files import refuse_empty_sections, refuse_misread_files
 from rabbithole.config.settings import Settings
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
@@ -179,7 +179,7 @@ def load_project(
     plain message for a wrong setting or a missing or unreadable file.
     """
     try:
-        refuse_repeated_keys(files)
+        refuse_misread_files(files)
         refuse_empty_sections(overlay, config)
         settings = parse_config(config)
         for name, model in settings.models.items():

@@ -11,7 +11,7 @@ from typing import NoReturn
 from rabbithole.artifacts.runs import FileFingerprint, Fingerprints
 from rabbithole.config.datasets import SIMULATE, Dataset
 from rabbithole.config.text import Alice
-from rabbithole.errors import UserError
+from rabbithole.errors import UserError, printable
 from rabbithole.ingest.hashed_ids import read_key
 from rabbithole.ingest.locate import is_remote, locate
 from rabbithole.io.atomic import sha256_of
@@ -104,7 +104,7 @@ def raw_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFi
     except UserError as error:
         stop(f"{key}: {error}")
     except OSError as error:
-        stop(f"{key}: {error.filename}: {error.strerror}")
+        stop(f"{key}: {error.filename or source}: {error.strerror}")
 
 
 def book_file(alice: Alice | None, memory: Path) -> RawFiles:
@@ -121,7 +121,7 @@ def book_file(alice: Alice | None, memory: Path) -> RawFiles:
     except UserError as error:
         stop(f"alice.source: {error}")
     except OSError as error:
-        stop(f"alice.source: {error.filename}: {error.strerror}")
+        stop(f"alice.source: {error.filename or alice.source}: {error.strerror}")
 
 
 def refuse_brackets(paths: Iterable[str | Path], key: str = "") -> None:
@@ -135,5 +135,5 @@ def refuse_brackets(paths: Iterable[str | Path], key: str = "") -> None:
 
 
 def stop(message: str) -> NoReturn:
-    """End the process with a message instead of a stack trace."""
-    sys.exit(f"Error: {message}")
+    """End the process with a message instead of a stack trace; it may quote the user's settings."""
+    sys.exit("Error: " + "\n".join(map(printable, message.split("\n"))))
