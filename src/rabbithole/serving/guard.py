@@ -44,16 +44,16 @@ class Guard:
                 detail = f"The body is over {self.limits.body_bytes:,} bytes."
                 await JSONResponse({"detail": detail}, 413)(scope, receive, send)
                 return
-        if not _is_json(Headers(scope=scope).get("content-type", "")):
-            detail = "The body must be JSON: send the header `Content-Type: application/json`."
-            await JSONResponse({"detail": detail}, 415)(scope, receive, send)
-            return
         try:
             # Python's own parser takes what can't be written again: half a character, a thousand brackets.
             from_json(body)
         except ValueError as error:
             problem = {"type": "json_invalid", "loc": ["body"], "msg": str(error)}
             await JSONResponse({"detail": [problem]}, 422)(scope, receive, send)
+            return
+        if not _is_json(Headers(scope=scope).get("content-type", "")):
+            detail = "The body must be JSON: send the header `Content-Type: application/json`."
+            await JSONResponse({"detail": detail}, 415)(scope, receive, send)
             return
 
         async def replay() -> Message:
@@ -75,6 +75,6 @@ class Guard:
 
 
 def _is_json(content_type: str) -> bool:
-    """Return whether a header says that a body is JSON, as FastAPI reads it."""
+    """Return whether a header says that a body is JSON, or says nothing."""
     kind = content_type.partition(";")[0].strip().lower()
-    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+    return kind in ("", "application/json") or (kind.startswith("application/") and kind.endswith("+json"))
