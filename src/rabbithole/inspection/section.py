@@ -1,6 +1,5 @@
 """Write the section of the settings that reads a log, with what a reader should check."""
 
-import glob
 import os
 import re
 from collections.abc import Sequence
@@ -10,13 +9,11 @@ from zoneinfo import available_timezones
 
 from rabbithole.config.timezones import NO_ZONES
 from rabbithole.ingest.table_files import matches
-from rabbithole.inspection.columns import Column
 from rabbithole.inspection.estimates import Estimate
 from rabbithole.inspection.files import LeftOutFile, LogFile, left_out_lines
-from rabbithole.inspection.names import Role
 from rabbithole.inspection.presets import Preset
-from rabbithole.inspection.proposal import TRUE, TableProposal
-from rabbithole.inspection.roles import Choice
+from rabbithole.inspection.proposal import TableProposal
+from rabbithole.inspection.table_section import FORMAT, TABLE, named_files, write_table
 from rabbithole.inspection.yaml_lines import YamlLines, names
 
 GAP_MINUTES = 30
@@ -27,12 +24,6 @@ SIMULATED = ("yoochoose", "retailrocket")
 
 FURTHER_MODELS = ("logistic_regression", "blend")
 """Models that are off by default, and worth their few seconds on a real log."""
-
-ENCODINGS = {"latin-1": "latin-1", "utf-16-le": "utf-16", "utf-16-be": "utf-16"}
-"""What the settings call an encoding that is not UTF-8."""
-
-FORMAT, TABLE, KEY, PART = 2, 3, 4, 5
-"""Depths of the keys of a data set, its table's name, its keys, and their keys."""
 
 
 def dataset_name(files: Sequence[LogFile]) -> str:
@@ -140,7 +131,7 @@ def _preset(
         rest = [*no_tables, *(file for other in tables if other is not table for file in other.files)]
         known = all(matches(file.name, patterns[name]) for file in table.files)
         if not known or any(matches(file.name, patterns[name]) for file in rest):
-            wrong[name] = _files(table, rest)
+            wrong[name] = named_files(table, rest)
     if wrong:
         yaml.key(FORMAT, "table")
         for name, files in wrong.items():
@@ -179,7 +170,7 @@ def _table_format(
             *no_tables,
             *(file for each in (*tables, *others) if each is not table for file in each.files),
         ]
-        _table(yaml, table, rest, naive=table in zones)
+        write_table(yaml, table, rest, naive=table in zones)
 
 
 def _zone_of_types(tables: Sequence[TableProposal]) -> str | None:
@@ -193,185 +184,3 @@ def _zone_of_types(tables: Sequence[TableProposal]) -> str | None:
 def _is_naive(table: TableProposal) -> bool:
     column = table.roles.date or table.roles.time.column
     return column is not None and column.time is not None and not column.time.zoned
-
-
-def _table(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile], *, naive: bool) -> None:
-    roles, layout = table.roles, table.layout
-    yaml.key(TABLE, table.name)
-    if rest:
-        yaml.key(KEY, "files", _files(table, rest))
-    yaml.key(KEY, "kind", layout.kind)
-    if layout.kind == "csv":
-        yaml.key(KEY, "separator", layout.separator)
-        if layout.quote != '"':
-            yaml.key(KEY, "quote", layout.quote)
-        yaml.key(KEY, "header", layout.header, "" if layout.header else "columns are numbers from 1")
-    if layout.encoding in ENCODINGS:
-        yaml.key(KEY, "encoding", ENCODINGS[layout.encoding])
-    if table.decimal != ".":
-        yaml.key(KEY, "decimal", table.decimal)
-    if table.sample.explode is not None:
-        yaml.key(KEY, "explode", table.sample.explode, "each item of this array is an event")
-    if roles.joined and roles.session.column is not None and roles.visitor.column is not None:
-        both = [roles.visitor.column.name, roles.session.column.name]
-        yaml.key(KEY, "session", names(both), "several visitors have the same session, so both name one")
-    else:
-        _role(yaml, "session", roles.session)
-    _role(yaml, "visitor", roles.visitor)
-    if not table.has_key and not roles.session.others and not roles.visitor.others:
-        yaml.comment(KEY, "unsure: no column tells who acted. Give its name:")
-        yaml.key(KEY, "session", "COLUMN", off=True)
-    _time(yaml, table, naive=naive)
-    _event(yaml, table)
-    _role(yaml, "item", roles.item)
-    _category(yaml, table)
-    _role(yaml, "cost", roles.cost)
-    _fields(yaml, table)
-
-
-def _role(yaml: YamlLines, role: Role, choice: Choice) -> None:
-    """Write the column of a role, or the candidates as comments."""
-    if choice.column is not None:
-        others = f"; not {_list(choice.others)}" if choice.others else ""
-        note = f"check: {choice.note}{others}" if choice.note else others.removeprefix("; ")
-        yaml.key(KEY, role, names([choice.column.name]), note)
-        return
-    for column in choice.others[:5]:
-        yaml.key(KEY, role, names([column.name]), f"unsure: {choice.note}; {_examples(column)}", off=True)
-
-
-def _time(yaml: YamlLines, table: TableProposal, *, naive: bool) -> None:
-    roles = table.roles
-    column = roles.time.column
-    if column is None:
-        if not roles.time.others:
-            yaml.comment(
-                KEY, "unsure: no column holds times that could be read. Give its name and its format:"
-            )
-            yaml.key(KEY, "time", {"column": "COLUMN", "unit": "%d/%m/%Y %H:%M:%S", "zone": "UTC"}, off=True)
-        for other in roles.time.others[:5]:
-            guess = other.time
-            unit = "auto" if guess is None else guess.unit
-            note = f"unsure: {roles.time.note}; {_examples(other)}"
-            yaml.key(KEY, "time", {"column": names([other.name]), "unit": unit}, note, off=True)
-        return
-    section: dict[str, object] = {"column": names([column.name])}
-    if roles.date is not None:
-        section["date"] = names([roles.date.name])
-    if roles.offset is not None:
-        section |= {"offset": names([roles.offset.name]), "offset_unit": "ms"}
-        yaml.comment(KEY, "check: the unit of the offset within the session: ms or s")
-    if roles.time.note:
-        yaml.comment(KEY, f"check: {roles.time.note}")
-    for unit in roles.units:
-        shown = {**section, "unit": unit, **({"zone": "UTC"} if naive else {})}
-        yaml.key(KEY, "time", shown, f"unsure: which order of day and month; {_examples(column)}", off=True)
-    if roles.units:
-        return
-    section["unit"] = roles.unit
-    if naive:
-        section["zone"] = "UTC"
-        yaml.comment(KEY, "check: the times name no zone; give theirs, such as Europe/Berlin")
-    yaml.key(KEY, "time", section)
-
-
-def _event(yaml: YamlLines, table: TableProposal) -> None:
-    choice, words = table.roles.event, table.words
-    column = choice.column
-    if column is None:
-        if choice.others:
-            _role(yaml, "event", choice)
-        elif table.content is not None:
-            yaml.key(KEY, "event", table.content, "check: what each line is, told by file names and columns")
-        else:
-            yaml.comment(KEY, "unsure: no column tells what happened. What is each line?")
-            for content in ("view", "transaction"):
-                yaml.key(KEY, "event", content, off=True)
-            for flag in table.flags:
-                marks = {word: "transaction" if word in TRUE else "view" for word in flag.counts}
-                section = {"column": names([flag.name]), "words": marks}
-                note = f"unsure: if {flag.name} marks the purchase itself, not all of a buyer's events"
-                yaml.key(KEY, "event", section, note, off=True)
-        return
-    yaml.key(KEY, "event", note=f"check: {choice.note}" if choice.note else "")
-    yaml.key(PART, "column", names([column.name]))
-    kept = [
-        word
-        for word in column.counts
-        if word not in words.mapping and word not in words.purchase and word not in table.endings
-    ]
-    if words.likely:
-        yaml.comment(PART, f"check: {_list_texts(words.purchase)} probably means a purchase")
-    if table.lacks_purchases and words.maybe:
-        yaml.comment(
-            PART,
-            f"unsure: which word means a purchase? Add it as `WORD: transaction`, perhaps "
-            f"{_list_texts(words.maybe)}. Without one, nobody is known to buy.",
-        )
-    elif table.lacks_purchases:
-        yaml.comment(
-            PART,
-            "check: no word is known to mean a purchase. If one does, add it as `WORD: transaction`, and "
-            "remove `target`.",
-        )
-    for alike in words.alike:
-        # Quoted, as blanks around a word would not be seen.
-        shown = ", ".join(map(repr, alike))
-        yaml.comment(PART, f"check: {shown} are several kinds of events: give them one name under `words`")
-    if words.mapping:
-        yaml.key(PART, "words", dict(words.mapping))
-    if table.lacks_purchases and words.maybe:
-        mapping = {**words.mapping, words.maybe[0]: "transaction"}
-        yaml.key(PART, "words", mapping, "for example", off=True)
-    if table.endings:
-        note = "check: always the last event of its session, so it may tell that no purchase follows"
-        yaml.key(PART, "leave_out", list(table.endings), note)
-    if kept:
-        yaml.comment(PART, f"kept as they are: {_list_texts(kept)}")
-
-
-def _category(yaml: YamlLines, table: TableProposal) -> None:
-    choice, path = table.roles.category, table.path
-    if choice.column is None or path is None:
-        _role(yaml, "category", choice)
-        return
-    section = {"column": names([choice.column.name]), "separator": path.separator, "levels": path.levels}
-    yaml.key(KEY, "category", section, f"a path; {_examples(choice.column)}")
-
-
-def _fields(yaml: YamlLines, table: TableProposal) -> None:
-    for left_out in table.left_out:
-        yaml.comment(KEY, f"left out: {left_out.column.name}: {left_out.reason}")
-    if not table.fields:
-        return
-    yaml.key(KEY, "fields")
-    for field in table.fields:
-        values = f"{field.column.distinct:,} values; {_examples(field.column)}"
-        yaml.key(PART, field.name, {"column": names([field.column.name]), "kind": field.kind}, values)
-
-
-def _files(table: TableProposal, rest: Sequence[LogFile]) -> str | list[str]:
-    """Return patterns that match a table's files and no others."""
-    own = list(dict.fromkeys(glob.escape(file.name) for file in table.files))
-    if len(own) > 3:
-        patterns = {re.sub(r"\d+", "*", name) for name in own}
-        pattern = patterns.pop()
-        if not patterns and not any(matches(file.name, [pattern]) for file in rest):
-            return pattern
-    return own[0] if len(own) == 1 else own
-
-
-def _examples(column: Column) -> str:
-    shown = [
-        text if len(text) <= 24 else text[:23] + "…" for text in column.present[:200].unique().to_pylist()[:2]
-    ]
-    return "such as " + " and ".join(shown) if shown else "empty"
-
-
-def _list(columns: Sequence[Column]) -> str:
-    return ", ".join(column.name for column in columns[:4])
-
-
-def _list_texts(texts: Sequence[str], most: int = 12) -> str:
-    shown = ", ".join(text[:40] for text in texts[:most])
-    return shown + (f" and {len(texts) - most} more" if len(texts) > most else "")
