@@ -44,7 +44,7 @@ def write_table(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile], 
         _role(yaml, "session", roles.session)
     _role(yaml, "visitor", roles.visitor)
     if not table.has_key and not roles.session.others and not roles.visitor.others:
-        yaml.comment(KEY, "unsure: no column tells who acted. Give its name:")
+        yaml.comment(KEY, "unsure: no column says who acted. Give its name:")
         yaml.key(KEY, "session", "COLUMN", off=True)
     _time(yaml, table, naive=naive)
     _event(yaml, table)
@@ -107,9 +107,9 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
         if choice.others:
             _role(yaml, "event", choice)
         elif table.content is not None:
-            yaml.key(KEY, "event", table.content, "check: what each line is, told by file names and columns")
+            yaml.key(KEY, "event", table.content, "check: what each line is, from file names and columns")
         else:
-            yaml.comment(KEY, "unsure: no column tells what happened. What is each line?")
+            yaml.comment(KEY, "unsure: no column says what happened. What is each line?")
             for content in ("view", "transaction"):
                 yaml.key(KEY, "event", content, off=True)
             for flag in table.flags:
