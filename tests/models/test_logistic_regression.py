@@ -53,6 +53,16 @@ def test_it_learns_what_a_handful_tells(fitted: Model, splits: tuple[Windows, Wi
     assert roc_auc_score(valid.buyer, fitted.logits(valid, [0])[0]) > 0.8
 
 
+def test_a_session_s_score_does_not_depend_on_the_sessions_beside_it(fitted: Model) -> None:
+    rng = np.random.default_rng(5)
+    # As columns of numbers, of which some kernels compute several rows at a time, and the last rows alone.
+    rows = np.asfortranarray(rng.random((2000, len(fitted.names))).astype(np.float32))
+    whole = fitted.log_odds(rows)
+    for _ in range(20):
+        some = np.sort(rng.choice(len(rows), rng.integers(1, 400), replace=False))
+        np.testing.assert_array_equal(fitted.log_odds(rows[some]), whole[some])
+
+
 def test_a_saved_model_scores_like_the_fitted_one(
     fitted: Model, splits: tuple[Windows, Windows], tmp_path: Path
 ) -> None:

@@ -182,15 +182,17 @@ class AggregateModel(Estimator):
 
         Those are its `decision_function`, which calibration scales, or follow from its `predict_proba`.
         """
-        features = self.inputs(features)
+        # In a product of matrices, the last bits of a row depend on the rows beside it. So that a session's
+        # score does not, the product is computed in float64, and rounded to float32.
+        inputs = self.inputs(features).astype(np.float64)
         if hasattr(self.estimator, "decision_function"):
-            out = np.asarray(self.estimator.decision_function(features), np.float64)
+            out = np.asarray(self.estimator.decision_function(inputs))
         else:
-            buyer = np.asarray(self.estimator.predict_proba(features), np.float64)[:, 1]
+            buyer = np.asarray(self.estimator.predict_proba(inputs))[:, 1]
             out = np.asarray(logit(np.clip(buyer, MIN_PROBABILITY, 1 - MIN_PROBABILITY)))
         if not np.isfinite(out).all():
             raise UserError(f"{type(self.estimator).__name__} predicts numbers that are not finite.")
-        return out
+        return out.astype(np.float32).astype(np.float64)
 
     def logits(self, windows: Windows, steps: list[int]) -> Floats:
         """Return the log odds of a purchase, float64 [len(steps), n]; see `Estimator.logits`."""
