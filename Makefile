@@ -15,6 +15,7 @@ CORES ?= all
 # After Ctrl-C the shell ends well, as make would print an error below Snakemake's last line. Make itself still ends as
 # interrupted, and runs nothing further.
 QUIET_CTRL_C := trap 'exit 0' INT;
+STOPPED_INSTALLATION := trap 'echo; echo "The installation was stopped. The same command continues it."; exit 0' INT;
 
 run: environment  ## Install the environment and run the whole workflow.
 	@$(QUIET_CTRL_C) RABBITHOLE_MAKE=1 $(BIN)/snakemake --cores $(CORES)
@@ -35,13 +36,13 @@ environment: .venv/$(ACCELERATOR)  ## Install the environment (ACCELERATOR=cuda:
 	  "the PATH. If you have one elsewhere, name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "Installing the environment into .venv, once: about 0.8 GB to download, 2.6 GB on disk, 3 to 5 minutes."
-	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile --require-hashes \
+	@$(STOPPED_INSTALLATION) $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off --no-compile --require-hashes \
 	  -r requirements/$(ACCELERATOR).txt 2> >(grep -v "^ *DEPRECATION" >&2) | awk -f requirements/show-pip.awk
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@echo "  compiling Python files"
-	-@$(BIN)/python -m compileall -qq -j 0 .venv/lib
+	-@$(STOPPED_INSTALLATION) $(BIN)/python -m compileall -qq -j 0 .venv/lib
 	@echo "  preparing Spark"
-	@$(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
+	@$(STOPPED_INSTALLATION) $(BIN)/rabbithole java > /dev/null 2>&1 || $(MAKE) --no-print-directory java
 	-@$(BIN)/rabbithole archive-spark 2> /dev/null
 	@rm -f .venv/cpu .venv/cuda
 	@touch $@
