@@ -1,7 +1,7 @@
 """What to show of a failure: the step's own words, or the end of its log."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -45,6 +45,11 @@ YAML_TROUBLES = {
     "unknown escape": "a backslash stands in double quotes, where it has a meaning: use single quotes",
 }
 """What the parser of YAML says of a file, and what that means."""
+
+OF_CONFIG_FILES = re.compile(r"load_configfile|update_config|Config file|[Pp]athvars")
+"""What Snakemake's exceptions hold where a config file is wrong: it reads them before our checks."""
+
+PATHVARS_TROUBLE = "`pathvars` must be a section of names and paths, such as {results: my/results}"
 
 TRACE_LINE = re.compile(r'^ +File ".*", line \d+(?:, in .*)?$')
 CLASS_LINE = re.compile(r"^\w*(?:Error|Exception)(?: in .*)?:$")
@@ -161,11 +166,13 @@ def plain(text: str, arguments: list[str]) -> str:
 
     arguments: Snakemake's, which name the files where the trouble is a config file.
     """
-    if "load_configfile" in text or "Config file" in text:
+    if OF_CONFIG_FILES.search(text):
         files = {name: f"--configfile {name}" for name in config_files(arguments)}
         if Path(OWN_CONFIG).exists():
             files.setdefault(OWN_CONFIG, OWN_CONFIG)
-        return next((trouble for name in files if (trouble := config_trouble(name, files[name]))), text)
+        for name, place in files.items():
+            if trouble := config_trouble(name, place):
+                return trouble
     lines = [line for line in text.splitlines() if not TRACE_LINE.match(line)]
     if len(lines) > 1 and CLASS_LINE.match(lines[0]):
         lines = lines[1:]
@@ -203,9 +210,14 @@ def config_trouble(name: str, place: str) -> str | None:
     """
     try:
         settings = yaml.safe_load(Path(name).read_text("utf-8"))
-        if isinstance(settings, dict):
+        if not isinstance(settings, dict):
+            trouble = "there are no settings in it"
+        elif holds_itself(settings):
+            trouble = "an alias (*) stands in the section that it stands for, so the settings have no end"
+        elif not all(isinstance(text, str) for pair in _pathvars(settings) for text in pair):
+            trouble = PATHVARS_TROUBLE
+        else:
             return None
-        trouble = "there are no settings in it"
     except FileNotFoundError:
         trouble = "there is no such file"
     except OSError as error:
@@ -225,6 +237,31 @@ def config_trouble(name: str, place: str) -> str | None:
     if Path(name).suffix not in CONFIG_SUFFIXES:
         advice = f" If {name} is a target, write it before --configfile, or after `--`."
     return f"{place}: {trouble}.{advice}"
+
+
+def holds_itself(value: Any) -> bool:
+    """Return whether sections or lists of YAML hold themselves, as aliases may."""
+    above: set[int] = set()
+    ended: set[int] = set()
+
+    def visit(part: Any) -> bool:
+        if not isinstance(part, dict | list) or id(part) in ended:
+            return False
+        if id(part) in above:
+            return True
+        above.add(id(part))
+        found = any(map(visit, part.values() if isinstance(part, dict) else part))
+        above.remove(id(part))
+        ended.add(id(part))
+        return found
+
+    return visit(value)
+
+
+def _pathvars(settings: dict[str, Any]) -> Iterable[tuple[Any, Any]]:
+    """Return the names and paths of a config file's `pathvars`; a pair without a text if it is no section."""
+    pathvars = settings.get("pathvars") or {}
+    return pathvars.items() if isinstance(pathvars, dict) else [(pathvars, None)]
 
 
 def _shown(path: Path, folder: Path) -> str:

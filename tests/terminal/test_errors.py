@@ -27,6 +27,10 @@ def test_the_words_after_configfile_are_taken_as_snakemake_takes_them() -> None:
         ("mine.yaml", "a: 1\nb: [\n", "mine.yaml:3: this is no valid YAML"),
         ("mine.yaml", "a:\n  b: 1\n c: 2\n", "mine.yaml:3: this is no valid YAML: the line does not fit"),
         ("mine.yaml", "a:\n\tb: 1\n", "mine.yaml:2: this is no valid YAML: the line is indented with a tab"),
+        ("mine.yaml", "training: &all {a: {b: *all}}\n", "mine.yaml: an alias (*) stands in the section"),
+        ("mine.yaml", "a: &list [1, *list]\n", "mine.yaml: an alias (*) stands in the section"),
+        ("mine.yaml", "pathvars: 5\n", "mine.yaml: `pathvars` must be a section of names"),
+        ("mine.yaml", "pathvars: {results: 5}\n", "mine.yaml: `pathvars` must be a section of names"),
         ("scores.parquet", b"PAR1\xff\xfe", "this is no text file. If scores.parquet is a target"),
     ],
 )
@@ -51,7 +55,9 @@ def test_a_slip_in_the_workflow_s_own_settings_is_named_where_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert plain(NO_FILE, ["snakemake"]) == NO_FILE
+    assert plain(NO_FILE, ["snakemake"]) == "OSError"
+    Path("config.yaml").write_text("a: &one {b: 1}\nc: [*one, *one]\npathvars: {results: x}\n")
+    assert plain("Pathvars are wrong.", ["snakemake"]) == "Pathvars are wrong."
     Path("config.yaml").write_text("a:\n  b: 1\n c: 2\n")
     assert plain(NO_FILE, ["snakemake"]).startswith(
         "config.yaml:3: this is no valid YAML: the line does not fit"
