@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import IO
+from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +15,7 @@ from raw_logs import CLICKS, read
 from rabbithole.errors import UserError
 from rabbithole.ingest.build import build_events
 from rabbithole.ingest.remote import local_files
-from rabbithole.specs.data import EventsSpec, SparkOptions
+from rabbithole.specs.data import EventsSpec, SparkOptions, TableLog
 
 BUYS = "1,2014-04-07T10:54:09.868Z,5,0,2\n"
 
@@ -44,6 +46,11 @@ class Files(SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(EMPTY_LISTING)
 
+    def copyfile(self, source: IO[bytes], outputfile: IO[bytes]) -> None:
+        """Send a file, of one called `cut` the first half alone."""
+        content = source.read()
+        outputfile.write(content[: len(content) // 2] if self.path.endswith("cut") else content)
+
     def log_message(self, *_: object) -> None:
         """Log nothing."""
 
@@ -68,6 +75,29 @@ def test_remote_files_are_local_while_they_are_read(log: Path, address: str, tmp
             assert [path.read_text() for paths in files.values() for path in paths] == [CLICKS, BUYS]
             assert files["clicks"][0].is_relative_to(tmp_path / "fetched")
         assert not (tmp_path / "fetched").exists()
+
+
+def test_a_file_that_arrives_in_part_is_refused(address: str, tmp_path: Path, log: Path) -> None:
+    (log / "cut").write_bytes(b"1," * 100_000)
+    with (
+        pytest.raises(UserError, match=r"cut can't be read \(the connection ended 100,000 bytes before"),
+        local_files("yoochoose", {"clicks": f"{address}/cut"}, tmp_path / "fetched"),
+    ):
+        pass
+
+
+def test_names_of_remote_files_may_hold_what_an_address_may_not(tmp_path: Path) -> None:
+    folder = tmp_path / "day=a b"
+    folder.mkdir()
+    (folder / "ü #{x}.csv").write_text("session\n1\n")
+    table = TableLog.model_validate(
+        {"key": "session", "tables": {"log": {"time": "t", "session": "s", "item": "i", "event": "view"}}}
+    )
+    source = f"file://{quote(str(tmp_path))}"
+    with local_files("table", source, tmp_path / "fetched", table) as files:
+        assert [path.relative_to(tmp_path / "fetched").parts[1:] for path in files["log"]] == [
+            ("day=a b", "ü #{x}.csv")
+        ]
 
 
 @pytest.mark.parametrize("scheme", ["http", "file", "s3"])

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from rabbithole.config.base import Section
+from rabbithole.io.addresses import BOOK_SCHEMES, refuse_bad_address
 from rabbithole.specs.base import expand_home
 
 
@@ -95,5 +96,7 @@ class Alice(Section):
     @field_validator("source")
     @classmethod
     def source_in_home(cls, source: str) -> str:
-        """Read `~` as the user's home."""
+        """Read `~` as the user's home, and refuse an address that is none."""
+        if "://" in source:
+            refuse_bad_address(source, BOOK_SCHEMES)
         return expand_home(source)

@@ -5,9 +5,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.fs
@@ -16,8 +17,8 @@ from rabbithole.errors import UserError
 from rabbithole.formats.base import FileRole, RawFormat, log_format
 from rabbithole.ingest.locate import PACKED, Files, Source, addresses_of, is_remote, locate, paths_by_role
 from rabbithole.ingest.table_files import matches
-from rabbithole.io.addresses import refuse_credentials, refused, without_secrets
-from rabbithole.io.atomic import remove
+from rabbithole.io.addresses import refuse_bad_address, refuse_cut_response, refused, without_secrets
+from rabbithole.io.atomic import WRITE_ERRORS, remove, write_errors_at
 from rabbithole.io.storage import file_system
 from rabbithole.specs.data import TableLog
 
@@ -48,9 +49,9 @@ def local_files(
 def _fetch_all(format: RawFormat, source: Source, folder: Path) -> Files:
     for address in addresses_of(source):
         try:
-            refuse_credentials(address)
+            refuse_bad_address(address)
         except ValueError as error:
-            raise UserError(f"{without_secrets(address)}: {error}.") from error
+            raise UserError(f"{without_secrets(address)} can't be read: {error}.") from error
     if isinstance(source, Mapping):
         addresses: Files = source
     elif format.tables is not None:
@@ -92,17 +93,17 @@ def _files_below(address: str) -> list[str]:
         listed = system.get_file_info(pa.fs.FileSelector(path, recursive=True))
     below = [info.path.removeprefix(path).lstrip("/") for info in listed if info.is_file]
     visible = [name for name in below if not any(part[0] in "._" for part in name.split("/"))]
-    return [f"{address.rstrip('/')}/{name}" for name in sorted(visible)]
+    return [f"{address.rstrip('/')}/{quote(name, safe='/=')}" for name in sorted(visible)]
 
 
 def _may_belong(address: str, role: FileRole) -> bool:
     """Return whether a file may belong to a table: by its name, or as an archive of such files."""
-    return matches(urlsplit(address).path, role.published) or address.endswith((".zip", ".7z"))
+    return matches(unquote(urlsplit(address).path), role.published) or address.endswith((".zip", ".7z"))
 
 
 def _fetch(address: str, folder: Path) -> Path:
     """Copy one remote file to a folder and return its path there."""
-    path = PurePosixPath(urlsplit(address).path)
+    path = PurePosixPath(unquote(urlsplit(address).path))
     # The folders of partitions, such as day=2020-01-01, tell columns.
     folder = folder.joinpath(*(part for part in path.parent.parts if "=" in part))
     copy = folder / path.name
@@ -112,8 +113,9 @@ def _fetch(address: str, folder: Path) -> Path:
     if kind is None:
         raise UserError(f"{address} does not exist.")
     folder.mkdir(parents=True)
-    with _refused(address), _open(address) as remote, copy.open("wb") as local:
+    with _refused(address), _open(address) as remote, write_errors_at(copy, copy), copy.open("wb") as local:
         shutil.copyfileobj(remote, local, CHUNK_BYTES)
+        refuse_cut_response(remote)
     return copy
 
 
@@ -154,5 +156,8 @@ def _refused(address: str) -> Iterator[None]:
     """Turn an error of the file system or the server into one sentence."""
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, HTTPException, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno in WRITE_ERRORS and error.filename is not None:
+            # Of this machine's disk: `write_errors_at` has named the file.
+            raise
         raise refused(address, "read", error) from error

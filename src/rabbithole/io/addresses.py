@@ -4,11 +4,21 @@ The workflow calls this while it plans a run, so the module imports nothing larg
 """
 
 import re
-from urllib.parse import urlsplit
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 from rabbithole.errors import UserError, printable
 
 STORAGE_SCHEMES = ("s3", "gs", "abfs", "abfss", "hdfs", "file")
+
+BOOK_SCHEMES = ("http", "https", "file")
+
+LOG_SCHEMES = (*STORAGE_SCHEMES, "s3a", "gcs", "viewfs", "http", "https")
+"""What a log may be read from."""
+
+NOT_IN_ADDRESS = re.compile(r"[^!#-;=?-\[\]_a-z~]")
+"""What stands in no address as it is: control characters, blanks, quotes, brackets, braces, umlauts."""
 
 CREDENTIALS_HINT = (
     "Check the address and your credentials in the environment (such as AWS_ACCESS_KEY_ID); hdfs:// needs "
@@ -41,25 +51,48 @@ def refuse_credentials(address: str) -> None:
         )
 
 
+def refuse_bad_address(address: str, schemes: Sequence[str] = LOG_SCHEMES) -> None:
+    """Raise `ValueError` for what can't be an address of one of the schemes, or holds a password or a key."""
+    refuse_credentials(address)
+    if odd := NOT_IN_ADDRESS.search(address):
+        raise ValueError(
+            f"an address can't hold {odd[0]!r} as it is. Write it as {quote(odd[0])}, its code"
+            if odd[0].isprintable()
+            else f"an address can't hold the control character {odd[0]!r}"
+        )
+    parts = urlsplit(address)
+    if parts.scheme not in schemes or "://" not in address:
+        raise ValueError(f"an address must begin with {', '.join(f'{scheme}://' for scheme in schemes)}")
+    if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
+        raise ValueError("a file:// address must hold a whole path, such as file:///data/shop")
+    # hdfs:/// is the file system of Hadoop's own settings.
+    if parts.scheme not in ("file", "hdfs", "viewfs") and not parts.hostname:
+        raise ValueError(f"an address must name a host or a bucket, such as {parts.scheme}://name/shop")
+    # Raises ValueError for a port that is none.
+    _ = parts.port
+
+
 def storage_address(address: str) -> str:
     """Return the address of a storage without a final slash; raise `ValueError` if it is none."""
-    refuse_credentials(address)
-    parts = urlsplit(address)
-    if parts.scheme not in STORAGE_SCHEMES or "://" not in address:
+    if "://" not in address:
         known = ", ".join(f"{scheme}://" for scheme in STORAGE_SCHEMES)
         raise ValueError(f"must begin with {known}. Leave it null to keep the data in the results folder")
+    refuse_bad_address(address, STORAGE_SCHEMES)
+    parts = urlsplit(address)
     if parts.query or parts.fragment:
         raise ValueError(
             "must hold no ? or #. Give an endpoint and a region in the environment (such as "
             "AWS_ENDPOINT_URL and AWS_REGION)"
         )
-    if parts.scheme == "file" and (parts.netloc or not parts.path.strip("/")):
-        raise ValueError("a file:// address must name a folder by its whole path, such as file:///data/shop")
-    if parts.scheme not in ("file", "hdfs") and not parts.netloc:
-        raise ValueError(f"must name a bucket, such as {parts.scheme}://bucket/shop")
     if any(part in (".", "..") for part in parts.path.split("/")) or "//" in parts.path:
         raise ValueError("must hold no empty part, . or .. in its path")
     return address.rstrip("/")
+
+
+def refuse_cut_response(response: Any) -> None:
+    """Raise `OSError` for an HTTP response that ended before its last byte, which Python lets pass."""
+    if missing := getattr(response, "length", None):
+        raise OSError(f"the connection ended {missing:,} bytes before the end of the file")
 
 
 def refused(address: str, action: str, error: BaseException) -> UserError:

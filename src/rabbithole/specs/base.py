@@ -42,7 +42,12 @@ def _leaf_types(annotation: Any) -> set[Any]:
 
 
 def expand_home(path: str) -> str:
-    """Return a path with a leading `~` as the user's home; raises ValueError for an unknown user's."""
+    """Return a path with a leading `~` as the user's home.
+
+    Raises `ValueError` for an empty path, which would be the working folder, and for an unknown user's home.
+    """
+    if not path.strip():
+        raise ValueError("must not be empty: give a path or an address")
     if not path.startswith("~"):
         return path
     try:

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rabbithole.io.addresses import refuse_credentials
+from rabbithole.io.addresses import refuse_bad_address
 from rabbithole.specs.base import Spec, expand_home
 from rabbithole.specs.table import Tables
 
@@ -62,7 +62,7 @@ Source = str | list[str] | dict[str, str | list[str]]
 def source_in_home(source: Source) -> Source:
     """Return a source whose paths have a leading `~` as the user's home.
 
-    Raises `ValueError` for an address that holds a user name, a password or a key.
+    Raises `ValueError` for an empty path, and for an address that is none or that holds a password or a key.
     """
     if isinstance(source, str):
         return _place(source)
@@ -75,7 +75,8 @@ def source_in_home(source: Source) -> Source:
 
 
 def _place(path: str) -> str:
-    refuse_credentials(path)
+    if "://" in path:
+        refuse_bad_address(path)
     return expand_home(path)
 
 

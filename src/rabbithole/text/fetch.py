@@ -9,11 +9,13 @@ import tarfile
 import tempfile
 import urllib.parse
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, cast
 
 from rabbithole.artifacts.text import BookOrigin
 from rabbithole.errors import UserError
+from rabbithole.io.addresses import refuse_cut_response
 from rabbithole.io.atomic import atomic_write, sha256_of
 from rabbithole.progress import report_label
 from rabbithole.specs.text import BookSpec, PackageSpec
@@ -75,7 +77,9 @@ def _from_address(source: str, sha256: str | None) -> bytes:
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
             text: bytes = response.read(MAX_TEXT_BYTES + 1)
-    except (OSError, ValueError) as error:
+            if len(text) <= MAX_TEXT_BYTES:
+                refuse_cut_response(response)
+    except (OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise UserError(f"{source} could not be reached ({reason})") from error
     if len(text) > MAX_TEXT_BYTES:
