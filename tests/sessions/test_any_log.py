@@ -111,6 +111,12 @@ def shop(count: int, buyers: set[int], *, minutes: float = 100) -> list[Row]:
             {},
             "All 9 events have the same visitor, so they are one session",
         ),
+        (
+            [*shop(40, set()), *(event(f"{n:04}", 100 * n, "transaction") for n in range(0, 40, 2))],
+            {},
+            "train has 10 sessions and no buyer; the whole log has 0 buyers.* 20 further sessions with a "
+            "purchase have no event before it, and an event at the same time",
+        ),
         (shop(40, {1}, minutes=0), {}, "train split is empty.*, or split.by: hash"),
     ],
 )

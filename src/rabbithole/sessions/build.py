@@ -52,8 +52,8 @@ LENGTH_BINS = ((1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (21, 50), (51, 100), (
 """First and last length of each bin of the histogram, in kept events."""
 
 NO_SESSION = (
-    "No session is left: none has an event before its first transaction and meets sessions.until, "
-    "sessions.minimum_events and sessions.sample. Loosen these settings, or use more data."
+    "No session is left: none has an event before its first transaction (one at the same time is none) and "
+    "meets sessions.until, sessions.minimum_events and sessions.sample. Loosen these settings, or use more data."
 )
 
 
@@ -217,13 +217,14 @@ def build_sessions(
             written, visitors = _written(counts.parts, stored or output), bool(log.visitors)
             boundaries = split_boundaries(session, plan.bounds, written, visitors=visitors)
         splits = split_counts(counts.groups)
-        require_sessions(splits, spec, purpose, minutes=minutes)
+        require_sessions(splits, spec, purpose, minutes=minutes, dropped=counts.dropped)
         prices = None if plan.prices is None else pq.read_metadata(output / PRICE_HISTORY).num_rows
         if log.category_roots is not None:
             with fetched(log.file(events, log.category_roots)) as roots:
                 shutil.copyfile(roots, output / log.category_roots)
         files = SessionsManifest.files_of(output, counts.parts, stored)
-    sessions, diagnoses = session_counts(counts.groups), diagnose(log, splits, spec, minutes=minutes)
+    sessions = session_counts(counts.groups)
+    diagnoses = diagnose(log, splits, spec, minutes=minutes, dropped=counts.dropped)
     SessionsManifest(
         files=files,
         storage=stored and stored.address,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from rabbithole.artifacts.data import Diagnosis, EventsManifest, SplitCounts
+from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.specs.data import SessionsPurpose, SessionsSpec
 from rabbithole.specs.table import PURCHASE
@@ -51,9 +52,14 @@ def require_purchases(log: EventsManifest, purpose: SessionsPurpose) -> None:
 
 
 def require_sessions(
-    splits: Mapping[str, SplitCounts], spec: SessionsSpec, purpose: SessionsPurpose, *, minutes: float
+    splits: Mapping[str, SplitCounts],
+    spec: SessionsSpec,
+    purpose: SessionsPurpose,
+    *,
+    minutes: float,
+    dropped: int = 0,
 ) -> None:
-    """Raise `UserError` where models could not be trained at all.
+    """Raise `UserError` where models could not be trained at all. dropped: as in `SessionsManifest`.
 
     That is a split of open sessions alone, or a train split without buyers or without others. A valid or test
     split that lacks either is no error: the metrics that need both are then not defined.
@@ -76,14 +82,22 @@ def require_sessions(
         all_buyers = sum(split.buyers for split in splits.values())
         raise UserError(
             f"train has {sessions:,} sessions and {lack}{of_open}; the whole log has {all_buyers:,} buyers. "
-            f"Training needs both buyers and others. {_buyers_advice(splits, spec)}"
+            f"Training needs both buyers and others. {_buyers_advice(splits, spec, dropped)}"
         )
 
 
 def diagnose(
-    log: EventsManifest, splits: Mapping[str, SplitCounts], spec: SessionsSpec, *, minutes: float
+    log: EventsManifest,
+    splits: Mapping[str, SplitCounts],
+    spec: SessionsSpec,
+    *,
+    minutes: float,
+    dropped: int = 0,
 ) -> list[Diagnosis]:
-    """Return what may keep models from learning, and log it. minutes: the horizon of open sessions."""
+    """Return what may keep models from learning, and log it.
+
+    minutes: the horizon of open sessions; dropped: as in `SessionsManifest`.
+    """
     found = []
     if none := _no_purchase(log):
         found.append(none)
@@ -95,7 +109,7 @@ def diagnose(
             Diagnosis(
                 kind="few buyers",
                 text=f"There are few buyers among the sessions: {counts}. {_width(splits, spec)}",
-                advice=_buyers_advice(splits, spec),
+                advice=_buyers_advice(splits, spec, dropped),
             )
         )
     train = splits["train"]
@@ -141,11 +155,17 @@ def _no_purchase(log: EventsManifest) -> Diagnosis | None:
     )
 
 
-def _buyers_advice(splits: Mapping[str, SplitCounts], spec: SessionsSpec) -> str:
+def _buyers_advice(splits: Mapping[str, SplitCounts], spec: SessionsSpec, dropped: int) -> str:
     """Return what brings more buyers; a split by hash only if it would double those of a split.
 
-    Folds bring no more, but all of them into the figures.
+    Folds bring no more, but all of them into the figures. dropped: sessions with nothing before a purchase.
     """
+    if dropped > sum(split.buyers for split in splits.values()):
+        return (
+            f"{plural(dropped, 'further session')} with a purchase {'has' if dropped == 1 else 'have'} no "
+            "event before it, and an event at the same time does not count as before. Check that views and "
+            "purchases have the times at which they happened, to the second, by one clock and in one zone."
+        )
     if spec.split.by == "folds":
         return "Use a longer log."
     buyers = sum(split.closed_buyers for split in splits.values())
