@@ -53,7 +53,8 @@ LENGTH_BINS = ((1, 1), (2, 2), (3, 5), (6, 10), (11, 20), (21, 50), (51, 100), (
 
 NO_SESSION = (
     "No session is left: none has an event before its first transaction (one at the same time is none) and "
-    "meets sessions.until, sessions.minimum_events and sessions.sample. Loosen these settings, or use more data."
+    "meets sessions.until, sessions.minimum_events and sessions.sample. Loosen these "
+    "settings, or use more data."
 )
 
 
