@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from raw_logs import CLICKS, read
 
+from rabbithole.config.datasets import Dataset
 from rabbithole.errors import UserError
 from rabbithole.ingest.build import build_events
 from rabbithole.ingest.remote import local_files
 from rabbithole.specs.data import EventsSpec, SparkOptions, TableLog
+from rabbithole.workflow.raw_files import raw_files
 
 BUYS = "1,2014-04-07T10:54:09.868Z,5,0,2\n"
 
@@ -35,6 +37,15 @@ EMPTY_LISTING = b"<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0<
 
 class Files(SimpleHTTPRequestHandler):
     """Serves files by HTTP, and as much of S3 as reading them needs: the first folder is the bucket."""
+
+    refusing = False
+
+    def do_HEAD(self) -> None:
+        """Say what a file is, or that nobody may know."""
+        if self.refusing:
+            self.send_error(403)
+        else:
+            super().do_HEAD()
 
     def do_GET(self) -> None:
         """Return a file, or say that S3 has nothing below a key."""
@@ -110,6 +121,37 @@ def test_a_remote_folder_is_searched_for_the_published_names(
             "clicks": ["yoochoose-clicks.dat"],
             "buys": ["yoochoose-buys.dat"],
         }
+
+
+@pytest.mark.parametrize("scheme", ["http", "file", "s3"])
+def test_a_changed_remote_file_is_noticed(
+    scheme: str,
+    log: Path,
+    address: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = {"http": address, "file": f"file://{log}", "s3": "s3://log"}[scheme]
+    buys, own_file = log / "yoochoose-buys.dat", tmp_path / "own.dat"
+    own_file.write_text(CLICKS)
+    for source, changed in (
+        (folder, buys),
+        ({"clicks": str(own_file), "buys": f"{folder}/{buys.name}"}, own_file),
+    ):
+        dataset = Dataset(format="yoochoose", source=source)
+        content = partial(raw_files, "datasets.shop.source", dataset, source, tmp_path / "memory.json")
+        before = content()
+        assert content() == before
+        changed.write_text(f"{changed.read_text()}\n")
+        after = content()
+        assert after.content != before.content
+        assert capsys.readouterr().err == ""
+        if scheme != "file":
+            with monkeypatch.context() as patched:
+                patched.setattr(Files, "refusing", True)
+                assert content() == after
+            assert "is taken to be unchanged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

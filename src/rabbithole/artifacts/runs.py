@@ -1,5 +1,7 @@
 """The runs of a results folder, one line of runs.jsonl each, and the digests of the files that they read."""
 
+from pydantic import Field
+
 from rabbithole.artifacts.base import Artifact, Record
 from rabbithole.artifacts.evaluation import DIGITS, AucInterval, MeanInterval
 
@@ -90,10 +92,14 @@ class FileFingerprint(Record):
 
 
 class Fingerprints(Artifact):
-    """fingerprints.json: the digests of the user's files, by absolute path."""
+    """fingerprints.json: the digests of the user's files, by absolute path.
+
+    logs: of logs at addresses, what their servers said last, as a digest by that of the settings' source.
+    """
 
     kind = "fingerprints"
     version = 2
     rule = "events"
 
     files: dict[str, FileFingerprint]
+    logs: dict[str, str] = Field(default_factory=dict)

@@ -41,33 +41,59 @@ def local_files(
         return
     remove(folder)
     try:
-        yield locate(format, _fetch_all(log_format(format, table), source, folder), table)
+        fetched = {
+            role: [
+                _fetch(str(place), folder / f"{role}-{number}") if "://" in str(place) else place
+                for number, place in enumerate(places)
+            ]
+            for role, places in remote_files(format, source, table).items()
+        }
+        yield locate(format, fetched, table)
     finally:
         remove(folder)
 
 
-def _fetch_all(format: RawFormat, source: Source, folder: Path) -> Files:
+def remote_files(format: str, source: Source, table: TableLog | None = None) -> dict[str, list[str | Path]]:
+    """Return the files of a log by role, of which some are at addresses and others local.
+
+    Raises `UserError` when an address cannot be read, or names nothing that belongs to the log.
+    """
+    raw = log_format(format, table)
     for address in addresses_of(source):
         try:
             refuse_bad_address(address)
         except ValueError as error:
             raise UserError(f"{without_secrets(address)} can't be read: {error}.") from error
     if isinstance(source, Mapping):
-        addresses: Files = source
-    elif format.tables is not None:
+        files: Files = source
+    elif raw.tables is not None:
         places = source if isinstance(source, list) else [str(source)]
-        files = [file for place in places for file in _files_below(str(place))]
-        wanted = {role.name: [file for file in files if _may_belong(file, role)] for role in format.roles}
-        addresses = {role: of_role for role, of_role in wanted.items() if of_role}
+        below = [file for place in places for file in _files_below(str(place))]
+        wanted = {role.name: [file for file in below if _may_belong(file, role)] for role in raw.roles}
+        files = {role: of_role for role, of_role in wanted.items() if of_role}
     else:
-        addresses = _published_addresses(format, str(source))
-    return {
-        role: [
-            _fetch(str(address), folder / f"{role}-{number}") if "://" in str(address) else address
-            for number, address in enumerate(paths)
-        ]
-        for role, paths in paths_by_role(format, addresses).items()
-    }
+        files = _published_addresses(raw, str(source))
+    return paths_by_role(raw, files)
+
+
+def file_state(address: str) -> str:
+    """Return what changes with a remote file, of what its server says: size, time of change, entity tag.
+
+    Raises `UserError` when the file cannot be read.
+    """
+    with _refused(address):
+        if _is_http(address):
+            request = urllib.request.Request(address, method="HEAD")
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+                said = [response.headers.get(name) for name in ("Content-Length", "Last-Modified", "ETag")]
+            return f"{said}"
+        system, path = file_system(address)
+        facts = system.get_file_info(path)
+        if not facts.is_file:
+            raise FileNotFoundError("it is no file")
+        with system.open_input_stream(path, compression=None) as stream:
+            tag = stream.metadata().get(b"ETag")
+        return f"{[facts.size, facts.mtime_ns, tag]}"
 
 
 def _published_addresses(format: RawFormat, address: str) -> dict[str, list[str]]:

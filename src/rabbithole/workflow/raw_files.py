@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,6 +16,7 @@ from rabbithole.errors import UserError, printable
 from rabbithole.ingest.hashed_ids import read_key
 from rabbithole.ingest.locate import is_remote, locate
 from rabbithole.io.atomic import sha256_of
+from rabbithole.specs.base import to_json
 from rabbithole.specs.data import Source
 
 BRACKETS = re.compile(r"\{[^{}]*\}|<[^<>]*>")
@@ -40,10 +42,8 @@ def fingerprint(paths: list[Path], memory: Path) -> str:
     memory: a `Fingerprints` file, which is made if it is missing or damaged, but not in a dry run. Raises
     OSError for a file that cannot be read.
     """
-    try:
-        known = Fingerprints.read(memory).files
-    except (UserError, OSError):
-        known = {}
+    kept = _kept(memory)
+    known = kept.files
     current = {}
     for path in paths:
         facts, key = path.stat(), str(path.resolve())
@@ -57,11 +57,23 @@ def fingerprint(paths: list[Path], memory: Path) -> str:
         if entry is None or entry.model_dump(exclude={"sha256"}) != same:
             entry = FileFingerprint(**same, sha256=sha256_of(path))
         current[key] = entry
-    if any(known.get(key) != entry for key, entry in current.items()) and not is_dry_run():
-        # It only saves time. Another command may write it now, and results may be read-only.
-        with suppress(OSError):
-            Fingerprints(files={**known, **current}).write(memory)
+    if any(known.get(key) != entry for key, entry in current.items()):
+        _keep(Fingerprints(files={**known, **current}, logs=kept.logs), memory)
     return "+".join(current[str(path.resolve())].sha256[:16] for path in paths)
+
+
+def _kept(memory: Path) -> Fingerprints:
+    try:
+        return Fingerprints.read(memory)
+    except (UserError, OSError):
+        return Fingerprints(files={})
+
+
+def _keep(fingerprints: Fingerprints, memory: Path) -> None:
+    # They only save time. Another command may write them now, and results may be read-only.
+    if not is_dry_run():
+        with suppress(OSError):
+            fingerprints.write(memory)
 
 
 def is_dry_run() -> bool:
@@ -87,14 +99,11 @@ def dataset_files(name: str, dataset: Dataset, memory: Path) -> RawFiles:
 
 
 def raw_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFiles:
-    """Find the raw files of a log that is read as a data set's.
-
-    A log at an address is found by its job, and taken to stay unchanged.
-    """
+    """Find the raw files of a log that is read as a data set's; those at addresses are left to its job."""
     if source == SIMULATE:
         return RawFiles({}, "simulated")
     if is_remote(source):
-        return RawFiles({}, "fetched")
+        return _remote_files(key, dataset, source, memory)
     try:
         files = locate(dataset.format, source, dataset.table_log)
         # An archive may hold the files of several roles.
@@ -105,6 +114,30 @@ def raw_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFi
         stop(f"{key}: {error}")
     except OSError as error:
         stop(f"{key}: {error.filename or source}: {error.strerror}")
+
+
+def _remote_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFiles:
+    """Return a digest of a log of which files are at addresses: of what servers say, and of the local files.
+
+    If a server can't be asked, the log is taken to be as it was when it was asked last.
+    """
+    # Arrow's file systems take half a second to load, and most logs are local.
+    from rabbithole.ingest.remote import file_state, remote_files
+
+    log = sha256(to_json(source).encode()).hexdigest()
+    try:
+        files = remote_files(dataset.format, source, dataset.table_log)
+        places = [str(place) for of_role in files.values() for place in of_role]
+        states = [(place, file_state(place)) for place in places if "://" in place]
+        local = fingerprint([Path(place) for place in places if "://" not in place], memory)
+    except (UserError, OSError) as error:
+        print(printable(f"{key}: {error} It is taken to be unchanged."), file=sys.stderr)
+        return RawFiles({}, _kept(memory).logs.get(log, "unknown"))
+    content = sha256(to_json([states, local]).encode()).hexdigest()[:16]
+    kept = _kept(memory)
+    if kept.logs.get(log) != content:
+        _keep(Fingerprints(files=kept.files, logs={**kept.logs, log: content}), memory)
+    return RawFiles({}, content)
 
 
 def book_file(alice: Alice | None, memory: Path) -> RawFiles:
