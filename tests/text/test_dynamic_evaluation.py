@@ -3,12 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
 from rabbithole.models.text import CharGru
 from rabbithole.text.dynamic_evaluation import dynamic_log_probabilities
 
 
+@pytest.mark.slow
 def test_dynamic_evaluation_adapts_to_the_text_and_never_to_later_characters():
     network = CharGru(
         symbols=9, embedding_width=4, width=6, layers=1, embedding_dropout=0.5, dropout=0.5,

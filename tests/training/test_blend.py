@@ -163,6 +163,7 @@ def test_a_blend_scores_like_any_model_and_needs_no_other_folder(
     assert History.read(tmp_path / "history.json").epochs[0].valid_auc > 0.7
 
 
+@pytest.mark.slow
 def test_the_same_members_give_the_same_files(members: tuple[Path, dict[str, Path]], tmp_path: Path) -> None:
     windows, checkpoints = members
     folders = [blend_to(tmp_path / name, windows, checkpoints) for name in "ab"]

@@ -258,7 +258,7 @@ def test_a_train_split_without_a_buyer_is_refused(tmp_path):
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize("model", ["gru", "gradient_boosting"])
+@pytest.mark.parametrize("model", [pytest.param("gru", marks=pytest.mark.slow), "gradient_boosting"])
 def test_a_valid_split_without_a_buyer_stops_training_by_its_loss(model, tmp_path):
     """There is no AUC and no calibration on valid, but there are scores."""
     history = fit(buyerless(tmp_path, "valid"), tmp_path, model)
