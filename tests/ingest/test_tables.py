@@ -92,6 +92,8 @@ WRITTEN: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     "byte order mark": ("\ufeff" + LOG, {}),
     "UTF-16": (LOG.encode("utf-16"), {}),
     "UTF-16 big-endian, declared": (LOG.encode("utf-16-be"), {"encoding": "utf-16"}),
+    "windows-1252": (LOG.encode("windows-1252"), {"encoding": "windows-1252"}),
+    "gb18030": (LOG.encode("gb18030"), {"encoding": "gb18030"}),
     "latin-1": (LOG.encode("latin-1"), {"encoding": "latin-1"}),
     "tabs": (LOG.replace(",", "\t"), {"separator": "\t"}),
     "decimal comma": (LOG.replace(",", ";").replace(".", ","), {"separator": ";", "decimal": ","}),
@@ -183,7 +185,10 @@ DIRT = [
     ("price is not a number", "9,ann,2019-10-01 12:00:00,look,1,a,cheap,b,1,x"),
     ("price is over 1,000,000,000", "9,ann,2019-10-01 12:00:00,look,1,a,1e10,b,1,x"),
     ("n is not a number", "9,ann,2019-10-01 12:00:00,look,1,a,1,b,inf,x"),
-    ("it is not UTF-8 (set `encoding`, such as latin-1)", "9,ann,2019-10-01 12:00:00,look,1,\udce9,1,b,1,x"),
+    (
+        "it is not UTF-8 (set `encoding`, such as windows-1252)",
+        "9,ann,2019-10-01 12:00:00,look,1,\udce9,1,b,1,x",
+    ),
 ]
 
 

@@ -3,6 +3,9 @@
 import gzip
 import json
 import random
+import zipfile
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -10,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from factories.inspected import STANDARD, read, roles
-from factories.shop_logs import shop_events, write_csv
+from factories.shop_logs import Event, shop_events, write_csv
 
 from rabbithole.errors import UserError
 from rabbithole.ingest.locate import locate
@@ -34,6 +37,14 @@ def test_semicolons_decimal_commas_and_latin_1(tmp_path: Path) -> None:
     assert table.event.words == {"Ansicht": "view", "Warenkorb": "addtocart", "Kauf": "transaction"}
     assert list(table.fields) == ["grosse"] and table.fields["grosse"].kind == "category"
     assert dataset.sessions.by == "visitor" and dataset.sessions.gap_minutes == 30
+
+
+def test_the_euro_sign_of_windows_is_one(tmp_path: Path) -> None:
+    columns = STANDARD | {"price": lambda event: f"{event.price:.2f} €".replace(".", ",")}
+    path = write_csv(tmp_path / "log.csv", columns, separator=";", encoding="windows-1252")
+    inspection, _, table = read(path)
+    assert (table.encoding, table.cost, table.decimal) == ("windows-1252", ["price"], ",")
+    assert "check: it is not UTF-8; is " in inspection.text and " € right?" in inspection.text
 
 
 @pytest.mark.parametrize(
@@ -129,6 +140,73 @@ def test_nested_json_lines(tmp_path: Path) -> None:
         ["product.sku"],
         ["product.price"],
     )
+
+
+def test_the_last_part_of_a_path_may_need_the_one_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    lines = [
+        json.dumps(
+            {
+                "id": number,
+                "at": {"$date": event.time.isoformat()},
+                "type": event.kind,
+                "user": {"id": event.visitor},
+                "session": {"id": event.session},
+                "device": {"type": event.device},
+                "product": {"id": event.item, "price": {"value": event.price}},
+            }
+        )
+        for number, event in enumerate(shop_events())
+    ]
+    path.write_text("\n".join(lines))
+    _, _, table = read(path)
+    assert roles(table) == {
+        "time": ["at.$date"],
+        "session": ["session.id"],
+        "visitor": "user.id",
+        "event": ["type"],
+        "item": ["product.id"],
+        "cost": ["product.price.value"],
+    }
+    assert table.fields["device_type"].column == ["device.type"]
+
+
+def test_the_time_of_an_event_is_not_that_of_its_session(tmp_path: Path) -> None:
+    sessions: dict[str, list[Event]] = {}
+    for event in shop_events():
+        sessions.setdefault(event.session, []).append(event)
+    nested = tmp_path / "nested.jsonl"
+    lines = [
+        {
+            "session": {"id": name, "startedAt": events[0].time.isoformat()},
+            "hits": [
+                {"at": event.time.isoformat(), "name": event.kind, "sku": event.item} for event in events
+            ],
+        }
+        for name, events in sessions.items()
+    ]
+    nested.write_text("\n".join(map(json.dumps, lines)))
+    _, _, table = read(nested)
+    assert (table.explode, table.time.column, table.session) == ("hits", ["hits.at"], ["session.id"])
+    columns = {
+        "begun": lambda event: sessions[event.session][0].time.isoformat(),
+        "moment": lambda event: event.time.isoformat(),
+        **{name: STANDARD[name] for name in ("session_id", "event_type", "product_id")},
+    }
+    _, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert table.time.column == ["moment"]
+
+
+def test_day_and_month_of_a_date_in_a_column_of_its_own(tmp_path: Path) -> None:
+    events = [event for event in shop_events() if event.time.day in (5, 6, 7, 8)]
+    later = [replace(event, time=event.time + timedelta(days=31)) for event in events]
+    columns = {
+        "date": lambda event: event.time.strftime("%m/%d/%Y"),
+        "time": lambda event: event.time.strftime("%I:%M:%S %p"),
+        **{name: STANDARD[name] for name in ("session_id", "event_type", "product_id")},
+    }
+    _, _, table = read(write_csv(tmp_path / "log.csv", columns, [*events, *later]))
+    assert table.time.unit == "%m/%d/%Y %I:%M:%S %p"
 
 
 def test_parquet_with_naive_times(tmp_path: Path) -> None:
@@ -250,6 +328,24 @@ def test_a_header_may_lack_names_or_repeat_them(tmp_path: Path) -> None:
     _, _, table = read(path)
     assert table.header is True and roles(table)["time"] == ["timestamp"]
     assert table.item == ["product_id"]
+
+
+@pytest.mark.parametrize("pack", ["gz", "zip"])
+def test_small_packed_parts_are_read_whole(tmp_path: Path, pack: str) -> None:
+    whole = write_csv(tmp_path / "whole.csv", STANDARD).read_text().splitlines(keepends=True)
+    parts = ["".join([whole[0], *whole[1 + part :: 5]]).encode() for part in range(5)]
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    if pack == "gz":
+        for number, part in enumerate(parts):
+            (folder / f"{number}.csv.gz").write_bytes(gzip.compress(part))
+    else:
+        with zipfile.ZipFile(folder / "parts.zip", "w") as archive:
+            for number, part in enumerate(parts):
+                archive.writestr(f"{number}.csv", part)
+    inspection, _, _ = read(folder)
+    assert inspection.tables[0].sample.whole
+    assert inspection.tables[0].sample.rows == len(whole) - 1
 
 
 def test_files_that_are_no_tables_are_left_out(tmp_path: Path) -> None:

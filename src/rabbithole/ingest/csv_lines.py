@@ -90,21 +90,26 @@ def _normalise_line_ends(text: bytes) -> bytes:
 
 def _decode(text: bytes, dialect: Dialect) -> tuple[bytes, dict[int, str]]:
     """Return a text in UTF-8, without the lines that are not in its encoding, and the reasons of these."""
-    if dialect.any_bytes or dialect.encoding != "utf-8":
+    if dialect.any_bytes:
         return text.decode(dialect.encoding, "replace").encode(), {}
     try:
-        text.decode()
+        decoded = text.decode(dialect.encoding)
+        return text if dialect.encoding == "utf-8" else decoded.encode(), {}
     except UnicodeDecodeError:
         good: list[bytes] = []
         malformed: dict[int, str] = {}
         for number, line in enumerate(text.splitlines(keepends=True)):
             try:
-                line.decode()
-                good.append(line)
+                good.append(line.decode(dialect.encoding).encode())
             except UnicodeDecodeError:
-                malformed[number] = "it is not UTF-8 (set `encoding`, such as latin-1)"
+                malformed[number] = wrong_encoding(dialect.encoding)
         return b"".join(good), malformed
-    return text, {}
+
+
+def wrong_encoding(encoding: str) -> str:
+    """Return the reason for a line with bytes that its encoding does not have."""
+    hint = ", such as windows-1252" if encoding == "utf-8" else ""
+    return f"it is not {encoding.upper()} (set `encoding`{hint})"
 
 
 def _parse_lines(

@@ -8,7 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rabbithole.ingest.blocks import TextBlock, line_starts, without_long_lines
-from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK
+from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK, wrong_encoding
 from rabbithole.ingest.paths import DECODER, Json, as_text, follow
 
 
@@ -151,7 +151,7 @@ def _parse(raw: bytes, encoding: str) -> dict[str, Json] | str:
         text = raw.decode(encoding)
         record, end = DECODER.raw_decode(text)
     except UnicodeDecodeError:
-        return "it is not UTF-8 (set `encoding`, such as latin-1)"
+        return wrong_encoding(encoding)
     except (ValueError, RecursionError):
         return "it is not JSON"
     if end != len(text):

@@ -18,7 +18,6 @@ from rabbithole.ingest.parquet_rows import root_column
 from rabbithole.ingest.paths import cell_paths
 from rabbithole.ingest.streams import (
     SAMPLE_BYTES,
-    Encoding,
     line_feeds,
     open_unpacked,
     readable,
@@ -54,8 +53,8 @@ class FileLayout:
 
     kind: Literal["csv", "json", "parquet"] = "csv"
     streamed: bool = False
-    encoding: Encoding = "utf-8"
-    decoded_from: Encoding | None = None
+    encoding: str = "utf-8"
+    decoded_from: str | None = None
     columns: tuple[str, ...] | None = None
     partitions: tuple[tuple[str, str | None], ...] = ()
     size: int = 0
@@ -130,7 +129,7 @@ def _kind(sample: bytes) -> Literal["csv", "json", "parquet"]:
 
 
 def _csv_columns(
-    table: TableSpec, file: BinaryIO, encoding: Encoding, decoded: bool, name: str
+    table: TableSpec, file: BinaryIO, encoding: str, decoded: bool, name: str
 ) -> tuple[str, ...]:
     """Return the names of all columns of a CSV file, all different."""
     lines = line_feeds(file, encoding) if decoded else file
@@ -154,7 +153,7 @@ def _csv_columns(
     return distinct_names([each.strip() for each in names])
 
 
-def _check_json(role: FileRole, sample: bytes, encoding: Encoding, name: str, known: list[str]) -> None:
+def _check_json(role: FileRole, sample: bytes, encoding: str, name: str, known: list[str]) -> None:
     """Refuse a file of JSON lines whose beginning has no trace of a column that each event needs.
 
     Other columns may be rare: they are empty where they are missing.

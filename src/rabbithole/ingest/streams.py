@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, cast
 
 import pyarrow as pa
 
@@ -21,8 +21,6 @@ CHUNK_BYTES = 2**20
 
 SAMPLE_BYTES = 2**16
 """How much of a file tells its encoding and line ends."""
-
-Encoding = Literal["utf-8", "utf-16-le", "utf-16-be", "latin-1"]
 
 
 def open_unpacked(path: Path) -> BinaryIO:
@@ -77,7 +75,7 @@ class LineFeedReader(io.RawIOBase):
     For encodings and line ends in which lines cannot be told by the byte of a line feed.
     """
 
-    def __init__(self, stream: BinaryIO, encoding: Encoding) -> None:
+    def __init__(self, stream: BinaryIO, encoding: str) -> None:
         self.stream = stream
         self.decode = codecs.getincrementaldecoder(encoding)("replace").decode
         self.lines = io.IncrementalNewlineDecoder(None, translate=True)
@@ -103,20 +101,20 @@ class LineFeedReader(io.RawIOBase):
         super().close()
 
 
-def line_feeds(stream: BinaryIO, encoding: Encoding) -> BinaryIO:
+def line_feeds(stream: BinaryIO, encoding: str) -> BinaryIO:
     """Return a stream of UTF-8 lines from one in another encoding, or with other line ends."""
     return cast(BinaryIO, io.BufferedReader(LineFeedReader(stream, encoding), CHUNK_BYTES))
 
 
-def text_encoding(sample: bytes, declared: str | None) -> Encoding:
-    """Return the encoding of a file: its byte order mark's, else the declared one, else UTF-8.
+def text_encoding(sample: bytes, declared: str | None) -> str:
+    """Return Python's name of a file's encoding: its byte order mark's, else the declared one, else UTF-8.
 
     Text in UTF-16 is recognised without a mark too, where every other byte is zero.
     """
     if sample.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16-le" if sample.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
-    if declared == "latin-1":
-        return "latin-1"
+    if declared is not None and declared not in ("utf-8", "utf-16"):
+        return declared
     zeros = [sample[start:SAMPLE_BYTES:2].count(0) for start in (0, 1)]
     if declared == "utf-16" or (len(sample) > 3 and max(zeros) > 0.4 * len(sample) and min(zeros) == 0):
         return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -71,8 +73,16 @@ def _encoding(start: bytes) -> str:
         start.decode()
     except UnicodeDecodeError as error:
         # The last character may be cut.
-        return "utf-8" if error.start >= len(start) - 3 else "latin-1"
-    return "utf-8"
+        if error.start >= len(start) - 3:
+            return "utf-8"
+    else:
+        return "utf-8"
+    # Windows writes signs such as € with bytes that mean nothing in latin-1.
+    if re.search(rb"[\x80-\x9f]", start):
+        with suppress(UnicodeDecodeError):
+            start.decode("windows-1252")
+            return "windows-1252"
+    return "latin-1"
 
 
 def _is_json(text: str) -> bool:

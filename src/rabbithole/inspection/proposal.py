@@ -85,6 +85,12 @@ class TableProposal:
         return bool(self.words.purchase) if self.roles.event.column is not None else self.content == PURCHASE
 
     @property
+    def odd_text(self) -> str:
+        """Return a word with a letter beyond ASCII, by which a reader sees whether the encoding is right."""
+        texts = (text for column in self.columns for text in (column.name, *column.counts))
+        return next((text[:40] for text in texts if not text.isascii()), "")
+
+    @property
     def flags(self) -> list[Column]:
         """Return the columns that may mark purchases: their name says so, and their values are yes and no."""
         return [

@@ -15,6 +15,7 @@ from rabbithole.inspection.files import left_out_lines
 from rabbithole.inspection.inspect import Inspection
 from rabbithole.inspection.mapped import all_events
 from rabbithole.inspection.proposal import TableProposal
+from rabbithole.inspection.table_section import UTF_16
 
 WIDTH = 80
 
@@ -43,7 +44,10 @@ def _parts(inspection: Inspection) -> Iterator[RenderableType]:
             yield Text(f"This is the layout of the format {inspection.preset.format.name}.")
         yield _columns(table, known=inspection.preset is not None)
     for table in inspection.others:
-        yield Text(f"Left out: {_files(table)}: no times together with a session or visitor.")
+        reason = "no times together with a session or visitor"
+        if inspection.preset is not None:
+            reason = f"the format {inspection.preset.format.name} does not read it"
+        yield Text(f"Left out: {_files(table)}: {reason}.")
     yield from (Text(f"Left out: {line}") for line in left_out_lines(inspection.no_tables))
     if inspection.mapped:
         yield from (Text(line) for line in _counts(inspection))
@@ -227,6 +231,11 @@ def _unsure(tables: Sequence[TableProposal]) -> list[str]:
             if role in KEYS and choice.column is not None:
                 lines += _no_values(role, choice.column)
                 lines += _rounded(role, choice.column)
+        if table.layout.encoding not in ("utf-8", *UTF_16):
+            lines.append(
+                f"encoding: it is not UTF-8. Is {printable(table.odd_text)!r} right? Else try another "
+                "`encoding`, such as windows-1251, shift_jis or gb18030"
+            )
         if roles.units:
             lines.append(f"time: the order of day and month: {' or '.join(roles.units)}?")
         time = roles.date or roles.time.column

@@ -12,8 +12,8 @@ from rabbithole.inspection.proposal import TRUE, TableProposal
 from rabbithole.inspection.roles import Choice
 from rabbithole.inspection.yaml_lines import YamlLines, names
 
-ENCODINGS = {"latin-1": "latin-1", "utf-16-le": "utf-16", "utf-16-be": "utf-16"}
-"""What the settings call an encoding that is not UTF-8."""
+UTF_16 = ("utf-16-le", "utf-16-be")
+"""What the settings call `utf-16`: the byte order mark, or the bytes, say which."""
 
 FORMAT, TABLE, KEY, PART = 2, 3, 4, 5
 """Depths of the keys of a data set, its table's name, its keys, and their keys."""
@@ -31,8 +31,10 @@ def write_table(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile], 
         if layout.quote != '"':
             yaml.key(KEY, "quote", layout.quote)
         yaml.key(KEY, "header", layout.header, "" if layout.header else "columns are numbers from 1")
-    if layout.encoding in ENCODINGS:
-        yaml.key(KEY, "encoding", ENCODINGS[layout.encoding])
+    if layout.encoding in UTF_16:
+        yaml.key(KEY, "encoding", "utf-16")
+    elif layout.encoding != "utf-8":
+        yaml.key(KEY, "encoding", layout.encoding, f"check: it is not UTF-8; is {table.odd_text} right?")
     if table.decimal != ".":
         yaml.key(KEY, "decimal", table.decimal)
     if table.sample.explode is not None:

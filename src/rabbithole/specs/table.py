@@ -56,6 +56,15 @@ RESERVED_FIELDS = frozenset(
 LEVEL = re.compile(r"category_\d+")
 
 
+def is_encoding(name: str) -> bool:
+    """Return whether lines can be read in an encoding: one that contains ASCII, or UTF-16."""
+    ascii_bytes = bytes(range(128))
+    try:
+        return name == "utf-16" or ascii_bytes.decode(name) == ascii_bytes.decode("ascii")
+    except (LookupError, ValueError):
+        return False
+
+
 FieldName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
 
@@ -82,8 +91,10 @@ class TableSpec(Spec):
         description="CSV: `true`: the first line names the columns; `false`: columns are numbers from 1; or "
         "the names of all columns of files without header.",
     )
-    encoding: Literal["utf-8", "utf-16", "latin-1"] | None = Field(
-        None, description="Encoding of text. null: by the byte order mark, else UTF-8."
+    encoding: str | None = Field(
+        None,
+        description="Encoding of text, such as `windows-1252`, `utf-16` or `gb18030`. null: by the byte "
+        "order mark, else UTF-8.",
     )
     decimal: Literal[".", ","] = Field(
         ".", description="Decimal mark of numbers. The other mark may part thousands."
@@ -123,6 +134,11 @@ class TableSpec(Spec):
                 raise ValueError(f"{key}: must be one ASCII character within the line")
         if self.separator == self.quote:
             raise ValueError("separator and quote must differ")
+        if self.encoding is not None and not is_encoding(self.encoding):
+            raise ValueError(
+                f"encoding: {self.encoding!r} can't be read; known are utf-8, utf-16 and Python's names of "
+                "encodings that contain ASCII, such as windows-1252"
+            )
         if self.explode is not None and self.kind == "csv":
             raise ValueError("explode: a CSV file has no arrays")
         return self
