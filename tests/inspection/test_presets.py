@@ -197,6 +197,18 @@ def test_a_known_layout_gets_its_short_form(name: str, make: Callable[[Path], Pa
     assert inspection.estimate is not None and inspection.estimate.buyers == len(buyers)
 
 
+def test_a_table_of_a_known_layout_may_have_further_columns(tmp_path: Path) -> None:
+    views = diginetica(tmp_path) / "train-item-views.csv"
+    head, *lines = views.read_text().splitlines()
+    views.write_text("\n".join([f"{head};position", *(f"{line};1" for line in lines)]))
+    inspection = inspect([str(tmp_path)])
+    assert load(inspection.name, inspection.text).format == "diginetica"
+    assert {file.name for table in inspection.tables for file in table.files} == {
+        "train-item-views.csv",
+        "train-purchases.csv",
+    }
+
+
 def test_a_known_layout_under_another_separator_is_written_out(tmp_path: Path) -> None:
     path = rees46(tmp_path)
     path.write_text(path.read_text().replace(",", "|"))

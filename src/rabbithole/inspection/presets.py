@@ -40,16 +40,28 @@ ISO_UTC = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$"
 DIGITS = r"^\d+$"
 YOOCHOOSE_CATEGORY = r"^(S|\d{1,10})$"
 
+Test = Callable[[TableProposal], bool]
+
 Holds = Literal["view", "transaction"] | None
 """What a recognised table holds, where a format has several."""
 
 
-def _named(*sets: frozenset[str]) -> Callable[[TableProposal], bool]:
+def _named(*sets: frozenset[str]) -> Test:
     """Return a test for tables whose columns are those of one of some sets, and no others."""
 
     def fits(table: TableProposal) -> bool:
         header = table.layout.header or table.layout.kind != "csv"
         return header and {column.name for column in table.columns} in sets
+
+    return fits
+
+
+def _contains(required: frozenset[str], without: frozenset[str] = frozenset()) -> Test:
+    """Return a test for tables that have some columns besides others, and do not have some."""
+
+    def fits(table: TableProposal) -> bool:
+        names = {column.name for column in table.columns}
+        return names >= required and not names & without
 
     return fits
 
@@ -112,7 +124,7 @@ def _all(columns: Sequence[Column], pattern: str) -> bool:
     return True
 
 
-TESTS: Mapping[str, tuple[tuple[Holds, Callable[[TableProposal], bool]], ...]] = {
+TESTS: Mapping[str, tuple[tuple[Holds, Test], ...]] = {
     "rees46": ((None, _named(REES46)),),
     "retailrocket": ((None, _named(RETAILROCKET)),),
     "diginetica": (("view", _named(DIGINETICA_VIEWS)), ("transaction", _named(DIGINETICA_PURCHASES))),
@@ -123,6 +135,14 @@ TESTS: Mapping[str, tuple[tuple[Holds, Callable[[TableProposal], bool]], ...]] =
     "yoochoose": (("view", _is_clicks), ("transaction", _is_buys)),
 }
 """How the tables of each format are recognised, and what each holds."""
+
+SISTERS: Mapping[str, tuple[tuple[Holds, Test], ...]] = {
+    "diginetica": (
+        ("view", _contains(DIGINETICA_VIEWS, frozenset(["ordernumber"]))),
+        ("transaction", _contains(DIGINETICA_PURCHASES)),
+    )
+}
+"""How a table of a format is recognised beside another one of it: it may have further columns."""
 
 
 @dataclass(frozen=True)
@@ -140,14 +160,25 @@ def recognise(tables: Sequence[TableProposal]) -> Preset | None:
             continue
         format = raw_format(name)
         found: dict[str, TableProposal] = {}
-        for holds, fits in tests:
-            for table in tables:
-                name_there = _table_name(format, holds)
-                if fits(table) and _is_written_alike(table, format, name_there):
-                    found.setdefault(name_there, table)
+        _find(format, tests, tables, found)
         if found:
+            _find(format, SISTERS.get(name, ()), tables, found)
             return Preset(format, found)
     return None
+
+
+def _find(
+    format: RawFormat,
+    tests: Sequence[tuple[Holds, Test]],
+    tables: Sequence[TableProposal],
+    found: dict[str, TableProposal],
+) -> None:
+    """Add the tables that fit, by the format's name for each."""
+    for holds, fits in tests:
+        name = _table_name(format, holds)
+        for table in tables:
+            if fits(table) and _is_written_alike(table, format, name):
+                found.setdefault(name, table)
 
 
 def _is_written_alike(table: TableProposal, format: RawFormat, name: str) -> bool:
