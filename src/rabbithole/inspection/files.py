@@ -49,6 +49,11 @@ class LogFile:
         return printable(f"{self.path}: {self.member}" if self.member else str(self.path))
 
     @property
+    def is_sized(self) -> bool:
+        """Return whether `size` is that of the unpacked file."""
+        return self.member is not None or packing(self.path) is None
+
+    @property
     def seekable(self) -> bool:
         """Return whether the file can be read from any place."""
         return self.member is None and packing(self.path) is None

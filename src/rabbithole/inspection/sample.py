@@ -19,7 +19,13 @@ from rabbithole.inspection.layout import Layout, decoded
 from rabbithole.inspection.nested import arrays, flatten
 
 MAX_FILES = 3
-"""Of many parts of a table, so many are read: the first, the last, and those between at even distances."""
+"""Of many parts of a large table, so many are read: the first, the last, and between at even distances."""
+
+MAX_MEMBERS = 60
+"""Of an archive, at most so many files are read."""
+
+PACKED_RATIO = 15
+"""So many times larger a packed log may be when unpacked."""
 
 JSON_SHARE = 4
 """JSON is read by Python, so less of it is read."""
@@ -65,7 +71,7 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
     """
     count = min(len(files), MAX_FILES)
     chosen = [files[round(place)] for place in np.linspace(0, len(files) - 1, count)]
-    if sum(file.size for file in files) <= BUDGET and all(file.seekable for file in files):
+    if _are_small(files):
         chosen = list(files)
     if layout.kind == "parquet":
         return _parquet(files, chosen, explode)
@@ -93,6 +99,14 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
         raise NoTableError(files[0], "no line of it could be read.")
     total = len(block) if whole else round(len(block) * size / max(read, 1))
     return Sample(columns, block, total, whole, read, size, malformed, explode, lengths)
+
+
+def _are_small(files: Sequence[LogFile]) -> bool:
+    """Return whether all files can be read in little time."""
+    if sum(file.size * (1 if file.is_sized else PACKED_RATIO) for file in files) > BUDGET:
+        return False
+    # Each member of a .7z archive is unpacked from the archive's beginning.
+    return len(files) <= MAX_MEMBERS or all(file.member is None for file in files)
 
 
 def _advice(reasons: Counter[str]) -> str:
