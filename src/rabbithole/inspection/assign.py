@@ -6,12 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rabbithole.inspection.columns import Column
+from rabbithole.inspection.columns import Column, pairs
 from rabbithole.inspection.keys import Keyed
 from rabbithole.inspection.names import NAMES, Role
 from rabbithole.inspection.roles import CAN_BE, EXACT, MARGIN, Choice, Roles, choose, is_key, name_score
 from rabbithole.inspection.sample import Sample
-from rabbithole.inspection.times import date_and_clock, parse
+from rabbithole.inspection.times import date_and_clock, date_order, parse
 from rabbithole.inspection.words import known_words
 
 CLOSER = 5
@@ -75,6 +75,9 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
         named = _only(
             [column for column in whole if not any(name_score(role, column) >= 2 for role in NAMES)]
         )
+    if named.column is None and named.others:
+        moving = _moving(named.others, columns, sample)
+        named = Choice(moving[0], named.others) if len(moving) == 1 else Choice(None, moving, named.note)
     if named.column is None and len(named.others) == 1 and not _is_number(named.others[0]):
         named = Choice(named.others[0], (), "told by its values and a part of its name")
     if named == Choice():
@@ -86,14 +89,24 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
         return
     roles.unit = guess.unit
     units = (guess.unit, *guess.others) if guess.others else ()
+    values = column.values
     if roles.date is not None and column.time is not None:
         texts = roles.date.present, column.present
-        joined = [date_and_clock(unit, column.time.unit, *texts) for unit in (guess.unit, *units)]
-        roles.unit, roles.units = joined[0], tuple(joined[1:])
-    elif roles.offset is not None:
-        roles.units = units
-    elif units:
-        roles.unit, roles.units = _date_order(sample, column, units)
+        roles.unit = date_and_clock(guess.unit, column.time.unit, *texts)
+        units = tuple(date_and_clock(unit, column.time.unit, *texts) for unit in units)
+        values = pc.binary_join_element_wise(roles.date.values, values, " ")
+    if units:
+        roles.unit, roles.units = date_order(values, sample.block, units)
+
+
+def _moving(times: Sequence[Column], columns: Sequence[Column], sample: Sample) -> tuple[Column, ...]:
+    """Return the times that differ from event to event, all if none does: a session's start does not."""
+    arrays = (f"{sample.explode}.", *(f"{path}.0." for path in sample.arrays))
+    inside = [column for column in times if column.name.startswith(arrays)]
+    session = choose("session", [column for column in columns if column not in times]).column
+    if not inside and session is not None:
+        inside = [column for column in times if pairs(column, session) > 1.05 * session.distinct]
+    return tuple(inside or times)
 
 
 def _date_and_more(roles: Roles, columns: Sequence[Column], dates: Sequence[Column]) -> Choice:
@@ -125,21 +138,6 @@ def _only(columns: Sequence[Column]) -> Choice:
     if len(columns) != 1:
         return Choice(None, tuple(columns), f"{len(columns)} columns may be meant" if columns else "")
     return Choice(columns[0], (), BY_VALUES)
-
-
-def _date_order(sample: Sample, column: Column, units: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    """Return the format in which times rise in the file's order, and the others where none does alone."""
-    rising = []
-    for unit in units:
-        seconds = parse(column.values, unit, "UTC").to_numpy(zero_copy_only=False)
-        step = np.diff(seconds)[np.diff(sample.block) == 0]
-        rising.append(float((step[~np.isnan(step)] >= 0).mean()) if len(step) else 0.0)
-    best = int(np.argmax(rising))
-    others = [share for position, share in enumerate(rising) if position != best]
-    # One day in a month alone rises in both.
-    if rising[best] > 0.99 and max(others) < 0.999 * rising[best]:
-        return units[best], ()
-    return units[best], units
 
 
 def _check_session(roles: Roles, sample: Sample, seconds: pa.Array) -> None:

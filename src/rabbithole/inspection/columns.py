@@ -22,6 +22,11 @@ ROUNDED = r"^\d([.,]\d+)?[eE]\+\d{1,2}$"
 NO_VALUES = pa.array(["null", "none", "nan", "na", "n/a", "undefined", "(null)", "<null>", "\\n", "-"])
 """What programs write where there is no value, in lower case."""
 
+SAY_NOTHING = frozenset(
+    ["id", "ids", "key", "code", "name", "nr", "no", "number", "type", "value", "uuid", "guid"]
+)
+"""Words by which the last part of a path says nothing without the part before it."""
+
 TIME_TEXTS = 4000
 """So many values of a column tell whether it holds times."""
 
@@ -159,8 +164,18 @@ def describe(sample: Sample) -> list[Column]:
     return [Column(name, values, sample.zones.get(name)) for name, values in sample.columns.items()]
 
 
+def pairs(one: Column, other: Column) -> int:
+    """Return how many different pairs of values two columns have."""
+    table = pa.table({"one": one.values, "other": other.values}).drop_null()
+    return len(table.group_by(["one", "other"]).aggregate([]))
+
+
 def name_words(name: str) -> tuple[str, ...]:
-    """Return the words of a column's name: `eventParams.pageURL` has page and url, `Prénom` prenom."""
+    """Return the words of a column's name: `eventParams.pageURL` has page and url, `Prénom` prenom.
+
+    The last part of a path names the column, with the part before it where it says nothing alone: `user.id`
+    has user and id, `createdAt.$date` created, at and date.
+    """
     plain = "".join(
         char
         for char in unicodedata.normalize("NFKD", name.replace("ß", "ss"))
@@ -168,5 +183,12 @@ def name_words(name: str) -> tuple[str, ...]:
     )
     parts = [part for part in plain.split(".") if part and not part.isdecimal()]
     last = parts[-1] if parts else plain
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", last)
+    words = _split_words(last)
+    if len(parts) > 1 and (set(words) <= SAY_NOTHING or last.startswith("$")):
+        return _split_words(parts[-2]) + words
+    return words
+
+
+def _split_words(name: str) -> tuple[str, ...]:
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     return tuple(re.findall(r"[^\W_]+", spaced.lower()))

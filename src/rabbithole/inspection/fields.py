@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from rabbithole.formats.amounts import Decimal, parse_amounts
-from rabbithole.inspection.columns import Column
+from rabbithole.inspection.columns import Column, pairs
 from rabbithole.inspection.names import ANSWERS, ORDERS, squeezed
 from rabbithole.inspection.roles import Roles
 from rabbithole.specs.table import LEVEL, RESERVED_FIELDS, FieldKind
@@ -139,19 +139,14 @@ def _names_the_key(column: Column, key: Column) -> bool:
     """Return whether each key has a value of its own."""
     if column.distinct < 0.9 * key.distinct or key.distinct < 50:
         return False
-    return _pairs(column, key) <= 1.05 * key.distinct
+    return pairs(column, key) <= 1.05 * key.distinct
 
 
 def _same_as(column: Column, item: Column) -> bool:
     """Return whether a column and the item determine each other."""
     if column.distinct < 0.9 * item.distinct or item.distinct < 20:
         return False
-    return _pairs(column, item) <= 1.02 * item.distinct
-
-
-def _pairs(one: Column, other: Column) -> int:
-    table = pa.table({"one": one.values, "other": other.values}).drop_null()
-    return len(table.group_by(["one", "other"]).aggregate([]))
+    return pairs(column, item) <= 1.02 * item.distinct
 
 
 def _groups(key: Column | None, bought: NDArray[np.bool_] | None) -> NDArray[np.int64] | None:

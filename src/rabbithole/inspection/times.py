@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from rabbithole.formats.times import Times, parse_text
 
@@ -136,6 +137,26 @@ def date_and_clock(date: str, clock: str, dates: pa.Array, clocks: pa.Array) -> 
     elif date == "auto":
         date = "%Y%m%d" if dates[0].as_py().strip().isdigit() else "%Y-%m-%d"
     return f"{date} {clock}"
+
+
+def date_order(
+    texts: pa.Array, block: NDArray[np.int64], units: tuple[str, ...]
+) -> tuple[str, tuple[str, ...]]:
+    """Return the format in which times rise in the file's order, and all formats where none does alone.
+
+    block: int64 [n], the consecutive piece of a file that a text is from.
+    """
+    rising = []
+    for unit in units:
+        seconds = parse(texts, unit, "UTC").to_numpy(zero_copy_only=False)
+        step = np.diff(seconds)[np.diff(block) == 0]
+        rising.append(float((step[~np.isnan(step)] >= 0).mean()) if len(step) else 0.0)
+    best = int(np.argmax(rising))
+    others = [share for position, share in enumerate(rising) if position != best]
+    # One day in a month alone rises in both.
+    if rising[best] > 0.99 and max(others) < 0.999 * rising[best]:
+        return units[best], ()
+    return units[best], units
 
 
 def parse(texts: pa.Array, unit: str, zone: str) -> pa.Array:
