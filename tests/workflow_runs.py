@@ -1,9 +1,15 @@
-"""Run Snakemake with the tiny configuration."""
+"""Run Snakemake with the tiny configuration, also on a copy of the project that tests may change."""
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).parents[1]
 TINY = "tests/runs/tiny.yaml"
@@ -45,3 +51,37 @@ def make_run_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "book.txt").write_bytes(BOOK.encode())
     return folder
+
+
+JOB = re.compile(r"^Job \d+: (.*)$", re.MULTILINE)
+
+
+@dataclass
+class Copy:
+    """A copy of the project and of its finished run. Tests may change both."""
+
+    project: Path
+    run: Path
+
+    def edit(self, file: str, change: Callable[[str], str]) -> None:
+        """Edit a file of the project; fails if the edit has no effect."""
+        path = self.project / file
+        before = path.read_text("utf-8")
+        after = change(before)
+        assert after != before, file
+        path.write_text(after, "utf-8")
+
+    def jobs(self, config: dict[str, Any] | None = None, *targets: str) -> set[str]:
+        """Return the messages of the jobs that would run."""
+        overlay = None
+        if config is not None:
+            overlay = self.run / "overlay.yaml"
+            overlay.write_text(yaml.safe_dump(config))
+        done = snakemake(self.run, "--dry-run", *targets, config=overlay, root=self.project)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return set(JOB.findall(done.stdout + done.stderr))
+
+
+def with_constant(text: str) -> str:
+    """Return a module's code with an unused constant added."""
+    return text + "\n\nUNUSED = 1\n"

@@ -1,137 +1,20 @@
-"""Any table of events: how its files are written and packed, and what its columns become."""
+"""Any table of events: what its columns become, and which lines and settings are refused."""
 
-import bz2
 import gzip
 import io
 import json
-import lzma
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import py7zr
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from factories.tables import EVENTS, HEADER, LOG, ROWS, TABLE, text, values
 from raw_logs import read_tables, rejected_lines
 
 from rabbithole.errors import UserError
 from rabbithole.specs.data import SparkOptions
 
 pytestmark = pytest.mark.spark
-
-TABLE: dict[str, Any] = {
-    "session": "sid",
-    "visitor": "who",
-    "time": "at",
-    "event": {"column": "what", "words": {"look": "view", "buy": "transaction"}},
-    "item": "item",
-    "category": {"column": "path", "separator": "/", "levels": 2},
-    "cost": "price",
-    "fields": {"brand": {"column": "brand"}, "quantity": {"column": "n", "kind": "number"}},
-}
-HEADER = ["sid", "who", "at", "what", "item", "path", "price", "brand", "n", "note"]
-ROWS = [
-    ["007", "ann", "2019-10-01 12:00:00", "look", "0012", "a/b/c", "12.50", "Müller & Söhne", "1", "x"],
-    ["007", "ann", "2019-10-01 12:01:00", "buy", "0012", "a/b/c", "12.50", "Müller & Söhne", "2.5", "x"],
-    ["4a6f-é", "bob", "2019-10-01 12:02:00", "wish", "", "", "", "", "", "x"],
-]
-
-
-def text(rows: list[list[str]] = ROWS, separator: str = ",", end: str = "\n") -> str:
-    """Return rows as separated lines."""
-    return "".join(separator.join(row) + end for row in rows)
-
-
-LOG = text([HEADER, *ROWS])
-
-EVENTS = [
-    ("007", "ann", "view", "0012", "a/b/c", "a", "a/b", 12.5, "Müller & Söhne", 1.0),
-    ("007", "ann", "transaction", "0012", "a/b/c", "a", "a/b", 12.5, "Müller & Söhne", 2.5),
-    ("4a6f-é", "bob", "wish", None, None, None, None, None, None, None),
-]
-COLUMNS = ["session_id", "visitor", "event", "item", "category", "category_1", "category_2", "cost", "brand"]
-
-
-def values(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-    """Return what the mapped columns of events hold."""
-    return [tuple(row[name] for name in [*COLUMNS, "quantity"]) for row in rows]
-
-
-def zipped(members: dict[str, str]) -> bytes:
-    """Return a .zip archive."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
-
-
-def seven_zipped(members: dict[str, str]) -> bytes:
-    """Return a .7z archive."""
-    buffer = io.BytesIO()
-    with py7zr.SevenZipFile(buffer, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(content, name)
-    return buffer.getvalue()
-
-
-def zstandard(content: bytes) -> bytes:
-    """Return content as a .zst file."""
-    sink = pa.BufferOutputStream()
-    with pa.CompressedOutputStream(sink, "zstd") as stream:
-        stream.write(content)
-    return sink.getvalue().to_pybytes()
-
-
-WRITTEN: dict[str, tuple[str | bytes, dict[str, Any]]] = {
-    "plain": (LOG, {}),
-    "CRLF": (LOG.replace("\n", "\r\n"), {}),
-    "CR": (LOG.replace("\n", "\r"), {}),
-    "byte order mark": ("\ufeff" + LOG, {}),
-    "UTF-16": (LOG.encode("utf-16"), {}),
-    "UTF-16 big-endian, declared": (LOG.encode("utf-16-be"), {"encoding": "utf-16"}),
-    "windows-1252": (LOG.encode("windows-1252"), {"encoding": "windows-1252"}),
-    "gb18030": (LOG.encode("gb18030"), {"encoding": "gb18030"}),
-    "latin-1": (LOG.encode("latin-1"), {"encoding": "latin-1"}),
-    "tabs": (LOG.replace(",", "\t"), {"separator": "\t"}),
-    "decimal comma": (LOG.replace(",", ";").replace(".", ","), {"separator": ";", "decimal": ","}),
-    "quotes": (text([[f'"{field}"' for field in row] for row in [HEADER, *ROWS]]), {}),
-    "names in the settings": (text(), {"header": HEADER}),
-    "gz": (gzip.compress(LOG.encode()), {}),
-    "bz2": (bz2.compress(LOG.encode()), {}),
-    "xz": (lzma.compress(LOG.encode()), {}),
-    "zst": (zstandard(LOG.encode()), {}),
-    "zip": (zipped({"folder/any.txt": LOG}), {}),
-    "7z": (seven_zipped({"any.txt": LOG}), {}),
-    "gz of UTF-16": (gzip.compress(LOG.encode("utf-16")), {}),
-    "JSON": (
-        "\n".join(json.dumps(dict(zip(HEADER, row, strict=True)), ensure_ascii=False) for row in ROWS),
-        {},
-    ),
-}
-
-
-@pytest.mark.parametrize("name", WRITTEN)
-def test_the_way_a_file_is_written_changes_no_event(tmp_path: Path, spark: SparkOptions, name: str) -> None:
-    """All is told by the content: the file's name says nothing."""
-    content, changes = WRITTEN[name]
-    rows, manifest = read_tables(tmp_path, {"log": content}, spark, table={"events": TABLE | changes})
-    assert values(rows) == EVENTS
-    assert [row["timestamp"].isoformat() for row in rows[1:]] == [
-        "2019-10-01T12:01:00+00:00",
-        "2019-10-01T12:02:00+00:00",
-    ]
-    assert manifest.fields == {
-        "brand": "category",
-        "category_1": "category",
-        "category_2": "category",
-        "quantity": "number",
-    }
-    assert manifest.holds == ["session", "visitor", "item", "category", "cost"]
-    assert (manifest.sessions, manifest.visitors, manifest.items, manifest.lines.rejected) == (2, 2, 1, 0)
-    assert list(rows[0])[-4:] == list(manifest.fields)
 
 
 def test_sessions_by_visitor_group_the_events_by_visitor(tmp_path: Path, spark: SparkOptions) -> None:
@@ -230,8 +113,8 @@ def test_a_refund_is_an_event_without_a_price(tmp_path: Path, spark: SparkOption
         tmp_path, {"log": text([HEADER, *ROWS, thousand, refund])}, spark, table={"events": TABLE}
     )
     assert manifest.lines.rejected == 0
-    (found,) = [row for row in rows if row["event"] == "refund"]
-    assert (found["cost"], found["quantity"]) == (None, -1.0)
+    (returned,) = [row for row in rows if row["event"] == "refund"]
+    assert (returned["cost"], returned["quantity"]) == (None, -1.0)
     assert max(row["cost"] or 0 for row in rows) == 1234.5
 
 
@@ -327,45 +210,6 @@ def test_parquet_columns_of_any_type_are_read(tmp_path: Path, spark: SparkOption
     assert rejected_lines(tmp_path / "bad") == [(3, "number is empty")]
 
 
-PARTS = {
-    "day=2019-10-01/part-0.csv": text([HEADER, ROWS[0]]),
-    "day=2019-10-01/.part-0.csv.crc": "no",
-    "day=2019-10-02/part-1.csv": text([HEADER, ROWS[1]]),
-    "day=__HIVE_DEFAULT_PARTITION__/part-2.csv": text([HEADER, ROWS[2]]),
-    "_SUCCESS": "",
-    "readme.txt": "no table",
-}
-
-
-@pytest.mark.parametrize(
-    ("files", "source"),
-    [
-        (PARTS, lambda raw: str(raw)),
-        (PARTS, lambda raw: f"{raw}/*/part-*"),
-        (PARTS, lambda raw: [f"{raw}/{name}" for name in PARTS if name.endswith(".csv")]),
-        ({"all.zip": zipped(PARTS)}, lambda raw: str(raw)),
-        (
-            {"all.7z": seven_zipped({name: text or " " for name, text in PARTS.items()})},
-            lambda raw: f"{raw}/all.7z",
-        ),
-    ],
-    ids=["folder", "glob", "list", "zip", "7z"],
-)
-def test_many_files_and_their_partitions_are_one_table(
-    tmp_path: Path, spark: SparkOptions, files: dict[str, str | bytes], source: Callable[[Path], Any]
-) -> None:
-    table = TABLE | {"files": "*.csv", "fields": {"day": {"column": "day"}}}
-    rows, manifest = read_tables(
-        tmp_path, files, spark, table={"events": table}, source=source(tmp_path / "raw")
-    )
-    assert [row["day"] for row in rows] == ["2019-10-01", "2019-10-02", None]
-    assert [Path(file.file).name for file in manifest.files_read] == [
-        "part-0.csv",
-        "part-1.csv",
-        "part-2.csv",
-    ]
-
-
 def test_views_and_purchases_may_be_two_tables(tmp_path: Path, spark: SparkOptions) -> None:
     """At equal times a view comes before the purchase."""
     files = {
@@ -399,14 +243,6 @@ def test_views_and_purchases_may_be_two_tables(tmp_path: Path, spark: SparkOptio
     ]
     assert manifest.visitors is None
     assert [file.role for file in manifest.files_read] == ["views", "buys"]
-
-
-def test_a_remote_folder_of_parts_is_one_table(tmp_path: Path, spark: SparkOptions) -> None:
-    table = TABLE | {"files": "*.csv", "fields": {"day": {"column": "day"}}}
-    source = f"file://{tmp_path / 'raw'}"
-    rows, _ = read_tables(tmp_path, PARTS, spark, table={"events": table}, source=source)
-    assert [row["day"] for row in rows] == ["2019-10-01", "2019-10-02", None]
-    assert not (tmp_path / "fetched").exists()
 
 
 REFUSED = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from workflow_runs import ROOT, make_run_folder, snakemake
+from workflow_runs import ROOT, Copy, make_run_folder, snakemake
 
 COPIED_FOLDERS = ("src", "rules", "envs", "requirements", "profiles", "workflow", "tests/runs")
 
@@ -59,3 +59,11 @@ def finished_by_folds(project: Path, tmp_path_factory: pytest.TempPathFactory) -
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
 
     return made_once(tmp_path_factory, "folds", run)
+
+
+@pytest.fixture
+def copy(project: Path, finished: Path, tmp_path: Path) -> Copy:
+    """Copy the finished run and the project to other folders, with their modification times."""
+    shutil.copytree(project, tmp_path / "project")
+    shutil.copytree(finished, tmp_path / "run", symlinks=True)
+    return Copy(tmp_path / "project", tmp_path / "run")
