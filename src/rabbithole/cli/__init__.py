@@ -13,10 +13,13 @@ from rabbithole.cli import (  # noqa: F401 - they add commands
     tools,
     work,
 )
-from rabbithole.cli.app import app
+from rabbithole.cli.app import PANELS, app
 from rabbithole.errors import UserError, error_in_own_model
 from rabbithole.progress import remove_progress
 from rabbithole.workflow.job_lifetime import die_with_parent
+
+# Help shows the panels in the order of their first commands.
+app.registered_commands.sort(key=lambda command: PANELS.index(str(command.rich_help_panel)))
 
 
 def main() -> None:

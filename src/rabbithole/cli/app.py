@@ -14,8 +14,8 @@ from rabbithole.specs.base import Spec
 from rabbithole.specs.data import SparkOptions
 from rabbithole.specs.training import ResumeOptions
 
-SETUP, RUN, WORK, DEVELOP = "Set up", "Understand a run", "Put a model to work", "Develop"
-"""Panels of `rabbithole --help`."""
+PANELS = SETUP, RUN, WORK, DEVELOP = "Set up", "Understand a run", "Put a model to work", "Develop"
+"""Panels of `rabbithole --help`, in the order in which people need them."""
 
 DATA, MODELS, EVALUATION, REPORT, STUDIES, TEXT = "Data", "Models", "Evaluation", "Report", "Studies", "Text"
 """Panels of `rabbithole step --help`, in the order of the pipeline."""
