@@ -14,8 +14,9 @@ import time
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
-import psutil
 from figures import VARIABLE, Figure, recorded
+
+from rabbithole.machine import core_count, memory_bytes, processor_name
 
 FOLDER = Path("bench")
 BENCHMARKS = ("bench-etl", "bench-train", "bench-predict", "bench-stream", "bench-serve")
@@ -54,33 +55,26 @@ def main() -> None:
 
 def machine() -> str:
     """Return the machine's name, processor, memory, system and load in a sentence."""
-    memory = psutil.virtual_memory().total / 2**30
     return (
-        f"{platform.node()}: {processor()}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB, "
+        f"{platform.node()}: {processor_name()}, {core_count()} cores, {memory_bytes() / 2**30:.0f} GiB, "
         f"{platform.system()} {platform.release()}. Load at the end: {os.getloadavg()[0]:.1f}."
     )
 
 
-def processor() -> str:
-    """Return the processor's name, as Linux has it."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def versions() -> str:
     """Return the versions of Python, of the environment's libraries and of the rivals."""
-    found = [f"Python {platform.python_version()}"]
+    texts = [f"Python {platform.python_version()}"]
     for name in VERSIONS:
         try:
-            found.append(f"{name} {version(name)}")
+            texts.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
     for folder, names in RIVALS.items():
         path = [str(Path(sys.prefix) / folder)]
-        found += [f"{each.name} {each.version}" for each in distributions(path=path) if each.name in names]
-    return ", ".join(found) + "."
+        texts += [
+            f"{rival.name} {rival.version}" for rival in distributions(path=path) if rival.name in names
+        ]
+    return ", ".join(texts) + "."
 
 
 if __name__ == "__main__":

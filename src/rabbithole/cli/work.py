@@ -8,6 +8,7 @@ import typer
 
 from rabbithole.cli.app import WORK, app, use_threads
 from rabbithole.errors import UserError
+from rabbithole.machine import core_count
 from rabbithole.specs.data import SparkOptions
 
 
@@ -211,7 +212,4 @@ def _answer_at_once() -> None:
 
 def _cores(threads: int | None) -> int:
     """Return the cores to use: all that this process may use, unless the user says otherwise."""
-    if threads is not None:
-        return threads
-    # macOS has no affinities.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return core_count() if threads is None else threads

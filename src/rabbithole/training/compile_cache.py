@@ -12,6 +12,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from rabbithole.io.atomic import atomic_write, remove, sha256_of
+from rabbithole.machine import processor_facts
 
 MAX_CACHE_BYTES = 2**28
 """Bytes that the cache may take; what was not used for longest is deleted first. Each start reads all."""
@@ -97,7 +98,7 @@ def _digest(folder: Path, name: str) -> str | None:
 
 
 def _read_digests(folder: Path) -> dict[str, str]:
-    """Return the known digests; none where the file is missing or damaged: all is compiled anew then."""
+    """Return the known digests; none where the file is missing or damaged: all is compiled again then."""
     try:
         values = json.loads((folder / DIGESTS).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -107,9 +108,4 @@ def _read_digests(folder: Path) -> dict[str, str]:
 
 def _processor_digest() -> str:
     """Return 12 hex digits for the processor's model and features."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        lines = []
-    features = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
-    return hashlib.sha256("\n".join(features).encode()).hexdigest()[:12]
+    return hashlib.sha256("\n".join(processor_facts()).encode()).hexdigest()[:12]
