@@ -8,7 +8,7 @@ from rabbithole.errors import UserError
 from rabbithole.models import estimators, gradient_boosting
 from rabbithole.models.features.matrix import FeatureMatrix
 from rabbithole.models.features.steps import Prefixes
-from rabbithole.models.gradient_boosting import Model, Settings, drop_training_state
+from rabbithole.models.gradient_boosting import Model, Settings
 from rabbithole.models.registry import Estimator
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.windows.fields import MISSING, RARE, UNSEEN
@@ -102,19 +102,6 @@ def test_a_saved_model_scores_like_the_fitted_one(splits, tmp_path):
     model.save(tmp_path)
     loaded = Model.load(tmp_path)
     np.testing.assert_array_equal(loaded.logits(valid, [0, 1, 3]), model.logits(valid, [0, 1, 3]))
-
-
-def test_scikit_learn_still_leaves_the_private_attributes_that_are_dropped(splits):
-    """If this fails, scikit-learn has changed: see whether `drop_training_state` is still needed."""
-    train, valid = splits
-    model = Model(SETTINGS, seed=0)
-    model.fit(train, np.ones(400), valid, prefixes=False, shift=0.0)
-    before = model.logits(valid, [0])
-    left = vars(model.estimator).keys()
-    assert {"_scorer", "_raw_predict"} <= left
-    drop_training_state(model.estimator)
-    assert not {"_scorer", "_raw_predict"} & vars(model.estimator).keys()
-    np.testing.assert_array_equal(model.logits(valid, [0]), before)
 
 
 def test_the_model_is_an_estimator_and_networks_are_not():

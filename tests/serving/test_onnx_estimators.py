@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rabbithole.models import gradient_boosting, logistic_regression
 from rabbithole.models.estimators import AggregateModel
+from rabbithole.models.sklearn_private import tree_nodes
 from rabbithole.serving.onnx_estimators import WRITERS
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.windows.arrays import Windows
@@ -35,9 +36,9 @@ def hard_rows(model: AggregateModel) -> NDArray[np.float32]:
     """Return features of many sizes, with missing ones, and values at and beside the thresholds of trees."""
     rng, columns = np.random.default_rng(5), len(model.names)
     rows = (rng.lognormal(0, 3, (4000, columns)) * rng.choice([-1, 1], (4000, columns))).astype(np.float32)
-    if hasattr(model.estimator, "_predictors"):
-        for trees in model.estimator._predictors:
-            for node in trees[0].nodes[trees[0].nodes["is_leaf"] == 0]:
+    if isinstance(model, gradient_boosting.Model):
+        for nodes in tree_nodes(model.estimator):
+            for node in nodes[nodes["is_leaf"] == 0]:
                 at = np.float32(node["num_threshold"])
                 beside = [at, np.nextafter(at, np.float32(np.inf)), np.nextafter(at, np.float32(-np.inf))]
                 places = rng.choice(len(rows), 60, replace=False)

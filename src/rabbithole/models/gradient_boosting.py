@@ -16,6 +16,7 @@ from sklearn.metrics import log_loss
 from rabbithole.artifacts.training import EpochMetrics
 from rabbithole.models.estimators import AggregateModel, Floats
 from rabbithole.models.settings import ModelSettings, Search
+from rabbithole.models.sklearn_private import TREE_TYPE, drop_training_state
 from rabbithole.progress import Meter
 
 PATIENCE = 10
@@ -38,7 +39,7 @@ class Model(AggregateModel):
     """Boosted trees, which stop early on the AUC of valid."""
 
     unit = "tree"
-    trusted_types = ("sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",)
+    trusted_types = (TREE_TYPE,)
 
     def __init__(self, settings: Settings, *, seed: int) -> None:
         booster = HistGradientBoostingClassifier(
@@ -116,13 +117,3 @@ class Rounds(io.TextIOBase):
         if match := re.match(r"\[(\d+)/", text):
             self.meter.update(int(match[1]) - 1)
         return len(text)
-
-
-def drop_training_state(booster: HistGradientBoostingClassifier) -> None:
-    """Delete the two private attributes that fitting leaves on a booster and that prediction does not use.
-
-    skops does not trust the scorer, and would recurse for ever into `_raw_predict`, a method bound to the
-    booster itself. A test fails when scikit-learn renames either.
-    """
-    for name in ("_scorer", "_raw_predict"):
-        vars(booster).pop(name, None)

@@ -12,18 +12,15 @@ from onnx import TensorProto, helper
 
 from rabbithole.models.estimators import AggregateModel
 from rabbithole.models.logistic_regression import handful
+from rabbithole.models.sklearn_private import first_log_odds, tree_nodes
 from rabbithole.serving.onnx_graph import IR_VERSION, OPSET, Graph
 
 TREE_OPSET = 3
 
 
 def gradient_boosting(model: AggregateModel) -> onnx.ModelProto:
-    """Return boosted trees as an ONNX model.
-
-    The nodes are private to scikit-learn; a test fails when it stores them in another way.
-    """
-    booster = model.estimator
-    trees = [trees[0].nodes for trees in booster._predictors]
+    """Return boosted trees as an ONNX model."""
+    trees = tree_nodes(model.estimator)
     nodes = np.concatenate(trees)
     sizes = [len(tree) for tree in trees]
     number = np.concatenate([np.arange(size) for size in sizes])
@@ -37,7 +34,7 @@ def gradient_boosting(model: AggregateModel) -> onnx.ModelProto:
         "features",
         domain="ai.onnx.ml",
         n_targets=1,
-        base_values=[float(booster._baseline_prediction.item())],
+        base_values=[first_log_odds(model.estimator)],
         nodes_treeids=tree.tolist(),
         nodes_nodeids=number.tolist(),
         nodes_featureids=np.where(leaf, 0, nodes["feature_idx"]).tolist(),
