@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rabbithole.config.files import refuse_empty_sections, refuse_misread_files
+from rabbithole.config.files import refuse_empty_sections, refuse_slips
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
 
@@ -25,13 +25,13 @@ def test_a_key_that_stands_in_a_section_twice_is_refused_with_its_line(tmp_path:
     file = tmp_path / "config.yaml"
     file.write_text(text)
     with pytest.raises(UserError, match=r"config\.yaml:\d+: the key '\w+' .* twice"):
-        refuse_misread_files([file])
+        refuse_slips([file])
 
 
 def test_the_same_key_in_two_sections_or_files_is_no_repetition(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
     file.write_text("a: {source: 1}\nb: {source: 1}\nbase: &x {c: 1}\nd: {<<: *x, e: 1}\n")
-    refuse_misread_files([file, file])
+    refuse_slips([file, file])
 
 
 def test_an_empty_section_in_the_place_of_a_value_is_refused() -> None:
@@ -56,7 +56,7 @@ def test_what_yaml_reads_as_something_else_than_it_looks_is_refused(
     file = tmp_path / "config.yaml"
     file.write_text(text)
     with pytest.raises(UserError, match=re.escape(message)):
-        refuse_misread_files([file])
+        refuse_slips([file])
 
 
 def test_aliases_and_pipes_end(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_aliases_and_pipes_end(tmp_path: Path) -> None:
     )
     (file := tmp_path / "config.yaml").write_text(f"k0: &x0 [a]\n{nested}loop: &l [*l]\n")
     os.mkfifo(pipe := tmp_path / "pipe.yaml")
-    refuse_misread_files([file, pipe])
+    refuse_slips([file, pipe])
     with pytest.raises(UserError, match="k29: there is no such key") as error:
         parse_config(yaml.safe_load(file.read_text()) | {"datasets": {}})
     assert all(len(line) < 2000 for line in str(error.value).splitlines())

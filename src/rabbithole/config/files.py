@@ -18,55 +18,82 @@ OTHER_BASE = re.compile(r"[-+]?0[0-7_]+|.*:.*")
 """Numbers that YAML 1.1 counts by eights or sixties: 010 is 8, and 1:30 is 90."""
 
 
-def refuse_misread_files(files: Sequence[str | Path]) -> None:
-    """Raise `UserError` for what YAML would read as something else than it looks, without a word.
+def refuse_slips(files: Sequence[str | Path]) -> None:
+    """Raise `UserError` for the first text of config files that YAML reads otherwise than it looks.
 
-    That is a key that a section holds twice, a key that is no text, and a number such as 010.
+    YAML itself says nothing of these slips; `CHECKS` names them.
     """
     for file in files:
         try:
             # A pipe can be read once alone, which Snakemake has done.
             text = Path(file).read_text("utf-8") if Path(file).is_file() else ""
             root = yaml.compose(text, yaml.SafeLoader)
+            slips = sorted(slip for node in _nodes(root) for check in CHECKS for slip in check(node))
         except (OSError, ValueError, RecursionError, yaml.YAMLError):
             # Snakemake refuses such a file with a message of its own.
             continue
-        for line, problem in _misread(root, set()):
+        for line, problem in slips:
             raise UserError(f"{file}:{line}: {problem}")
 
 
-def _misread(node: yaml.Node | None, seen: set[int]) -> Iterator[tuple[int, str]]:
-    """Yield the line, from 1, and the problem of each node. seen: nodes that need no second look."""
-    if node is None or id(node) in seen:
-        return
-    # An alias is its node again: a handful of them can stand for millions of nodes, or for a node in itself.
-    seen.add(id(node))
-    if isinstance(node, yaml.ScalarNode):
-        if node.tag in NUMBER_TAGS and OTHER_BASE.fullmatch(node.value):
+def _nodes(root: yaml.Node | None) -> Iterator[yaml.Node]:
+    """Yield each node of a file once.
+
+    An alias is its node again: a handful of them can stand for millions of nodes, or for a node in itself.
+    """
+    todo, seen = [root], set[int]()
+    while todo:
+        node = todo.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        if isinstance(node, yaml.SequenceNode):
+            todo += node.value
+        elif isinstance(node, yaml.MappingNode):
+            todo += [value for _, value in node.value]
+
+
+def _keys(node: yaml.Node) -> list[yaml.ScalarNode]:
+    """Return the keys of a section, in their order; none for another node."""
+    keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+    return [key for key in keys if isinstance(key, yaml.ScalarNode) and key.value != MERGE_KEY]
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _odd_number(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    if node.tag in NUMBER_TAGS and OTHER_BASE.fullmatch(node.value):
+        yield (
+            _line(node),
+            f"YAML does not read {node.value} as a decimal number. Write it without a leading zero or a "
+            "colon, or in quotes if it is text.",
+        )
+
+
+def _odd_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    for key in _keys(node):
+        if key.tag != "tag:yaml.org,2002:str":
+            kind = key.tag.rpartition(":")[2]
+            yield _line(key), f"YAML reads the key {key.value} as {kind}, not as text: put it in quotes."
+
+
+def _repeated_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:
+    lines: dict[str, int] = {}
+    for key in _keys(node):
+        if key.value in lines:
             yield (
-                node.start_mark.line + 1,
-                f"YAML does not read {node.value} as a decimal number. Write it without a leading zero or a "
-                "colon, or in quotes if it is text.",
+                _line(key),
+                f"the key {key.value!r} stands in the same section twice (first in line "
+                f"{lines[key.value]}). Merge the two, or remove one.",
             )
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            yield from _misread(item, seen)
-    elif isinstance(node, yaml.MappingNode):
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if isinstance(key, yaml.ScalarNode) and key.value != MERGE_KEY:
-                if key.tag != "tag:yaml.org,2002:str":
-                    kind = key.tag.rpartition(":")[2]
-                    yield line, f"YAML reads the key {key.value} as {kind}, not as text: put it in quotes."
-                if key.value in lines:
-                    yield (
-                        line,
-                        f"the key {key.value!r} stands in the same section twice (first in line "
-                        f"{lines[key.value]}). Merge the two, or remove one.",
-                    )
-                lines.setdefault(key.value, line)
-            yield from _misread(value, seen)
+        lines.setdefault(key.value, _line(key))
+
+
+CHECKS = (_odd_number, _odd_keys, _repeated_keys)
+"""A number such as 010, a key that is no text, and a key that a section holds twice: by line, from 1."""
 
 
 def refuse_empty_sections(overlay: Mapping[str, Any], config: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rabbithole.specs.base import to_json
 from rabbithole.specs.evaluation import OracleGapSources
 from rabbithole.specs.report import AliceSources, DatasetSources, NextEventSources
-from rabbithole.workflow.project import FIGURES, TEXT_MODELS, Project, Run, Wildcards, whole
+from rabbithole.workflow.project import FIGURES, TEXT_MODELS, Project, Run, Wildcards, without_fold
 
 Named = dict[str, str]
 """Files by the name of a run or a model."""
@@ -35,11 +35,11 @@ class RuleInputs:
 
     def raw(self, wildcards: Wildcards) -> str:
         """Return the folder of a simulated log; all folds have that of their data set."""
-        return self.project.path(whole(wildcards.dataset), "raw")
+        return self.project.path(without_fold(wildcards.dataset), "raw")
 
     def events(self, wildcards: Wildcards) -> str:
         """Return the events; all folds have those of their data set."""
-        return self.project.path(whole(wildcards.dataset), "events")
+        return self.project.path(without_fold(wildcards.dataset), "events")
 
     def events_manifest(self, wildcards: Wildcards) -> str:
         """Return the manifest of the events."""

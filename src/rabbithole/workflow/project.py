@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rabbithole.config.datasets import Dataset
-from rabbithole.config.files import refuse_empty_sections, refuse_misread_files
+from rabbithole.config.files import refuse_empty_sections, refuse_slips
 from rabbithole.config.settings import Settings
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
@@ -32,7 +32,7 @@ FIGURES = (
 """Figures of a data set, in the order of the page."""
 
 
-def whole(dataset: str) -> str:
+def without_fold(dataset: str) -> str:
     """Return the data set that a fold is of; any other data set itself."""
     return dataset.partition("/")[0]
 
@@ -131,7 +131,7 @@ class Project:
 
     def dataset(self, wildcards: Wildcards) -> Dataset:
         """Return the settings of the rule's data set, or of that which the rule's fold is of."""
-        return self.settings.datasets[whole(wildcards.dataset)]
+        return self.settings.datasets[without_fold(wildcards.dataset)]
 
     def path(self, *parts: str) -> str:
         """Return a path below the results folder."""
@@ -179,7 +179,7 @@ def load_project(
     plain message for a wrong setting or a missing or unreadable file.
     """
     try:
-        refuse_misread_files(files)
+        refuse_slips(files)
         refuse_empty_sections(overlay, config)
         settings = parse_config(config)
         for name, model in settings.models.items():

@@ -49,7 +49,7 @@ def note_retraining(project: Project, workflow: Workflow) -> None:
     if not (again or pages) or workflow.touch:
         return
     # Loaded only where needed: planning a run takes no longer.
-    from rabbithole.workflow.project import whole
+    from rabbithole.workflow.project import without_fold
     from rabbithole.workflow.retraining import TEXT, Trained, replaced_report_note, retraining_note
     from rabbithole.workflow.run_history import read_history
     from rabbithole.workflow.why import reasons
@@ -70,7 +70,7 @@ def note_retraining(project: Project, workflow: Workflow) -> None:
         LOGGER.info(note, extra={"rabbithole": "note"})
     if not again:
         return
-    trained = [Trained(whole(job.wildcards.get("dataset", TEXT)), _model(job)) for job in again]
+    trained = [Trained(without_fold(job.wildcards.get("dataset", TEXT)), _model(job)) for job in again]
     LOGGER.info(retraining_note(project, history, trained, causes), extra={"rabbithole": "note"})
 
 
@@ -105,6 +105,6 @@ def print_summary(project: Project, workflow: Workflow) -> None:
     go through Snakemake's logger, so that they come after its own on the jobs.
     """
     summary = project.path("report/summary.txt")
-    asked = any(summary in map(str, job.output) for job in workflow.dag.jobs)
-    if asked and Path(summary).exists() and "RABBITHOLE_MAKE" not in os.environ:
+    is_target = any(summary in map(str, job.output) for job in workflow.dag.jobs)
+    if is_target and Path(summary).exists() and "RABBITHOLE_MAKE" not in os.environ:
         LOGGER.info(Path(summary).read_text("utf-8"), extra={"rabbithole": "summary"})

@@ -40,7 +40,7 @@ from rabbithole.specs.training import (
     TrainSpec,
 )
 from rabbithole.workflow.inputs import RuleInputs
-from rabbithole.workflow.project import FOLD, Project, Wildcards, whole
+from rabbithole.workflow.project import FOLD, Project, Wildcards, without_fold
 
 PROBE_SESSIONS = 100_000
 """Sessions per split that the leak probes look at."""
@@ -79,7 +79,7 @@ class StepSpecs:
         return self._sessions(wildcards.dataset).to_json()
 
     def _sessions(self, name: str) -> SessionsSpec:
-        dataset = self.project.settings.datasets[whole(name)]
+        dataset = self.project.settings.datasets[without_fold(name)]
         by_hash = dataset.split.by != "time" or dataset.sessions.sample < 1
         return SessionsSpec(
             **dataset.sessions.model_dump(exclude={"keep_open"}),
