@@ -60,7 +60,7 @@ class Artifact(Record):
         Raises `UserError` when the file is missing, damaged, or of another kind, version or shape. The
         message says which rule writes the file.
         """
-        hint = cls.hint or f"Delete it and run again: rule {cls.rule} writes it anew."
+        hint = cls.hint or f"Delete it and run again: rule {cls.rule} writes it."
         try:
             text = path.read_text("utf-8")
         except FileNotFoundError as error:
@@ -112,7 +112,7 @@ def round_floats(value: Any, digits: int) -> Any:
 
 
 def _advice(folder: Path, rule: str) -> str:
-    return f"Delete {folder} and run again: rule {rule} writes it anew."
+    return f"Delete {folder} and run again: rule {rule} writes it."
 
 
 class FolderFiles(Artifact):
@@ -199,7 +199,7 @@ class Manifest(Artifact):
         """Return a file that the manifest of a folder names: its path, or where it lies in storage."""
         if self.storage is None:
             return folder / name
-        advice = f"Delete {manifest_path(folder)} and run again: rule {self.rule} writes it anew."
+        advice = f"Delete {manifest_path(folder)} and run again: rule {self.rule} writes it."
         return StoredFile(StoredFolder(self.storage).file(name), self.files[name], advice)
 
     def part_files(self, folder: Path, split: str = "") -> list[Part]:

@@ -78,7 +78,7 @@ def read_book(path: Path, *, lower: bool) -> str:
     if origin.exists() and BookOrigin.read(origin).sha256 != hashlib.sha256(content).hexdigest():
         raise UserError(
             f"{path} is damaged: its sha256 is not the one in {origin.name}. Delete both and run again: rule "
-            "book writes them anew."
+            "book writes them."
         )
     try:
         raw = content.decode("utf-8-sig")
