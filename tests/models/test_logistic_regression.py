@@ -11,6 +11,9 @@ from rabbithole.models.logistic_regression import HANDFUL, Model, Settings
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.windows.arrays import Windows
 
+GOLDEN = [-3.6953785, 4.2419147, -2.3320048]
+"""Log odds of the first three ended sessions of valid."""
+
 
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Windows, Windows]:
@@ -48,9 +51,15 @@ def test_it_depends_on_a_handful_of_features_alone(fitted: Model) -> None:
     assert set(used) == {*HANDFUL, "event 5: count"} - {"cost: mean", "earlier: events"}
 
 
-def test_it_learns_what_a_handful_tells(fitted: Model, splits: tuple[Windows, Windows]) -> None:
+def test_it_learns_what_a_handful_shows(fitted: Model, splits: tuple[Windows, Windows]) -> None:
     valid = splits[1]
     assert roc_auc_score(valid.buyer, fitted.logits(valid, [0])[0]) > 0.8
+
+
+def test_the_fit_is_golden(fitted: Model, splits: tuple[Windows, Windows]) -> None:
+    """Only a change of the arithmetic may change these numbers."""
+    logits = fitted.logits(splits[1], [0])[0]
+    assert logits[:3] == pytest.approx(GOLDEN, rel=1e-5)
 
 
 def test_a_session_s_score_does_not_depend_on_the_sessions_beside_it(fitted: Model) -> None:
