@@ -39,7 +39,7 @@ def options(master: str, **conf: str) -> SparkOptions:
     """Return Spark options with which a small log has many parts."""
     # Workers must connect to the driver by this address, not by the name of the machine.
     conf = {"spark.driver.host": "127.0.0.1", "spark.executor.memory": "800m", **conf}
-    # A lost executor is not asked again and again for what it held.
+    # A lost executor gets no further requests for what it held.
     conf |= {"spark.shuffle.io.maxRetries": "1", "spark.shuffle.io.retryWait": "200ms"}
     return SparkOptions(master=master, conf=conf, threads=PARTS, memory_mb=1000)
 

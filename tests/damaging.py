@@ -1,4 +1,4 @@
-"""Damage files of a finished run, run the steps that read them, and tell what became of it."""
+"""Damage files of a finished run, run the steps that read them, and report the outcome."""
 
 import re
 import shutil
@@ -111,7 +111,7 @@ class Undamaged:
         return self.known[step]
 
     def attempt(self, step: Step, rng: np.random.Generator) -> Try:
-        """Damage one file that a step reads, run the step, and tell what became of it."""
+        """Damage one file that a step reads, run the step, and return the outcome."""
         files = files_of(self.run, step)
         name = str(files[rng.integers(len(files))].relative_to(self.run))
         damage = DAMAGES[rng.integers(len(DAMAGES))]

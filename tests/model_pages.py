@@ -1,4 +1,4 @@
-"""The files that the docs tell a reader to write for a model of their own."""
+"""The files that the docs let a reader write for a model of their own."""
 
 from docs_pages import ROOT, blocks
 

@@ -154,7 +154,7 @@ CASES = {
     "two buyers in test": Case(
         log(buys=late_buyers(2)),
         STANDARD,
-        text=("On shop, only 2 buyers of 59 test sessions are left to judge by",),
+        text=("On shop, only 2 buyers of 59 test sessions are left",),
     ),
     "no buyer in valid": Case(log(buys=lambda n: n % 3 == 0 and not 120 <= n < 180), STANDARD),
 }

@@ -21,7 +21,7 @@ from rabbithole.io.parts import PartWriter
 from rabbithole.io.sorting import sort_rows
 from rabbithole.sessions.cutting import cut_sessions
 from rabbithole.spark.session import spark_session
-from rabbithole.spark.shuffle import REPORT_SCHEMA, Exchange, Sent, partition_of, shuffle
+from rabbithole.spark.shuffle import REPORT_SCHEMA, Sent, ShufflePlan, partition_of, shuffle
 from rabbithole.specs.data import SessionsSpec, SparkOptions, SplitSpec
 from rabbithole.windows.steps import CALENDAR, calendar
 
@@ -115,8 +115,8 @@ def run(raw: Path, output: Path) -> None:
             for table in read_range(ranges[index], roles[ranges[index].file.role], side):
                 yield table, partition_of(table["session_id"], count)
 
-        exchange = Exchange(RAW_EVENT_SCHEMA, count, options.run_bytes)
-        shuffle(spark, len(ranges), read, exchange, StepsTask(output), REPORT_SCHEMA)
+        plan = ShufflePlan(RAW_EVENT_SCHEMA, count, options.run_bytes)
+        shuffle(spark, len(ranges), read, plan, StepsTask(output), REPORT_SCHEMA)
         report = collect_report(ranges, side, output / "_rejected")
         assert report.total("rejected") == 0
 

@@ -32,7 +32,7 @@ its share of the remaining time is guessed from these; only their ratios matter.
 WARNING = "Warning: "
 """How a line of a log begins that the user should see before the run goes on."""
 
-MANY = 1000
+MIN_UNITS_IN_PERCENT = 1000
 """Units of work from which on percent say more than numbers."""
 
 OTHER_SECONDS = 2.0
@@ -69,7 +69,7 @@ class Progress:
     def text(self) -> str:
         """Return this in a few words, such as `epoch 2 of 5, 41 %, 12,300 sessions/s`."""
         parts = [self.label]
-        if self.total >= MANY:
+        if self.total >= MIN_UNITS_IN_PERCENT:
             parts.append(f"{100 * self.fraction:.0f} %")
         # A single unit has no middle: "0 of 1 tasks" would say nothing until its end.
         elif self.total > 1:

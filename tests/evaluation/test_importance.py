@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rabbithole.evaluation.explain import (
-    MIN_GROUP,
+    MIN_GROUP_SESSIONS,
     field_importance,
     length_groups,
     loss,
@@ -98,7 +98,7 @@ def test_courses_move_between_sessions_of_similar_length_and_none_is_lost() -> N
     codes = np.repeat(np.arange(len(windows.codes), dtype=np.int32)[:, None], len(CATEGORICAL), axis=1)
     windows = dataclasses.replace(windows, codes=codes)
     group = length_groups(windows.lengths)
-    assert np.bincount(group).min() >= MIN_GROUP
+    assert np.bincount(group).min() >= MIN_GROUP_SESSIONS
     assert (np.diff(group[np.argsort(windows.lengths, kind="stable")]) >= 0).all()
     every = np.ones(len(codes), bool)
     permuted = permute(windows, every, ("item", "dwell"), np.random.default_rng(0))

@@ -39,5 +39,5 @@ AMOUNTS = [
 @pytest.mark.parametrize(("decimal", "place"), [(".", 1), (",", 2)])
 def test_amounts(decimal: Decimal, place: int, others: list[str]) -> None:
     texts = [amount[0] for amount in AMOUNTS]
-    found = [parse_amounts(pa.array([text, *others], pa.string()), decimal)[0].as_py() for text in texts]
-    assert dict(zip(texts, found, strict=True)) == {amount[0]: amount[place] for amount in AMOUNTS}
+    parsed = [parse_amounts(pa.array([text, *others], pa.string()), decimal)[0].as_py() for text in texts]
+    assert dict(zip(texts, parsed, strict=True)) == {amount[0]: amount[place] for amount in AMOUNTS}

@@ -18,10 +18,10 @@ FRACTION = NOON.replace(microsecond=123456)
 
 def parsed(text: str | None, unit: str, zone: str, others: list[str]) -> dt.datetime | None:
     """Return the time of a text that is read before others, None if it is none."""
-    found = parse_text(pa.array([text, *others], pa.string()), unit, zone)
-    if not found.valid[0]:
+    times = parse_text(pa.array([text, *others], pa.string()), unit, zone)
+    if not times.valid[0]:
         return None
-    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=int(found.microseconds[0]))
+    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=int(times.microseconds[0]))
 
 
 @pytest.mark.parametrize(

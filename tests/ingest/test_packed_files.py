@@ -1,4 +1,4 @@
-"""Files are told by their content, in any packing, case or archive; what can't be read is refused."""
+"""Files are recognised by their content, in any packing, case or archive; what can't be read is refused."""
 
 import bz2
 import gzip
@@ -98,7 +98,7 @@ def test_two_roles_in_one_archive_are_two_files_with_their_own_counts(
     "name", ["yoochoose-clicks.dat", "YOOCHOOSE-CLICKS.DAT.BZ2", "Yoochoose-clicks.dat.xz"]
 )
 @pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress])
-def test_a_packed_file_is_told_by_its_content_whatever_it_is_called(
+def test_a_packed_file_is_recognised_by_its_content_whatever_its_name(
     tmp_path: Path, name: str, packed: Callable[[bytes], bytes]
 ) -> None:
     (folder := tmp_path / "raw").mkdir()
@@ -140,6 +140,6 @@ def test_what_cannot_be_read_is_refused_in_one_printable_sentence(tmp_path: Path
     (folder / "yoochoose-clicks.dat").write_bytes(content)
     with pytest.raises(
         UserError, match=r"yoochoose-clicks\.dat.* (can't be unpacked|which is not read)"
-    ) as told:
+    ) as refused:
         report_of(folder)
-    assert str(told.value).isprintable()
+    assert str(refused.value).isprintable()

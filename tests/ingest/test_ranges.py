@@ -119,11 +119,13 @@ def test_reading_stops_once_the_allowance_cannot_be_met(
             if not stopped:
                 assert RangeCounts.read(side, 0).rejected == text.count(b"a\n")
                 continue
-            with pytest.raises(UserError, match=r"the clicks: .* whatever the rest of the log holds") as told:
+            with pytest.raises(
+                UserError, match=r"the clicks: .* whatever the rest of the log holds"
+            ) as refused:
                 RangeCounts.read(side, 0)
             if not packed:
                 # Of 80,000 bytes n bad lines of 2 bytes leave 80,000 - n lines: n is 0.3 of them at 18,462.
-                assert "18,500 of the 18,500 lines" in str(told.value)
+                assert "18,500 of the 18,500 lines" in str(refused.value)
 
 
 CONTENT = st.lists(
@@ -138,10 +140,10 @@ def test_every_line_is_in_one_block_at_its_offset(content: bytes, cuts: list[int
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(lines, "BLOCK_BYTES", block_bytes):
         path = Path(folder) / "log"
         path.write_bytes(content)
-        found = [block for part in ranges_of(path, edges) for block in read_blocks(part)]
-    assert b"".join(text for _, text in found) == content
-    assert all(content[offset:].startswith(text) for offset, text in found)
-    assert all(text.endswith(b"\n") for _, text in found[:-1])
+        blocks = [block for part in ranges_of(path, edges) for block in read_blocks(part)]
+    assert b"".join(text for _, text in blocks) == content
+    assert all(content[offset:].startswith(text) for offset, text in blocks)
+    assert all(text.endswith(b"\n") for _, text in blocks[:-1])
 
 
 FIELDS = [

@@ -161,7 +161,7 @@ def test_a_changed_remote_file_is_noticed(
 def test_an_address_that_can_t_be_read_is_refused_by_name(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # No test reaches a network: S3 is asked at a port of this machine where nothing listens.
+    # No test reaches a network: S3 is at a port of this machine where nothing listens.
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with (
         pytest.raises(UserError, match=f"{source}.* can't be read"),

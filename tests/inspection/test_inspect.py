@@ -30,11 +30,11 @@ def test_a_plain_log_is_read_whole_and_counted(tmp_path: Path) -> None:
     assert table.event.words == {"cart": "addtocart", "purchase": "transaction"}
     assert set(table.fields) == {"brand"}
     assert dataset.sessions.by == "session"
-    found = inspection.estimate
-    assert found is not None and found.exact
-    assert found.events == len(events)
-    assert found.sessions == len({event.session for event in events})
-    assert found.buyers == len({event.session for event in events if event.kind == "purchase"})
+    estimate = inspection.estimate
+    assert estimate is not None and estimate.exact
+    assert estimate.events == len(events)
+    assert estimate.sessions == len({event.session for event in events})
+    assert estimate.buyers == len({event.session for event in events if event.kind == "purchase"})
 
 
 def test_columns_that_give_the_answer_away_are_left_out(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_words_that_differ_by_case_or_blanks_are_one(tmp_path: Path) -> None:
 
 
 def test_a_word_that_only_ends_sessions_is_left_out(tmp_path: Path) -> None:
-    """A buyer's session ends with a purchase, so such a word would tell who does not buy."""
+    """A buyer's session ends with a purchase, so such a word would reveal who does not buy."""
     events = shop_events()
     last = {event.session: event for event in events if event.kind != "purchase"}
     buyers = {event.session for event in events if event.kind == "purchase"}
@@ -194,13 +194,13 @@ def test_a_large_file_is_sampled_and_its_sessions_estimated(
     by_session = write_csv(
         tmp_path / "session.csv", STANDARD, sorted(events, key=lambda e: (e.session, e.time))
     )
-    monkeypatch.setattr("rabbithole.inspection.sample.BUDGET", by_time.stat().st_size // 4)
+    monkeypatch.setattr("rabbithole.inspection.sample.SAMPLE_BYTES", by_time.stat().st_size // 4)
     buyers = sum(event.kind == "purchase" for event in events)
     for path in (by_time, by_session):
-        found = read(path)[0].estimate
-        assert found is not None and not found.exact
-        assert found.sessions == pytest.approx(6_000, rel=0.1)
-        assert found.buyers == pytest.approx(buyers, rel=0.25)
+        estimate = read(path)[0].estimate
+        assert estimate is not None and not estimate.exact
+        assert estimate.sessions == pytest.approx(6_000, rel=0.1)
+        assert estimate.buyers == pytest.approx(buyers, rel=0.25)
 
 
 def test_a_log_with_few_buyers_is_offered_folds(tmp_path: Path) -> None:
@@ -226,9 +226,9 @@ def test_a_log_with_few_buyers_to_learn_from_is_offered_a_search(tmp_path: Path)
 
 def test_the_moment_of_events_is_kept(tmp_path: Path) -> None:
     events = shop_events()
-    found = read(write_csv(tmp_path / "log.csv", STANDARD, events))[0].estimate
-    assert found is not None
-    assert datetime.fromtimestamp(found.first, events[0].time.tzinfo) == events[0].time
+    estimate = read(write_csv(tmp_path / "log.csv", STANDARD, events))[0].estimate
+    assert estimate is not None
+    assert datetime.fromtimestamp(estimate.first, events[0].time.tzinfo) == events[0].time
 
 
 def test_sessions_that_begin_with_a_purchase_teach_nothing(tmp_path: Path) -> None:
@@ -236,9 +236,9 @@ def test_sessions_that_begin_with_a_purchase_teach_nothing(tmp_path: Path) -> No
     buyers = sorted({event.session for event in events if event.kind == "purchase"})
     alone = set(buyers[:7])
     kept = [event for event in events if event.session not in alone or event.kind == "purchase"]
-    found = read(write_csv(tmp_path / "log.csv", STANDARD, kept))[0].estimate
-    assert found is not None
-    assert (found.at_once, found.buyers) == (7, len(buyers) - 7)
+    estimate = read(write_csv(tmp_path / "log.csv", STANDARD, kept))[0].estimate
+    assert estimate is not None
+    assert (estimate.at_once, estimate.buyers) == (7, len(buyers) - 7)
 
 
 def test_ids_of_browsers_are_visitors(tmp_path: Path) -> None:

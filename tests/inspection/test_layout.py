@@ -80,18 +80,18 @@ def test_a_column_with_another_decimal_mark_is_left_out(tmp_path: Path) -> None:
     assert "weight: its numbers have decimal points" in inspection.text
 
 
-def test_a_log_without_header_is_told_by_its_values(tmp_path: Path) -> None:
+def test_a_log_without_header_is_recognised_by_its_values(tmp_path: Path) -> None:
     columns = {
         name: STANDARD[name] for name in ("session_id", "timestamp", "product_id", "event_type", "category")
     }
     inspection, _, table = read(write_csv(tmp_path / "log.txt", columns, header=False))
     assert table.header is False
     assert (table.time.column, table.session, table.event.column) == (["2"], ["1"], ["4"])
-    assert "check: told by its values" in inspection.text
+    assert "check: recognised by its values" in inspection.text
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 1000), ("us", 10**6)])
-def test_epochs_are_told_by_their_size(tmp_path: Path, unit: str, factor: int) -> None:
+def test_the_unit_of_epochs_follows_from_their_size(tmp_path: Path, unit: str, factor: int) -> None:
     columns = {**STANDARD, "timestamp": lambda event: round(event.time.timestamp() * factor)}
     _, _, table = read(write_csv(tmp_path / "log.csv", columns))
     assert table.time.unit == unit

@@ -57,12 +57,12 @@ def test_a_file_of_many_row_groups_gives_the_values_of_a_table(
     assert metadata.num_rows == len(table.keys)
     assert pq.read_table(path).equals(table.table())
     # An item that the file lacks, and a missing one.
-    asked = pa.chunked_array([[*(f"item {n}" for n in rng.integers(0, 14, 500)), None]])
+    wanted = pa.chunked_array([[*(f"item {n}" for n in rng.integers(0, 14, 500)), None]])
     at = rng.integers(-2, 42, 501)
     for before in (False, True):
-        expected = table.lookup(asked, at, before=before)
-        assert AsOfFile(path, held_bytes=10**9).lookup(asked, at, before=before).equals(expected)
-        assert AsOfFile(path, held_bytes=0).lookup(asked, at, before=before).equals(expected)
+        expected = table.lookup(wanted, at, before=before)
+        assert AsOfFile(path, held_bytes=10**9).lookup(wanted, at, before=before).equals(expected)
+        assert AsOfFile(path, held_bytes=0).lookup(wanted, at, before=before).equals(expected)
     # Rows of a later log win over those of the file.
     newer = rows.slice(0, 1).set_column(3, "value", pa.array([7.5]))
     runs = iter([pa.concat_tables([*history_rows(path), newer.select(["item", "time", "value", "order"])])])

@@ -65,8 +65,8 @@ def names(folder: StoredFolder) -> set[str]:
     from pyarrow.fs import FileSelector
 
     system, path = storage.file_system(folder.address)
-    found = system.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
-    return {info.path.removeprefix(path + "/") for info in found if info.is_file}
+    infos = system.get_file_info(FileSelector(path, allow_not_found=True, recursive=True))
+    return {info.path.removeprefix(path + "/") for info in infos if info.is_file}
 
 
 def test_a_part_in_storage_holds_what_a_part_on_the_disk_holds(s3: Proxy, tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def test_sessions_of_one_visitor_share_a_fold_and_named_ones_are_spread() -> Non
 
 @pytest.mark.parametrize("seed", range(3))
 def test_shuffled_labels_are_not_learned_through_the_purchase_rates(seed: int) -> None:
-    """Two sessions share an item, the classical trap: encoded by their own labels they would tell them."""
+    """Two sessions share an item, the classical trap: encoded by their own labels they would reveal them."""
     rng = np.random.default_rng(seed)
 
     def split(name: str, sessions: int) -> Windows:

@@ -63,12 +63,12 @@ def test_an_auc_is_put_in_words(auc: float | None, low: float | None, words: str
     assert in_words(auc, low) == words
 
 
-def test_the_answer_tells_ended_from_running_sessions() -> None:
+def test_the_answer_distinguishes_ended_from_running_sessions() -> None:
     ended = metrics(0.85)
     best = best_row(ended)
     assert answer(best, [ended]) == "Once a session has ended, the model ranks buyers above others well."
-    begun = ended.model_copy(update={"by_steps": [running(1, 0.57)]})
-    assert answer(best, [begun]) == (
+    running_only = ended.model_copy(update={"by_steps": [running(1, 0.57)]})
+    assert answer(best, [running_only]) == (
         "While a session still runs, the model ranks buyers above others after 1 event barely "
         "(AUC 0.570 [0.550, 0.590]). Once a session has ended: well."
     )
@@ -95,7 +95,7 @@ def test_a_model_that_is_too_good_is_not_recommended() -> None:
         ({1: None, 3: 0.51}, "others after 3 events no better than by chance (AUC 0.510 [0.490, 0.530])."),
     ],
 )
-def test_running_sessions_are_told_with_their_interval(
+def test_running_sessions_are_reported_with_their_interval(
     steps: dict[int, float | None], sentence: str | None
 ) -> None:
     run = metrics(0.8).model_copy(update={"by_steps": [running(*each) for each in steps.items()]})
@@ -137,7 +137,7 @@ def a_campaign(*, chosen: tuple[int, int], everybody: tuple[int, int], cost: flo
         ((900, 400), (1000, 500), 10, "No, contact everybody: the model does not earn more."),
     ],
 )
-def test_whether_to_use_the_model_is_told_from_the_interval_of_its_gain(
+def test_whether_to_use_the_model_follows_from_the_interval_of_its_gain(
     chosen: tuple[int, int], everybody: tuple[int, int], worth: float, sentence: str
 ) -> None:
     campaign = a_campaign(chosen=chosen, everybody=everybody, cost=1, worth=worth)

@@ -170,7 +170,7 @@ def test_a_page_may_have_one_data_set_and_no_alice_and_no_times(run, tmp_path: P
     assert 'id="alice"' not in source
 
 
-def test_of_a_real_log_nothing_is_said_of_the_best_possible(run, tmp_path: Path) -> None:
+def test_the_page_of_a_real_log_names_no_best_possible_score(run, tmp_path: Path) -> None:
     sources = {name: write_page(one_data_set(name, run), tmp_path / name) for name in run.datasets}
     assert "best possible" in visible_text(sources["simulated"])
     for text in (visible_text(sources["real"]), (tmp_path / "real" / "summary.txt").read_text("utf-8")):

@@ -85,11 +85,11 @@ def test_the_program_of_the_docs_gives_the_scores_of_test(
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    found = np.array([line.split() for line in ran.stdout.splitlines()], float)
+    printed = np.array([line.split() for line in ran.stdout.splitlines()], float)
     ended = [expected[row["session_id"], 0] for row in sessions]
     running = [expected[row["session_id"], 1] for row in sessions]
     assert len(sessions) > 50
-    np.testing.assert_allclose(found, np.stack([ended, running], 1), atol=1e-5, rtol=0)
+    np.testing.assert_allclose(printed, np.stack([ended, running], 1), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("shop", ["yoochoose", "retailrocket"])
@@ -104,7 +104,7 @@ def test_exported_trees_give_the_scores_of_test(finished: Path, tmp_path: Path, 
     rows = np.arange(len(test))
     features = model._features(test, rows, test.present, running=False)
     line = described["calibration"]["ended"]
-    found = expit(line["slope"] * trees.run(None, {"features": features})[0] + line["intercept"])
+    calibrated = expit(line["slope"] * trees.run(None, {"features": features})[0] + line["intercept"])
     scores = pq.read_table(
         results / "gradient_boosting/seed-0/scores.parquet",
         filters=[("split", "=", "test"), ("steps", "=", 0)],
@@ -112,4 +112,4 @@ def test_exported_trees_give_the_scores_of_test(finished: Path, tmp_path: Path, 
     expected = dict(zip(scores["session_id"].to_pylist(), scores["score"].to_pylist(), strict=True))
     assert len(expected) == len(test) > 500
     in_order = [expected[session] for session in test.session_id.to_pylist()]
-    np.testing.assert_allclose(found, in_order, atol=1e-5, rtol=0)
+    np.testing.assert_allclose(calibrated, in_order, atol=1e-5, rtol=0)

@@ -89,7 +89,7 @@ def test_lines_without_a_terminal_are_short_and_plain(finished: Path, project: P
     assert "\x1b" not in run.stdout + run.stderr
 
 
-def test_a_target_after_a_config_file_is_told_where_to_stand(tmp_path: Path) -> None:
+def test_the_message_for_a_target_after_a_config_file_says_where_it_belongs(tmp_path: Path) -> None:
     folder = make_run_folder(tmp_path)
     taken = snakemake(folder, "--configfile", "leak_report", tiny=False)
     assert taken.returncode == 1

@@ -192,10 +192,10 @@ def test_a_whole_session_may_come_with_its_history(run: Path) -> None:
     by_visitor = defaultdict(list)
     for line, name in zip(lines, sessions_of(lines), strict=True):
         by_visitor[name.partition("-")[0]].append((name, LiveEvent.model_validate_json(line)))
-    asked = [events for events in by_visitor.values() if events[-1][0] in expected]
-    scored = SessionStream(folder).score_whole([([event for _, event in events], True) for events in asked])
-    assert any(events[-1][0].endswith("-3") for events in asked)
-    for events, (seen, probability, _) in zip(asked, scored, strict=True):
+    queries = [events for events in by_visitor.values() if events[-1][0] in expected]
+    scored = SessionStream(folder).score_whole([([event for _, event in events], True) for events in queries])
+    assert any(events[-1][0].endswith("-3") for events in queries)
+    for events, (seen, probability, _) in zip(queries, scored, strict=True):
         row = expected[events[-1][0]]
         assert (seen, probability) == (row["events"], pytest.approx(row["probability"], abs=1e-6))
 

@@ -48,7 +48,7 @@ def test_bounds_by_counting_are_the_starts_at_their_ranks(
             travelled.append(histogram_of_parts(inside, HOUR).sessions.max())
         return histogram_of_parts(inside, width)
 
-    found = exact_bounds(histogram_of_parts(parts, HOUR), count, shares)
+    exact = exact_bounds(histogram_of_parts(parts, HOUR), count, shares)
     ranks = np.minimum(np.round(np.cumsum(shares)[:2] * len(values)).astype(int), len(values) - 1)
-    assert found.tolist() == np.partition(values, ranks)[ranks].tolist()
+    assert exact.tolist() == np.partition(values, ranks)[ranks].tolist()
     assert all(most <= FEW for most in travelled)

@@ -1,4 +1,4 @@
-"""Returning visitors: the oracle is calibrated, and is the sum over all paths; history tells something."""
+"""Returning visitors: the oracle is calibrated, and is the sum over all paths; history helps."""
 
 from itertools import product
 from pathlib import Path

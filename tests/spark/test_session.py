@@ -12,7 +12,7 @@ import pyarrow.compute
 import pytest
 
 from rabbithole.spark.session import CLUSTER_VARIABLE, resolve_options, spark_configuration, spark_session
-from rabbithole.spark.shuffle import Exchange, Sent, map_indexed, shuffle
+from rabbithole.spark.shuffle import Sent, ShufflePlan, map_indexed, shuffle
 from rabbithole.specs.data import PARTITION_BYTES, SparkOptions
 
 
@@ -71,7 +71,7 @@ def test_a_shuffle_gives_each_partition_its_rows_in_the_order_of_the_log(spark: 
 
     with spark_session(spark, "shuffle") as session:
         # Some partitions receive no rows.
-        table = shuffle(session, 3, read, Exchange(schema, 8), gather, schema)
+        table = shuffle(session, 3, read, ShufflePlan(schema, 8), gather, schema)
     assert table["partition"].to_pylist() == sorted(table["partition"].to_pylist())
     for partition in range(5):
         expected = [n for n in range(300) if n % 100 < 30 and n * 7 % 5 == partition]
@@ -81,7 +81,7 @@ def test_a_shuffle_gives_each_partition_its_rows_in_the_order_of_the_log(spark: 
 
 @pytest.mark.spark
 @pytest.mark.slow
-def test_a_killed_worker_is_told_in_a_line() -> None:
+def test_a_killed_worker_is_reported_in_one_line() -> None:
     program = (
         "import os\n"
         "from rabbithole.spark.session import spark_session\n"

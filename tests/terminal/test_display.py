@@ -126,7 +126,7 @@ def test_of_a_crash_the_end_of_the_log_is_shown(session: Session) -> None:
     assert "  first line" not in lines
 
 
-def test_a_killed_step_is_told_from_one_that_failed(session: Session) -> None:
+def test_a_killed_step_differs_from_one_that_failed(session: Session) -> None:
     session.log().touch()
     session.start()
     session.event(LogEvent.ERROR, "RuleException:\nCommand 'x; train it' died with <Signals.SIGKILL: 9>.")

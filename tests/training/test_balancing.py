@@ -9,7 +9,7 @@ from rabbithole.training.calibration import balanced_rows, class_weights, prior_
 BUYER = np.array([1] * 20 + [0] * 180, np.int8)
 
 
-def test_undersampling_keeps_all_buyers_and_as_many_others_drawn_anew_each_epoch():
+def test_undersampling_keeps_all_buyers_and_as_many_others_drawn_for_each_epoch():
     first, second = (balanced_rows(BUYER, "undersample", seed=0, epoch=epoch) for epoch in (0, 1))
     assert BUYER[first].sum() == 20 and len(first) == len(set(first.tolist())) == 40
     assert set(first.tolist()) != set(second.tolist())

@@ -65,15 +65,15 @@ def test_a_session_is_scored_at_its_first_cart(model: str, events: list[str], tm
         output=tmp_path / "scores.parquet",
         carts=tmp_path / "cart_scores.parquet",
     )
-    found = {row["session_id"]: row for row in pq.read_table(tmp_path / "cart_scores.parquet").to_pylist()}
+    scores = {row["session_id"]: row for row in pq.read_table(tmp_path / "cart_scores.parquet").to_pylist()}
     if "addtocart" not in events:
-        assert not found
+        assert not scores
         return
-    assert {name: row["steps"] for name, row in found.items()} == carts
+    assert {name: row["steps"] for name, row in scores.items()} == carts
     assert len(carts) > 100
     rows = pq.read_table(tmp_path / "scores.parquet").to_pylist()
     running = {(row["session_id"], row["steps"]): row for row in rows if row["split"] == "test"}
-    for name, row in found.items():
+    for name, row in scores.items():
         same = running[name, row["steps"]]
         assert row["score"] == pytest.approx(same["score"], abs=1e-6)
         assert row["buyer"] == same["buyer"]

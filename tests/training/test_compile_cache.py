@@ -1,4 +1,4 @@
-"""A damaged entry of the compile cache is thrown away and compiled anew."""
+"""A damaged entry of the compile cache is thrown away and compiled again."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ def compute(cache: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return done.stdout
 
 
-def test_a_damaged_entry_is_compiled_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_damaged_entry_is_compiled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     first = compute(tmp_path, monkeypatch)
     written = entries(tmp_path)

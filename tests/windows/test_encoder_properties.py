@@ -68,7 +68,7 @@ specs = st.builds(
 
 
 def fit(train: pa.Table, spec: WindowsSpec) -> Encoder:
-    """Fit an encoder on the windows of all sessions of a table; reject tables that tell nothing."""
+    """Fit an encoder on the windows of all sessions of a table; reject tables without a useful field."""
     fields = selected_fields(spec, FURTHER)
     counts = pa.Table.from_batches(count_values(train, spec, fields))
     try:
@@ -99,12 +99,12 @@ def test_every_value_gets_the_code_of_its_kind(train: pa.Table, other: pa.Table,
         for name, rows in field_values(train, spec.timezone).items()
     }
     selected = [name for name in in_train if spec.fields is None or name in spec.fields]
-    telling = {name for name in selected if name == "event" or len(in_train[name]) > 1}
-    assert {*encoder.fitted.fields.categorical} == telling
+    useful = {name for name in selected if name == "event" or len(in_train[name]) > 1}
+    assert {*encoder.fitted.fields.categorical} == useful
     windows = encoder.encode_last(other)
     assert windows.column_names == list(encoder.fitted.fields.names)
     for name, rows in field_values(other, spec.timezone).items():
-        if name not in telling:
+        if name not in useful:
             continue
         vocabulary = encoder.fitted.vocabularies[name]
         for values, codes in zip(rows, windows[name].to_pylist(), strict=True):

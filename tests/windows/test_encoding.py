@@ -81,7 +81,7 @@ def test_a_window_holds_the_last_steps_and_the_dwell_time_before_them(
     times = [BEGIN + dt.timedelta(seconds=sum(gaps[: n + 1])) for n in range(6)]
     long = session("9", "test", list("abcdef"), timestamp=times, cost=[None, 2.0, None, None, 5.0, None])
     train = [session("1", "train", list("abcdef"), cost=[1.0, 2.0, 3.0, 4.0, None, None])]
-    # Without a missing dwell time, the equal ones of train would tell nothing.
+    # Without a missing dwell time, the equal ones of train would be of no use.
     train.append(session("2", "train", ["c"]))
     windows = build(tmp_path, [*train, *LATER, long], spark, minimum_item_count=1)
     encoder = EncoderFile.read(windows / "encoder.json")
@@ -182,7 +182,7 @@ def test_a_loaded_encoder_makes_the_same_windows(tmp_path: Path, spark: SparkOpt
     assert again == {field: written[field] for field in again}
 
 
-def test_what_train_never_tells_apart_is_no_field(tmp_path: Path, spark: SparkOptions) -> None:
+def test_a_column_with_one_value_throughout_train_is_no_field(tmp_path: Path, spark: SparkOptions) -> None:
     """Train has one day, one price, no category, and a colour at every step, but it has several sizes."""
     further = Fields(categorical=("colour", "size"), numeric=("weight", "discount"))
 

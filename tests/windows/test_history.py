@@ -73,7 +73,7 @@ LENGTH, EVENTS = 4, 7
 
 
 @pytest.mark.spark
-def test_neither_history_nor_first_steps_tell_how_long_a_session_lasts(
+def test_neither_history_nor_first_steps_reveal_how_long_a_session_lasts(
     tmp_path: Path, spark: SparkOptions
 ) -> None:
     """Visitors with the same past begin the same session, which ends, or is bought in, after k events."""

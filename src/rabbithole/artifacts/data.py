@@ -92,7 +92,7 @@ class EventsManifest(Manifest):
     share_*: fractions of the events; category_roots, category_history, cost_history: side tables in the
     folder (root by category; category and cost of an item over time), None where the log has none.
 
-    holds: what the log's columns tell, of session, visitor, item, category and cost; fields: the further
+    holds: which of session, visitor, item, category and cost the log has; fields: the further
     columns of the events, sorted by name, with their kind: string for a category, float64 for a number;
     visitors: None if the log names none. `session_id` is the visitor where sessions are by visitor.
     """

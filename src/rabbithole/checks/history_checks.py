@@ -15,7 +15,7 @@ from rabbithole.checks.own_steps import inside_history
 from rabbithole.checks.split_checks import FOLDERS, exceptions, read_windows
 from rabbithole.sessions.session_task import HISTORY
 
-SAMPLE = 20_000
+SAMPLE_SESSIONS = 20_000
 """Sessions whose history is compared with the events of the log."""
 
 
@@ -36,7 +36,7 @@ def histories(events: Path, sessions: Path, windows: Path, manifest: SessionsMan
         late += int((time >= start[session] - gap).sum())
         checked += len(time)
         if number == 0:
-            sample = session < SAMPLE
+            sample = session < SAMPLE_SESSIONS
             foreign = _foreign(events, table["visitor"].take(pa.array(session[sample])), time[sample])
     yield LeakCheck(
         name="A visitor's earlier sessions ended before this one began",
@@ -72,11 +72,11 @@ def _foreign(events: Path, visitors: pa.ChunkedArray, time: NDArray[np.int64]) -
     """Return how many of some events, by visitor and time, the log does not hold."""
     if not len(time):
         return 0
-    asked = pa.table({"visitor": visitors, "time": time})
+    wanted = pa.table({"visitor": visitors, "time": time})
     known = pq.read_table(
         EventsManifest.parts(events),
         columns=["visitor", "timestamp"],
         filters=pc.field("visitor").isin(visitors.unique()),
     )
     times = pa.table({"visitor": known["visitor"], "time": known["timestamp"].cast(pa.int64())})
-    return len(asked.join(times, ["visitor", "time"], join_type="left anti"))
+    return len(wanted.join(times, ["visitor", "time"], join_type="left anti"))

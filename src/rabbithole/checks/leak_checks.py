@@ -22,7 +22,7 @@ from rabbithole.sessions.session_task import HISTORY
 from rabbithole.specs.data import SESSIONS_AGO
 from rabbithole.windows.fields import FIRST_VALUE
 
-SAMPLE = 20_000
+SAMPLE_SESSIONS = 20_000
 """Sessions whose costs, categories and dwell times are checked."""
 
 DWELL_TOLERANCE = 1e-3
@@ -92,7 +92,7 @@ def dwell(sessions: Path, windows: Path, fields: Fields) -> Iterator[LeakCheck]:
         return
     file = pq.ParquetFile(SessionsManifest.parts(sessions)[0])
     history = [HISTORY] if HISTORY in file.schema_arrow.names else []
-    batch = next(file.iter_batches(SAMPLE, columns=["session_id", "timestamp", *history]))
+    batch = next(file.iter_batches(SAMPLE_SESSIONS, columns=["session_id", "timestamp", *history]))
     names = batch["session_id"].to_pylist()
     since_previous = {
         name: np.append(np.nan, np.diff(times.astype("int64")))
@@ -207,21 +207,21 @@ def own_values(events: Path, sessions: Path, by: str, fields: Fields) -> Iterato
     known["timestamp"] = _utc(known["timestamp"])
     for field in names:
         values = known[[*moment, field]].drop_duplicates()
-        found = steps[[*moment, field]].astype(values.dtypes).merge(values, how="left", indicator=True)
-        wrong = int((found["_merge"] == "left_only").sum())
+        compared = steps[[*moment, field]].astype(values.dtypes).merge(values, how="left", indicator=True)
+        wrong = int((compared["_merge"] == "left_only").sum())
         yield LeakCheck(
             name=f"An event's {field} is that of its own line",
             holds=wrong == 0,
-            detail=f"{wrong:,} of {len(found):,} events differ",
+            detail=f"{wrong:,} of {len(compared):,} events differ",
         )
 
 
 def _sample_steps(sessions: Path, columns: list[str], lists: list[str]) -> pd.DataFrame:
-    """Return the events of the first `SAMPLE` sessions, one row each. lists: `timestamp` and others."""
+    """Return the events of the first sessions, one row each. lists: `timestamp` and others."""
     batches = (
         batch
         for path in SessionsManifest.parts(sessions)
-        for batch in pq.ParquetFile(path).iter_batches(SAMPLE, columns=[*columns, *lists])
+        for batch in pq.ParquetFile(path).iter_batches(SAMPLE_SESSIONS, columns=[*columns, *lists])
     )
     table: pd.DataFrame = next(batches).to_pandas()
     steps = table.explode(lists, ignore_index=True)

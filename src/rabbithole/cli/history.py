@@ -90,7 +90,9 @@ def _best_figures(run: "FinishedRun") -> list[str]:
         if best_next:
             lines.append(f"{dataset}, next event: {best_next.run} {best_next.event.value:.3f} nats")
     if run.texts:
-        text = ", ".join(f"{each.model} {each.bits_per_character:.3f}" for each in run.texts)
+        text = ", ".join(
+            f"{text_model.model} {text_model.bits_per_character:.3f}" for text_model in run.texts
+        )
         lines.append(f"alice: {text} bits per character")
     return lines
 

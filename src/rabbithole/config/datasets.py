@@ -205,7 +205,7 @@ class Dataset(Section):
 
     @model_validator(mode="after")
     def history_is_known(self) -> "Dataset":
-        """Refuse a history where the settings make none, or where it would tell the target."""
+        """Refuse a history where the settings make none, or where it would reveal the target."""
         if self.windows.history and (lack := self._lack_of_history()):
             raise ValueError(f"windows.history: {lack}")
         return self
@@ -227,7 +227,7 @@ class Dataset(Section):
         """Return how many events of earlier sessions a window shows at most, 0 without history.
 
         They come on top of the session's own. If they filled what the session leaves of its window, a running
-        session's history would tell its later length.
+        session's history would reveal its later length.
         """
         wanted = self.windows.history
         has_history = self._lack_of_history() is None if wanted is None else wanted

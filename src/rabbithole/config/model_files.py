@@ -79,17 +79,17 @@ def _definition_of(name: str, tree: ast.Module) -> ast.Module:
     """Return the statements that define a name and all names that it uses, in their order."""
     needed, chosen = {name, "annotations"}, set[int]()  # `from __future__ import annotations` always counts.
     while True:
-        found = {
+        definitions = {
             number
             for number, statement in enumerate(tree.body)
             if number not in chosen and needed & {*_bound(statement)}
         }
-        if not found:
+        if not definitions:
             return ast.Module([tree.body[number] for number in sorted(chosen)], [])
-        chosen |= found
+        chosen |= definitions
         needed |= {
             node.id
-            for number in found
+            for number in definitions
             for node in ast.walk(tree.body[number])
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
         }

@@ -17,16 +17,18 @@ from statsmodels.stats.proportion import proportion_confint
 
 from rabbithole.artifacts.evaluation import AucDifference, AucInterval
 
-LEVEL = 0.95
+CONFIDENCE_LEVEL = 0.95
 """Level of all intervals that name no other."""
 
 
-def normal_quantile(level: float = LEVEL) -> float:
+def normal_quantile(level: float = CONFIDENCE_LEVEL) -> float:
     """Return the half-width of a two-sided normal interval, in standard errors."""
     return float(norm.ppf(0.5 + level / 2.0))
 
 
-def wilson_interval(successes: ArrayLike, trials: ArrayLike, level: float = LEVEL) -> tuple[Any, Any]:
+def wilson_interval(
+    successes: ArrayLike, trials: ArrayLike, level: float = CONFIDENCE_LEVEL
+) -> tuple[Any, Any]:
     """Return both ends of Wilson's interval of successes / trials: floats, or arrays of the same shape.
 
     The interval stays within 0 and 1 and holds for a handful of successes, where the normal interval fails.
@@ -97,7 +99,11 @@ def _by_class(
         return None
     codes = np.unique(visitors, return_inverse=True)[1].astype(np.int64)
     classes = codes[positive], codes[~positive]
-    return None if any(len(np.unique(each)) < MIN_CLASS_SIZE for each in classes) else classes
+    return (
+        None
+        if any(len(np.unique(labels_of_class)) < MIN_CLASS_SIZE for labels_of_class in classes)
+        else classes
+    )
 
 
 def covariance(first: Placements, second: Placements) -> float:
@@ -114,7 +120,7 @@ def covariance(first: Placements, second: Placements) -> float:
     return of_means(first.buyers, second.buyers) + of_means(first.non_buyers, second.non_buyers)
 
 
-def auc_interval(auc: Placements, level: float = LEVEL) -> tuple[float, float]:
+def auc_interval(auc: Placements, level: float = CONFIDENCE_LEVEL) -> tuple[float, float]:
     """Return both ends of the interval of an AUC, computed on the logit scale to stay within 0 and 1.
 
     DeLong's variance is 0 when the scores separate the classes perfectly, which would claim certainty. Then

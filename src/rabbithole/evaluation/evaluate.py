@@ -74,7 +74,7 @@ MIN_GROUP_CLASS_SIZE = 5
 """Sessions of each class that the AUC of a group needs; with fewer it is noise."""
 
 
-TOP = 0.05
+TOP_FRACTION = 0.05
 """Fraction of the highest-ranked running sessions whose buyers are counted."""
 
 
@@ -182,7 +182,7 @@ def running_ranking(running: Scores) -> RunningRanking:
         log_loss=log_loss(running.buyer, running.score),
         mean_score=float(running.score.mean()),
         slope=calibration_regression(running.buyer, running.score).slope,
-        reached=next((row.reached for row in lift if row.top == TOP), None),
+        reached=next((row.reached for row in lift if row.top == TOP_FRACTION), None),
     )
 
 

@@ -38,7 +38,7 @@ STEP_RANGES = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 10), (11, None))
 REPEATS = 3
 """Permutations of each field and step range; their results are averaged."""
 
-MIN_GROUP = 20
+MIN_GROUP_SESSIONS = 20
 """Sessions that a group of similar length has at least."""
 
 MIN_CLASS_SIZE = 5
@@ -107,11 +107,11 @@ def loss(labels: NDArray[np.int8], before: Floats, after: list[Floats]) -> Impor
         return ImportanceLoss(auc=None, auc_lost=None, log_loss_gained=log_loss_gained)
     auc_before = placements(labels, before)
     # The components of a mean of AUCs are the means of their components.
-    each = [placements(labels, log_odds) for log_odds in after]
+    aucs = [placements(labels, log_odds) for log_odds in after]
     auc_after = Placements(
-        float(np.mean([auc.auc for auc in each])),
-        np.mean([auc.buyers for auc in each], axis=0),
-        np.mean([auc.non_buyers for auc in each], axis=0),
+        float(np.mean([auc.auc for auc in aucs])),
+        np.mean([auc.buyers for auc in aucs], axis=0),
+        np.mean([auc.non_buyers for auc in aucs], axis=0),
     )
     test = paired_test(auc_before, auc_after)
     return ImportanceLoss(
@@ -160,8 +160,8 @@ def permute(
 def length_groups(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return each session's group of similar length, int64 [n].
 
-    A group is one length, or neighbouring lengths with MIN_GROUP sessions together. If too few long sessions
-    remain, they join the group before them.
+    A group is one length, or neighbouring lengths with MIN_GROUP_SESSIONS sessions together. If too few long
+    sessions remain, they join the group before them.
     """
     counts = np.bincount(lengths)
     group_of_length = np.zeros(len(counts), np.int64)
@@ -169,7 +169,7 @@ def length_groups(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     for length, count in enumerate(counts):
         group_of_length[length] = group
         size += count
-        if size >= MIN_GROUP:
+        if size >= MIN_GROUP_SESSIONS:
             group, size = group + 1, 0
     if size:
         group_of_length[group_of_length == group] = max(group - 1, 0)

@@ -40,9 +40,9 @@ def evaluate_networks(spec: ScoreSpec, *, checkpoints: list[Path], windows: Path
     shapes = batch_shapes(length=encoding.window, batch_size=batch_size)
 
     def predict(part: Windows) -> Iterator[tuple[Ints, Floats, Floats]]:
-        each = [predict_batches(forward, part, shapes, classes) for forward in networks]
+        predictions = [predict_batches(forward, part, shapes, classes) for forward in networks]
         # All networks predict the same batches in the same order.
-        for batches in zip(*each, strict=True):
+        for batches in zip(*predictions, strict=True):
             index, event, category = zip(*batches, strict=True)
             yield index[0], log_mean(event), log_mean(category)
 

@@ -33,7 +33,7 @@ class FileRole:
     a line (of a table: those that its events are made of, see `TableSpec.source_columns`); header:
     whether the first line names the columns; parse: turns text columns into typed ones; required: whether a
     log must have such a file; events: whether each line is an event; table: how the file of a table is
-    written, whose columns the file itself tells, None for the formats whose columns are fixed.
+    written, whose columns are in the file itself, None for the formats whose columns are fixed.
 
     The parser of an event role returns `session_id`, `timestamp`, `event` and `item`, and may return
     `category`, `cost` and `rest` (a further raw field in which two lines may differ).
@@ -51,7 +51,7 @@ class FileRole:
 
 @dataclass(frozen=True)
 class SideTableRoles:
-    """The roles of a log that tell what its items are.
+    """The roles of a log that describe its items.
 
     histories: category and cost of items over time, `split` into the rows of each (columns item, time, order
     and value; the highest order wins); tree: the categories and their parents.
@@ -71,13 +71,13 @@ class RawFormat:
     settings of a data set of this format, nested like its section of the config; simulator: the module of
     `rabbithole.simulator` that writes such logs, None if there is none; simulated_session: what a simulated
     session is; simulated_gap_minutes: the pause that separates a simulated visitor's sessions, None if each
-    has one; side_tables: what the roles that are not events tell about the items.
+    has one; side_tables: how the roles that are not events describe the items.
 
     tables: for a log of tables, the preset's section `table` (empty for the format `table`), None for a
     format whose roles are fixed. The roles of a log of tables follow from its settings: see `log_format`.
     fields: its further columns with their kind; visitor_column: whether the log names a visitor beside the
     session that `session_id` is; category_path: how the levels of its categories stand in their path;
-    holds: what its columns tell, as in the events manifest.
+    holds: what it has columns for, as in the events manifest.
     """
 
     name: str
@@ -125,18 +125,18 @@ def log_format(name: str, table: TableLog | None) -> RawFormat:
         return format
     tables = [table.tables[role] for role in ordered(table.tables)]
     known: dict[Holding, bool] = {
-        "session": any(each.session is not None for each in tables),
-        "visitor": any(each.visitor is not None for each in tables),
-        "item": any(each.item is not None for each in tables),
-        "category": any(each.category is not None for each in tables),
-        "cost": any(each.cost is not None for each in tables),
+        "session": any(table.session is not None for table in tables),
+        "visitor": any(table.visitor is not None for table in tables),
+        "item": any(table.item is not None for table in tables),
+        "category": any(table.category is not None for table in tables),
+        "cost": any(table.cost is not None for table in tables),
     }
     return replace(
         format,
         roles=tuple(_table_role(role, table) for role in ordered(table.tables)),
         has_visitors=known["visitor"],
         visitor_column=table.key == "session" and known["visitor"],
-        has_carts=any(each.may_have_carts for each in tables),
+        has_carts=any(table.may_have_carts for table in tables),
         fields=all_field_kinds(tables),
         category_path=category_path(tables),
         holds=tuple(name for name, holds in known.items() if holds),

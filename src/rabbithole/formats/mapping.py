@@ -109,16 +109,16 @@ def events(columns: RawColumns, event: EventColumn) -> pa.Array:
     if event.column is None:
         assert event.name is not None
         return columns.constant(event.name)
-    found = text_of(columns, event.column).dictionary_encode()
-    words = found.dictionary.to_pylist()
+    encoded = text_of(columns, event.column).dictionary_encode()
+    words = encoded.dictionary.to_pylist()
     translated = pa.array([event.words.get(word, word) for word in words], pa.string())
     long = pa.array([len(word) > MAX_EVENT_LENGTH for word in words], pa.bool_())
     odd = pa.array([not word.isprintable() for word in words], pa.bool_())
     name = label(event.column)
-    columns.reject(found.is_null(), f"{name} is empty")
-    columns.reject(long.take(found.indices), f"{name} has over {MAX_EVENT_LENGTH} characters")
-    columns.reject(odd.take(found.indices), f"{name} holds a control character")
-    return translated.take(found.indices)
+    columns.reject(encoded.is_null(), f"{name} is empty")
+    columns.reject(long.take(encoded.indices), f"{name} has over {MAX_EVENT_LENGTH} characters")
+    columns.reject(odd.take(encoded.indices), f"{name} holds a control character")
+    return translated.take(encoded.indices)
 
 
 def times(columns: RawColumns, table: TableSpec) -> pa.Array:

@@ -182,13 +182,13 @@ class _Groups:
     """The named groups of a regular expression in texts."""
 
     def __init__(self, texts: pa.Array, pattern: str) -> None:
-        self.found = pc.extract_regex(texts, pattern)
-        self.valid: NDArray[np.bool_] = self.found.is_valid().to_numpy(zero_copy_only=False)
-        self.names = {self.found.type.field(index).name for index in range(self.found.type.num_fields)}
+        self.groups = pc.extract_regex(texts, pattern)
+        self.valid: NDArray[np.bool_] = self.groups.is_valid().to_numpy(zero_copy_only=False)
+        self.names = {self.groups.type.field(index).name for index in range(self.groups.type.num_fields)}
 
     def text(self, name: str) -> pa.Array:
         """Return the texts of a group, empty where it is missing."""
-        return pc.fill_null(pc.struct_field(self.found, name), "")
+        return pc.fill_null(pc.struct_field(self.groups, name), "")
 
     def number(self, name: str, default: int = 0, digits: int = 9) -> NDArray[np.int64]:
         """Return the numbers of a group of digits, int64 [rows], or the default where it is missing."""

@@ -1,4 +1,4 @@
-"""When too many lines are bad, whatever the rest of a log holds: reading it to its end would be in vain."""
+"""Decides early that too many lines of a log are bad, so that it is not read to its end."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from rabbithole.formats.base import FileRole
 from rabbithole.ingest.lines import RawFile, most_lines
 
 FEW_LINES = 100_000
-"""So many bad lines of a range are read in any case: the message then gives the share of the whole log."""
+"""Bad lines of a range that are read in any case: the message then gives the share of the whole log."""
 
 
 @dataclass(frozen=True)

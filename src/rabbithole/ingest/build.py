@@ -56,7 +56,7 @@ from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, manifest_pa
 from rabbithole.io.scratch import scratch_folder
 from rabbithole.io.storage import stored_folder
 from rabbithole.spark.session import spark_session
-from rabbithole.spark.shuffle import Exchange, Sent, partition_of, shuffle
+from rabbithole.spark.shuffle import Sent, ShufflePlan, partition_of, shuffle
 from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import EventsSpec, SparkOptions
 
@@ -159,10 +159,10 @@ def _write_events(
             session,
             len(ranges),
             read,
-            Exchange(TASK_SCHEMA, task.partitions),
+            ShufflePlan(TASK_SCHEMA, task.partitions),
             count_task_rows,
             COUNTED_SCHEMA,
-            first=(Exchange(sent, partitions, options.run_bytes), task),
+            first=(ShufflePlan(sent, partitions, options.run_bytes), task),
         )
 
 
@@ -182,7 +182,7 @@ def written_schema(format: RawFormat) -> pa.Schema:
     if format.tables is None:
         coded = set()
     schema = event_schema(format)
-    return pa.schema({each.name: DICTIONARY_TYPE if each.name in coded else each.type for each in schema})
+    return pa.schema({field.name: DICTIONARY_TYPE if field.name in coded else field.type for field in schema})
 
 
 def _visitors(format: RawFormat, log: LogCounts) -> int | None:

@@ -197,7 +197,7 @@ def duplicated(rows: pa.Table) -> NDArray[np.bool_]:
 class LogCounts:
     """The counts of all parts together, the parts, and the numbers of distinct items and visitors.
 
-    visitors: None where no part tells them apart from its groups.
+    visitors: None where they are the groups themselves.
     """
 
     events: EventCounts

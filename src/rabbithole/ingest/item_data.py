@@ -14,7 +14,7 @@ from rabbithole.ingest.allowance import Allowance
 from rabbithole.ingest.lines import FileRange, unpacked_size
 from rabbithole.ingest.reading import read_range, row_schema
 from rabbithole.io.asof import AsOfFile, history_rows, write_history
-from rabbithole.spark.shuffle import REPORT_SCHEMA, Exchange, Sent, filled, shuffle
+from rabbithole.spark.shuffle import REPORT_SCHEMA, Sent, ShufflePlan, filled, shuffle
 from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import SparkOptions
 
@@ -77,9 +77,9 @@ def build_side_tables(
         yield pa.record_batch({"facts": ["{}"]})
 
     if of_items or known:
-        exchange = Exchange(HISTORY_SENT, len(HISTORIES), run_bytes)
+        plan = ShufflePlan(HISTORY_SENT, len(HISTORIES), run_bytes)
         with watch_tasks(session, reading(of_items), Stage("sorting item data")):
-            shuffle(session, len(of_items) + 1, read, exchange, gather, REPORT_SCHEMA)
+            shuffle(session, len(of_items) + 1, read, plan, gather, REPORT_SCHEMA)
     for name, file in HISTORIES.items():
         if not (events / file).exists():
             write_history(events / file, iter(()), HISTORY_SENT.field(name).with_name("value"), 0)
@@ -100,7 +100,7 @@ def _sent_history(name: HistoryName, rows: pa.Table) -> Sent:
 def _read_rows(role: FileRole, ranges: list[FileRange], side: Path, allowance: Allowance) -> pa.Table:
     """Return the rows of all ranges of a small role, in their order."""
     tables = [
-        table for each in ranges for table in read_range(each, role, side, allowance=allowance) if len(table)
+        table for part in ranges for table in read_range(part, role, side, allowance=allowance) if len(table)
     ]
     return pa.concat_tables([row_schema(role).empty_table(), *tables])
 

@@ -88,14 +88,14 @@ def parse_json_block(
 def _column(values: Sequence[Json], path: list[str]) -> pa.Array:
     """Return what stands at a path in each value, as text."""
     if len(path) == 1:
-        found = [value.get(path[0]) if type(value) is dict else follow(value, path) for value in values]
+        entries = [value.get(path[0]) if type(value) is dict else follow(value, path) for value in values]
     else:
-        found = [follow(value, path) for value in values]
+        entries = [follow(value, path) for value in values]
     try:
         # Nearly always: all values are text, as numbers are kept as theirs.
-        return pa.array(found, pa.string())
+        return pa.array(entries, pa.string())
     except (pa.ArrowException, UnicodeEncodeError):
-        texts = [as_text(value) for value in found]
+        texts = [as_text(value) for value in entries]
         # JSON can escape half a character, which no text can hold.
         clean = [text and text.encode("utf-8", "replace").decode() for text in texts]
         return pa.array(clean, pa.string())

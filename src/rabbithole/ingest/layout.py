@@ -47,8 +47,8 @@ class FileLayout:
     streamed: whether it can only be read from its beginning; encoding: of its lines as they are read;
     decoded_from: the encoding of a file whose lines are read through `streams.line_feeds`; columns: the
     names of all columns of a CSV file, None for a format whose columns are fixed; partitions: the columns
-    that the file's folders tell; size: its bytes when unpacked (an estimate, if it is packed); groups: the
-    rows of each row group of a Parquet file.
+    in the names of the file's folders; size: its bytes when unpacked (an estimate, if it is packed);
+    groups: the rows of each row group of a Parquet file.
     """
 
     kind: Literal["csv", "json", "parquet"] = "csv"
@@ -90,7 +90,7 @@ def file_layout(role: FileRole, path: Path, name: str) -> FileLayout:
     partitions = tuple(partition_values(name).items())
     if role.table.kind != "parquet" and JSON_ARRAY.match(sample.replace(b"\0", b"")):
         raise UserError(
-            f"{name} is one JSON array, and logs have one object a line: write it anew, such as with "
+            f"{name} is one JSON array, and logs have one object a line: write it again, such as with "
             "`jq -c '.[]'`."
         )
     kind = role.table.kind or _kind(sample)
@@ -150,7 +150,7 @@ def _csv_columns(
         names = table.header
     else:
         names = fields if table.header else [str(number) for number in range(1, len(fields) + 1)]
-    return distinct_names([each.strip() for each in names])
+    return distinct_names([text.strip() for text in names])
 
 
 def _check_json(role: FileRole, sample: bytes, encoding: str, name: str, known: list[str]) -> None:
@@ -173,7 +173,7 @@ def _role_of(table: TableSpec) -> FileRole:
 
 
 def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names of which a repeated one has its number, so that the first keeps the name: `a`, `a (2)`."""
+    """Return names in which a repeated one has a number, as in `a`, `a (2)`."""
     seen: dict[str, int] = {}
     distinct = []
     for name in names:
@@ -208,11 +208,11 @@ def _parquet_layout(
 
 def _no_column(column: str, known: Sequence[str], name: str, role: FileRole) -> UserError:
     near = get_close_matches(column, known, 1) or [
-        each for each in known if each.lower().strip() == column.lower()
+        other for other in known if other.lower().strip() == column.lower()
     ]
     hint = f"; did you mean {printable(near[0])!r}?" if near else "."
-    columns = ", ".join(printable(each) for each in known[:20]) + (", ..." if len(known) > 20 else "")
+    columns = ", ".join(printable(other) for other in known[:20]) + (", ..." if len(known) > 20 else "")
     message = f"{name} has no column {column!r} (table.{role.name}){hint} Its columns: {columns}."
-    if len(known) == 1 and (separators := [each for each in (";", "\t", "|", ",") if each in known[0]]):
+    if len(known) == 1 and (separators := [mark for mark in (";", "\t", "|", ",") if mark in known[0]]):
         message += f" Set table.{role.name}.separator to {separators[0]!r}."
     return UserError(message)

@@ -48,7 +48,7 @@ def locate(format: str, source: Source, table: TableLog | None = None) -> dict[s
         return table_files(raw, source if isinstance(source, Path | list) else _checked(raw, source))
     if isinstance(source, list):
         roles = ", ".join(role.name for role in raw.roles)
-        raise UserError(f"A list of files tells no roles: give a mapping from role ({roles}) to file.")
+        raise UserError(f"A list of files names no roles: give a mapping from role ({roles}) to file.")
     files = _existing(raw, source) if isinstance(source, Mapping) else _in_folder(raw, Path(source))
     place = "the mapping of files" if isinstance(source, Mapping) else f"folder {source}"
     for role in raw.roles:
@@ -95,7 +95,10 @@ def _in_folder(format: RawFormat, folder: Path) -> dict[str, list[Path]]:
     present = {path.name.lower(): path for path in sorted(folder.iterdir()) if path.is_file()}
     for role in format.roles:
         candidates = ([(name + ending).lower() for ending in PACKED] for name in role.published)
-        paths = [next((present[each] for each in names if each in present), None) for names in candidates]
+        paths = [
+            next((present[spelling] for spelling in names if spelling in present), None)
+            for names in candidates
+        ]
         if any(paths):
             files[role.name] = [path for path in paths if path is not None]
     if missing := [role for role in format.roles if role.name not in files]:

@@ -46,9 +46,9 @@ def parquet_blocks(
         roots = [root_column(column, names) for column in columns]
         array = None if explode is None else root_column(explode, names)
         flat = [
-            each.name
-            for each in file.schema_arrow
-            if each.name not in columns and not pa.types.is_nested(each.type)
+            field.name
+            for field in file.schema_arrow
+            if field.name not in columns and not pa.types.is_nested(field.type)
         ]
         wanted = list(dict.fromkeys([*(name for name, _ in roots), *flat, *([array[0]] if array else [])]))
         for batch in file.iter_batches(BATCH_ROWS, row_groups=list(groups), columns=wanted):
@@ -88,8 +88,8 @@ def _block(
             below = column[len(explode) + 1 :]
             values[column] = follow_array(items, below.split(".") if below else [])
         else:
-            found = follow_array(batch[root], parts)
-            values[column] = found if items is None else found.take(pa.array(rows))
+            column_values = follow_array(batch[root], parts)
+            values[column] = column_values if items is None else column_values.take(pa.array(rows))
         values[column] = _flat(values[column])
     rest = hash_rows([_hashable(batch[name]) for name in flat])
     if items is not None:

@@ -39,7 +39,7 @@ def _value_of_key(pairs: list[Json], key: str, *, last: bool) -> Json:
         if isinstance(pair, dict) and pair.get("key") == key:
             value = pair.get("value")
             if last and isinstance(value, dict):
-                return next((each for each in value.values() if each is not None), None)
+                return next((entry for entry in value.values() if entry is not None), None)
             return value
     return None
 

@@ -188,7 +188,7 @@ class _BadLines:
         self.writer.write_table(lines)
         self.count += len(lines)
         self.first += [
-            RejectedLine(**line) for line in lines.slice(0, EXAMPLES - len(self.first)).to_pylist()
+            RejectedLine(**line) for line in lines.slice(0, MAX_EXAMPLES - len(self.first)).to_pylist()
         ]
 
     def close(self) -> None:
@@ -252,7 +252,7 @@ def _bad_lines(
     )
 
 
-EXAMPLES = 5
+MAX_EXAMPLES = 5
 """Bad lines that are quoted in messages and in the manifest."""
 
 COUNTS = ("lines", "exploded", "header", "blank", "rows", "left_out", "rejected")
@@ -292,7 +292,7 @@ def collect_report(ranges: Sequence[FileRange], side: Path, rejected: Path) -> L
                         writer.write_table(bad)
                         for count in bad["reason"].value_counts().to_pylist():
                             reasons[count["values"]] += count["counts"]
-                        first = bad.slice(0, EXAMPLES - len(examples)).to_pylist()
+                        first = bad.slice(0, MAX_EXAMPLES - len(examples)).to_pylist()
                         examples += [RejectedLine(**line) for line in first]
             file.update({name: getattr(counts, name) for name in COUNTS})
     return LineReport(

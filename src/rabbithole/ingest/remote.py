@@ -130,7 +130,7 @@ def _may_belong(address: str, role: FileRole) -> bool:
 def _fetch(address: str, folder: Path) -> Path:
     """Copy one remote file to a folder and return its path there."""
     path = PurePosixPath(unquote(urlsplit(address).path))
-    # The folders of partitions, such as day=2020-01-01, tell columns.
+    # The folders of partitions, such as day=2020-01-01, are columns.
     folder = folder.joinpath(*(part for part in path.parent.parts if "=" in part))
     copy = folder / path.name
     kind = _kind(address)

@@ -105,12 +105,12 @@ def _mapped_columns(block: TextBlock, wanted: Sequence[str]) -> TextBlock:
 def _with_partitions(block: Block, wanted: Sequence[str], partitions: dict[str, str | None]) -> Block:
     if not partitions:
         return block
-    told = {
+    partition_columns = {
         name: pa.repeat(pa.scalar(partitions[name], pa.string()), len(block.line))
         for name in wanted
         if name in partitions
     }
-    return replace(block, columns=block.columns | told)
+    return replace(block, columns=block.columns | partition_columns)
 
 
 def _header_length(block: bytes, role: FileRole, names: Sequence[str], file_range: FileRange) -> int:

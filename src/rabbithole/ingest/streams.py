@@ -20,7 +20,7 @@ from rabbithole.io.archives import Packing, packing
 CHUNK_BYTES = 2**20
 
 SAMPLE_BYTES = 2**16
-"""How much of a file tells its encoding and line ends."""
+"""Bytes from which a file's encoding and line ends are detected."""
 
 
 def open_unpacked(path: Path) -> BinaryIO:
@@ -72,7 +72,7 @@ class _ArrowReader(io.RawIOBase):
 class LineFeedReader(io.RawIOBase):
     """A stream that decodes text, ends its lines in a line feed, and encodes it as UTF-8.
 
-    For encodings and line ends in which lines cannot be told by the byte of a line feed.
+    For encodings and line ends in which the byte of a line feed does not separate the lines.
     """
 
     def __init__(self, stream: BinaryIO, encoding: str) -> None:

@@ -28,14 +28,16 @@ def table_files(format: RawFormat, source: TableSource) -> dict[str, list[Path]]
     for role in format.roles:
         places = source.get(role.name, []) if isinstance(source, Mapping) else source
         listed = [places] if isinstance(places, str | Path) else places
-        found = [file for place in listed for file in files_below(str(place))]
-        # A file that the user names needs no preset's pattern to tell which table it belongs to, if there is
-        # but one. A pattern of the user's own counts.
+        candidates = [file for place in listed for file in files_below(str(place))]
+        # If there is only one table, a file that the user names belongs to it, whatever the preset's pattern.
+        # A pattern of the user's own counts.
         alone = len(format.roles) == 1 and not _has_own_pattern(format, role)
         named = {Path(place) for place in listed} if alone or isinstance(source, Mapping) else ()
-        files = [file for file in found if (file in named and not is_archive(file)) or _belongs(file, role)]
+        files = [
+            file for file in candidates if (file in named and not is_archive(file)) or _belongs(file, role)
+        ]
         if not files:
-            names = ", ".join(printable(file.name) for file in found[:5]) or "nothing"
+            names = ", ".join(printable(file.name) for file in candidates[:5]) or "nothing"
             raise UserError(
                 f"No file for the table {role.name}: of {', '.join(map(str, listed)) or 'no source'} "
                 f"({names}), none is called {' or '.join(role.published)}. Set table.{role.name}.files to a "
@@ -78,11 +80,11 @@ def matches(name: str, patterns: Sequence[str]) -> bool:
     names = [path.as_posix(), path.name]
     if path.suffix in (".gz", ".bz2", ".xz", ".zst", ".zip", ".7z"):
         names.append(path.stem)
-    return any(fnmatchcase(each, pattern.lower()) for each in names for pattern in patterns)
+    return any(fnmatchcase(spelling, pattern.lower()) for spelling in names for pattern in patterns)
 
 
 def partition_values(path: str) -> dict[str, str | None]:
-    """Return the columns that the folders of a path tell, as Hive and Spark write them: `day=2020-01-01`."""
+    """Return the columns in the folder names of a path, as Hive and Spark write them: `day=2020-01-01`."""
     parts = [part.partition("=") for part in PurePosixPath(path.replace("\\", "/")).parent.parts]
     values = {name: unquote(value) for name, equals, value in parts if equals and name.isidentifier()}
     return {name: None if value == NULL_PARTITION else value for name, value in values.items()}
@@ -96,7 +98,7 @@ def files_below(place: str) -> list[Path]:
         paths = sorted(Path(name) for name in glob(place, recursive=True))  # noqa: PTH207
         if not paths:
             raise UserError(f"No file matches {place}.")
-        return [file for each in paths for file in files_below(str(each))]
+        return [file for other in paths for file in files_below(str(other))]
     if path.is_dir():
         return sorted(
             file

@@ -9,18 +9,18 @@ import pyarrow.compute as pc
 from rabbithole.inspection.columns import Column, pairs
 from rabbithole.inspection.keys import Keyed
 from rabbithole.inspection.names import NAMES, Role
-from rabbithole.inspection.roles import CAN_BE, EXACT, MARGIN, Choice, Roles, choose, is_key, name_score
+from rabbithole.inspection.roles import CAN_BE, EXACT, SCORE_MARGIN, Choice, Roles, choose, is_key, name_score
 from rabbithole.inspection.sample import Sample
 from rabbithole.inspection.times import date_and_clock, date_order, parse
 from rabbithole.inspection.words import known_words
 
-CLOSER = 5
+CLOSER_RATIO = 5
 """The events of a session are so many times closer in time than those of anything else."""
 
-BACK = 0.3
+MIN_RETURNING_SHARE = 0.3
 """Where more than this share of keys come back after hours, they are visitors and no sessions."""
 
-BY_VALUES = "told by its values, as no name tells"
+BY_VALUES = "recognised by its values, as no name says it"
 
 
 def assign(sample: Sample, columns: Sequence[Column]) -> Roles:
@@ -79,7 +79,7 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
         moving = _moving(named.others, columns, sample)
         named = Choice(moving[0], named.others) if len(moving) == 1 else Choice(None, moving, named.note)
     if named.column is None and len(named.others) == 1 and not _is_number(named.others[0]):
-        named = Choice(named.others[0], (), "told by its values and a part of its name")
+        named = Choice(named.others[0], (), "recognised by its values and a part of its name")
     if named == Choice():
         named = _date_and_more(roles, columns, [column for column in moments if column not in whole])
     roles.time = named
@@ -146,7 +146,10 @@ def _check_session(roles: Roles, sample: Sample, seconds: pa.Array) -> None:
     if session is None:
         return
     if visitor is None:
-        if roles.visitor == Choice() and Keyed.by(session.values, seconds, sample.block).returning > BACK:
+        if (
+            roles.visitor == Choice()
+            and Keyed.by(session.values, seconds, sample.block).returning > MIN_RETURNING_SHARE
+        ):
             roles.visitor = Choice(
                 session, (), "called a session, but it comes back after hours, as a visitor does"
             )
@@ -180,16 +183,16 @@ def _keys_by_values(roles: Roles, sample: Sample, columns: Sequence[Column], sec
     keyed = [(Keyed.by(column.values, seconds, sample.block), column) for column in candidates]
     keyed.sort(key=lambda pair: pair[0].median_pause)
     (best, column), rest = keyed[0], keyed[1:]
-    closer = all(other.median_pause > CLOSER * max(best.median_pause, 1.0) for other, _ in rest)
+    closer = all(other.median_pause > CLOSER_RATIO * max(best.median_pause, 1.0) for other, _ in rest)
     # In a busy log, the events of a popular category are close too, but no closer than chance has it.
     clustered = all(other.clustering > 2 * best.clustering for other, _ in rest)
     if not (np.isfinite(best.median_pause) and closer and clustered):
         roles.visitor = Choice(
-            None, tuple(candidates), "no name tells who acted, and their values do not either"
+            None, tuple(candidates), "no name says who acted, and their values do not show it"
         )
         return
     choice = Choice(column, (), BY_VALUES)
-    if best.returning > BACK / 3:
+    if best.returning > MIN_RETURNING_SHARE / 3:
         roles.visitor = choice
     else:
         roles.session = choice
@@ -222,6 +225,6 @@ def _item_by_values(columns: Sequence[Column]) -> Choice:
         column for column in columns if CAN_BE["item"](column) and column.distinct >= 20 and is_key(column)
     ]
     codes.sort(key=lambda column: -column.distinct)
-    if not codes or (len(codes) > 1 and codes[0].distinct < (1 + MARGIN) * codes[1].distinct):
-        return Choice(None, tuple(codes), "no name tells" if codes else "")
+    if not codes or (len(codes) > 1 and codes[0].distinct < (1 + SCORE_MARGIN) * codes[1].distinct):
+        return Choice(None, tuple(codes), "no name says it" if codes else "")
     return Choice(codes[0], tuple(codes[1:]), BY_VALUES)

@@ -28,7 +28,7 @@ SAY_NOTHING = frozenset(
 """Words by which the last part of a path says nothing without the part before it."""
 
 TIME_TEXTS = 4000
-"""So many values of a column tell whether it holds times."""
+"""Values of a column that are parsed to find out whether it holds times."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,10 +164,10 @@ def describe(sample: Sample) -> list[Column]:
     return [Column(name, values, sample.zones.get(name)) for name, values in sample.columns.items()]
 
 
-def pairs(one: Column, other: Column) -> int:
+def pairs(column: Column, other: Column) -> int:
     """Return how many different pairs of values two columns have."""
-    table = pa.table({"one": one.values, "other": other.values}).drop_null()
-    return len(table.group_by(["one", "other"]).aggregate([]))
+    table = pa.table({"column": column.values, "other": other.values}).drop_null()
+    return len(table.group_by(["column", "other"]).aggregate([]))
 
 
 def name_words(name: str) -> tuple[str, ...]:

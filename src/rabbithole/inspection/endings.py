@@ -6,11 +6,11 @@ from rabbithole.inspection.keys import Keyed
 from rabbithole.inspection.mapped import Mapped
 from rabbithole.inspection.proposal import TableProposal
 
-FEWEST = 20
+MIN_WORD_COUNT = 20
 """A word that occurs less often may be last by chance."""
 
 LAST_SHARE = 0.98
-"""So many of a word's events must be the last of their session. A sample cuts few sessions short."""
+"""Share of a word's events that must be the last of their session. A sample cuts few sessions short."""
 
 MOST_ALONE, MOST_BUYERS = 0.5, 0.5
 """Of a word's events, at most so many may be alone in their session, or in one with a purchase: what follows
@@ -39,7 +39,7 @@ def ending_words(table: TableProposal, mapped: Mapped, gap: float | None) -> lis
     for word in {*column.counts} - {*table.words.purchase}:
         own = words == word
         if (
-            own.sum() >= FEWEST
+            own.sum() >= MIN_WORD_COUNT
             and last[own].mean() >= LAST_SHARE
             and first[own].mean() <= MOST_ALONE
             and buyer[own].mean() <= MOST_BUYERS

@@ -16,14 +16,14 @@ ASSUMED_AUC = 0.7
 TEST_SHARE = 0.1
 """Share of sessions in the test split, by default."""
 
-WARM_UP = 3600.0
+WARM_UP_SECONDS = 3600.0
 """Seconds after which an event without an earlier one in its piece begins a session of the log's own ids."""
 
-SHORTEST = 900.0
-"""A piece of so many seconds is too short to tell how many sessions begin in it."""
+MIN_PIECE_SECONDS = 900.0
+"""Seconds. In a shorter piece, the sessions that begin in it can't be counted."""
 
 FEW_BUYERS = 30
-"""With fewer buyers in test, models can't be told apart."""
+"""With fewer buyers in test, no difference between models shows."""
 
 FEW_TO_LEARN = 2000
 """With fewer buyers, the default settings may be too large for the log."""
@@ -54,7 +54,7 @@ class Estimate:
 
     @property
     def has_few_buyers(self) -> bool:
-        """Return whether there are buyers, but too few in test to tell models apart."""
+        """Return whether there are buyers, but too few in test to compare models."""
         return bool(self.buyers) and (self.buyers_in_test or 0) < FEW_BUYERS
 
     @property
@@ -127,10 +127,10 @@ def _of_pieces(
         elif (steps >= 0).mean() > 0.95:
             # Sorted by time: what began before the piece is not known, so it warms up.
             length = float(second.max() - second.min())
-            if length < SHORTEST:
+            if length < MIN_PIECE_SECONDS:
                 continue
             by_time += 1
-            inside = second >= second.min() + min(gap or WARM_UP, length / 2)
+            inside = second >= second.min() + min(gap or WARM_UP_SECONDS, length / 2)
         else:
             continue
         keyed = Keyed.by(keys.take(pa.array(rows)), seconds.take(pa.array(rows)), sample.block[rows])

@@ -14,14 +14,14 @@ from rabbithole.inspection.names import ANSWERS, ORDERS, squeezed
 from rabbithole.inspection.roles import Roles
 from rabbithole.specs.table import LEVEL, RESERVED_FIELDS, FieldKind
 
-MOST_VALUES = 20_000
+MAX_CATEGORY_VALUES = 20_000
 """A category with more values is a text or a code of its own."""
 
-NUMBER_VALUES = 15
+MIN_NUMBER_VALUES = 15
 """A whole number with fewer values is a category as well, which networks read better."""
 
-GIVES_AWAY = 0.95
-"""A column from which buyers can be told with this AUC, before they buy, gives the answer away."""
+MAX_FIELD_AUC = 0.95
+"""A column that ranks buyers with this AUC before they buy gives the answer away."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ def propose(
     """Return the fields of a table, and the columns that are left out.
 
     bought: which rows are purchases, bool [rows], None if not known; purchases_alone: whether the table holds
-    nothing but purchases, so that its columns tell nothing before one; decimal: the table's decimal mark.
+    nothing but purchases, so that its columns say nothing about earlier events; decimal: the table's decimal
+    mark.
     """
     key = roles.session.column or roles.visitor.column
     groups = _groups(key, bought)
@@ -76,7 +77,7 @@ def propose(
         if reason := _reason(column, roles, key, bought, groups):
             left_out.append(LeftOut(column, reason))
             continue
-        number = column.numeric > 0.99 and (column.fractions > 0.01 or column.distinct > NUMBER_VALUES)
+        number = column.numeric > 0.99 and (column.fractions > 0.01 or column.distinct > MIN_NUMBER_VALUES)
         number = number and not _is_code(column)
         if number and column.misread_by(decimal):
             other = "points" if decimal == "," else "commas"
@@ -101,7 +102,7 @@ def _reason(
     if column.distinct == 1 and column.filled > 0.999:
         return "it is always the same"
     if name in ANSWERS:
-        return "its name says that it tells who buys: it would give the answer away"
+        return "its name says that it marks buyers: it would give the answer away"
     if name in ORDERS:
         return "it numbers purchases: it would give the answer away"
     if column.time is not None and (not column.time.number or "time" in name or "tstamp" in name):
@@ -115,15 +116,15 @@ def _reason(
         return "nearly every row has its own value"
     if key is not None and len(column.present) > 50 and _names_the_key(column, key):
         return f"it is another name of {key.name}"
-    if not number and column.distinct > MOST_VALUES:
+    if not number and column.distinct > MAX_CATEGORY_VALUES:
         return f"it has {column.distinct:,} different values in the sample"
     if not number and column.mean_length > 60 and column.distinct > 200:
         return "it is a text"
     item = roles.item.column
     if item is not None and _same_as(column, item):
-        return f"it tells the same as {item.name}"
-    if groups is not None and bought is not None and _gives_away(column, bought, groups) > GIVES_AWAY:
-        return "it tells nearly surely who buys: it would give the answer away"
+        return f"it holds the same as {item.name}"
+    if groups is not None and bought is not None and _gives_away(column, bought, groups) > MAX_FIELD_AUC:
+        return "it separates buyers from others almost perfectly: it would give the answer away"
     return ""
 
 
@@ -159,9 +160,9 @@ def _groups(key: Column | None, bought: NDArray[np.bool_] | None) -> NDArray[np.
 
 
 def _gives_away(column: Column, bought: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:
-    """Return the AUC with which a column's rows without a purchase tell whose key has one.
+    """Return the AUC with which a column ranks the keys with a purchase, from rows without one.
 
-    A category is ranked by the share of buyers of its values, so small samples are not asked.
+    A category is ranked by the share of buyers of its values, so small samples are not used.
     """
     buyers = np.unique(groups[bought])
     rows = ~bought & (groups >= 0) & column.values.is_valid().to_numpy(zero_copy_only=False)

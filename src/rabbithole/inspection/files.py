@@ -20,11 +20,11 @@ from rabbithole.ingest.streams import readable
 from rabbithole.ingest.table_files import files_below
 from rabbithole.io.archives import is_archive, members, packing
 
-BUDGET = 48 * 2**20
+SAMPLE_BYTES = 48 * 2**20
 """Bytes of text that are read of a table. A smaller table is read whole."""
 
-HEAD = 2**20
-"""Bytes by which a file's kind, encoding and dialect are told."""
+HEAD_BYTES = 2**20
+"""Bytes from which a file's kind, encoding and dialect are detected."""
 
 
 @dataclass(frozen=True)
@@ -75,20 +75,20 @@ class LeftOutFile:
     reason: str
 
 
-MOST_LEFT_OUT = 5
-"""So many files that are no table are named."""
+MAX_NAMED_FILES = 5
+"""Files that are no table and that are named."""
 
 
 def left_out_lines(files: Sequence[LeftOutFile]) -> list[str]:
     """Return which files are no table, and why, in words."""
-    lines = [f"{printable(each.file.name)}: {each.reason}" for each in files[:MOST_LEFT_OUT]]
-    more = len(files) - MOST_LEFT_OUT
+    lines = [f"{printable(left_out.file.name)}: {left_out.reason}" for left_out in files[:MAX_NAMED_FILES]]
+    more = len(files) - MAX_NAMED_FILES
     return [*lines, f"{more:,} more files that are no table"] if more > 0 else lines
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Bytes of a file: complete lines, but for an archive's or stream's cut at `BUDGET`.
+    """Bytes of a file: complete lines, but for an archive's or stream's cut at `SAMPLE_BYTES`.
 
     first: whether it begins with the file; whole: whether it is all of the file.
     """
@@ -114,7 +114,7 @@ def log_files(names: Sequence[str]) -> list[LogFile]:
 
 def head(file: LogFile) -> bytes:
     """Return the first bytes of a file, unpacked."""
-    return _start(file, HEAD)[0]
+    return _start(file, HEAD_BYTES)[0]
 
 
 def pieces(file: LogFile, budget: int) -> tuple[list[Piece], int]:
@@ -126,7 +126,7 @@ def pieces(file: LogFile, budget: int) -> tuple[list[Piece], int]:
     if file.size <= budget:
         return [Piece(file.path.read_bytes(), True, True)], file.size
     share = budget // 3
-    found = []
+    parts = []
     with file.path.open("rb") as stream:
         for place in (0, (file.size - share) // 2, file.size - share):
             # An even place: text in UTF-16 has two bytes a character.
@@ -134,8 +134,8 @@ def pieces(file: LogFile, budget: int) -> tuple[list[Piece], int]:
             data = stream.read(share)
             if place:
                 data = data[data.find(b"\n") + 1 :]
-            found.append(Piece(_complete(data), not place, False))
-    return found, file.size
+            parts.append(Piece(_complete(data), not place, False))
+    return parts, file.size
 
 
 def _complete(data: bytes) -> bytes:
@@ -155,7 +155,7 @@ def _start(file: LogFile, count: int) -> tuple[bytes, int]:
 
 @contextmanager
 def _unpacked(raw: BinaryIO, path: Path) -> Iterator[BinaryIO]:
-    """Yield the unpacked stream of an open file, whose place tells how much of it was needed."""
+    """Yield the unpacked stream of an open file, whose position shows how much of it was needed."""
     pack = packing(path)
     if pack == "gz":
         with gzip.GzipFile(fileobj=raw) as stream:

@@ -18,7 +18,7 @@ from rabbithole.inspection.proposal import TableProposal, propose_table, settle
 from rabbithole.inspection.sample import read_sample
 from rabbithole.inspection.section import Proposal, dataset_name, write_section
 
-TOLERATED = 0.2
+MAX_UNREADABLE_SHARE = 0.2
 """Above this share of unreadable lines, the proposal itself is wrong."""
 
 
@@ -49,7 +49,7 @@ class Inspection:
 
 
 def inspect(sources: Sequence[str]) -> Inspection:
-    """Return what a sample of a log's files tells."""
+    """Look at a sample of a log's files and return the settings that read them."""
     files = log_files(sources)
     proposals, no_tables = read_tables(files)
     preset = recognise(proposals)
@@ -68,30 +68,30 @@ def inspect(sources: Sequence[str]) -> Inspection:
     dataset = load(name, text)
     mapped, gap = _map(tables, dataset, preset), dataset.sessions.gap_minutes
     if preset is None:
-        for table, each in zip(tables, mapped, strict=True):
-            table.endings = ending_words(table, each, None if gap is None else 60 * gap)
+        for table, mapped_table in zip(tables, mapped, strict=True):
+            table.endings = ending_words(table, mapped_table, None if gap is None else 60 * gap)
         if any(table.endings for table in tables):
             text = write_section(proposal, complete=not problem)
             dataset = load(name, text)
             mapped = _map(tables, dataset, preset)
-    rejected = sum(sum(each.rejected.values()) for each in mapped)
+    rejected = sum(sum(mapped_table.rejected.values()) for mapped_table in mapped)
     rejected += sum(table.sample.malformed for table in tables)
     share = rejected / sum(table.sample.rows for table in tables)
-    if share > TOLERATED:
+    if share > MAX_UNREADABLE_SHARE:
         problem = f"{share:.0%} of the lines can't be read in this way; see the reasons above"
     tolerate = round(min(1.0, 2 * share), 4) if share > dataset.max_rejected else None
-    buyers = any(each.bought.any() for each in mapped)
-    found = None
+    buyers = any(mapped_table.bought.any() for mapped_table in mapped)
+    estimated = None
     if not problem:
-        found = estimate(
+        estimated = estimate(
             [table.sample for table in tables],
-            [each.keys for each in mapped],
-            [each.seconds for each in mapped],
-            [each.bought for each in mapped],
+            [mapped_table.keys for mapped_table in mapped],
+            [mapped_table.seconds for mapped_table in mapped],
+            [mapped_table.bought for mapped_table in mapped],
             None if gap is None else 60 * gap,
         )
-    text = write_section(proposal, tolerate, found, buyers=buyers, complete=not problem)
-    return Inspection(name, text, tables, others, no_tables, preset, mapped, found, gap, problem)
+    text = write_section(proposal, tolerate, estimated, buyers=buyers, complete=not problem)
+    return Inspection(name, text, tables, others, no_tables, preset, mapped, estimated, gap, problem)
 
 
 def read_tables(files: Sequence[LogFile]) -> tuple[list[TableProposal], list[LeftOutFile]]:
@@ -140,7 +140,7 @@ def missing(tables: Sequence[TableProposal]) -> str:
         if not table.has_key:
             needs.append(f"the session or visitor{place}")
         if not table.has_event:
-            needs.append(f"what each line{place} is: a view, a purchase, or the column that tells")
+            needs.append(f"what each line{place} is: a view, a purchase, or the column that says it")
         elif table.lacks_purchases and table.words.maybe:
             needs.append(f"the word for a purchase{place}")
     return "; ".join(dict.fromkeys(needs))

@@ -28,10 +28,10 @@ class Keyed:
     @classmethod
     def by(cls, keys: pa.Array, seconds: pa.Array, block: NDArray[np.int64]) -> "Keyed":
         """Return rows by a column of keys and one of seconds, both null where missing."""
-        there = pc.and_(keys.is_valid(), seconds.is_valid()).to_numpy(zero_copy_only=False)
+        complete = pc.and_(keys.is_valid(), seconds.is_valid()).to_numpy(zero_copy_only=False)
         codes = keys.dictionary_encode().indices.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
         times = seconds.fill_null(0).to_numpy(zero_copy_only=False)
-        rows = np.flatnonzero(there)
+        rows = np.flatnonzero(complete)
         order = rows[np.lexsort((rows, times[rows], codes[rows]))]
         return cls(order, codes[order], times[order], block[order])
 

@@ -1,4 +1,4 @@
-"""Tell how the files of a table are written: kind, separator, quote, header, encoding."""
+"""Detect how the files of a table are written: kind, separator, quote, header, encoding."""
 
 import csv
 import io
@@ -66,9 +66,9 @@ def decoded(data: bytes, encoding: str) -> str:
 
 
 def _encoding(start: bytes) -> str:
-    found = text_encoding(start, None)
-    if found != "utf-8":
-        return found
+    encoding = text_encoding(start, None)
+    if encoding != "utf-8":
+        return encoding
     try:
         start.decode()
     except UnicodeDecodeError as error:
@@ -96,18 +96,18 @@ def _is_json(text: str) -> bool:
 def _sniff(file: LogFile, text: str, encoding: str) -> Layout:
     """Return the dialect of separated text, by DuckDB's sniffer.
 
-    The sniffer wants all lines alike. Where it finds no columns, it is asked again without the lines that
+    The sniffer wants all lines alike. Where it finds no columns, it runs again without the lines that
     have another number of fields than most.
     """
     lines = text if text.count("\n") < 2 else text[: text.rfind("\n") + 1]
-    found = _dialect(lines)
-    if found is None or found[0] not in lines.split("\n", 1)[0]:
+    dialect = _dialect(lines)
+    if dialect is None or dialect[0] not in lines.split("\n", 1)[0]:
         alike = _lines_alike(lines)
         if alike and (again := _dialect(alike)) is not None:
-            found, lines = again, alike
-    if found is None:
+            dialect, lines = again, alike
+    if dialect is None:
         raise NoTableError(file, "its lines do not have the same columns; which separator do they use?")
-    separator, quote, header = found
+    separator, quote, header = dialect
     first = next(csv.reader(io.StringIO(lines), delimiter=separator, quotechar=quote))
     names = distinct_names([name.strip() for name in first]) if header else map(str, range(1, len(first) + 1))
     return Layout("csv", encoding, separator, quote, header, tuple(names))
@@ -146,7 +146,7 @@ def _lines_alike(lines: str) -> str:
     rows = [line for line in lines.split("\n") if line.strip()]
     for separator in SEPARATORS:
         fields = [split_line(row, Dialect(separator, '"')) for row in rows]
-        counts = [0 if each is None else len(each) for each in fields]
+        counts = [0 if parts is None else len(parts) for parts in fields]
         usual, number = Counter(counts).most_common(1)[0] if counts else (0, 0)
         if usual > 1 and number > max(len(best), len(rows) / 2):
             best = [row for row, count in zip(rows, counts, strict=True) if count == usual]
@@ -169,7 +169,7 @@ PURCHASES = ("buy", "purchase", "order", "transaction", "sale", "checkout", "pay
 
 
 def content_by_name(name: str) -> Literal["view", "transaction"] | None:
-    """Return what a file holds by its name, None if the name does not tell."""
+    """Return what a file holds by its name, None if the name does not say it."""
     stem = Path(name).name.lower()
     for content, words in (("view", VIEWS), ("transaction", PURCHASES)):
         if any(word in stem for word in words):

@@ -92,6 +92,6 @@ def _mapped(raw: RawColumns, events: Mapping[str, pa.Array]) -> Mapped:
 def all_events(mapped: Sequence[Mapped]) -> dict[str, int]:
     """Return how often each kind of event occurs in some tables, the most frequent first."""
     total: Counter[str] = Counter()
-    for each in mapped:
-        total.update(each.events)
+    for table in mapped:
+        total.update(table.events)
     return dict(total.most_common())

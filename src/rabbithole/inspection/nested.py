@@ -56,11 +56,11 @@ def _walk(value: Json, prefix: str, explode: str | None) -> Iterator[tuple[str, 
     elif isinstance(value, list):
         if _is_pairs(value):
             for pair in value:
-                found = pair.get("value")
-                if isinstance(found, dict):
-                    found = next((each for each in found.values() if each is not None), None)
-                if not isinstance(found, dict | list):
-                    yield prefix + str(pair["key"]), found
+                content = pair.get("value")
+                if isinstance(content, dict):
+                    content = next((entry for entry in content.values() if entry is not None), None)
+                if not isinstance(content, dict | list):
+                    yield prefix + str(pair["key"]), content
         elif value:
             yield from _walk(value[0], prefix + "0.", explode)
     elif prefix:
@@ -68,4 +68,4 @@ def _walk(value: Json, prefix: str, explode: str | None) -> Iterator[tuple[str, 
 
 
 def _is_pairs(value: list[Json]) -> bool:
-    return all(isinstance(each, dict) and {"key", "value"} <= each.keys() for each in value)
+    return all(isinstance(pair, dict) and {"key", "value"} <= pair.keys() for pair in value)

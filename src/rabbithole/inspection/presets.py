@@ -159,11 +159,11 @@ def recognise(tables: Sequence[TableProposal]) -> Preset | None:
         if name not in format_names():
             continue
         format = raw_format(name)
-        found: dict[str, TableProposal] = {}
-        _find(format, tests, tables, found)
-        if found:
-            _find(format, SISTERS.get(name, ()), tables, found)
-            return Preset(format, found)
+        by_name: dict[str, TableProposal] = {}
+        _find(format, tests, tables, by_name)
+        if by_name:
+            _find(format, SISTERS.get(name, ()), tables, by_name)
+            return Preset(format, by_name)
     return None
 
 
@@ -171,14 +171,14 @@ def _find(
     format: RawFormat,
     tests: Sequence[tuple[Holds, Test]],
     tables: Sequence[TableProposal],
-    found: dict[str, TableProposal],
+    by_name: dict[str, TableProposal],
 ) -> None:
     """Add the tables that fit, by the format's name for each."""
     for holds, fits in tests:
         name = _table_name(format, holds)
         for table in tables:
             if fits(table) and _is_written_alike(table, format, name):
-                found.setdefault(name, table)
+                by_name.setdefault(name, table)
 
 
 def _is_written_alike(table: TableProposal, format: RawFormat, name: str) -> bool:

@@ -40,6 +40,6 @@ def _negative(cost: Column, event: Column | None, words: Words) -> str:
 
 def _currencies(cost: Column) -> str:
     around = pc.replace_substring_regex(cost.present, rf"[-+\d.,]|{SPACE}|{APOSTROPHE}", "").unique()
-    found = around.filter(pc.match_substring_regex(around, f"^{CURRENCY}$")).to_pylist()
-    several = ", ".join(sorted({currency.upper() for currency in found}))
+    currencies = around.filter(pc.match_substring_regex(around, f"^{CURRENCY}$")).to_pylist()
+    several = ", ".join(sorted({currency.upper() for currency in currencies}))
     return f"in several currencies ({several}), which are read alike" if "," in several else ""

@@ -23,7 +23,7 @@ from rabbithole.specs.table import PURCHASE
 TRUE, FALSE = ("1", "true", "True", "TRUE", "yes", "y", "t"), ("0", "false", "False", "FALSE", "no", "n", "f")
 """How tables write that something is so, and that it is not."""
 
-MANY_ITEMS = 1.2
+MIN_ITEMS_PER_LINE = 1.2
 """With more items per line than this, each item becomes an event."""
 
 SEPARATORS = (" > ", " / ", " | ", ">", "/", "|", ".", "::", "\\")
@@ -103,7 +103,7 @@ class TableProposal:
 
 
 def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
-    """Return what the sample of a table tells."""
+    """Read a sample of a table and propose its settings."""
     sample = read_sample(files, layout)
     columns = describe(sample)
     roles = assign(sample, columns)
@@ -128,7 +128,7 @@ def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
 
 
 def _decimal(columns: Sequence[Column], cost: Column | None) -> Decimal:
-    """Return the decimal mark of a table: that of its prices, where these tell."""
+    """Return the decimal mark of a table: that of its prices, where these have one."""
     if cost is not None and cost.decimal_commas + cost.decimal_points > 0:
         return "," if cost.decimal_commas > cost.decimal_points else "."
     commas = (column.decimal_commas > 0.1 and column.numeric > 0.98 for column in columns)
@@ -145,7 +145,7 @@ def _events_in(sample: Sample, columns: Sequence[Column], roles: Roles) -> str |
         time, item = roles.time.column, roles.item.column
         if time is not None and time.name in below:
             return path
-        if item is not None and item.name in below and length > MANY_ITEMS:
+        if item is not None and item.name in below and length > MIN_ITEMS_PER_LINE:
             return path
     return None
 
@@ -192,7 +192,7 @@ def settle(tables: list[TableProposal]) -> tuple[list[TableProposal], list[Table
         alone = table.content == PURCHASE and len(events) > 1
         table.fields, table.left_out = propose(table.columns, table.roles, bought, alone, table.decimal)
         if table.path is not None:
-            table.fields = [each for each in table.fields if not _is_level(each.column, table)]
+            table.fields = [field for field in table.fields if not _is_level(field.column, table)]
     return events, other
 
 
@@ -232,7 +232,7 @@ def _is_level(column: Column, table: TableProposal) -> bool:
 def _name(table: TableProposal, tables: Sequence[TableProposal]) -> None:
     if len(tables) == 1:
         table.name = "events"
-    elif table.content is not None and sum(each.content == table.content for each in tables) == 1:
+    elif table.content is not None and sum(other.content == table.content for other in tables) == 1:
         table.name = "views" if table.content == "view" else "purchases"
     else:
         table.name = f"events_{list(tables).index(table) + 1}"

@@ -9,8 +9,8 @@ from rabbithole.inspection.names import ENDINGS, NAMES, Role, squeezed
 EXACT, PARTIAL = 3.0, 1.0
 """Scores of a name that is known, and of one that contains a known one."""
 
-MARGIN = 0.25
-"""By so much a column must score more than the next to be sure."""
+SCORE_MARGIN = 0.25
+"""A column is chosen when it scores so much more than the next one."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ def name_score(role: Role, column: Column) -> float:
     name = squeezed("".join(column.words))
     if not name:
         return 0.0
-    known = [squeezed(each) for each in NAMES[role]]
+    known = [squeezed(candidate) for candidate in NAMES[role]]
     stems = {name, *(name.removesuffix(ending) for ending in ENDINGS if name != ending)}
-    places = [place for place, each in enumerate(known) if each in stems]
+    places = [place for place, candidate in enumerate(known) if candidate in stems]
     if places:
         return EXACT - min(places) / len(known)
     sure = set(known[: len(known) // 2])
@@ -115,22 +115,22 @@ def choose(
     if not scored:
         return Choice()
     (best, column), rest = scored[0], scored[1:]
-    close = tuple(other for score, other in rest if best - score < MARGIN)
+    close = tuple(other for score, other in rest if best - score < SCORE_MARGIN)
     others = tuple(other for _, other in rest)
     if best < EXACT - 1:
-        return Choice(None, (column, *others), "only a part of the name tells")
+        return Choice(None, (column, *others), "only a part of the name says it")
     if close:
-        same = [other for other in close if _tells_the_same(column, other)]
+        same = [other for other in close if _holds_the_same(column, other)]
         if len(same) < len(close):
             return Choice(None, (column, *close), f"{len(close) + 1} columns may be meant")
     return Choice(column, others)
 
 
-def _tells_the_same(one: Column, other: Column) -> bool:
+def _holds_the_same(column: Column, other: Column) -> bool:
     """Return whether two columns divide the rows alike, so that either will do."""
-    if one.distinct != other.distinct or one.values.null_count != other.values.null_count:
+    if column.distinct != other.distinct or column.values.null_count != other.values.null_count:
         return False
-    pairs = set(zip(one.values.to_pylist(), other.values.to_pylist(), strict=True))
+    pairs = set(zip(column.values.to_pylist(), other.values.to_pylist(), strict=True))
     return len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
 
 

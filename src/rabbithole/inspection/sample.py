@@ -14,7 +14,7 @@ from rabbithole.errors import UserError
 from rabbithole.formats.mapping import as_text
 from rabbithole.ingest.csv_lines import OPEN_QUOTE, Dialect, parse_block
 from rabbithole.ingest.paths import DECODER, Json
-from rabbithole.inspection.files import BUDGET, LogFile, NoTableError, Piece, pieces
+from rabbithole.inspection.files import SAMPLE_BYTES, LogFile, NoTableError, Piece, pieces
 from rabbithole.inspection.layout import Layout, decoded
 from rabbithole.inspection.nested import arrays, flatten
 
@@ -75,23 +75,23 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
         chosen = list(files)
     if layout.kind == "parquet":
         return _parquet(files, chosen, explode)
-    budget = BUDGET // len(chosen) if len(chosen) <= MAX_FILES else BUDGET
+    budget = SAMPLE_BYTES // len(chosen) if len(chosen) <= MAX_FILES else SAMPLE_BYTES
     if layout.kind == "json":
         budget //= JSON_SHARE
-    found: list[Piece] = []
+    text_pieces: list[Piece] = []
     size = 0
     for file in chosen:
         parts, estimate = pieces(file, budget)
-        found += parts
+        text_pieces += parts
         size += estimate
     if len(chosen) < len(files):
         size = round(size * sum(file.size for file in files) / sum(file.size for file in chosen))
-    read = sum(len(piece.data) for piece in found)
-    whole = len(chosen) == len(files) and all(piece.whole for piece in found)
+    read = sum(len(piece.data) for piece in text_pieces)
+    whole = len(chosen) == len(files) and all(piece.whole for piece in text_pieces)
     if layout.kind == "json":
-        columns, block, malformed, lengths = _json(found, layout, explode)
+        columns, block, malformed, lengths = _json(text_pieces, layout, explode)
     else:
-        columns, block, reasons = _csv(found, layout)
+        columns, block, reasons = _csv(text_pieces, layout)
         malformed, lengths = reasons.total(), {}
         if reasons and not len(block):
             raise NoTableError(files[0], f"no line of it could be read. {_advice(reasons)}")
@@ -103,7 +103,7 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
 
 def _are_small(files: Sequence[LogFile]) -> bool:
     """Return whether all files can be read in little time."""
-    if sum(file.size * (1 if file.is_sized else PACKED_RATIO) for file in files) > BUDGET:
+    if sum(file.size * (1 if file.is_sized else PACKED_RATIO) for file in files) > SAMPLE_BYTES:
         return False
     # Each member of a .7z archive is unpacked from the archive's beginning.
     return len(files) <= MAX_MEMBERS or all(file.member is None for file in files)
@@ -121,13 +121,13 @@ def _advice(reasons: Counter[str]) -> str:
 
 
 def _csv(
-    found: Sequence[Piece], layout: Layout
+    text_pieces: Sequence[Piece], layout: Layout
 ) -> tuple[dict[str, pa.Array], NDArray[np.int64], Counter[str]]:
     dialect = Dialect(layout.separator, layout.quote, "utf-8", any_bytes=True)
     columns: dict[str, list[pa.Array]] = {name: [] for name in layout.columns}
     blocks: list[NDArray[np.int64]] = []
     reasons: Counter[str] = Counter()
-    for number, piece in enumerate(found):
+    for number, piece in enumerate(text_pieces):
         text = decoded(piece.data, layout.encoding)
         if piece.first and layout.header:
             text = text.split("\n", 1)[1] if "\n" in text else ""
@@ -144,13 +144,13 @@ def _csv(
 
 
 def _json(
-    found: Sequence[Piece], layout: Layout, explode: str | None
+    text_pieces: Sequence[Piece], layout: Layout, explode: str | None
 ) -> tuple[dict[str, pa.Array], NDArray[np.int64], int, dict[str, float]]:
     rows: list[dict[str, str | None]] = []
     blocks: list[int] = []
     records: list[Json] = []
     malformed = 0
-    for number, piece in enumerate(found):
+    for number, piece in enumerate(text_pieces):
         for line in decoded(piece.data, layout.encoding).split("\n"):
             if not line.strip():
                 continue

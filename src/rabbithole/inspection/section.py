@@ -56,15 +56,15 @@ class Proposal:
 def write_section(
     proposal: Proposal,
     max_rejected: float | None = None,
-    found: Estimate | None = None,
+    estimate: Estimate | None = None,
     *,
     buyers: bool = True,
     complete: bool = True,
 ) -> str:
     """Return the settings of a log in YAML.
 
-    max_rejected: the fraction of lines to tolerate, None for the default; found: what the log holds, if that
-    is known; buyers: whether the sample has any; complete: whether nothing must be filled in.
+    max_rejected: the fraction of lines to tolerate, None for the default; estimate: what the log holds, if
+    that is known; buyers: whether the sample has any; complete: whether nothing must be filled in.
     """
     yaml = YamlLines()
     sources, tables, preset = proposal.sources, proposal.tables, proposal.preset
@@ -92,7 +92,7 @@ def write_section(
     if not buyers:
         yaml.comment(FORMAT, "check: no event is a purchase, so the models predict which event comes next")
         yaml.key(FORMAT, "target", "next_event")
-    if found is not None and found.has_few_buyers:
+    if estimate is not None and estimate.has_few_buyers:
         note = "check: test will have few buyers. Folds test every session once, in five times the time"
         yaml.key(FORMAT, "split", {"by": "folds", "count": 5}, note, off=True)
     if preset is None:
@@ -101,7 +101,7 @@ def write_section(
         yaml.key(0, "models")
         yaml.comment(1, "Besides the two networks and gradient boosting: a simple floor, and a blend of all.")
         yaml.lines += [f"  {model}: {{}}" for model in FURTHER_MODELS]
-    if found is not None and found.has_few_to_learn:
+    if estimate is not None and estimate.has_few_to_learn:
         note = "check: few buyers to learn from. This searches for better settings, ten minutes per model"
         yaml.key(0, "training", {"tune": 10}, note, off=True)
     yaml.lines.append("alice: null")
@@ -168,7 +168,7 @@ def _table_format(
     for table in tables:
         rest = [
             *no_tables,
-            *(file for each in (*tables, *others) if each is not table for file in each.files),
+            *(file for other in (*tables, *others) if other is not table for file in other.files),
         ]
         write_table(yaml, table, rest, naive=table in zones)
 

@@ -19,7 +19,7 @@ from rabbithole.inspection.table_section import UTF_16
 
 WIDTH = 80
 
-MOST_COLUMNS = 40
+MAX_SHOWN_COLUMNS = 40
 """A table on the terminal shows so many columns: those that are used come first."""
 
 KEYS = ("session", "visitor", "item")
@@ -98,7 +98,7 @@ def _columns(table: TableProposal, *, known: bool) -> Table:
             heading, justify="right" if right else "left", no_wrap=heading != "use", overflow="ellipsis"
         )
     use = {} if known else _uses(table)
-    columns = sorted(table.columns, key=lambda column: column.name not in use)[:MOST_COLUMNS]
+    columns = sorted(table.columns, key=lambda column: column.name not in use)[:MAX_SHOWN_COLUMNS]
     for column in table.columns:
         if column not in columns:
             continue
@@ -110,8 +110,8 @@ def _columns(table: TableProposal, *, known: bool) -> Table:
             f"{column.distinct:,}",
             Text(printable(use.get(column.name, ""))),
         )
-    if len(table.columns) > MOST_COLUMNS:
-        shown.add_row(f"and {len(table.columns) - MOST_COLUMNS} more", "", "", "", "")
+    if len(table.columns) > MAX_SHOWN_COLUMNS:
+        shown.add_row(f"and {len(table.columns) - MAX_SHOWN_COLUMNS} more", "", "", "", "")
     return shown
 
 
@@ -163,27 +163,28 @@ def _counts(inspection: Inspection) -> Iterator[str]:
         yield from _estimate(inspection.estimate, inspection.gap_minutes)
 
 
-def _estimate(found: Estimate, gap: float | None) -> Iterator[str]:
-    yield f"Time: {_moment(found.first)} to {_moment(found.last)} UTC"
-    about = "" if found.exact else "about "
-    if found.sessions is None or found.buyers is None:
-        yield f"Events: {about}{found.events:,}. Sessions and buyers can't be estimated: {found.basis}."
+def _estimate(estimate: Estimate, gap: float | None) -> Iterator[str]:
+    yield f"Time: {_moment(estimate.first)} to {_moment(estimate.last)} UTC"
+    about = "" if estimate.exact else "about "
+    if estimate.sessions is None or estimate.buyers is None:
+        yield f"Events: {about}{estimate.events:,}. Sessions and buyers can't be estimated: {estimate.basis}."
         return
     by = "of the log" if gap is None else f"that end with a pause of {gap:g} minutes"
-    yield f"Events: {about}{found.events:,}. Sessions {by}: {about}{found.sessions:,}."
-    rest = "" if found.exact else f" (an estimate from {found.basis})"
-    if found.at_once:
-        yield f"Sessions that begin with a purchase, of which models see nothing: {about}{found.at_once:,}."
-    if not found.buyers and not found.at_once:
+    yield f"Events: {about}{estimate.events:,}. Sessions {by}: {about}{estimate.sessions:,}."
+    rest = "" if estimate.exact else f" (an estimate from {estimate.basis})"
+    if estimate.at_once:
+        count = f"{about}{estimate.at_once:,}"
+        yield f"Sessions that begin with a purchase, of which models see nothing: {count}."
+    if not estimate.buyers and not estimate.at_once:
         yield f"Buyers: none{rest}. The models predict which event comes next; see `target` in the file."
         return
-    share = found.buyers / max(found.sessions, 1)
-    before = " after other events" if found.at_once else ""
-    yield f"Sessions with a purchase{before}: {about}{found.buyers:,} ({share:.2%}){rest}."
-    yield _enough(found, found.sessions, found.buyers)
+    share = estimate.buyers / max(estimate.sessions, 1)
+    before = " after other events" if estimate.at_once else ""
+    yield f"Sessions with a purchase{before}: {about}{estimate.buyers:,} ({share:.2%}){rest}."
+    yield _enough(estimate, estimate.sessions, estimate.buyers)
 
 
-def _enough(found: Estimate, sessions: int, buyers: int) -> str:
+def _enough(estimate: Estimate, sessions: int, buyers: int) -> str:
     width = auc_half_width(sessions, buyers)
     if width is None:
         if buyers == sessions:
@@ -192,15 +193,15 @@ def _enough(found: Estimate, sessions: int, buyers: int) -> str:
     whole = auc_half_width(sessions, buyers, tested=1.0)
     digits = 2 if width > 0.01 else 3
     low, high = ASSUMED_AUC - width, min(1.0, ASSUMED_AUC + width)
+    tested = estimate.buyers_in_test
     text = (
-        f"Test will have about {found.buyers_in_test:,} buyer{'s' * (found.buyers_in_test != 1)}: if the AUC "
-        f"is {ASSUMED_AUC}, its 95 % "
+        f"Test will have about {tested:,} buyer{'s' * (tested != 1)}: if the AUC is {ASSUMED_AUC}, its 95 % "
         f"interval will be about {low:.{digits}f} to {high:.{digits}f} (Hanley and McNeil 1982; an estimate)."
     )
-    if found.has_few_buyers:
+    if estimate.has_few_buyers:
         folds = f": that interval is then about ±{whole:.2f}" if whole else ""
         return (
-            f"{text} That is too wide to tell good models from bad ones: give it a longer log, or set "
+            f"{text} That is too wide to compare models: give it a longer log, or set "
             f"`split: {{by: folds}}`, which tests every session once{folds}."
         )
     return text + (" That is enough to learn from." if width < 0.03 else " That is enough for a first look.")

@@ -151,7 +151,7 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
         mapping = {**words.mapping, words.maybe[0]: "transaction"}
         yaml.key(PART, "words", mapping, "for example", off=True)
     if table.endings:
-        note = "check: always the last event of its session, so it may tell that no purchase follows"
+        note = "check: always the last event of its session, so it may reveal that no purchase follows"
         yaml.key(PART, "leave_out", list(table.endings), note)
     if kept:
         yaml.comment(PART, f"kept as they are: {_list_texts(kept)}")

@@ -1,4 +1,4 @@
-"""Tell how times are written, from their texts alone."""
+"""Detect how times are written, from their texts alone."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rabbithole.formats.times import Times, parse_text
 
-ENOUGH = 0.99
+MIN_PARSED_SHARE = 0.99
 """So large a share of a column's values must be times."""
 
 FIRST, LAST = (int(np.datetime64(f"{year}-01-01", "s").astype(np.int64)) for year in (1995, 2035))
@@ -96,12 +96,12 @@ def guess_time(texts: pa.Array) -> TimeGuess | None:
     clock = _clock(texts)
     if clock is not None:
         return TimeGuess(clock, zoned=False, clock=True)
-    dates = _share(texts, DATE_ONLY) >= ENOUGH
-    if _share(texts, ISO_SHAPE) >= ENOUGH:
+    dates = _share(texts, DATE_ONLY) >= MIN_PARSED_SHARE
+    if _share(texts, ISO_SHAPE) >= MIN_PARSED_SHARE:
         times = parse_text(texts, "auto", "UTC")
         if _good(times):
             # Dates without separators are digits, and only eight of them.
-            zoned = not dates and _share(texts, ZONED) >= ENOUGH
+            zoned = not dates and _share(texts, ZONED) >= MIN_PARSED_SHARE
             return TimeGuess("auto", zoned=zoned, dates=dates)
     first = texts[: min(len(texts), 50)]
     fitting = [format for format in FORMATS if _good(parse_text(first, format, "UTC"))]
@@ -113,14 +113,14 @@ def guess_time(texts: pa.Array) -> TimeGuess | None:
 
 def _clock(texts: pa.Array) -> str | None:
     """Return the format of times of day, whose seconds may be missing where it has colons."""
-    if _share(texts, CLOCK) >= ENOUGH:
+    if _share(texts, CLOCK) >= MIN_PARSED_SHARE:
         return COLONS
-    if _share(texts, SIX_DIGITS) >= ENOUGH:
+    if _share(texts, SIX_DIGITS) >= MIN_PARSED_SHARE:
         return "%H%M%S"
-    if _share(texts, HALF_DAYS) < ENOUGH:
+    if _share(texts, HALF_DAYS) < MIN_PARSED_SHARE:
         return None
     moments = pc.binary_join_element_wise("2000-01-01", texts, " ")
-    formats = (each for each in HALF_DAY_FORMATS if _good(parse_text(moments, f"%Y-%m-%d {each}", "UTC")))
+    formats = (clock for clock in HALF_DAY_FORMATS if _good(parse_text(moments, f"%Y-%m-%d {clock}", "UTC")))
     return next(formats, None)
 
 
@@ -168,16 +168,16 @@ def parse(texts: pa.Array, unit: str, zone: str) -> pa.Array:
 
 def _number_unit(texts: pa.Array) -> Literal["s", "ms", "us", "ns"] | None:
     """Return the unit in which nearly all numbers are of the years 1995 to 2034."""
-    if _share(texts, r"^\s*\d{9,19}([.,]\d*)?\s*$|^\d(\.\d+)?[eE]\+?\d{1,2}$") < ENOUGH:
+    if _share(texts, r"^\s*\d{9,19}([.,]\d*)?\s*$|^\d(\.\d+)?[eE]\+?\d{1,2}$") < MIN_PARSED_SHARE:
         return None
-    if _share(texts, r"^(19|20)\d{12}$") >= ENOUGH:
+    if _share(texts, r"^(19|20)\d{12}$") >= MIN_PARSED_SHARE:
         # 20200131235959, which is ISO 8601.
         return None
     plain = pc.replace_substring(texts, ",", ".")
     numbers = np.array([_float(text) for text in plain.to_pylist()])
     for unit, per_second in UNITS.items():
         inside = (numbers >= FIRST * per_second) & (numbers < LAST * per_second)
-        if inside.mean() >= ENOUGH:
+        if inside.mean() >= MIN_PARSED_SHARE:
             return unit  # type: ignore[return-value]
     return None
 
@@ -191,7 +191,7 @@ def _float(text: str) -> float:
 
 def _good(times: Times) -> bool:
     inside = times.valid & (times.seconds >= 0) & (times.seconds < LAST)
-    return bool(inside.mean() >= ENOUGH)
+    return bool(inside.mean() >= MIN_PARSED_SHARE)
 
 
 def _share(texts: pa.Array, pattern: str) -> float:

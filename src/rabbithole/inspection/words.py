@@ -60,13 +60,13 @@ def meanings(counts: Mapping[str, int]) -> Words:
 def _spellings(word: str, counts: Iterable[str]) -> list[str]:
     """Return the words that differ from one by case or surrounding blanks alone, itself included."""
     plain = word.strip().casefold()
-    return [each for each in counts if each.strip().casefold() == plain]
+    return [other for other in counts if other.strip().casefold() == plain]
 
 
 def known_words(counts: Iterable[str]) -> bool:
-    """Return whether words tell of purchases, or of carts and views."""
-    found = dict.fromkeys(counts, 1)
-    return bool(_in(PURCHASE, found)) or bool(_in(CART, found) and _in(VIEW, found))
+    """Return whether there are words for purchases, or for carts and views."""
+    listed = dict.fromkeys(counts, 1)
+    return bool(_in(PURCHASE, listed)) or bool(_in(CART, listed) and _in(VIEW, listed))
 
 
 def _in(known: Sequence[str], counts: Mapping[str, int]) -> list[str]:

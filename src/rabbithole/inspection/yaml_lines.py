@@ -50,5 +50,5 @@ def scalar(value: object) -> str:
 
 def names(columns: Sequence[str]) -> object:
     """Return names of columns as the settings take them: one or a list, numbers as numbers."""
-    found: list[object] = [int(name) if name.isdecimal() else name for name in columns]
-    return found[0] if len(found) == 1 else found
+    listed: list[object] = [int(name) if name.isdecimal() else name for name in columns]
+    return listed[0] if len(listed) == 1 else listed

@@ -1,4 +1,4 @@
-"""Tell how files are packed by their content, and unpack members of archives (.zip, .7z) under safe names."""
+"""Detect from its content how a file is packed, and unpack archives (.zip, .7z) under safe names."""
 
 import errno
 import shutil
@@ -126,15 +126,15 @@ def published_members(archive: Path, published: Sequence[str]) -> list[str]:
     """
     sizes = members(archive)
     for names in (published, [archive.stem]):
-        found = [member for name in names for member in sizes if plain_name(member) == name.lower()]
-        if len({plain_name(member) for member in found}) < len(found):
-            shown = ", ".join(map(printable, found[:5]))
+        matching = [member for name in names for member in sizes if plain_name(member) == name.lower()]
+        if len({plain_name(member) for member in matching}) < len(matching):
+            shown = ", ".join(map(printable, matching[:5]))
             raise UserError(
                 f"{printable(str(archive))} holds several files of one name ({shown}): unpack it yourself "
                 "and give the file."
             )
-        if found:
-            return found
+        if matching:
+            return matching
     if len(sizes) != 1:
         shown = ", ".join(map(printable, list(sizes)[:5]))
         raise UserError(

@@ -61,19 +61,19 @@ class AsOfTable:
         With `before`, only values strictly before the time count.
         """
         codes = _codes(items, self.items)
-        asked = np.flatnonzero(codes >= 0)
-        codes, times = codes[asked], times[asked]
+        wanted = np.flatnonzero(codes >= 0)
+        codes, times = codes[wanted], times[wanted]
         ranks = np.searchsorted(self.times, times, side="left" if before else "right")
         span = len(self.times) + 1
         queries = codes * span + ranks
         # A search in rising order stays in the cache: three times faster, including the sort.
         order = np.argsort(queries)
-        found = np.empty(len(queries), np.int64)
-        found[order] = np.searchsorted(self.keys, queries[order], side="left") - 1
-        known = found >= 0
-        known[known] = self.keys[found[known]] // span == codes[known]
+        places = np.empty(len(queries), np.int64)
+        places[order] = np.searchsorted(self.keys, queries[order], side="left") - 1
+        known = places >= 0
+        known[known] = self.keys[places[known]] // span == codes[known]
         rows = np.full(len(items), -1)
-        rows[asked[known]] = found[known]
+        rows[wanted[known]] = places[known]
         return self.values.take(pa.array(rows, mask=rows < 0))
 
     def table(self) -> pa.Table:

@@ -188,8 +188,8 @@ def fetch_all(files: Sequence[tuple[StoredFile, Path]]) -> None:
     with ThreadPoolExecutor(THREADS) as pool:
         running = [pool.submit(fetch, part, copy) for part, copy in files]
         try:
-            for each in running:
-                each.result()
+            for future in running:
+                future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -69,7 +69,7 @@ def alice_section(sources: AliceSources) -> AliceSection:
     samples = {model: TextSamples.read(Path(path)) for model, path in sources.samples.items()}
     groups = _by_temperature(samples)
     shown = min(groups, key=lambda group: abs(group.temperature - SHOWN_TEMPERATURE), default=None)
-    seed_text = next((each.seed_text for each in samples.values()), "")
+    seed_text = next((sample.seed_text for sample in samples.values()), "")
     return AliceSection(
         models=models,
         best=min(models, key=lambda row: row.metrics.bits_per_character, default=None),

@@ -63,7 +63,9 @@ def data_card(
     """Return the data card of three manifests, of one fold where `folds` has the sessions of all folds."""
     count = len(folds)
     splits = {split: sessions.splits[split] for split in SPLITS}
-    on_both_sides = [each.visitors_on_both_sides for each in sessions.boundaries if each.begins == "test"]
+    on_both_sides = [
+        boundary.visitors_on_both_sides for boundary in sessions.boundaries if boundary.begins == "test"
+    ]
     return DataCard(
         log=log_facts(events),
         sessions=session_facts(sessions, count),

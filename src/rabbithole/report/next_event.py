@@ -136,8 +136,8 @@ def _row(model: str, seeds: list[NextEventMetrics], seconds: float | None) -> Ne
     return NextEventRow(
         model=model,
         seeds=len(seeds),
-        event=_means([seed.event for seed in seeds], [each.event for each in valid]),
-        category=_means(categories, [each.category for each in valid]) if categories else None,
+        event=_means([seed.event for seed in seeds], [figures.event for figures in valid]),
+        category=_means(categories, [figures.category for figures in valid]) if categories else None,
         seconds=seconds,
     )
 

@@ -10,9 +10,9 @@ from rabbithole.report.verdict import TOO_FEW_BUYERS, is_suspicious
 from rabbithole.report.wording import GAP, amount, factor, interval, metric, plural, share
 
 RUNNING_STEPS = (1, 3, 5)
-"""Events after which the first screen says how well one can tell while a session runs."""
+"""Events after which the first screen says how well running sessions are ranked."""
 
-PER = 1000
+VALUE_PER = 1000
 """Sessions that the value of a campaign refers to."""
 
 CHANCE = 0.5
@@ -118,7 +118,7 @@ def gain_over_everybody(campaign: Campaign, chosen: CampaignOutcome) -> Interval
     buyers = everybody.buyers - chosen.buyers
     others = sessions - chosen.contacted - buyers
     value = chosen.value - everybody.value
-    saved, lost = PER * campaign.contact_cost, PER * (campaign.contact_cost - campaign.sale_worth)
+    saved, lost = VALUE_PER * campaign.contact_cost, VALUE_PER * (campaign.contact_cost - campaign.sale_worth)
     squares = others * saved**2 + buyers * lost**2
     variance = max(squares / sessions - value**2, 0.0) / max(sessions - 1, 1)
     half_width = NormalDist().inv_cdf(0.975) * variance**0.5
@@ -143,7 +143,7 @@ def weaknesses(best: Row) -> list[str]:
 
 
 def running_sentence(runs: Sequence[Metrics]) -> str | None:
-    """Return how well one can tell while a session runs; None if no running session has an AUC."""
+    """Return how well running sessions are ranked, as a sentence; None if no running session has an AUC."""
     parts = []
     for steps in RUNNING_STEPS:
         after = [row for run in runs for row in run.by_steps if row.steps == steps]

@@ -41,7 +41,7 @@ def verdict(dataset: str, rows: list[Row], *, folds: int = 0) -> str:
     if top.buyers < TOO_FEW_BUYERS:
         sentences.append(
             f"On {dataset}, only {plural(top.buyers, 'buyer')} of {plural(top.sessions, 'test session')} "
-            "are left to judge by, so all figures are rough."
+            "are left, so all figures are rough."
         )
     sentences.append(
         f"On {dataset}, the best model is {name_in_sentence(top.model)}. When a session has ended, it "
@@ -95,10 +95,10 @@ def warnings(
     visitors_on_both_sides: visitors with sessions both in test and in an earlier split, None if unknown;
     diagnoses: of the sessions.
     """
-    texts = [f"{each.text} {each.advice}" for each in diagnoses]
+    texts = [f"{diagnosis.text} {diagnosis.advice}" for diagnosis in diagnoses]
     scored = [row for row in rows if row.auc is not None]
     models = [row for row in scored if not row.is_oracle]
-    few_is_said = any(each.kind == "few buyers" for each in diagnoses)
+    few_is_said = any(diagnosis.kind == "few buyers" for diagnosis in diagnoses)
     if rows and rows[0].buyers < FEW_BUYERS and not few_is_said:
         texts.append(
             f"Only {plural(rows[0].buyers, 'buyer')} in {plural(rows[0].sessions, 'test session')}: "

@@ -36,14 +36,18 @@ def reference(train: Iterable[Windows], fields: Fields, scores: NDArray[np.float
             break
     codes = np.concatenate([part.codes for part in parts])
     numbers = np.concatenate([part.numbers for part in parts])
-    found = {}
+    references = {}
     for column, name in enumerate(fields.categorical):
         values, counts = np.unique(codes[:, column], return_counts=True)
         bins = values[np.argsort(-counts, kind="stable")][:MAX_CODES].astype(float)
-        found[name] = _counted(FieldReference(numeric=False, bins=bins.tolist(), shares=[]), codes[:, column])
+        references[name] = _counted(
+            FieldReference(numeric=False, bins=bins.tolist(), shares=[]), codes[:, column]
+        )
     for column, name in enumerate(fields.numeric):
-        found[name] = _number_reference(numbers[:, column])
-    return Reference(fields=found, score=_number_reference(scores), unseen_items=unseen_items(codes, fields))
+        references[name] = _number_reference(numbers[:, column])
+    return Reference(
+        fields=references, score=_number_reference(scores), unseen_items=unseen_items(codes, fields)
+    )
 
 
 def _number_reference(values: NDArray[np.floating]) -> FieldReference:

@@ -60,7 +60,7 @@ def monitor(folder: ModelFolder, later: Source, *, scores: list[Path], spark: Sp
     total = _period("all", outcomes, np.ones(len(outcomes.score), bool))
     days = [_period(str(day), outcomes, outcomes.day == day) for day in np.unique(outcomes.day)]
     drift = ranked(known, counts, bin_counts(known.score, outcomes.score))
-    verdict, reasons = judge(folder, total, drift, known.unseen_items)
+    verdict, reasons = verdict_of(folder, total, drift, known.unseen_items)
     return MonitorReport(
         dataset=folder.manifest.dataset,
         model=f"{folder.manifest.model}, seed {folder.manifest.seed}",
@@ -75,7 +75,7 @@ def monitor(folder: ModelFolder, later: Source, *, scores: list[Path], spark: Sp
     )
 
 
-def judge(
+def verdict_of(
     folder: ModelFolder, total: PeriodMetrics, drift: list[Drift], unseen_before: float
 ) -> tuple[str, list[str]]:
     """Return the verdict and its reasons."""

@@ -120,10 +120,10 @@ def package_chosen(dataset: Path, *, model: str | None, seed: int | None, output
     if output.exists():
         raise UserError(f"{output} exists already. Name another folder with --output, or remove it.")
     if not (dataset / "model" / MANIFEST).exists():
-        there = (
+        problem = (
             f"{dataset} holds no finished run of a data set" if dataset.exists() else f"There is no {dataset}"
         )
-        raise UserError(f"{there}. Give the results of a data set after a run, such as results/shop.")
+        raise UserError(f"{problem}. Give the results of a data set after a run, such as results/shop.")
     packaged = load_folder(dataset / "model").manifest
     # With folds, the models of one of them are packaged.
     fold = packaged.sessions.split.fold

@@ -1,4 +1,4 @@
-"""Replaces a model in use: fit its calibration anew, or promote another model after a paired test."""
+"""Changes a model in use: fits its calibration again, or promotes another model after a paired test."""
 
 import json
 import shutil
@@ -102,9 +102,9 @@ def _common(first: Path, second: Path) -> tuple[NDArray[np.float64], NDArray[np.
     """Return the scores of ended sessions in both files, and whether they bought."""
     columns = ["session_id", "state", "bought", "probability"]
     tables = [pq.read_table(path, columns=columns) for path in (first, second)]
-    one, two = (table.filter(pc.equal(table["state"], "ended")) for table in tables)
-    place = pc.index_in(one["session_id"].combine_chunks(), value_set=two["session_id"].combine_chunks())
+    ended, other = (table.filter(pc.equal(table["state"], "ended")) for table in tables)
+    place = pc.index_in(ended["session_id"].combine_chunks(), value_set=other["session_id"].combine_chunks())
     both = place.is_valid()
-    one, two = one.filter(both), two.take(place.drop_null())
-    bought = one["bought"].to_numpy(zero_copy_only=False).astype(np.int8)
-    return one["probability"].to_numpy(), two["probability"].to_numpy(), bought
+    ended, other = ended.filter(both), other.take(place.drop_null())
+    bought = ended["bought"].to_numpy(zero_copy_only=False).astype(np.int8)
+    return ended["probability"].to_numpy(), other["probability"].to_numpy(), bought

@@ -284,7 +284,7 @@ async def _whole(model: ServedModel, sessions: list[SessionBody]) -> list[Sessio
 
 
 def serve(models: Mapping[str, Path], limits: Limits, *, host: str, port: int) -> None:
-    """Serve models until the process is told to stop."""
+    """Serve models until the process gets a signal to stop."""
     import uvicorn
 
     application = make_app(models, limits)

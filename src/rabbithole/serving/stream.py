@@ -51,9 +51,9 @@ Answer = LiveScore | Refusal
 class OpenSession:
     """A running session.
 
-    seen: the events at its last time, to tell repeats; previous: the time of the last event of its history,
-    None without; number: counts the visitor's sessions; lines: its last events as JSON, for the history of
-    the next one.
+    seen: the events at its last time, to recognise repeats; previous: the time of the last event of its
+    history, None without; number: counts the visitor's sessions; lines: its last events as JSON, for the
+    history of the next one.
     """
 
     start: int

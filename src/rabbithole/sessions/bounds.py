@@ -17,7 +17,7 @@ from rabbithole.io.parts import complete_groups, read_part
 from rabbithole.io.storage import Part, fetched
 from rabbithole.sessions.cutting import cut_sessions
 from rabbithole.sessions.splitting import SPLITS, count_crossings, hash_keys, split_ranks, visitor_spans
-from rabbithole.spark.shuffle import Exchange, Sent, shuffle
+from rabbithole.spark.shuffle import Sent, ShufflePlan, shuffle
 from rabbithole.specs.data import SessionsSpec
 
 HOUR = 3_600_000_000
@@ -31,7 +31,7 @@ HISTOGRAM_SCHEMA = pa.schema([("begin", pa.int64()), ("sessions", pa.int64())])
 """Columns of a `Histogram`."""
 
 START_COLUMNS = ("session_id", "timestamp", "event")
-"""Columns of events that tell where sessions start; a sample needs `visitor` too."""
+"""Columns of events from which the starts of sessions follow; a sample needs `visitor` too."""
 
 
 class Histogram(NamedTuple):
@@ -119,8 +119,8 @@ def count_starts(
     def gather(_: int, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
         yield Histogram.total(tables).rows()
 
-    exchange = Exchange(HISTOGRAM_SCHEMA, partitions=1)
-    return Histogram.total([shuffle(session, len(parts), read, exchange, gather, HISTOGRAM_SCHEMA)])
+    plan = ShufflePlan(HISTOGRAM_SCHEMA, partitions=1)
+    return Histogram.total([shuffle(session, len(parts), read, plan, gather, HISTOGRAM_SCHEMA)])
 
 
 def start_columns(spec: SessionsSpec) -> list[str]:
@@ -161,5 +161,5 @@ def visitors_on_both_sides(
             spans = visitor_spans(pa.concat_tables([spans, rows]))
         yield pa.record_batch([[count] for count in count_crossings(spans, bounds)], schema=returned)
 
-    counted = shuffle(session, len(parts), read, Exchange(sent, len(parts)), gather, returned)
+    counted = shuffle(session, len(parts), read, ShufflePlan(sent, len(parts)), gather, returned)
     return [sum(counted[name].to_pylist()) for name in SPLITS[1:]]

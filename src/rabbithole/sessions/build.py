@@ -144,8 +144,8 @@ def _why_empty(
 ) -> str:
     if log.sessions == 1 and spec.gap_minutes is None:
         return (
-            f"All {log.rows:,} events have the same {spec.by}, so they are one session. Name the column that "
-            "tells sessions apart, or set sessions.by to visitor with a sessions.gap_minutes."
+            f"All {log.rows:,} events have the same {spec.by}, so they are one session. Name the column "
+            "with the session's id, or set sessions.by to visitor with a sessions.gap_minutes."
         )
     split = spec.split
     if split.fold is not None:

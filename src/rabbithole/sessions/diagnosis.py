@@ -1,4 +1,4 @@
-"""What a log's sessions allow: errors before any training, and what may keep models from learning."""
+"""Checks sessions before any training: what no model can learn from ends the step, the rest is a warning."""
 
 import logging
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ SESSION_MINUTES, VISITOR_MINUTES = 60.0, 24 * 60.0
 FEW_BUYERS = 20
 """Buyers of a split below which it is diagnosed: the AUC's 95 % interval is then wider than about 0.4."""
 
-MANY_OPEN = 0.5
+MAX_OPEN_SHARE = 0.5
 """Fraction of a split's sessions that are open above which it is diagnosed."""
 
 
@@ -98,14 +98,14 @@ def diagnose(
 
     minutes: the horizon of open sessions; dropped: as in `SessionsManifest`.
     """
-    found = []
+    diagnoses = []
     if none := _no_purchase(log):
-        found.append(none)
+        diagnoses.append(none)
     elif min(split.closed_buyers for split in splits.values()) < FEW_BUYERS:
         counts = ", ".join(
             f"{split.closed_buyers:,} of {split.closed:,} in {name}" for name, split in splits.items()
         )
-        found.append(
+        diagnoses.append(
             Diagnosis(
                 kind="few buyers",
                 text=f"There are few buyers among the sessions: {counts}. {_width(splits, spec)}",
@@ -114,20 +114,20 @@ def diagnose(
         )
     train = splits["train"]
     if train.closed and train.closed_buyers == train.closed:
-        found.append(
+        diagnoses.append(
             Diagnosis(
                 kind="no non-buyer",
                 text=f"All {train.closed:,} sessions of train are buyers.",
                 advice="Check which event type means a purchase.",
             )
         )
-    if late := [name for name, split in splits.items() if split.open > MANY_OPEN * split.sessions]:
+    if late := [name for name, split in splits.items() if split.open > MAX_OPEN_SHARE * split.sessions]:
         text = f"Most sessions of {' and '.join(late)} are still open at the end of the log."
         span = f"The log spans {duration(span_minutes(log))}, the last {duration(minutes)} count as its end."
-        found.append(Diagnosis(kind="short log", text=f"{text} {span}", advice=_open_advice(spec)))
-    for each in found:
-        LOGGER.warning("Warning: %s %s", each.text, each.advice)
-    return found
+        diagnoses.append(Diagnosis(kind="short log", text=f"{text} {span}", advice=_open_advice(spec)))
+    for diagnosis in diagnoses:
+        LOGGER.warning("Warning: %s %s", diagnosis.text, diagnosis.advice)
+    return diagnoses
 
 
 def duration(minutes: float) -> str:

@@ -13,7 +13,7 @@ from rabbithole.io.parts import complete_groups, map_values, read_part
 from rabbithole.io.storage import Part
 from rabbithole.sessions.bounds import HISTOGRAM_SCHEMA, HOUR, Histogram, kept_starts, start_columns
 from rabbithole.sessions.cutting import is_transaction
-from rabbithole.spark.shuffle import Exchange, Sent, filled, shuffle
+from rabbithole.spark.shuffle import Sent, ShufflePlan, filled, shuffle
 from rabbithole.specs.data import SessionsSpec, SparkOptions
 
 PRICE_SCHEMA = pa.schema(
@@ -69,8 +69,8 @@ def first_pass(
         else:
             yield Histogram.total(tables).rows()
 
-    exchange = Exchange(SENT_SCHEMA, partitions=2, run_bytes=run_bytes)
-    rows = shuffle(session, len(parts) + 1, read, exchange, gather, HISTOGRAM_SCHEMA)
+    plan = ShufflePlan(SENT_SCHEMA, partitions=2, run_bytes=run_bytes)
+    rows = shuffle(session, len(parts) + 1, read, plan, gather, HISTOGRAM_SCHEMA)
     if paid and not prices.exists():
         write_history(prices, iter(()), PRICE_FIELD, 0)
     return Histogram.total([rows])

@@ -38,13 +38,13 @@ HISTORY = "history"
 HISTORY_ROWS = 50_000
 """Events that are turned into sessions with history at once, if no visitor has more."""
 
-MOST_AGO = 9
+MAX_SESSIONS_AGO = 9
 """Events of this many sessions ago and more share one value."""
 
 
 def ago_value(sessions: int) -> str:
     """Return the value of `SESSIONS_AGO` for an event of so many sessions ago."""
-    return f"{MOST_AGO}+" if sessions >= MOST_AGO else str(sessions)
+    return f"{MAX_SESSIONS_AGO}+" if sessions >= MAX_SESSIONS_AGO else str(sessions)
 
 
 def with_sessions_ago(further: Fields) -> Fields:
@@ -249,8 +249,8 @@ def _lists_with_history(
     index = pa.array(event)
     flat = {name: events[name].take(index).combine_chunks() for name in (*LISTS, *plan.further.names)}
     number = np.repeat(cut.number, cut.lengths)
-    ago = np.minimum(cut.number[session] - number[event], MOST_AGO).astype(np.int32)
-    values = pa.array([ago_value(sessions) for sessions in range(MOST_AGO + 1)])
+    ago = np.minimum(cut.number[session] - number[event], MAX_SESSIONS_AGO).astype(np.int32)
+    values = pa.array([ago_value(sessions) for sessions in range(MAX_SESSIONS_AGO + 1)])
     flat[SESSIONS_AGO] = pa.DictionaryArray.from_arrays(pa.array(ago), values).cast(DICTIONARY_TYPE)
     bounds = pa.array(offsets.astype(np.int32))
     return {name: pa.ListArray.from_arrays(bounds, values) for name, values in flat.items()}

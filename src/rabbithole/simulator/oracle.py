@@ -18,7 +18,7 @@ from rabbithole.simulator.posterior import ObservedEvents, ObservedSessions, pur
 from rabbithole.simulator.shop import Floats, Ints, Shop
 from rabbithole.specs.data import OracleSpec
 
-ROWS = 50_000
+SESSIONS_PER_READ = 50_000
 """Sessions that are read at a time, which bounds the memory."""
 
 Scores = Sequence[tuple[int, Ints, Floats]]
@@ -30,12 +30,12 @@ COLUMNS = ("session_id", "split", "buyer", "open", "timestamp", "event", "item",
 def session_tables(
     sessions: Path, split: str, *, keep_open: bool, columns: Sequence[str] = ()
 ) -> Iterator[pa.Table]:
-    """Yield the sessions of a split in tables of at most `ROWS` rows, none empty.
+    """Yield the sessions of a split in tables of at most `SESSIONS_PER_READ` rows, none empty.
 
     keep_open: whether sessions that are open at the end of the log are included. columns: further columns.
     """
     for path in SessionsManifest.parts(sessions):
-        for batch in pq.ParquetFile(path).iter_batches(ROWS, columns=[*COLUMNS, *columns]):
+        for batch in pq.ParquetFile(path).iter_batches(SESSIONS_PER_READ, columns=[*COLUMNS, *columns]):
             table = pa.table(batch)
             mask = pc.equal(table["split"], split)
             if not keep_open:

@@ -28,10 +28,10 @@ FIRST_FILE = 11 / 20.275902
 # Mean rows per item, besides its first, of the properties that change over time; and of all other properties.
 MORE_CATEGORIES, MORE_PRICES, MORE_AVAILABLE, OTHERS = 0.9, 3.3, 2.6, 45.53
 
-LATE = 0.15
+LATE_SHARE = 0.15
 """Share of the rare items that the first snapshot does not hold yet."""
 
-MOVED = 0.02
+MOVED_SHARE = 0.02
 """Share of the items that move to another category of the same class."""
 
 
@@ -89,11 +89,13 @@ def draw_rows(
     """
     count = len(group)
     first_snapshot = np.where(
-        (group >= shop.classes) & (rng.random(count) < LATE), rng.integers(1, len(SNAPSHOTS), count), 0
+        (group >= shop.classes) & (rng.random(count) < LATE_SHARE), rng.integers(1, len(SNAPSHOTS), count), 0
     )
     categories = draw_categories(group % shop.classes, class_categories, rng)
     moved = draw_categories(group % shop.classes, class_categories, rng)
-    moves_at = np.where(rng.random(count) < MOVED, rng.integers(1, len(SNAPSHOTS), count), len(SNAPSHOTS))
+    moves_at = np.where(
+        rng.random(count) < MOVED_SHARE, rng.integers(1, len(SNAPSHOTS), count), len(SNAPSHOTS)
+    )
 
     item, snapshot = draw_snapshots(first_snapshot, MORE_CATEGORIES, rng, extra=moves_at)
     category_rows = item, snapshot, np.where(snapshot >= moves_at[item], moved[item], categories[item])

@@ -30,7 +30,7 @@ ITEMS = 50
 DWELL_MEDIAN, DWELL_MOST = 60_000, HOUR * 3 // 10
 """Milliseconds between events of a session, lognormal with a standard deviation of 1, without signal."""
 
-CHECKOUT = 60_000
+CHECKOUT_MILLISECONDS = 60_000
 """Milliseconds from the last event to the purchase."""
 
 
@@ -100,12 +100,12 @@ def draw_times(visits: Visits, visitors: int, rng: np.random.Generator) -> Timed
     dwell = np.minimum(dwell, DWELL_MOST).astype(np.int64)
     opens = np.isnan(visits.pause)
     dwell[first] = np.ceil(np.nan_to_num(visits.pause) * HOUR).astype(np.int64)
-    dwell[first[1:]] += np.where(opens[1:] | ~visits.buyer[:-1], 0, CHECKOUT)
+    dwell[first[1:]] += np.where(opens[1:] | ~visits.buyer[:-1], 0, CHECKOUT_MILLISECONDS)
     elapsed = np.cumsum(dwell)
     origin = first[np.maximum.accumulate(np.where(opens, np.arange(len(opens)), 0))]
     begin = BEGIN + rng.integers(0, DAYS * DAY, visitors)
     time = (elapsed - elapsed[origin][session]) + begin[visits.visitor][session]
-    return TimedVisits(visits, time, time[visits.offsets[1:] - 1] + CHECKOUT)
+    return TimedVisits(visits, time, time[visits.offsets[1:] - 1] + CHECKOUT_MILLISECONDS)
 
 
 def write_events(timed: TimedVisits, kept: Bools, path: Path, rng: np.random.Generator) -> None:

@@ -50,8 +50,8 @@ class ReturningShop(Record):
         shapes = {"intends": (levels, 2), "carts": (2,), "favourite": (2,), "buy": (2, 2), "leave": (2,)}
         shapes |= {"returns": (levels,), "pause_median": (levels,)}
         for name, shape in shapes.items():
-            if (found := np.array(getattr(self, name)).shape) != shape:
-                raise ValueError(f"{name} has the shape {found}, not {shape}")
+            if (actual := np.array(getattr(self, name)).shape) != shape:
+                raise ValueError(f"{name} has the shape {actual}, not {shape}")
         for name in ("leaning", "intends", "carts", "favourite", "buy", "leave", "returns"):
             values = np.array(getattr(self, name))
             if values.min() < 0 or values.max() > 1:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from rabbithole.spark.private import end_jvm
 from rabbithole.spark.session import CLASS_ARCHIVE, spark_session
-from rabbithole.spark.shuffle import REPORT_SCHEMA, Exchange, Sent, map_indexed, shuffle
+from rabbithole.spark.shuffle import REPORT_SCHEMA, Sent, ShufflePlan, map_indexed, shuffle
 from rabbithole.specs.data import SparkOptions
 
 
@@ -23,7 +23,7 @@ def archive_spark(output: Path = CLASS_ARCHIVE) -> None:
     conf = {"spark.driver.defaultJavaOptions": f'-XX:ArchiveClassesAtExit="{partial}" -Xlog:disable'}
     with spark_session(SparkOptions(threads=1, memory_mb=1000, conf=conf), "archive") as session:
         map_indexed(session, 2, _report, REPORT_SCHEMA)
-        shuffle(session, 2, _read, Exchange(REPORT_SCHEMA, 2), _gather, REPORT_SCHEMA)
+        shuffle(session, 2, _read, ShufflePlan(REPORT_SCHEMA, 2), _gather, REPORT_SCHEMA)
     end_jvm()
     partial.replace(output)
 

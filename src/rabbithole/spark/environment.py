@@ -1,4 +1,4 @@
-"""What of this machine's own settings reaches Spark in local mode: nothing but what is asked for by name."""
+"""Which of this machine's settings reach Spark in local mode: only those that are named."""
 
 import os
 import resource

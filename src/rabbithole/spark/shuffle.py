@@ -49,7 +49,7 @@ def map_indexed(
 
 
 @dataclass(frozen=True)
-class Exchange:
+class ShufflePlan:
     """How rows move to the tasks of a stage.
 
     sent: their schema; partitions: number of tasks; run_bytes: size of the tables that a task gets at once.
@@ -64,11 +64,11 @@ def shuffle(
     spark: SparkSession,
     count: int,
     read: Callable[[int], Iterable[Sent]],
-    exchange: Exchange,
+    plan: ShufflePlan,
     gather: Callable[[int, Iterator[pa.Table]], Iterable[pa.RecordBatch]],
     returned: pa.Schema,
     *,
-    first: tuple[Exchange, Callable[[int, Iterator[pa.Table]], Iterable[Sent]]] | None = None,
+    first: tuple[ShufflePlan, Callable[[int, Iterator[pa.Table]], Iterable[Sent]]] | None = None,
 ) -> pa.Table:
     """Return what `gather(partition, tables)` yields for every partition that receives rows.
 
@@ -78,11 +78,11 @@ def shuffle(
     they yield; where there are several tables, they share the rows as these happen to arrive. So a partition
     may be larger than a worker's memory.
 
-    first: another exchange, before this one. Its function gets what `read` yields and yields what `gather`
-    gets.
+    first: the plan of a shuffle before this one, and its function. The function gets what `read` yields and
+    yields what `gather` gets.
     """
 
-    sent = exchange.sent if first is None else first[0].sent
+    sent = plan.sent if first is None else first[0].sent
 
     def start(batches: Batches) -> Batches:
         for index in _indexes(batches):
@@ -94,16 +94,16 @@ def shuffle(
 
         def resend(batches: Batches) -> Batches:
             for partition, tables in _received(batches, earlier):
-                yield from _send(partition, work(partition, tables), exchange.sent)
+                yield from _send(partition, work(partition, tables), plan.sent)
 
         rows = rows.repartitionById(earlier.partitions, "partition").mapInArrow(resend, SENT)
 
     def receive(batches: Batches) -> Batches:
-        for partition, tables in _received(batches, exchange):
+        for partition, tables in _received(batches, plan):
             yield _result(partition, gather(partition, tables), returned)
 
     return _collect(
-        rows.repartitionById(exchange.partitions, "partition").mapInArrow(receive, RETURNED), returned
+        rows.repartitionById(plan.partitions, "partition").mapInArrow(receive, RETURNED), returned
     )
 
 
@@ -127,12 +127,12 @@ def _send(task: int, tables: Iterable[Sent], schema: pa.Schema) -> Batches:
             yield _split(table.select(schema.names), partition, (task << TABLE_BITS) + number)
 
 
-def _received(batches: Batches, exchange: Exchange) -> Iterator[tuple[int, Iterator[pa.Table]]]:
+def _received(batches: Batches, plan: ShufflePlan) -> Iterator[tuple[int, Iterator[pa.Table]]]:
     """Yield a partition's number and rows; nothing if it received none."""
-    pieces = _pieces(batches, exchange.sent)
+    pieces = _pieces(batches, plan.sent)
     first = next(pieces, None)
     if first is not None:
-        yield first.partition, _in_runs(itertools.chain([first], pieces), exchange.run_bytes)
+        yield first.partition, _in_runs(itertools.chain([first], pieces), plan.run_bytes)
 
 
 class _Piece(NamedTuple):

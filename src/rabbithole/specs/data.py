@@ -69,7 +69,7 @@ def source_in_home(source: Source) -> Source:
     if isinstance(source, list):
         return [_place(path) for path in source]
     return {
-        role: _place(path) if isinstance(path, str) else [_place(each) for each in path]
+        role: _place(path) if isinstance(path, str) else [_place(part) for part in path]
         for role, path in source.items()
     }
 

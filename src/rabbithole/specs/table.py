@@ -79,8 +79,8 @@ class TableSpec(Spec):
     )
     kind: Literal["csv", "json", "parquet"] | None = Field(
         None,
-        description="`csv`: any text with a separator; `json`: one object a line; `parquet`. null: told by "
-        "the content.",
+        description="`csv`: any text with a separator; `json`: one object a line; `parquet`. null: "
+        "detected from the content.",
     )
     separator: str = Field(",", min_length=1, max_length=1, description="CSV: between two fields.")
     quote: str | None = Field(
@@ -125,7 +125,7 @@ class TableSpec(Spec):
     def is_complete(self) -> "TableSpec":
         """Refuse a table without a key, and names of fields that are taken."""
         if self.session is None and self.visitor is None:
-            raise ValueError("session or visitor must be given: the column that tells who acted")
+            raise ValueError("session or visitor must be given: the column that names who acted")
         for name in self.fields:
             if name in RESERVED_FIELDS or LEVEL.fullmatch(name):
                 raise ValueError(f"fields.{name}: this name is taken; choose another")

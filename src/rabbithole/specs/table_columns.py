@@ -20,7 +20,7 @@ def _column_name(value: object) -> object:
 
 def _column_names(value: object) -> object:
     """Return one column or several as a list of names."""
-    return [_column_name(each) for each in value] if isinstance(value, list) else [_column_name(value)]
+    return [_column_name(column) for column in value] if isinstance(value, list) else [_column_name(value)]
 
 
 def _section(key: str, value: object) -> object:
@@ -68,7 +68,7 @@ class TimeColumn(Spec):
         "auto",
         min_length=1,
         description="`iso`: ISO 8601; `s`, `ms`, `us` or `ns`: a number since 1970; a format such as "
-        "`%d/%m/%Y %H:%M`; `auto`: ISO, or a number whose length tells its unit.",
+        "`%d/%m/%Y %H:%M`; `auto`: ISO, or a number whose unit follows from its length.",
     )
     zone: str = Field(
         "UTC",
@@ -121,8 +121,8 @@ class EventColumn(Spec):
     leave_out: list[Annotated[str, Field(min_length=1)]] = Field(
         default=[],
         description="The log's words for events that nobody acted on, such as `[session_end]`: they are left "
-        "out and counted. An event that is only written when a session ends without a purchase would tell "
-        "the models the answer.",
+        "out and counted. An event that is only written when a session ends without a purchase would "
+        "give the models the answer.",
     )
 
     @model_validator(mode="after")

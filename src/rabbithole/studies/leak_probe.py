@@ -23,7 +23,7 @@ from rabbithole.windows.fields import MISSING
 
 LOGGER = logging.getLogger("rabbithole")
 
-LEVEL = 0.99
+CONFIDENCE_LEVEL = 0.99
 """Level of the intervals: of twenty probes, one would miss its 95 % interval by chance."""
 
 SUSPICIOUS_ALONE = 0.9
@@ -56,7 +56,8 @@ def probe_leaks(spec: LeakProbeSpec, *, windows: Path, output: Path) -> None:
     }
     if not _have_both_classes(data):
         counts = ", ".join(
-            f"{each.buyer.sum():,} of {len(each):,} in {split}" for split, each in data.items()
+            f"{windows_of_split.buyer.sum():,} of {len(windows_of_split):,} in {split}"
+            for split, windows_of_split in data.items()
         )
         few = f"There are too few buyers, or too few others, for leak probes: {counts}."
         LeakProbes(probes=[], findings=[few]).write(output)
@@ -74,7 +75,7 @@ def probe_leaks(spec: LeakProbeSpec, *, windows: Path, output: Path) -> None:
         trainer.run(part=name)
         test = visible["test"]
         auc = placements(test.buyer, objective.logits(trainer.forward, test, [0], trainer.shapes)[0])
-        low, high = auc_interval(auc, LEVEL)
+        low, high = auc_interval(auc, CONFIDENCE_LEVEL)
         probes.append(
             LeakProbe(
                 name=name, sessions=len(test), buyers=int(test.buyer.sum()), auc=auc.auc, low=low, high=high

@@ -27,7 +27,7 @@ from rabbithole.text.trainer import (
 )
 from rabbithole.training.loop import start
 
-WARM_UP = 2000
+WARM_UP_CHARACTERS = 2000
 """Characters read before the first evaluated or sampled one. A longer context changes no prediction."""
 
 GRADIENT_SCALE_CHARACTERS = 16000
@@ -54,7 +54,7 @@ def build_char_gru(settings: CharGruSettings, *, symbols: int, seed: int) -> Cha
 def char_gru_sampler(network: CharGru, settings: CharGruSettings, context: np.ndarray) -> Sampler:
     """Return a sampler that continues a context, int32[characters]; its state is the recurrent state."""
     del settings
-    context = context[-WARM_UP:]
+    context = context[-WARM_UP_CHARACTERS:]
     state = network.initial_state(1)
     if len(context) > 1:
         state = network(jnp.asarray(context[:-1, None]), state)[1]
@@ -138,7 +138,7 @@ class CharGruTrainer:
 
     def _evaluation_codes(self) -> Array:
         """Return the codes of the warm-up and the held-out part, after one more code: the first input."""
-        first = max(self.corpus.held_out - WARM_UP, 1)
+        first = max(self.corpus.held_out - WARM_UP_CHARACTERS, 1)
         return jnp.asarray(self.corpus.codes[first - 1 :])
 
 

@@ -18,7 +18,7 @@ from jax import Array, lax
 
 from rabbithole.models.text import CharGru, State
 
-CHUNK = 8
+CHUNK_CHARACTERS = 8
 """Characters between two steps."""
 
 RATE, PULL, FLOOR = 0.0005, 0.001, 0.3
@@ -73,9 +73,12 @@ def character_losses(
 
 
 def _chunks(codes: Array) -> tuple[Array, Array]:
-    """Return inputs and targets, int32[chunks, CHUNK, 1]; an incomplete last chunk is left out."""
-    chunks = (len(codes) - 1) // CHUNK
-    inputs, targets = (part[: chunks * CHUNK].reshape(chunks, CHUNK, 1) for part in (codes[:-1], codes[1:]))
+    """Return inputs and targets, int32[chunks, CHUNK_CHARACTERS, 1]; an incomplete last chunk is left out."""
+    chunks = (len(codes) - 1) // CHUNK_CHARACTERS
+    inputs, targets = (
+        part[: chunks * CHUNK_CHARACTERS].reshape(chunks, CHUNK_CHARACTERS, 1)
+        for part in (codes[:-1], codes[1:])
+    )
     return inputs, targets
 
 
@@ -121,7 +124,7 @@ def _adapt(
     pull: float,
     floor: float,
 ) -> tuple[Array, Any, State]:
-    """Return the log-probabilities, float32[chunks, CHUNK, 1], the adapted weights and the last state."""
+    """Return log-probabilities, float32[chunks, CHUNK_CHARACTERS, 1], adapted weights and the last state."""
 
     def adapt(weight: Array, gradient: Array, relative: Array, trained_weight: Array) -> Array:
         descent = rate * gradient / (scale.average * (relative + floor))

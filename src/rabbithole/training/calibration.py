@@ -17,7 +17,7 @@ def balanced_rows(buyer: NDArray[np.int8], balance: Balance, *, seed: int, epoch
     """Return the sessions to train on in an epoch, int64 [m].
 
     `undersample` draws as many non-buyers as there are buyers. `oversample` repeats buyers until they are as
-    many as the non-buyers. Each epoch draws anew.
+    many as the non-buyers. Each epoch draws others.
     """
     rows = np.arange(len(buyer))
     if balance not in ("undersample", "oversample"):

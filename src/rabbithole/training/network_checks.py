@@ -47,9 +47,9 @@ def check_network(model: Any, shape: NetworkShape) -> None:
     before = logits(codes, numbers)
     expected = (SESSIONS, steps, shape.outputs)
     if not isinstance(before, jax.Array) or before.shape != expected:
-        found = f"shape {before.shape}" if isinstance(before, jax.Array) else type(before).__name__
+        returned = f"shape {before.shape}" if isinstance(before, jax.Array) else type(before).__name__
         raise UserError(
-            f"Model returns {found} for a batch of {SESSIONS} sessions of {steps} steps; it must "
+            f"Model returns {returned} for a batch of {SESSIONS} sessions of {steps} steps; it must "
             f"return logits of shape {expected}: sessions, steps, shape.outputs."
         )
     if steps == 1:

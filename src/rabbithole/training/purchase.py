@@ -164,7 +164,7 @@ def purchase_losses(
     all steps; history: int32 [batch], how many of them are of earlier sessions and so no prefix; None: none.
     With `prefixes`, half of a session's weight goes to its end. Its prefix of k steps, taken as a running
     session, gets 1/k of the other half. A prefix's weight may not depend on how much follows. If a session's
-    prefixes shared its weight equally, those of long sessions, thus of buyers, would count too little, and
+    prefixes shared its weight equally, those of long sessions, and so of buyers, would count too little, and
     the probabilities of running sessions would be biased.
     """
     last = jnp.maximum(lengths - 1, 0)

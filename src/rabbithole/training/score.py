@@ -161,10 +161,10 @@ def first_steps_with(windows: Windows, code: int) -> NDArray[np.int64]:
     assert codes is not None, "the vocabulary has the code, so windows have the field"
     session = np.repeat(np.arange(len(windows)), windows.lengths)
     step = np.arange(len(codes)) - windows.offsets[session] - windows.history[session] + 1
-    found = np.flatnonzero((codes == code) & (step >= 1))
-    sessions, first = np.unique(session[found], return_index=True)
+    matching = np.flatnonzero((codes == code) & (step >= 1))
+    sessions, first = np.unique(session[matching], return_index=True)
     out = np.zeros(len(windows), np.int64)
-    out[sessions] = step[found[first]]
+    out[sessions] = step[matching[first]]
     return out
 
 

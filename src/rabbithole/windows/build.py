@@ -29,7 +29,7 @@ from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.session_task import HISTORY
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.spark.session import spark_session
-from rabbithole.spark.shuffle import REPORT_SCHEMA, Exchange, map_indexed, shuffle
+from rabbithole.spark.shuffle import REPORT_SCHEMA, ShufflePlan, map_indexed, shuffle
 from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import SparkOptions, WindowsSpec
 from rabbithole.windows.counting import VocabularyCounter, add_counts
@@ -64,8 +64,8 @@ def build_windows(
 
     storage: the address of the data set's data, None: in `output`.
 
-    A field that is not in `spec.fields`, or that tells nothing in train (`fit_encoder`), is in no window.
-    Raises `UserError` when a split holds no session, or when the log lacks a field.
+    A field that is not in `spec.fields`, or that has one value throughout train (`fit_encoder`), is in no
+    window. Raises `UserError` when a split holds no session, or when the log lacks a field.
     """
     source, stored = SessionsManifest.of(sessions), stored_folder(storage, output)
     parts, selected = source.part_files(sessions), selected_fields(spec, source.fields)
@@ -76,9 +76,9 @@ def build_windows(
             (output / name).mkdir()
         with spark_session(spark, "windows") as session:
             counter = VocabularyCounter(parts, spec, selected, history=history, partitions=len(parts))
-            exchange = Exchange(VALUE_COUNT_SCHEMA, counter.partitions)
+            plan = ShufflePlan(VALUE_COUNT_SCHEMA, counter.partitions)
             with watch_tasks(session, Stage("counting values")):
-                values = shuffle(session, len(parts), counter, exchange, add_counts, VALUE_COUNT_SCHEMA)
+                values = shuffle(session, len(parts), counter, plan, add_counts, VALUE_COUNT_SCHEMA)
             if len(values) == 0:
                 raise _empty_split("train")
             encoder = fit_encoder(values, spec, selected, roots, history=source.history)

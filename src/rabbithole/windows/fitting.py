@@ -84,8 +84,8 @@ def fit_encoder(
 ) -> Encoder:
     """Return the encoder for rows of `VALUE_COUNT_SCHEMA`. The most frequent value has the first code.
 
-    selected: the fields that were counted. Those that tell the models nothing are left out: train holds no
-    value of them, or one and the same at every step. The event type always stays, as the names of the events.
+    selected: the fields that were counted. Those that are of no use are left out: train holds no value of
+    them, or one and the same at every step. The event type always stays, as the names of the events.
     category_roots: the root above each category in the shop's category tree, empty without a tree; history:
     the events of earlier sessions that a session has at most. Raises `UserError` if no field is left.
     """
@@ -99,13 +99,13 @@ def fit_encoder(
         for name in (STEPS, *selected.names)
     }
     steps = by_field[STEPS]["count_sum"][0].as_py()
-    telling = {name for name in selected.categorical if name == "event" or _has_values(by_field[name], steps)}
-    telling |= {name for name in selected.numeric if _has_numbers(by_field[name], steps)}
-    if not telling:
+    useful = {name for name in selected.categorical if name == "event" or _has_values(by_field[name], steps)}
+    useful |= {name for name in selected.numeric if _has_numbers(by_field[name], steps)}
+    if not useful:
         raise UserError(
             f"Train holds at most one value of {', '.join(selected.names)}. Name other windows.fields."
         )
-    fields = _subset(selected, telling)
+    fields = _subset(selected, useful)
     vocabularies: dict[str, list[Any]] = {}
     rare: dict[str, list[str]] = {}
     for name in fields.categorical:

@@ -43,7 +43,7 @@ def last_steps(sessions: pa.Table, fields: Fields, length: int, timezone: str) -
     """Return each session's last `length` steps, after its history.
 
     The history is the same whatever the session's length. If it filled what the session leaves of its window,
-    it would tell a running session's later length.
+    it would reveal a running session's later length.
     """
     begins, ends = _own_bounds(sessions)
     return _steps(sessions, fields, np.maximum(ends - length, begins), ends, timezone)

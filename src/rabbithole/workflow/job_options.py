@@ -56,7 +56,7 @@ class JobOptions:
         return [] if file is None else ["--model-file", file]
 
     def storage(self, wildcards: Wildcards, resources: Any) -> list[str]:  # noqa: ARG002
-        """Return the option that tells where the data of a data set go; none for the results folder."""
+        """Return the option that says where the data of a data set go; none for the results folder."""
         storage = self.project.settings.storage
         return [] if storage is None else ["--storage", f"{storage}/{wildcards.dataset}"]
 

@@ -1,4 +1,4 @@
-"""The line that says what a run trains again over existing results, and because of what."""
+"""The line that says what a run trains again over existing results, and why."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -80,6 +80,6 @@ def _matters(change: SettingChange, again: Iterable[Trained]) -> bool:
 
 def _names(again: Iterable[Trained]) -> str:
     models: dict[str, dict[str, None]] = {}
-    for trained in sorted(again, key=lambda each: (each.dataset, each.model)):
+    for trained in sorted(again, key=lambda training: (training.dataset, training.model)):
         models.setdefault(trained.dataset, {})[trained.model] = None
     return "; ".join(f"{dataset} {', '.join(names)}" for dataset, names in models.items())

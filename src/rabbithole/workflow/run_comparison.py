@@ -57,9 +57,9 @@ class BestModel:
 def best_model(figures: Iterable[RunFigures]) -> BestModel | None:
     """Return the model (not the oracle) with the highest AUC on valid, as the report chooses it."""
     models: dict[str, list[tuple[float, AucInterval]]] = {}
-    for each in figures:
-        if each.auc and each.run != ORACLE:
-            models.setdefault(model_of(each.run), []).append((each.valid_auc or 0.0, each.auc))
+    for run in figures:
+        if run.auc and run.run != ORACLE:
+            models.setdefault(model_of(run.run), []).append((run.valid_auc or 0.0, run.auc))
     rows = []
     for model, seeds in models.items():
         columns = zip(*[(auc.value, auc.low, auc.high) for _, auc in seeds], strict=True)
@@ -70,8 +70,8 @@ def best_model(figures: Iterable[RunFigures]) -> BestModel | None:
 
 def best_next_event(figures: Iterable[NextEventFigures]) -> NextEventFigures | None:
     """Return the figures (not the oracle's) with the lowest cross-entropy of events on valid."""
-    known = [each for each in figures if each.run != ORACLE and each.valid_event is not None]
-    return min(known, key=lambda each: (each.valid_event, each.event.value), default=None)
+    known = [run for run in figures if run.run != ORACLE and run.valid_event is not None]
+    return min(known, key=lambda run: (run.valid_event, run.event.value), default=None)
 
 
 def compare_runs(results: Path, first: FinishedRun, second: FinishedRun) -> RunComparison:

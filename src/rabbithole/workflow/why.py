@@ -22,7 +22,7 @@ from snakemake_logger_plugin_rabbithole.errors import own_error, plain
 
 LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 JOB = re.compile(r"^(?:Job \d+: (?P<message>.*)|(?:local)?(?:rule|checkpoint) (?P<rule>\w+):)$")
-FEW = 3
+MAX_NAMED_JOBS = 3
 """Jobs of a group that are named."""
 
 FOLLOWS, MISSING = "Input files updated by another job", "Missing output files: "
@@ -111,7 +111,7 @@ def _count(jobs: list[PlannedJob]) -> str:
 
 
 def _names(jobs: list[PlannedJob], every: bool) -> Iterator[str]:
-    shown = jobs if every else jobs[:FEW]
+    shown = jobs if every else jobs[:MAX_NAMED_JOBS]
     yield from (f"    {job.name}" for job in shown)
     if len(shown) < len(jobs):
         yield f"    and {len(jobs) - len(shown)} more (`rabbithole -v why` lists them)"
@@ -132,7 +132,7 @@ def planned_jobs(dry_run: str, folder: Path) -> Iterator[PlannedJob]:
 def reasons(text: str, folder: Path) -> list[str]:
     """Return a job's reason in short lines: what is new, changed settings and code by key, other reasons.
 
-    Empty if the job only follows others: then its files changed, or those that it is told to read.
+    Empty if the job only follows others: then its files changed, or the list of files to read did.
     """
     head, _, tail = text.partition(PARAMS)
     lines, follows = [], False

@@ -82,7 +82,7 @@ def fit_tables(
 
     Rates are shrunken to the share of buyers p, as if 1 / p more sessions with one buyer among them had the
     value (Micci-Barreca 2001, A preprocessing scheme for high-cardinality categorical attributes). p is that
-    of all of train for every fold, since a fold's own share would tell about the labels that it leaves out.
+    of all of train for every fold, since a fold's own share would reveal the labels that it leaves out.
     Popularity is out of fold too, as a session would see itself in it, scaled up to all of train.
     cost: its normaliser, None where the log has none.
     """

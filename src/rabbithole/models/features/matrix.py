@@ -27,7 +27,7 @@ from rabbithole.models.features.numbers import (
     number_features,
     own_seconds,
 )
-from rabbithole.models.features.steps import LARGEST, Columns, Ints, Prefixes, natural, prefix_steps
+from rabbithole.models.features.steps import MAX_MAGNITUDE, Columns, Ints, Prefixes, natural, prefix_steps
 from rabbithole.specs.data import SESSIONS_AGO
 from rabbithole.windows.arrays import Windows
 
@@ -98,7 +98,7 @@ class FeatureMatrix:
         self.names = list(columns)
         matrix = np.empty((len(prefixes.rows), len(columns)), np.float32)
         for number, values in enumerate(columns.values()):
-            matrix[:, number] = np.clip(values.astype(np.float64), -LARGEST, LARGEST)
+            matrix[:, number] = np.clip(values.astype(np.float64), -MAX_MAGNITUDE, MAX_MAGNITUDE)
         return matrix
 
     def columns(self, windows: Windows, prefixes: Prefixes, folds: Ints | None) -> Columns:

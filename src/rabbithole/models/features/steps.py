@@ -15,8 +15,8 @@ Mask = NDArray[np.bool_]
 Columns = dict[str, NDArray[np.generic]]
 """Features by name, each [m]."""
 
-LARGEST = 1e30
-"""Numbers are kept between -LARGEST and LARGEST, so that neither their squares nor float32 overflow."""
+MAX_MAGNITUDE = 1e30
+"""Larger numbers, of either sign, are cut to this, so that neither their squares nor float32 overflow."""
 
 MAX_EVENTS = 8
 """Kinds of events with features of their own, the most frequent ones."""
@@ -110,7 +110,7 @@ def natural(values: Floats, scale: NormaliserRecord) -> Floats:
     """Return normalised values as they were in the log: seconds, or money."""
     logs = values * scale.deviation + scale.mean
     with np.errstate(over="ignore"):
-        return np.clip(np.copysign(np.expm1(np.abs(logs)), logs), -LARGEST, LARGEST)
+        return np.clip(np.copysign(np.expm1(np.abs(logs)), logs), -MAX_MAGNITUDE, MAX_MAGNITUDE)
 
 
 def ratio(values: NDArray[np.number], by: NDArray[np.number]) -> Floats:

@@ -10,7 +10,7 @@ from rabbithole.report.figures.style import legend_outside, line_style, svg_figu
 from rabbithole.report.runs import ORACLE, colour, display_name, read_by_model
 from rabbithole.specs.report import FigureStyle
 
-WIDEST = 0.4
+MAX_INTERVAL_WIDTH = 0.4
 """Width of an interval that says nothing. Points with wider ones are left out where others remain."""
 
 
@@ -57,7 +57,7 @@ def early(*, metrics: dict[str, Path], output: Path, style: FigureStyle) -> None
 def _shown_steps(metrics: list[Metrics]) -> set[int]:
     """Return the numbers of events after which some run has an informative AUC, or any if none has."""
     widths = [(row.steps, row.auc.high - row.auc.low) for run in metrics for row in run.by_steps if row.auc]
-    return {steps for steps, width in widths if width <= WIDEST} or {steps for steps, _ in widths}
+    return {steps for steps, width in widths if width <= MAX_INTERVAL_WIDTH} or {steps for steps, _ in widths}
 
 
 def _short(number: int) -> str:

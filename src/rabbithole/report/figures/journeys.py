@@ -48,7 +48,10 @@ def journeys(
     best = best_on_valid(by_run)
     model, sessions = model_of(best), by_run[best].journeys
     columns = [
-        sorted((session for session in sessions if session.bought == kind), key=lambda each: not each.rising)
+        sorted(
+            (session for session in sessions if session.bought == kind),
+            key=lambda session: not session.rising,
+        )
         for kind in COLUMNS
     ]
     rows = max(1, *(len(column) for column in columns))

@@ -11,7 +11,7 @@ from rabbithole.report.runs import colour, display_name, read_by_model
 from rabbithole.specs.report import FigureStyle
 
 SOLID, DASHED = "-", (0, (3, 2))
-MOST_COLUMNS = 3
+MODELS_PER_ROW = 3
 """Models side by side."""
 
 ONE_GO = "fit"
@@ -31,7 +31,7 @@ def learning(*, histories: dict[str, Path], output: Path, style: FigureStyle) ->
         for model, seeds in read_by_model(histories, History).items()
         if seeds[0].unit != ONE_GO
     ]
-    columns, blocks = max(1, min(len(groups), MOST_COLUMNS)), max(1, -(-len(groups) // MOST_COLUMNS))
+    columns, blocks = max(1, min(len(groups), MODELS_PER_ROW)), max(1, -(-len(groups) // MODELS_PER_ROW))
     figure = svg_figure(
         output, style, title="Learning curves", height=0.72 * blocks, rows=2 * blocks, columns=columns
     )
