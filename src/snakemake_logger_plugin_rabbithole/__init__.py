@@ -38,9 +38,11 @@ DROPPED_MESSAGES = ("Assuming unrestricted shared filesystem usage", "Config fil
 
 
 class LogHandler(LogHandlerBase):
-    """Shows the events of a run. What a developer asks for (--verbose, --printshellcmds, --debug-dag), and
-    dry runs that are not read in a terminal, look as Snakemake's own handler shows them. Errors of dry runs
-    are shown as those of runs."""
+    """Shows the events of a run.
+
+    What a developer asks for (--verbose, --printshellcmds, --debug-dag), and dry runs that are not read in a
+    terminal, look as Snakemake's own handler shows them. Errors of dry runs are shown as those of runs.
+    """
 
     def __post_init__(self) -> None:
         """Choose how to show the run, and take over what Ctrl-C prints."""

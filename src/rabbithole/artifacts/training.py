@@ -59,8 +59,9 @@ class ModelDescription(Artifact):
 
 
 class EpochMetrics(Record):
-    """One epoch, one tree, or a whole fit. valid_auc: None where the target is the next event,
-    or valid lacks a class.
+    """One epoch, one tree, or a whole fit.
+
+    valid_auc: None where the target is the next event, or valid lacks a class.
     """
 
     epoch: int
@@ -70,8 +71,10 @@ class EpochMetrics(Record):
 
 
 class Trial(Record):
-    """One training of a search. settings: those that differ from the configured ones; valid_loss: calibrated
-    log loss of ended and running sessions in nats, None where the model could not be trained.
+    """One training of a search.
+
+    settings: those that differ from the configured ones; valid_loss: calibrated log loss of ended and running
+    sessions in nats, None where the model could not be trained.
     """
 
     settings: JsonObject

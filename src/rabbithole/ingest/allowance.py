@@ -12,7 +12,7 @@ FEW_LINES = 100_000
 
 @dataclass(frozen=True)
 class Allowance:
-    """How many bad lines the files that a range is one of may have at most.
+    """The most bad lines that a group of files may have; a range is a part of one of them.
 
     share: of their lines (`max_rejected`); lines: what the number of their lines cannot exceed.
     """
@@ -27,7 +27,7 @@ class Allowance:
         return cls(share, sum(most_lines(file, explodes[file.role]) for file in files))
 
     def exceeded(self, rejected: int, lines: int, end: int) -> bool:
-        """Return whether too many lines are bad, whatever comes.
+        """Return whether too many lines are bad, whatever the rest of the files holds.
 
         rejected, lines: of a range so far; end: the bytes of the range so far.
         """

@@ -154,8 +154,9 @@ def _lines_alike(lines: str) -> str:
 
 
 def same_table(layouts: Sequence[Layout], files: Sequence[LogFile]) -> list[list[int]]:
-    """Return the positions of files by table: files with the same columns, and names that do not differ in
-    what they hold, are parts of one table.
+    """Return the positions of the files of each table.
+
+    Files with the same columns are parts of one table, unless their names say that they hold something else.
     """
     groups: dict[tuple[object, ...], list[int]] = {}
     for position, (layout, file) in enumerate(zip(layouts, files, strict=True)):

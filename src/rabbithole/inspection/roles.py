@@ -41,7 +41,7 @@ def name_score(role: Role, column: Column) -> float:
 
 
 def is_key(column: Column) -> bool:
-    """Return whether values can name sessions or visitors: over two, not all different, no quantities."""
+    """Return whether values can be ids of sessions or visitors: some repeat, and they are no quantities."""
     return (
         column.distinct > 2
         and (column.fractions < 0.01 or max(column.cookies, column.rounded) > 0.99)

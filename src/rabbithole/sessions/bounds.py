@@ -74,7 +74,7 @@ class Histogram(NamedTuple):
 
 
 class Buckets(NamedTuple):
-    """Some buckets, all of one width in microseconds, by where they begin."""
+    """Buckets of one width in microseconds, by their starts."""
 
     begins: NDArray[np.int64]
     width: int

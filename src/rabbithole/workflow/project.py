@@ -68,8 +68,11 @@ class Run:
 # Snakemake looks for // in how functions of the rules are shown: an address in the settings is no path.
 @dataclass(frozen=True, repr=False)
 class Project:
-    """All that the rules need to know. results: the results folder; raw: the user's files by data set;
-    to_score, to_monitor: the files of further logs, by name."""
+    """All that the rules need to know.
+
+    results: the results folder; raw: the user's files by data set; to_score, to_monitor: the files of further
+    logs, by name.
+    """
 
     settings: Settings
     results: str
