@@ -128,7 +128,7 @@ def _localised(times: pa.Array, zone: str) -> pa.Array:
 
 
 def _epoch(texts: pa.Array, unit: str | None) -> Times:
-    """Return the times of numbers since 1970. unit: None to tell it from each number's size."""
+    """Return the times of numbers since 1970. unit: None to take it from each number's size."""
     whole, fraction, valid = _numbers(texts)
     for name, per_second in PER_SECOND.items():
         inside = (whole >= FIRST * per_second) & (whole < END * per_second)
