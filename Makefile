@@ -25,7 +25,7 @@ demo: environment  ## Install the environment and run a small simulated shop: re
 	@$(QUIET_CTRL_C) $(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 
 help:  ## List the targets.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 environment: .venv/$(ACCELERATOR)  ## Install the environment (ACCELERATOR=cuda: with JAX for an NVIDIA GPU).
 
@@ -99,7 +99,7 @@ bench-stream: environment  ## Time `stream` on one core: events a second, latenc
 	if [ -e $(STREAM_LOG) ]; then $(BIN)/python benchmarks/bench_stream.py results/yoochoose gru dilated_conv \
 	  --log $(STREAM_LOG) --format taobao; fi
 
-bench-serve: .venv/benchmarks-serve  ## Load `serve` with Locust for a minute, and exchange its model meanwhile (Linux).
+bench-serve: .venv/benchmarks-serve  ## Load `serve` with Locust for a minute, and replace its model meanwhile (Linux).
 	$(BIN)/snakemake --cores $(CORES) results/yoochoose/model
 	PYTHONPATH=.venv/benchmarks-serve $(BIN)/python benchmarks/bench_serve.py results/yoochoose gru dilated_conv
 

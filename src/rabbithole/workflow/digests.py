@@ -243,6 +243,6 @@ class CodeDigests:
         return code_digest(*modules, module_name("model", wildcards.model))
 
 
-def _templates(room: str) -> tuple[str, ...]:
-    templates = sorted(PACKAGE.glob(f"{room}/templates/*"))
+def _templates(folder: str) -> tuple[str, ...]:
+    templates = sorted(PACKAGE.glob(f"{folder}/templates/*"))
     return tuple(str(path.relative_to(PACKAGE)) for path in templates)
