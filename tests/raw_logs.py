@@ -25,6 +25,7 @@ def read(
     max_rejected: float = 0.5,
     drop_duplicates: bool = True,
     hash_ids: str | None = None,
+    lenient: bool = False,
 ) -> tuple[list[dict[str, Any]], EventsManifest]:
     """Write raw files and build events from them. Returns the rows of the events folder, and its manifest."""
     raw = folder / "raw"
@@ -39,7 +40,7 @@ def read(
         hash_ids=hash_ids,
     )
     output = folder / "events"
-    build_events(spec, output=output, rejected=folder / "rejected", spark=spark)
+    build_events(spec, output=output, rejected=folder / "rejected", spark=spark, lenient=lenient)
     return pq.read_table(output).to_pylist(), EventsManifest.of(output)
 
 
@@ -49,12 +50,17 @@ def rejected_lines(folder: Path) -> list[tuple[int, str]]:
 
 
 def read_tables(
-    folder: Path, files: Mapping[str, str | bytes], spark: SparkOptions, **settings: Any
+    folder: Path,
+    files: Mapping[str, str | bytes],
+    spark: SparkOptions,
+    *,
+    lenient: bool = False,
+    **settings: Any,
 ) -> tuple[list[dict[str, Any]], EventsManifest]:
     """Write the files of a log of tables and build events from them, as the settings of a data set say.
 
-    settings: of the data set; `source` is the folder of the files by default. Returns the events sorted by
-    session, time and place in the log, and their manifest.
+    lenient: whether columns may be missing; settings: of the data set; `source` is the folder of the files by
+    default. Returns the events sorted by session, time and place in the log, and their manifest.
     """
     raw = folder / "raw"
     for name, text in files.items():
@@ -72,7 +78,8 @@ def read_tables(
     )
     output = folder / "events"
     # The step gets its spec as JSON.
-    build_events(EventsSpec.parse(spec.to_json()), output=output, rejected=folder / "rejected", spark=spark)
+    parsed = EventsSpec.parse(spec.to_json())
+    build_events(parsed, output=output, rejected=folder / "rejected", spark=spark, lenient=lenient)
     rows = pq.read_table(output).to_pylist()
     rows.sort(key=lambda row: (row["session_id"], row["timestamp"], row["position"]))
     return rows, EventsManifest.of(output)

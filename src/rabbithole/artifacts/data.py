@@ -55,7 +55,9 @@ class LineCounts(Record):
 class FileCounts(Record):
     """The lines of one raw file, with events beyond the first of a line.
 
-    rows: events (or other rows) that could be read; left_out: of these, rows that nobody needs.
+    rows: events (or other rows) that could be read; left_out: of these, rows that nobody needs;
+    missing_columns: those that the file lacks, each with a column of nearly its name ("": none); only a log
+    that a model scores may lack any.
     """
 
     file: str
@@ -67,6 +69,7 @@ class FileCounts(Record):
     rows: int
     left_out: int = Field(0, exclude_if=not_)
     rejected: int
+    missing_columns: dict[str, str] = Field(default={}, exclude_if=not_)
 
 
 class RejectedLine(Record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,9 @@ class FileRole:
     a line (of a table: those that its events are made of, see `TableSpec.source_columns`); header:
     whether the first line names the columns; parse: turns text columns into typed ones; required: whether a
     log must have such a file; events: whether each line is an event; table: how the file of a table is
-    written, whose columns are in the file itself, None for the formats whose columns are fixed.
+    written, whose columns are in the file itself, None for the formats whose columns are fixed; essential: the
+    columns without which a line is no event, as groups of which one column is enough; lenient: whether a file
+    may lack all others, which are then missing values.
 
     The parser of an event role returns `session_id`, `timestamp`, `event` and `item`, and may return
     `category`, `cost` and `rest` (a further raw field in which two lines may differ).
@@ -47,6 +49,13 @@ class FileRole:
     required: bool = False
     events: bool = False
     table: TableSpec | None = None
+    essential: tuple[tuple[str, ...], ...] = ()
+    lenient: bool = False
+
+    def may_lack(self, column: str, missing: Collection[str]) -> bool:
+        """Return whether a file can be read without a column. missing: all columns that it lacks."""
+        groups = (group for group in self.essential if column in group)
+        return self.lenient and not any(set(group) <= set(missing) for group in groups)
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,10 @@ class RawFormat:
     def event_roles(self) -> tuple[str, ...]:
         """Return the names of the roles whose lines are events."""
         return tuple(role.name for role in self.roles if role.events)
+
+    def leniently(self) -> RawFormat:
+        """Return the format for a log that a model scores: its events may lack columns."""
+        return replace(self, roles=tuple(replace(role, lenient=role.events) for role in self.roles))
 
 
 SHARED = {"__init__", "amounts", "base", "columns", "mapping", "side_tables", "times"}
@@ -164,6 +177,7 @@ def _table_role(name: str, log: TableLog) -> FileRole:
         required=True,
         events=True,
         table=table,
+        essential=table.essential_columns,
     )
 
 

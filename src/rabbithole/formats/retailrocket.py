@@ -76,6 +76,7 @@ FORMAT = RawFormat(
             parse=parse_events,
             required=True,
             events=True,
+            essential=(("timestamp",), ("visitorid",), ("event",)),
         ),
         FileRole(
             name="item_properties",

@@ -49,6 +49,7 @@ FORMAT = RawFormat(
             parse=parse_clicks,
             required=True,
             events=True,
+            essential=(("session",), ("timestamp",)),
         ),
         FileRole(
             name="buys",
@@ -57,6 +58,7 @@ FORMAT = RawFormat(
             header=False,
             parse=parse_buys,
             events=True,
+            essential=(("session",), ("timestamp",)),
         ),
     ),
     has_visitors=False,

@@ -69,17 +69,21 @@ def build_events(
     spark: SparkOptions,
     known: Mapping[HistoryName, Path] | None = None,
     storage: str | None = None,
+    lenient: bool = False,
 ) -> None:
     """Read a raw log; write its events to `output`, its bad lines to `rejected`, and both manifests.
 
     storage: the address of the data set's data, None: in `output` and `rejected`.
 
-    known: what an earlier log said about the items (files of `write_history`); this log adds to it.
+    known: what an earlier log said about the items (files of `write_history`); this log adds to it; lenient:
+    whether the log may lack columns, except those of session, visitor, time and event.
 
     Remote files are fetched to a folder beside `output` first. Raises `UserError` when a file is missing,
     empty or damaged, when too many lines are bad, or when there is no event.
     """
     format = log_format(spec.format, spec.table)
+    if lenient:
+        format = format.leniently()
     simulated = output.with_name("raw")
     # A log of the user's own has no digests.
     if Path(str(spec.source)).absolute() == simulated.absolute() and (simulated / RawFiles.name).exists():

@@ -197,7 +197,10 @@ class _BadLines:
             self.partial.replace(self.path)
 
 
-RAISE = "Fix the files, or raise datasets.NAME.max_rejected in the settings (a packaged model keeps its own)."
+RAISE = (
+    "Fix the files, or raise max_rejected of the data set (for a log that a model scores: of its section in "
+    "`predict:` or `monitor:`, or --max-rejected)."
+)
 """What a user can do where too many lines are bad."""
 
 
@@ -296,7 +299,10 @@ def collect_report(ranges: Sequence[FileRange], side: Path, rejected: Path) -> L
                         examples += [RejectedLine(**line) for line in first]
             file.update({name: getattr(counts, name) for name in COUNTS})
     return LineReport(
-        [FileCounts(file=file.name, role=file.role, **counts) for file, counts in files.items()],
+        [
+            FileCounts(file=file.name, role=file.role, missing_columns=dict(file.layout.missing), **counts)
+            for file, counts in files.items()
+        ],
         dict(sorted(reasons.items())),
         examples,
     )

@@ -11,7 +11,7 @@ from rabbithole.formats.base import FileRole
 from rabbithole.ingest.blocks import TEXT_LENGTH, Block, TextBlock, hash_rows
 from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK, parse_block
 from rabbithole.ingest.json_lines import parse_json_block
-from rabbithole.ingest.layout import dialect
+from rabbithole.ingest.layout import FileLayout, dialect
 from rabbithole.ingest.lines import FileRange, read_blocks
 from rabbithole.ingest.parquet_rows import parquet_blocks, root_column
 from rabbithole.ingest.paths import follow_cell
@@ -38,13 +38,14 @@ def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
     Raises `UserError` for a damaged file, and for a header with other columns than the role's.
     """
     layout, table = file_range.file.layout, role.table
-    partitions = dict(layout.partitions)
-    own = [name for name in role.columns if name not in partitions]
+    elsewhere = layout.missing_columns | dict(layout.partitions).keys()
+    own = [name for name in role.columns if name not in elsewhere]
+    explode = None if table is None or table.explode in layout.missing_columns else table.explode
     if table is not None and layout.kind == "parquet":
         groups = range(file_range.start, len(layout.groups) if file_range.end is None else file_range.end)
         with readable(file_range.file.name):
-            for rows in parquet_blocks(file_range.file.path, groups, own, table.explode):
-                yield CountedBlock(_with_partitions(rows, role.columns, partitions))
+            for rows in parquet_blocks(file_range.file.path, groups, own, explode):
+                yield CountedBlock(_completed(rows, role, layout))
         return
     for offset, text in read_blocks(file_range):
         starts_file = offset == 0
@@ -53,12 +54,12 @@ def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
                 lines = parse_json_block(
                     piece,
                     own,
-                    table.explode,
+                    explode,
                     layout.encoding,
                     starts_file=starts_file and start == 0,
                     place=offset + start,
                 )
-                yield CountedBlock(_with_partitions(lines, role.columns, partitions), 0, offset + start)
+                yield CountedBlock(_completed(lines, role, layout), 0, offset + start)
             continue
         names = role.columns if layout.columns is None else layout.columns
         header = _header_length(text, role, names, file_range) if starts_file else 0
@@ -72,10 +73,8 @@ def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
             starts_file=starts_file and header == 0,
             place=offset + header,
         )
-        mapped: Block = block
-        if table is not None:
-            mapped = _with_partitions(_mapped_columns(block, own), role.columns, partitions)
-        yield CountedBlock(mapped, int(header > 0), offset + header)
+        mapped = block if table is None else _mapped_columns(block, own)
+        yield CountedBlock(_completed(mapped, role, layout), int(header > 0), offset + header)
 
 
 def _pieces(text: bytes) -> Iterator[tuple[int, bytes]]:
@@ -102,15 +101,15 @@ def _mapped_columns(block: TextBlock, wanted: Sequence[str]) -> TextBlock:
     return replace(block, columns=columns, rest=hash_rows(others))
 
 
-def _with_partitions(block: Block, wanted: Sequence[str], partitions: dict[str, str | None]) -> Block:
-    if not partitions:
-        return block
-    partition_columns = {
-        name: pa.repeat(pa.scalar(partitions[name], pa.string()), len(block.line))
-        for name in wanted
-        if name in partitions
+def _completed(block: Block, role: FileRole, layout: FileLayout) -> Block:
+    """Return a block with the columns that its file does not hold: those of its folders, and missing ones."""
+    values = dict.fromkeys(layout.missing_columns) | dict(layout.partitions)
+    constant = {
+        name: pa.repeat(pa.scalar(values[name], pa.string()), len(block.line))
+        for name in role.columns
+        if name in values
     }
-    return replace(block, columns=block.columns | partition_columns)
+    return replace(block, columns=block.columns | constant) if constant else block
 
 
 def _header_length(block: bytes, role: FileRole, names: Sequence[str], file_range: FileRange) -> int:

@@ -174,6 +174,14 @@ class TableSpec(Spec):
         return tuple(dict.fromkeys([*keys, *(names[0] for names in single if len(names) == 1)]))
 
     @property
+    def essential_columns(self) -> tuple[tuple[str, ...], ...]:
+        """Return the columns without which a line is no event, as groups of which one column is enough."""
+        all_of = [*(self.session or []), self.visitor, self.time.date, self.time.offset]
+        one_of = [self.time.column, self.event.column]
+        groups = [(name,) for name in all_of if name is not None]
+        return (*groups, *(tuple(names) for names in one_of if names is not None))
+
+    @property
     def may_have_carts(self) -> bool:
         """Return whether an event of this table may be an add-to-cart."""
         return self.event.column is not None or self.event.name == CART
