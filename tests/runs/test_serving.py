@@ -12,13 +12,16 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from rabbithole import Model
+from rabbithole.artifacts.data import EventsManifest
 from rabbithole.artifacts.serving import ModelManifest, PredictionSummary
 from rabbithole.cli import app
 from rabbithole.errors import UserError
 from rabbithole.serving.folder import load_folder
 from rabbithole.serving.guard import Limits
 from rabbithole.serving.server import make_app
-from rabbithole.serving.stream import LiveScore, Refusal, SessionStream
+from rabbithole.serving.sessions import PredictionCounts
+from rabbithole.serving.stream import MAX_LINE_BYTES, LiveScore, Refusal, SessionStream
+from rabbithole.serving.summary import summarise
 
 pytestmark = pytest.mark.workflow
 
@@ -65,6 +68,37 @@ def test_a_log_gets_the_scores_of_test(finished: Path, tmp_path: Path, shop: str
     assert {"contact", "hold_out"} >= set(rows["audience"].drop_null().to_pylist()) > set()
     ended = rows.filter(pa.compute.equal(rows["state"], "ended"))
     assert np.all(np.diff(ended.sort_by("probability")["percentile"].to_numpy()) >= 0)
+
+
+def test_a_log_without_a_column_is_scored_with_a_warning(finished: Path, tmp_path: Path) -> None:
+    shop, clicks, output = finished / "results/yoochoose", tmp_path / "clicks.dat", tmp_path / "scores.csv"
+    lines = (shop / "raw/yoochoose-clicks.dat").read_text().splitlines()[:500]
+    clicks.write_text("".join(line.rpartition(",")[0] + "\n" for line in lines) + "bad\n" * 10)
+    command = ["predict", str(shop / "model"), f"clicks={clicks}", "-o", str(output), "--threads", "2"]
+    refused = CliRunner().invoke(app, command)
+    assert isinstance(refused.exception, UserError) and "--max-rejected" in str(refused.exception)
+    done = CliRunner().invoke(app, [*command, "--max-rejected", "0.1"])
+    assert done.exit_code == 0, done.output
+    summary = PredictionSummary.read(output.with_name("scores.csv.json"))
+    assert summary.events == 500 and summary.rejected == 10
+    assert summary.warnings[0] == f"{clicks} has no column 'category': its 500 events are scored without."
+    assert summary.shares["category"].missing == 1
+
+
+def test_unknown_kinds_of_events_are_counted_with_a_warning(finished: Path) -> None:
+    shop = finished / "results/retailrocket"
+    log = EventsManifest.of(shop / "events")
+    kinds = log.events | {f"kind {number}": number for number in range(1, 8)}
+    odd = log.model_copy(update={"events": kinds})
+    folder = load_folder(shop / "model")
+    (warning,) = set(summarise(folder, odd, PredictionCounts()).warnings) - set(
+        summarise(folder, log, PredictionCounts()).warnings
+    )
+    assert "28 events of a kind that is unknown" in warning
+    assert "'kind 7' (7), " in warning and "and 2 more" in warning
+    table = pa.table({"session_id": ["a"], "timestamp": ["2014-09-01T10:00:00"], "event": ["purchase"]})
+    with pytest.warns(UserWarning, match=r"unknown to the model: 'purchase' \(1\)"):
+        Model(folder).predict(table)
 
 
 def test_a_model_of_ones_own_choice_is_packaged(finished: Path, tmp_path: Path) -> None:
@@ -115,6 +149,19 @@ def test_a_stream_survives_late_repeated_and_unreadable_events(finished: Path) -
     ]
     assert kinds == [1, "late", "repeated", "unreadable", "unreadable", "unreadable", 2]
     assert stream.counts["unreadable"] == 3
+
+
+def test_a_stream_counts_what_the_model_does_not_know(
+    finished: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = SessionStream(load_folder(finished / "results/yoochoose/model"))
+    odd = [view("a", second).replace(b"}", b', "event": "purchase"}') for second in (1, 2)]
+    answers = stream.process([view("a", 0, "no such item"), *odd, view("b", 0).ljust(MAX_LINE_BYTES + 1)])
+    assert [isinstance(answer, LiveScore) for answer in answers] == [True, True, True, False]
+    assert stream.counts["unknown event"] == 2 and stream.counts["unknown item"] >= 1
+    assert [record.message for record in caplog.records if "no event 'purchase'" in record.message]
+    assert len(caplog.records) == 1
+    assert isinstance(answers[-1], Refusal) and "longer than 1,048,576 bytes" in answers[-1].error
 
 
 HOSTILE = (
@@ -192,6 +239,7 @@ def test_the_server_scores_events_and_sessions_within_its_limits(finished: Path)
         assert client.get("/ready").json()[0]["sessions_held"] == 1
         metrics = client.get("/metrics").text
         assert 'rabbithole_events_total{model="shop"} 3.0' in metrics
+        assert 'rabbithole_event_kinds_total{kind="running",model="shop"} 3.0' in metrics
         assert all(f'status="{status}"' in metrics for status in ("200", "413", "415", "422"))
         assert client.get("/openapi.json").json()["info"]["title"] == "Rabbithole"
 

@@ -48,3 +48,12 @@ def test_times_as_text_are_utc_without_a_zone() -> None:
 
 def test_a_table_without_rows_stays_one() -> None:
     assert len(sort_rows(read(EVENTS[:0]))) == 0
+
+
+def test_categories_as_polars_gives_them_are_read() -> None:
+    items = pa.DictionaryArray.from_arrays(
+        pa.array([0, 1], pa.uint32()), pa.array(["1", "2"], pa.string_view())
+    )
+    assert read(EVENTS.assign(item=pd.Categorical(["1", "2"]))) == read(EVENTS)
+    table = pa.table(EVENTS)
+    assert read(table.set_column(2, "item", items)) == read(EVENTS)

@@ -32,7 +32,7 @@ from rabbithole.training.train import train
 
 pytestmark = pytest.mark.spark
 
-MODELS = ("gru", "dilated_conv", "gradient_boosting", "blend")
+MODELS = ("gru", "dilated_conv", "gradient_boosting", "logistic_regression", "blend")
 LENGTH, GAP = 4, 30.0
 BEGIN = 1_433_116_800
 
@@ -193,7 +193,7 @@ def test_a_whole_session_may_come_with_its_history(run: Path) -> None:
     for line, name in zip(lines, sessions_of(lines), strict=True):
         by_visitor[name.partition("-")[0]].append((name, LiveEvent.model_validate_json(line)))
     queries = [events for events in by_visitor.values() if events[-1][0] in expected]
-    scored = SessionStream(folder).score_whole([([event for _, event in events], True) for events in queries])
+    scored = SessionStream(folder).whole.score([([event for _, event in events], True) for events in queries])
     assert any(events[-1][0].endswith("-3") for events in queries)
     for events, (seen, probability, _) in zip(queries, scored, strict=True):
         row = expected[events[-1][0]]
@@ -232,7 +232,7 @@ def test_events_that_the_settings_leave_out_change_no_answer(run: Path) -> None:
     _, refused, second = stream.process([visit(1), beat, visit(2)])
     assert isinstance(refused, Refusal) and refused.error.startswith("left out")
     assert second == SessionStream(packaged(run, "gru")).process([visit(1), visit(2)])[1]
-    (whole,) = stream.score_whole([([LiveEvent.model_validate_json(beat)], True)])
+    (whole,) = stream.whole.score([([LiveEvent.model_validate_json(beat)], True)])
     assert whole == (0, None, "ended")
 
 

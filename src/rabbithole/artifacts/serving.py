@@ -217,7 +217,7 @@ class MonitorReport(Artifact):
     """A model in use, once the outcome is known.
 
     verdict: fine, recalibrate, retrain or unclear; reasons: sentences; unmatched: scored sessions that
-    the later log does not hold.
+    the later log does not hold; warnings: sentences about the log.
     """
 
     kind = "monitor report"
@@ -233,3 +233,4 @@ class MonitorReport(Artifact):
     days: list[PeriodMetrics]
     drift: list[Drift]
     unmatched: int
+    warnings: list[str] = Field(default=[])

@@ -52,8 +52,11 @@ def set_up(
         bool, typer.Option("--verbose", "-v", help="Log progress, not only warnings.")
     ] = False,
 ) -> None:
-    """Set up logging: our own messages only, in one format, to the standard output."""
-    logger, handler = logging.getLogger("rabbithole"), logging.StreamHandler(sys.stdout)
+    """Set up logging: our own messages only, in one format, to the standard error.
+
+    The standard output may hold scores.
+    """
+    logger, handler = logging.getLogger("rabbithole"), logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger.addHandler(handler)
     # A step always logs its progress, as Snakemake keeps it in the log of the job.

@@ -11,6 +11,11 @@ from rabbithole.errors import UserError
 from rabbithole.machine import core_count
 from rabbithole.specs.data import SparkOptions
 
+MaxRejected = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Fraction of lines that may be unreadable (default: as for the model)."),
+]
+
 
 @app.command(rich_help_panel=WORK)
 def predict(
@@ -29,6 +34,7 @@ def predict(
         float, typer.Option(min=0, max=0.9, help="Share of the audience to hold out, at random.")
     ] = 0.1,
     seed: Annotated[int, typer.Option(help="Seed of the held-out draw.")] = 0,
+    max_rejected: MaxRejected = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
     memory_mb: Annotated[int, typer.Option(min=1000, help="Memory for Spark, in MB.")] = 4096,
 ) -> None:
@@ -57,6 +63,7 @@ def predict(
         spark=SparkOptions(threads=cores, memory_mb=memory_mb),
         output=None if output == "-" else Path(output),
         audience=audience,
+        max_rejected=max_rejected,
     )
     print_summary(summary, output)
 
@@ -136,6 +143,7 @@ def monitor(
     scores: Annotated[
         list[Path] | None, typer.Option(help="Earlier scores; none: the log is scored now.")
     ] = None,
+    max_rejected: MaxRejected = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
     memory_mb: Annotated[int, typer.Option(min=1000, help="Memory for Spark, in MB.")] = 4096,
 ) -> None:
@@ -152,9 +160,10 @@ def monitor(
     folder = load_folder(model)
     source = log_source(folder.manifest.events, log)
     spark = SparkOptions(threads=cores, memory_mb=memory_mb)
-    report = monitor(folder, source, scores=scores or [], spark=spark)
+    report = monitor(folder, source, scores=scores or [], spark=spark, max_rejected=max_rejected)
     write_page(report, output)
-    print("\n".join([HEADLINES[report.verdict], *report.reasons, f"The page: {output}"]))
+    warnings = [f"Warning: {warning}" for warning in report.warnings]
+    print("\n".join([HEADLINES[report.verdict], *report.reasons, *warnings, f"The page: {output}"]))
 
 
 @app.command(rich_help_panel=WORK)
@@ -176,6 +185,7 @@ def promote(
     candidate: Annotated[Path, typer.Argument(help="New model folder.")],
     present: Annotated[Path, typer.Argument(help="Model folder in use, which it may replace.")],
     log: Annotated[list[str], typer.Option(help="The newest log, with its purchases; as for predict.")],
+    max_rejected: MaxRejected = None,
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
     memory_mb: Annotated[int, typer.Option(min=1000, help="Memory for Spark, in MB.")] = 4096,
 ) -> None:
@@ -186,7 +196,7 @@ def promote(
     use_threads(cores)
     from rabbithole.serving.folder import load_folder
     from rabbithole.serving.predict import predict
-    from rabbithole.serving.recalibrate import promote
+    from rabbithole.serving.recalibrate import comparison, promote
     from rabbithole.serving.sources import log_source
 
     with tempfile.TemporaryDirectory(prefix="rabbithole-promote-") as name:
@@ -194,14 +204,10 @@ def promote(
         for role, path in (("candidate", candidate), ("present", present)):
             folder, files[role] = load_folder(path), Path(name) / f"{role}.parquet"
             source = log_source(folder.manifest.events, log)
-            predict(
-                folder, source, spark=SparkOptions(threads=cores, memory_mb=memory_mb), output=files[role]
-            )
+            spark = SparkOptions(threads=cores, memory_mb=memory_mb)
+            predict(folder, source, spark=spark, output=files[role], max_rejected=max_rejected)
         test = promote(candidate, present, files)
-    print(
-        f"The AUC differs by {test.difference:+.4f} ({test.low:+.4f} to {test.high:+.4f}, p {test.p:.2g}). "
-        f"{present} is now the new model."
-    )
+    print(f"{comparison(test)} {present} is now the new model.")
 
 
 def _answer_at_once() -> None:

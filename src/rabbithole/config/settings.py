@@ -2,7 +2,7 @@
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from rabbithole.config.base import DatasetName, ModelName, Section, Seed
+from rabbithole.config.base import DatasetName, Fraction, ModelName, Section, Seed
 from rabbithole.config.datasets import Dataset
 from rabbithole.config.models import Evaluation, Training
 from rabbithole.config.text import Alice
@@ -53,6 +53,10 @@ class Prediction(Section):
 
     model: str = Field(description="The data set whose packaged model scores the log.")
     log: Source = Field(description="The log, as in `datasets.*.source`, in the format of that data set.")
+    max_rejected: Fraction | None = Field(
+        None,
+        description="Fraction of lines that may be unreadable. null: as for the data set.",
+    )
 
     @field_validator("log")
     @classmethod

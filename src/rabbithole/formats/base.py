@@ -33,9 +33,9 @@ class FileRole:
     a line (of a table: those that its events are made of, see `TableSpec.source_columns`); header:
     whether the first line names the columns; parse: turns text columns into typed ones; required: whether a
     log must have such a file; events: whether each line is an event; table: how the file of a table is
-    written, whose columns are in the file itself, None for the formats whose columns are fixed; essential: the
-    columns without which a line is no event, as groups of which one column is enough; lenient: whether a file
-    may lack all others, which are then missing values.
+    written, whose columns are in the file itself, None for the formats whose columns are fixed; essential:
+    the columns without which a line is no event, as groups of which one column is enough; lenient: whether a
+    file may lack all others, which are then missing values.
 
     The parser of an event role returns `session_id`, `timestamp`, `event` and `item`, and may return
     `category`, `cost` and `rest` (a further raw field in which two lines may differ).

@@ -46,9 +46,9 @@ class FileLayout:
     streamed: whether it can only be read from its beginning; encoding: of its lines as they are read;
     decoded_from: the encoding of a file whose lines are read through `streams.line_feeds`; columns: the
     names of all columns of a CSV file, None for the fixed columns of its format; partitions: the columns
-    in the names of the file's folders; size: its bytes when unpacked (an estimate, if it is packed); groups: the rows of
-    each row group of a Parquet file; missing: the columns of its role that the file lacks, each with a column
-    that has nearly its name ("": none).
+    in the names of the file's folders; size: its bytes when unpacked (an estimate, if it is packed); groups:
+    the rows of each row group of a Parquet file; missing: the columns of its role that the file lacks, each
+    with a column that has nearly its name ("": none).
     """
 
     kind: Literal["csv", "json", "parquet"] = "csv"

@@ -3,6 +3,7 @@
 import bisect
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -143,6 +144,15 @@ class LiveEncoder:
         dwell = None if previous is None else (time - previous) / 1e6
         amounts = {**further, "dwell": dwell, "cost": cost}
         return codes, tuple(self._number(name, amounts.get(name)) for name in self.fields.numeric)
+
+    def encode_history(self, events: Sequence[tuple[int, LiveEvent]]) -> tuple[Step, ...]:
+        """Return the steps of earlier events, each with how many sessions ago it was."""
+        times = [event.microseconds() for _, event in events]
+        before = [None, *times][: len(times)]
+        return tuple(
+            self.encode(event, time, previous=previous, start=time, ago=ago)
+            for (ago, event), time, previous in zip(events, times, before, strict=True)
+        )
 
     def _code(self, name: str, value: Any) -> int:
         if value is None:

@@ -1,5 +1,6 @@
 """A packaged model in Python: `Model.load(path).predict(events)`."""
 
+import warnings
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,9 @@ from rabbithole.io.sorting import sort_rows
 from rabbithole.serving.folder import ModelFolder, load_folder
 from rabbithole.serving.scoring import Scorer
 from rabbithole.serving.sessions import encode_sessions, prediction_plan
+from rabbithole.serving.summary import unknown_events
 from rabbithole.specs.data import SESSIONS_AGO
+from rabbithole.specs.table import CART, PURCHASE
 from rabbithole.windows.arrays import windows_of
 from rabbithole.windows.fields import STANDARD
 
@@ -57,12 +60,17 @@ class Model:
         or have ended (do they hold a purchase?). The result has the columns `session_id`, `visitor`,
         `start`, `end`, `events`, `bought` and `probability`, sorted by session. Sessions without an event
         before their first purchase have no row. A model with history takes that of each session from the
-        same table. Raises `UserError` for a table that lacks a column or has other values in it, and for an
-        event without a session or a time.
+        same table. Kinds of events that the model does not know are scored, with a `UserWarning`. Raises
+        `UserError` for a table that lacks a column or has other values in it, and for an event without a
+        session or a time.
         """
         table = sort_rows(
             event_table(events, self.further, by_visitor=self.manifest.sessions.by == "visitor")
         )
+        kinds = table["event"].drop_null().value_counts().to_pylist()
+        counts = {kind["values"]: kind["counts"] for kind in kinds}
+        for warning in unknown_events(self.folder, counts, f"call it {PURCHASE!r} or {CART!r}"):
+            warnings.warn(warning, stacklevel=2)
         side = self.folder.side_tables()
         if side is not None:
             table = side.add_to(table)
@@ -99,8 +107,8 @@ def event_table(events: Any, further: Fields, *, by_visitor: bool) -> pa.Table:
             raise UserError(
                 f"The table of events has no column {name!r}: it has {', '.join(table.column_names)}."
             )
-    columns = {name: table[name] for name in table.column_names if name in schema.names}
-    columns["session_id"] = table[key]
+    columns = {name: _decoded(table[name]) for name in table.column_names if name in schema.names}
+    columns["session_id"] = _decoded(table[key])
     columns.setdefault("event", pa.array(["view"] * len(table)))
     if by_visitor:
         columns["visitor"] = columns["session_id"]
@@ -138,6 +146,20 @@ def _arrow_table(events: Any) -> pa.Table:
         if count > 1:
             raise UserError(f"The table of events has {count} columns {name!r}.")
     return table
+
+
+def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of categories as one of their values: Arrow itself does not cast those of Polars."""
+    if not pa.types.is_dictionary(column.type):
+        return column
+    kind = pa.dictionary(column.type.index_type, pa.string())
+    if pa.types.is_string_view(column.type.value_type):
+        parts = (
+            pa.DictionaryArray.from_arrays(part.indices, part.dictionary.cast(pa.string()))
+            for part in column.chunks
+        )
+        return pa.chunked_array(parts, kind)
+    return column
 
 
 def _times(column: pa.ChunkedArray) -> pa.ChunkedArray:

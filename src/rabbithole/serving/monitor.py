@@ -20,6 +20,7 @@ from rabbithole.io.scratch import scratch_folder
 from rabbithole.serving.drift import MOVED, bin_counts, ranked
 from rabbithole.serving.folder import REFERENCE, ModelFolder
 from rabbithole.serving.predict import ScoredLog, score_log
+from rabbithole.serving.summary import summarise
 from rabbithole.serving.tables import read_scores
 from rabbithole.specs.data import Source, SparkOptions
 from rabbithole.windows.arrays import read_windows
@@ -41,17 +42,26 @@ class Outcomes:
     unseen_items: NDArray[np.float64]
 
 
-def monitor(folder: ModelFolder, later: Source, *, scores: list[Path], spark: SparkOptions) -> MonitorReport:
+def monitor(
+    folder: ModelFolder,
+    later: Source,
+    *,
+    scores: list[Path],
+    spark: SparkOptions,
+    max_rejected: float | None = None,
+) -> MonitorReport:
     """Compare scores with what the sessions led to, and the values in the log with those of training.
 
     later: a log that holds the sessions and their purchases; scores: files of earlier predictions; none: the
-    sessions of the log that have ended are scored now, on their events before a purchase.
+    sessions of the log that have ended are scored now, on their events before a purchase; max_rejected: as
+    for `predict`.
     """
     known = Reference.read(folder.path / REFERENCE)
     with scratch_folder("monitor") as scratch:
-        log = score_log(folder, later, scratch, spark=spark)
+        log = score_log(folder, later, scratch, spark=spark, max_rejected=max_rejected)
         outcomes = _outcomes(folder, log)
         counts = _field_counts(folder, known, log.encoded)
+        warnings = summarise(folder, log.events, log.counts).warnings
     unmatched = 0
     if scores:
         outcomes, unmatched = _with_earlier_scores(outcomes, scores)
@@ -72,6 +82,7 @@ def monitor(folder: ModelFolder, later: Source, *, scores: list[Path], spark: Sp
         days=days,
         drift=drift,
         unmatched=unmatched,
+        warnings=warnings,
     )
 
 

@@ -12,7 +12,7 @@ from rabbithole.io.atomic import atomic_write
 from rabbithole.report.figures.style import svg_figure, write_note
 from rabbithole.serving.drift import MOVED
 from rabbithole.serving.folder import load_folder
-from rabbithole.serving.monitor import monitor
+from rabbithole.serving.monitor import LIFT_TOP, monitor
 from rabbithole.specs.data import SparkOptions
 from rabbithole.specs.report import FigureStyle
 from rabbithole.specs.serving import PredictSpec
@@ -29,7 +29,9 @@ def monitor_log(
     spec: PredictSpec, *, model: Path, scores: list[Path], spark: SparkOptions, output: Path
 ) -> None:
     """Compare a model's scores with a later log and write the page, as a step of the workflow."""
-    write_page(monitor(load_folder(model), spec.source, scores=scores, spark=spark), output)
+    folder = load_folder(model)
+    report = monitor(folder, spec.source, scores=scores, spark=spark, max_rejected=spec.max_rejected)
+    write_page(report, output)
 
 
 def write_page(report: MonitorReport, output: Path) -> None:
@@ -45,6 +47,7 @@ def write_page(report: MonitorReport, output: Path) -> None:
         report=report,
         headline=HEADLINES[report.verdict],
         moved=MOVED,
+        promised_lift=next((row.lift for row in report.promised.lift if row.top == LIFT_TOP), None),
         auc_figure=_figure(report, "AUC by day", _draw_auc),
         share_figure=_figure(report, "Buyers by day: predicted and actual", _draw_shares),
     )

@@ -1,24 +1,50 @@
 """A stream of events on the standard input, answered line by line on the standard output."""
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rabbithole.counts import plural
 from rabbithole.serving.collector import spare_old_objects
-from rabbithole.serving.stream import SessionStream, json_lines
+from rabbithole.serving.stream import MAX_LINE_BYTES, SessionStream, json_lines
 
 READ_BYTES = 2**16
-MAX_LINE_BYTES = 2**20
-"""A longer line is no event. It is refused as soon as it is longer and its rest is skipped, so that it cannot
-fill the memory."""
 
 
 def pipe(stream: SessionStream) -> None:
-    """Answer events until the input ends; then say on the standard error what came in.
+    """Answer events until the input ends or the process is stopped; then print what came in.
 
-    Whatever has arrived is answered at once: alone when events are rare, many together when they are not.
+    The counts go to the standard error. Whatever has arrived is answered at once: alone when events are rare,
+    many together when they are not.
     """
     spare_old_objects()
+    with _stopped_by_signal():
+        try:
+            _answer_all(stream)
+        finally:
+            counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(stream.counts.items()))
+            held = plural(len(stream.sessions), "session")
+            print(f"{counts or 'no events'}; {held} held", file=sys.stderr)
+
+
+@contextmanager
+def _stopped_by_signal() -> Iterator[None]:
+    """Let SIGTERM end the process as Ctrl-C does: what has to be said at the end is said."""
+
+    def stop(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _answer_all(stream: SessionStream) -> None:
+    """Answer the lines of the standard input, each as soon as it is there."""
     rest, skipping = b"", False
     source, sink = sys.stdin.fileno(), sys.stdout.fileno()
     while chunk := os.read(source, READ_BYTES):
@@ -26,12 +52,11 @@ def pipe(stream: SessionStream) -> None:
         if skipping:
             lines, rest, skipping = lines[1:], rest if lines else b"", not lines
         if len(rest) > MAX_LINE_BYTES:
+            # Refused now, and its rest skipped, so that it cannot fill the memory.
             lines.append(rest)
             rest, skipping = b"", True
         _write(sink, stream, lines)
     _write(sink, stream, [rest])
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in sorted(stream.counts.items()))
-    print(f"{counts or 'no events'}; {plural(len(stream.sessions), 'session')} held", file=sys.stderr)
 
 
 def _write(sink: int, stream: SessionStream, lines: list[bytes]) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rabbithole.artifacts.data import EventsManifest
-from rabbithole.artifacts.serving import AudienceCounts, FieldShares, ModelManifest, PredictionSummary
+from rabbithole.artifacts.serving import AudienceCounts, PredictionSummary
 from rabbithole.ingest.build import build_events
 from rabbithole.io.asof import AsOfFile
 from rabbithole.io.scratch import scratch_folder
@@ -18,6 +18,7 @@ from rabbithole.serving.audience import CONTACT, HOLD_OUT, Audience, audience_co
 from rabbithole.serving.folder import ModelFolder, load_folder
 from rabbithole.serving.scored_parts import PREDICTION_SCHEMA, score_parts
 from rabbithole.serving.sessions import PredictionCounts, PredictionTask, prediction_plan
+from rabbithole.serving.summary import summarise
 from rabbithole.serving.tables import TableWriter
 from rabbithole.sessions.build import further_fields
 from rabbithole.sessions.first_pass import first_pass
@@ -29,13 +30,10 @@ from rabbithole.specs.serving import PredictSpec
 
 LOGGER = logging.getLogger("rabbithole")
 
-UNUSUAL_SHARE = 0.2
-"""Warn about a field whose share of missing or unknown values is by so much above that of test."""
-
 
 def predict_log(spec: PredictSpec, *, model: Path, spark: SparkOptions, output: Path) -> None:
     """Score a further log with a packaged model, as a step of the workflow; see `predict`."""
-    predict(load_folder(model), spec.source, spark=spark, output=output)
+    predict(load_folder(model), spec.source, spark=spark, output=output, max_rejected=spec.max_rejected)
 
 
 def predict(
@@ -45,17 +43,19 @@ def predict(
     spark: SparkOptions,
     output: Path | None,
     audience: Audience | None = None,
+    max_rejected: float | None = None,
 ) -> PredictionSummary:
     """Score the sessions of a raw log and write them, Parquet or CSV by the name; None: standard output.
 
-    source: as in `EventsSpec`. The log is read as the model's own was. Sessions are scored on their events
-    before the first purchase, as in test. Raises `UserError` when the log cannot be read as the model needs.
+    source, max_rejected: as in `EventsSpec`, None for the share that the model's own log was allowed. The log
+    is read as that one was, but may lack columns. Sessions are scored on their events before the first
+    purchase, as in test. Raises `UserError` when the log cannot be read as the model needs.
     """
     # First of all, as it refuses some names.
     writer = TableWriter(output, PREDICTION_SCHEMA)
     with scratch_folder("predict") as scratch:
-        log = score_log(folder, source, scratch, spark=spark)
-        summary = _summary(folder.manifest, log.events, log.counts)
+        log = score_log(folder, source, scratch, spark=spark, max_rejected=max_rejected)
+        summary = summarise(folder, log.events, log.counts)
         chosen = None if audience is None else audience_column(audience, log.scored)
         if chosen is not None:
             summary = summary.model_copy(update={"audience": _audience_counts(chosen)})
@@ -77,17 +77,31 @@ class ScoredLog:
     counts: PredictionCounts
 
 
-def score_log(folder: ModelFolder, source: Source, scratch: Path, *, spark: SparkOptions) -> ScoredLog:
+def score_log(
+    folder: ModelFolder,
+    source: Source,
+    scratch: Path,
+    *,
+    spark: SparkOptions,
+    max_rejected: float | None = None,
+) -> ScoredLog:
     """Read a raw log as the model's own was read, then encode and score its sessions, in Spark.
 
-    scratch: an existing folder for events and sessions, which driver and workers share.
+    scratch: an existing folder for events and sessions, which driver and workers share; max_rejected: as for
+    `predict`.
     """
     began = time.perf_counter()
     manifest, events = folder.manifest, scratch / "events"
-    spec = manifest.events.model_copy(update={"source": source})
+    allowed = {} if max_rejected is None else {"max_rejected": max_rejected}
+    spec = manifest.events.model_copy(update={"source": source} | allowed)
     with spark_session(spark, "predict") as session:
         build_events(
-            spec, output=events, rejected=scratch / "rejected", spark=spark, known=folder.histories()
+            spec,
+            output=events,
+            rejected=scratch / "rejected",
+            spark=spark,
+            known=folder.histories(),
+            lenient=True,
         )
         log = EventsManifest.of(events)
         parts, known = EventsManifest.parts(events), folder.price_file()
@@ -133,49 +147,3 @@ def _write(
             start += len(rows)
     if output.path is not None:
         summary.write(output.path.with_name(output.path.name + ".json"))
-
-
-def _summary(manifest: ModelManifest, log: EventsManifest, counts: PredictionCounts) -> PredictionSummary:
-    shares = {
-        field: FieldShares(
-            missing=counts.missing.get(field, 0) / max(counts.steps, 1),
-            unseen=counts.unseen.get(field, 0) / max(counts.steps, 1),
-        )
-        for field in manifest.usual
-    }
-    return PredictionSummary(
-        model=f"{manifest.model}, seed {manifest.seed}",
-        dataset=manifest.dataset,
-        digest=manifest.digest,
-        lines=log.lines.lines,
-        rejected=log.rejected,
-        duplicates=log.lines.duplicates,
-        left_out=log.lines.left_out,
-        events=log.rows,
-        sessions=counts.sessions,
-        running=counts.running,
-        bought=counts.bought,
-        not_scored=counts.not_scored,
-        shares=shares,
-        warnings=_warnings(manifest, log, shares),
-    )
-
-
-def _warnings(manifest: ModelManifest, log: EventsManifest, shares: dict[str, FieldShares]) -> list[str]:
-    """Return a sentence for everything in the log that the model did not meet in training."""
-    warnings = []
-    for field, share in shares.items():
-        usual = manifest.usual[field]
-        for kind, now, before in (
-            ("missing", share.missing, usual.missing),
-            ("unknown to the model", share.unseen, usual.unseen),
-        ):
-            if now > before + UNUSUAL_SHARE:
-                warnings.append(f"{field}: {now:.0%} of the values are {kind} (in its test: {before:.0%}).")
-    if log.rejected:
-        reasons = ", ".join(f"{reason} ({count:,})" for reason, count in log.rejected_reasons.items())
-        warnings.append(f"{log.rejected:,} of {log.lines.lines:,} lines can't be read: {reasons}.")
-    if log.files_missing:
-        named = ", ".join(log.files_missing)
-        warnings.append(f"The log has no {named} file; the model's own tables were used where it has them.")
-    return warnings

@@ -98,6 +98,18 @@ def promote(candidate: Path, present: Path, scores: dict[str, Path]) -> AucDiffe
     return test
 
 
+def comparison(test: AucDifference) -> str:
+    """Return the result of the paired test of a candidate and the model in use as a sentence."""
+    if test.difference == 0:
+        return "On the newest sessions, the AUC of both models is the same."
+    size = f"{'higher' if test.difference > 0 else 'lower'} by {abs(test.difference):.4f}"
+    chance = "more than chance explains" if test.p < SIGNIFICANT else "which may be chance"
+    return (
+        f"On the newest sessions, the AUC of the new model is {size} (95 % interval of the difference: "
+        f"{test.low:+.4f} to {test.high:+.4f}), {chance}."
+    )
+
+
 def _common(first: Path, second: Path) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int8]]:
     """Return the scores of ended sessions in both files, and whether they bought."""
     columns = ["session_id", "state", "bought", "probability"]

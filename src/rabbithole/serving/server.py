@@ -27,6 +27,7 @@ from rabbithole.serving.collector import spare_old_objects
 from rabbithole.serving.folder import load_folder, manifest_file
 from rabbithole.serving.guard import Guard, Limits
 from rabbithole.serving.live_encoder import LiveEvent
+from rabbithole.serving.metrics import EventKinds
 from rabbithole.serving.stream import Answer, SessionStream
 
 LOGGER = logging.getLogger("rabbithole")
@@ -158,8 +159,7 @@ class ServedModel:
 
     def _take_over(self, stream: SessionStream) -> None:
         self.former = self.stream if self.stream.sessions else None
-        # Both add to the same histories from now on.
-        stream.visitors.pasts = self.stream.visitors.pasts
+        stream.take_over(self.stream)
         self.stream = stream
         spare_old_objects()
 
@@ -208,6 +208,8 @@ def make_app(models: Mapping[str, Path], limits: Limits) -> FastAPI:
         registry=registry,
     )
     events = Counter("rabbithole_events", "Events scored, by model.", ["model"], registry=registry)
+    # A copy of each, as the model's thread goes on counting.
+    registry.register(EventKinds(lambda: {name: dict(model.stream.counts) for name, model in served.items()}))
     held = Gauge("rabbithole_sessions", "Sessions held, by model.", ["model"], registry=registry)
 
     @app.middleware("http")
@@ -277,7 +279,7 @@ async def _whole(model: ServedModel, sessions: list[SessionBody]) -> list[Sessio
     """Score whole sessions in the model's thread."""
 
     def score() -> list[SessionScore]:
-        scores = model.stream.score_whole([(session.events, session.ended) for session in sessions])
+        scores = model.stream.whole.score([(session.events, session.ended) for session in sessions])
         return [SessionScore(events=n, probability=p, state=state) for n, p, state in scores]
 
     return await asyncio.get_running_loop().run_in_executor(model.thread, score)

@@ -96,12 +96,14 @@ def encode_sessions(
         name: pc.list_flatten(windows[name]).combine_chunks().to_numpy()
         for name in encoder.fitted.fields.categorical
     }
+    numbers = {name: pc.list_flatten(windows[name]) for name in encoder.fitted.fields.numeric}
     counts += PredictionCounts(
         sessions=len(sessions),
         running=_count(sessions["open"]),
         bought=_count(sessions["buyer"]),
         steps=pc.sum(pc.list_value_length(windows[windows.column_names[0]])).as_py(),
-        missing={name: int(np.sum(values == MISSING)) for name, values in codes.items()},
+        missing={name: int(np.sum(values == MISSING)) for name, values in codes.items()}
+        | {name: values.null_count for name, values in numbers.items()},
         unseen={name: int(np.sum(values == UNSEEN)) for name, values in codes.items()},
     )
     return encoded, counts

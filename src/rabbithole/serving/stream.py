@@ -5,19 +5,23 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 from pydantic import BaseModel, ValidationError
 from scipy.special import expit
 
 from rabbithole.serving.folder import ModelFolder
 from rabbithole.serving.live_encoder import LiveEncoder, LiveEvent
 from rabbithole.serving.scoring import Scorer
-from rabbithole.serving.steppers import BATCHES, Advance, Progress, Step, make_stepper, windows_of_steps
+from rabbithole.serving.steppers import BATCHES, Advance, Progress, make_stepper
+from rabbithole.serving.unknown import UnknownValues
 from rabbithole.serving.visitor_history import Past, VisitorHistory
+from rabbithole.serving.whole_sessions import WholeSessions
 from rabbithole.specs.table import CART, PURCHASE
 
 MAX_SESSIONS = 1_000_000
 """Sessions that are held at once; beyond them the one that was idle longest is forgotten, and counted."""
+
+MAX_LINE_BYTES = 2**20
+"""A longer line is no event."""
 
 AHEAD_SECONDS = 86_400.0
 """An event may be so far ahead of the machine's clock. One from a later year would end all open sessions, and
@@ -92,6 +96,10 @@ class SessionStream:
         self.sessions: OrderedDict[str, OpenSession] = OrderedDict()
         self.now = 0
         self.counts: Counter[str] = Counter()
+        # A cart ends the prediction, so train holds none.
+        expected = frozenset([CART] if self.until_cart else [])
+        self.unknown = UnknownValues(self.encoder.fields, self.counts, expected)
+        self.whole = WholeSessions(manifest, self.encoder, self.scorer, self.left_out, self.unknown)
         for size in BATCHES:
             # Compiled before the first event comes.
             self.stepper.advance([self._blank() for _ in range(size)])
@@ -102,6 +110,10 @@ class SessionStream:
         waiting: list[tuple[LiveScore, Advance]] = []
         for line in lines:
             self.counts["events"] += 1
+            if len(line) > MAX_LINE_BYTES:
+                reason = f"the line is longer than {MAX_LINE_BYTES:,} bytes, which is the limit"
+                answers.append(self._refuse("unreadable", reason))
+                continue
             try:
                 event = LiveEvent.model_validate_json(line)
             except ValidationError as error:
@@ -136,55 +148,15 @@ class SessionStream:
         except ValidationError:
             return None
 
+    def take_over(self, former: "SessionStream") -> None:
+        """Go on with the histories and the counts of a former model, which adds to the same ones."""
+        self.visitors.pasts = former.visitors.pasts
+        self.counts = self.unknown.counts = former.counts
+
     def advance_clock(self, now: int) -> None:
         """Let sessions end that are idle at a time, in microseconds since 1970."""
         self.now = max(self.now, now)
         self._forget()
-
-    def score_whole(
-        self, sessions: Sequence[tuple[Sequence[LiveEvent], bool]]
-    ) -> list[tuple[int, float | None, str]]:
-        """Return events seen, probability and state of whole sessions; nothing of them is kept.
-
-        Each session comes with whether it has ended. Its events are taken in the order of their times, up to
-        the first purchase. Without an event there is no probability. For a model with history,
-        events before the last pause longer than the gap are the session's history.
-        """
-        steps: list[list[Step]] = []
-        histories: list[tuple[Step, ...]] = []
-        buys: list[bool] = []
-        for events, _ in sessions:
-            taken = (event for event in events if event.event not in self.left_out)
-            ordered = sorted(taken, key=LiveEvent.microseconds)
-            earlier, ordered = self._split_history(ordered)
-            times = [event.microseconds() for event in ordered]
-            bought = next((t for t, e in zip(times, ordered, strict=True) if e.event == PURCHASE), None)
-            buys.append(bought is not None)
-            seen = [pair for pair in zip(times, ordered, strict=True) if bought is None or pair[0] < bought]
-            before = [earlier[-1][1].microseconds() if earlier else None, *times]
-            histories.append(self._encode_history(earlier))
-            steps.append(
-                [
-                    self.encoder.encode(event, time, previous=before[place], start=times[0])
-                    for place, (time, event) in enumerate(seen)
-                ]
-            )
-        scored = [row for row, taken in enumerate(steps) if taken]
-        out: list[tuple[int, float | None, str]] = [
-            (0, None, "bought" if buyer else "ended" if ended else "running")
-            for buyer, (_, ended) in zip(buys, sessions, strict=True)
-        ]
-        if scored:
-            windows = windows_of_steps(
-                [steps[row][-self.window :] for row in scored],
-                self.encoder.fields,
-                [histories[row] for row in scored],
-            )
-            running = np.array([not sessions[row][1] for row in scored])
-            chances = self.scorer.probabilities(windows, running).tolist()
-            for row, chance in zip(scored, chances, strict=True):
-                out[row] = (len(steps[row]), chance, "ended" if sessions[row][1] else "running")
-        return out
 
     def _take(
         self, key: str, event: LiveEvent, line: bytes | str, waiting: list[tuple[LiveScore, Advance]]
@@ -225,6 +197,7 @@ class SessionStream:
         answer = LiveScore(session=key, events=session.progress.events, probability=None, state=session.state)
         if running:
             step = self.encoder.encode(event, time, previous=previous, start=session.start)
+            self.unknown.count(event, step)
             waiting.append((answer, session.progress.add(step)))
             answer.events = session.progress.events
         return answer
@@ -237,36 +210,13 @@ class SessionStream:
             events = [
                 (session.number - number, LiveEvent.model_validate_json(line)) for number, line in past.events
             ]
-            session.progress.history = self._encode_history(events[-self.history :])
+            session.progress.history = self.encoder.encode_history(events[-self.history :])
         return session
 
     def _end(self, key: str, session: OpenSession) -> None:
         """Drop an ended session; keep its events for the visitor's next one."""
         del self.sessions[key]
         self.visitors.add(key, session.number, session.lines, session.last)
-
-    def _split_history(self, events: list[LiveEvent]) -> tuple[list[tuple[int, LiveEvent]], list[LiveEvent]]:
-        """Return the history of the last session of sorted events, and its own events.
-
-        Each event of the history comes with how many sessions ago it was. A model without history takes all
-        events as one session.
-        """
-        if not self.history or self.gap is None or not events:
-            return [], events
-        times = np.array([event.microseconds() for event in events])
-        number = np.append(0, np.cumsum(np.diff(times) > self.gap))
-        ago = (number[-1] - number).tolist()
-        own = ago.index(0)
-        return list(zip(ago, events, strict=True))[max(own - self.history, 0) : own], events[own:]
-
-    def _encode_history(self, events: Sequence[tuple[int, LiveEvent]]) -> tuple[Step, ...]:
-        """Return the steps of earlier events, each with how many sessions ago it was."""
-        times = [event.microseconds() for _, event in events]
-        before = [None, *times][: len(times)]
-        return tuple(
-            self.encoder.encode(event, time, previous=previous, start=time, ago=ago)
-            for (ago, event), time, previous in zip(events, times, before, strict=True)
-        )
 
     def _refuse(self, kind: str, reason: str) -> Refusal:
         self.counts[kind] += 1

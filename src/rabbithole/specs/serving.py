@@ -1,5 +1,7 @@
 """Specs of the steps that put a model to work."""
 
+from pydantic import Field
+
 from rabbithole.specs.base import Spec
 from rabbithole.specs.data import EventsSpec, SessionsSpec, Source
 
@@ -20,6 +22,10 @@ class PackageModelSpec(Spec):
 
 
 class PredictSpec(Spec):
-    """Which log to score, or to watch a model with, as in `EventsSpec.source`."""
+    """Which log to score, or to watch a model with, as in `EventsSpec`.
+
+    max_rejected: None: as for the log that the model learned from.
+    """
 
     source: Source
+    max_rejected: float | None = Field(None, exclude_if=lambda share: share is None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from rabbithole.config.dataset_sections import Split
 from rabbithole.config.model_files import package_settings
 from rabbithole.config.models import Training
+from rabbithole.config.settings import Prediction
 from rabbithole.config.text import Alice
 from rabbithole.formats.base import raw_format
 from rabbithole.models.settings import ModelSettings, NetworkSettings
@@ -156,11 +157,11 @@ class StepSpecs:
 
     def predict(self, wildcards: Wildcards) -> str:
         """Return the spec of `predict`."""
-        return PredictSpec(source=self.project.settings.predict[wildcards.prediction].log).to_json()
+        return _predict_spec(self.project.settings.predict[wildcards.prediction]).to_json()
 
     def monitor(self, wildcards: Wildcards) -> str:
         """Return the spec of `monitor`."""
-        return PredictSpec(source=self.project.settings.monitor[wildcards.monitored].log).to_json()
+        return _predict_spec(self.project.settings.monitor[wildcards.monitored]).to_json()
 
     def explain(self) -> str:
         """Return the spec of `explain`."""
@@ -247,6 +248,10 @@ class StepSpecs:
                 exclude={"spark": True, "storage": True, "training": {"checkpoint_minutes"}},
             ),
         ).to_json()
+
+
+def _predict_spec(log: Prediction) -> PredictSpec:
+    return PredictSpec(source=log.log, max_rejected=log.max_rejected)
 
 
 def split_spec(split: Split, name: str) -> SplitSpec:
