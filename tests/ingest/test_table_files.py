@@ -26,6 +26,7 @@ WRITTEN: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     "windows-1252": (LOG.encode("windows-1252"), {"encoding": "windows-1252"}),
     "gb18030": (LOG.encode("gb18030"), {"encoding": "gb18030"}),
     "latin-1": (LOG.encode("latin-1"), {"encoding": "latin-1"}),
+    "lines before the header": ("sep=,\n\n# remark\n" + LOG, {"skip_lines": 3}),
     "tabs": (LOG.replace(",", "\t"), {"separator": "\t"}),
     "decimal comma": (LOG.replace(",", ";").replace(".", ","), {"separator": ";", "decimal": ","}),
     "quotes": (text([[f'"{field}"' for field in row] for row in [HEADER, *ROWS]]), {}),

@@ -2,6 +2,9 @@
 
 import gzip
 import json
+import shlex
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -220,6 +223,54 @@ def test_small_packed_parts_are_read_whole(tmp_path: Path, pack: str) -> None:
     inspection, _, _ = read(folder)
     assert inspection.tables[0].sample.whole
     assert inspection.tables[0].sample.rows == len(whole) - 1
+
+
+@pytest.mark.parametrize("before", ["sep=;\n", "# Export\n# of all events\n\n"])
+def test_lines_before_the_header_are_skipped(tmp_path: Path, before: str) -> None:
+    path = write_csv(tmp_path / "log.csv", STANDARD, separator=";")
+    path.write_text(before + path.read_text())
+    inspection, _, table = read(path)
+    assert table.skip_lines == before.count("\n")
+    assert inspection.tables[0].sample.rows == len(shop_events())
+
+
+def test_columns_that_folders_tell_are_fields(tmp_path: Path) -> None:
+    events = shop_events()
+    columns = {name: STANDARD[name] for name in ("timestamp", "session_id", "event_type", "product_id")}
+    for device in ("phone", "tablet", "desktop"):
+        chosen = [event for event in events if event.device == device]
+        write_csv(tmp_path / "log" / f"device={device}" / "part-0.csv", columns, chosen)
+    inspection, _, table = read(tmp_path / "log")
+    assert table.fields["device"].column == ["device"]
+    assert inspection.estimate is not None and inspection.estimate.events == len(events)
+
+
+def test_codes_for_events_are_asked_for(tmp_path: Path) -> None:
+    codes = {"view": 1, "cart": 3, "purchase": 4}
+    columns = STANDARD | {"event_type": lambda event: codes[event.kind]}
+    inspection = inspect([str(write_csv(tmp_path / "log.csv", columns))])
+    assert inspection.problem == "the word for a purchase"
+    assert "perhaps 4, 3, 1" in inspection.text
+
+
+def test_words_for_events_that_no_list_knows_are_offered(tmp_path: Path) -> None:
+    words = {"view": "glorp", "cart": "blap", "purchase": "zonk"}
+    columns = STANDARD | {"doing": lambda event: words[event.kind]}
+    del columns["event_type"]
+    inspection = inspect([str(write_csv(tmp_path / "log.csv", columns))])
+    assert "# event: {column: doing, words: {WORD: transaction}}" in inspection.text
+
+
+def test_line_breaks_in_fields_are_named_with_a_remedy(tmp_path: Path) -> None:
+    columns = STANDARD | {"note": lambda event: f"one\ntwo {event.item}"}
+    del columns["category"]
+    path = write_csv(tmp_path / "log.csv", columns)
+    with pytest.raises(UserError, match="a quote stays open") as error:
+        inspect([str(path)])
+    command = str(error.value).splitlines()[-1]
+    subprocess.run([sys.executable, *shlex.split(command)[1:]], check=True)
+    inspection, _, _ = read(path.with_name("log.csv.parquet"))
+    assert inspection.tables[0].sample.rows == len(shop_events())
 
 
 def test_files_that_are_no_tables_are_left_out(tmp_path: Path) -> None:

@@ -177,6 +177,8 @@ def _csv_columns(role: FileRole, file: BinaryIO, encoding: str, decoded: bool, n
     assert role.table is not None
     table = role.table
     lines = line_feeds(file, encoding) if decoded else file
+    for _ in range(table.skip_lines):
+        lines.readline(MAX_HEADER_BYTES)
     raw = lines.readline(MAX_HEADER_BYTES)
     text = raw.removeprefix(BYTE_ORDER_MARK).decode("utf-8" if decoded else encoding, "replace")
     fields = split_line(text.rstrip("\r\n"), dialect(role, encoding))

@@ -25,7 +25,7 @@ NOTHING = np.zeros(0, np.int64)
 
 @dataclass(frozen=True)
 class CountedBlock:
-    """A block of a file, the number of header lines before it, and its byte offset (of text)."""
+    """A block of a file, the number of lines before its first row, and its byte offset (of text)."""
 
     block: Block
     header: int = 0
@@ -62,9 +62,10 @@ def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
                 yield CountedBlock(_completed(lines, role, layout), 0, offset + start)
             continue
         names = role.columns if layout.columns is None else layout.columns
-        header = _header_length(text, role, names, file_range) if starts_file else 0
+        before = _header_lines(text, role, names, file_range) if starts_file else []
+        header = sum(map(len, before))
         if header == len(text):
-            yield CountedBlock(TextBlock({}, NOTHING, NOTHING, lines=0), 1)
+            yield CountedBlock(TextBlock({}, NOTHING, NOTHING, lines=0), len(before))
             continue
         block = parse_block(
             text[header:],
@@ -74,7 +75,7 @@ def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
             place=offset + header,
         )
         mapped = block if table is None else _mapped_columns(block, own)
-        yield CountedBlock(_completed(mapped, role, layout), int(header > 0), offset + header)
+        yield CountedBlock(_completed(mapped, role, layout), len(before), offset + header)
 
 
 def _pieces(text: bytes) -> Iterator[tuple[int, bytes]]:
@@ -110,6 +111,18 @@ def _completed(block: Block, role: FileRole, layout: FileLayout) -> Block:
         if name in values
     }
     return replace(block, columns=block.columns | constant) if constant else block
+
+
+def _header_lines(block: bytes, role: FileRole, names: Sequence[str], file_range: FileRange) -> list[bytes]:
+    """Return the lines of a file before its first row: those that the settings skip, and its header."""
+    lines: list[bytes] = []
+    place = 0
+    while place < len(block) and role.table is not None and len(lines) < role.table.skip_lines:
+        lines.append(block[place : block.find(b"\n", place) + 1 or len(block)])
+        place += len(lines[-1])
+    if header := _header_length(block[place:], role, names, file_range):
+        lines.append(block[place : place + header])
+    return lines
 
 
 def _header_length(block: bytes, role: FileRole, names: Sequence[str], file_range: FileRange) -> int:

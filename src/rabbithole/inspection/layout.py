@@ -25,7 +25,8 @@ class Layout:
     """How a file is written.
 
     encoding: Python's name of it; columns: the names of all columns of a CSV file, numbers from 1 where it
-    has no header, empty for JSON and Parquet, whose rows name their own.
+    has no header, empty for JSON and Parquet, whose rows name their own; skip_lines: how many lines are
+    before the header.
     """
 
     kind: Kind
@@ -34,6 +35,7 @@ class Layout:
     quote: str | None = '"'
     header: bool = True
     columns: tuple[str, ...] = ()
+    skip_lines: int = 0
 
 
 def layout_of(file: LogFile) -> Layout:
@@ -100,21 +102,25 @@ def _sniff(file: LogFile, text: str, encoding: str) -> Layout:
     have another number of fields than most.
     """
     lines = text if text.count("\n") < 2 else text[: text.rfind("\n") + 1]
-    dialect = _dialect(lines)
-    if dialect is None or dialect[0] not in lines.split("\n", 1)[0]:
+    dialect, skip = _dialect(lines), 0
+    if dialect is None or dialect[0] not in lines.split("\n", dialect[3] + 1)[dialect[3]]:
         alike = _lines_alike(lines)
         if alike and (again := _dialect(alike)) is not None:
+            skip = lines.split("\n").index(alike.split("\n", 1)[0])
             dialect, lines = again, alike
     if dialect is None:
         raise NoTableError(file, "its lines do not have the same columns; which separator do they use?")
-    separator, quote, header = dialect
+    separator, quote, header, before = dialect
+    # A line without the columns is only known to be no data where it is before a header.
+    skip = skip + before if header else 0
+    lines = lines.split("\n", before)[-1]
     first = next(csv.reader(io.StringIO(lines), delimiter=separator, quotechar=quote))
     names = distinct_names([name.strip() for name in first]) if header else map(str, range(1, len(first) + 1))
-    return Layout("csv", encoding, separator, quote, header, tuple(names))
+    return Layout("csv", encoding, separator, quote, header, tuple(names), skip)
 
 
-def _dialect(lines: str) -> tuple[str, str, bool] | None:
-    """Return separator, quote, and whether there is a header; None if DuckDB finds none."""
+def _dialect(lines: str) -> tuple[str, str, bool, int] | None:
+    """Return separator, quote, whether there is a header, and the lines before it; None if there are none."""
     import duckdb
 
     with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8", newline="") as copy:
@@ -124,14 +130,15 @@ def _dialect(lines: str) -> tuple[str, str, bool] | None:
             with duckdb.connect() as connection:
                 connection.execute("SET threads = 1")
                 row = connection.execute(
-                    "SELECT Delimiter, Quote, HasHeader FROM sniff_csv(?, sample_size = 20000)", [copy.name]
+                    "SELECT Delimiter, Quote, HasHeader, SkipRows FROM sniff_csv(?, sample_size = 20000)",
+                    [copy.name],
                 ).fetchone()
         except duckdb.Error:
             return None
     if row is None:
         return None
-    separator, quote, header = row
-    return "\t" if separator == "\\t" else separator, quote if len(quote) == 1 else '"', header
+    separator, quote, header, skip = row
+    return "\t" if separator == "\\t" else separator, quote if len(quote) == 1 else '"', header, skip
 
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -161,7 +168,9 @@ def same_table(layouts: Sequence[Layout], files: Sequence[LogFile]) -> list[list
     groups: dict[tuple[object, ...], list[int]] = {}
     for position, (layout, file) in enumerate(zip(layouts, files, strict=True)):
         named = layout.columns if layout.header else len(layout.columns)
-        groups.setdefault((layout.kind, named, content_by_name(file.name)), []).append(position)
+        groups.setdefault((layout.kind, named, layout.skip_lines, content_by_name(file.name)), []).append(
+            position
+        )
     return list(groups.values())
 
 

@@ -31,6 +31,8 @@ def write_table(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile], 
         if layout.quote != '"':
             yaml.key(KEY, "quote", layout.quote)
         yaml.key(KEY, "header", layout.header, "" if layout.header else "columns are numbers from 1")
+        if layout.skip_lines:
+            yaml.key(KEY, "skip_lines", layout.skip_lines, "lines before the header")
     if layout.encoding in UTF_16:
         yaml.key(KEY, "encoding", "utf-16")
     elif layout.encoding != "utf-8":
@@ -118,6 +120,10 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
                 marks = {word: "transaction" if word in TRUE else "view" for word in flag.counts}
                 section = {"column": names([flag.name]), "words": marks}
                 note = f"unsure: if {flag.name} marks the purchase itself, not all of a buyer's events"
+                yaml.key(KEY, "event", section, note, off=True)
+            for other in table.worded[:5]:
+                section = {"column": names([other.name]), "words": {"WORD": "transaction"}}
+                note = f"unsure: if {other.name} says what happened; {_examples(other)}"
                 yaml.key(KEY, "event", section, note, off=True)
         return
     yaml.key(KEY, "event", note=f"check: {choice.note}" if choice.note else "")

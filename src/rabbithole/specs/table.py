@@ -91,6 +91,9 @@ class TableSpec(Spec):
         description="CSV: `true`: the first line names the columns; `false`: columns are numbers from 1; or "
         "the names of all columns of files without header.",
     )
+    skip_lines: int = Field(
+        0, ge=0, le=1000, description="CSV: lines before the header, such as remarks or `sep=;`."
+    )
     encoding: str | None = Field(
         None,
         description="Encoding of text, such as `windows-1252`, `utf-16` or `gb18030`. null: by the byte "
