@@ -94,6 +94,29 @@ def test_words_that_differ_by_case_or_blanks_are_one(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("время", "сессия", "событие", "товар"), ("просмотр", "корзина", "покупка")),
+        (("zaman", "oturum", "işlem", "ürün"), ("görüntüleme", "sepete ekle", "satın alma")),  # noqa: RUF001
+        (("czas", "sesja", "zdarzenie", "produkt"), ("wyświetlenie", "dodaj do koszyka", "Zamówienie")),
+        (("日時", "セッション", "イベント", "商品"), ("閲覧", "カート", "購入")),
+        (("Fecha hora", "Sesión", "Acción", "Artículo"), ("ver", "añadir al carrito", "compra")),
+    ],
+)
+def test_names_and_words_of_other_languages(
+    tmp_path: Path, names: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    translated = dict(zip(("view", "cart", "purchase"), words, strict=True))
+    getters = [STANDARD["timestamp"], STANDARD["session_id"], lambda event: translated[event.kind]]
+    columns = dict(zip(names, [*getters, STANDARD["product_id"]], strict=True))
+    _, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    time, session, event, item = names
+    assert (table.time.column, table.session, table.event.column) == ([time], [session], [event])
+    assert table.item == [item]
+    assert table.event.words == dict(zip(words, ("view", "addtocart", "transaction"), strict=True))
+
+
 def test_a_word_that_only_ends_sessions_is_left_out(tmp_path: Path) -> None:
     """A buyer's session ends with a purchase, so such a word would reveal who does not buy."""
     events = shop_events()

@@ -1,5 +1,6 @@
 """What names of columns and words of events usually mean, in several languages and styles."""
 
+import unicodedata
 from typing import Literal
 
 Role = Literal["time", "date", "clock", "offset", "session", "visitor", "event", "item", "category", "cost"]
@@ -20,11 +21,13 @@ NAMES: dict[Role, tuple[str, ...]] = {
         behavior_time purchase_time order_time transaction_time created_at created created_on received_at
         sent_at logged_at event_created_at event_date date_created zeit uhrzeit heure hora ora tijd czas
         tid cas date datum fecha data dato unixtime unix_time epoch epoch_time epoch_ms
+        время дата_время zaman tarih_saat 日時 시간 дата tarih 日付
         """
     ),
     "date": _words(
         """
         date event_date day datum tag jour fecha data dia giorno dag dato session_date visit_date
+        дата день tarih 日付
         """
     ),
     "clock": _words(
@@ -46,6 +49,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
         sitzungs_id sesion id_sesion sessao id_sessao sessione id_sessione sessie sessie_id sesja id_sesji
         seance id_session id_seance besuch besuchs_id visite id_visite visita id_visita 会话 セッション
         sessions_id clickstream_id
+        сессия id_сессии сеанс визит oturum oturum_id relace 세션
         """
     ),
     "visitor": _words(
@@ -58,6 +62,8 @@ NAMES: dict[Role, tuple[str, ...]] = {
         cliente id_cliente visitante id_visitante utente id_utente visitatore gebruiker gebruiker_id klant
         klant_id uzytkownik id_uzytkownika klient id_klienta anvandare kund 用户 用户id ユーザー
         hashed_user user_hash idvisitor
+        пользователь id_пользователя клиент id_клиента покупатель посетитель kullanici kullanici_id musteri
+        musteri_id ziyaretci uzivatel id_uzivatele zakaznik id_zakaznika користувач 会員 顧客 사용자 회원
         """
     ),
     "event": _words(
@@ -67,6 +73,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
         verb type_of_event hit_type aktion ereignis ereignistyp ereignisart evenement type_evenement
         accion evento tipo_evento acao azione tipo_azione actie gebeurtenis zdarzenie typ_zdarzenia akcja
         handelse 行为 行为类型 イベント page_type webpage page_category page_name step type
+        событие тип_события действие olay islem udalost akce подія 行動 이벤트 seitentyp seitenname
         """
     ),
     "item": _words(
@@ -76,6 +83,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
         articulo id_articulo produto id_produto prodotto id_prodotto articolo produktu id_produktu
         product_sku product_code item_code goods goods_id asin aid iid pid listing listing_id offer_id
         variant_id content_id 商品 商品id 商品編號 vare varenummer tuote items
+        товар id_товара артикул продукт id_продукта urun urun_id urun_kodu vyrobek zbozi 품목 상품
         """
     ),
     "category": _words(
@@ -84,6 +92,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
         product_category product_type taxonomy department dept breadcrumb genre kategorie kategorie_id
         kategoriepfad categorie id_categorie rubrique rayon categoria id_categoria categorie_id kategoria
         id_kategorii kategori 类目 类别 カテゴリ warengruppe abteilung section categories
+        категория id_категории раздел категорія 카테고리
         """
     ),
     "cost": _words(
@@ -91,6 +100,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
         price unit_price item_price product_price sale_price list_price price_eur price_usd price_gbp cost
         amount preis einzelpreis betrag prix prix_unitaire montant precio precio_unitario importe preco
         valor prezzo importo prijs bedrag cena kwota pris hinta 价格 価格
+        цена стоимость ціна fiyat tutar 가격
         """
     ),
 }
@@ -138,6 +148,8 @@ VIEW = _words(
     view_details viewed_product visit browse impression_click ansicht angesehen aufruf produktansicht
     klick vue consultation voir clic vista ver visualizacao visualizzazione bekeken weergave wyswietlenie
     widok visning 浏览 点击 閲覧 look
+    просмотр просмотр_товара перегляд goruntuleme zobrazeni 조회 produktseite detailseite product_page
+    fiche_produit ficha_producto pagina_prodotto
     """
 )
 """Words for a look at an item, the surest first."""
@@ -149,6 +161,8 @@ CART = _words(
     in_den_warenkorb panier ajout_panier ajouter_au_panier carrito anadir_al_carrito agregar_al_carrito
     carrinho adicionar_ao_carrinho carrello aggiungi_al_carrello winkelwagen in_winkelwagen koszyk
     dodaj_do_koszyka varukorg kundvagn 加购 加入购物车 カート
+    корзина в_корзину добавление_в_корзину кошик sepet sepete_ekle kosik do_kosiku pridat_do_kosiku
+    カートに追加 장바구니
     """
 )
 """Words for adding to the cart."""
@@ -156,6 +170,7 @@ CART = _words(
 BARE_CART = _words(
     """
     cart carts basket warenkorb panier carrito carrinho carrello winkelwagen koszyk varukorg kundvagn
+    корзина кошик sepet kosik カート 장바구니
     """
 )
 """Words that also name the page of the cart."""
@@ -168,6 +183,10 @@ PURCHASE = _words(
     compra comprar pedido compro acquisto acquistato ordine aankoop gekocht bestelling zakup zakupiono
     zamowienie kop kopt 购买 購入 order_confirmation order_confirmed payment_success payment_successful
     payment_complete paid thank_you thankyou order_success purchase_success product_purchase
+    покупка заказ куплено замовлення satin_alma satin_alim siparis nakup objednavka 注文 구매 주문
+    bestellung_abgeschlossen bestellung_aufgegeben bestellbestatigung kaufabschluss commande_confirmee
+    commande_passee pedido_realizado compra_realizada compra_finalizada ordine_completato
+    bestelling_geplaatst order_received
     """
 )
 """Words for a purchase."""
@@ -182,11 +201,22 @@ LIKELY_PURCHASE = _words(
 MAYBE_PURCHASE = _words(
     """
     checkout payment pay check_out kasse kassa caisse checkout_payment begin_checkout
+    оплата odeme platba 결제
     """
 )
 """Words that may mean a purchase or only the way to one."""
 
 
+PLAIN = str.maketrans({"ß": "ss", "ł": "l", "ø": "o", "æ": "ae", "ı": "i", "đ": "d"})  # noqa: RUF001
+"""Letters that Unicode does not take apart into a plain one and its accent."""
+
+
+def without_accents(text: str) -> str:
+    """Return a text in lower case without accents: `Größe` is grosse, `añadir` anadir."""
+    apart = unicodedata.normalize("NFKD", text.lower().translate(PLAIN))
+    return "".join(char for char in apart if not unicodedata.combining(char))
+
+
 def squeezed(name: str) -> str:
-    """Return a name in lower case without anything between its words."""
-    return "".join(char for char in name.lower() if char.isalnum())
+    """Return a name in lower case without accents and without anything between its words."""
+    return "".join(char for char in without_accents(name) if char.isalnum())
