@@ -234,7 +234,7 @@ def test_lines_before_the_header_are_skipped(tmp_path: Path, before: str) -> Non
     assert inspection.tables[0].sample.rows == len(shop_events())
 
 
-def test_columns_that_folders_tell_are_fields(tmp_path: Path) -> None:
+def test_columns_in_the_names_of_folders_are_fields(tmp_path: Path) -> None:
     events = shop_events()
     columns = {name: STANDARD[name] for name in ("timestamp", "session_id", "event_type", "product_id")}
     for device in ("phone", "tablet", "desktop"):

@@ -69,7 +69,8 @@ def map_table(sample: Sample, table: TableSpec, key: str) -> Mapped:
 def map_role(sample: Sample, role: FileRole) -> Mapped:
     """Return the events of a file of a format whose columns are fixed."""
     texts = (values.fill_null("") for values in sample.columns.values())
-    raw = RawColumns(dict(zip(role.columns, texts, strict=True)))
+    # Columns from the names of folders come last.
+    raw = RawColumns(dict(zip(role.columns, texts, strict=False)))
     return _mapped(raw, role.parse(raw))
 
 

@@ -51,7 +51,7 @@ def _named(*sets: frozenset[str]) -> Test:
 
     def fits(table: TableProposal) -> bool:
         header = table.layout.header or table.layout.kind != "csv"
-        return header and {column.name for column in table.columns} in sets
+        return header and {column.name for column in table.own_columns} in sets
 
     return fits
 
@@ -60,14 +60,14 @@ def _contains(required: frozenset[str], without: frozenset[str] = frozenset()) -
     """Return a test for tables that have some columns besides others, and do not have some."""
 
     def fits(table: TableProposal) -> bool:
-        names = {column.name for column in table.columns}
+        names = {column.name for column in table.own_columns}
         return names >= required and not names & without
 
     return fits
 
 
 def _is_taobao(table: TableProposal) -> bool:
-    columns = table.columns
+    columns = table.own_columns
     return (
         _headless(table, 5)
         and columns[3].counts.keys() <= TAOBAO_WORDS
@@ -83,12 +83,12 @@ def _is_seconds(column: Column) -> bool:
 
 
 def _is_ga4(table: TableProposal) -> bool:
-    names = {column.name for column in table.columns}
+    names = {column.name for column in table.own_columns}
     return names >= GA4 and any(name.startswith("event_params.") for name in names)
 
 
 def _is_otto(table: TableProposal) -> bool:
-    return table.layout.kind == "json" and {column.name for column in table.columns} == OTTO
+    return table.layout.kind == "json" and {column.name for column in table.own_columns} == OTTO
 
 
 def _is_snowplow(table: TableProposal) -> bool:
@@ -96,23 +96,27 @@ def _is_snowplow(table: TableProposal) -> bool:
 
 
 def _is_clicks(table: TableProposal) -> bool:
-    return _headless(table, 4) and _begins_as_yoochoose(table) and _all(table.columns[3:], YOOCHOOSE_CATEGORY)
+    return (
+        _headless(table, 4)
+        and _begins_as_yoochoose(table)
+        and _all(table.own_columns[3:], YOOCHOOSE_CATEGORY)
+    )
 
 
 def _is_buys(table: TableProposal) -> bool:
-    return _headless(table, 5) and _begins_as_yoochoose(table) and _all(table.columns[3:], DIGITS)
+    return _headless(table, 5) and _begins_as_yoochoose(table) and _all(table.own_columns[3:], DIGITS)
 
 
 def _begins_as_yoochoose(table: TableProposal) -> bool:
     return (
-        _all(table.columns[:1], DIGITS)
-        and _all(table.columns[1:2], ISO_UTC)
-        and _all(table.columns[2:3], DIGITS)
+        _all(table.own_columns[:1], DIGITS)
+        and _all(table.own_columns[1:2], ISO_UTC)
+        and _all(table.own_columns[2:3], DIGITS)
     )
 
 
 def _headless(table: TableProposal, columns: int) -> bool:
-    return table.layout.kind == "csv" and not table.layout.header and len(table.columns) == columns
+    return table.layout.kind == "csv" and not table.layout.header and len(table.own_columns) == columns
 
 
 def _all(columns: Sequence[Column], pattern: str) -> bool:
@@ -187,7 +191,12 @@ def _is_written_alike(table: TableProposal, format: RawFormat, name: str) -> boo
         return True
     known = {} if format.tables is None else format.tables[name]
     separator = known.get("separator", ",")
-    return table.layout.separator == separator and table.layout.encoding == "utf-8" and table.decimal == "."
+    return (
+        table.layout.separator == separator
+        and not table.layout.skip_lines
+        and table.layout.encoding == "utf-8"
+        and table.decimal == "."
+    )
 
 
 def _table_name(format: RawFormat, holds: Holds) -> str:

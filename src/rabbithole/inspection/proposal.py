@@ -15,7 +15,7 @@ from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.layout import Layout, content_by_name
 from rabbithole.inspection.names import ANSWERS, ORDERS, QUANTITIES, squeezed
 from rabbithole.inspection.prices import with_notes
-from rabbithole.inspection.roles import Choice, Roles
+from rabbithole.inspection.roles import CAN_BE, Choice, Roles
 from rabbithole.inspection.sample import Sample, read_sample
 from rabbithole.inspection.words import Words, meanings
 from rabbithole.specs.table import PURCHASE
@@ -63,6 +63,11 @@ class TableProposal:
     lacks_purchases: bool = False
 
     @property
+    def own_columns(self) -> list[Column]:
+        """Return the columns that the files have themselves, without those of folders."""
+        return self.columns[: len(self.columns) - len(self.sample.partitions)]
+
+    @property
     def has_time(self) -> bool:
         """Return whether the time and its format are sure."""
         return self.roles.time.column is not None and not self.roles.units
@@ -89,6 +94,15 @@ class TableProposal:
         """Return a word with a letter beyond ASCII, by which a reader sees whether the encoding is right."""
         texts = (text for column in self.columns for text in (column.name, *column.counts))
         return next((text[:40] for text in texts if not text.isascii()), "")
+
+    @property
+    def worded(self) -> list[Column]:
+        """Return the columns whose few words may be kinds of events that no list knows."""
+        return [
+            field.column
+            for field in self.fields
+            if field.kind == "category" and CAN_BE["event"](field.column) and field.column.numeric < 0.5
+        ]
 
     @property
     def flags(self) -> list[Column]:
@@ -234,5 +248,7 @@ def _name(table: TableProposal, tables: Sequence[TableProposal]) -> None:
         table.name = "events"
     elif table.content is not None and sum(other.content == table.content for other in tables) == 1:
         table.name = "views" if table.content == "view" else "purchases"
+    elif all(other.content is not None for other in tables if other is not table):
+        table.name = "events"
     else:
         table.name = f"events_{list(tables).index(table) + 1}"

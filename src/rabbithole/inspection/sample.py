@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rabbithole.errors import UserError
+from rabbithole.errors import UserError, printable
 from rabbithole.formats.mapping import as_text
 from rabbithole.ingest.csv_lines import OPEN_QUOTE, Dialect, parse_block
 from rabbithole.ingest.paths import DECODER, Json
+from rabbithole.ingest.table_files import partition_values
 from rabbithole.inspection.files import SAMPLE_BYTES, LogFile, NoTableError, Piece, pieces
 from rabbithole.inspection.layout import Layout, decoded
 from rabbithole.inspection.nested import arrays, flatten
@@ -43,8 +44,9 @@ class Sample:
     columns: the text of each column (string [rows], null where empty); block: int64 [rows], the number of
     the consecutive piece of a file that a row comes from; total: rows of the whole table (an estimate unless
     `whole`); bytes, total_bytes: read, and of all files, unpacked; malformed: lines that could not be taken
-    apart; explode: the array whose items are the rows; arrays: mean lengths of arrays of objects;
-    zones: the time zones that the types of columns name.
+    apart; advice: why most of these could not, in words; explode: the array whose items are the rows;
+    arrays: mean lengths of arrays of objects; zones: the time zones that the types of columns name;
+    partitions: the last columns, which are in the names of folders.
     """
 
     columns: dict[str, pa.Array]
@@ -54,9 +56,11 @@ class Sample:
     bytes: int
     total_bytes: int
     malformed: int = 0
+    advice: str = ""
     explode: str | None = None
     arrays: dict[str, float] = field(default_factory=dict)
     zones: dict[str, str] = field(default_factory=dict)
+    partitions: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -79,10 +83,12 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
     if layout.kind == "json":
         budget //= JSON_SHARE
     text_pieces: list[Piece] = []
+    origins: list[LogFile] = []
     size = 0
     for file in chosen:
         parts, estimate = pieces(file, budget)
         text_pieces += parts
+        origins += [file] * len(parts)
         size += estimate
     if len(chosen) < len(files):
         size = round(size * sum(file.size for file in files) / sum(file.size for file in chosen))
@@ -90,15 +96,29 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
     whole = len(chosen) == len(files) and all(piece.whole for piece in text_pieces)
     if layout.kind == "json":
         columns, block, malformed, lengths = _json(text_pieces, layout, explode)
+        advice = "they are no JSON." if malformed else ""
     else:
         columns, block, reasons = _csv(text_pieces, layout)
-        malformed, lengths = reasons.total(), {}
+        malformed, lengths, advice = reasons.total(), {}, _advice(reasons, chosen[0])
         if reasons and not len(block):
-            raise NoTableError(files[0], f"no line of it could be read. {_advice(reasons)}")
+            raise NoTableError(files[0], f"no line of it could be read: {advice}")
     if not len(block):
         raise NoTableError(files[0], "no line of it could be read.")
     total = len(block) if whole else round(len(block) * size / max(read, 1))
-    return Sample(columns, block, total, whole, read, size, malformed, explode, lengths)
+    partitions = _add_partitions(columns, block, origins)
+    return Sample(
+        columns,
+        block,
+        total,
+        whole,
+        read,
+        size,
+        malformed,
+        advice,
+        explode,
+        lengths,
+        partitions=partitions,
+    )
 
 
 def _are_small(files: Sequence[LogFile]) -> bool:
@@ -109,15 +129,20 @@ def _are_small(files: Sequence[LogFile]) -> bool:
     return len(files) <= MAX_MEMBERS or all(file.member is None for file in files)
 
 
-def _advice(reasons: Counter[str]) -> str:
-    """Return why lines could not be taken apart, most of them at least."""
+def _advice(reasons: Counter[str], file: LogFile) -> str:
+    """Return why lines could not be taken apart, most of them at least; empty where all could."""
+    if not reasons:
+        return ""
     reason = reasons.most_common(1)[0][0]
-    if reason == OPEN_QUOTE:
-        return (
-            "In most lines a quote stays open: a field with a line break in it can't be read. Write the file "
-            "without such breaks."
-        )
-    return f"Of most lines: {reason}."
+    if reason != OPEN_QUOTE:
+        return f"of most, {reason}."
+    path = printable(str(file.path))
+    return (
+        "in most, a quote stays open: a field with a line break in it can't be read. Write the file without "
+        "such breaks, or as Parquet, whose texts may have them:\n"
+        f'python -c \'import duckdb; duckdb.read_csv("{path}", all_varchar=True)'
+        f'.write_parquet("{path}.parquet")\''
+    )
 
 
 def _csv(
@@ -129,8 +154,9 @@ def _csv(
     reasons: Counter[str] = Counter()
     for number, piece in enumerate(text_pieces):
         text = decoded(piece.data, layout.encoding)
-        if piece.first and layout.header:
-            text = text.split("\n", 1)[1] if "\n" in text else ""
+        before = layout.skip_lines + layout.header
+        if piece.first and before:
+            text = "".join(text.split("\n", before)[before:])
         if not text:
             continue
         block = parse_block(text.encode(), layout.columns, dialect, starts_file=False)
@@ -173,6 +199,7 @@ def _parquet(files: Sequence[LogFile], chosen: Sequence[LogFile], explode: str |
         raise UserError(f"{files[0].label}: unpack Parquet files from their archive first.")
     total = read = 0
     tables: list[pa.Table] = []
+    origins: list[LogFile] = []
     for file in files:
         total += pq.read_metadata(file.path).num_rows
     nested = False
@@ -188,6 +215,7 @@ def _parquet(files: Sequence[LogFile], chosen: Sequence[LogFile], explode: str |
                 batch = next(parquet.iter_batches(max(share, 1), row_groups=numbers), None)
                 if batch is not None:
                     tables.append(pa.Table.from_batches([batch]))
+                    origins.append(file)
     block = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
     read = len(block)
     whole = read == total
@@ -212,8 +240,34 @@ def _parquet(files: Sequence[LogFile], chosen: Sequence[LogFile], explode: str |
         columns = {name: as_text(_flat(joined[name])) for name in joined.column_names}
     if not len(block):
         raise NoTableError(files[0], "it has no rows.")
+    partitions = _add_partitions(columns, block, origins)
     used = round(size * min(1, read / max(total, 1)))
-    return Sample(columns, block, total, whole, used, size, 0, explode, lengths, zones)
+    return Sample(
+        columns,
+        block,
+        total,
+        whole,
+        used,
+        size,
+        explode=explode,
+        arrays=lengths,
+        zones=zones,
+        partitions=partitions,
+    )
+
+
+def _add_partitions(
+    columns: dict[str, pa.Array], block: NDArray[np.int64], origins: Sequence[LogFile]
+) -> tuple[str, ...]:
+    """Add columns from folders such as `day=2025-03-01`; return their names.
+
+    origins: the file of each block.
+    """
+    values = [partition_values(f"{file.path}/{file.member or ''}") for file in origins]
+    names = [name for name in dict.fromkeys(name for each in values for name in each) if name not in columns]
+    for name in names:
+        columns[name] = pa.array([each.get(name) for each in values], pa.string()).take(pa.array(block))
+    return tuple(names)
 
 
 def _flat(values: pa.ChunkedArray) -> pa.Array:

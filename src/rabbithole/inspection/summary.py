@@ -62,7 +62,11 @@ def _parts(inspection: Inspection) -> Iterator[RenderableType]:
 def _read(table: TableProposal) -> str:
     sample = table.sample
     files = _files(table)
-    skipped = f" {sample.malformed:,} lines could not be taken apart." if sample.malformed else ""
+    skipped = (
+        f" {sample.malformed:,} line{'s' * (sample.malformed != 1)} could not be taken apart: {sample.advice}"
+        if sample.malformed
+        else ""
+    )
     if sample.whole:
         return f"{files}: read whole, {sample.rows:,} rows.{skipped}"
     share = sample.rows / max(sample.total, 1)

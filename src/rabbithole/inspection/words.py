@@ -1,5 +1,6 @@
 """What a log's words for events mean: a view, an add-to-cart, a purchase."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from rabbithole.inspection.names import (
 )
 from rabbithole.specs.table import CART as ADD_TO_CART
 from rabbithole.specs.table import PURCHASE as TRANSACTION
+
+CODE = re.compile(r"\d{1,3}|[A-Za-z]")
+"""A word that says nothing: any of them may mean a purchase, and the rarest is the likeliest."""
 
 BARE_CARTS = {squeezed(word) for word in BARE_CART}
 
@@ -50,6 +54,8 @@ def meanings(counts: Mapping[str, int]) -> Words:
         purchase = _spellings(likely_words[0], counts) if likely_words else []
         likely = bool(purchase)
     maybe = () if purchase else tuple(_in(MAYBE_PURCHASE, counts))
+    if not mapping and not purchase and all(CODE.fullmatch(word) for word in counts):
+        maybe = tuple([*counts][::-1])
     mapping |= dict.fromkeys(purchase, TRANSACTION)
     kept = {word: meaning for word, meaning in mapping.items() if word != meaning}
     others = [word for word in counts if word not in mapping]
