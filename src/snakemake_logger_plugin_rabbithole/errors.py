@@ -250,10 +250,10 @@ def holds_itself(value: Any) -> bool:
         if id(part) in above:
             return True
         above.add(id(part))
-        found = any(map(visit, part.values() if isinstance(part, dict) else part))
+        repeated = any(map(visit, part.values() if isinstance(part, dict) else part))
         above.remove(id(part))
         ended.add(id(part))
-        return found
+        return repeated
 
     return visit(value)
 
