@@ -225,6 +225,17 @@ def test_small_packed_parts_are_read_whole(tmp_path: Path, pack: str) -> None:
     assert inspection.tables[0].sample.rows == len(whole) - 1
 
 
+def test_an_encoding_may_be_declared(tmp_path: Path) -> None:
+    words = {"view": "浏览", "cart": "加购", "purchase": "购买"}
+    columns = STANDARD | {"event_type": lambda event: words[event.kind]}
+    path = write_csv(tmp_path / "log.csv", columns, encoding="gb18030")
+    inspection = inspect([str(path)], "gb18030")
+    assert not inspection.problem
+    assert "encoding: gb18030  # check: it is not UTF-8; is 浏览 right?" in inspection.text
+    with pytest.raises(UserError, match="'gb19' is no encoding"):
+        inspect([str(path)], "gb19")
+
+
 @pytest.mark.parametrize("before", ["sep=;\n", "# Export\n# of all events\n\n"])
 def test_lines_before_the_header_are_skipped(tmp_path: Path, before: str) -> None:
     path = write_csv(tmp_path / "log.csv", STANDARD, separator=";")

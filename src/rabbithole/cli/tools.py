@@ -34,6 +34,10 @@ def inspect(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE...", help="Files, folders, globs or archives of one log.")
     ],
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="Encoding of texts that are not UTF-8, such as gb18030 or windows-1251."),
+    ] = None,
 ) -> None:
     """Look at a sample of any click log, and print settings that turn it into a report.
 
@@ -43,7 +47,7 @@ def inspect(
     from rabbithole.inspection.inspect import inspect
     from rabbithole.inspection.summary import show, stderr_console
 
-    inspection = inspect(files)
+    inspection = inspect(files, encoding)
     print(inspection.text, end="")
     show(inspection, stderr_console())
     if not inspection.complete:

@@ -17,6 +17,7 @@ from rabbithole.inspection.presets import Preset, recognise
 from rabbithole.inspection.proposal import TableProposal, propose_table, settle
 from rabbithole.inspection.sample import read_sample
 from rabbithole.inspection.section import Proposal, dataset_name, write_section
+from rabbithole.specs.table import is_encoding
 
 MAX_UNREADABLE_SHARE = 0.2
 """Above this share of unreadable lines, the proposal itself is wrong."""
@@ -48,10 +49,17 @@ class Inspection:
         return not self.problem
 
 
-def inspect(sources: Sequence[str]) -> Inspection:
-    """Look at a sample of a log's files and return the settings that read them."""
+def inspect(sources: Sequence[str], encoding: str | None = None) -> Inspection:
+    """Look at a sample of a log's files and return the settings that read them.
+
+    encoding: that of texts that are not UTF-8, None if it is to be found out.
+    """
     files = log_files(sources)
-    proposals, no_tables = read_tables(files)
+    if encoding is not None and not is_encoding(encoding):
+        raise UserError(
+            f"{encoding!r} is no encoding that can be read. Give utf-16, or such as windows-1251."
+        )
+    proposals, no_tables = read_tables(files, encoding)
     preset = recognise(proposals)
     name = dataset_name(files)
     if preset is not None:
@@ -94,8 +102,12 @@ def inspect(sources: Sequence[str]) -> Inspection:
     return Inspection(name, text, tables, others, no_tables, preset, mapped, estimated, gap, problem)
 
 
-def read_tables(files: Sequence[LogFile]) -> tuple[list[TableProposal], list[LeftOutFile]]:
+def read_tables(
+    files: Sequence[LogFile], encoding: str | None = None
+) -> tuple[list[TableProposal], list[LeftOutFile]]:
     """Return what is known of each table, and the files that are none, such as a README beside the log.
+
+    encoding: that of texts that are not UTF-8, None if it is to be found out.
 
     Raises `UserError` if there is no table.
     """
@@ -105,7 +117,7 @@ def read_tables(files: Sequence[LogFile]) -> tuple[list[TableProposal], list[Lef
     tables: list[LogFile] = []
     for file in files:
         try:
-            layouts.append(layout_of(file))
+            layouts.append(layout_of(file, encoding))
             tables.append(file)
         except NoTableError as error:
             errors.append(error)

@@ -38,12 +38,15 @@ class Layout:
     skip_lines: int = 0
 
 
-def layout_of(file: LogFile) -> Layout:
-    """Return how a file is written. Raises `NoTableError` for a file that is no table."""
+def layout_of(file: LogFile, declared: str | None = None) -> Layout:
+    """Return how a file is written. Raises `NoTableError` for a file that is no table.
+
+    declared: the encoding of texts that are not UTF-8, None if it is to be found out.
+    """
     start = head(file)
     if start.startswith(b"PAR1"):
         return Layout("parquet")
-    encoding = _encoding(start)
+    encoding = _encoding(start, declared)
     text = decoded(start, encoding)
     if not text.strip() or "\0" in text:
         before, nul, _ = text.partition("\0")
@@ -67,7 +70,7 @@ def decoded(data: bytes, encoding: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _encoding(start: bytes) -> str:
+def _encoding(start: bytes, declared: str | None) -> str:
     encoding = text_encoding(start, None)
     if encoding != "utf-8":
         return encoding
@@ -79,6 +82,8 @@ def _encoding(start: bytes) -> str:
             return "utf-8"
     else:
         return "utf-8"
+    if declared is not None:
+        return declared
     # Windows writes signs such as € with bytes that mean nothing in latin-1.
     if re.search(rb"[\x80-\x9f]", start):
         with suppress(UnicodeDecodeError):

@@ -238,8 +238,8 @@ def _unsure(tables: Sequence[TableProposal]) -> list[str]:
                 lines += _rounded(role, choice.column)
         if table.layout.encoding not in ("utf-8", *UTF_16):
             lines.append(
-                f"encoding: it is not UTF-8. Is {printable(table.odd_text)!r} right? Else try another "
-                "`encoding`, such as windows-1251, shift_jis or gb18030"
+                f"encoding: it is not UTF-8. Is {printable(table.odd_text)!r} right? Else inspect "
+                "it again with `--encoding`, such as windows-1251, shift_jis or gb18030"
             )
         if roles.units:
             lines.append(f"time: the order of day and month: {' or '.join(roles.units)}?")
