@@ -143,3 +143,21 @@ def test_what_cannot_be_read_is_refused_in_one_printable_sentence(tmp_path: Path
     ) as refused:
         report_of(folder)
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_file_of_several_streams_is_read_whole_or_refused(
+    tmp_path: Path, packed: Callable[[bytes], bytes]
+) -> None:
+    """Programs that pack with several cores write many streams."""
+    second = bytearray(packed(CLICKS.encode()))
+    for name, padding in (("whole", b""), ("padded", bytes(8))):
+        (folder := tmp_path / name / "raw").mkdir(parents=True)
+        (folder / "yoochoose-clicks.dat").write_bytes(packed(CLICKS.encode()) + padding + second + padding)
+        assert report_of(folder).total("rows") == 80
+    for place in (1, 12, len(second) // 2):
+        (folder := tmp_path / str(place) / "raw").mkdir(parents=True)
+        damaged = second[:place] + bytes([second[place] ^ 1]) + second[place + 1 :]
+        (folder / "yoochoose-clicks.dat").write_bytes(packed(CLICKS.encode()) + damaged)
+        with pytest.raises(UserError, match="can't be unpacked"):
+            report_of(folder)

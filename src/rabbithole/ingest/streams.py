@@ -7,7 +7,7 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -19,6 +19,9 @@ from rabbithole.io.archives import Packing, packing
 
 CHUNK_BYTES = 2**20
 
+PACKED_BYTES = 2**16
+"""How much of a .bz2 or .xz file is read at once."""
+
 SAMPLE_BYTES = 2**16
 """Bytes from which a file's encoding and line ends are detected."""
 
@@ -29,9 +32,9 @@ def open_unpacked(path: Path) -> BinaryIO:
         case "gz":
             return cast(BinaryIO, gzip.open(path, "rb"))
         case "bz2":
-            return cast(BinaryIO, bz2.open(path, "rb"))
+            return cast(BinaryIO, io.BufferedReader(_StreamsReader(path, bz2.BZ2Decompressor), CHUNK_BYTES))
         case "xz":
-            return cast(BinaryIO, lzma.open(path, "rb"))
+            return cast(BinaryIO, io.BufferedReader(_StreamsReader(path, lzma.LZMADecompressor), CHUNK_BYTES))
         case "zst":
             stream = pa.CompressedInputStream(pa.OSFile(str(path), "rb"), "zstd")
             return cast(BinaryIO, io.BufferedReader(_ArrowReader(stream), CHUNK_BYTES))
@@ -53,6 +56,44 @@ def readable(name: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         raise UserError(f"{name} can't be unpacked ({printable(str(error))}): fetch it again.") from error
+
+
+class _StreamsReader(io.RawIOBase):
+    """Unpacks the streams of a .bz2 or .xz file, one after the other, as pbzip2 and `cat` write them.
+
+    Python's own readers take a damaged stream after the first for no stream, and end as if the file did.
+    """
+
+    def __init__(self, path: Path, new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]) -> None:
+        self.file = path.open("rb")
+        self.new = new
+        self.unpacker = new()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(cast(bytearray, buffer))
+        data = b""
+        while not data:
+            packed = b""
+            if self.unpacker.eof:
+                # Streams may be padded with zeros.
+                packed = self.unpacker.unused_data.lstrip(b"\0")
+                while not packed:
+                    if not (block := self.file.read(PACKED_BYTES)):
+                        return 0
+                    packed = block.lstrip(b"\0")
+                self.unpacker = self.new()
+            elif self.unpacker.needs_input and not (packed := self.file.read(PACKED_BYTES)):
+                raise EOFError("it ends in the middle")
+            data = self.unpacker.decompress(packed, len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
 
 
 class _ArrowReader(io.RawIOBase):
