@@ -135,11 +135,14 @@ def published_members(archive: Path, published: Sequence[str]) -> list[str]:
             )
         if matching:
             return matching
-    if len(sizes) != 1:
+    if not sizes:
+        raise UserError(f"{printable(str(archive))} holds no file. Fetch it again.")
+    if len(sizes) > 1:
         shown = ", ".join(map(printable, list(sizes)[:5]))
+        named = " or ".join(dict.fromkeys([*published, archive.stem]))
         raise UserError(
             f"{printable(str(archive))} holds {len(sizes)} files ({shown}): it must hold one, or one "
-            f"named {' or '.join([archive.stem, *published])}. Unpack it yourself and give the file."
+            f"named {named}. Unpack it yourself and give the file."
         )
     return list(sizes)
 
