@@ -173,6 +173,9 @@ def plain(text: str, arguments: list[str]) -> str:
         for name, place in files.items():
             if trouble := config_trouble(name, place):
                 return trouble
+    if "sourcecache.py" in text and "makedirs" in text:
+        place = " ".join(re.findall(r"'([^']*)'", text)[-1:])
+        return f"Snakemake can't write its cache ({place}): set XDG_CACHE_HOME to another folder."
     lines = [line for line in text.splitlines() if not TRACE_LINE.match(line)]
     if len(lines) > 1 and CLASS_LINE.match(lines[0]):
         lines = lines[1:]

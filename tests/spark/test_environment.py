@@ -54,9 +54,12 @@ def test_the_environment_is_the_same_after_the_block(monkeypatch: pytest.MonkeyP
     assert dict(os.environ) == before
 
 
-def test_a_comma_in_the_temporary_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tempfile.gettempdir", lambda: "/tmp/a,b")
-    with pytest.raises(UserError, match="comma"):
+@pytest.mark.parametrize(("folder", "words"), [("/tmp/a,b", "comma"), ("/tmp/\udcfc", "LC_ALL=C.UTF-8")])
+def test_a_temporary_folder_whose_name_spark_cannot_take_is_refused(
+    folder: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: folder)
+    with pytest.raises(UserError, match=words):
         scratch_folder("x")
 
 

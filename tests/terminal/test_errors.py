@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from snakemake_logger_plugin_rabbithole.errors import FailedJob, config_files, failure, own_error, plain
+from snakemake_logger_plugin_rabbithole.errors import (
+    TRACE,
+    FailedJob,
+    config_files,
+    failure,
+    own_error,
+    plain,
+)
 
 NO_FILE = 'Traceback (most recent call last):\n\n  File "x.py", line 12, in load_configfile\n\nOSError'
 
@@ -71,6 +78,8 @@ def test_snakemakes_exceptions_lose_their_class_and_their_trace() -> None:
     assert plain(missing, []) == "No rule to produce x."
     assert plain("LockException:\nError: Directory cannot be locked.", []) == "Directory cannot be locked."
     assert plain('Traceback (most recent call last):\n  File "a", line 2\nKeyError: 1', []) == "KeyError: 1"
+    cache = f"{TRACE}:\n  File \"sourcecache.py\"\n  os.makedirs(path)\nPermissionError: denied: '/home/x'"
+    assert plain(cache, []).startswith("Snakemake can't write its cache (/home/x): set XDG_CACHE_HOME")
 
 
 def test_a_message_before_a_stack_trace_is_no_mistake_of_the_user() -> None:

@@ -25,6 +25,9 @@ GIB = 2**30
 LEAST_MEMORY, LEAST_DISK = 4 * GIB, 5 * GIB
 OLDEST_PYTHON = (3, 11)
 NEWEST_PYTHON = (3, 13)
+UNWRITABLE_CACHE = (
+    "Set XDG_CACHE_HOME to another folder: each run compiles again, and Snakemake may not start."
+)
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def _cache() -> Finding:
     enable_caching()
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if folder is None:
-        return Finding("Cache", "none", "The cache folder is not writable: each run compiles again.")
+        return Finding("Cache", "none", UNWRITABLE_CACHE)
     size = sum(path.stat().st_size for path in Path(folder).glob("*") if path.is_file())
     return Finding("Cache", f"{size / 2**20:,.0f} MiB of compiled programs in {folder}")
 

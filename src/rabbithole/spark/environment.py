@@ -1,13 +1,14 @@
 """Which of this machine's settings reach Spark in local mode: only those that are named."""
 
 import os
+import re
 import resource
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from rabbithole.errors import UserError
+from rabbithole.errors import UserError, printable
 from rabbithole.io import scratch
 
 FOREIGN_PREFIXES = ("SPARK_", "PYSPARK_", "HADOOP_", "YARN_")
@@ -22,6 +23,9 @@ LOCAL_ENVIRONMENT = {
     # Java names files in the encoding of the locale.
     "LC_ALL": "C.UTF-8",
 }
+
+SURROGATE = re.compile(r"[\ud800-\udfff]")
+"""What Python makes of bytes in a path that are no text in the encoding of the locale."""
 
 OPEN_FILES = 1024
 """Spark, its Python workers and the parts that they write hold several hundred files open."""
@@ -66,8 +70,13 @@ def raise_open_files() -> None:
 
 
 def scratch_folder(name: str) -> AbstractContextManager[Path]:
-    """Return a new temporary folder that Spark can use; raises `UserError` where TMPDIR has a comma."""
+    """Return a new temporary folder that Spark can use; raises `UserError` where it can't use TMPDIR."""
     parent = tempfile.gettempdir()
+    if SURROGATE.search(parent):
+        raise UserError(
+            f"The folder for temporary files, {printable(parent)}, has characters in its name that "
+            "can't be read under this locale. Set LC_ALL=C.UTF-8, or set TMPDIR to another folder."
+        )
     if "," in parent:
         raise UserError(
             f"The folder for temporary files, {parent}, has a comma in its name, and Spark takes the comma "
