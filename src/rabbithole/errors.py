@@ -1,9 +1,17 @@
 """The one exception that speaks to a user: its text is shown, its stack trace is not."""
 
+import os
+import re
+import sys
 import traceback
+from typing import Any
 
 OWN_MODEL = "rabbithole_own_model_"
 """Prefix of the names under which users' model files run as modules."""
+
+
+JAX_VARIABLE = re.compile(r"for JAX flag jax_|for environment 'JAX_")
+"""What JAX says of a value that a variable can't have."""
 
 
 class UserError(Exception):
@@ -24,6 +32,33 @@ def error_in_own_model(error: Exception) -> UserError | None:
         if str(frame.f_globals.get("__name__", "")).startswith(OWN_MODEL)
     ]
     return UserError(f"{lines[-1]}: {message}") if lines else None
+
+
+def known_cause(error: Exception) -> UserError | None:
+    """Return an error as one that speaks to the user; None where nobody but a developer can help."""
+    return error if isinstance(error, UserError) else error_in_own_model(error) or error_of_jax(error)
+
+
+def error_of_jax(error: Exception) -> UserError | None:
+    """Return that JAX finds nothing to compute on, or can't read a variable; None for any other error.
+
+    Where it has no device, JAX fails in many ways and places. So it is asked again, after the error.
+    """
+    if JAX_VARIABLE.search(str(error)):
+        return UserError(f"JAX can't be set up: {error}. Unset the variable.")
+    jax: Any = sys.modules.get("jax")
+    if not hasattr(jax, "devices"):
+        return None
+    try:
+        jax.devices()
+    except Exception as reason:
+        chosen = os.environ.get("JAX_PLATFORMS")
+        advice = (
+            f"JAX_PLATFORMS is {chosen}: unset it or set it to cpu" if chosen else "Set JAX_PLATFORMS=cpu"
+        )
+        why = f" ({lines[0]})" if (lines := str(reason).splitlines()) else ""
+        return UserError(f"JAX finds no device to compute on{why}. {advice}.")
+    return None
 
 
 def printable(text: str) -> str:

@@ -128,3 +128,34 @@ def test_two_train_the_same_network_as_one(
         assert shared.model_dump(exclude_none=True) == pytest.approx(
             alone.model_dump(exclude_none=True), rel=1e-5
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        (
+            "JAX_PLATFORMS",
+            "quantum",
+            "JAX finds no device to compute on (Unable to initialize backend 'quantum'",
+        ),
+        (
+            "JAX_NUM_CPU_DEVICES",
+            "x",
+            'JAX can\'t be set up: Invalid value "x" for JAX flag jax_num_cpu_devices',
+        ),
+    ],
+)
+def test_a_jax_that_cannot_start_is_a_sentence(name: str, value: str, words: str) -> None:
+    code = (
+        "from rabbithole.errors import known_cause\n"
+        "try: import jax; jax.jit(lambda x: x)(1)\n"
+        "except Exception as error: print(known_cause(error))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {name: value},
+        check=True,
+    )
+    assert done.stdout.startswith(words)

@@ -14,7 +14,7 @@ from rabbithole.cli import (  # noqa: F401 - they add commands
     work,
 )
 from rabbithole.cli.app import PANELS, app
-from rabbithole.errors import UserError, error_in_own_model
+from rabbithole.errors import UserError, known_cause
 from rabbithole.progress import remove_progress
 from rabbithole.workflow.job_lifetime import die_with_parent
 
@@ -34,7 +34,7 @@ def main() -> None:
             raise
         sys.exit(f"Error: {error.filename or 'the output'}: {error.strerror}")
     except Exception as error:
-        if (mistake := error_in_own_model(error)) is None:
+        if (mistake := known_cause(error)) is None:
             raise
         sys.exit(f"Error: {mistake}")
     finally:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pyspark.sql import SparkSession
 
-from rabbithole.errors import UserError, error_in_own_model
+from rabbithole.errors import UserError, known_cause
 from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import PartWriter
 from rabbithole.serving.folder import ModelFolder, load_folder
@@ -92,7 +92,7 @@ class ScoringTask:
             scorer = _scorer(self.folder.path, self.folder.manifest.digest)
             rows = scored_rows(self.folder, scorer, self.parts[index])
         except Exception as error:
-            known = error if isinstance(error, UserError) else error_in_own_model(error)
+            known = known_cause(error)
             if known is None:
                 raise
             yield ScoringReport(errors=[str(known)]).to_report()
