@@ -79,7 +79,7 @@ def changed(path: str, value: object) -> dict:
         ("datasets.yoochoose.sessions.until", "first_cart", ["sessions.until", "holds no carts"]),
         ("datasets.yoochoose.windows.fields", ["price"], ["windows.fields.0", "'price'", "'cost'"]),
         ("datasets.yoochoose.windows.fields", ["item", "item"], ["windows.fields", "twice"]),
-        ("datasets.yoochoose.windows.history", True, ["windows.history", "needs sessions.by: visitor"]),
+        ("datasets.yoochoose.windows.history", True, ["windows.history", "needs visitors"]),
         ("datasets.yoochoose.timezone", "utc", ["timezone", "did you mean UTC?"]),
         ("datasets.yoochoose.target", "next", ["yoochoose.target", "'buyer' or 'next_event'"]),
         (

@@ -9,26 +9,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from factories import BY_HASH, train_spec
+from factories import BY_HASH
+from serving.trained import train_and_package
 
 from rabbithole import Model
 from rabbithole.artifacts.data import SessionsManifest, WindowsManifest
-from rabbithole.evaluation.evaluate import evaluate
 from rabbithole.serving import visitor_history
 from rabbithole.serving.folder import ModelFolder, load_folder
 from rabbithole.serving.guard import Limits
 from rabbithole.serving.live_encoder import LiveEvent
-from rabbithole.serving.package import package_model
 from rabbithole.serving.predict import predict
 from rabbithole.serving.server import ServedModel
 from rabbithole.serving.stream import LiveScore, Refusal, SessionStream
 from rabbithole.specs.data import SparkOptions
-from rabbithole.specs.evaluation import EvaluateSpec
-from rabbithole.specs.serving import PackageModelSpec
-from rabbithole.specs.training import BlendSpec, ResumeOptions, ScoreSpec
-from rabbithole.training.blend import blend
-from rabbithole.training.score import score
-from rabbithole.training.train import train
 
 pytestmark = pytest.mark.spark
 
@@ -63,45 +56,14 @@ def run(tmp_path_factory: pytest.TempPathFactory, spark: SparkOptions) -> Path:
     folder = tmp_path_factory.mktemp("run")
     (folder / "raw").mkdir()
     (folder / "raw/events.csv").write_text(raw_log())
-    events = factories.events_spec("retailrocket", folder / "raw")
-    sessions = factories.sessions_spec(gap_minutes=GAP, split=BY_HASH, history=LENGTH)
-    factories.build(
-        folder, spark, events=events, sessions=sessions, windows=factories.windows_spec(length=LENGTH)
+    train_and_package(
+        folder,
+        spark,
+        events=factories.events_spec("retailrocket", folder / "raw"),
+        sessions=factories.sessions_spec(gap_minutes=GAP, split=BY_HASH, history=LENGTH),
+        windows=factories.windows_spec(length=LENGTH),
+        models=MODELS,
     )
-    for model in MODELS:
-        place = folder / model
-        place.mkdir()
-        outputs = {"output": place / "checkpoint", "history": place / "history.json"}
-        if model == "blend":
-            members = {name: folder / name / "checkpoint" for name in MODELS if name != "blend"}
-            spec = BlendSpec(model=model, settings={})
-            blend(spec, members=members, windows=folder / "windows", **outputs)
-        else:
-            resume = ResumeOptions(folder=str(place / "resume"), minutes=5.0)
-            train(train_spec(model), windows=folder / "windows", code="", resume=resume, **outputs)
-        scores, name, checkpoint = place / "scores.parquet", f"{model}/seed-0", place / "checkpoint"
-        score(ScoreSpec(steps=(1, 2)), checkpoint=checkpoint, windows=folder / "windows", output=scores)
-        evaluate(
-            EvaluateSpec(contact_cost=1.0, sale_worth=20.0), scores=scores, output=place / "metrics.json"
-        )
-        package_model(
-            PackageModelSpec(
-                dataset="shop",
-                model=None,
-                seed=None,
-                events=events.model_copy(update={"source": ""}),
-                sessions=sessions,
-                contact_cost=1.0,
-                sale_worth=20.0,
-            ),
-            checkpoints={name: place / "checkpoint"},
-            scores={name: scores},
-            metrics={name: place / "metrics.json"},
-            events=folder / "events",
-            sessions=folder / "sessions",
-            windows=folder / "windows",
-            output=folder / f"packaged-{model}",
-        )
     return folder
 
 

@@ -1,6 +1,7 @@
 """History: the events of a visitor's earlier sessions, in front of a session's own."""
 
 from pathlib import Path
+from typing import Any
 
 import factories
 import pyarrow as pa
@@ -12,9 +13,11 @@ from sessions.test_cut_properties import logs, table
 
 from rabbithole.errors import UserError
 from rabbithole.io.parts import manifest_path
-from rabbithole.sessions import session_task
+from rabbithole.sessions import event_tables
 from rabbithole.sessions.build import build_sessions
-from rabbithole.sessions.session_task import SessionPlan, make_sessions, read_events
+from rabbithole.sessions.event_tables import read_events
+from rabbithole.sessions.histories import with_whose
+from rabbithole.sessions.session_task import SessionPlan, make_sessions
 from rabbithole.specs.data import SparkOptions
 
 LIMIT = 4
@@ -68,7 +71,48 @@ def test_an_earlier_purchase_and_how_long_ago_it_was_are_in_the_history() -> Non
 VISIT = ((0, "view"), (0.5, "transaction"), (1, "view"))
 
 
-@pytest.mark.parametrize("changes", [{"gap_minutes": None}, {"by": "session"}, {"cost": "purchases"}])
+own_events = st.builds(
+    lambda visitor, *values: event(*values) | {"visitor": visitor},
+    st.sampled_from(["v", "w", None]),
+    st.sampled_from("abcdef"),
+    st.integers(0, 12),
+    st.sampled_from(["view", "view", "addtocart", "transaction"]),
+)
+
+
+@given(st.lists(own_events, min_size=1, max_size=40))
+def test_a_log_s_own_sessions_have_the_history_of_the_visitor_who_began_them(log: list[Row]) -> None:
+    """Sessions may overlap: what counts is what had happened before one began."""
+    events = table(log)
+    spec = factories.sessions_spec(by="session", split=BY_HASH, history=LIMIT)
+    made = make_sessions(with_whose(events), SessionPlan(spec, 0, NO_FIELDS))[0].to_pylist()
+    without = factories.sessions_spec(by="session", split=BY_HASH)
+    expected = make_sessions(events, SessionPlan(without, 0, NO_FIELDS))[0].to_pylist()
+    assert [row["session_id"] for row in made] == [row["session_id"] for row in expected]
+    whose: dict[str, str | None] = {}
+    begins: dict[str, Any] = {}
+    for each in events.to_pylist():
+        whose.setdefault(each["session_id"], each["visitor"])
+        begins.setdefault(each["session_id"], (each["timestamp"], each["position"]))
+    in_time = sorted(events.to_pylist(), key=lambda each: (each["timestamp"], each["position"]))
+    for row, plain in zip(made, expected, strict=True):
+        name, count = row["session_id"], row["history"]
+        visitor = whose[name]
+        earlier = [
+            each
+            for each in in_time
+            if visitor and whose[each["session_id"]] == visitor and each["timestamp"] < row["start"]
+        ][-LIMIT:]
+        for column in ("timestamp", "event", "item"):
+            assert row[column] == [each[column] for each in earlier] + plain[column]
+        ranked = sorted((begins[other], other) for other in whose if whose[other] == visitor)
+        ranks = {other: rank for rank, (_, other) in enumerate(ranked)}
+        agos = [str(ranks[name] - ranks[each["session_id"]]) for each in earlier]
+        assert row["sessions_ago"] == agos + ["0"] * (len(row["event"]) - count)
+        assert count == len(earlier)
+
+
+@pytest.mark.parametrize("changes", [{"gap_minutes": None, "by": "visitor"}, {"cost": "purchases"}])
 def test_a_history_that_the_sessions_cannot_have_is_refused(
     tmp_path: Path, changes: dict[str, object]
 ) -> None:
@@ -99,7 +143,7 @@ def test_sessions_are_the_same_however_many_events_are_read_at_once(
     plan = SessionPlan(factories.sessions_spec(**changes), 0, NO_FIELDS)
     part = tmp_path / "events/part-00000.parquet"
     (whole,) = read_events(part, plan)
-    monkeypatch.setattr(session_task, "HISTORY_ROWS", 7)
+    monkeypatch.setattr(event_tables, "HISTORY_ROWS", 7)
     tables = [make_sessions(events, plan)[0] for events in read_events(part, plan)]
     assert len(tables) > 10
     assert pa.concat_tables(tables).to_pylist() == make_sessions(whole, plan)[0].to_pylist()

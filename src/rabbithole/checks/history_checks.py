@@ -1,6 +1,6 @@
-"""Leak checks of histories: what is known of a visitor is from sessions that ended before this one began."""
+"""Leak checks of histories: what is known of a visitor had happened before the session began."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +23,11 @@ def histories(events: Path, sessions: Path, windows: Path, manifest: SessionsMan
     """Check that histories hold earlier events of the same visitor alone, and that windows count them right.
 
     Every event of a history must be more than the gap before its session: one of the session itself, or of a
-    later one, is not.
+    later one, is not. A log's own sessions have no gap and may overlap: there it must be before the session.
     """
-    if not manifest.history or manifest.gap_minutes is None:
+    if not manifest.history:
         return
-    gap = round(manifest.gap_minutes * 60e6)
+    gap = round((manifest.gap_minutes or 0.0) * 60e6)
     late = foreign = checked = 0
     for number, path in enumerate(SessionsManifest.parts(sessions)):
         table = pq.read_table(path, columns=["visitor", "start", "timestamp", HISTORY]).combine_chunks()
@@ -39,7 +39,9 @@ def histories(events: Path, sessions: Path, windows: Path, manifest: SessionsMan
             sample = session < SAMPLE_SESSIONS
             foreign = _foreign(events, table["visitor"].take(pa.array(session[sample])), time[sample])
     yield LeakCheck(
-        name="A visitor's earlier sessions ended before this one began",
+        name="A visitor's history came before the session began"
+        if manifest.gap_minutes is None
+        else "A visitor's earlier sessions ended before this one began",
         holds=late == foreign == 0,
         detail=f"{exceptions(late, checked, 'event')}; in a sample, {foreign:,} of other visitors",
     )
@@ -73,10 +75,26 @@ def _foreign(events: Path, visitors: pa.ChunkedArray, time: NDArray[np.int64]) -
     if not len(time):
         return 0
     wanted = pa.table({"visitor": visitors, "time": time})
-    known = pq.read_table(
-        EventsManifest.parts(events),
-        columns=["visitor", "timestamp"],
-        filters=pc.field("visitor").isin(visitors.unique()),
-    )
+    known = events_of_visitors(events, visitors.unique())
     times = pa.table({"visitor": known["visitor"], "time": known["timestamp"].cast(pa.int64())})
     return len(wanted.join(times, ["visitor", "time"], join_type="left anti"))
+
+
+def events_of_visitors(events: Path, visitors: pa.Array, columns: Sequence[str] = ()) -> pa.Table:
+    """Return visitor, time and further columns of all events in the sessions of some visitors.
+
+    A session is that of the visitor whom its first event names; see `sessions.histories.with_whose`.
+    """
+    parts = EventsManifest.parts(events)
+    named = pc.field("visitor").isin(visitors)
+    sessions = pq.read_table(parts, columns=["session_id"], filters=named)["session_id"].unique()
+    known = pq.read_table(
+        parts,
+        columns=["session_id", "visitor", "timestamp", *columns],
+        filters=pc.field("session_id").isin(sessions),
+    )
+    first = known.group_by("session_id", use_threads=False).aggregate(
+        [("visitor", "first", pc.ScalarAggregateOptions(skip_nulls=False))]
+    )
+    joined = known.drop_columns("visitor").join(first, "session_id")
+    return joined.rename_columns({"visitor_first": "visitor"}).select(["visitor", "timestamp", *columns])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rabbithole.artifacts.checks import LeakCheck, LeakChecks
 from rabbithole.artifacts.data import EncoderFile, EventsManifest, Fields, SessionsManifest, WindowsManifest
 from rabbithole.checks import split_checks
-from rabbithole.checks.history_checks import histories
+from rabbithole.checks.history_checks import events_of_visitors, histories
 from rabbithole.checks.own_steps import own_lists
 from rabbithole.checks.split_checks import SPLITS, exceptions, read_windows
 from rabbithole.counts import plural
@@ -189,31 +189,44 @@ def known_values(
         )
 
 
-def own_values(events: Path, sessions: Path, by: str, fields: Fields) -> Iterator[LeakCheck]:
+def own_values(events: Path, sessions: Path, manifest: SessionsManifest) -> Iterator[LeakCheck]:
     """Compare the further fields in a sample of sessions with the events of the same moment.
 
     A value from another event, a later one say, would be no value of this moment.
     """
     # How many sessions ago an event was is no field of the log.
-    names = [name for name in fields.names if name != SESSIONS_AGO]
+    names = [name for name in manifest.fields.names if name != SESSIONS_AGO]
     if not names:
         return
-    key = "session_id" if by == "session" else "visitor"
-    moment = [key, "timestamp"]
-    steps = _sample_steps(sessions, [key], ["timestamp", *names])
+    key = "session_id" if manifest.by == "session" else "visitor"
+    history = [HISTORY] if manifest.history else []
+    labels = list(dict.fromkeys([key, "session_id", "visitor", *history]))
+    steps = _sample_steps(sessions, labels, ["timestamp", *names])
+    parts = (pq.read_table(path, columns=[key, "timestamp", *names]) for path in EventsManifest.parts(events))
     keys = pa.array(steps[key].unique(), pa.string())
-    parts = (pq.read_table(path, columns=[*moment, *names]) for path in EventsManifest.parts(events))
-    known = pa.concat_tables(part.filter(pc.is_in(part[key], keys)) for part in parts).to_pandas()
-    known["timestamp"] = _utc(known["timestamp"])
+    known = pa.concat_tables(part.filter(pc.is_in(part[key], keys)) for part in parts)
+    compared = [(steps, known)]
+    if manifest.history and key == "session_id":
+        # A history is of other sessions, so it is compared with all events of the visitor.
+        earlier = steps.groupby("session_id").cumcount() < steps[HISTORY]
+        of_visitors = events_of_visitors(events, pa.array(steps["visitor"].unique(), pa.string()), names)
+        compared = [(steps[~earlier], known), (steps[earlier], of_visitors)]
     for field in names:
-        values = known[[*moment, field]].drop_duplicates()
-        compared = steps[[*moment, field]].astype(values.dtypes).merge(values, how="left", indicator=True)
-        wrong = int((compared["_merge"] == "left_only").sum())
+        wrong = sum(_values_differ(some, table, field) for some, table in compared)
         yield LeakCheck(
             name=f"An event's {field} is that of its own line",
             holds=wrong == 0,
-            detail=f"{wrong:,} of {len(compared):,} events differ",
+            detail=f"{wrong:,} of {len(steps):,} events differ",
         )
+
+
+def _values_differ(steps: pd.DataFrame, known: pa.Table, field: str) -> int:
+    """Return how many steps have a value that no event of the same session (or visitor) and time has."""
+    columns = [known.column_names[0], "timestamp", field]
+    values = known.select(columns).to_pandas().drop_duplicates()
+    values["timestamp"] = _utc(values["timestamp"])
+    found = steps[columns].astype(values.dtypes).merge(values, how="left", indicator=True)
+    return int((found["_merge"] == "left_only").sum())
 
 
 def _sample_steps(sessions: Path, columns: list[str], lists: list[str]) -> pd.DataFrame:
@@ -270,7 +283,7 @@ def check_leaks(*, events: Path, sessions: Path, windows: Path, output: Path) ->
             cost=side_table(events, log.cost_history),
             purchase_price=side_table(sessions, manifest.price_history),
         ),
-        *own_values(events, sessions, manifest.by, manifest.fields),
+        *own_values(events, sessions, manifest),
         *histories(events, sessions, windows, manifest),
     ]
     LeakChecks(checks=checks).write(output)

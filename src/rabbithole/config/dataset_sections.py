@@ -142,8 +142,8 @@ class Windows(Section):
         None,
         description="Windows begin before the session (true), with events of the visitor's earlier sessions, "
         "at most `length` of them on top of the session's own, and with a field `sessions_ago`. Needs "
-        "sessions `by: visitor` with a gap, `cost: event` and the target `buyer`; null: wherever these are "
-        "set.",
+        "sessions `by: visitor` with a gap, or the log's own where it names visitors, too; also "
+        "`cost: event` and the target `buyer`. null: true with a gap.",
     )
 
     @field_validator("fields")

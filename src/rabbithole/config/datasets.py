@@ -212,8 +212,10 @@ class Dataset(Section):
 
     def _lack_of_history(self) -> str | None:
         """Return what a history needs and these settings lack, None for nothing."""
-        if self.sessions.by != "visitor" or self.sessions.gap_minutes is None:
-            return "needs sessions.by: visitor with a sessions.gap_minutes"
+        if self.sessions.by == "visitor" and self.sessions.gap_minutes is None:
+            return "needs a sessions.gap_minutes, or sessions.by: session"
+        if self.sessions.by == "session" and not log_format(self.format, self.table_log).visitor_column:
+            return "needs visitors, and the log names none beside its sessions"
         if self.sessions.cost != "event":
             return "needs sessions.cost: event"
         if self.target != "buyer":
@@ -230,8 +232,9 @@ class Dataset(Section):
         session's history would reveal its later length.
         """
         wanted = self.windows.history
-        has_history = self._lack_of_history() is None if wanted is None else wanted
-        return self.windows.length if has_history else 0
+        if wanted is None:
+            wanted = self.sessions.gap_minutes is not None and self._lack_of_history() is None
+        return self.windows.length if wanted else 0
 
     @property
     def window_fields(self) -> tuple[str, ...] | None:

@@ -21,9 +21,9 @@ from rabbithole.serving.sessions import PredictionCounts, PredictionTask, predic
 from rabbithole.serving.summary import summarise
 from rabbithole.serving.tables import TableWriter
 from rabbithole.sessions.build import further_fields
+from rabbithole.sessions.event_tables import map_sessions
 from rabbithole.sessions.first_pass import first_pass
 from rabbithole.spark.session import spark_session
-from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
 from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import Source, SparkOptions
 from rabbithole.specs.serving import PredictSpec
@@ -116,9 +116,9 @@ def score_log(
         encoded, scored = scratch / "encoded", scratch / "scored"
         encoded.mkdir()
         scored.mkdir()
-        task = PredictionTask(parts, encoded, plan, folder.encoder)
+        task = PredictionTask(encoded, plan, folder.encoder)
         with watch_tasks(session, Stage("building sessions")):
-            reports = map_indexed(session, len(parts), task, REPORT_SCHEMA)
+            reports = map_sessions(session, parts, plan, spark, task)
         counts = PredictionCounts.total_of_reports(reports)
         read = time.perf_counter()
         LOGGER.info("Read %s events in %.1f s.", f"{log.rows:,}", read - began)

@@ -1,6 +1,6 @@
 """From events to encoded sessions that a packaged model scores; one task per part, as in training."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from rabbithole.io.asof import AsOf
 from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import PartWriter
 from rabbithole.sessions.counts import Counts
-from rabbithole.sessions.session_task import HISTORY, SessionPlan, make_sessions, read_events, session_schema
+from rabbithole.sessions.session_task import HISTORY, SessionPlan, make_sessions, session_schema
 from rabbithole.specs.data import SessionsSpec, SplitSpec
 from rabbithole.windows.build import window_schema
 from rabbithole.windows.encoder import Encoder
@@ -58,19 +58,21 @@ def prediction_plan(
 
 @dataclass(frozen=True)
 class PredictionTask:
-    """Turns the part of events with an index into a part of encoded sessions."""
+    """Turns tables of events into a part of encoded sessions."""
 
-    parts: Sequence[Path]
     folder: Path
     plan: SessionPlan
     encoder: Encoder
 
-    def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
-        """Write the part and yield its `PredictionCounts` as a report."""
+    def __call__(self, index: int, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
+        """Write the part with an index and yield its `PredictionCounts` as a report.
+
+        tables: as in `event_tables.map_sessions`.
+        """
         counts = PredictionCounts()
         fields, history = self.encoder.fitted.fields, self.plan.spec.history > 0
         with PartWriter(self.folder, index, encoded_schema(fields, history=history)) as part:
-            for events in read_events(self.parts[index], self.plan):
+            for events in tables:
                 encoded, of_table = encode_sessions(events, self.plan, self.encoder)
                 part.write(encoded)
                 counts += of_table
@@ -80,7 +82,7 @@ class PredictionTask:
 def encode_sessions(
     events: pa.Table, plan: SessionPlan, encoder: Encoder
 ) -> tuple[pa.Table, PredictionCounts]:
-    """Return the windows of events (sorted, all of each key) with `LABELS`, and the counts of both."""
+    """Return the windows of events, as `make_sessions` takes them, with `LABELS`, and the counts of both."""
     sessions, made = make_sessions(events, plan)
     not_scored = {reason: excluded.sessions for reason, excluded in made.excluded.items()}
     not_scored = {"bought_at_once": made.dropped, **not_scored}

@@ -55,27 +55,29 @@ Answer = LiveScore | Refusal
 class OpenSession:
     """A running session.
 
-    seen: the events at its last time, to recognise repeats; previous: the time of the last event of its
-    history, None without; number: counts the visitor's sessions; lines: its last events as JSON, for the
-    history of the next one.
+    whose: the visitor with a history, None without; seen: the events at its last time, to recognise repeats;
+    previous: the time of the last event of its history, None without; number: counts the visitor's sessions;
+    lines: its last events, times and JSON, which are added to the history when it ends.
     """
 
     start: int
     last: int
+    whose: str | None
     progress: Progress
     state: str = "running"
     seen: set[LiveEvent] = field(default_factory=set)
     previous: int | None = None
     number: int = 0
-    lines: deque[bytes] = field(default_factory=lambda: deque(maxlen=0))
+    lines: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=0))
 
 
 class SessionStream:
     """Holds the running sessions of one model.
 
     A session leaves memory when no event came for the model's gap (or horizon), by the time of the newest
-    event. With history, its events are then kept for the visitor's next session (`VisitorHistory`). counts:
-    of events and answers, by kind.
+    event. With history, events are kept for the visitor's next session (`VisitorHistory`): those of a session
+    by visitor when it ends, those of a log's own session, beside which others may run, at once. counts: of
+    events and answers, by kind.
     """
 
     def __init__(self, folder: ModelFolder, *, max_sessions: int = MAX_SESSIONS) -> None:
@@ -167,8 +169,9 @@ class SessionStream:
         if session is not None and self.gap is not None and time - session.last > self.gap:
             self._end(key, session)
             session = None
-        past = self.visitors.get(key) if session is None else None
-        if past is not None and time < past.last:
+        whose = key if self.by_visitor else event.visitor
+        past = self.visitors.get(whose) if session is None and whose is not None else None
+        if self.by_visitor and past is not None and time < past.last:
             return self._refuse("late", f"visitor {key!r}: the event is older than the one before it")
         if session is not None and time < session.last:
             return self._refuse("late", f"session {key!r}: the event is older than the one before it")
@@ -176,14 +179,17 @@ class SessionStream:
             return self._refuse("repeated", f"session {key!r}: the event repeats an earlier one")
         self.now = max(self.now, time)
         if session is None:
-            session = self._begin(time, past)
+            session = self._begin(time, whose, past)
             self.sessions[key] = session
         previous = session.last if session.progress.events else session.previous
         if time != session.last:
             session.seen.clear()
         session.seen.add(event)
         session.last = time
-        session.lines.append(line.encode() if isinstance(line, str) else line)
+        dated = (time, line.encode() if isinstance(line, str) else line)
+        session.lines.append(dated)
+        if not self.by_visitor and session.whose is not None:
+            self.visitors.add(session.whose, session.number, [dated])
         self.sessions.move_to_end(key)
         self._forget()
         if event.event == PURCHASE:
@@ -202,21 +208,28 @@ class SessionStream:
             answer.events = session.progress.events
         return answer
 
-    def _begin(self, time: int, past: Past | None) -> OpenSession:
+    def _begin(self, time: int, whose: str | None, past: Past | None) -> OpenSession:
         """Return a new session, after what is kept of its visitor."""
-        session = OpenSession(time, time, self._blank_progress(), lines=deque(maxlen=self.visitors.limit))
+        session = OpenSession(time, time, whose, self._blank_progress())
+        if self.by_visitor:
+            session.lines = deque(maxlen=self.visitors.limit)
         if past is not None:
-            session.previous, session.number = past.last, past.number + 1
-            events = [
-                (session.number - number, LiveEvent.model_validate_json(line)) for number, line in past.events
-            ]
-            session.progress.history = self.encoder.encode_history(events[-self.history :])
+            session.number = past.number + 1
+            earlier = past.before(time, self.history)
+            session.previous = earlier[-1][1] if earlier else None
+            session.progress.history = self.encoder.encode_history(
+                [
+                    (session.number - number, LiveEvent.model_validate_json(line))
+                    for number, _, line in earlier
+                ]
+            )
         return session
 
     def _end(self, key: str, session: OpenSession) -> None:
         """Drop an ended session; keep its events for the visitor's next one."""
         del self.sessions[key]
-        self.visitors.add(key, session.number, session.lines, session.last)
+        if self.by_visitor:
+            self.visitors.add(key, session.number, session.lines)
 
     def _refuse(self, kind: str, reason: str) -> Refusal:
         self.counts[kind] += 1

@@ -1,28 +1,37 @@
-"""Keeps the last events of visitors whose sessions have ended, for the history of their next session."""
+"""Keeps the last events of visitors, for the history of their next session."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_VISITORS = 100_000
-"""Visitors whose events are kept; beyond them the one whose session ended longest ago is forgotten."""
+"""Visitors whose events are kept; beyond them the one who was seen longest ago is forgotten."""
+
+
+PastEvent = tuple[int, int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The last events of a visitor's ended sessions.
+    """The last events of a visitor, in the order in which they came.
 
-    events: as JSON, in order of time, each with its session's number; last: the time of the last one, in
-    microseconds since 1970.
+    events: number of the session, time in microseconds since 1970, and the event as JSON; number: of the
+    visitor's last session.
     """
 
-    events: tuple[tuple[int, bytes], ...]
-    last: int
+    events: tuple[PastEvent, ...]
+    number: int
 
     @property
-    def number(self) -> int:
-        """Return the number of the last session."""
-        return self.events[-1][0]
+    def last(self) -> int:
+        """Return the time of the last event."""
+        return self.events[-1][1]
+
+    def before(self, time: int, limit: int) -> list[PastEvent]:
+        """Return the last events before a time, at most `limit`, in the order of their times."""
+        return sorted((event for event in self.events if event[1] < time), key=lambda event: event[1])[
+            -limit:
+        ]
 
 
 class VisitorHistory:
@@ -39,12 +48,12 @@ class VisitorHistory:
         """Return the past of a visitor, None if nothing is kept of it."""
         return self.pasts.get(visitor)
 
-    def add(self, visitor: str, number: int, events: Iterable[bytes], last: int) -> None:
-        """Add an ended session's events, as JSON. last: the time of the last one."""
+    def add(self, visitor: str, number: int, events: Iterable[tuple[int, bytes]]) -> None:
+        """Add events of the visitor's session with a number: times and the events as JSON."""
         if not self.limit:
             return
-        past = self.pasts.pop(visitor, None)
-        kept = (*(() if past is None else past.events), *((number, line) for line in events))
-        self.pasts[visitor] = Past(kept[-self.limit :], last)
+        past = self.pasts.pop(visitor, Past((), 0))
+        kept = (*past.events, *((number, time, line) for time, line in events))
+        self.pasts[visitor] = Past(kept[-self.limit :], max(number, past.number))
         if len(self.pasts) > MAX_VISITORS:
             self.pasts.popitem(last=False)

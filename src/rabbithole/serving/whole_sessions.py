@@ -38,8 +38,8 @@ class WholeSessions:
         """Return the score of each session.
 
         Each session comes with whether it has ended. Its events are taken in the order of their times, up to
-        the first purchase. For a model with history, events before the last pause longer than the gap are the
-        session's history.
+        the first purchase. For a model with history, events before the last pause longer than the gap, or of
+        other session ids, are the session's history.
         """
         steps: list[list[Step]] = []
         histories: list[tuple[Step, ...]] = []
@@ -83,10 +83,22 @@ class WholeSessions:
         """Return the history of the last session of sorted events, and its own events.
 
         Each event of the history comes with how many sessions ago it was. A model without history takes all
-        events as one session.
+        events as one session. Where sessions are the log's own, the last event is of the last one.
         """
-        if not self.history or self.gap is None or not events:
+        if not self.history or not events:
             return [], events
+        if self.gap is None:
+            last = events[-1].session_id
+            names = dict.fromkeys(event.session_id for event in events)
+            numbers = {name: number for number, name in enumerate(names)}
+            own_events = [event for event in events if event.session_id == last]
+            start = own_events[0].microseconds()
+            earlier = [
+                (numbers[last] - numbers[event.session_id], event)
+                for event in events
+                if event.session_id != last and event.microseconds() < start
+            ]
+            return earlier[-self.history :], own_events
         times = np.array([event.microseconds() for event in events])
         number = np.append(0, np.cumsum(np.diff(times) > self.gap))
         ago = (number[-1] - number).tolist()

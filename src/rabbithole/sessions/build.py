@@ -1,8 +1,9 @@
 """The sessions step: from sorted events to labelled sessions, cut before the first purchase, and split.
 
 Events are sorted, and each part holds all events of its keys. So there is no shuffle: each Spark task turns
-one part of events into one part of sessions. What a task must know about the other parts (split bounds,
-prices) comes from a first pass over the columns that it needs.
+one part of events into one part of sessions. Only where a log's own sessions have a history, a shuffle brings
+those of a visitor together. What a task must know about the other parts (split bounds, prices) comes from a
+first pass over the columns that it needs.
 """
 
 import shutil
@@ -34,6 +35,7 @@ from rabbithole.io.parts import manifest_path, new_folder
 from rabbithole.io.storage import Folder, Part, StoredFile, StoredFolder, fetched, stored_folder
 from rabbithole.sessions.bounds import count_starts, exact_bounds, visitors_on_both_sides
 from rabbithole.sessions.diagnosis import diagnose, open_minutes, require_purchases, require_sessions
+from rabbithole.sessions.event_tables import map_sessions
 from rabbithole.sessions.first_pass import first_pass
 from rabbithole.sessions.session_task import (
     SessionCounts,
@@ -44,7 +46,6 @@ from rabbithole.sessions.session_task import (
 )
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.spark.session import spark_session
-from rabbithole.spark.shuffle import REPORT_SCHEMA, map_indexed
 from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import SESSIONS_AGO, SessionsPurpose, SessionsSpec, SparkOptions
 
@@ -193,10 +194,18 @@ def build_sessions(
             f"Sessions by visitor, but the log of format {log.format} names no visitors: "
             'set sessions.by to "session".'
         )
-    if spec.history and (spec.by != "visitor" or spec.gap_minutes is None or spec.cost != "event"):
+    if spec.history and spec.cost != "event":
         raise UserError(
-            "History across sessions needs sessions.by: visitor with a sessions.gap_minutes, and "
-            "sessions.cost: event. Set these, or set windows.history to false."
+            "History across sessions needs sessions.cost: event. Set it, or set windows.history to false."
+        )
+    if spec.history and spec.by == "visitor" and spec.gap_minutes is None:
+        raise UserError(
+            "History across sessions needs a sessions.gap_minutes, or sessions.by: session. Set one, or set "
+            "windows.history to false."
+        )
+    if spec.history and not log.visitors:
+        raise UserError(
+            "History across sessions needs visitors, and the log names none. Set windows.history to false."
         )
     require_purchases(log, purpose)
     minutes, parts = open_minutes(spec, log), log.part_files(events)
@@ -211,8 +220,8 @@ def build_sessions(
         with spark_session(spark, "sessions") as session:
             plan = _complete_plan(session, spark, plan, parts, output / PRICE_HISTORY)
             with watch_tasks(session, Stage("building sessions")):
-                task = SessionTask(parts, stored or output, plan)
-                reports = map_indexed(session, len(parts), task, REPORT_SCHEMA)
+                task = SessionTask(stored or output, plan)
+                reports = map_sessions(session, parts, plan, spark, task)
             counts = SessionCounts.total_of_reports(reports)
             check_counts(counts, log, spec, plan.bounds)
             written, visitors = _written(counts.parts, stored or output), bool(log.visitors)

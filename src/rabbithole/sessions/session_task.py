@@ -1,6 +1,6 @@
-"""The Spark task that turns one part of events into one part of sessions."""
+"""The Spark task that turns tables of events into one part of sessions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,10 +13,11 @@ from pydantic import Field
 from rabbithole.artifacts.data import ExclusionCounts, Fields, SessionEventCounts
 from rabbithole.io.asof import AsOf
 from rabbithole.io.digests import WrittenFile
-from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, PartWriter, complete_groups, read_part
-from rabbithole.io.storage import Folder, Part
+from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, PartWriter
+from rabbithole.io.storage import Folder
 from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.cutting import SessionCut, cut_sessions, session_visitors
+from rabbithole.sessions.histories import Histories, find_histories
 from rabbithole.sessions.splitting import SPLITS, split_at_random, split_by_time
 from rabbithole.specs.data import SESSIONS_AGO, SessionsSpec
 
@@ -34,9 +35,6 @@ LISTS = {
 
 HISTORY = "history"
 """Column with the number of leading entries of the lists that are of the visitor's earlier sessions."""
-
-HISTORY_ROWS = 50_000
-"""Events that are turned into sessions with history at once, if no visitor has more."""
 
 MAX_SESSIONS_AGO = 9
 """Events of this many sessions ago and more share one value."""
@@ -128,41 +126,33 @@ class SessionCounts(Counts):
     parts: dict[str, WrittenFile] = Field(default={})
 
 
+@dataclass(frozen=True)
 class SessionTask:
-    """Turns the part of events with an index into a part of sessions."""
+    """Turns tables of events into a part of sessions."""
 
-    def __init__(self, parts: Sequence[Part], folder: Folder, plan: SessionPlan) -> None:
-        self.parts = parts
-        self.folder = folder
-        self.plan = plan
+    folder: Folder
+    plan: SessionPlan
 
-    def __call__(self, index: int) -> Iterator[pa.RecordBatch]:
-        """Write the part and yield its `SessionCounts` as a report."""
+    def __call__(self, index: int, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
+        """Write the part with an index and yield its `SessionCounts` as a report.
+
+        tables: sorted, each with all events of its sessions; see `event_tables.map_sessions`.
+        """
         counts = SessionCounts()
         with PartWriter(self.folder, index, written_schema(self.plan.fields)) as part:
-            for events in read_events(self.parts[index], self.plan):
+            for events in tables:
                 sessions, of_table = make_sessions(events, self.plan)
                 part.write(sessions)
                 counts += of_table
         yield (counts + SessionCounts(parts=part.written)).to_report()
 
 
-def read_events(part: Part, plan: SessionPlan) -> Iterator[pa.Table]:
-    """Yield the events of a part in tables that hold all events of each key.
-
-    With history, each event may stand in many sessions, so fewer events are in memory at once.
-    """
-    batches = read_part(part, coded=plan.further.categorical)
-    if not plan.spec.history:
-        return complete_groups(batches, "session_id")
-    slices = (
-        batch.slice(start, HISTORY_ROWS) for batch in batches for start in range(0, len(batch), HISTORY_ROWS)
-    )
-    return complete_groups(slices, "session_id", HISTORY_ROWS)
-
-
 def make_sessions(events: pa.Table, plan: SessionPlan) -> tuple[pa.Table, SessionCounts]:
-    """Return the sessions of events (sorted, all of each key), a row each, and the counts of both."""
+    """Return the sessions of events, a row each, and the counts of both.
+
+    events: sorted, all of each session; with history, all of each visitor, and with the column `WHOSE` where
+    sessions are the log's own.
+    """
     spec = plan.spec
     cut = cut_sessions(events, spec)
     rows = np.flatnonzero(cut.kept > 0)
@@ -190,9 +180,12 @@ def make_sessions(events: pa.Table, plan: SessionPlan) -> tuple[pa.Table, Sessio
         "events": pa.array(length.astype(np.int32)),
     }
     if spec.history:
-        own_begins = cut.offsets[:-1][rows]
-        columns[HISTORY] = pa.array((own_begins - history_begins(cut, rows, spec.history)).astype(np.int32))
-    sessions = pa.table(columns | _lists(events, cut, rows, plan))
+        histories = find_histories(events, cut, rows, spec.history)
+        columns[HISTORY] = pa.array(histories.lengths.astype(np.int32))
+        columns |= _lists_with_history(events, cut, rows, plan, histories)
+    else:
+        columns |= _lists(events, cut, rows, plan)
+    sessions = pa.table(columns)
     counts = SessionCounts(
         events=_event_counts(cut, rows),
         dropped=int(cut.dropped.sum()),
@@ -209,9 +202,7 @@ def _timestamps(times: NDArray[np.int64]) -> pa.Array:
 def _lists(
     events: pa.Table, cut: SessionCut, rows: NDArray[np.int64], plan: SessionPlan
 ) -> dict[str, pa.ListArray]:
-    """Return the kept events of the sessions `rows` as lists, by column, with their history before them."""
-    if plan.spec.history:
-        return _lists_with_history(events, cut, rows, plan)
+    """Return the kept events of the sessions `rows` as lists, by column."""
     length = cut.kept[rows]
     offsets = pa.array(np.concatenate([[0], np.cumsum(length)]).astype(np.int32))
     keep = pa.array(cut.keep)
@@ -222,34 +213,23 @@ def _lists(
     return {name: pa.ListArray.from_arrays(offsets, values) for name, values in flat.items()}
 
 
-def history_begins(cut: SessionCut, rows: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
-    """Return the row at which the history of each session `rows` begins, int64 [n]; it ends at the session.
-
-    All events of a key are those of one visitor, sorted by time, and a session begins more than the gap after
-    the event before it. So every event before the session is of a session that ended before this one began.
-    The history is uncut: it holds earlier purchases, and sessions that are themselves excluded.
-    """
-    first_of_visitor = cut.offsets[:-1][rows - cut.number[rows]]
-    return np.maximum(first_of_visitor, cut.offsets[:-1][rows] - limit)
-
-
 def _lists_with_history(
-    events: pa.Table, cut: SessionCut, rows: NDArray[np.int64], plan: SessionPlan
+    events: pa.Table, cut: SessionCut, rows: NDArray[np.int64], plan: SessionPlan, histories: Histories
 ) -> dict[str, pa.ListArray]:
     """Return history and kept events of the sessions `rows` as lists, by column."""
-    own = cut.offsets[:-1][rows]
-    begins = history_begins(cut, rows, plan.spec.history)
-    earlier = own - begins
+    earlier = histories.lengths
     offsets = np.append(0, np.cumsum(earlier + cut.kept[rows])).astype(np.int64)
     places = np.arange(earlier.sum()) - np.repeat(np.cumsum(earlier) - earlier, earlier)
-    event = np.concatenate([np.repeat(begins, earlier) + places, np.flatnonzero(cut.keep)])
+    places += np.repeat(histories.begins, earlier)
+    own = np.flatnonzero(cut.keep)
+    event = np.concatenate([histories.order[places], own])
     session = np.concatenate([np.repeat(rows, earlier), np.repeat(rows, cut.kept[rows])])
-    order = np.lexsort((event, session))
+    order = np.lexsort((np.concatenate([places, len(events) + own]), session))
     event, session = event[order], session[order]
     index = pa.array(event)
     flat = {name: events[name].take(index).combine_chunks() for name in (*LISTS, *plan.further.names)}
-    number = np.repeat(cut.number, cut.lengths)
-    ago = np.minimum(cut.number[session] - number[event], MAX_SESSIONS_AGO).astype(np.int32)
+    number = np.repeat(histories.number, cut.lengths)
+    ago = np.minimum(histories.number[session] - number[event], MAX_SESSIONS_AGO).astype(np.int32)
     values = pa.array([ago_value(sessions) for sessions in range(MAX_SESSIONS_AGO + 1)])
     flat[SESSIONS_AGO] = pa.DictionaryArray.from_arrays(pa.array(ago), values).cast(DICTIONARY_TYPE)
     bounds = pa.array(offsets.astype(np.int32))
