@@ -30,6 +30,8 @@ def test_a_plain_log_is_read_whole_and_counted(tmp_path: Path) -> None:
     assert table.event.words == {"cart": "addtocart", "purchase": "transaction"}
     assert set(table.fields) == {"brand"}
     assert dataset.sessions.by == "session"
+    with_history = load(inspection.name, inspection.text.replace("# windows:", "windows:"))
+    assert dataset.history_events == 0 and with_history.history_events > 0
     estimate = inspection.estimate
     assert estimate is not None and estimate.exact
     assert estimate.events == len(events)

@@ -95,6 +95,9 @@ def write_section(
     if estimate is not None and estimate.has_few_buyers:
         note = "check: test will have few buyers. Folds test every session once, in five times the time"
         yaml.key(FORMAT, "split", {"by": "folds", "count": 5}, note, off=True)
+    if buyers and _has_sessions_of_visitors(proposal):
+        note = "models then see what a visitor did in earlier sessions, too"
+        yaml.key(FORMAT, "windows", {"history": True}, note, off=True)
     if preset is None:
         _table_format(yaml, tables, proposal.others, no_tables)
     if buyers:
@@ -106,6 +109,17 @@ def write_section(
         yaml.key(0, "training", {"tune": 10}, note, off=True)
     yaml.lines.append("alice: null")
     return yaml.text()
+
+
+def _has_sessions_of_visitors(proposal: Proposal) -> bool:
+    """Return whether the log names its own sessions, and visitors besides."""
+    if proposal.preset is not None:
+        known = (proposal.preset.format.tables or {}).values()
+        return all("session" in table for table in known) and any("visitor" in table for table in known)
+    roles = [table.roles for table in proposal.tables]
+    return all(of_table.session.column for of_table in roles) and any(
+        of_table.visitor.column for of_table in roles
+    )
 
 
 def _preset(
