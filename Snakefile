@@ -42,6 +42,7 @@ rule all:
 
 
 onstart:
+    ask_squeue_without_accounting(workflow)
     note_folds(PROJECT)
     note_retraining(PROJECT, workflow)
 
