@@ -163,6 +163,12 @@ def test_all_mistakes_are_reported_at_once() -> None:
     assert "report.titel" in str(error.value)
 
 
+def test_of_thousands_of_mistakes_some_are_shown() -> None:
+    with pytest.raises(UserError, match="and 2,960 more$") as error:
+        parse_config(changed("evaluation.steps", ["x"] * 3000))
+    assert len(str(error.value)) < 5000
+
+
 def test_a_third_data_set_takes_any_name() -> None:
     settings = parse_config(changed("datasets.my-shop_2", CONFIG["datasets"]["yoochoose"]))
     assert list(settings.datasets) == ["yoochoose", "retailrocket", "my-shop_2"]

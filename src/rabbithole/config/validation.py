@@ -29,6 +29,9 @@ MODEL_NAME = re.compile(r"[a-z][a-z0-9_]*$")
 
 UNUSABLE = re.compile(r"[\0\ud800-\udfff]")
 
+MAX_MISTAKES = 40
+"""Lines that are shown at most: a list may hold thousands of wrong values."""
+
 SHORT = reprlib.Repr()
 """How values are shown in messages: with aliases, a short YAML file holds values of any size."""
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 300
@@ -144,6 +147,8 @@ def _unknown_model(name: str) -> str:
 
 
 def _refused(lines: list[str]) -> UserError:
+    if more := len(lines[MAX_MISTAKES:]):
+        lines = [*lines[:MAX_MISTAKES], f"and {more:,} more"]
     return UserError("the configuration is not right:\n" + "\n".join(f"  {line}" for line in lines))
 
 
