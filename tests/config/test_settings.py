@@ -164,7 +164,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
 
 
 def test_of_thousands_of_mistakes_some_are_shown() -> None:
-    with pytest.raises(UserError, match="and 2,960 more$") as error:
+    with pytest.raises(UserError, match=r"and 2,960 more$") as error:
         parse_config(changed("evaluation.steps", ["x"] * 3000))
     assert len(str(error.value)) < 5000
 
