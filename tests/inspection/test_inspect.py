@@ -103,7 +103,10 @@ def test_words_that_differ_by_case_or_blanks_are_one(tmp_path: Path) -> None:
         (("zaman", "oturum", "işlem", "ürün"), ("görüntüleme", "sepete ekle", "satın alma")),  # noqa: RUF001
         (("czas", "sesja", "zdarzenie", "produkt"), ("wyświetlenie", "dodaj do koszyka", "Zamówienie")),
         (("日時", "セッション", "イベント", "商品"), ("閲覧", "カート", "購入")),
-        (("Fecha hora", "Sesión", "Acción", "Artículo"), ("ver", "añadir al carrito", "compra")),
+        (
+            ("Fecha y hora", "Número de sesión", "Tipo de evento", "Código del artículo"),
+            ("ver", "añadir al carrito", "compra"),
+        ),
     ],
 )
 def test_names_and_words_of_other_languages(

@@ -109,6 +109,12 @@ NAMES: dict[Role, tuple[str, ...]] = {
 ENDINGS = _words("id ids nr no number num key uuid guid hash code ref value")
 """Endings that a name may have besides."""
 
+BEGINNINGS = frozenset(_words("id code codigo codice cod numero number num nr no nummer ref"))
+"""Words before the name of a thing: `numéro de session`."""
+
+SMALL_WORDS = frozenset(_words("a and d da de del della der des di die do du e et la le of the und y"))
+"""Words between others that say nothing."""
+
 ORDERS = frozenset(
     _words(
         """
@@ -146,8 +152,8 @@ VIEW = _words(
     view view_item product_viewed product_view productview item_view view_product viewed detail
     product_detail detail_view item_detail click clicks clicked pv page_view pageview pageviews
     view_details viewed_product visit browse impression_click ansicht angesehen aufruf produktansicht
-    klick vue consultation voir clic vista ver visualizacao visualizzazione bekeken weergave wyswietlenie
-    widok visning 浏览 点击 閲覧 look
+    klick vue consultation voir clic vista ver visualizacao visualizzazione visualizacion bekeken weergave
+    wyswietlenie widok visning 浏览 点击 閲覧 look
     просмотр просмотр_товара перегляд goruntuleme zobrazeni 조회 produktseite detailseite product_page
     fiche_produit ficha_producto pagina_prodotto
     """

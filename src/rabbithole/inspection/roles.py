@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from rabbithole.inspection.columns import Column
-from rabbithole.inspection.names import ENDINGS, NAMES, Role, squeezed
+from rabbithole.inspection.names import BEGINNINGS, ENDINGS, NAMES, SMALL_WORDS, Role, squeezed
 
 EXACT, PARTIAL = 3.0, 1.0
 """Scores of a name that is known, and of one that contains a known one."""
@@ -28,11 +28,14 @@ class Choice:
 
 def name_score(role: Role, column: Column) -> float:
     """Return how well a name fits a role: 0 not at all, up to 3, the earlier in its list the higher."""
-    name = squeezed("".join(column.words))
+    words = [word for word in column.words if word not in SMALL_WORDS]
+    name = squeezed("".join(words))
     if not name:
         return 0.0
     known = [squeezed(candidate) for candidate in NAMES[role]]
     stems = {name, *(name.removesuffix(ending) for ending in ENDINGS if name != ending)}
+    if len(words) > 1 and words[0] in BEGINNINGS:
+        stems.add(squeezed("".join(words[1:])))
     places = [place for place, candidate in enumerate(known) if candidate in stems]
     if places:
         return EXACT - min(places) / len(known)
