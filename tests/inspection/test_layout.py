@@ -236,6 +236,29 @@ def test_an_encoding_may_be_declared(tmp_path: Path) -> None:
         inspect([str(path)], "gb19")
 
 
+@pytest.mark.parametrize("separator", [" ", "\x01", "^"])
+def test_rare_separators_are_found(tmp_path: Path, separator: str) -> None:
+    columns = STANDARD | {"timestamp": lambda event: int(event.time.timestamp())}
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", columns, separator=separator))
+    assert table.separator == separator
+    assert inspection.tables[0].sample.rows == len(shop_events())
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"ARROW1\0\0", "an Arrow file .* Write it as Parquet"),
+        (b"SQLite format 3\0", "an SQLite database"),
+        (b'{\n "a": 1\n}\n{\n "a": 2\n}\n', "one object a line"),
+    ],
+)
+def test_what_is_no_table_is_named(tmp_path: Path, content: bytes, error: str) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=error):
+        inspect([str(path)])
+
+
 @pytest.mark.parametrize("before", ["sep=;\n", "# Export\n# of all events\n\n"])
 def test_lines_before_the_header_are_skipped(tmp_path: Path, before: str) -> None:
     path = write_csv(tmp_path / "log.csv", STANDARD, separator=";")

@@ -103,7 +103,10 @@ def log_files(names: Sequence[str]) -> list[LogFile]:
     files: list[LogFile] = []
     for path in dict.fromkeys(path for name in names for path in files_below(name)):
         if is_archive(path):
-            files += [LogFile(path, name, size) for name, size in sorted(members(path).items())]
+            packed = members(path)
+            if "[Content_Types].xml" in packed:
+                raise UserError(f"{printable(str(path))}: this is an Excel workbook. Save its sheet as CSV.")
+            files += [LogFile(path, name, size) for name, size in sorted(packed.items())]
         else:
             files.append(LogFile(path, None, path.stat().st_size))
     files = [file for file in files if file.size]

@@ -38,6 +38,17 @@ class Layout:
     skip_lines: int = 0
 
 
+FOREIGN = {
+    b"ARROW1": "an Arrow file (Feather)",
+    b"SQLite format 3": "an SQLite database",
+    b"Obj\x01": "an Avro file",
+    b"ORC": "an ORC file",
+    b"%PDF": "a PDF",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+}
+"""What other files begin with."""
+
+
 def layout_of(file: LogFile, declared: str | None = None) -> Layout:
     """Return how a file is written. Raises `NoTableError` for a file that is no table.
 
@@ -46,6 +57,9 @@ def layout_of(file: LogFile, declared: str | None = None) -> Layout:
     start = head(file)
     if start.startswith(b"PAR1"):
         return Layout("parquet")
+    for signature, name in FOREIGN.items():
+        if start.startswith(signature):
+            raise NoTableError(file, f"this is {name}. Write it as Parquet or CSV.")
     encoding = _encoding(start, declared)
     text = decoded(start, encoding)
     if not text.strip() or "\0" in text:
@@ -53,8 +67,10 @@ def layout_of(file: LogFile, declared: str | None = None) -> Layout:
         line = before.count("\n") + 1
         where = f" (line {line} has a NUL byte)" if nul else ""
         raise NoTableError(file, f"this is no text with columns, no JSON lines and no Parquet{where}.")
-    if text.lstrip()[:1] == "{" and _is_json(text):
-        return Layout("json", encoding)
+    if text.lstrip()[:1] == "{":
+        if _is_json(text):
+            return Layout("json", encoding)
+        _refuse_long_json(file, text)
     if text.lstrip()[:1] == "[":
         raise NoTableError(
             file,
@@ -92,6 +108,17 @@ def _encoding(start: bytes, declared: str | None) -> str:
     return "latin-1"
 
 
+def _refuse_long_json(file: LogFile, text: str) -> None:
+    """Raise `NoTableError` if a text begins with a JSON object of several lines."""
+    with suppress(ValueError, RecursionError):
+        json.JSONDecoder().raw_decode(text.lstrip())
+        raise NoTableError(
+            file,
+            "its JSON objects have several lines each. Write one object a line, for instance with "
+            "`jq -c . FILE > FILE.jsonl`.",
+        )
+
+
 def _is_json(text: str) -> bool:
     line = text.lstrip().split("\n", 1)[0]
     try:
@@ -109,8 +136,8 @@ def _sniff(file: LogFile, text: str, encoding: str) -> Layout:
     lines = text if text.count("\n") < 2 else text[: text.rfind("\n") + 1]
     dialect, skip = _dialect(lines), 0
     if dialect is None or dialect[0] not in lines.split("\n", dialect[3] + 1)[dialect[3]]:
-        alike = _lines_alike(lines)
-        if alike and (again := _dialect(alike)) is not None:
+        separator, alike = _lines_alike(lines)
+        if alike and (again := _dialect(alike, separator)) is not None:
             skip = lines.split("\n").index(alike.split("\n", 1)[0])
             dialect, lines = again, alike
     if dialect is None:
@@ -124,9 +151,14 @@ def _sniff(file: LogFile, text: str, encoding: str) -> Layout:
     return Layout("csv", encoding, separator, quote, header, tuple(names), skip)
 
 
-def _dialect(lines: str) -> tuple[str, str, bool, int] | None:
-    """Return separator, quote, whether there is a header, and the lines before it; None if there are none."""
+def _dialect(lines: str, known: str | None = None) -> tuple[str, str, bool, int] | None:
+    """Return separator, quote, whether there is a header, and the lines before it; None if there are none.
+
+    known: the separator, None if it is to be found.
+    """
     import duckdb
+
+    delimiter = "" if known is None else ", delim = $known"
 
     with tempfile.NamedTemporaryFile("w", suffix=".csv", encoding="utf-8", newline="") as copy:
         copy.write(lines)
@@ -135,34 +167,45 @@ def _dialect(lines: str) -> tuple[str, str, bool, int] | None:
             with duckdb.connect() as connection:
                 connection.execute("SET threads = 1")
                 row = connection.execute(
-                    "SELECT Delimiter, Quote, HasHeader, SkipRows FROM sniff_csv(?, sample_size = 20000)",
-                    [copy.name],
+                    "SELECT Delimiter, Quote, HasHeader, SkipRows "
+                    f"FROM sniff_csv($file, sample_size = 20000{delimiter})",
+                    {"file": copy.name, **({} if known is None else {"known": known})},
                 ).fetchone()
         except duckdb.Error:
             return None
     if row is None:
         return None
     separator, quote, header, skip = row
-    return "\t" if separator == "\\t" else separator, quote if len(quote) == 1 else '"', header, skip
+    separator = known or ("\t" if separator == "\\t" else separator)
+    return separator, quote if len(quote) == 1 else '"', header, skip
 
 
-SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = (",", ";", "\t", "|", "\x01", "^", "~", " ")
+"""What may stand between fields, the byte 1 in files of Hive. A space stands in most texts, so it is last."""
 
 
-def _lines_alike(lines: str) -> str:
-    """Return the lines with the number of fields that most have, by the separator for which these are most.
+MIN_SPACED = 10
+"""A space parts fields only where more lines than this have as many: a sentence is no table."""
 
-    Empty if there is no separator that takes most lines into as many fields, and at least two.
+
+def _lines_alike(lines: str) -> tuple[str, str]:
+    """Return the separator by which the most lines have as many fields, and these lines.
+
+    Both are empty if there is no separator that takes most lines into as many fields, and at least two.
     """
     best: list[str] = []
+    best_separator = ""
     rows = [line for line in lines.split("\n") if line.strip()]
     for separator in SEPARATORS:
+        if separator == " " and best:
+            break
         fields = [split_line(row, Dialect(separator, '"')) for row in rows]
         counts = [0 if parts is None else len(parts) for parts in fields]
         usual, number = Counter(counts).most_common(1)[0] if counts else (0, 0)
-        if usual > 1 and number > max(len(best), len(rows) / 2):
+        if usual > 1 and number > max(len(best), len(rows) / 2, MIN_SPACED * (separator == " ")):
             best = [row for row, count in zip(rows, counts, strict=True) if count == usual]
-    return "".join(f"{row}\n" for row in best)
+            best_separator = separator
+    return best_separator, "".join(f"{row}\n" for row in best)
 
 
 def same_table(layouts: Sequence[Layout], files: Sequence[LogFile]) -> list[list[int]]:
