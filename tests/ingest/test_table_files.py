@@ -27,6 +27,7 @@ WRITTEN: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     "gb18030": (LOG.encode("gb18030"), {"encoding": "gb18030"}),
     "latin-1": (LOG.encode("latin-1"), {"encoding": "latin-1"}),
     "lines before the header": ("sep=,\n\n# remark\n" + LOG, {"skip_lines": 3}),
+    "texts for no value": (LOG.replace(",,", ",\\N,").replace(",,", ",NULL,"), {"missing": ["\\N", "NULL"]}),
     "tabs": (LOG.replace(",", "\t"), {"separator": "\t"}),
     "decimal comma": (LOG.replace(",", ";").replace(".", ","), {"separator": ";", "decimal": ","}),
     "quotes": (text([[f'"{field}"' for field in row] for row in [HEADER, *ROWS]]), {}),

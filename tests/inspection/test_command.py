@@ -79,6 +79,7 @@ def test_a_text_that_means_no_value_is_said(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["inspect", str(write_csv(tmp_path / "log.csv", columns))])
     said = " ".join(result.stderr.split())
     assert "of the rows have the text NULL in session_id. It counts as one session" in said
+    assert "# missing: ['NULL']" in result.stdout
 
 
 def test_ids_that_a_spreadsheet_rounded_are_said(tmp_path: Path) -> None:

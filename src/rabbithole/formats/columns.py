@@ -35,7 +35,8 @@ class RawColumns:
     """The text columns of some lines, and what their parser says about each row.
 
     reasons: string [rows], why a row is rejected (the first check that it fails), null if it is not;
-    kept: bool [rows] or None (all), the rows that the parser wants to keep.
+    kept: bool [rows] or None (all), the rows that the parser wants to keep; missing: texts that mean that
+    there is no value.
     """
 
     def __init__(self, columns: Mapping[str, pa.Array]) -> None:
@@ -43,9 +44,18 @@ class RawColumns:
         self.rows = len(next(iter(columns.values())))
         self.reasons: pa.Array = pa.nulls(self.rows, pa.string())
         self.kept: pa.Array | None = None
+        self.missing: Sequence[str] = ()
 
     def __getitem__(self, name: str) -> pa.Array:
-        return self.columns[name]
+        values = self.columns[name]
+        if not self.missing:
+            return values
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+            return values
+        absent = pc.is_in(values, value_set=pa.array(self.missing, values.type))
+        return pc.if_else(absent, pa.scalar(None, values.type), values)
 
     def reject(self, mask: pa.Array, reason: str | pa.Array) -> None:
         """Give the rows in `mask` a reason (one text, or one per row) unless they have one."""

@@ -29,6 +29,7 @@ def map_columns(table: TableSpec, key: str, columns: RawColumns) -> dict[str, pa
 
     key: `session` or `visitor`, by which events are grouped: it becomes `session_id`.
     """
+    columns.missing = table.missing
     session = None if table.session is None else joined(columns, table.session)
     visitor = None if table.visitor is None else text_of(columns, [table.visitor])
     keys = {"session": session, "visitor": visitor}

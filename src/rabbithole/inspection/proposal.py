@@ -96,6 +96,13 @@ class TableProposal:
         return next((text[:40] for text in texts if not text.isascii()), "")
 
     @property
+    def no_values(self) -> list[str]:
+        """Return the texts in the columns of ids that probably mean that there is no value."""
+        roles = (self.roles.session, self.roles.visitor, self.roles.item)
+        columns = [choice.column for choice in roles if choice.column is not None]
+        return list(dict.fromkeys(text for column in columns for text in column.no_values))
+
+    @property
     def worded(self) -> list[Column]:
         """Return the columns whose few words may be kinds of events that no list knows."""
         return [

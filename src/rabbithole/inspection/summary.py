@@ -271,7 +271,7 @@ def _no_values(role: str, column: Column) -> Iterator[str]:
     for text, count in column.no_values.items():
         yield (
             f"{role}: {count / column.rows:.1%} of the rows have the text {printable(text)} in "
-            f"{printable(column.name)}. It counts as one {role}: leave the field empty if it means none"
+            f"{printable(column.name)}. It counts as one {role}: if it means none, set `missing` in the file"
         )
 
 

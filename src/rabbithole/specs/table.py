@@ -102,6 +102,11 @@ class TableSpec(Spec):
     decimal: Literal[".", ","] = Field(
         ".", description="Decimal mark of numbers. The other mark may part thousands."
     )
+    missing: list[str] = Field(
+        default=[],
+        description="Texts that mean that there is no value, such as `NULL` or `\\N`. An empty field "
+        "always does.",
+    )
     explode: str | None = Field(
         None,
         description="JSON and Parquet: path of an array. Each of its items is an event, whose columns are "
