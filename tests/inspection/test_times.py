@@ -3,7 +3,7 @@
 import json
 import random
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -145,3 +145,28 @@ def test_an_ambiguous_order_of_day_and_month_is_not_guessed(tmp_path: Path) -> N
     assert "the time" in inspection.problem
     assert "# time: {column: timestamp, unit: '%m/%d/%Y %H:%M:%S'" in inspection.text
     assert "\n        time:" not in inspection.text
+
+
+@pytest.mark.parametrize(("name", "per_second"), [("hit_seconds", 1), ("since", 1000)])
+def test_a_start_and_an_offset_within_the_session_are_one_time(
+    tmp_path: Path, name: str, per_second: int
+) -> None:
+    events = shop_events()
+    start: dict[str, datetime] = {}
+    for event in events:
+        start.setdefault(event.session, event.time)
+    columns = {
+        "visit_start_time": lambda event: int(start[event.session].timestamp()),
+        name: lambda event: int(per_second * (event.time - start[event.session]).total_seconds()),
+        **{column: STANDARD[column] for column in ("session_id", "event_type", "product_id")},
+    }
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", columns, events))
+    unit = {1: "s", 1000: "ms"}[per_second]
+    assert (table.time.column, table.time.offset, table.time.offset_unit) == (
+        ["visit_start_time"],
+        name,
+        unit,
+    )
+    del columns[name]
+    inspection, _, _ = read(write_csv(tmp_path / "log.csv", columns, events))
+    assert "so no session counts as a buyer" in " ".join(inspection.text.replace("#", "").split())

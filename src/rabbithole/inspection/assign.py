@@ -9,6 +9,13 @@ import pyarrow.compute as pc
 from rabbithole.inspection.columns import Column, pairs
 from rabbithole.inspection.keys import Keyed
 from rabbithole.inspection.names import NAMES, Role
+from rabbithole.inspection.offsets import (
+    STANDS_STILL,
+    numbers,
+    offset_in_session,
+    offset_unit,
+    stands_still,
+)
 from rabbithole.inspection.roles import CAN_BE, EXACT, SCORE_MARGIN, Choice, Roles, choose, is_key, name_score
 from rabbithole.inspection.sample import Sample
 from rabbithole.inspection.times import date_and_clock, date_order, parse
@@ -21,6 +28,8 @@ MIN_RETURNING_SHARE = 0.3
 """Where more than this share of keys come back after hours, they are visitors and no sessions."""
 
 BY_VALUES = "recognised by its values, as no name says it"
+
+PER_SECOND = {"s": 1.0, "ms": 1000.0}
 
 
 def assign(sample: Sample, columns: Sequence[Column]) -> Roles:
@@ -56,9 +65,8 @@ def seconds_of(roles: Roles) -> pa.Array | None:
     seconds = parse(column.values, roles.unit, "UTC")
     if roles.offset is None:
         return seconds
-    number = pc.replace_substring(roles.offset.values, ",", ".")
-    offset = pc.if_else(pc.match_substring_regex(number, r"^\d+(\.\d*)?$"), number, None).cast(pa.float64())
-    return pc.add(seconds, pc.divide(offset, 1000.0))
+    offset = pa.array(numbers(roles.offset), from_pandas=True)
+    return pc.add(seconds, pc.divide(offset, PER_SECOND[roles.offset_unit]))
 
 
 def _free(roles: Roles, columns: Sequence[Column]) -> list[Column]:
@@ -87,6 +95,8 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
     guess = None if column is None else (roles.date or column).time
     if column is None or guess is None:
         return
+    if roles.date is None:
+        _offset(roles, columns, column)
     roles.unit = guess.unit
     units = (guess.unit, *guess.others) if guess.others else ()
     values = column.values
@@ -97,6 +107,19 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
         values = pc.binary_join_element_wise(roles.date.values, values, " ")
     if units:
         roles.unit, roles.units = date_order(values, sample.block, units)
+
+
+def _offset(roles: Roles, columns: Sequence[Column], time: Column) -> None:
+    """Find the offset from a time that is the same for a whole session, and the offset's unit."""
+    others = [column for column in columns if column is not time]
+    session = choose("session", others).column
+    if roles.offset is None and session is not None and stands_still(time, session):
+        roles.offset = offset_in_session([column for column in others if column is not session], session)
+        if roles.offset is None:
+            roles.time = Choice(time, roles.time.others, STANDS_STILL)
+    if roles.offset is not None:
+        assert time.time is not None
+        roles.offset_unit = offset_unit(roles.offset, of_day=time.time.dates)
 
 
 def _moving(times: Sequence[Column], columns: Sequence[Column], sample: Sample) -> tuple[Column, ...]:

@@ -39,7 +39,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
     "offset": _words(
         """
         timeframe time_frame offset time_offset elapsed elapsed_ms ms_since_start time_since_start
-        session_offset
+        session_offset seconds_since_start since_start elapsed_seconds elapsed_time session_time
         """
     ),
     "session": _words(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.names import BEGINNINGS, ENDINGS, NAMES, SMALL_WORDS, Role, squeezed
@@ -148,6 +149,7 @@ class Roles:
     time: Choice = field(default_factory=Choice)
     date: Column | None = None
     offset: Column | None = None
+    offset_unit: Literal["s", "ms"] = "ms"
     unit: str = "auto"
     units: tuple[str, ...] = ()
     joined: bool = False

@@ -91,7 +91,7 @@ def _time(yaml: YamlLines, table: TableProposal, *, naive: bool) -> None:
     if roles.date is not None:
         section["date"] = names([roles.date.name])
     if roles.offset is not None:
-        section |= {"offset": names([roles.offset.name]), "offset_unit": "ms"}
+        section |= {"offset": names([roles.offset.name]), "offset_unit": roles.offset_unit}
         yaml.comment(KEY, "check: the unit of the offset within the session: ms or s")
     if roles.time.note:
         yaml.comment(KEY, f"check: {roles.time.note}")
