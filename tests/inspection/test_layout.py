@@ -110,6 +110,19 @@ def test_nested_json_lines(tmp_path: Path) -> None:
     )
 
 
+def test_cells_may_hold_json(tmp_path: Path) -> None:
+    columns = {
+        "event": STANDARD["event_type"],
+        "properties": lambda event: json.dumps(
+            {"distinct_id": event.visitor, "session": {"id": event.session}, "sku": event.item}
+        ),
+        "timestamp": STANDARD["timestamp"],
+    }
+    _, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert (table.session, table.item) == (["properties.session.id"], ["properties.sku"])
+    assert table.visitor == "properties.distinct_id"
+
+
 def test_the_last_part_of_a_path_may_need_the_one_before_it(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     lines = [

@@ -61,7 +61,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
         kunden_id utilisateur id_utilisateur visiteur id_visiteur client id_client usuario id_usuario
         cliente id_cliente visitante id_visitante utente id_utente visitatore gebruiker gebruiker_id klant
         klant_id uzytkownik id_uzytkownika klient id_klienta anvandare kund 用户 用户id ユーザー
-        hashed_user user_hash idvisitor
+        hashed_user user_hash idvisitor distinct_id
         пользователь id_пользователя клиент id_клиента покупатель посетитель kullanici kullanici_id musteri
         musteri_id ziyaretci uzivatel id_uzivatele zakaznik id_zakaznika користувач 会員 顧客 사용자 회원
         """

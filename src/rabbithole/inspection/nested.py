@@ -1,8 +1,11 @@
 """Name the values in nested JSON and Parquet rows by dotted paths, as `ingest.paths.follow` reads them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from rabbithole.ingest.paths import Json, as_text
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rabbithole.ingest.paths import DECODER, Json, as_text
 
 MAX_DEPTH = 6
 
@@ -21,6 +24,25 @@ def flatten(record: Json, explode: str | None = None) -> list[dict[str, str | No
     return [
         shared | {path: as_text(value) for path, value in _walk(item, explode + ".", None)} for item in items
     ]
+
+
+def flatten_cells(columns: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
+    """Return columns of text, of which those that hold JSON objects are taken apart into their paths."""
+    flat: dict[str, pa.Array] = {}
+    for name, values in columns.items():
+        present = values.drop_null()
+        if not len(present) or not pc.all(pc.starts_with(present, "{")).as_py():
+            flat[name] = values
+            continue
+        try:
+            records = [None if cell is None else DECODER.decode(cell) for cell in values.to_pylist()]
+        except (ValueError, RecursionError):
+            flat[name] = values
+            continue
+        rows = [{} if record is None else flatten({name: record})[0] for record in records]
+        for path in dict.fromkeys(path for row in rows for path in row):
+            flat[path] = pa.array([row.get(path) for row in rows], pa.string())
+    return flat
 
 
 def arrays(records: Sequence[Json]) -> dict[str, float]:

@@ -46,10 +46,13 @@ def offset_in_session(columns: Sequence[Column], session: Column) -> Column | No
 
 
 def _starts_at_zero(column: Column, session: Column) -> bool:
-    """Return whether the smallest value of nearly every session is zero."""
-    table = pa.table({"session": session.values, "value": pa.array(numbers(column), from_pandas=True)})
+    """Return whether the smallest value of nearly every session is zero, or nearly so by all values."""
+    values = numbers(column)
+    table = pa.table({"session": session.values, "value": pa.array(values, from_pandas=True)})
     least = table.drop_null().group_by("session").aggregate([("value", "min")])["value_min"]
-    return bool((pc.mean(pc.equal(least, 0.0).cast(pa.float64())).as_py() or 0.0) > 0.9)
+    return bool(
+        (pc.mean(pc.less_equal(least, 0.01 * np.nanmedian(values)).cast(pa.float64())).as_py() or 0.0) > 0.9
+    )
 
 
 def offset_unit(column: Column, *, of_day: bool) -> Literal["s", "ms"]:

@@ -17,7 +17,7 @@ from rabbithole.ingest.paths import DECODER, Json
 from rabbithole.ingest.table_files import partition_values
 from rabbithole.inspection.files import SAMPLE_BYTES, LogFile, NoTableError, Piece, pieces
 from rabbithole.inspection.layout import Layout, decoded
-from rabbithole.inspection.nested import arrays, flatten
+from rabbithole.inspection.nested import arrays, flatten, flatten_cells
 
 MAX_FILES = 3
 """Of many parts of a large table, so many are read: the first, the last, and between at even distances."""
@@ -99,6 +99,8 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
         advice = "they are no JSON." if malformed else ""
     else:
         columns, block, reasons = _csv(text_pieces, layout)
+        if layout.header:
+            columns = flatten_cells(columns)
         malformed, lengths, advice = reasons.total(), {}, _advice(reasons, chosen[0])
         if reasons and not len(block):
             raise NoTableError(files[0], f"no line of it could be read: {advice}")
