@@ -3,7 +3,9 @@
 import json
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
+import docs_pages
 import factories
 import numpy as np
 import pyarrow as pa
@@ -15,6 +17,7 @@ from serving.trained import train_and_package
 from rabbithole import Model
 from rabbithole.artifacts.data import SessionsManifest, WindowsManifest
 from rabbithole.serving import visitor_history
+from rabbithole.serving.export import export
 from rabbithole.serving.folder import ModelFolder, load_folder
 from rabbithole.serving.guard import Limits
 from rabbithole.serving.live_encoder import LiveEvent
@@ -178,6 +181,29 @@ def test_a_new_model_takes_over_the_histories(run: Path) -> None:
     assert answer == expected
     (without,) = SessionStream(load_folder(path)).process([visit(3)])
     assert answer != without
+
+
+@pytest.mark.parametrize("model", ["gru", "dilated_conv"])
+def test_the_program_of_the_docs_reads_histories(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    page = docs_pages.ROOT / "docs/how-to/put-to-work.md"
+    (program,) = (block for block in docs_pages.blocks(page) if block.file == "score_onnx.py")
+    export(packaged(run, model), "onnx", tmp_path / "exported")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(program.text, names)
+    test = pq.read_table(run / model / "scores.parquet", filters=[("split", "=", "test"), ("steps", "=", 0)])
+    expected = dict(zip(test["session_id"].to_pylist(), test["score"].to_pylist(), strict=True))
+    long = 0
+    for session in pq.read_table(run / "sessions").to_pylist():
+        if session["session_id"] in expected:
+            fields = ("event", "item", "category", "cost", "sessions_ago")
+            columns = [session["timestamp"], *(session[name] for name in fields)]
+            events = [dict(zip(("time", *fields), row, strict=True)) for row in zip(*columns, strict=True)]
+            assert names["probability"](events) == pytest.approx(expected[session["session_id"]], abs=1e-5)
+            long += session["history"] == LENGTH and len(events) > 2 * LENGTH
+    assert long
 
 
 def test_events_older_than_a_visitor_s_history_are_late(run: Path) -> None:

@@ -62,6 +62,10 @@ def monitor(
         outcomes = _outcomes(folder, log)
         counts = _field_counts(folder, known, log.encoded)
         warnings = summarise(folder, log.events, log.counts).warnings
+    if len(outcomes.score) == 0:
+        raise UserError(
+            "No session of the later log has ended before it does: give a log that goes on longer."
+        )
     unmatched = 0
     if scores:
         outcomes, unmatched = _with_earlier_scores(outcomes, scores)

@@ -33,7 +33,10 @@ LOGGER = logging.getLogger("rabbithole")
 
 def predict_log(spec: PredictSpec, *, model: Path, spark: SparkOptions, output: Path) -> None:
     """Score a further log with a packaged model, as a step of the workflow; see `predict`."""
-    predict(load_folder(model), spec.source, spark=spark, output=output, max_rejected=spec.max_rejected)
+    folder = load_folder(model)
+    summary = predict(folder, spec.source, spark=spark, output=output, max_rejected=spec.max_rejected)
+    for warning in summary.warnings:
+        LOGGER.warning("Warning: %s", warning)
 
 
 def predict(
