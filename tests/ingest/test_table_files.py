@@ -12,6 +12,7 @@ import pytest
 from factories.tables import EVENTS, HEADER, LOG, ROWS, TABLE, seven_zipped, text, values, zipped, zstandard
 from raw_logs import read_tables
 
+from rabbithole.errors import UserError
 from rabbithole.specs.data import SparkOptions
 
 pytestmark = pytest.mark.spark
@@ -104,6 +105,16 @@ def test_many_files_and_their_partitions_are_one_table(
         "part-1.csv",
         "part-2.csv",
     ]
+
+
+def test_parts_may_be_empty_but_not_all(tmp_path: Path, spark: SparkOptions) -> None:
+    table = TABLE | {"files": "*.csv"}
+    files: dict[str, str | bytes] = {"0.csv": "", "1.csv": text([HEADER]), "2.csv": LOG}
+    rows, manifest = read_tables(tmp_path, files, spark, table={"events": table})
+    assert values(rows) == EVENTS
+    assert [(Path(file.file).name, file.rows) for file in manifest.files_read] == [("1.csv", 0), ("2.csv", 3)]
+    with pytest.raises(UserError, match=r"1\.csv has no row: of 1 lines 1 is a header"):
+        read_tables(tmp_path / "none", {"1.csv": text([HEADER])}, spark, table={"events": table})
 
 
 def test_a_remote_folder_of_parts_is_one_table(tmp_path: Path, spark: SparkOptions) -> None:

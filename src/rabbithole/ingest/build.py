@@ -118,7 +118,8 @@ def build_events(
             )
             returned = _write_events(session, spark, format, ranges, task, side, spec)
         report = collect_report(ranges, side, rejected)
-        require_good(report, spec.max_rejected, format.event_roles)
+        in_parts = [role.name for role in format.roles if role.table is not None]
+        require_good(report, spec.max_rejected, format.event_roles, in_parts)
         counts = merge_counts(returned)
         if counts is None:
             names = ", ".join(file.name for file in raw)

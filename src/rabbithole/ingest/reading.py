@@ -308,8 +308,12 @@ def collect_report(ranges: Sequence[FileRange], side: Path, rejected: Path) -> L
     )
 
 
-def require_good(report: LineReport, max_rejected: float, event_roles: Sequence[str]) -> None:
+def require_good(
+    report: LineReport, max_rejected: float, event_roles: Sequence[str], in_parts: Sequence[str] = ()
+) -> None:
     """Raise `UserError`, quoting bad lines, if too many lines are bad or a file has no good line.
+
+    in_parts: roles of which some files may have no line at all but a header, as parts of a table.
 
     The fraction of bad lines is checked for the event files and for the other files separately: many good
     item properties do not make up for bad events.
@@ -324,8 +328,9 @@ def require_good(report: LineReport, max_rejected: float, event_roles: Sequence[
                 f"{rejected:,} of {lines:,} lines can't be read ({rejected / lines:.2%}), more than "
                 f"max_rejected allows ({max_rejected:.2%}). The first of them:{quoted}\n{RAISE}"
             )
+    with_rows = {file.role for file in report.files if file.rows} & set(in_parts)
     for file in report.files:
-        if file.rows == 0:
+        if file.rows == 0 and (file.rejected or file.role not in with_rows):
             raise UserError(
                 f"{file.file} has no row: of {file.lines:,} lines {file.header} is a header, "
                 f"{file.blank:,} are blank and {file.rejected:,} can't be read."

@@ -29,6 +29,7 @@ def unpack_all(format: RawFormat, files: Mapping[str, Sequence[Path]], scratch: 
                 # A member that two roles read is unpacked once.
                 target = targets.setdefault(path, {}).setdefault(member, target)
                 listed.append((role, target, f"{path}/{member}"))
+    listed = [entry for entry in listed if not _is_empty_part(entry, listed)]
     for archive, of_archive in targets.items():
         unpack(archive, of_archive)
     raw = []
@@ -36,6 +37,18 @@ def unpack_all(format: RawFormat, files: Mapping[str, Sequence[Path]], scratch: 
         name = printable(name)
         raw.append(RawFile(role.name, name, str(path), rank, file_layout(role, path, name)))
     return raw
+
+
+def _is_empty_part(entry: tuple[FileRole, Path, str], listed: Sequence[tuple[FileRole, Path, str]]) -> bool:
+    """Return whether a file is a part of a table without a byte, beside others: jobs write such parts.
+
+    Members of archives are not there yet, and none of them is empty.
+    """
+    role, path, _ = entry
+    if role.table is None or not path.exists() or path.stat().st_size:
+        return False
+    others = (other for of_role, other, _ in listed if of_role is role and other != path)
+    return any(not other.exists() or other.stat().st_size for other in others)
 
 
 def _members(role: FileRole, archive: Path) -> list[str]:
