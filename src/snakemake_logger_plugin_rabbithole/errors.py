@@ -51,6 +51,9 @@ OF_CONFIG_FILES = re.compile(r"load_configfile|update_config|Config file|[Pp]ath
 
 PATHVARS_TROUBLE = "`pathvars` must be a section of names and paths, such as {results: my/results}"
 
+OWN_RECORD = re.compile(r"Error: \[Errno \d+\] (?P<reason>[^:\n]*): '(?P<path>[^']*/\.snakemake/[^']*)'")
+"""An error of the system about a file of Snakemake's own, below the folder where it runs."""
+
 TRACE_LINE = re.compile(r'^ +File ".*", line \d+(?:, in .*)?$')
 CLASS_LINE = re.compile(r"^\w*(?:Error|Exception)(?: in .*)?:$")
 
@@ -176,6 +179,11 @@ def plain(text: str, arguments: list[str]) -> str:
     if "sourcecache.py" in text and "makedirs" in text:
         place = " ".join(re.findall(r"'([^']*)'", text)[-1:])
         return f"Snakemake can't write its cache ({place}): set XDG_CACHE_HOME to another folder."
+    if record := OWN_RECORD.search(text):
+        return (
+            f"Snakemake can't write {record['path']} ({record['reason']}). It keeps records where it runs, "
+            "even in a dry run: copy the folder to a place of your own."
+        )
     lines = [line for line in text.splitlines() if not TRACE_LINE.match(line)]
     if len(lines) > 1 and CLASS_LINE.match(lines[0]):
         lines = lines[1:]

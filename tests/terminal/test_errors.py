@@ -79,6 +79,8 @@ def test_snakemakes_exceptions_lose_their_class_and_their_trace() -> None:
     assert plain("LockException:\nError: Directory cannot be locked.", []) == "Directory cannot be locked."
     assert plain('Traceback (most recent call last):\n  File "a", line 2\nKeyError: 1', []) == "KeyError: 1"
     cache = f"{TRACE}:\n  File \"sourcecache.py\"\n  os.makedirs(path)\nPermissionError: denied: '/home/x'"
+    record = f"{TRACE}:\nOSError: [Errno 30] Read-only file system: '/a/.snakemake/locks'"
+    assert plain(record, []).startswith("Snakemake can't write /a/.snakemake/locks (Read-only file system).")
     assert plain(cache, []).startswith("Snakemake can't write its cache (/home/x): set XDG_CACHE_HOME")
 
 
