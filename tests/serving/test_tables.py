@@ -30,6 +30,14 @@ def test_other_files_are_not_read_as_scores(tmp_path: Path) -> None:
     text, other = tmp_path / "scores.csv", tmp_path / "other.parquet"
     text.write_text("session_id,probability\na,0.5\n")
     pq.write_table(pa.table({"session_id": ["a"]}), other)
-    for path in (text, other, tmp_path / "none.parquet", tmp_path):
+    pq.write_table(pa.table({"session_id": ["a"] * 999, "probability": [0.5] * 999}), tmp_path / "whole")
+    content = bytearray((tmp_path / "whole").read_bytes())
+    content[8] ^= 255
+    (damaged := tmp_path / "damaged").write_bytes(content)
+    wrong = []
+    for number, chance in enumerate([None, float("nan"), 1.5]):
+        wrong.append(tmp_path / f"wrong-{number}")
+        pq.write_table(pa.table({"session_id": ["a", "b"], "probability": [0.1, chance]}), wrong[-1])
+    for path in (text, other, tmp_path / "none.parquet", tmp_path, damaged, *wrong):
         with pytest.raises(UserError, match="`rabbithole predict` wrote"):
             read_scores(path, ["session_id", "probability"])

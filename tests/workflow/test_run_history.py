@@ -116,6 +116,12 @@ def test_two_runs_on_the_same_sessions_are_compared_in_pairs(tmp_path: Path) -> 
     output = shown("1", "2", "--results", str(tmp_path))
     assert "models.gru.learning_rate" in output and "the same test sessions" in output
     assert f"{row.paired.difference:+.4f} [{row.paired.low:+.4f}, {row.paired.high:+.4f}]" in output
+    kept = {path: path.read_bytes() for path in (tmp_path / "runs").iterdir()}
+    for path, content in kept.items():
+        path.write_bytes(next(other for other in kept.values() if other != content))
+        with pytest.raises(UserError, match=rf"{path} is damaged\. Delete it"):
+            compare_runs(tmp_path, history.run(1), history.run(2))
+        path.write_bytes(content)
 
 
 def test_other_test_sessions_and_forgotten_scores_are_not_compared_in_pairs(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Reads files of scores; writes a table as Parquet or CSV, to a file or the standard output, in batches."""
 
+import errno
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -14,12 +16,22 @@ from rabbithole.io.atomic import atomic_write
 
 
 def read_scores(path: Path, columns: list[str]) -> pa.Table:
-    """Return columns of a file that `predict` wrote; raises `UserError` where it is another one."""
+    """Return columns of a file that `predict` wrote; raises `UserError` for any other."""
+    reason = None
     try:
-        return pq.read_table(path, columns=columns)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, FileNotFoundError, IsADirectoryError) as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else "it is something else"
-        raise UserError(f"{path}: give a Parquet file that `rabbithole predict` wrote; {reason}.") from error
+        table = pq.read_table(path, columns=columns)
+        chances = table["probability"].to_numpy() if "probability" in columns else np.zeros(1)
+        if not ((chances >= 0) & (chances <= 1)).all():
+            reason = "it holds probabilities that are missing, or not from 0 to 1"
+    except FileNotFoundError:
+        reason = "there is no such file"
+    # Of a damaged file, Arrow raises OSError without a number.
+    except (OSError, pa.ArrowException, TypeError) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        reason = "it is damaged, or something else" if number in (None, errno.EISDIR) else str(error)
+    if reason is not None:
+        raise UserError(f"{path}: give a Parquet file that `rabbithole predict` wrote; {reason}.")
+    return table
 
 
 def require_no_folder(path: Path) -> None:

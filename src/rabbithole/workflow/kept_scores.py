@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.runs import RunFigures
+from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 
 VISITOR = "visitor"
@@ -46,16 +47,33 @@ def keep_scores(results: Path, scores: Path) -> KeptScores:
     visitor = [] if ended.visitor is None else [VISITOR]
     rows = {"session_id": ended.session_id, "buyer": ended.buyer, "score": ended.ranks}
     table = pa.table(rows | dict.fromkeys(visitor, ended.visitor)).sort_by("session_id")
-    names = "\n".join(table["session_id"].to_pylist()).encode()
-    known = b"".join(table[column].to_numpy().tobytes() for column in ("buyer", *visitor))
-    kept = KeptScores(_digest(names + known), _digest(table["score"].to_numpy().tobytes()))
+    kept = KeptScores(_digest_of(table.drop(["score"])), _digest_of(table.select(["score"])))
     for digest, columns in ((kept.sessions, ["session_id", "buyer", *visitor]), (kept.scores, ["score"])):
         _write(results / FOLDER / f"{digest}.parquet", table.select(columns))
     return kept
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
+def _digest_of(table: pa.Table) -> str:
+    """Return the digest of a copy's columns, which names it."""
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        column = table[name]
+        ids = name == "session_id"
+        digest.update("\n".join(column.to_pylist()).encode() if ids else column.to_numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _read(path: Path) -> pa.Table:
+    """Return a copy; raise `UserError` where its content is not what it is named by."""
+    try:
+        table = pq.read_table(path)
+        damaged = _digest_of(table) != path.stem
+    # Whatever a damaged file makes of its columns.
+    except (OSError, pa.ArrowException, TypeError, ValueError):
+        damaged = True
+    if damaged:
+        raise UserError(f"{path} is damaged. Delete it: the runs are then compared without their scores.")
+    return table
 
 
 def _write(path: Path, table: pa.Table) -> None:
@@ -70,13 +88,13 @@ def read_labels_and_scores(
 ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64], NDArray[np.uint64] | None] | None:
     """Return labels [n], both runs' scores [n] and, with folds, the visitors [n] of the same sessions.
 
-    None if they are no longer kept.
+    None if they are no longer kept. Raises `UserError` for a damaged copy.
     """
     digests = first.sessions, first.scores, second.scores
     paths = [results / FOLDER / f"{digest}.parquet" for digest in digests]
     if not all(path.exists() for path in paths):
         return None
-    sessions, *tables = (pq.read_table(path) for path in paths)
+    sessions, *tables = map(_read, paths)
     old, new = (table["score"].to_numpy() for table in tables)
     visitors = sessions[VISITOR].to_numpy() if VISITOR in sessions.column_names else None
     return sessions["buyer"].to_numpy(), old, new, visitors
