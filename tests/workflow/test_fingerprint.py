@@ -1,4 +1,4 @@
-"""The fingerprint of a raw log depends on its content, not on its modification time."""
+"""The fingerprint of a raw log depends on its content; and results go to the folder that is named."""
 
 import os
 import shutil
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rabbithole.workflow.raw_files import fingerprint
+from rabbithole.errors import UserError
+from rabbithole.workflow.raw_files import fingerprint, refuse_no_folder
 
 
 def test_a_fingerprint_depends_on_the_content_and_not_on_the_modification_time(tmp_path: Path) -> None:
@@ -50,3 +51,10 @@ def test_a_dry_run_writes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("sys.argv", ["/x/snakemake/__main__.py", "--nocolor", "-c2"])
     assert fingerprint([log], cache) == digest
     assert cache.exists()
+
+
+@pytest.mark.parametrize("results", ["", " ", "~/results", "s3://bucket/results", "a\nb", "{x}"])
+def test_results_that_would_end_in_another_folder_are_refused(results: str) -> None:
+    with pytest.raises(UserError, match=r"pathvars\.results: "):
+        refuse_no_folder(results)
+    refuse_no_folder("../my results/ü")

@@ -11,7 +11,15 @@ from rabbithole.config.settings import Settings
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
 from rabbithole.models.settings import CombinationSettings, NetworkSettings
-from rabbithole.workflow.raw_files import RawFiles, book_file, dataset_files, raw_files, refuse_brackets, stop
+from rabbithole.workflow.raw_files import (
+    RawFiles,
+    book_file,
+    dataset_files,
+    raw_files,
+    refuse_brackets,
+    refuse_no_folder,
+    stop,
+)
 
 TEXT_MODELS = ("deck", "char_gru")
 
@@ -182,6 +190,7 @@ def load_project(
     plain message for a wrong setting or a missing or unreadable file.
     """
     try:
+        refuse_no_folder(results)
         refuse_slips(files)
         refuse_empty_sections(overlay, config)
         settings = parse_config(config)

@@ -167,6 +167,18 @@ def refuse_brackets(paths: Iterable[str | Path], key: str = "") -> None:
             )
 
 
+def refuse_no_folder(results: str) -> None:
+    """Raise `UserError` for a results folder that Snakemake would take for another, or that is an address.
+
+    An empty one would be the root of the disk, and one that begins with ~ a folder of that name.
+    """
+    if not results.strip() or results.startswith("~") or "://" in results or not results.isprintable():
+        raise UserError(
+            f"pathvars.results: {results!r} must be the path of a folder of this machine, written in full."
+        )
+    refuse_brackets([results], "pathvars.results: ")
+
+
 def stop(message: str) -> NoReturn:
     """End the process with a message instead of a stack trace; it may quote the user's settings."""
     sys.exit("Error: " + "\n".join(map(printable, message.split("\n"))))
