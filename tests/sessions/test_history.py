@@ -16,7 +16,7 @@ from rabbithole.io.parts import manifest_path
 from rabbithole.sessions import event_tables
 from rabbithole.sessions.build import build_sessions
 from rabbithole.sessions.event_tables import read_events
-from rabbithole.sessions.histories import with_whose
+from rabbithole.sessions.histories import with_history_key
 from rabbithole.sessions.session_task import SessionPlan, make_sessions
 from rabbithole.specs.data import SparkOptions
 
@@ -85,27 +85,27 @@ def test_a_log_s_own_sessions_have_the_history_of_the_visitor_who_began_them(log
     """Sessions may overlap: what counts is what had happened before one began."""
     events = table(log)
     spec = factories.sessions_spec(by="session", split=BY_HASH, history=LIMIT)
-    made = make_sessions(with_whose(events), SessionPlan(spec, 0, NO_FIELDS))[0].to_pylist()
+    made = make_sessions(with_history_key(events), SessionPlan(spec, 0, NO_FIELDS))[0].to_pylist()
     without = factories.sessions_spec(by="session", split=BY_HASH)
     expected = make_sessions(events, SessionPlan(without, 0, NO_FIELDS))[0].to_pylist()
     assert [row["session_id"] for row in made] == [row["session_id"] for row in expected]
-    whose: dict[str, str | None] = {}
+    visitors: dict[str, str | None] = {}
     begins: dict[str, Any] = {}
     for each in events.to_pylist():
-        whose.setdefault(each["session_id"], each["visitor"])
+        visitors.setdefault(each["session_id"], each["visitor"])
         begins.setdefault(each["session_id"], (each["timestamp"], each["position"]))
     in_time = sorted(events.to_pylist(), key=lambda each: (each["timestamp"], each["position"]))
     for row, plain in zip(made, expected, strict=True):
         name, count = row["session_id"], row["history"]
-        visitor = whose[name]
+        visitor = visitors[name]
         earlier = [
             each
             for each in in_time
-            if visitor and whose[each["session_id"]] == visitor and each["timestamp"] < row["start"]
+            if visitor and visitors[each["session_id"]] == visitor and each["timestamp"] < row["start"]
         ][-LIMIT:]
         for column in ("timestamp", "event", "item"):
             assert row[column] == [each[column] for each in earlier] + plain[column]
-        ranked = sorted((begins[other], other) for other in whose if whose[other] == visitor)
+        ranked = sorted((begins[other], other) for other in visitors if visitors[other] == visitor)
         ranks = {other: rank for rank, (_, other) in enumerate(ranked)}
         agos = [str(ranks[name] - ranks[each["session_id"]]) for each in earlier]
         assert row["sessions_ago"] == agos + ["0"] * (len(row["event"]) - count)

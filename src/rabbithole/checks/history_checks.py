@@ -83,7 +83,7 @@ def _foreign(events: Path, visitors: pa.ChunkedArray, time: NDArray[np.int64]) -
 def events_of_visitors(events: Path, visitors: pa.Array, columns: Sequence[str] = ()) -> pa.Table:
     """Return visitor, time and further columns of all events in the sessions of some visitors.
 
-    A session is that of the visitor whom its first event names; see `sessions.histories.with_whose`.
+    A session is that of the visitor whom its first event names; see `sessions.histories.with_history_key`.
     """
     parts = EventsManifest.parts(events)
     named = pc.field("visitor").isin(visitors)

@@ -20,8 +20,8 @@ from rabbithole.serving.folder import ModelFolder, load_folder
 from rabbithole.serving.scoring import Scorer
 from rabbithole.serving.sessions import encode_sessions, prediction_plan
 from rabbithole.serving.summary import unknown_events
-from rabbithole.sessions.event_tables import moves_visitors
-from rabbithole.sessions.histories import with_whose
+from rabbithole.sessions.event_tables import needs_shuffle
+from rabbithole.sessions.histories import with_history_key
 from rabbithole.specs.data import SESSIONS_AGO
 from rabbithole.specs.table import CART, PURCHASE
 from rabbithole.windows.arrays import windows_of
@@ -82,8 +82,8 @@ class Model:
             prices=self.folder.prices(),
             further=self.further,
         )
-        if moves_visitors(plan.spec):
-            table = with_whose(table)
+        if needs_shuffle(plan.spec):
+            table = with_history_key(table)
         encoded, _ = encode_sessions(table, plan, self.folder.encoder)
         encoded = encoded.sort_by("session_id")
         probability = np.empty(0)

@@ -55,14 +55,14 @@ Answer = LiveScore | Refusal
 class OpenSession:
     """A running session.
 
-    whose: the visitor with a history, None without; seen: the events at its last time, to recognise repeats;
+    visitor: who has a history, None without; seen: the events at its last time, to recognise repeats;
     previous: the time of the last event of its history, None without; number: counts the visitor's sessions;
     lines: its last events, times and JSON, which are added to the history when it ends.
     """
 
     start: int
     last: int
-    whose: str | None
+    visitor: str | None
     progress: Progress
     state: str = "running"
     seen: set[LiveEvent] = field(default_factory=set)
@@ -169,8 +169,8 @@ class SessionStream:
         if session is not None and self.gap is not None and time - session.last > self.gap:
             self._end(key, session)
             session = None
-        whose = key if self.by_visitor else event.visitor
-        past = self.visitors.get(whose) if session is None and whose is not None else None
+        visitor = key if self.by_visitor else event.visitor
+        past = self.visitors.get(visitor) if session is None and visitor is not None else None
         if self.by_visitor and past is not None and time < past.last:
             return self._refuse("late", f"visitor {key!r}: the event is older than the one before it")
         if session is not None and time < session.last:
@@ -179,7 +179,7 @@ class SessionStream:
             return self._refuse("repeated", f"session {key!r}: the event repeats an earlier one")
         self.now = max(self.now, time)
         if session is None:
-            session = self._begin(time, whose, past)
+            session = self._begin(time, visitor, past)
             self.sessions[key] = session
         previous = session.last if session.progress.events else session.previous
         if time != session.last:
@@ -188,8 +188,8 @@ class SessionStream:
         session.last = time
         dated = (time, line.encode() if isinstance(line, str) else line)
         session.lines.append(dated)
-        if not self.by_visitor and session.whose is not None:
-            self.visitors.add(session.whose, session.number, [dated])
+        if not self.by_visitor and session.visitor is not None:
+            self.visitors.add(session.visitor, session.number, [dated])
         self.sessions.move_to_end(key)
         self._forget()
         if event.event == PURCHASE:
@@ -208,9 +208,9 @@ class SessionStream:
             answer.events = session.progress.events
         return answer
 
-    def _begin(self, time: int, whose: str | None, past: Past | None) -> OpenSession:
+    def _begin(self, time: int, visitor: str | None, past: Past | None) -> OpenSession:
         """Return a new session, after what is kept of its visitor."""
-        session = OpenSession(time, time, whose, self._blank_progress())
+        session = OpenSession(time, time, visitor, self._blank_progress())
         if self.by_visitor:
             session.lines = deque(maxlen=self.visitors.limit)
         if past is not None:

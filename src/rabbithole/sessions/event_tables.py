@@ -8,18 +8,21 @@ from pyspark.sql import SparkSession
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, complete_groups, read_part
 from rabbithole.io.sorting import SortKey, merged_tables, sort_rows
 from rabbithole.io.storage import Part
-from rabbithole.sessions.histories import WHOSE, with_whose
+from rabbithole.sessions.histories import HISTORY_KEY, with_history_key
 from rabbithole.sessions.session_task import LISTS, SessionPlan
 from rabbithole.spark.shuffle import REPORT_SCHEMA, Sent, ShufflePlan, map_indexed, partition_of, shuffle
 from rabbithole.specs.data import SessionsSpec, SparkOptions
 
-WHOSE_KEY = SortKey(WHOSE, "timestamp", "position")
+Work = Callable[[int, Iterator[pa.Table]], Iterable[pa.RecordBatch]]
+"""Makes a part of sessions, with a number, from tables of events; returns a report."""
+
+HISTORY_ORDER = SortKey(HISTORY_KEY, "timestamp", "position")
 
 HISTORY_ROWS = 50_000
 """Events that are turned into sessions with history at once, if no visitor has more."""
 
 
-def moves_visitors(spec: SessionsSpec) -> bool:
+def needs_shuffle(spec: SessionsSpec) -> bool:
     """Return whether events must move, so that one task has all sessions of a visitor.
 
     Parts of events hold whole sessions: those of a visitor are in one part only if the visitor is the key.
@@ -32,13 +35,13 @@ def map_sessions(
     parts: Sequence[Part],
     plan: SessionPlan,
     options: SparkOptions,
-    work: Callable[[int, Iterator[pa.Table]], Iterable[pa.RecordBatch]],
+    work: Work,
 ) -> pa.Table:
     """Return the reports of `work(number, tables)`, a task for each part of sessions.
 
     tables: events, sorted, with all events of each session; with history, all events of each visitor, too.
     """
-    if moves_visitors(plan.spec):
+    if needs_shuffle(plan.spec):
         return _shuffled(session, parts, plan, options, work)
 
     def run(index: int) -> Iterable[pa.RecordBatch]:
@@ -66,7 +69,7 @@ def _shuffled(
     parts: Sequence[Part],
     plan: SessionPlan,
     options: SparkOptions,
-    work: Callable[[int, Iterator[pa.Table]], Iterable[pa.RecordBatch]],
+    work: Work,
 ) -> pa.Table:
     """Bring the sessions of each visitor to one task; see `map_sessions`."""
     partitions, run_bytes, further = len(parts), options.run_bytes, plan.further
@@ -78,7 +81,7 @@ def _shuffled(
             *((name, pa.string()) for name in further.categorical),
             *((name, pa.float64()) for name in further.numeric),
             ("position", pa.int64()),
-            (WHOSE, pa.string()),
+            (HISTORY_KEY, pa.string()),
         ]
     )
     coded = dict.fromkeys((*DICTIONARY_COLUMNS, *further.categorical), DICTIONARY_TYPE)
@@ -86,16 +89,16 @@ def _shuffled(
 
     def read(index: int) -> Iterator[Sent]:
         for events in complete_groups(read_part(parts[index]), "session_id"):
-            rows = with_whose(events).select(schema.names).cast(schema)
-            yield rows, partition_of(rows[WHOSE], partitions)
+            rows = with_history_key(events).select(schema.names).cast(schema)
+            yield rows, partition_of(rows[HISTORY_KEY], partitions)
 
     def gather(partition: int, runs: Iterator[pa.Table]) -> Iterable[pa.RecordBatch]:
         batches = (
             batch
-            for rows in merged_tables(runs, WHOSE_KEY, run_bytes)
-            for batch in sort_rows(rows, WHOSE_KEY).to_batches(HISTORY_ROWS)
+            for rows in merged_tables(runs, HISTORY_ORDER, run_bytes)
+            for batch in sort_rows(rows, HISTORY_ORDER).to_batches(HISTORY_ROWS)
         )
-        visitors = complete_groups(batches, WHOSE, HISTORY_ROWS)
+        visitors = complete_groups(batches, HISTORY_KEY, HISTORY_ROWS)
         return work(partition, (sort_rows(events).cast(in_memory) for events in visitors))
 
     return shuffle(

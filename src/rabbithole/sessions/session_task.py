@@ -150,7 +150,7 @@ class SessionTask:
 def make_sessions(events: pa.Table, plan: SessionPlan) -> tuple[pa.Table, SessionCounts]:
     """Return the sessions of events, a row each, and the counts of both.
 
-    events: sorted, all of each session; with history, all of each visitor, and with the column `WHOSE` where
+    events: sorted, all of each session; with history, all of each visitor, and the column `HISTORY_KEY` where
     sessions are the log's own.
     """
     spec = plan.spec
