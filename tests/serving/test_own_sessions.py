@@ -122,6 +122,7 @@ def test_a_stream_gives_the_scores_of_a_whole_log(run: Path, model: str) -> None
         if answer.state == "running":
             last[answer.session] = answer
     assert set(last) == set(expected)
+    assert len(Model(folder).predict(events.slice(0, 0))) == 0
     for name, answer in last.items():
         assert answer.events == expected[name]["events"]
         assert answer.probability == pytest.approx(expected[name]["probability"], abs=1e-6)
