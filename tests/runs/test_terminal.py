@@ -23,7 +23,7 @@ def test_ctrl_c_ends_a_run_in_one_line_and_the_same_command_goes_on(
     shutil.rmtree(folder / "results/yoochoose/gru")
     arguments = [word for word in command(folder, SCORES, root=project) if word != "--nocolor"]
     terminal = Terminal(arguments, folder)
-    status = terminal.run(CTRL_C, lambda screen: "Training gru" in screen and "0:02" in screen)
+    status = terminal.run(CTRL_C, lambda screen: "Training gru" in screen)
     assert status != 0
     assert any("0 of 2 steps" in frame for frame in terminal.frames)
     last = terminal.frames[-1]
