@@ -55,7 +55,7 @@ java:  ## Install a Java into the environment, for a machine that has none.
 test: environment java s3-server check  ## Check and run all tests (about 25 minutes on two cores).
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
-test-fast: environment  ## Run the unit tests without Snakemake, Spark and Slurm (two to three minutes).
+test-fast: environment  ## Run the unit tests without Snakemake, Spark and Slurm (two minutes on two idle cores).
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not spark and not workflow and not slurm"
 
 torture: environment  ## Kill runs at random moments, fifty times, and compare the results (17 to 30 minutes).
