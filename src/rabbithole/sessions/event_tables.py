@@ -31,11 +31,7 @@ def needs_shuffle(spec: SessionsSpec) -> bool:
 
 
 def map_sessions(
-    session: SparkSession,
-    parts: Sequence[Part],
-    plan: SessionPlan,
-    options: SparkOptions,
-    work: Work,
+    session: SparkSession, parts: Sequence[Part], plan: SessionPlan, options: SparkOptions, work: Work
 ) -> pa.Table:
     """Return the reports of `work(number, tables)`, a task for each part of sessions.
 
@@ -65,11 +61,7 @@ def read_events(part: Part, plan: SessionPlan) -> Iterator[pa.Table]:
 
 
 def _shuffled(
-    session: SparkSession,
-    parts: Sequence[Part],
-    plan: SessionPlan,
-    options: SparkOptions,
-    work: Work,
+    session: SparkSession, parts: Sequence[Part], plan: SessionPlan, options: SparkOptions, work: Work
 ) -> pa.Table:
     """Bring the sessions of each visitor to one task; see `map_sessions`."""
     partitions, run_bytes, further = len(parts), options.run_bytes, plan.further
