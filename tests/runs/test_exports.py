@@ -1,4 +1,4 @@
-"""Exports to ONNX give the scores of test, of networks in the docs' own program without Rabbithole."""
+"""Exported models give the scores of test: as ONNX in the docs' own program, as StableHLO in JAX alone."""
 
 import json
 import subprocess
@@ -7,6 +7,7 @@ import sysconfig
 from pathlib import Path
 
 import docs_pages
+import jax
 import numpy as np
 import onnxruntime
 import pyarrow.parquet as pq
@@ -39,14 +40,20 @@ for line in sys.stdin:
 """
 
 
-def export(results: Path, model: str, folder: Path) -> None:
+def export(results: Path, model: str, folder: Path, format: str = "onnx") -> None:
     """Package a model of a data set in `folder`, and export it to `folder/exported`."""
     for command in (
         ["package", str(results), "--model", model, "--seed", "0", "-o", str(folder / "model")],
-        ["export", str(folder / "model"), "--format", "onnx", "-o", str(folder / "exported")],
+        ["export", str(folder / "model"), "--format", format, "-o", str(folder / "exported")],
     ):
         done = CliRunner().invoke(app, command)
         assert done.exit_code == 0, done.output
+
+
+def scores_of_test(path: Path) -> dict[tuple[str, int], float]:
+    """Return the scores of the test sessions by session and number of first events, 0 for ended sessions."""
+    table = pq.read_table(path, filters=[("split", "=", "test")])
+    return {(row["session_id"], row["steps"]): row["score"] for row in table.to_pylist()}
 
 
 @pytest.mark.parametrize("model", ["gru", "dilated_conv"])
@@ -60,8 +67,7 @@ def test_the_program_of_the_docs_gives_the_scores_of_test(
     (tmp_path / "score_onnx.py").write_text(program.text)
     (tmp_path / "main.py").write_text(MAIN)
 
-    scores = pq.read_table(results / model / "seed-0" / "scores.parquet", filters=[("split", "=", "test")])
-    expected = {(row["session_id"], row["steps"]): row["score"] for row in scores.to_pylist()}
+    expected = scores_of_test(results / model / "seed-0" / "scores.parquet")
     sessions = [row for row in pq.read_table(results / "sessions").to_pylist() if row["split"] == "test"]
     sessions = [row for row in sessions if (row["session_id"], 0) in expected][:300]
     lines = [
@@ -92,6 +98,48 @@ def test_the_program_of_the_docs_gives_the_scores_of_test(
     np.testing.assert_allclose(printed, np.stack([ended, running], 1), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("model", ["gru", "dilated_conv"])
+@pytest.mark.parametrize("shop", ["yoochoose", "retailrocket"])
+def test_a_stablehlo_program_gives_the_scores_of_test(
+    finished: Path, tmp_path: Path, shop: str, model: str
+) -> None:
+    results = finished / "results" / shop
+    export(results, model, tmp_path, "stablehlo")
+    described = json.loads((tmp_path / "exported/export.json").read_text())
+    program = jax.export.deserialize(bytearray((tmp_path / "exported/model.stablehlo").read_bytes()))
+    assert program.platforms == ("cpu", "cuda")
+    test = read_split(results / "windows", "test", read_encoding(results / "windows"))
+    assert described["categorical"] == list(test.fields.categorical)
+    assert described["numeric"] == list(test.fields.numeric)
+    expected = scores_of_test(results / model / "seed-0" / "scores.parquet")
+    sessions = test.session_id.to_pylist()
+    assert len(test) > 500
+    # The number of sessions and of steps is open: batches of one to some hundreds, as long as their longest.
+    for batch in np.split(np.arange(len(test)), [1, 3, 40, 340]):
+        lengths = test.lengths[batch]
+        steps = max(int(lengths.max()), described["minimum_steps"])
+        codes = np.zeros((len(batch), steps, test.codes.shape[1]), np.int32)
+        numbers = np.full((len(batch), steps, test.numbers.shape[1]), np.nan, np.float32)
+        for row, session in enumerate(batch):
+            start, end = test.offsets[session : session + 2]
+            codes[row, : end - start], numbers[row, : end - start] = (
+                test.codes[start:end],
+                test.numbers[start:end],
+            )
+        logits = np.asarray(program.call(codes, numbers))
+        # The window of a session that is longer than it does not hold the first event.
+        whole = test.events[batch] == lengths
+        for state, prefix, last, rows in (
+            ("ended", 0, lengths - 1, np.arange(len(batch))),
+            ("running", 1, np.zeros_like(lengths), np.flatnonzero(whole)),
+        ):
+            line = described["calibration"][state]
+            chosen = logits[rows, last[rows], described[f"{state}_column"]]
+            wanted = [expected[sessions[session], prefix] for session in batch[rows]]
+            scores = expit(line["slope"] * chosen + line["intercept"])
+            np.testing.assert_allclose(scores, wanted, atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("shop", ["yoochoose", "retailrocket"])
 def test_exported_trees_give_the_scores_of_test(finished: Path, tmp_path: Path, shop: str) -> None:
     results = finished / "results" / shop
@@ -105,11 +153,7 @@ def test_exported_trees_give_the_scores_of_test(finished: Path, tmp_path: Path, 
     features = model._features(test, rows, test.present, running=False)
     line = described["calibration"]["ended"]
     calibrated = expit(line["slope"] * trees.run(None, {"features": features})[0] + line["intercept"])
-    scores = pq.read_table(
-        results / "gradient_boosting/seed-0/scores.parquet",
-        filters=[("split", "=", "test"), ("steps", "=", 0)],
-    )
-    expected = dict(zip(scores["session_id"].to_pylist(), scores["score"].to_pylist(), strict=True))
-    assert len(expected) == len(test) > 500
-    in_order = [expected[session] for session in test.session_id.to_pylist()]
+    expected = scores_of_test(results / "gradient_boosting/seed-0/scores.parquet")
+    assert len(test) > 500
+    in_order = [expected[session, 0] for session in test.session_id.to_pylist()]
     np.testing.assert_allclose(calibrated, in_order, atol=1e-5, rtol=0)
