@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import statsmodels.api
 from factories import session, write_scores, write_scores_table, write_sessions
 from numpy.typing import NDArray
 from scipy.special import expit
@@ -15,7 +16,8 @@ from sklearn.metrics import roc_auc_score
 
 from rabbithole.artifacts.evaluation import Comparison, Metrics
 from rabbithole.errors import UserError
-from rabbithole.evaluation.campaign import campaign, outcome
+from rabbithole.evaluation.calibration import calibration_regression, reliability
+from rabbithole.evaluation.campaign import campaign, gain_curve, lift_table, outcome
 from rabbithole.evaluation.compare_models import compare_models
 from rabbithole.evaluation.delong import auc_with_interval, covariance, paired_test, placements
 from rabbithole.evaluation.evaluate import evaluate
@@ -136,6 +138,44 @@ def test_with_one_session_each_the_error_is_delong_s() -> None:
     assert paired_test(alone, other).error == pytest.approx(0.0, abs=1e-9)
     one = placements(labels, scores, np.zeros(len(labels), np.int64))
     assert covariance(one, one) == covariance(together, together)
+
+
+def test_repeated_sessions_of_a_visitor_make_no_interval_narrower() -> None:
+    """Three times the same sessions tell no more than once; as independent ones they would seem to."""
+    labels, scores, visitor = visits(3, visitors=1000)
+    probability = expit(scores - 2.0)
+
+    def widths(times: int, *, by_visitor: bool) -> dict[str, NDArray[Any]]:
+        who = np.tile(visitor, times) if by_visitor else None
+        sample = (np.tile(labels, times), np.tile(probability, times), who)
+        fit, gain = calibration_regression(*sample), gain_curve(*sample)
+        assert fit.slope is not None and fit.intercept is not None
+        return {
+            "lift": np.array([row.high - row.low for row in lift_table(*sample)]),
+            "reliability": np.array([row.high - row.low for row in reliability(*sample)]),
+            "calibration": np.array([part.high - part.low for part in (fit.slope, fit.intercept)]),
+            "gain": (np.array(gain.high) - gain.low)[5:-5],
+        }
+
+    once, alone = widths(1, by_visitor=True), widths(1, by_visitor=False)
+    repeated, independent = widths(3, by_visitor=True), widths(3, by_visitor=False)
+    for name in once:
+        assert (once[name] > 1.1 * alone[name]).mean() > 0.7, name
+        np.testing.assert_allclose(repeated[name], once[name], rtol=0.05, err_msg=name)
+        np.testing.assert_allclose(independent[name], alone[name] / 3**0.5, rtol=0.05, err_msg=name)
+
+
+def test_the_calibration_s_errors_by_visitor_equal_an_independent_solver_s() -> None:
+    labels, scores, visitor = visits(4)
+    fit = calibration_regression(labels, expit(scores), visitor)
+    model = statsmodels.api.Logit(labels, statsmodels.api.add_constant(scores))
+    other = model.fit(disp=0, cov_type="cluster", cov_kwds={"groups": visitor, "use_correction": False})
+    groups = len(np.unique(visitor))
+    errors = other.bse * np.sqrt(groups / (groups - 1)) * 1.959963985
+    for interval, value, error in zip((fit.intercept, fit.slope), other.params, errors, strict=True):
+        assert interval is not None
+        assert interval.value == pytest.approx(value, rel=1e-5)
+        assert interval.high - interval.value == pytest.approx(error, rel=1e-4)
 
 
 def test_models_are_compared_on_all_sessions_with_errors_by_visitor(tmp_path: Path) -> None:

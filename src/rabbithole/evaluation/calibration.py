@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
 from rabbithole.artifacts.evaluation import CalibrationFit, Interval, ReliabilityBin
-from rabbithole.evaluation.delong import normal_quantile, wilson_interval
+from rabbithole.evaluation.delong import design_effect, normal_quantile, wilson_interval
 from rabbithole.evaluation.scores import CLIP, log_odds
 
 EQUAL_COUNT_BINS = 15
@@ -37,12 +37,16 @@ def brier(labels: NDArray[Any], scores: NDArray[np.float64]) -> float:
     return float(brier_score_loss(labels, scores, labels=[0, 1]))
 
 
-def calibration_regression(labels: NDArray[Any], scores: NDArray[np.float64]) -> CalibrationFit:
+def calibration_regression(
+    labels: NDArray[Any], scores: NDArray[np.float64], visitors: NDArray[Any] | None = None
+) -> CalibrationFit:
     """Fit logit P(buyer) = intercept + slope * logit(score), without a penalty.
 
     Slope 1 and intercept 0 are perfect. A slope below 1 means that scores are too extreme, one above 1 that
-    they are too close to the mean. Both come with 95 % intervals from the Fisher information. There is a
-    reason in their place when a class is missing, all scores are equal, or they separate the classes.
+    they are too close to the mean. Both come with 95 % intervals: from the Fisher information, or with
+    visitors ([n], a number per visitor) from sums by visitor (Liang & Zeger 1986, Longitudinal data analysis
+    using generalized linear models). There is a reason in their place when a class is missing, all scores are
+    equal, or they separate the classes.
     """
 
     def none(reason: str) -> CalibrationFit:
@@ -64,7 +68,14 @@ def calibration_regression(labels: NDArray[Any], scores: NDArray[np.float64]) ->
     weight = expit(intercept + slope * x)
     weight *= 1.0 - weight
     information = np.array([[weight.sum(), weight @ x], [weight @ x, weight @ (x * x)]])
-    reach = normal_quantile() * np.sqrt(np.diag(np.linalg.pinv(information)))
+    covariance = np.linalg.pinv(information)
+    if visitors is not None:
+        number = np.unique(visitors, return_inverse=True)[1]
+        residual = positive - expit(intercept + slope * x)
+        gradients = np.stack([np.bincount(number, residual), np.bincount(number, residual * x)])
+        count = gradients.shape[1]
+        covariance = covariance @ (gradients @ gradients.T) @ covariance * count / max(count - 1, 1)
+    reach = normal_quantile() * np.sqrt(np.diag(covariance))
     return CalibrationFit(
         slope=_interval(slope, reach[1]), intercept=_interval(intercept, reach[0]), reason=None
     )
@@ -87,8 +98,12 @@ def expected_error(labels: NDArray[Any], scores: NDArray[np.float64], bins: int 
     return float(np.abs(score_sums - label_sums).sum() / len(scores))
 
 
-def reliability(labels: NDArray[Any], scores: NDArray[np.float64]) -> list[ReliabilityBin]:
+def reliability(
+    labels: NDArray[Any], scores: NDArray[np.float64], visitors: NDArray[Any] | None = None
+) -> list[ReliabilityBin]:
     """Return the reliability table, lowest scores first, with Wilson intervals of the shares of buyers.
+
+    visitors: [n], a number per visitor, None where all sessions count as independent.
 
     Bins have about equal sums of scores (expected buyers), not equal numbers of sessions: at 0.8 % buyers,
     nine of ten equal-count bins would be almost empty of buyers. There are ten bins, or fewer so that each
@@ -101,7 +116,11 @@ def reliability(labels: NDArray[Any], scores: NDArray[np.float64]) -> list[Relia
     sessions = np.diff(ends, prepend=0)
     buyers = _bin_sums(labels[order].astype(float), ends)
     score_sums = _bin_sums(scores[order], ends)
-    low, high = wilson_interval(buyers, sessions)
+    effects = [
+        design_effect(labels[rows].astype(float), None if visitors is None else visitors[rows])
+        for rows in np.split(order, ends[:-1])
+    ]
+    low, high = wilson_interval(buyers / effects, sessions / effects)
     return [
         ReliabilityBin(
             sessions=int(sessions[row]),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.evaluation import Campaign, CampaignOutcome, GainCurve, LiftRow, ThresholdOutcome
-from rabbithole.evaluation.delong import normal_quantile, wilson_interval
+from rabbithole.evaluation.delong import design_effect, normal_quantile, wilson_interval
 from rabbithole.evaluation.scores import Scores
 from rabbithole.specs.evaluation import EvaluateSpec
 
@@ -40,11 +40,14 @@ def expected_buyers(
     return np.interp(addressed, np.concatenate([[0], ends]), np.concatenate([[0.0], buyers]))
 
 
-def lift_table(labels: NDArray[Any], scores: NDArray[np.float64]) -> list[LiftRow]:
+def lift_table(
+    labels: NDArray[Any], scores: NDArray[np.float64], visitors: NDArray[Any] | None = None
+) -> list[LiftRow]:
     """Return the lift in the top 1, 5 and 10 %: the share of buyers there over that of all sessions.
 
     The number addressed is rounded to whole sessions, at least one. The interval is Wilson's 95 % interval of
-    the fraction of buyers reached, divided by the fraction of sessions addressed. Empty without buyers.
+    the fraction of buyers reached, divided by the fraction of sessions addressed. visitors: [n], a number per
+    visitor, None where all sessions count as independent. Empty without buyers.
     """
     sessions, buyers = len(labels), int(labels.sum())
     if not buyers:
@@ -53,7 +56,8 @@ def lift_table(labels: NDArray[Any], scores: NDArray[np.float64]) -> list[LiftRo
     for top in LIFT_TOPS:
         addressed = max(1, round(top * sessions))
         expected = float(expected_buyers(labels, scores, np.array([addressed], float))[0])
-        low, high = wilson_interval(expected, buyers)
+        (effect,) = _design_effects(labels, scores, np.array([addressed], float), visitors)
+        low, high = wilson_interval(expected / effect, buyers / effect)
         fraction = addressed / sessions
         table.append(
             LiftRow(
@@ -69,20 +73,49 @@ def lift_table(labels: NDArray[Any], scores: NDArray[np.float64]) -> list[LiftRo
     return table
 
 
-def gain_curve(labels: NDArray[Any], scores: NDArray[np.float64]) -> GainCurve:
-    """Return the cumulative gain with Wilson's 95 % intervals, by percent; empty without buyers."""
+def gain_curve(
+    labels: NDArray[Any], scores: NDArray[np.float64], visitors: NDArray[Any] | None = None
+) -> GainCurve:
+    """Return the cumulative gain with Wilson's 95 % intervals, by percent; empty without buyers.
+
+    visitors: [n], a number per visitor, None where all sessions count as independent.
+    """
     buyers = int(labels.sum())
     if not buyers:
         return GainCurve(addressed=[], reached=[], low=[], high=[])
     fractions = np.array(GAIN_FRACTIONS)
-    expected = expected_buyers(labels, scores, fractions * len(labels))
-    low, high = wilson_interval(expected, buyers)
+    addressed = fractions * len(labels)
+    expected = expected_buyers(labels, scores, addressed)
+    effects = _design_effects(labels, scores, addressed, visitors)
+    low, high = wilson_interval(expected / effects, buyers / effects)
     return GainCurve(
         addressed=fractions.tolist(),
         reached=(expected / buyers).tolist(),
         low=low.tolist(),
         high=high.tolist(),
     )
+
+
+def _design_effects(
+    labels: NDArray[Any],
+    scores: NDArray[np.float64],
+    addressed: NDArray[np.float64],
+    visitors: NDArray[Any] | None,
+) -> NDArray[np.float64]:
+    """Return the design effect of the share of buyers among the highest scores, float64 [k].
+
+    addressed: float64 [k], numbers of sessions, may be fractional. Without visitors it is 1.
+    """
+    if visitors is None:
+        return np.ones(len(addressed))
+    positive, ordered = labels.astype(bool), np.sort(scores)[::-1]
+    effects = np.empty(len(addressed))
+    for place, number in enumerate(addressed):
+        cut = ordered[max(0, int(np.ceil(number)) - 1)]
+        tied = (number - np.sum(scores > cut)) / np.sum(scores == cut)
+        reached = np.where(scores == cut, tied, (scores > cut).astype(float))
+        effects[place] = design_effect(reached[positive], visitors[positive])
+    return effects
 
 
 def campaign(test: Scores, valid: Scores, costs: EvaluateSpec) -> Campaign:

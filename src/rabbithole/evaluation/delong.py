@@ -26,6 +26,10 @@ def normal_quantile(level: float = CONFIDENCE_LEVEL) -> float:
     return float(norm.ppf(0.5 + level / 2.0))
 
 
+NO_DIFFERENCE = 1e-12
+"""Below this a difference, or its error, is rounding noise."""
+
+
 def wilson_interval(
     successes: ArrayLike, trials: ArrayLike, level: float = CONFIDENCE_LEVEL
 ) -> tuple[Any, Any]:
@@ -40,11 +44,27 @@ def wilson_interval(
     return low, high
 
 
+def design_effect(values: NDArray[np.float64], visitors: NDArray[Any] | None) -> float:
+    """Return how many times larger the variance of a mean is as the sessions of a visitor are alike.
+
+    values: float64 [n]; visitors: [n], a number per visitor, None where all sessions count as independent. An
+    interval of a share is then that of fewer sessions: n / effect (Kish 1965, Survey Sampling, section 8.2;
+    Franco et al. 2019, Comparative Study of Confidence Intervals for Proportions in Complex Sample Surveys).
+    At least 1: with few visitors it may look smaller by chance.
+    """
+    if visitors is None:
+        return 1.0
+    residuals = values - values.mean()
+    independent = float(residuals @ residuals) / max(len(values) - 1, 1)
+    sums = np.bincount(np.unique(visitors, return_inverse=True)[1], residuals)
+    if independent <= NO_DIFFERENCE or len(sums) < 2:
+        return 1.0
+    clustered = float(sums @ sums) * len(sums) / (len(sums) - 1) / len(values)
+    return max(1.0, clustered / independent)
+
+
 MIN_CLASS_SIZE = 2
 """Sessions of each class that a variance needs."""
-
-NO_DIFFERENCE = 1e-12
-"""Below this a difference, or its error, is rounding noise."""
 
 
 @dataclass(frozen=True)

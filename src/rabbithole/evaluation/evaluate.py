@@ -95,10 +95,10 @@ def evaluate(spec: EvaluateSpec, *, scores: Path, output: Path, carts: Path | No
     Metrics(
         split="test",
         **dict(ranking(labels, ranks, ended.visitor)),
-        **dict(probabilities(labels, predicted)),
-        reliability=reliability(labels, predicted),
-        lift=lift_table(labels, ranks),
-        gain=gain_curve(labels, ranks),
+        **dict(probabilities(labels, predicted, ended.visitor)),
+        reliability=reliability(labels, predicted, ended.visitor),
+        lift=lift_table(labels, ranks, ended.visitor),
+        gain=gain_curve(labels, ranks, ended.visitor),
         campaign=campaign(ended, valid, spec),
         roc=roc_curve(labels, ranks),
         precision_recall=precision_recall_curve(labels, ranks),
@@ -145,8 +145,13 @@ def _no_auc(sessions: int, buyers: int, min_class_size: int) -> str | None:
     return f"{few} in {plural(sessions, 'session')}; at least {min_class_size} are needed"
 
 
-def probabilities(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> Probabilities:
-    """Return log loss and Brier score, for the scores and for the best constant, and the calibration."""
+def probabilities(
+    labels: NDArray[np.int8], scores: NDArray[np.float64], visitors: NDArray[np.uint64] | None = None
+) -> Probabilities:
+    """Return log loss and Brier score, for the scores and for the best constant, and the calibration.
+
+    visitors: a number per visitor, None where all sessions count as independent.
+    """
     constant = np.full(len(labels), labels.mean())
     return Probabilities(
         log_loss=log_loss(labels, scores),
@@ -154,7 +159,7 @@ def probabilities(labels: NDArray[np.int8], scores: NDArray[np.float64]) -> Prob
         brier=brier(labels, scores),
         brier_constant=brier(labels, constant),
         calibration=CalibrationMetrics(
-            **dict(calibration_regression(labels, scores)),
+            **dict(calibration_regression(labels, scores, visitors)),
             expected_error=expected_error(labels, scores),
             mean_score=float(scores.mean()),
         ),
@@ -176,12 +181,12 @@ def at_first_cart(carts: Path | None) -> RunningRanking | None:
 
 def running_ranking(running: Scores) -> RunningRanking:
     """Return the metrics of scores of running sessions."""
-    lift = lift_table(running.buyer, running.ranks)
+    lift = lift_table(running.buyer, running.ranks, running.visitor)
     return RunningRanking(
         **dict(ranking(running.buyer, running.ranks, running.visitor, min_class_size=MIN_GROUP_CLASS_SIZE)),
         log_loss=log_loss(running.buyer, running.score),
         mean_score=float(running.score.mean()),
-        slope=calibration_regression(running.buyer, running.score).slope,
+        slope=calibration_regression(running.buyer, running.score, running.visitor).slope,
         reached=next((row.reached for row in lift if row.top == TOP_FRACTION), None),
     )
 
