@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter
 
+from rabbithole.cli.xla_flags import refuse_bad_flags
 from rabbithole.specs.base import Spec
 from rabbithole.specs.data import SparkOptions
 from rabbithole.specs.training import ResumeOptions
@@ -67,6 +68,7 @@ def set_up(
 
 def use_threads(threads: int) -> None:
     """Set the thread count of XLA and scikit-learn; must be called before they are imported."""
+    refuse_bad_flags()
     for name in RESULT_VARIABLES:
         os.environ.pop(name, None)
     # NPROC sizes XLA's thread pool on CPU, OMP_NUM_THREADS that of scikit-learn.

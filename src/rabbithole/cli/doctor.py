@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rabbithole.cli.app import SETUP, app, enable_caching
+from rabbithole.cli.xla_flags import refuse_bad_flags
 from rabbithole.errors import UserError
 from rabbithole.machine import core_count, memory_bytes
 
@@ -76,11 +77,15 @@ def _spark() -> Finding:
 
 def _jax() -> Finding:
     """List the devices in a process of its own, whose messages stay there."""
+    version = importlib.metadata.version("jax")
+    try:
+        refuse_bad_flags()
+    except UserError as error:
+        return Finding("JAX", f"{version}, which does not start", str(error))
     code = "import jax; print(', '.join(sorted({d.device_kind for d in jax.devices()})), len(jax.devices()))"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
-    version = importlib.metadata.version("jax")
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
         return Finding(

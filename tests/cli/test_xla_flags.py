@@ -1,0 +1,28 @@
+"""Flags that XLA can't read are refused in a sentence, before they end the process."""
+
+import pytest
+
+from rabbithole.cli.xla_flags import refuse_bad_flags
+from rabbithole.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"),
+    [
+        ("--xla_nonsense=1", "Unknown flag"),
+        ("--xla_cpu_enable_fast_math=maybe", "Couldn't interpret value maybe"),
+        ("nowhere.txt", "Could not open file"),
+    ],
+)
+def test_flags_that_xla_cannot_read_are_refused(
+    monkeypatch: pytest.MonkeyPatch, flags: str, reason: str
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", flags)
+    with pytest.raises(UserError, match=f"XLA_FLAGS={flags} .*{reason}.*Unset"):
+        refuse_bad_flags()
+
+
+@pytest.mark.parametrize("flags", ["", " ", "--xla_force_host_platform_device_count=2"])
+def test_other_flags_are_left_to_xla(monkeypatch: pytest.MonkeyPatch, flags: str) -> None:
+    monkeypatch.setenv("XLA_FLAGS", flags)
+    refuse_bad_flags()
