@@ -1,5 +1,6 @@
 """A log at addresses gives the events that its local files would give."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -14,6 +15,7 @@ from raw_logs import CLICKS, read
 
 from rabbithole.config.datasets import Dataset
 from rabbithole.errors import UserError
+from rabbithole.ingest import remote
 from rabbithole.ingest.build import build_events
 from rabbithole.ingest.remote import local_files
 from rabbithole.specs.data import EventsSpec, SparkOptions, TableLog
@@ -152,6 +154,37 @@ def test_a_changed_remote_file_is_noticed(
                 patched.setattr(Files, "refusing", True)
                 assert content() == after
             assert "is taken to be unchanged" in capsys.readouterr().err
+
+
+def test_local_files_beside_remote_ones_are_all_read_and_must_be_there(
+    log: Path, address: str, tmp_path: Path
+) -> None:
+    for number in range(2):
+        (more := tmp_path / "more % of it").mkdir(exist_ok=True)
+        (more / f"part-{number}.csv").write_text("session\n1\n")
+    (log / "a.csv").write_text("session\n1\n")
+    table = {
+        "key": "session",
+        "tables": {"log": {"time": "t", "session": "s", "item": "i", "event": "view", "files": "*.csv"}},
+    }
+    source = [f"{address}/a.csv", str(more)]
+    with local_files("table", source, tmp_path / "fetched", TableLog.model_validate(table)) as files:
+        assert [path.name for path in files["log"]] == ["a.csv", "part-0.csv", "part-1.csv"]
+    missing = {"clicks": f"{address}/yoochoose-clicks.dat", "buys": str(tmp_path / "no.dat")}
+    dataset = Dataset(format="yoochoose", source=missing)
+    with pytest.raises(SystemExit, match=r"source: The source .*no\.dat does not exist"):
+        raw_files("datasets.shop.source", dataset, missing, tmp_path / "memory.json")
+
+
+def test_a_silent_server_does_not_hold_up_a_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(remote, "PLAN_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        source = {"clicks": f"http://127.0.0.1:{silent.getsockname()[1]}/clicks.dat"}
+        dataset = Dataset(format="yoochoose", source=source)
+        raw_files("datasets.shop.source", dataset, source, tmp_path / "memory.json")
+    assert "timed out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

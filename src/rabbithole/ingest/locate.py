@@ -29,11 +29,18 @@ def is_remote(source: Source) -> bool:
 
 def addresses_of(source: Source) -> list[str]:
     """Return the addresses among the files of a log."""
+    return [name for name in _names(source) if "://" in name]
+
+
+def paths_of(source: Source) -> list[str]:
+    """Return the paths of this machine among the files of a log."""
+    return [name for name in _names(source) if "://" not in name]
+
+
+def _names(source: Source) -> list[str]:
     if isinstance(source, Mapping):
-        names = [name for paths in _paths_by_role(source).values() for name in paths]
-    else:
-        names = list(source) if isinstance(source, list) else [source]
-    return [str(name) for name in names if "://" in str(name)]
+        return [str(name) for paths in _paths_by_role(source).values() for name in paths]
+    return [str(name) for name in (source if isinstance(source, list) else [source])]
 
 
 def locate(format: str, source: Source, table: TableLog | None = None) -> dict[str, list[Path]]:

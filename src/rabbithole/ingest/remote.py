@@ -16,7 +16,7 @@ import pyarrow.fs
 from rabbithole.errors import UserError
 from rabbithole.formats.base import FileRole, RawFormat, log_format
 from rabbithole.ingest.locate import PACKED, Files, Source, addresses_of, is_remote, locate, paths_by_role
-from rabbithole.ingest.table_files import matches
+from rabbithole.ingest.table_files import files_below, matches
 from rabbithole.io.addresses import refuse_bad_address, refuse_cut_response, refused, without_secrets
 from rabbithole.io.atomic import WRITE_ERRORS, remove, write_errors_at
 from rabbithole.io.storage import file_system
@@ -26,6 +26,9 @@ CHUNK_BYTES = 8 * 2**20
 
 TIMEOUT_SECONDS = 60
 """How long an HTTP server may be silent."""
+
+PLAN_SECONDS = 5
+"""How long it may be silent while a run is planned: then the log is taken to be unchanged."""
 
 
 @contextmanager
@@ -53,10 +56,13 @@ def local_files(
         remove(folder)
 
 
-def remote_files(format: str, source: Source, table: TableLog | None = None) -> dict[str, list[str | Path]]:
+def remote_files(
+    format: str, source: Source, table: TableLog | None = None, *, seconds: float = TIMEOUT_SECONDS
+) -> dict[str, list[str | Path]]:
     """Return the files of a log by role, of which some are at addresses and others local.
 
-    Raises `UserError` when an address cannot be read, or names nothing that belongs to the log.
+    seconds: how long an HTTP server may be silent. Raises `UserError` when an address cannot be read, or
+    names nothing that belongs to the log.
     """
     raw = log_format(format, table)
     for address in addresses_of(source):
@@ -72,19 +78,19 @@ def remote_files(format: str, source: Source, table: TableLog | None = None) -> 
         wanted = {role.name: [file for file in below if _may_belong(file, role)] for role in raw.roles}
         files = {role: of_role for role, of_role in wanted.items() if of_role}
     else:
-        files = _published_addresses(raw, str(source))
+        files = _published_addresses(raw, str(source), seconds)
     return paths_by_role(raw, files)
 
 
-def file_state(address: str) -> str:
+def file_state(address: str, seconds: float) -> str:
     """Return what changes with a remote file, of what its server says: size, time of change, entity tag.
 
-    Raises `UserError` when the file cannot be read.
+    seconds: how long an HTTP server may be silent. Raises `UserError` when the file cannot be read.
     """
     with _refused(address):
         if _is_http(address):
             request = urllib.request.Request(address, method="HEAD")
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+            with urllib.request.urlopen(request, timeout=seconds) as response:
                 said = [response.headers.get(name) for name in ("Content-Length", "Last-Modified", "ETag")]
             return f"{said}"
         system, path = file_system(address)
@@ -96,13 +102,13 @@ def file_state(address: str) -> str:
         return f"{[facts.size, facts.mtime_ns, tag]}"
 
 
-def _published_addresses(format: RawFormat, address: str) -> dict[str, list[str]]:
+def _published_addresses(format: RawFormat, address: str, seconds: float) -> dict[str, list[str]]:
     """Return the addresses, by role, of the files that a remote folder holds under their published names."""
     addresses: dict[str, list[str]] = {}
     for role in format.roles:
         for name in role.published:
             choices = (f"{address.rstrip('/')}/{name}{ending}" for ending in PACKED)
-            existing = next((choice for choice in choices if _kind(choice) is not None), None)
+            existing = next((choice for choice in choices if _kind(choice, seconds) is not None), None)
             if existing is not None:
                 addresses.setdefault(role.name, []).append(existing)
         if role.required and role.name not in addresses:
@@ -111,8 +117,10 @@ def _published_addresses(format: RawFormat, address: str) -> dict[str, list[str]
 
 
 def _files_below(address: str) -> list[str]:
-    """Return the address itself, or those of the files in the folder that it names."""
-    if "://" not in address or _is_http(address) or _kind(address) != "folder":
+    """Return the address itself, or those of the files in the folder that it names; of a path the files."""
+    if "://" not in address:
+        return [str(path) for path in files_below(address)]
+    if _is_http(address) or _kind(address) != "folder":
         return [address]
     with _refused(address):
         system, path = file_system(address)
@@ -124,7 +132,8 @@ def _files_below(address: str) -> list[str]:
 
 def _may_belong(address: str, role: FileRole) -> bool:
     """Return whether a file may belong to a table: by its name, or as an archive of such files."""
-    return matches(unquote(urlsplit(address).path), role.published) or address.endswith((".zip", ".7z"))
+    path = unquote(urlsplit(address).path) if "://" in address else address
+    return matches(path, role.published) or address.endswith((".zip", ".7z"))
 
 
 def _fetch(address: str, folder: Path) -> Path:
@@ -149,13 +158,13 @@ def _is_http(address: str) -> bool:
     return address.startswith(("http://", "https://"))
 
 
-def _kind(address: str) -> str | None:
+def _kind(address: str, seconds: float = TIMEOUT_SECONDS) -> str | None:
     """Return "file" or "folder", None if the address does not exist."""
     with _refused(address):
         if _is_http(address):
             try:
                 urllib.request.urlopen(
-                    urllib.request.Request(address, method="HEAD"), timeout=TIMEOUT_SECONDS
+                    urllib.request.Request(address, method="HEAD"), timeout=seconds
                 ).close()
             except urllib.error.HTTPError as error:
                 if error.code == 404:

@@ -14,7 +14,8 @@ from rabbithole.config.datasets import SIMULATE, Dataset
 from rabbithole.config.text import Alice
 from rabbithole.errors import UserError, printable
 from rabbithole.ingest.hashed_ids import read_key
-from rabbithole.ingest.locate import is_remote, locate
+from rabbithole.ingest.locate import is_remote, locate, paths_of
+from rabbithole.ingest.table_files import files_below
 from rabbithole.io.atomic import sha256_of
 from rabbithole.specs.base import to_json
 from rabbithole.specs.data import Source
@@ -122,14 +123,19 @@ def _remote_files(key: str, dataset: Dataset, source: Source, memory: Path) -> R
     If a server can't be asked, the log is taken to be as it was when it was asked last.
     """
     # Arrow's file systems take half a second to load, and most logs are local.
-    from rabbithole.ingest.remote import file_state, remote_files
+    from rabbithole.ingest.remote import PLAN_SECONDS, file_state, remote_files
 
     log = sha256(to_json(source).encode()).hexdigest()
     try:
-        files = remote_files(dataset.format, source, dataset.table_log)
-        places = [str(place) for of_role in files.values() for place in of_role]
-        states = [(place, file_state(place)) for place in places if "://" in place]
-        local = fingerprint([Path(place) for place in places if "://" not in place], memory)
+        local = fingerprint([file for place in paths_of(source) for file in files_below(place)], memory)
+    except UserError as error:
+        stop(f"{key}: {error}")
+    except OSError as error:
+        stop(f"{key}: {error.filename or source}: {error.strerror}")
+    try:
+        files = remote_files(dataset.format, source, dataset.table_log, seconds=PLAN_SECONDS)
+        places = [str(place) for of_role in files.values() for place in of_role if "://" in str(place)]
+        states = [(place, file_state(place, PLAN_SECONDS)) for place in places]
     except (UserError, OSError) as error:
         print(printable(f"{key}: {error} It is taken to be unchanged."), file=sys.stderr)
         return RawFiles({}, _kept(memory).logs.get(log, "unknown"))
