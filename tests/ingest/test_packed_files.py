@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import py7zr
+import pyarrow as pa
 import pytest
 from raw_logs import CLICKS
 
@@ -41,12 +42,29 @@ def report_of(source: Path) -> LineReport:
     return collect_report(ranges, side, source.parent / "rejected")
 
 
-def zipped(files: dict[str, bytes]) -> bytes:
+def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, zip64: bool = False) -> bytes:
     """Return a zip archive."""
-    with zipfile.ZipFile(buffer := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer := io.BytesIO(), "w", method) as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            with archive.open(name, "w", force_zip64=zip64) as member:
+                member.write(content)
     return buffer.getvalue()
+
+
+def deflate64(content: bytes) -> bytes:
+    """Return a zip archive that says that it is packed with Deflate64, as Windows packs large files."""
+    packed = bytearray(zipped({"yoochoose-clicks.dat": content}))
+    for header, place in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
+        packed[packed.find(header) + place] = 9
+    return bytes(packed)
+
+
+def zstd(content: bytes) -> bytes:
+    """Return a .zst file that begins with a frame without data, as pzstd writes it."""
+    packed = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(packed, "zstd") as stream:
+        stream.write(content)
+    return b"\x50\x2a\x4d\x18\x04\0\0\0size" + packed.getvalue().to_pybytes()
 
 
 def seven_zipped(files: dict[str, bytes]) -> bytes:
@@ -109,6 +127,22 @@ def test_a_packed_file_is_recognised_by_its_content_whatever_its_name(
 @pytest.mark.parametrize(
     "content",
     [
+        zipped({"yoochoose-clicks.dat": CLICKS.encode()}, zip64=True),
+        zipped({"yoochoose-clicks.dat": CLICKS.encode()}, zipfile.ZIP_LZMA),
+        zipped({"yoochoose-clicks.dat": CLICKS.encode()}, zipfile.ZIP_BZIP2),
+        zstd(CLICKS.encode()),
+    ],
+    ids=["zip64", "lzma in zip", "bzip2 in zip", "pzstd"],
+)
+def test_rarer_ways_of_packing_are_read(tmp_path: Path, content: bytes) -> None:
+    (folder := tmp_path / "raw").mkdir()
+    (folder / "yoochoose-clicks.dat").write_bytes(content)
+    assert report_of(folder).total("rows") == 40
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
         gzip.compress(gzip.compress(CLICKS.encode())),
         gzip.compress(zipped({"a": b"1"})),
         tarred(CLICKS.encode()),
@@ -120,6 +154,7 @@ def test_a_packed_file_is_recognised_by_its_content_whatever_its_name(
         bz2.compress(CLICKS.encode())[:-9],
         lzma.compress(CLICKS.encode())[:-9],
         zipped({"yoochoose-clicks.dat": CLICKS.encode()})[:-5],
+        deflate64(CLICKS.encode()),
     ],
     ids=[
         "gz in gz",
@@ -133,6 +168,7 @@ def test_a_packed_file_is_recognised_by_its_content_whatever_its_name(
         "bz2",
         "xz",
         "zip",
+        "deflate64",
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_printable_sentence(tmp_path: Path, content: bytes) -> None:

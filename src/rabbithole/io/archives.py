@@ -26,6 +26,8 @@ SIGNATURES: dict[bytes, Packing] = {
     b"PK\x03\x04": "zip",
     b"PK\x05\x06": "zip",
     b"7z\xbc\xaf\x27\x1c": "7z",
+    # Frames without data, with which pzstd begins a file.
+    **{bytes([first]) + b"\x2a\x4d\x18": "zst" for first in range(0x50, 0x60)},
 }
 """First bytes of packed files."""
 
