@@ -11,6 +11,14 @@ from rabbithole.errors import UserError
 from rabbithole.io.sorting import sort_rows
 from rabbithole.serving.model import event_table
 
+
+class LazyFrame:
+    """What Polars calls a query that has not run."""
+
+    def collect(self) -> None:
+        """Run the query."""
+
+
 EVENTS = pd.DataFrame(
     {"session_id": ["a", "a"], "timestamp": pd.to_datetime(["2014-09-01", "2014-09-02"]), "item": ["1", "2"]}
 )
@@ -31,6 +39,7 @@ def read(events: Any) -> pa.Table:
         (EVENTS.assign(item=[1, "2"]), "one type in each column"),
         (EVENTS.drop(columns="timestamp"), "no column 'timestamp'"),
         (pa.table([pa.array(["1"])] * 2, names=["item", "item"]), "2 columns 'item'"),
+        (LazyFrame(), "a LazyFrame, which is a query. Collect it first"),
         ("events.csv", "Give the events as a pandas, Polars or Arrow table"),
     ],
 )

@@ -138,6 +138,10 @@ def event_table(events: Any, further: Fields, *, by_visitor: bool) -> pa.Table:
 
 def _arrow_table(events: Any) -> pa.Table:
     """Return a table of another library as an Arrow table, in which each name stands for one column."""
+    if hasattr(events, "collect") and not hasattr(events, "__arrow_c_stream__"):
+        raise UserError(
+            f"The events are a {type(events).__name__}, which is a query. Collect it first: give its table."
+        )
     try:
         table = events if isinstance(events, pa.Table) else pa.table(events)
     except (TypeError, ValueError) as error:
