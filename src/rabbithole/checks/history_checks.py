@@ -37,7 +37,8 @@ def histories(events: Path, sessions: Path, windows: Path, manifest: SessionsMan
         checked += len(time)
         if number == 0:
             sample = session < SAMPLE_SESSIONS
-            foreign = _foreign(events, table["visitor"].take(pa.array(session[sample])), time[sample])
+            visitors = table["visitor"].take(pa.array(session[sample]))
+            foreign = _foreign(events, visitors, time[sample], by=manifest.by)
     yield LeakCheck(
         name="A visitor's history came before the session began"
         if manifest.gap_minutes is None
@@ -70,23 +71,28 @@ def _history_times(table: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64
     return session[inside], lists.flatten().cast(pa.int64()).to_numpy()[inside]
 
 
-def _foreign(events: Path, visitors: pa.ChunkedArray, time: NDArray[np.int64]) -> int:
+def _foreign(events: Path, visitors: pa.ChunkedArray, time: NDArray[np.int64], *, by: str) -> int:
     """Return how many of some events, by visitor and time, the log does not hold."""
     if not len(time):
         return 0
     wanted = pa.table({"visitor": visitors, "time": time})
-    known = events_of_visitors(events, visitors.unique())
+    known = events_of_visitors(events, visitors.unique(), by=by)
     times = pa.table({"visitor": known["visitor"], "time": known["timestamp"].cast(pa.int64())})
     return len(wanted.join(times, ["visitor", "time"], join_type="left anti"))
 
 
-def events_of_visitors(events: Path, visitors: pa.Array, columns: Sequence[str] = ()) -> pa.Table:
+def events_of_visitors(
+    events: Path, visitors: pa.Array, columns: Sequence[str] = (), *, by: str = "session"
+) -> pa.Table:
     """Return visitor, time and further columns of all events in the sessions of some visitors.
 
-    A session is that of the visitor whom its first event names; see `sessions.histories.with_history_key`.
+    by: as in `SessionsManifest`. A log's own session is that of the visitor whom its first event names; see
+    `sessions.histories.with_history_key`.
     """
     parts = EventsManifest.parts(events)
     named = pc.field("visitor").isin(visitors)
+    if by == "visitor":
+        return pq.read_table(parts, columns=["visitor", "timestamp", *columns], filters=named)
     sessions = pq.read_table(parts, columns=["session_id"], filters=named)["session_id"].unique()
     known = pq.read_table(
         parts,
