@@ -1,12 +1,14 @@
 """Give the columns of a table their roles, each column one at most."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rabbithole.inspection.columns import Column, pairs
+from rabbithole.inspection.event_column import choose_event
 from rabbithole.inspection.keys import Keyed
 from rabbithole.inspection.names import NAMES, Role
 from rabbithole.inspection.offsets import (
@@ -16,10 +18,19 @@ from rabbithole.inspection.offsets import (
     offset_unit,
     stands_still,
 )
-from rabbithole.inspection.roles import CAN_BE, EXACT, SCORE_MARGIN, Choice, Roles, choose, is_key, name_score
+from rabbithole.inspection.roles import (
+    BY_VALUES,
+    CAN_BE,
+    EXACT,
+    SCORE_MARGIN,
+    Choice,
+    Roles,
+    choose,
+    is_key,
+    name_score,
+)
 from rabbithole.inspection.sample import Sample
 from rabbithole.inspection.times import date_and_clock, date_order, parse
-from rabbithole.inspection.words import known_words
 
 CLOSER_RATIO = 5
 """The events of a session are so many times closer in time than those of anything else."""
@@ -27,7 +38,7 @@ CLOSER_RATIO = 5
 MIN_RETURNING_SHARE = 0.3
 """Where more than this share of keys come back after hours, they are visitors and no sessions."""
 
-BY_VALUES = "recognised by its values, as no name says it"
+HOUR = 3600.0
 
 PER_SECOND = {"s": 1.0, "ms": 1000.0}
 
@@ -43,13 +54,15 @@ def assign(sample: Sample, columns: Sequence[Column]) -> Roles:
         _check_session(roles, sample, seconds)
         if roles.session == Choice() and roles.visitor == Choice():
             _keys_by_values(roles, sample, free, seconds)
-    roles.event = _event(_free(roles, columns))
+    roles.event, roles.event_rest = choose_event(_free(roles, columns))
     nameless = all(column.name.isdecimal() for column in columns)
     for role in ("item", "category", "cost"):
         free = _free(roles, columns)
         choice = choose(role, free)
         if role == "item" and nameless:
             choice = _item_by_values(free)
+        if role == "cost" and nameless:
+            choice = _cost_by_values(free)
         setattr(roles, role, choice)
     return roles
 
@@ -107,6 +120,20 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
         values = pc.binary_join_element_wise(roles.date.values, values, " ")
     if units:
         roles.unit, roles.units = date_order(values, sample.block, units)
+    if roles.date is None and roles.offset is None and not guess.dates:
+        _hours(roles, values)
+
+
+def _hours(roles: Roles, values: pa.Array) -> None:
+    """Say where times are whole hours."""
+    seconds = parse(values, roles.unit, "UTC").drop_null()
+    roles.hourly = (
+        pc.count_distinct(seconds).as_py() > 24
+        and pc.all(pc.equal(pc.floor(pc.divide(seconds, HOUR)), pc.divide(seconds, HOUR))).as_py()
+    )
+    if roles.hourly:
+        note = "it holds whole hours: the order of events within an hour is not known"
+        roles.time = replace(roles.time, note="; ".join(filter(None, [roles.time.note, note])))
 
 
 def _offset(roles: Roles, columns: Sequence[Column], time: Column) -> None:
@@ -221,27 +248,6 @@ def _keys_by_values(roles: Roles, sample: Sample, columns: Sequence[Column], sec
         roles.session = choice
 
 
-def _event(columns: Sequence[Column]) -> Choice:
-    """Return the column with the kind of event, by its name or by words that are known."""
-
-    def bonus(column: Column) -> float:
-        return 1.0 if known_words(column.counts) else 0.0
-
-    choice = choose("event", columns, bonus=bonus)
-    if (
-        choice.column is not None
-        and not bonus(choice.column)
-        and name_score("event", choice.column) < EXACT - 0.9
-    ):
-        return Choice(None, (choice.column,), "none of its words is known")
-    if choice.column is not None:
-        return choice
-    worded = [column for column in columns if CAN_BE["event"](column) and known_words(column.counts)]
-    if len(worded) == 1:
-        return Choice(worded[0], choice.others, BY_VALUES)
-    return choice if choice.others or not worded else Choice(None, tuple(worded), "their words are known")
-
-
 def _item_by_values(columns: Sequence[Column]) -> Choice:
     """Return the column of items in a table without names: the one with the most different codes."""
     codes = [
@@ -251,3 +257,9 @@ def _item_by_values(columns: Sequence[Column]) -> Choice:
     if not codes or (len(codes) > 1 and codes[0].distinct < (1 + SCORE_MARGIN) * codes[1].distinct):
         return Choice(None, tuple(codes), "no name says it" if codes else "")
     return Choice(codes[0], tuple(codes[1:]), BY_VALUES)
+
+
+def _cost_by_values(columns: Sequence[Column]) -> Choice:
+    """Return the column of prices in a table without names: the only one whose numbers look like amounts."""
+    prices = [column for column in columns if CAN_BE["cost"](column) and column.amounts > 0.99]
+    return Choice(prices[0], (), BY_VALUES) if len(prices) == 1 else Choice()

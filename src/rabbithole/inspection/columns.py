@@ -14,7 +14,9 @@ from rabbithole.inspection.times import TimeGuess, guess_time
 
 NUMBER = amount_regex(*(kind[mark] for kind in (PLAIN, GROUPED, SPACED) for mark in (".", ",")))
 FRACTION = r"[.,]\d+\D*$"
+WHOLE_AS_FRACTION = r"^-?\d+\.0$"
 POINT_THOUSANDS = amount_regex(GROUPED[","])
+AMOUNT, CENTS = r"^\d{1,7}([.,]\d{1,2})?$", r"^\d{1,7}[.,]\d{2}$"
 
 COOKIE = r"^\d{3,}\.\d{3,}$"
 ROUNDED = r"^\d([.,]\d+)?[eE]\+\d{1,2}$"
@@ -86,8 +88,12 @@ class Column:
 
     @cached_property
     def fractions(self) -> float:
-        """Return the share of values that are numbers with a fraction, or with a mark of thousands."""
-        return self._share(NUMBER, FRACTION)
+        """Return the share of values that are numbers with a fraction, or with a mark of thousands.
+
+        It is 0 where all fractions are `.0`: pandas writes whole numbers so if some are missing, ids too.
+        """
+        share = self._share(NUMBER, FRACTION)
+        return 0.0 if share and self._share(WHOLE_AS_FRACTION) >= share else share
 
     @cached_property
     def decimal_commas(self) -> float:
@@ -104,6 +110,11 @@ class Column:
         if decimal == ".":
             return self.decimal_commas > 0
         return self.decimal_points > 0 and self._share(POINT_THOUSANDS) > 0
+
+    @cached_property
+    def amounts(self) -> float:
+        """Return the share of values that are plain numbers with two decimals at most, if some have two."""
+        return self._share(AMOUNT) if self._share(CENTS) > 0.3 else 0.0
 
     @cached_property
     def cookies(self) -> float:

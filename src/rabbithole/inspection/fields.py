@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rabbithole.formats.amounts import Decimal, parse_amounts
 from rabbithole.inspection.columns import Column, pairs
-from rabbithole.inspection.names import ANSWERS, ORDERS, squeezed
-from rabbithole.inspection.roles import Roles
+from rabbithole.inspection.names import ANSWER_PARTS, ANSWERS, CODES, ORDERS, squeezed
+from rabbithole.inspection.roles import EXACT, Choice, Roles, name_score
 from rabbithole.specs.table import LEVEL, RESERVED_FIELDS, FieldKind
 
 MAX_CATEGORY_VALUES = 20_000
@@ -55,6 +56,7 @@ def propose(
     mark.
     """
     key = roles.session.column or roles.visitor.column
+    keys = [column for column in (roles.session.column, roles.visitor.column) if column is not None]
     groups = _groups(key, bought)
     fields: list[FieldProposal] = []
     left_out: list[LeftOut] = []
@@ -64,6 +66,8 @@ def propose(
         if choice.column is None
         for other in choice.others
     }
+    if roles.time == Choice():
+        open_choices |= {column.name for column in unread_times(columns)}
     names: set[str] = set()
     for column in columns:
         if column.name in roles.used:
@@ -74,7 +78,7 @@ def propose(
         if purchases_alone:
             left_out.append(LeftOut(column, "it is only known with the purchase"))
             continue
-        if reason := _reason(column, roles, key, bought, groups):
+        if reason := _reason(column, roles, keys, bought, groups):
             left_out.append(LeftOut(column, reason))
             continue
         number = column.numeric > 0.99 and (column.fractions > 0.01 or column.distinct > MIN_NUMBER_VALUES)
@@ -91,7 +95,7 @@ def propose(
 def _reason(
     column: Column,
     roles: Roles,
-    key: Column | None,
+    keys: Sequence[Column],
     bought: NDArray[np.bool_] | None,
     groups: NDArray[np.int64] | None,
 ) -> str:
@@ -101,7 +105,7 @@ def _reason(
         return "it is empty"
     if column.distinct == 1 and column.filled > 0.999:
         return "it is always the same"
-    if name in ANSWERS:
+    if marks_buyers(column):
         return "its name says that it marks buyers: it would give the answer away"
     if name in ORDERS:
         return "it numbers purchases: it would give the answer away"
@@ -114,14 +118,16 @@ def _reason(
     number = column.numeric > 0.99 and not _is_code(column)
     if column.unit_values > 0.9 and len(column.present) > 50 and not (number and column.fractions > 0.01):
         return "nearly every row has its own value"
-    if key is not None and len(column.present) > 50 and _names_the_key(column, key):
-        return f"it is another name of {key.name}"
+    for key in keys:
+        if len(column.present) > 50 and _names_the_key(column, key):
+            return f"it is another name of {key.name}"
     if not number and column.distinct > MAX_CATEGORY_VALUES:
         return f"it has {column.distinct:,} different values in the sample"
     if not number and column.mean_length > 60 and column.distinct > 200:
         return "it is a text"
     item = roles.item.column
-    if item is not None and _same_as(column, item):
+    # An amount may be the same for each item, such as its price, but it has a size.
+    if item is not None and not (number and column.fractions > 0.01) and _same_as(column, item):
         return f"it holds the same as {item.name}"
     if groups is not None and bought is not None and _gives_away(column, bought, groups) > MAX_FIELD_AUC:
         return "it separates buyers from others almost perfectly: it would give the answer away"
@@ -131,16 +137,29 @@ def _reason(
 def _is_code(column: Column) -> bool:
     """Return whether a number's name says that it is a code, which has no size."""
     last = column.words[-1] if column.words else ""
-    return last in ("id", "code", "nr", "type", "zip", "plz", "key", "no") or (
-        column.fractions < 0.01 and column.mean_length > 9
-    )
+    return last in CODES or (column.fractions < 0.01 and column.mean_length > 9)
+
+
+def unread_times(columns: Sequence[Column]) -> list[Column]:
+    """Return the columns that are named like a time, whose values are none that can be read."""
+    return [
+        column
+        for column in columns
+        if name_score("time", column) >= EXACT - 1 and column.time is None and len(column.present)
+    ]
+
+
+def marks_buyers(column: Column) -> bool:
+    """Return whether a column's name says that it marks buyers."""
+    return squeezed("".join(column.words)) in ANSWERS or not ANSWER_PARTS.isdisjoint(column.words)
 
 
 def _names_the_key(column: Column, key: Column) -> bool:
-    """Return whether each key has a value of its own."""
-    if column.distinct < 0.9 * key.distinct or key.distinct < 50:
+    """Return whether each key has a value of its own, where the column has one."""
+    keys = pc.count_distinct(key.values.filter(column.values.is_valid())).as_py()
+    if column.distinct < 0.9 * keys or keys < 50:
         return False
-    return pairs(column, key) <= 1.05 * key.distinct
+    return pairs(column, key) <= 1.05 * keys
 
 
 def _same_as(column: Column, item: Column) -> bool:

@@ -17,10 +17,15 @@ from rabbithole.inspection.presets import Preset, recognise
 from rabbithole.inspection.proposal import TableProposal, propose_table, settle
 from rabbithole.inspection.sample import read_sample
 from rabbithole.inspection.section import Proposal, dataset_name, write_section
+from rabbithole.inspection.table_section import no_times
 from rabbithole.specs.table import is_encoding
 
 MAX_UNREADABLE_SHARE = 0.2
 """Above this share of unreadable lines, the proposal itself is wrong."""
+
+
+MAX_EMPTY_SHARE = 0.5
+"""So large a share of lines may lack the visitor or the event: guests have no number, for example."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +90,10 @@ def inspect(sources: Sequence[str], encoding: str | None = None) -> Inspection:
     rejected = sum(sum(mapped_table.rejected.values()) for mapped_table in mapped)
     rejected += sum(table.sample.malformed for table in tables)
     share = rejected / sum(table.sample.rows for table in tables)
-    if share > MAX_UNREADABLE_SHARE:
-        problem = f"{share:.0%} of the lines can't be read in this way; see the reasons above"
+    empty = sum(count for table in mapped for reason, count in table.rejected.items() if _is_empty(reason))
+    unreadable = share * (1 - empty / max(rejected, 1))
+    if unreadable > MAX_UNREADABLE_SHARE or share > MAX_EMPTY_SHARE:
+        problem = f"what the columns mean: {share:.0%} of the lines can't be read; see the reasons above"
     tolerate = round(min(1.0, 2 * share), 4) if share > dataset.max_rejected else None
     buyers = any(mapped_table.bought.any() for mapped_table in mapped)
     estimated = None
@@ -148,7 +155,8 @@ def missing(tables: Sequence[TableProposal]) -> str:
     for table in tables:
         place = f" of {table.files[0].label}" if len(tables) > 1 else ""
         if not table.has_time:
-            needs.append(f"the time{place}")
+            unread = "" if table.roles.time.others else f" ({no_times(table)})"
+            needs.append(f"the time{place}{unread}")
         if not table.has_key:
             needs.append(f"the session or visitor{place}")
         if not table.has_event:
@@ -156,6 +164,11 @@ def missing(tables: Sequence[TableProposal]) -> str:
         elif table.lacks_purchases and table.words.maybe:
             needs.append(f"the word for a purchase{place}")
     return "; ".join(dict.fromkeys(needs))
+
+
+def _is_empty(reason: str) -> bool:
+    """Return whether lines are rejected because a column is empty in them, which is no misreading."""
+    return reason.endswith(" is empty")
 
 
 def _map(tables: Sequence[TableProposal], dataset: Dataset, preset: Preset | None) -> list[Mapped]:

@@ -19,8 +19,8 @@ NAMES: dict[Role, tuple[str, ...]] = {
         data_ora tijdstip tijdstempel znacznik_czasu tidpunkt 时间 時刻 タイムスタンプ click_time
         view_time visit_time log_time request_time server_time client_time local_time hit_time action_time
         behavior_time purchase_time order_time transaction_time created_at created created_on received_at
-        sent_at logged_at event_created_at event_date date_created zeit uhrzeit heure hora ora tijd czas
-        tid cas date datum fecha data dato unixtime unix_time epoch epoch_time epoch_ms
+        invoice_date order_date sent_at logged_at event_created_at event_date date_created zeit uhrzeit heure
+        hora ora tijd czas tid cas date datum fecha data dato unixtime unix_time epoch epoch_time epoch_ms
         время дата_время zaman tarih_saat 日時 시간 дата tarih 日付
         """
     ),
@@ -61,7 +61,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
         kunden_id utilisateur id_utilisateur visiteur id_visiteur client id_client usuario id_usuario
         cliente id_cliente visitante id_visitante utente id_utente visitatore gebruiker gebruiker_id klant
         klant_id uzytkownik id_uzytkownika klient id_klienta anvandare kund 用户 用户id ユーザー
-        hashed_user user_hash idvisitor distinct_id
+        hashed_user user_hash idvisitor distinct_id email e_mail mail customer_email user_email
         пользователь id_пользователя клиент id_клиента покупатель посетитель kullanici kullanici_id musteri
         musteri_id ziyaretci uzivatel id_uzivatele zakaznik id_zakaznika користувач 会員 顧客 사용자 회원
         """
@@ -82,13 +82,13 @@ NAMES: dict[Role, tuple[str, ...]] = {
         artikelnummer artikel_id produkt produkt_id produkt_nr produit id_produit producto id_producto
         articulo id_articulo produto id_produto prodotto id_prodotto articolo produktu id_produktu
         product_sku product_code item_code goods goods_id asin aid iid pid listing listing_id offer_id
-        variant_id content_id 商品 商品id 商品編號 vare varenummer tuote items
+        stock_code variant_id content_id 商品 商品id 商品編號 vare varenummer tuote items
         товар id_товара артикул продукт id_продукта urun urun_id urun_kodu vyrobek zbozi 품목 상품
         """
     ),
     "category": _words(
         """
-        category_code category_path category category_id category_name cat cat_id item_category
+        category_code category_path category category_id category_name cat cat_id cate item_category
         product_category product_type taxonomy department dept breadcrumb genre kategorie kategorie_id
         kategoriepfad categorie id_categorie rubrique rayon categoria id_categoria categorie_id kategoria
         id_kategorii kategori 类目 类别 カテゴリ warengruppe abteilung section categories
@@ -138,6 +138,21 @@ ANSWERS = frozenset(
 )
 """Names of columns that say who buys."""
 
+ANSWER_PARTS = frozenset(
+    _words("achete acquistato bought comprado conversion conversions converted gekauft purchased")
+)
+"""Parts of such names, as in `visitConverted` or `conversion_id`."""
+
+CODES = frozenset(
+    _words(
+        """
+        brand browser campaign category channel city code color colour country id key model nr no os platform
+        plz region seller shop state store type zip
+        """
+    )
+)
+"""Last words of names of columns whose numbers are codes, which have no size."""
+
 QUANTITIES = frozenset(
     _words(
         """
@@ -168,7 +183,7 @@ CART = _words(
     carrinho adicionar_ao_carrinho carrello aggiungi_al_carrello winkelwagen in_winkelwagen koszyk
     dodaj_do_koszyka varukorg kundvagn 加购 加入购物车 カート
     корзина в_корзину добавление_в_корзину кошик sepet sepete_ekle kosik do_kosiku pridat_do_kosiku
-    カートに追加 장바구니
+    カートに追加 장바구니 add
     """
 )
 """Words for adding to the cart."""
@@ -192,7 +207,7 @@ PURCHASE = _words(
     покупка заказ куплено замовлення satin_alma satin_alim siparis nakup objednavka 注文 구매 주문
     bestellung_abgeschlossen bestellung_aufgegeben bestellbestatigung kaufabschluss commande_confirmee
     commande_passee pedido_realizado compra_realizada compra_finalizada ordine_completato
-    bestelling_geplaatst order_received
+    bestelling_geplaatst order_received ecommerce_order
     """
 )
 """Words for a purchase."""
@@ -203,6 +218,29 @@ LIKELY_PURCHASE = _words(
     """
 )
 """Words that probably mean a purchase, which the written section says."""
+
+BOUGHT = frozenset(_words("purchase purchases order checkout payment transaction ecommerce buy sale"))
+"""Parts of words for events that name a purchase."""
+
+DONE = frozenset(
+    _words(
+        """
+        complete completed completion confirm confirmed confirmation done finish finished made paid placed
+        submitted succeeded success successful
+        """
+    )
+)
+"""Parts of words for events that say that something was done."""
+
+NOT_YET = frozenset(
+    _words(
+        """
+        abandon abandoned begin begun cancel canceled cancelled click clicked error fail failed filter history
+        intent method page refund refunded remove removed return returned start started step view viewed
+        """
+    )
+)
+"""Parts of words for events that say that a purchase was not made, or not yet."""
 
 MAYBE_PURCHASE = _words(
     """

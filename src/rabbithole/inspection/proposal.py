@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 from rabbithole.formats.amounts import Decimal
 from rabbithole.inspection.assign import assign
 from rabbithole.inspection.columns import Column, describe
-from rabbithole.inspection.fields import FieldProposal, LeftOut, propose
+from rabbithole.inspection.fields import FieldProposal, LeftOut, marks_buyers, propose, unread_times
 from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.layout import Layout, content_by_name
-from rabbithole.inspection.names import ANSWERS, ORDERS, QUANTITIES, squeezed
+from rabbithole.inspection.names import ORDERS, QUANTITIES, squeezed
 from rabbithole.inspection.prices import with_notes
 from rabbithole.inspection.roles import CAN_BE, Choice, Roles
 from rabbithole.inspection.sample import Sample, read_sample
@@ -42,7 +42,8 @@ class CategoryPath:
 class TableProposal:
     """What is known of one table.
 
-    content: what each line is where no column says so, None if that is not known; decimal: the decimal mark;
+    content: what each line is where no column says so, None if that is not known, `order` if each line of the
+    log is a purchase, which nothing precedes; decimal: the decimal mark;
     endings: words for events that only mark the end of a session; lacks_purchases: whether its column of
     events has no word for a purchase, and no other table has purchases.
     """
@@ -54,7 +55,7 @@ class TableProposal:
     columns: list[Column]
     roles: Roles
     words: Words
-    content: Literal["view", "transaction"] | None
+    content: Literal["view", "transaction", "order"] | None
     path: CategoryPath | None
     decimal: Decimal
     fields: list[FieldProposal] = field(default_factory=list)
@@ -90,6 +91,11 @@ class TableProposal:
         return bool(self.words.purchase) if self.roles.event.column is not None else self.content == PURCHASE
 
     @property
+    def unread_times(self) -> list[Column]:
+        """Return the columns that are named like a time, whose values are none that can be read."""
+        return unread_times(self.columns)
+
+    @property
     def odd_text(self) -> str:
         """Return a word with a letter beyond ASCII, by which a reader sees whether the encoding is right."""
         texts = (text for column in self.columns for text in (column.name, *column.counts))
@@ -117,9 +123,7 @@ class TableProposal:
         return [
             column
             for column in self.columns
-            if squeezed(column.key) in ANSWERS
-            and column.counts.keys() <= {*TRUE, *FALSE}
-            and column.distinct == 2
+            if marks_buyers(column) and column.counts.keys() <= {*TRUE, *FALSE} and column.distinct == 2
         ]
 
 
@@ -188,8 +192,8 @@ def settle(tables: list[TableProposal]) -> tuple[list[TableProposal], list[Table
     """Decide what each of several tables holds. Returns those of events, and those that are left out."""
     for table in tables:
         _share_keys(table, tables)
-    events = [table for table in tables if table.has_time or table.roles.time.others]
-    events = [table for table in events if table.has_key or len(tables) == 1] or tables
+    timed = [table for table in tables if table.has_time or table.roles.time.others] or tables
+    events = [table for table in timed if table.has_key or len(tables) == 1] or timed
     other = [table for table in tables if table not in events]
     wordless = [
         table for table in events if table.roles.event.column is None and not table.roles.event.others
@@ -201,6 +205,11 @@ def settle(tables: list[TableProposal]) -> tuple[list[TableProposal], list[Table
         if any(table.has_purchases for table in events):
             for table in wordless:
                 table.content = table.content or "view"
+    if len(events) == 1 and wordless and events[0].content is None and _numbers_orders(events[0]):
+        events[0].content = "transaction"
+    if all(table.content == PURCHASE and table in wordless for table in events):
+        for table in events:
+            table.content = "order"
     without = not any(table.has_purchases for table in events)
     for table in events:
         table.lacks_purchases = without and table.roles.event.column is not None
@@ -239,6 +248,12 @@ def _looks_like_purchases(table: TableProposal) -> bool:
     return bool(names & (QUANTITIES | ORDERS))
 
 
+def _numbers_orders(table: TableProposal) -> bool:
+    """Return whether each line has the number of an order and a quantity, and none is only looked at."""
+    filled = {squeezed("".join(column.words)) for column in table.columns if column.filled > 0.99}
+    return bool(filled & QUANTITIES) and bool(filled & ORDERS)
+
+
 def _is_level(column: Column, table: TableProposal) -> bool:
     """Return whether a column repeats a level of the category path."""
     category = table.roles.category.column
@@ -255,7 +270,7 @@ def _name(table: TableProposal, tables: Sequence[TableProposal]) -> None:
         table.name = "events"
     elif table.content is not None and sum(other.content == table.content for other in tables) == 1:
         table.name = "views" if table.content == "view" else "purchases"
-    elif all(other.content is not None for other in tables if other is not table):
+    elif table.content is None and all(other.content for other in tables if other is not table):
         table.name = "events"
     else:
         table.name = f"events_{list(tables).index(table) + 1}"

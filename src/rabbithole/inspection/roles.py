@@ -10,6 +10,8 @@ from rabbithole.inspection.names import BEGINNINGS, ENDINGS, NAMES, SMALL_WORDS,
 EXACT, PARTIAL = 3.0, 1.0
 """Scores of a name that is known, and of one that contains a known one."""
 
+BY_VALUES = "recognised by its values, as no name says it"
+
 SCORE_MARGIN = 0.25
 """A column is chosen when it scores so much more than the next one."""
 
@@ -122,12 +124,22 @@ def choose(
     close = tuple(other for score, other in rest if best - score < SCORE_MARGIN)
     others = tuple(other for _, other in rest)
     if best < EXACT - 1:
+        ending = [other for _, other in scored if _ends_with_name(role, other)]
+        if role in ("item", "category", "cost") and len(ending) == 1:
+            unlike = tuple(other for _, other in scored if other is not ending[0])
+            return Choice(ending[0], unlike, "only the end of the name says it")
         return Choice(None, (column, *others), "only a part of the name says it")
     if close:
         same = [other for other in close if _holds_the_same(column, other)]
         if len(same) < len(close):
             return Choice(None, (column, *close), f"{len(close) + 1} columns may be meant")
     return Choice(column, others)
+
+
+def _ends_with_name(role: Role, column: Column) -> bool:
+    """Return whether the last word of a name is a known name, such as `Lineitem sku`."""
+    known = {squeezed(candidate) for candidate in NAMES[role]}
+    return column.words[-1] in known
 
 
 def _holds_the_same(column: Column, other: Column) -> bool:
@@ -143,7 +155,8 @@ class Roles:
     """The roles of a table's columns.
 
     unit: how times are written; units: the formats of which one must be chosen, empty if `unit` is sure;
-    joined: whether a session is named by visitor and session together.
+    hourly: whether all times are whole hours; joined: whether a session is named by visitor and session
+    together; event_rest: the column that says what happened where that of the event is empty.
     """
 
     time: Choice = field(default_factory=Choice)
@@ -152,10 +165,12 @@ class Roles:
     offset_unit: Literal["s", "ms"] = "ms"
     unit: str = "auto"
     units: tuple[str, ...] = ()
+    hourly: bool = False
     joined: bool = False
     session: Choice = field(default_factory=Choice)
     visitor: Choice = field(default_factory=Choice)
     event: Choice = field(default_factory=Choice)
+    event_rest: Column | None = None
     item: Choice = field(default_factory=Choice)
     category: Choice = field(default_factory=Choice)
     cost: Choice = field(default_factory=Choice)
@@ -164,5 +179,5 @@ class Roles:
     def used(self) -> list[str]:
         """Return the names of all columns that have a role."""
         choices = (self.time, self.session, self.visitor, self.event, self.item, self.category, self.cost)
-        columns = [choice.column for choice in choices] + [self.date, self.offset]
+        columns = [choice.column for choice in choices] + [self.date, self.offset, self.event_rest]
         return [column.name for column in columns if column is not None]

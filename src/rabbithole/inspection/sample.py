@@ -105,7 +105,8 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
         if reasons and not len(block):
             raise NoTableError(files[0], f"no line of it could be read: {advice}")
     if not len(block):
-        raise NoTableError(files[0], "no line of it could be read.")
+        hint = "If it names the columns of another file, give them there: `header: [NAME, NAME]`."
+        raise NoTableError(files[0], f"no line of it could be read. {hint if layout.header else ''}".strip())
     total = len(block) if whole else round(len(block) * size / max(read, 1))
     partitions = _add_partitions(columns, block, origins)
     return Sample(

@@ -19,6 +19,9 @@ from rabbithole.inspection.yaml_lines import YamlLines, names
 GAP_MINUTES = 30
 """A pause that ends a session, where the log has none of its own: the usual one of web analytics."""
 
+HOURLY_GAP_MINUTES = 60
+"""The same where times are whole hours: events of one hour and the next are one session."""
+
 SIMULATED = ("yoochoose", "retailrocket")
 """The shops of config.yaml."""
 
@@ -90,7 +93,9 @@ def write_section(
         note = "check: share of unreadable lines that is tolerated; see the terminal"
         yaml.key(FORMAT, "max_rejected", max_rejected, note)
     if not buyers:
-        yaml.comment(FORMAT, "check: no event is a purchase, so the models predict which event comes next")
+        orders = any(table.content == "order" for table in tables)
+        why = "each line is a purchase" if orders else "no event is a purchase"
+        yaml.comment(FORMAT, f"check: {why}, so the models predict which event comes next")
         yaml.key(FORMAT, "target", "next_event")
     if estimate is not None and estimate.has_few_buyers:
         note = "check: test will have few buyers. Folds test every session once, in five times the time"
@@ -170,7 +175,7 @@ def _table_format(
         yaml.key(
             FORMAT,
             "sessions",
-            {"by": "visitor", "gap_minutes": GAP_MINUTES},
+            {"by": "visitor", "gap_minutes": _gap_minutes(tables)},
             "a visitor's session ends with a pause of so many minutes",
         )
     yaml.key(FORMAT, "table")
@@ -185,6 +190,11 @@ def _table_format(
             *(file for other in (*tables, *others) if other is not table for file in other.files),
         ]
         write_table(yaml, table, rest, naive=table in zones)
+
+
+def _gap_minutes(tables: Sequence[TableProposal]) -> int:
+    """Return the pause that ends a session: more than an hour where times are whole hours."""
+    return HOURLY_GAP_MINUTES if any(table.roles.hourly for table in tables) else GAP_MINUTES
 
 
 def _zone_of_types(tables: Sequence[TableProposal]) -> str | None:

@@ -15,7 +15,8 @@ from rabbithole.inspection.files import left_out_lines
 from rabbithole.inspection.inspect import Inspection
 from rabbithole.inspection.mapped import all_events
 from rabbithole.inspection.proposal import TableProposal
-from rabbithole.inspection.table_section import UTF_16
+from rabbithole.inspection.roles import name_score
+from rabbithole.inspection.table_section import ALL_PURCHASES, UTF_16
 
 WIDTH = 80
 
@@ -120,8 +121,8 @@ def _columns(table: TableProposal, *, known: bool) -> Table:
 
 
 def _is_code(column: Column, use: Mapping[str, str]) -> bool:
-    """Return whether numbers that could be times are used as something else."""
-    used = use.get(column.name, "")
+    """Return whether numbers that could be times are something else, by their use or their name."""
+    used = use.get(column.name, "" if use or name_score("time", column) else "code")
     return column.time is not None and column.time.number and used not in ("", "time", "time?", "left out")
 
 
@@ -148,6 +149,8 @@ def _uses(table: TableProposal) -> Mapping[str, str]:
     for role, choice in choices.items():
         if choice.column is not None:
             uses[choice.column.name] = role
+    if roles.event_rest is not None:
+        uses[roles.event_rest.name] = "event"
     if roles.date is not None:
         uses[roles.date.name] = "date"
     if roles.offset is not None:
@@ -254,6 +257,8 @@ def _unsure(tables: Sequence[TableProposal]) -> list[str]:
             f"event: {', '.join(map(repr, alike))} differ by case or blanks alone: they are several kinds"
             for alike in table.words.alike
         ]
+        if table.content == "order":
+            lines.append(f"event: each line is a purchase. {ALL_PURCHASES}")
         if table.endings:
             lines.append(
                 f"event: {', '.join(map(printable, table.endings))} is always the last of its session, so it "

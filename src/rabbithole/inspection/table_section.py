@@ -15,6 +15,14 @@ from rabbithole.inspection.yaml_lines import YamlLines, names
 UTF_16 = ("utf-16-le", "utf-16-be")
 """What the settings call `utf-16`: the byte order mark, or the bytes, say which."""
 
+ALL_PURCHASES = "Nothing comes before a purchase from which it could be predicted."
+
+NO_BUYERS = {
+    "view": "if nobody buys in this log; then also set `target: next_event`",
+    "order": "if each line is a purchase; then also set `target: next_event`, as nothing comes before it",
+}
+"""What a log of one kind of events needs besides."""
+
 FORMAT, TABLE, KEY, PART = 2, 3, 4, 5
 """Depths of the keys of a data set, its table's name, its keys, and their keys."""
 
@@ -54,7 +62,7 @@ def write_table(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile], 
         yaml.comment(KEY, "unsure: no column says who acted. Give its name:")
         yaml.key(KEY, "session", "COLUMN", off=True)
     _time(yaml, table, naive=naive)
-    _event(yaml, table)
+    _event(yaml, table, rest)
     _role(yaml, "item", roles.item)
     _category(yaml, table)
     _role(yaml, "cost", roles.cost)
@@ -77,9 +85,7 @@ def _time(yaml: YamlLines, table: TableProposal, *, naive: bool) -> None:
     column = roles.time.column
     if column is None:
         if not roles.time.others:
-            yaml.comment(
-                KEY, "unsure: no column holds times that could be read. Give its name and its format:"
-            )
+            yaml.comment(KEY, f"unsure: {no_times(table)}. Give its name and its format:")
             yaml.key(KEY, "time", {"column": "COLUMN", "unit": "%d/%m/%Y %H:%M:%S", "zone": "UTC"}, off=True)
         for other in roles.time.others[:5]:
             guess = other.time
@@ -107,18 +113,32 @@ def _time(yaml: YamlLines, table: TableProposal, *, naive: bool) -> None:
     yaml.key(KEY, "time", section)
 
 
-def _event(yaml: YamlLines, table: TableProposal) -> None:
+def no_times(table: TableProposal) -> str:
+    """Return why a table has no time, in words."""
+    unread = [f"{column.name} ({_examples(column)})" for column in table.unread_times[:2]]
+    named = f"; not {' or '.join(unread)}" if unread else ""
+    return f"no column holds times that could be read{named}"
+
+
+def _event(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile]) -> None:
     choice, words = table.roles.event, table.words
     column = choice.column
     if column is None:
         if choice.others:
             _role(yaml, "event", choice)
+        elif table.content == "order":
+            yaml.comment(KEY, f"check: each line is a purchase. {ALL_PURCHASES}")
+            yaml.key(KEY, "event", "order")
         elif table.content is not None:
             yaml.key(KEY, "event", table.content, "check: what each line is, from file names and columns")
         else:
             yaml.comment(KEY, "unsure: no column says what happened. What is each line?")
-            for content in ("view", "transaction"):
-                yaml.key(KEY, "event", content, off=True)
+            if rest:
+                for content in ("view", "transaction"):
+                    yaml.key(KEY, "event", content, off=True)
+            else:
+                for content in ("view", "order"):
+                    yaml.key(KEY, "event", content, NO_BUYERS[content], off=True)
             for flag in table.flags:
                 marks = {word: "transaction" if word in TRUE else "view" for word in flag.counts}
                 section = {"column": names([flag.name]), "words": marks}
@@ -130,7 +150,8 @@ def _event(yaml: YamlLines, table: TableProposal) -> None:
                 yaml.key(KEY, "event", section, note, off=True)
         return
     yaml.key(KEY, "event", note=f"check: {choice.note}" if choice.note else "")
-    yaml.key(PART, "column", names([column.name]))
+    second = [] if table.roles.event_rest is None else [table.roles.event_rest.name]
+    yaml.key(PART, "column", names([column.name, *second]))
     kept = [
         word
         for word in column.counts
@@ -182,7 +203,8 @@ def _fields(yaml: YamlLines, table: TableProposal) -> None:
         return
     yaml.key(KEY, "fields")
     for field in table.fields:
-        values = f"{field.column.distinct:,} values; {_examples(field.column)}"
+        count = field.column.distinct
+        values = f"{count:,} value{'s' * (count != 1)}; {_examples(field.column)}"
         yaml.key(PART, field.name, {"column": names([field.column.name]), "kind": field.kind}, values)
 
 

@@ -4,12 +4,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rabbithole.inspection.columns import name_words
 from rabbithole.inspection.names import (
     BARE_CART,
+    BOUGHT,
     CART,
+    DONE,
     LIKELY_PURCHASE,
     MAYBE_PURCHASE,
+    NOT_YET,
     PURCHASE,
+    SMALL_WORDS,
     VIEW,
     squeezed,
 )
@@ -48,12 +53,12 @@ def meanings(counts: Mapping[str, int]) -> Words:
     # Beside a word for adding, `cart` alone is a look at the cart.
     adding = [word for word in carts if squeezed(word) not in BARE_CARTS]
     mapping |= dict.fromkeys(adding or carts, ADD_TO_CART)
-    purchase, likely = _in(PURCHASE, counts), False
+    purchase, likely = _purchases(counts), False
     if not purchase:
         likely_words = _in(LIKELY_PURCHASE, counts)
         purchase = _spellings(likely_words[0], counts) if likely_words else []
         likely = bool(purchase)
-    maybe = () if purchase else tuple(_in(MAYBE_PURCHASE, counts))
+    maybe = () if purchase else _maybe(counts)
     if not mapping and not purchase and all(CODE.fullmatch(word) for word in counts):
         maybe = tuple([*counts][::-1])
     mapping |= dict.fromkeys(purchase, TRANSACTION)
@@ -72,7 +77,31 @@ def _spellings(word: str, counts: Iterable[str]) -> list[str]:
 def known_words(counts: Iterable[str]) -> bool:
     """Return whether there are words for purchases, or for carts and views."""
     listed = dict.fromkeys(counts, 1)
-    return bool(_in(PURCHASE, listed)) or bool(_in(CART, listed) and _in(VIEW, listed))
+    return has_purchase(listed) or bool(_in(CART, listed) and _in(VIEW, listed))
+
+
+def has_purchase(counts: Iterable[str]) -> bool:
+    """Return whether there are words for purchases."""
+    return bool(_purchases(dict.fromkeys(counts, 1)))
+
+
+def _purchases(counts: Mapping[str, int]) -> list[str]:
+    """Return the words for purchases: those that are listed, and others such as `Payment: completed`."""
+    listed = _in(PURCHASE, counts)
+    return listed + [word for word in counts if word not in listed and _is_done(word)]
+
+
+def _is_done(word: str) -> bool:
+    """Return whether a word names a purchase and says that it was made, and nothing else."""
+    parts = {*name_words(word)} - SMALL_WORDS
+    return bool(parts & BOUGHT) and bool(parts & DONE) and parts <= BOUGHT | DONE
+
+
+def _maybe(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the words that may mean a purchase: those that are listed, and others with a word for one."""
+    listed = _in(MAYBE_PURCHASE, counts)
+    parts = {word: {*name_words(word)} for word in counts if word not in listed}
+    return (*listed, *(word for word, known in parts.items() if known & BOUGHT and not known & NOT_YET))
 
 
 def _in(known: Sequence[str], counts: Mapping[str, int]) -> list[str]:

@@ -1,0 +1,144 @@
+"""`inspect` on the habits of public logs: codes, empty cells, several columns that say what happened."""
+
+from pathlib import Path
+
+from factories.inspected import STANDARD, read, roles
+from factories.shop_logs import Getter, write_csv
+
+from rabbithole.inspection.inspect import inspect
+
+
+def without(*names: str, **further: Getter) -> dict[str, Getter]:
+    """Return the standard columns without some, and with further ones."""
+    return {name: get for name, get in STANDARD.items() if name not in names} | further
+
+
+def reason(text: str, column: str) -> str:
+    """Return why a column is left out, on one line."""
+    lines = " ".join(line.strip(" #") for line in text.split("\n"))
+    return lines.split(f"left out: {column}: ")[1].split("left out: ")[0]
+
+
+def test_ids_that_pandas_wrote_with_a_fraction_are_ids(tmp_path: Path) -> None:
+    columns = without("session_id", "user_id", user_id=lambda event: f"{event.visitor}.0")
+    _, dataset, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert table.visitor == "user_id" and dataset.sessions.by == "visitor"
+
+
+def test_item_codes_with_leading_zeros_are_no_times(tmp_path: Path) -> None:
+    _, _, table = read(
+        write_csv(tmp_path / "log.csv", without(product_id=lambda event: f"0663713{event.item}"))
+    )
+    assert table.item == ["product_id"]
+
+
+def test_a_second_column_says_what_happened_where_the_first_is_empty(tmp_path: Path) -> None:
+    # As in Coveo's log of 2021: the purchase is no event of the column that is named like it.
+    coveo = without(
+        "event_type",
+        event_type=lambda event: "pageview" if event.kind == "view" else "event_product",
+        product_action=lambda event: {"view": "", "cart": "add"}.get(event.kind, event.kind),
+    )
+    inspection, dataset, table = read(write_csv(tmp_path / "browsing.csv", coveo))
+    assert table.event.column == ["product_action", "event_type"]
+    assert table.event.words == {"pageview": "view", "add": "addtocart", "purchase": "transaction"}
+    assert dataset.target == "buyer" and "event_product" not in inspection.mapped[0].events
+    # As in Segment's: a page has a type and no event.
+    segment = without(
+        "event_type",
+        event=lambda event: {"view": "", "purchase": "Order Completed"}.get(event.kind, "Product Added"),
+        type=lambda event: "page" if event.kind == "view" else "track",
+    )
+    _, _, table = read(write_csv(tmp_path / "segment.csv", segment))
+    assert table.event.column == ["event", "type"]
+
+
+def test_words_of_which_a_part_means_a_purchase(tmp_path: Path) -> None:
+    def words(bought: str) -> Getter:
+        return lambda event: {"purchase": bought}.get(event.kind, event.kind)
+
+    for bought in ("Complete purchase", "paymentConfirmed", "ecommerceOrder"):
+        _, _, table = read(write_csv(tmp_path / "log.csv", without("event_type", event_type=words(bought))))
+        assert table.event.words[bought] == "transaction", bought
+    asked = inspect(
+        [str(write_csv(tmp_path / "log.csv", without("event_type", event_type=words("premium order"))))]
+    )
+    assert asked.problem == "the word for a purchase" and "premium order" in asked.text
+
+
+def test_parts_of_names_that_give_the_answer_away(tmp_path: Path) -> None:
+    columns = without(
+        visitConverted=lambda event: int(event.item) % 2, conversion_id=lambda event: event.item
+    )
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert set(table.fields) == {"brand"}
+    for name in ("visitConverted", "conversion_id"):
+        assert "give the answer away" in reason(inspection.text, name)
+
+
+def test_other_names_of_visitors_are_no_fields(tmp_path: Path) -> None:
+    columns = without(mail=lambda event: f"{event.visitor}@example.org" if int(event.visitor) % 2 else "")
+    inspection, _, _ = read(write_csv(tmp_path / "log.csv", columns))
+    assert "it is another name of user_id" in reason(inspection.text, "mail")
+
+
+def test_a_log_of_orders_alone_predicts_the_next_event(tmp_path: Path) -> None:
+    columns = {
+        "InvoiceNo": lambda event: f"5{event.session[1:]}",
+        "StockCode": lambda event: f"{event.item}A",
+        "Quantity": lambda event: int(event.item) % 5 + 1,
+        "InvoiceDate": lambda event: f"{event.time:%m/%d/%Y %H:%M}",
+        "UnitPrice": lambda event: event.price,
+        # A quarter of the orders are those of guests.
+        "CustomerID": lambda event: f"{event.visitor}.0" if int(event.session[1:]) % 4 else "",
+    }
+    inspection = inspect([str(write_csv(tmp_path / "data.csv", columns))])
+    assert inspection.complete and "target: next_event" in inspection.text
+    assert "event: order" in inspection.text and "item: StockCode" in inspection.text
+    assert set(inspection.mapped[0].rejected) == {"CustomerID is empty"}
+
+
+def test_whole_hours_are_said_and_join_the_next_hour(tmp_path: Path) -> None:
+    columns = without("session_id", timestamp=lambda event: f"{event.time:%Y-%m-%d %H}")
+    inspection, dataset, _ = read(write_csv(tmp_path / "log.csv", columns))
+    assert dataset.sessions.gap_minutes == 60
+    assert "it holds whole hours" in inspection.text
+
+
+def test_a_time_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    columns = without("timestamp", time_stamp=lambda event: int(f"{event.time:%m%d}"))
+    inspection = inspect([str(write_csv(tmp_path / "log.csv", columns))])
+    assert "not time_stamp (such as 3" in inspection.problem
+    assert "time_stamp" not in "".join(field.name for table in inspection.tables for field in table.fields)
+
+
+def test_tables_without_times_do_not_share_a_name(tmp_path: Path) -> None:
+    orders = write_csv(
+        tmp_path / "log" / "orders.csv", {"order_id": lambda e: e.session, "user_id": lambda e: e.visitor}
+    )
+    write_csv(
+        tmp_path / "log" / "order_products.csv",
+        {"order_id": lambda e: e.session, "product_id": lambda e: e.item},
+    )
+    inspection = inspect([str(orders.parent)])
+    names = [table.name for table in inspection.tables]
+    assert len(names) == len(set(names)) and "no column holds times" in inspection.problem
+
+
+def test_prices_in_a_table_without_names(tmp_path: Path) -> None:
+    columns = without("session_id", "category", "brand", timestamp=lambda event: int(event.time.timestamp()))
+    _, _, table = read(write_csv(tmp_path / "log.csv", columns, header=False))
+    assert roles(table)["cost"] == ["5"] and roles(table)["item"] == ["4"]
+
+
+def test_the_end_of_a_name_says_what_it_is(tmp_path: Path) -> None:
+    def lineitem(name: str) -> Getter:
+        return STANDARD[name]
+
+    columns = without("product_id", "price") | {
+        "Lineitem sku": lineitem("product_id"),
+        "Lineitem price": lineitem("price"),
+        "shipping speed": lambda event: event.device,
+    }
+    _, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert table.item == ["Lineitem sku"] and table.cost == ["Lineitem price"]
