@@ -1,12 +1,15 @@
 """The machine's own settings: what of them may reach Spark in local mode, and what is said of the rest."""
 
+import calendar
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pyspark
 import pytest
 
+import rabbithole
 from rabbithole.errors import UserError
 from rabbithole.spark.environment import local_environment, scratch_folder
 from rabbithole.workflow.job_options import shell_prefix
@@ -70,3 +73,36 @@ def test_a_module_in_the_working_folder_does_not_replace_ours(tmp_path: Path) ->
     command = shell_prefix(source, conda=False) + "python -m rabbithole --version"
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout.startswith("rabbithole"), done.stderr
+
+
+WORKERS = """
+import pyarrow as pa
+from rabbithole.spark.session import spark_session
+from rabbithole.spark.shuffle import map_indexed
+from rabbithole.specs.data import SparkOptions
+
+
+def files(index):
+    import calendar, pyspark, rabbithole
+
+    yield pa.record_batch({"file": [module.__file__ for module in (calendar, pyspark, rabbithole)]})
+
+
+with spark_session(SparkOptions(threads=1, memory_mb=1000), "test") as session:
+    print(*map_indexed(session, 1, files, pa.schema([("file", pa.string())]))["file"].to_pylist(), sep="\\n")
+"""
+
+
+@pytest.mark.spark
+def test_workers_take_the_installed_modules(tmp_path: Path) -> None:
+    """Neither those of the working folder nor those of Spark's archives, which each worker would compile."""
+    for name in ("calendar.py", "rabbithole.py"):
+        (tmp_path / name).write_text("raise SystemExit('the wrong module')")
+    script = tmp_path / "scripts/run.py"
+    script.parent.mkdir()
+    script.write_text(WORKERS)
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    expected = [calendar.__file__, pyspark.__file__, rabbithole.__file__]
+    assert done.stdout.split() == expected, done.stderr

@@ -22,6 +22,8 @@ LOCAL_ENVIRONMENT = {
     "SPARK_LOCAL_HOSTNAME": "localhost",
     # Java names files in the encoding of the locale.
     "LC_ALL": "C.UTF-8",
+    # A file of the user's, such as calendar.py, in the working folder is no module of the workers.
+    "PYTHONSAFEPATH": "1",
 }
 
 SURROGATE = re.compile(r"[\ud800-\udfff]")

@@ -172,8 +172,9 @@ def spark_configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
         "spark.sql.shuffle.partitions": str(options.threads),
         "spark.sql.adaptive.enabled": "true",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        # Rows are few and large (see `shuffle`).
+        # Rows are few and large (see `shuffle`), and no code that is generated for them pays.
         "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
+        "spark.sql.codegen.wholeStage": "false",
         # Shuffled rows are compressed already (see `shuffle`).
         "spark.shuffle.compress": "false",
         "spark.shuffle.spill.compress": "false",
@@ -183,6 +184,7 @@ def spark_configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
             "spark.master": f"local[{options.threads}]" if options.master == "local" else options.master,
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
+            "spark.python.daemon.module": "rabbithole.spark.worker_daemon",
         }
     elif options.master.startswith("sc://"):
         # A Connect server has its own JVM: a client may only set session conf.
