@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rabbithole.models import gradient_boosting, logistic_regression
 from rabbithole.models.estimators import AggregateModel
 from rabbithole.models.sklearn_private import tree_nodes
-from rabbithole.serving.onnx_estimators import WRITERS
+from rabbithole.serving.onnx_graph import WRITERS
 from rabbithole.training.data import read_encoding, read_split
 from rabbithole.windows.arrays import Windows
 
@@ -48,7 +48,7 @@ def hard_rows(model: AggregateModel) -> NDArray[np.float32]:
     return rows
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", MODELS)
 def test_the_graph_gives_the_log_odds_of_the_model(
     name: str, splits: tuple[Windows, Windows], tmp_path: Path
 ) -> None:

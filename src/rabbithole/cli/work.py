@@ -44,8 +44,7 @@ def predict(
     from rabbithole.serving.audience import parse_audience
     from rabbithole.serving.folder import load_folder
     from rabbithole.serving.predict import predict
-    from rabbithole.serving.report import print_summary
-    from rabbithole.serving.sources import log_source
+    from rabbithole.serving.terminal import log_source, print_summary
 
     folder = load_folder(model)
     audience = parse_audience(
@@ -114,7 +113,7 @@ def serve(
         raise UserError(
             f"`rabbithole serve` needs {error.name}: install the extra, `pip install 'rabbithole[serve]'`."
         ) from error
-    from rabbithole.serving.sources import named_models
+    from rabbithole.serving.terminal import named_models
 
     limits = Limits(body_bytes=max_body, requests_per_second=max_rate, sessions=max_sessions)
     serve(named_models(models), limits, host=host, port=port)
@@ -153,8 +152,8 @@ def monitor(
     from rabbithole.serving.folder import load_folder
     from rabbithole.serving.monitor import monitor
     from rabbithole.serving.monitor_page import HEADLINES, write_page
-    from rabbithole.serving.sources import log_source
     from rabbithole.serving.tables import require_no_folder
+    from rabbithole.serving.terminal import log_source
 
     require_no_folder(output)
     folder = load_folder(model)
@@ -197,7 +196,7 @@ def promote(
     from rabbithole.serving.folder import load_folder
     from rabbithole.serving.predict import predict
     from rabbithole.serving.recalibrate import comparison, promote
-    from rabbithole.serving.sources import log_source
+    from rabbithole.serving.terminal import log_source
 
     with tempfile.TemporaryDirectory(prefix="rabbithole-promote-") as name:
         files = {}

@@ -102,18 +102,17 @@ def _write_onnx(name: str, model: Any, output: Path) -> None:
     try:
         import onnx
 
-        from rabbithole.serving import onnx_estimators, onnx_graph
+        from rabbithole.serving.onnx_graph import WRITERS
     except ModuleNotFoundError as error:
         raise UserError(
             f"The export to ONNX needs {error.name}: install the extra, `pip install 'rabbithole[export]'`."
         ) from error
-    writers = onnx_graph.WRITERS | onnx_estimators.WRITERS
-    if name not in writers:
+    if name not in WRITERS:
         raise UserError(
-            f"{name} cannot be written as ONNX, only {', '.join(writers)}. "
+            f"{name} cannot be written as ONNX, only {', '.join(WRITERS)}. "
             "For another network, use --format stablehlo."
         )
-    onnx.save(writers[name](model), str(output / "model.onnx"))
+    onnx.save(WRITERS[name](model), str(output / "model.onnx"))
 
 
 def _stablehlo(model: Any, folder: ModelFolder) -> bytes:

@@ -1,9 +1,12 @@
-"""What a server of models refuses before it reads a request: too much, too often, or no JSON."""
+"""What stands around a server of models: the requests that it refuses unread, and its metrics of events."""
 
 import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fastapi.responses import JSONResponse
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 from pydantic_core import from_json
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -78,3 +81,20 @@ def _is_json(content_type: str) -> bool:
     """Return whether a header says that a body is JSON, or says nothing."""
     kind = content_type.partition(";")[0].strip().lower()
     return kind in ("", "application/json") or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+class EventKinds(Collector):
+    """Reports what became of events, by model and kind. counts: returns the counts of each model."""
+
+    def __init__(self, counts: Callable[[], Mapping[str, Mapping[str, int]]]) -> None:
+        self.counts = counts
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield the counts as one metric."""
+        family = CounterMetricFamily(
+            "rabbithole_event_kinds", "What became of events, by model and kind.", labels=["model", "kind"]
+        )
+        for model, counts in self.counts().items():
+            for kind, count in sorted(counts.items()):
+                family.add_metric([model, kind.replace(" ", "_")], count)
+        yield family

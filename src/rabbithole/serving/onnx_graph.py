@@ -1,9 +1,11 @@
-"""Writes networks as ONNX graphs, operator by operator, with batch and length left open.
+"""Writes models as ONNX graphs, operator by operator: networks from codes, estimators from features.
 
 JAX's own exporters for ONNX pin older versions of JAX's libraries, so the few layers that the networks use
-are written with ONNX's helpers.
+are written with ONNX's helpers. So are estimators: skl2onnx 1.20 gives ONNX 1.23 the numbers of nodes as
+NumPy integers, which that refuses. Batch and length are left open.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,14 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from rabbithole.models.dilated_conv import TAPS
+from rabbithole.models.estimators import AggregateModel
 from rabbithole.models.layers import KNOTS, EventEmbedding, StepHead
+from rabbithole.models.logistic_regression import handful
+from rabbithole.models.sklearn_private import first_log_odds, tree_nodes
 from rabbithole.windows.fields import FIRST_VALUE
 
 OPSET, IR_VERSION = 20, 10
+TREE_DOMAIN, TREE_OPSET = "ai.onnx.ml", 3
 
 
 class Graph:
@@ -42,21 +48,20 @@ class Graph:
         product = self.op("MatMul", values, self.constant(layer.kernel[...]))
         return self.op("Add", product, self.constant(layer.bias[...]))
 
-    def model(self, logits: str, *, categorical: int, numeric: int, outputs: int) -> onnx.ModelProto:
-        """Return the finished model: codes and numbers in, logits out."""
-        shape = ("sessions", "steps")
+    def model(self, logits: str, inputs: list[Any], shape: list[Any], **opsets: int) -> onnx.ModelProto:
+        """Return the finished model. shape: of the logits; opsets: versions of further domains."""
         graph = helper.make_graph(
             [*self.nodes, helper.make_node("Identity", [logits], ["logits"])],
             "rabbithole",
-            [
-                helper.make_tensor_value_info("codes", TensorProto.INT32, [*shape, categorical]),
-                helper.make_tensor_value_info("numbers", TensorProto.FLOAT, [*shape, numeric]),
-            ],
-            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [*shape, outputs])],
+            inputs,
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, shape)],
             list(self.constants.values()),
         )
+        versions = {"": OPSET, **opsets}
         model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+            graph,
+            opset_imports=[helper.make_opsetid(domain, version) for domain, version in versions.items()],
+            ir_version=IR_VERSION,
         )
         onnx.checker.check_model(model, full_check=True)
         return model
@@ -152,7 +157,7 @@ def gru(model: Any) -> onnx.ModelProto:
         )
         values = graph.op("Squeeze", values, graph.constant([1], np.int64))
     values = graph.op("Transpose", values, perm=[1, 0, 2])
-    return _finish(graph, values, model)
+    return _network(graph, values, model)
 
 
 def _gates(kernel: NDArray[Any]) -> NDArray[Any]:
@@ -188,19 +193,89 @@ def dilated_conv(model: Any) -> onnx.ModelProto:
         skip = graph.op("Mul", graph.op("Tanh", halves[0]), graph.op("Sigmoid", halves[1]))
         values = graph.op("Add", values, graph.linear(skip, block.residual))
         skips.append(skip)
-    return _finish(graph, graph.op("Concat", *skips, axis=-1), model)
+    return _network(graph, graph.op("Concat", *skips, axis=-1), model)
 
 
-def _finish(graph: Graph, values: str, model: Any) -> onnx.ModelProto:
+def _network(graph: Graph, values: str, model: Any) -> onnx.ModelProto:
+    """Return the finished network: codes and numbers in, logits out."""
     embedding = model.embedding
+    shape: list[Any] = ["sessions", "steps"]
     categorical = len(embedding.fields) - bool(embedding.roots)
-    return graph.model(
-        head(graph, values, model.head),
-        categorical=categorical,
-        numeric=embedding.numbers,
-        outputs=model.head.logits.out_features,
+    inputs = [
+        helper.make_tensor_value_info("codes", TensorProto.INT32, [*shape, categorical]),
+        helper.make_tensor_value_info("numbers", TensorProto.FLOAT, [*shape, embedding.numbers]),
+    ]
+    logits = head(graph, values, model.head)
+    return graph.model(logits, inputs, [*shape, model.head.logits.out_features])
+
+
+def gradient_boosting(model: AggregateModel) -> onnx.ModelProto:
+    """Return boosted trees as an ONNX model."""
+    trees = tree_nodes(model.estimator)
+    nodes = np.concatenate(trees)
+    sizes = [len(tree) for tree in trees]
+    number = np.concatenate([np.arange(size) for size in sizes])
+    tree = np.repeat(np.arange(len(sizes)), sizes)
+    assert not nodes["is_categorical"].any(), "all features are numbers"
+    leaf = nodes["is_leaf"].astype(bool)
+    branches = np.where(leaf, 0, nodes["num_threshold"])
+    graph = Graph()
+    sums = graph.op(
+        "TreeEnsembleRegressor",
+        "features",
+        domain=TREE_DOMAIN,
+        n_targets=1,
+        base_values=[first_log_odds(model.estimator)],
+        nodes_treeids=tree.tolist(),
+        nodes_nodeids=number.tolist(),
+        nodes_featureids=np.where(leaf, 0, nodes["feature_idx"]).tolist(),
+        nodes_values=_rounded_down(branches).tolist(),
+        nodes_modes=np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
+        nodes_truenodeids=np.where(leaf, 0, nodes["left"]).tolist(),
+        nodes_falsenodeids=np.where(leaf, 0, nodes["right"]).tolist(),
+        nodes_missing_value_tracks_true=np.where(leaf, 0, nodes["missing_go_to_left"]).tolist(),
+        target_treeids=tree[leaf].tolist(),
+        target_nodeids=number[leaf].tolist(),
+        target_ids=[0] * int(leaf.sum()),
+        target_weights=nodes["value"][leaf].tolist(),
     )
+    return _estimator(graph, sums, model)
 
 
-WRITERS = {"gru": gru, "dilated_conv": dilated_conv}
-"""Networks that can be written as ONNX."""
+def logistic_regression(model: AggregateModel) -> onnx.ModelProto:
+    """Return a pipeline of imputer, scaler and logistic regression as an ONNX model."""
+    imputer, scaler, regression = (step for _, step in model.estimator.steps)
+    graph = Graph()
+    columns = graph.constant(handful(model.names), np.int64)
+    chosen = graph.op("Gather", "features", columns, axis=1)
+    logs = graph.op("Log", graph.op("Add", graph.op("Abs", chosen), graph.constant(1.0)))
+    logs = graph.op("Mul", logs, graph.op("Sign", chosen))
+    filled = graph.op("Where", graph.op("IsNaN", chosen), graph.constant(imputer.statistics_), logs)
+    # Scaler and regression are one product.
+    coefficients = regression.coef_[0] / scaler.scale_
+    intercept = regression.intercept_[0] - coefficients @ scaler.mean_
+    product = graph.op("MatMul", filled, graph.constant(coefficients[:, None]))
+    return _estimator(graph, graph.op("Add", product, graph.constant(intercept)), model)
+
+
+def _rounded_down(thresholds: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the largest float32 not above each threshold: a float32 is at or below both, or above both."""
+    rounded = thresholds.astype(np.float32)
+    return np.where(rounded > thresholds, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+
+
+def _estimator(graph: Graph, log_odds: str, model: AggregateModel) -> onnx.ModelProto:
+    """Return the finished estimator: features in, log odds out, [sessions]."""
+    flat = graph.op("Squeeze", log_odds, graph.constant([1], np.int64))
+    shape: list[Any] = ["sessions", len(model.names)]
+    features = helper.make_tensor_value_info("features", TensorProto.FLOAT, shape)
+    return graph.model(flat, [features], ["sessions"], **{TREE_DOMAIN: TREE_OPSET})
+
+
+WRITERS: dict[str, Callable[[Any], onnx.ModelProto]] = {
+    "gru": gru,
+    "dilated_conv": dilated_conv,
+    "gradient_boosting": gradient_boosting,
+    "logistic_regression": logistic_regression,
+}
+"""Models that can be written as ONNX."""

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rabbithole.counts import plural
-from rabbithole.serving.collector import spare_old_objects
-from rabbithole.serving.stream import MAX_LINE_BYTES, SessionStream, json_lines
+from rabbithole.serving.stream import MAX_LINE_BYTES, SessionStream, json_lines, spare_old_objects
 
 READ_BYTES = 2**16
 

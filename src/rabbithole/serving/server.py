@@ -23,12 +23,10 @@ from prometheus_client import (
 from pydantic import BaseModel, Field
 
 from rabbithole.errors import UserError
-from rabbithole.serving.collector import spare_old_objects
 from rabbithole.serving.folder import load_folder, manifest_file
-from rabbithole.serving.guard import Guard, Limits
+from rabbithole.serving.guard import EventKinds, Guard, Limits
 from rabbithole.serving.live_encoder import LiveEvent
-from rabbithole.serving.metrics import EventKinds
-from rabbithole.serving.stream import Answer, SessionStream
+from rabbithole.serving.stream import Answer, SessionStream, spare_old_objects
 
 LOGGER = logging.getLogger("rabbithole")
 

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from rabbithole.artifacts.serving import ModelManifest
-from rabbithole.serving.live_encoder import LiveEncoder, LiveEvent
+from rabbithole.serving.live_encoder import LiveEncoder, LiveEvent, UnknownValues
 from rabbithole.serving.scoring import Scorer
 from rabbithole.serving.steppers import Step, windows_of_steps
-from rabbithole.serving.unknown import UnknownValues
 from rabbithole.specs.table import PURCHASE
 
 WholeScore = tuple[int, float | None, str]

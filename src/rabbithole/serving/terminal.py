@@ -1,7 +1,12 @@
-"""The log that a person names on the command line, as a source that the events step reads."""
+"""Reads the logs and models that a person names on the command line; prints what became of a log."""
 
+import sys
 from pathlib import Path
 
+from rich.console import Console
+from rich.table import Table
+
+from rabbithole.artifacts.serving import PredictionSummary
 from rabbithole.errors import UserError
 from rabbithole.formats.base import log_format
 from rabbithole.serving.folder import load_folder
@@ -56,3 +61,37 @@ def named_models(arguments: list[str]) -> dict[str, Path]:
             raise UserError(f"Two models are called {name!r}: give each a name, as NAME=PATH.")
         models[name] = folder
     return models
+
+
+REASONS = {
+    "bought_at_once": "no event before the purchase",
+    "without_cart": "no cart before the purchase",
+    "short": "too few events",
+}
+"""Why a session has no score."""
+
+
+def print_summary(summary: PredictionSummary, output: str) -> None:
+    """Print what became of the log, to the standard error: the standard output may hold the scores."""
+    console = Console(file=sys.stderr, highlight=False)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_row(f"{summary.sessions:,}", f"sessions scored, {summary.running:,} of them still running")
+    if summary.bought:
+        table.add_row(f"{summary.bought:,}", "of them bought in this log; the score ignores the purchase")
+    for reason, count in summary.not_scored.items():
+        table.add_row(f"{count:,}", f"sessions not scored: {REASONS.get(reason, reason)}")
+    table.add_row(f"{summary.events:,}", f"events of {summary.lines:,} lines")
+    table.add_row(f"{summary.rejected:,}", "lines that can't be read")
+    table.add_row(f"{summary.duplicates:,}", "lines that repeat another one")
+    if summary.left_out:
+        table.add_row(f"{summary.left_out:,}", "events that the settings leave out")
+    if summary.audience is not None:
+        table.add_row(f"{summary.audience.contact:,}", "sessions in the audience: contact them")
+        table.add_row(f"{summary.audience.hold_out:,}", "held out of it at random, to measure the effect")
+    console.print(table)
+    for warning in summary.warnings:
+        console.print(f"Warning: {warning}", markup=False, soft_wrap=True)
+    if output != "-":
+        console.print(f"Scores: {output}", markup=False, soft_wrap=True)
