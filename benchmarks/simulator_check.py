@@ -26,9 +26,9 @@ from rabbithole.simulator.posterior import (
     PurchasePosteriors,
     purchase_posteriors,
 )
-from rabbithole.simulator.registry import load_shop
 from rabbithole.simulator.shop import Floats, Ints, Shop
 from rabbithole.simulator.shoppers import Events, draw_events, make_samplers
+from rabbithole.simulator.write import load_shop
 
 Bools = NDArray[np.bool_]
 

@@ -24,7 +24,6 @@ from rabbithole.workflow.run_handlers import (
     print_summary,
 )
 from rabbithole.workflow.serving_inputs import ServingInputs
-from rabbithole.workflow.slurm_status import ask_squeue_without_accounting
 from rabbithole.workflow.step_specs import StepSpecs
 
 CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method

@@ -6,9 +6,8 @@ from pathlib import Path
 from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import RawFormat, log_format, raw_format
 from rabbithole.ingest.blocks import TEXT_LENGTH
-from rabbithole.ingest.lines import split_files
+from rabbithole.ingest.lines import split_files, unpack_all
 from rabbithole.ingest.reading import collect_report, raw_event_schema, read_range
-from rabbithole.ingest.unpacking import unpack_all
 from rabbithole.io.archives import packing
 from rabbithole.specs.data import TableLog
 

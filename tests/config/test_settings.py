@@ -10,8 +10,8 @@ import yaml
 
 from rabbithole.config.datasets import merged
 from rabbithole.config.model_files import package_settings
-from rabbithole.config.models import Evaluation, Training
 from rabbithole.config.reference import config_reference, config_schema
+from rabbithole.config.settings import Evaluation, Training
 from rabbithole.config.text import Alice
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rabbithole.errors import UserError
-from rabbithole.ingest.unpacking import unpack_all
+from rabbithole.ingest.lines import unpack_all
 
 PIECES = [
     *(b",", b";", b"\n", b"\r\n", b"\n\r", b"\r", b'"', b"\0", b"\xef\xbb\xbf", b"\xe9", b"\x1b[31m", b"{"),

@@ -16,10 +16,9 @@ from raw_logs import CLICKS
 
 from rabbithole.errors import UserError
 from rabbithole.formats.base import raw_format
-from rabbithole.ingest.lines import RawFile, split_files
+from rabbithole.ingest.lines import RawFile, split_files, unpack_all
 from rabbithole.ingest.locate import locate
 from rabbithole.ingest.reading import LineReport, collect_report, read_range
-from rabbithole.ingest.unpacking import unpack_all
 
 FORMAT = raw_format("yoochoose")
 BUYS = "9,2014-04-07T10:54:00.000Z,139,523,1\nbad \x1b[31m line\n"

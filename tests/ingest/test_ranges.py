@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import FileRole, format_names, raw_format
-from rabbithole.ingest import allowance, blocks, csv_lines, lines
-from rabbithole.ingest.allowance import Allowance
+from rabbithole.ingest import blocks, csv_lines, lines
 from rabbithole.ingest.layout import FileLayout
-from rabbithole.ingest.lines import FileRange, RawFile, read_blocks
+from rabbithole.ingest.lines import Allowance, FileRange, RawFile, read_blocks
 from rabbithole.ingest.reading import RangeCounts, collect_report, read_range
 
 CLICKS = raw_format("yoochoose").roles[0]
@@ -97,7 +96,7 @@ def test_a_line_that_is_far_too_long_is_set_aside(
 def test_reading_stops_once_the_allowance_cannot_be_met(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(allowance, "FEW_LINES", 10)
+    monkeypatch.setattr(lines, "FEW_LINES", 10)
     monkeypatch.setattr(lines, "BLOCK_LINES", 50)
     good, role = b"1,2014-04-07T10:51:09.277Z,139,0\n", raw_format("yoochoose").roles[0]
     for name, text, share, stopped in (

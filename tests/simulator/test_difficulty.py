@@ -14,9 +14,9 @@ from rabbithole.simulator.posterior import (
     PurchasePosteriors,
     purchase_posteriors,
 )
-from rabbithole.simulator.registry import load_shop
 from rabbithole.simulator.shop import Shop
 from rabbithole.simulator.shoppers import Events, draw_events, make_samplers
+from rabbithole.simulator.write import load_shop
 
 SESSIONS = {"yoochoose": 100_000, "retailrocket": 400_000}
 STEPS = [1, 2, 3, 5]

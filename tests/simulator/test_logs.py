@@ -14,9 +14,8 @@ import pytest
 import rabbithole.simulator.chunks
 from rabbithole.artifacts.data import EventsManifest
 from rabbithole.errors import UserError
-from rabbithole.simulator.registry import load_shop
 from rabbithole.simulator.shop import SimulatorParameters
-from rabbithole.simulator.write import simulate
+from rabbithole.simulator.write import load_shop, simulate
 from rabbithole.specs.data import SimulateSpec, SparkOptions, SplitSpec
 
 RAW = {

@@ -17,9 +17,8 @@ from rabbithole.errors import UserError
 from rabbithole.evaluation.next_event_oracle import evaluate_oracle
 from rabbithole.simulator.oracle import score_oracle
 from rabbithole.simulator.posterior import dwell_survival
-from rabbithole.simulator.registry import load_shop
 from rabbithole.simulator.shop import Shop
-from rabbithole.simulator.write import simulate
+from rabbithole.simulator.write import load_shop, simulate
 from rabbithole.simulator.yoochoose import BRANDS, NUMBERS
 from rabbithole.specs.data import OracleSpec, SimulateSpec, SparkOptions, SplitSpec
 

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from rabbithole.simulator.catalogue import alias_table
 from rabbithole.simulator.chain import forward
-from rabbithole.simulator.registry import load_shop
 from rabbithole.simulator.shop import Shop, SimulatorParameters
+from rabbithole.simulator.write import load_shop
 
 NAMES = ("yoochoose", "retailrocket")
 SHOP = load_shop("yoochoose").SHOP

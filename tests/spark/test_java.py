@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rabbithole.errors import UserError
-from rabbithole.spark import java
-from rabbithole.spark.java import java_home, java_in_use
+from rabbithole.spark import environment
+from rabbithole.spark.environment import java_home, java_in_use
 
 PROGRAM = """
 from rabbithole.specs.data import SparkOptions
@@ -70,7 +70,7 @@ def test_the_user_s_java_is_preferred_if_it_is_new_enough(
 def test_without_a_suitable_java_the_error_lists_the_versions_and_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(java, "find_spec", lambda _: None)
+    monkeypatch.setattr(environment, "find_spec", lambda _: None)
     monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path / "old", "11.0.22")))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"JAVA_HOME=\S+: Java 11, PATH: none.*`make java`"):

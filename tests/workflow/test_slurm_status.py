@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rabbithole.workflow.slurm_status import ask_squeue_without_accounting
+from rabbithole.workflow.run_handlers import ask_squeue_without_accounting
 
 
 def workflow(command: str | None = "sacct") -> Any:

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from rabbithole.artifacts.checks import LeakCheck
 from rabbithole.artifacts.data import EventsManifest, SessionsManifest, WindowsManifest
-from rabbithole.checks.own_steps import inside_history
-from rabbithole.checks.split_checks import FOLDERS, exceptions, read_windows
+from rabbithole.checks.split_checks import FOLDERS, exceptions, inside_history, read_windows
 from rabbithole.sessions.session_task import HISTORY
 
 SAMPLE_SESSIONS = 20_000

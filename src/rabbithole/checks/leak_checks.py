@@ -15,8 +15,7 @@ from rabbithole.artifacts.checks import LeakCheck, LeakChecks
 from rabbithole.artifacts.data import EncoderFile, EventsManifest, Fields, SessionsManifest, WindowsManifest
 from rabbithole.checks import split_checks
 from rabbithole.checks.history_checks import events_of_visitors, histories
-from rabbithole.checks.own_steps import own_lists
-from rabbithole.checks.split_checks import SPLITS, exceptions, read_windows
+from rabbithole.checks.split_checks import SPLITS, exceptions, own_lists, read_windows
 from rabbithole.counts import plural
 from rabbithole.sessions.session_task import HISTORY
 from rabbithole.specs.data import SESSIONS_AGO

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rabbithole.artifacts.checks import LeakCheck
 from rabbithole.artifacts.data import EncoderFile, SessionsManifest, WindowsManifest
-from rabbithole.checks.own_steps import own_lists
 from rabbithole.counts import plural
 from rabbithole.sessions.session_task import HISTORY
 from rabbithole.windows.fields import FIRST_VALUE
@@ -21,6 +21,24 @@ SPLITS = ("train", "valid", "test")
 
 FOLDERS = (*SPLITS, "test_prefixes", "valid_prefixes")
 """Those of the windows."""
+
+
+def own_lists(table: pa.Table, column: str) -> pa.ListArray:
+    """Return a column of lists without the values of histories."""
+    lists = table[column].combine_chunks()
+    if HISTORY not in table.column_names:
+        return lists
+    inside, own = inside_history(table, lists)
+    offsets = np.append(0, np.cumsum(own)).astype(np.int32)
+    values = lists.flatten().filter(pa.array(~inside))
+    return pa.ListArray.from_arrays(pa.array(offsets), values)
+
+
+def inside_history(table: pa.Table, lists: pa.ListArray) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Return whether each value of lists is of a history, and the number of own values of each list."""
+    lengths, history = lists.value_lengths().to_numpy(), table[HISTORY].to_numpy()
+    place = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return place < np.repeat(history, lengths), lengths - history
 
 
 def exceptions(count: int, total: int, noun: str) -> str:

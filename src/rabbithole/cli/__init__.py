@@ -8,7 +8,6 @@ from rabbithole.cli import (  # noqa: F401 - they add commands
     history,
     model_steps,
     report_steps,
-    serving_steps,
     text_steps,
     tools,
     work,

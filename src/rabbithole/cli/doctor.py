@@ -51,8 +51,7 @@ def _python() -> Finding:
 
 
 def _java() -> Finding:
-    from rabbithole.spark.environment import local_environment
-    from rabbithole.spark.java import java_in_use
+    from rabbithole.spark.environment import java_in_use, local_environment
 
     with local_environment():
         try:

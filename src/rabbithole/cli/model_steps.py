@@ -1,4 +1,4 @@
-"""Steps that train, score, evaluate and explain the purchase models.
+"""Steps that train, score, evaluate and explain the purchase models, package them and put them to work.
 
 Each command imports its step when it runs, so that no step pays for the libraries of another.
 """
@@ -12,6 +12,7 @@ from rabbithole.cli.app import (
     CartsFile,
     Checkpoint,
     Code,
+    Events,
     HistoryFile,
     ModelFile,
     Named,
@@ -20,6 +21,7 @@ from rabbithole.cli.app import (
     Raw,
     Resume,
     Sessions,
+    Spark,
     Threads,
     WindowsFolder,
     file_option,
@@ -31,6 +33,7 @@ from rabbithole.cli.app import (
 )
 from rabbithole.specs.data import OracleSpec
 from rabbithole.specs.evaluation import EvaluateSpec
+from rabbithole.specs.serving import PackageModelSpec, PredictSpec
 from rabbithole.specs.training import BlendSpec, ExplainSpec, ScoreSpec, TrainSpec
 
 
@@ -192,3 +195,64 @@ def next_event_oracle(
 
     parameters = raw / "parameters.json"
     evaluate_oracle(spec, sessions=sessions, parameters=parameters, windows=windows, output=output)
+
+
+@step.command(rich_help_panel=MODELS)
+def package_model(
+    spec: Annotated[PackageModelSpec, spec_option(PackageModelSpec)],
+    checkpoints: Annotated[Named, json_option(Named, "Checkpoints by run, as JSON.")],
+    scores: Annotated[Named, json_option(Named, "Scores by run, as JSON.")],
+    metrics: Annotated[Named, json_option(Named, "Metrics by run, as JSON.")],
+    events: Events,
+    sessions: Sessions,
+    windows: WindowsFolder,
+    output: OutputFolder,
+    pooled: Annotated[
+        Named | None, json_option(Named, "Metrics by run over all folds, as JSON: the choice is by these.")
+    ] = None,
+) -> None:
+    """Package the best model of a data set: one folder that scores new logs."""
+    from rabbithole.serving.package import package_model
+
+    package_model(
+        spec,
+        checkpoints=paths(checkpoints),
+        scores=paths(scores),
+        metrics=paths(metrics),
+        events=events,
+        sessions=sessions,
+        windows=windows,
+        output=output,
+        pooled=None if pooled is None else paths(pooled),
+    )
+
+
+@step.command("predict", rich_help_panel=MODELS)
+def predict_step(
+    spec: Annotated[PredictSpec, spec_option(PredictSpec)],
+    spark: Spark,
+    model: Annotated[Path, file_option("Model folder.")],
+    output: OutputFile,
+    threads: Threads = 1,
+) -> None:
+    """Score a raw log with a packaged model."""
+    use_threads(threads)
+    from rabbithole.serving.predict import predict_log
+
+    predict_log(spec, model=model, spark=spark, output=output)
+
+
+@step.command("monitor", rich_help_panel=MODELS)
+def monitor_step(
+    spec: Annotated[PredictSpec, spec_option(PredictSpec)],
+    spark: Spark,
+    model: Annotated[Path, file_option("Model folder.")],
+    scores: Annotated[Any, json_option(list[str], "Files of earlier scores, as a JSON list.")],
+    output: OutputFile,
+    threads: Threads = 1,
+) -> None:
+    """Write a page on a packaged model and a later log, with its purchases."""
+    use_threads(threads)
+    from rabbithole.serving.monitor_page import monitor_log
+
+    monitor_log(spec, model=model, scores=list(map(Path, scores)), spark=spark, output=output)

@@ -80,7 +80,7 @@ def fetch(
 @app.command(rich_help_panel=SETUP)
 def java() -> None:
     """Show which Java Spark runs on here."""
-    from rabbithole.spark.java import java_in_use
+    from rabbithole.spark.environment import java_in_use
 
     print(java_in_use())
 

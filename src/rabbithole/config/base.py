@@ -1,6 +1,8 @@
-"""What all sections of config.yaml share."""
+"""What the sections of config.yaml share: the base class, types of values, and names of time zones."""
 
+from difflib import get_close_matches
 from typing import Annotated
+from zoneinfo import available_timezones
 
 from pydantic import ConfigDict, Field
 
@@ -23,3 +25,17 @@ class Section(YamlNumbers):
     """A part of config.yaml. Unknown keys and wrong types are refused. Only `1e-3` and `~` are converted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+NO_ZONES = ("Factory", "localtime")
+"""Names in the time zone database that stand for no place: another machine reads other times in them."""
+
+
+def checked_timezone(name: str) -> str:
+    """Return the name of a time zone; raise ValueError for one that the database does not have."""
+    known = available_timezones().difference(NO_ZONES)
+    if name not in known:
+        near = [zone for zone in sorted(known) if zone.lower() == name.lower()]
+        near = near or get_close_matches(name, known, 1)
+        raise ValueError("not a time zone" + (f"; did you mean {near[0]}?" if near else ""))
+    return name

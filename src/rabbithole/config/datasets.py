@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from rabbithole.config.base import Fraction, Section
+from rabbithole.config.base import Fraction, Section, checked_timezone
 from rabbithole.config.dataset_sections import (
     STANDARD_FIELDS,
     Augmentation,
@@ -16,7 +16,6 @@ from rabbithole.config.dataset_sections import (
     Split,
     Windows,
 )
-from rabbithole.config.timezones import checked_timezone
 from rabbithole.formats.base import format_names, log_format, raw_format
 from rabbithole.specs.base import expand_home
 from rabbithole.specs.data import SESSIONS_AGO, Source, TableLog, source_in_home

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR, TIME
-from rabbithole.specs.time_formats import MONTHS, format_regex
+from rabbithole.specs.table_columns import MONTHS, format_regex
 
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 

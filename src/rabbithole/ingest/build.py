@@ -21,7 +21,6 @@ from rabbithole.artifacts.data import (
 from rabbithole.errors import UserError
 from rabbithole.formats.base import HistoryName, RawFormat, log_format
 from rabbithole.formats.side_tables import SideTables
-from rabbithole.ingest.allowance import Allowance
 from rabbithole.ingest.event_task import (
     COUNTED_SCHEMA,
     EVENT_SCHEMA,
@@ -40,7 +39,7 @@ from rabbithole.ingest.item_data import (
     ranges_of,
     reading,
 )
-from rabbithole.ingest.lines import FileRange, split_files, unpacked_size
+from rabbithole.ingest.lines import Allowance, FileRange, split_files, unpack_all, unpacked_size
 from rabbithole.ingest.reading import (
     FIELD_TYPES,
     LineReport,
@@ -50,7 +49,6 @@ from rabbithole.ingest.reading import (
     require_good,
 )
 from rabbithole.ingest.remote import local_files
-from rabbithole.ingest.unpacking import unpack_all
 from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, manifest_path, new_folder
 from rabbithole.io.scratch import scratch_folder

@@ -10,8 +10,7 @@ from pyspark.sql import SparkSession
 
 from rabbithole.formats.base import FileRole, HistoryName, RawFormat
 from rabbithole.formats.side_tables import CategoryTree, SideTables
-from rabbithole.ingest.allowance import Allowance
-from rabbithole.ingest.lines import FileRange, unpacked_size
+from rabbithole.ingest.lines import Allowance, FileRange, unpacked_size
 from rabbithole.ingest.reading import read_range, row_schema
 from rabbithole.io.asof import AsOfFile, history_rows, write_history
 from rabbithole.spark.shuffle import REPORT_SCHEMA, Sent, ShufflePlan, filled, shuffle

@@ -15,6 +15,7 @@ from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import FileRole
 from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK, Dialect, split_line
 from rabbithole.ingest.json_lines import json_paths, parse_json_block
+from rabbithole.ingest.locate import partition_values
 from rabbithole.ingest.paths import cell_paths
 from rabbithole.ingest.streams import (
     SAMPLE_BYTES,
@@ -24,7 +25,6 @@ from rabbithole.ingest.streams import (
     streamed,
     text_encoding,
 )
-from rabbithole.ingest.table_files import partition_values
 from rabbithole.io.archives import foreign_packing, packing, signature_of
 
 PACKED_RATIO = 6

@@ -1,22 +1,25 @@
-"""Split raw files into ranges, and read the lines of a range in blocks of about 16 MiB.
+"""Unpack the raw files of a log, split them into ranges, and read a range in blocks of about 16 MiB.
 
 Plain files are split into byte ranges, so that many tasks read one file, and Parquet files into ranges of row
-groups. A packed file is one range.
+groups. A packed file is one range. A log with too many bad lines is not read to its end.
 """
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from rabbithole.errors import printable
+from rabbithole.formats.base import FileRole, RawFormat
 from rabbithole.ingest.blocks import MAX_LINE_BYTES, line_starts
-from rabbithole.ingest.layout import FileLayout
+from rabbithole.ingest.layout import FileLayout, file_layout
+from rabbithole.ingest.locate import chosen_members, matches
 from rabbithole.ingest.streams import line_feeds, open_unpacked, readable
-from rabbithole.io.archives import packing
+from rabbithole.io.archives import is_archive, members, packing, published_members, unpack
 
 BLOCK_BYTES = 16 * 2**20
 """Size of the text that is parsed at once."""
@@ -56,6 +59,54 @@ class FileRange:
     file: RawFile
     start: int
     end: int | None
+
+
+def unpack_all(format: RawFormat, files: Mapping[str, Sequence[Path]], scratch: Path) -> list[RawFile]:
+    """Return the files of a log, in the order of its roles; members of archives are unpacked to `scratch`.
+
+    A file keeps the name that its user knows: an archive's members are named below it. Raises `UserError` for
+    a damaged archive, and as `file_layout` does.
+    """
+    listed: list[tuple[FileRole, Path, str]] = []
+    targets: dict[Path, dict[str, Path]] = {}
+    for role in format.roles:
+        for path in files.get(role.name, []):
+            if not is_archive(path):
+                listed.append((role, path.absolute(), str(path)))
+                continue
+            for member in _members(role, path):
+                target = scratch / f"member-{len(listed):06}"
+                # A member that two roles read is unpacked once.
+                target = targets.setdefault(path, {}).setdefault(member, target)
+                listed.append((role, target, f"{path}/{member}"))
+    listed = [entry for entry in listed if not _is_empty_part(entry, listed)]
+    for archive, of_archive in targets.items():
+        unpack(archive, of_archive)
+    raw = []
+    for rank, (role, path, name) in enumerate(listed):
+        name = printable(name)
+        raw.append(RawFile(role.name, name, str(path), rank, file_layout(role, path, name)))
+    return raw
+
+
+def _is_empty_part(entry: tuple[FileRole, Path, str], listed: Sequence[tuple[FileRole, Path, str]]) -> bool:
+    """Return whether a file is a part of a table without a byte, beside others: jobs write such parts.
+
+    Members of archives are not there yet, and none of them is empty.
+    """
+    role, path, _ = entry
+    if role.table is None or not path.exists() or path.stat().st_size:
+        return False
+    others = (other for of_role, other, _ in listed if of_role is role and other != path)
+    return any(not other.exists() or other.stat().st_size for other in others)
+
+
+def _members(role: FileRole, archive: Path) -> list[str]:
+    """Return the members of an archive that belong to a role."""
+    if role.table is None:
+        return published_members(archive, role.published)
+    chosen = chosen_members(archive, role)
+    return chosen or (sorted(members(archive)) if matches(archive.name, role.published) else [])
 
 
 def unpacked_size(files: Iterable[RawFile]) -> int:
@@ -153,3 +204,35 @@ def _rest_of_line(file: BinaryIO) -> tuple[bytes, int]:
         return rest, 0
     # The line keeps its end, so that its block holds complete lines.
     return (rest + b"\n", skipped - 1) if more.endswith(b"\n") else (rest, skipped)
+
+
+FEW_LINES = 100_000
+"""Bad lines of a range that are read in any case: the message then gives the share of the whole log."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """The most bad lines that a group of files may have; a range is a part of one of them.
+
+    share: of their lines (`max_rejected`); lines: what the number of their lines cannot exceed.
+    """
+
+    share: float
+    lines: float
+
+    @classmethod
+    def of(cls, files: Iterable[RawFile], roles: Mapping[str, FileRole], share: float) -> "Allowance":
+        """Return the allowance of files whose lines are counted together."""
+        explodes = {name: role.table is not None and bool(role.table.explode) for name, role in roles.items()}
+        return cls(share, sum(most_lines(file, explodes[file.role]) for file in files))
+
+    def exceeded(self, rejected: int, lines: int, end: int) -> bool:
+        """Return whether too many lines are bad, whatever the rest of the files holds.
+
+        rejected, lines: of a range so far; end: the bytes of the range so far.
+        """
+        if rejected < FEW_LINES:
+            return False
+        # The lines of the range so far are known; of all else each byte may be one.
+        possible = self.lines - max(0, end - lines)
+        return rejected > self.share * possible

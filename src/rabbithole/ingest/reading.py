@@ -20,10 +20,9 @@ from rabbithole.artifacts.data import FileCounts, RejectedLine
 from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import FileRole, RawFormat
 from rabbithole.formats.columns import TIME, RawColumns
-from rabbithole.ingest.allowance import Allowance
 from rabbithole.ingest.blocks import Block, TextBlock
 from rabbithole.ingest.hashed_ids import HIDDEN, IdHasher
-from rabbithole.ingest.lines import RANK_BITS, FileRange, RawFile
+from rabbithole.ingest.lines import RANK_BITS, Allowance, FileRange, RawFile
 from rabbithole.ingest.row_blocks import row_blocks
 from rabbithole.specs.table_columns import level_name
 

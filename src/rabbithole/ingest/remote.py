@@ -15,8 +15,17 @@ import pyarrow.fs
 
 from rabbithole.errors import UserError
 from rabbithole.formats.base import FileRole, RawFormat, log_format
-from rabbithole.ingest.locate import PACKED, Files, Source, addresses_of, is_remote, locate, paths_by_role
-from rabbithole.ingest.table_files import files_below, matches
+from rabbithole.ingest.locate import (
+    PACKED,
+    Files,
+    Source,
+    addresses_of,
+    files_below,
+    is_remote,
+    locate,
+    matches,
+    paths_by_role,
+)
 from rabbithole.io.addresses import refuse_bad_address, refuse_cut_response, refused, without_secrets
 from rabbithole.io.atomic import WRITE_ERRORS, remove, write_errors_at
 from rabbithole.io.storage import file_system

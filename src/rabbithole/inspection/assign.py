@@ -11,23 +11,21 @@ from rabbithole.inspection.columns import Column, pairs
 from rabbithole.inspection.event_column import choose_event
 from rabbithole.inspection.keys import Keyed
 from rabbithole.inspection.names import NAMES, Role
-from rabbithole.inspection.offsets import (
-    STANDS_STILL,
-    numbers,
-    offset_in_session,
-    offset_unit,
-    stands_still,
-)
 from rabbithole.inspection.roles import (
     BY_VALUES,
     CAN_BE,
     EXACT,
     SCORE_MARGIN,
+    STANDS_STILL,
     Choice,
     Roles,
     choose,
     is_key,
     name_score,
+    numbers,
+    offset_in_session,
+    offset_unit,
+    stands_still,
 )
 from rabbithole.inspection.sample import Sample
 from rabbithole.inspection.times import date_and_clock, date_order, parse

@@ -16,8 +16,8 @@ import pyarrow as pa
 from py7zr.io import Py7zIO, WriterFactory
 
 from rabbithole.errors import UserError, printable
+from rabbithole.ingest.locate import files_below
 from rabbithole.ingest.streams import readable
-from rabbithole.ingest.table_files import files_below
 from rabbithole.io.archives import is_archive, members, packing
 
 SAMPLE_BYTES = 48 * 2**20

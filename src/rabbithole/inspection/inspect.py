@@ -8,11 +8,10 @@ import yaml
 from rabbithole.config.datasets import Dataset
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
-from rabbithole.inspection.endings import ending_words
 from rabbithole.inspection.estimates import Estimate, estimate
 from rabbithole.inspection.files import LeftOutFile, LogFile, NoTableError, log_files
 from rabbithole.inspection.layout import Layout, layout_of, same_table
-from rabbithole.inspection.mapped import Mapped, map_role, map_table
+from rabbithole.inspection.mapped import Mapped, ending_words, map_role, map_table
 from rabbithole.inspection.presets import Preset, recognise
 from rabbithole.inspection.proposal import TableProposal, propose_table, settle
 from rabbithole.inspection.sample import read_sample

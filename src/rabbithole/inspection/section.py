@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import available_timezones
 
-from rabbithole.config.timezones import NO_ZONES
-from rabbithole.ingest.table_files import matches
+from rabbithole.config.base import NO_ZONES
+from rabbithole.ingest.locate import matches
 from rabbithole.inspection.estimates import Estimate
 from rabbithole.inspection.files import LeftOutFile, LogFile, left_out_lines
 from rabbithole.inspection.presets import Preset
 from rabbithole.inspection.proposal import TableProposal
-from rabbithole.inspection.table_section import FORMAT, TABLE, named_files, write_table
-from rabbithole.inspection.yaml_lines import YamlLines, names
+from rabbithole.inspection.table_section import FORMAT, TABLE, YamlLines, named_files, names, write_table
 
 GAP_MINUTES = 30
 """A pause that ends a session, where the log has none of its own: the usual one of web analytics."""

@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from rabbithole.simulator.catalogue import Catalogue
-from rabbithole.simulator.chunks import Chunk, write_chunks
-from rabbithole.simulator.csv_file import CsvFile, take_names
+from rabbithole.simulator.chunks import Chunk, CsvFile, take_names, write_chunks
 from rabbithole.simulator.retailrocket_properties import write_properties
 from rabbithole.simulator.shop import Ints, Shop
 from rabbithole.simulator.shoppers import AfterPurchase, Events

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rabbithole.simulator.catalogue import Catalogue
 from rabbithole.simulator.chain import WEEK
-from rabbithole.simulator.csv_file import CsvFile, take_names
+from rabbithole.simulator.chunks import CsvFile, take_names
 from rabbithole.simulator.shop import Floats, Ints, Shop, milliseconds
 
 # Nineteen Sundays, one of which the published log lacks.

@@ -16,8 +16,7 @@ from rabbithole.artifacts.data import RawFiles
 from rabbithole.errors import UserError
 from rabbithole.simulator.chain import DAY, HOUR
 from rabbithole.simulator.returning_visits import Bools, ReturningShop, Visits, draw_visits
-from rabbithole.simulator.shop import Ints, Matrix, milliseconds
-from rabbithole.simulator.streams import random_stream
+from rabbithole.simulator.shop import Ints, Matrix, milliseconds, random_stream
 from rabbithole.specs.data import SimulateSpec
 
 SHOP = ReturningShop()

@@ -192,3 +192,8 @@ class SimulatorParameters(Artifact):
 def milliseconds(moment: str) -> int:
     """Return an ISO time (UTC) as milliseconds since 1970."""
     return int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def random_stream(seed: int, *key: int) -> np.random.Generator:
+    """Return the independent stream of random numbers of a key."""
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=key)))

@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from rabbithole.simulator.catalogue import Catalogue
-from rabbithole.simulator.chunks import Chunk, write_chunks
-from rabbithole.simulator.csv_file import CsvFile, format_times, take_names
+from rabbithole.simulator.chunks import Chunk, CsvFile, format_times, take_names, write_chunks
 from rabbithole.simulator.shop import Ints, Shop
 from rabbithole.simulator.shoppers import AfterPurchase, Events
 from rabbithole.specs.data import SimulateSpec

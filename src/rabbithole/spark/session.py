@@ -13,8 +13,13 @@ from pyspark.sql import SparkSession
 
 from rabbithole.errors import UserError
 from rabbithole.progress import report_label
-from rabbithole.spark.environment import local_environment, raise_open_files, scratch_folder
-from rabbithole.spark.java import OLDEST_JAVA, java_home
+from rabbithole.spark.environment import (
+    OLDEST_JAVA,
+    java_home,
+    local_environment,
+    raise_open_files,
+    scratch_folder,
+)
 from rabbithole.spark.private import stop_polling_accumulators
 from rabbithole.specs.data import JVM_SHARE, SparkOptions
 

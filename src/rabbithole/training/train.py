@@ -15,10 +15,9 @@ from rabbithole.models.registry import model_code
 from rabbithole.specs.training import NetworkTraining, ResumeOptions, TrainSpec
 from rabbithole.training.checkpoints import ResumeCheckpoints, settings_digest, write_description
 from rabbithole.training.data import read_encoding
-from rabbithole.training.fit import Fitted, fit_estimator, fit_network
+from rabbithole.training.fit import Fitted, fit_estimator, fit_network, tune
 from rabbithole.training.mesh import is_primary, join_processes
 from rabbithole.training.objective import objective_class
-from rabbithole.training.tuning import tune
 
 LOGGER = logging.getLogger("rabbithole")
 

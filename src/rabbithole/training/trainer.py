@@ -12,7 +12,7 @@ from flax import nnx
 from jax import Array
 from numpy.typing import NDArray
 
-from rabbithole.models.layers import NetworkShape
+from rabbithole.models.layers import NetworkShape, check_network
 from rabbithole.models.registry import ModelCode, checkpoint_code, model_code
 from rabbithole.models.settings import NetworkSettings
 from rabbithole.specs.base import JsonObject
@@ -31,7 +31,6 @@ from rabbithole.training.loop import (
     start,
 )
 from rabbithole.training.mesh import DeviceMesh
-from rabbithole.training.network_checks import check_network
 from rabbithole.training.objective import Forward, Objective
 from rabbithole.training.train_step import (
     Network,

@@ -29,13 +29,12 @@ from rabbithole.sessions.counts import Counts
 from rabbithole.sessions.session_task import HISTORY
 from rabbithole.sessions.splitting import SPLITS
 from rabbithole.spark.session import spark_session
-from rabbithole.spark.shuffle import REPORT_SCHEMA, ShufflePlan, map_indexed, shuffle
+from rabbithole.spark.shuffle import REPORT_SCHEMA, Sent, ShufflePlan, map_indexed, partition_of, shuffle
 from rabbithole.spark.task_progress import Stage, watch_tasks
 from rabbithole.specs.data import SparkOptions, WindowsSpec
-from rabbithole.windows.counting import VocabularyCounter, add_counts
 from rabbithole.windows.encoder import Encoder
 from rabbithole.windows.fields import MISSING, UNSEEN, log_fields
-from rabbithole.windows.fitting import VALUE_COUNT_SCHEMA, fit_encoder, selected_fields
+from rabbithole.windows.fitting import VALUE_COUNT_SCHEMA, count_values, fit_encoder, selected_fields
 from rabbithole.windows.steps import step_columns
 
 PREFIX_FOLDERS = {"valid": "valid_prefixes", "test": "test_prefixes"}
@@ -45,6 +44,53 @@ FOLDERS = (*SPLITS, *PREFIX_FOLDERS.values())
 
 PRICE_HISTORY = "prices.parquet"
 """Prices by item and time, which scoring needs for new logs. Only where costs come from purchases."""
+
+
+class VocabularyCounter:
+    """Counts the values in the train windows of the part of sessions with an index.
+
+    partitions: to which counts are sent, each to that of its value's hash.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        spec: WindowsSpec,
+        fields: Fields,
+        *,
+        history: bool,
+        partitions: int,
+    ) -> None:
+        self.parts = parts
+        self.history = history
+        self.spec = spec
+        self.fields = fields
+        self.partitions = partitions
+
+    def __call__(self, index: int) -> Iterator[Sent]:
+        """Yield rows of `VALUE_COUNT_SCHEMA`, for each batch of the part its own."""
+        columns = ["split", "open", *step_columns(self.fields)]
+        columns += [HISTORY] if self.history else []
+        for batch in read_part(self.parts[index], columns, coded=self.fields.categorical):
+            sessions = pa.Table.from_batches([batch])
+            in_train = pc.equal(sessions["split"], "train")
+            if not self.spec.keep_open:
+                in_train = pc.and_(in_train, pc.invert(sessions["open"]))
+            train = sessions.filter(in_train).combine_chunks()
+            if len(train):
+                counts = pa.Table.from_batches(count_values(train, self.spec, self.fields))
+                values = pc.binary_join_element_wise(counts["field"], pc.coalesce(counts["value"], ""), " ")
+                yield counts, partition_of(values, self.partitions)
+
+
+def add_counts(_: int, tables: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
+    """Yield the sums of rows of `VALUE_COUNT_SCHEMA`, one row for each field and value."""
+    sums = VALUE_COUNT_SCHEMA.empty_table()
+    for rows in tables:
+        sums = pa.concat_tables([sums, rows]).group_by(["field", "value"], use_threads=False)
+        sums = sums.aggregate([(name, "sum") for name in ("count", "total", "squares")])
+        sums = sums.rename_columns(VALUE_COUNT_SCHEMA.names)
+    yield from sums.to_batches()
 
 
 def window_schema(fields: Fields, *, history: bool) -> pa.Schema:

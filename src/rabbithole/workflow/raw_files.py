@@ -14,8 +14,7 @@ from rabbithole.config.datasets import SIMULATE, Dataset
 from rabbithole.config.text import Alice
 from rabbithole.errors import UserError, printable
 from rabbithole.ingest.hashed_ids import read_key
-from rabbithole.ingest.locate import is_remote, locate, paths_of
-from rabbithole.ingest.table_files import files_below
+from rabbithole.ingest.locate import files_below, is_remote, locate, paths_of
 from rabbithole.io.atomic import sha256_of
 from rabbithole.specs.base import to_json
 from rabbithole.specs.data import Source

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from rabbithole.config.dataset_sections import Split
 from rabbithole.config.model_files import package_settings
-from rabbithole.config.models import Training
-from rabbithole.config.settings import Prediction
+from rabbithole.config.settings import Prediction, Training
 from rabbithole.config.text import Alice
 from rabbithole.formats.base import raw_format
 from rabbithole.models.settings import ModelSettings, NetworkSettings
