@@ -11,6 +11,9 @@ from rabbithole.errors import UserError
 from rabbithole.machine import core_count
 from rabbithole.specs.data import SparkOptions
 
+Model = Annotated[Path, typer.Argument(help="Model folder, such as results/shop/model.")]
+Cores = Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")]
+SparkMemory = Annotated[int, typer.Option(min=1000, help="Memory for Spark, in MB.")]
 MaxRejected = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Fraction of lines that may be unreadable (default: as for the model)."),
@@ -19,7 +22,7 @@ MaxRejected = Annotated[
 
 @app.command(rich_help_panel=WORK)
 def predict(
-    model: Annotated[Path, typer.Argument(help="Model folder, such as results/shop/model.")],
+    model: Model,
     log: Annotated[list[str], typer.Argument(help="The log: its folder, its files, or ROLE=FILE.")],
     output: Annotated[str, typer.Option("--output", "-o", help="scores.parquet, scores.csv, or - (CSV).")],
     top: Annotated[str | None, typer.Option(help="Audience: this share of the highest scores (5%).")] = None,
@@ -35,8 +38,8 @@ def predict(
     ] = 0.1,
     seed: Annotated[int, typer.Option(help="Seed of the held-out draw.")] = 0,
     max_rejected: MaxRejected = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
-    memory_mb: Annotated[int, typer.Option(min=1000, help="Memory for Spark, in MB.")] = 4096,
+    threads: Cores = None,
+    memory_mb: SparkMemory = 4096,
 ) -> None:
     """Score the sessions of a raw log with a trained model; one row per session."""
     cores = _cores(threads)
@@ -83,7 +86,7 @@ def package(
 
 @app.command(rich_help_panel=WORK)
 def stream(
-    model: Annotated[Path, typer.Argument(help="Model folder, such as results/shop/model.")],
+    model: Model,
     max_sessions: Annotated[int, typer.Option(min=1, help="Sessions held in memory.")] = 1_000_000,
 ) -> None:
     """Read events as JSON lines from the standard input; answer each with the probability of a purchase."""
@@ -121,7 +124,7 @@ def serve(
 
 @app.command(rich_help_panel=WORK)
 def export(
-    model: Annotated[Path, typer.Argument(help="Model folder, such as results/shop/model.")],
+    model: Model,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write.")],
     format: Annotated[Literal["onnx", "stablehlo"], typer.Option(help="What to write.")] = "onnx",
 ) -> None:
@@ -136,15 +139,15 @@ def export(
 
 @app.command(rich_help_panel=WORK)
 def monitor(
-    model: Annotated[Path, typer.Argument(help="Model folder, such as results/shop/model.")],
+    model: Model,
     log: Annotated[list[str], typer.Option(help="The later log, with its purchases; as for predict.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Page to write, such as page.html.")],
     scores: Annotated[
         list[Path] | None, typer.Option(help="Earlier scores; none: the log is scored now.")
     ] = None,
     max_rejected: MaxRejected = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
-    memory_mb: Annotated[int, typer.Option(min=1000, help="Memory for Spark, in MB.")] = 4096,
+    threads: Cores = None,
+    memory_mb: SparkMemory = 4096,
 ) -> None:
     """Compare a model's scores with what the sessions led to, and say: fine, recalibrate or retrain."""
     cores = _cores(threads)
@@ -167,7 +170,7 @@ def monitor(
 
 @app.command(rich_help_panel=WORK)
 def recalibrate(
-    model: Annotated[Path, typer.Argument(help="Model folder, such as results/shop/model.")],
+    model: Model,
     scores: Annotated[Path, typer.Argument(help="Its scores of a later log with purchases (Parquet).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Model folder to write.")],
 ) -> None:
@@ -185,8 +188,8 @@ def promote(
     present: Annotated[Path, typer.Argument(help="Model folder in use, which it may replace.")],
     log: Annotated[list[str], typer.Option(help="The newest log, with its purchases; as for predict.")],
     max_rejected: MaxRejected = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
-    memory_mb: Annotated[int, typer.Option(min=1000, help="Memory for Spark, in MB.")] = 4096,
+    threads: Cores = None,
+    memory_mb: SparkMemory = 4096,
 ) -> None:
     """Put a new model in the place of the one in use, unless a paired test says that it is worse."""
     import tempfile

@@ -99,14 +99,9 @@ def row(name: str, field: FieldInfo) -> str:
         default = "required"
     else:
         default = "see below" if isinstance(field.default, BaseModel) else f"`{json.dumps(field.default)}`"
-    words = value_words(field)
+    words = type_words(field.annotation) + limits(field.metadata)
     cells = [f"`{name}`", words, default, field.description or ""]
     return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
-
-
-def value_words(field: FieldInfo) -> str:
-    """Return what values a key takes, in words."""
-    return type_words(field.annotation) + limits(field.metadata)
 
 
 def type_words(annotation: Any) -> str:

@@ -45,11 +45,6 @@ def ago_value(sessions: int) -> str:
     return f"{MAX_SESSIONS_AGO}+" if sessions >= MAX_SESSIONS_AGO else str(sessions)
 
 
-def with_sessions_ago(further: Fields) -> Fields:
-    """Return further fields and the one that only sessions with history have."""
-    return Fields(categorical=(*further.categorical, SESSIONS_AGO), numeric=further.numeric)
-
-
 def session_schema(further: Fields) -> pa.Schema:
     """Return the schema of sessions with further fields; `SESSIONS_AGO` among them means history."""
     return pa.schema(
@@ -99,7 +94,9 @@ class SessionPlan:
     @property
     def fields(self) -> Fields:
         """Return the further fields of the sessions: the log's, and `SESSIONS_AGO` with history."""
-        return with_sessions_ago(self.further) if self.spec.history else self.further
+        if not self.spec.history:
+            return self.further
+        return Fields(categorical=(*self.further.categorical, SESSIONS_AGO), numeric=self.further.numeric)
 
 
 class SessionGroup(NamedTuple):

@@ -1,7 +1,6 @@
 """Trains and samples our text network: truncated backpropagation through time on parallel streams."""
 
 import dataclasses
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -18,9 +17,9 @@ from rabbithole.text.corpus import Corpus
 from rabbithole.text.dynamic_evaluation import character_losses, dynamic_log_probabilities
 from rabbithole.text.trainer import (
     Sampler,
+    TextTrainer,
     TextTrainState,
     apply_gradients,
-    bits_per_character,
     check_length,
     epoch_randomness,
     portions,
@@ -66,15 +65,13 @@ def char_gru_sampler(network: CharGru, settings: CharGruSettings, context: np.nd
     return Sampler(step, state, int(context[-1]))
 
 
-class CharGruTrainer:
+class CharGruTrainer(TextTrainer):
     """Trains with AdamW, clipped gradients, and a learning rate that warms up and then decays.
 
     Each of the parallel streams reads one section of the train part, `steps` characters per update, and
     passes its recurrent state on to the next update. An epoch starts at a random character, so that the
     sections and updates are cut at other places each time.
     """
-
-    unit = "characters"
 
     def __init__(self, corpus: Corpus, settings: CharGruSettings, *, seed: int) -> None:
         streams, steps = settings.batch_size, settings.steps
@@ -107,22 +104,6 @@ class CharGruTrainer:
         if number == 0:
             state = dataclasses.replace(state, carry=jax.tree.map(jnp.zeros_like, state.carry))
         return _train(self.graph, self.optimizer, state, *batch)
-
-    def examples(self, batch: Batch) -> int:
-        """Return the number of predicted characters."""
-        return batch[0].size
-
-    def evaluate(self, state: TextTrainState) -> dict[str, float]:
-        """Return `held_out_bits`, the bits per held-out character."""
-        return {"held_out_bits": bits_per_character(self.corpus, self.log_probabilities(state.parameters))}
-
-    def monitor(self, metrics: Mapping[str, float]) -> float:
-        """Return the epoch, so that the last one is kept."""
-        return metrics["epoch"]
-
-    def weights(self, state: TextTrainState) -> Any:
-        """Return the parameters."""
-        return state.parameters
 
     def log_probabilities(self, parameters: Any) -> np.ndarray:
         """Return float32[held-out characters], read in one stream that starts in the train part."""

@@ -1,6 +1,5 @@
 """Trains and samples the deck's network: shuffled windows of the text, one prediction per window."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -16,9 +15,9 @@ from rabbithole.specs.text import DeckSettings
 from rabbithole.text.corpus import Corpus
 from rabbithole.text.trainer import (
     Sampler,
+    TextTrainer,
     TextTrainState,
     apply_gradients,
-    bits_per_character,
     check_length,
     epoch_randomness,
     portions,
@@ -51,13 +50,11 @@ def deck_sampler(network: CharDeck, settings: DeckSettings, context: np.ndarray)
     return Sampler(step, jnp.asarray(window[:-1]), int(window[-1]))
 
 
-class DeckTrainer:
+class DeckTrainer(TextTrainer):
     """Trains like `fit` of Keras with its defaults: shuffled windows, Adam, categorical cross-entropy.
 
     Windows that do not fill the last batch of an epoch are left out, different ones in each epoch.
     """
-
-    unit = "characters"
 
     def __init__(self, corpus: Corpus, settings: DeckSettings, *, seed: int) -> None:
         check_length(corpus, settings.window + settings.batch_size)
@@ -83,22 +80,6 @@ class DeckTrainer:
         """Return the state after one update per row of the batch."""
         del epoch, number
         return _train(self.graph, self.optimizer, self.settings.window, state, self.codes, *batch)
-
-    def examples(self, batch: Batch) -> int:
-        """Return the number of predicted characters."""
-        return batch[0].size
-
-    def evaluate(self, state: TextTrainState) -> dict[str, float]:
-        """Return `held_out_bits`, the bits per held-out character."""
-        return {"held_out_bits": bits_per_character(self.corpus, self.log_probabilities(state.parameters))}
-
-    def monitor(self, metrics: Mapping[str, float]) -> float:
-        """Return the epoch, so that the last one is kept."""
-        return metrics["epoch"]
-
-    def weights(self, state: TextTrainState) -> Any:
-        """Return the parameters."""
-        return state.parameters
 
     def log_probabilities(self, parameters: Any) -> np.ndarray:
         """Return float32[held-out characters]; the first windows reach back into the train part."""

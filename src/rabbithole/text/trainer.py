@@ -1,6 +1,6 @@
 """What both text networks share: trainer and sampler interfaces, train state, one update, the metric."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -83,7 +83,25 @@ class TextTrainer(EpochTask, Protocol):
     part: its bits per character only show the progress.
     """
 
+    unit: str = "characters"
+    corpus: Corpus
     progress: TrainingProgress
+
+    def examples(self, batch: Sequence[Array]) -> int:
+        """Return the number of predicted characters."""
+        return batch[0].size
+
+    def evaluate(self, state: TextTrainState) -> dict[str, float]:
+        """Return `held_out_bits`, the bits per held-out character."""
+        return {"held_out_bits": bits_per_character(self.corpus, self.log_probabilities(state.parameters))}
+
+    def monitor(self, metrics: Mapping[str, float]) -> float:
+        """Return the epoch, so that the last one is kept."""
+        return metrics["epoch"]
+
+    def weights(self, state: TextTrainState) -> Any:
+        """Return the parameters."""
+        return state.parameters
 
     def log_probabilities(self, parameters: Any) -> np.ndarray:
         """Return the natural log-probability of each held-out character after all before it."""

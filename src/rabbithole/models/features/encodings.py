@@ -105,10 +105,7 @@ def fit_tables(
                 codes = steps.codes(field)[known]
                 costs += np.bincount(codes, values[known], size)
                 priced += np.bincount(codes, minlength=size)
-        every = np.array([[sessions.sum(0)], [buyers.sum(0)]])[:, 0]
-        n, b = (
-            np.vstack([total - part, total]) for total, part in zip(every, (sessions, buyers), strict=True)
-        )
+        n, b = _out_of_fold(sessions), _out_of_fold(buyers)
         rates = np.log(b + 1) - np.log(n - b + 1 / prior - 1) - np.log(prior / (1 - prior))
         share = np.append(1 - np.bincount(folds, minlength=FOLDS) / max(len(folds), 1), 1.0)
         popularity = np.log1p(n / np.maximum(share, 1 / FOLDS)[:, None])
