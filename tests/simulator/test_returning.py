@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
 from rabbithole.config.datasets import Dataset
+from rabbithole.simulator.returning import ReturningShop, Visits, draw_visits
 from rabbithole.simulator.returning_oracle import score_returning, session_posteriors, visit_posteriors
-from rabbithole.simulator.returning_visits import ReturningShop, Visits, draw_visits
 from rabbithole.simulator.shop import Floats
 from rabbithole.simulator.write import simulate
 from rabbithole.specs.data import OracleSpec, SimulateSpec, SparkOptions, SplitSpec

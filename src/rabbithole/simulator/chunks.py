@@ -115,7 +115,7 @@ def write_chunks(shop: Shop, writer_of: type[LogWriter], spec: SimulateSpec, fol
 
 
 def split_sessions(sessions: int, writer: LogWriter) -> Iterator[Chunk]:
-    """Yield the chunks of a log with so many labelled sessions, in order."""
+    """Yield the chunks of a log in order. sessions: the number of labelled ones."""
     for first in range(0, sessions, SESSIONS_PER_CHUNK):
         end = min(first + SESSIONS_PER_CHUNK, sessions)
         yield Chunk(first, end - first, writer.unlabelled(end) - writer.unlabelled(first))

@@ -10,8 +10,7 @@ import pyarrow.compute as pc
 
 from rabbithole.errors import UserError
 from rabbithole.simulator.oracle import Scores, write_scores
-from rabbithole.simulator.returning import read_visits
-from rabbithole.simulator.returning_visits import ReturningShop, Visits
+from rabbithole.simulator.returning import ReturningShop, Visits, read_visits
 from rabbithole.simulator.shop import Floats, Ints
 from rabbithole.specs.data import OracleSpec
 

@@ -170,5 +170,5 @@ class Writer:
 
 
 def write_log(spec: SimulateSpec, folder: Path) -> None:
-    """Write the log of so many sessions."""
+    """Write a log with the number of sessions that the spec gives."""
     write_chunks(SHOP, Writer, spec, folder)
