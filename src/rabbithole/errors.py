@@ -11,7 +11,7 @@ OWN_MODEL = "rabbithole_own_model_"
 
 
 JAX_VARIABLE = re.compile(r"for JAX flag jax_|for environment 'JAX_")
-"""What JAX says of a value that a variable can't have."""
+"""Parts of JAX's messages about a value that a variable can't have."""
 
 
 class UserError(Exception):
@@ -40,7 +40,7 @@ def known_cause(error: Exception) -> UserError | None:
 
 
 def error_of_jax(error: Exception) -> UserError | None:
-    """Return that JAX finds nothing to compute on, or can't read a variable; None for any other error.
+    """Return an error that says that JAX finds no device or can't read a variable; None for any other.
 
     Where it has no device, JAX fails in many ways and places. So it is asked again, after the error.
     """

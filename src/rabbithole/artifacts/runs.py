@@ -94,7 +94,7 @@ class FileFingerprint(Record):
 class Fingerprints(Artifact):
     """fingerprints.json: the digests of the user's files, by absolute path.
 
-    logs: of logs at addresses, what their servers said last, as a digest by that of the settings' source.
+    logs: digests of what servers last reported on logs at addresses, by the digest of the settings' source.
     """
 
     kind = "fingerprints"

@@ -19,7 +19,7 @@ OTHER_BASE = re.compile(r"[-+]?0[0-7_]+|.*:.*")
 
 
 def refuse_slips(files: Sequence[str | Path]) -> None:
-    """Raise `UserError` for the first text of config files that YAML reads otherwise than it looks.
+    """Raise `UserError` for the first text that YAML reads as something else than it looks like.
 
     YAML itself says nothing of these slips; `CHECKS` names them.
     """

@@ -180,7 +180,7 @@ class Settings(Section):
     @field_validator("storage")
     @classmethod
     def storage_is_an_address(cls, storage: str | None) -> str | None:
-        """Refuse an address that is none, or that holds a key."""
+        """Refuse what is not an address, and an address that holds a key."""
         return None if storage is None else storage_address(storage)
 
     @model_validator(mode="after")

@@ -96,7 +96,7 @@ class Alice(Section):
     @field_validator("source")
     @classmethod
     def source_in_home(cls, source: str) -> str:
-        """Read `~` as the user's home, and refuse an address that is none."""
+        """Read `~` as the user's home, and refuse a malformed address."""
         if "://" in source:
             refuse_bad_address(source, BOOK_SCHEMES)
         return expand_home(source)

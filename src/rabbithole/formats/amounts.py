@@ -44,7 +44,7 @@ SPACED = {
 
 
 def amount_regex(*bodies: str) -> str:
-    """Return a pattern of texts that are one of some numbers, with a sign and a currency or without."""
+    """Return a pattern of texts that match one of the number patterns, perhaps with a sign and a currency."""
     body = "|".join(bodies)
     start = rf"[+-]?{SPACE}*(?:{CURRENCY}{SPACE}*[+-]?)?{SPACE}*"
     return rf"^{SPACE}*{start}(?:{body}){SPACE}*{CURRENCY}?{SPACE}*$"
@@ -62,7 +62,7 @@ AMOUNT = {
 
 
 def parse_amounts(texts: pa.Array, decimal: Decimal) -> pa.Array:
-    """Return amounts as float64 [n], null where a text is none. texts: string [n]."""
+    """Return amounts as float64 [n], null where a text is no amount. texts: string [n]."""
     texts = pc.utf8_trim_whitespace(texts)
     plain = pc.match_substring_regex(texts, rf"^[+-]?{PLAIN[decimal]}$")
     odd = pc.fill_null(pc.invert(plain), False)

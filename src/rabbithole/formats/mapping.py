@@ -70,8 +70,8 @@ def text_of(columns: RawColumns, names: Sequence[str]) -> pa.Array:
 def as_text(values: pa.Array) -> pa.Array:
     """Return values of any flat type as text, null where they are missing or empty.
 
-    Numbers with a fraction of zero are written without it: some libraries keep whole numbers so where one is
-    missing.
+    Whole numbers that are stored as floats are written without a fraction: some libraries store them so where
+    one is missing.
     """
     kind = values.type
     if pa.types.is_floating(kind):
@@ -173,7 +173,7 @@ def offsets(columns: RawColumns, table: TableSpec) -> np.ndarray[tuple[int], np.
 def cost(columns: RawColumns, names: Sequence[str], decimal: Decimal) -> pa.Array:
     """Return prices as float64, null where there is none; reject those that are absurd.
 
-    A negative price, as of a refund, is none: what happened is true all the same.
+    A negative price, such as a refund's, becomes null; the event stays, as it did happen.
     """
     values = numbers(columns, names, decimal)
     columns.reject(pc.greater(values, MAX_COST), f"{label(names)} is over {MAX_COST:,.0f}")

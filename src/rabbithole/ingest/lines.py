@@ -149,8 +149,8 @@ def most_lines(file: RawFile, explodes: bool) -> float:
 def read_blocks(file_range: FileRange) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of a range in blocks: (byte offset in the unpacked file, text of complete lines).
 
-    Each line of a file is in exactly one block of exactly one of its ranges. Of a line that is far too long
-    only the beginning is yielded, and still too much of it. Raises `UserError` for a damaged packed file.
+    Each line of a file is in exactly one block of exactly one of its ranges. Only the beginning of a line
+    that is far too long is yielded, and it is still too long. Raises `UserError` for a damaged packed file.
     """
     with readable(file_range.file.name), _open(file_range.file) as file:
         for offset, block in _blocks(file_range, file):

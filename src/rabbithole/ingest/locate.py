@@ -175,7 +175,7 @@ def table_files(format: RawFormat, source: TableSource) -> dict[str, list[Path]]
 
 
 def refuse_same_file(files: Mapping[str, Sequence[Path]]) -> None:
-    """Raise `UserError` for a file that is named twice, be it by another path.
+    """Raise `UserError` for a file that is named twice, even under two paths.
 
     Only an archive may hold the files of several roles.
     """

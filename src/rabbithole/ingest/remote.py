@@ -92,7 +92,7 @@ def remote_files(
 
 
 def file_state(address: str, seconds: float) -> str:
-    """Return what changes with a remote file, of what its server says: size, time of change, entity tag.
+    """Return the size, time of change and entity tag that a server reports for a file.
 
     seconds: how long an HTTP server may be silent. Raises `UserError` when the file cannot be read.
     """

@@ -61,7 +61,7 @@ def readable(name: str) -> Iterator[None]:
 class _StreamsReader(io.RawIOBase):
     """Unpacks the streams of a .bz2 or .xz file, one after the other, as pbzip2 and `cat` write them.
 
-    Python's own readers take a damaged stream after the first for no stream, and end as if the file did.
+    Python's own readers stop at a damaged stream after the first, as if the file ended there.
     """
 
     def __init__(self, path: Path, new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]) -> None:

@@ -148,7 +148,7 @@ class Column:
 
     @property
     def unit_values(self) -> float:
-        """Return the number of different values by that of values: near 1 where all differ."""
+        """Return the share of values that are different: near 1 where all differ."""
         return self.distinct / max(len(self.present), 1)
 
     @property

@@ -60,7 +60,7 @@ class LogFile:
 
 
 class NoTableError(UserError):
-    """A file is no table that could be read: where others are, it is left out."""
+    """A file is no readable table. It is left out where there are other files."""
 
     def __init__(self, file: LogFile, reason: str) -> None:
         super().__init__(f"{file.label}: {reason}")

@@ -1,4 +1,4 @@
-"""`rabbithole inspect`: from the files of a log to the section of the settings, and what it says of them."""
+"""`rabbithole inspect`: reads a sample of a log's files and proposes the settings that read the log."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -57,7 +57,7 @@ class Keyed:
 
     @property
     def clustering(self) -> float:
-        """Return the median pause by that of keys in a random order: 1 if keys do not matter."""
+        """Return the median pause divided by that of shuffled keys: 1 if keys do not matter."""
         keys = np.random.default_rng(0).permutation(self.key)
         order = np.lexsort((self.seconds, keys))
         keys, seconds = keys[order], self.seconds[order]

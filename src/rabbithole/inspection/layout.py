@@ -189,9 +189,9 @@ MIN_SPACED = 10
 
 
 def _lines_alike(lines: str) -> tuple[str, str]:
-    """Return the separator by which the most lines have as many fields, and these lines.
+    """Return the separator that gives the most lines the same number of fields, and these lines.
 
-    Both are empty if there is no separator that takes most lines into as many fields, and at least two.
+    Both are empty if no separator splits most lines into the same number of fields, two at least.
     """
     best: list[str] = []
     best_separator = ""

@@ -36,7 +36,7 @@ class Mapped:
 
 
 class _Columns(Mapping[str, pa.Array]):
-    """The columns of a sample, and paths into cells that hold JSON; what it does not have is empty."""
+    """The columns of a sample, and paths into cells that hold JSON; missing ones are empty."""
 
     def __init__(self, columns: Mapping[str, pa.Array], rows: int) -> None:
         self.columns = columns

@@ -73,7 +73,7 @@ def refuse_bad_address(address: str, schemes: Sequence[str] = LOG_SCHEMES) -> No
 
 
 def storage_address(address: str) -> str:
-    """Return the address of a storage without a final slash; raise `ValueError` if it is none."""
+    """Return the address of a storage without a final slash; raise `ValueError` for a malformed one."""
     if "://" not in address:
         known = ", ".join(f"{scheme}://" for scheme in STORAGE_SCHEMES)
         raise ValueError(f"must begin with {known}. Leave it null to keep the data in the results folder")

@@ -117,8 +117,8 @@ class PartWriter:
     """Writes a part of a folder once, under a name that no other attempt at the same part has.
 
     The first attempt at part 7 writes `part-00007-0.parquet`, the second one `part-00007-1.parquet`, even if
-    both are at work at once. A file counts when the manifest names it. What an attempt leaves that failed,
-    `remove_other_attempts` removes: the attempt itself can't know whose file has its name by then.
+    both are at work at once. A file counts when the manifest names it. `remove_other_attempts` removes what a
+    failed attempt leaves: the attempt itself can't know whose file has its name by then.
 
     A part for an address is written to a file of this machine first, and put there whole under a random
     number.

@@ -1,4 +1,4 @@
-"""Temporary folders in TMPDIR. What a killed process left there, the next one removes."""
+"""Temporary folders in TMPDIR. The next process removes what a killed one left there."""
 
 import fcntl
 import shutil

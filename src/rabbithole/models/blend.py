@@ -1,4 +1,4 @@
-"""The best of all: a weighted mean of the other models' log odds, with weights that valid fits."""
+"""A weighted mean of the other models' log odds, with weights that are fitted on valid."""
 
 from collections.abc import Mapping
 from pathlib import Path

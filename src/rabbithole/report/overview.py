@@ -27,7 +27,7 @@ TOP = f"{HEADLINE_TOP:.0%}".replace("%", f"{GAP}%")
 def answer(best: Row, runs: Sequence[Metrics]) -> str | None:
     """Return how well the model ranks buyers above others, while sessions run and then once they have ended.
 
-    None with too few buyers to say; of a model that is too good, that it should not be believed. runs:
+    None with too few buyers to say. For a model that is too good, the text says not to believe it. runs:
     metrics of the model's seeds.
     """
     if best.buyers < TOO_FEW_BUYERS:
@@ -53,7 +53,7 @@ def in_words(auc: float | None, low: float | None) -> str:
 def meaning(best: Row, runs: Sequence[Metrics]) -> list[str]:
     """Return what the scores of the best model are worth to a shop, in sentences.
 
-    Of a model that is too good, there is no advice to use it. runs: metrics of the model's seeds.
+    There is no advice to use a model that is too good. runs: metrics of the model's seeds.
     """
     texts = running_reach(runs)
     if best.lift is not None:

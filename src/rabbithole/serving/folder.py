@@ -55,7 +55,7 @@ class ModelFolder:
         return file if file.exists() else None
 
     def prices(self) -> AsOfTable | None:
-        """Return the same as a table in memory."""
+        """Return the prices paid up to the end of the training log as a table in memory."""
         file = self.price_file()
         return None if file is None else read_history(file)
 

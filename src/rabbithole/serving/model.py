@@ -157,7 +157,7 @@ def _arrow_table(events: Any) -> pa.Table:
 
 
 def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return a column of categories as one of their values: Arrow itself does not cast those of Polars."""
+    """Return a column of categories as a column of values: Arrow itself does not cast those of Polars."""
     if not pa.types.is_dictionary(column.type):
         return column
     kind = pa.dictionary(column.type.index_type, pa.string())

@@ -30,7 +30,7 @@ def pipe(stream: SessionStream) -> None:
 
 @contextmanager
 def _stopped_by_signal() -> Iterator[None]:
-    """Let SIGTERM end the process as Ctrl-C does: what has to be said at the end is said."""
+    """Let SIGTERM end the process as Ctrl-C does, so that the counts are still printed."""
 
     def stop(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)

@@ -278,9 +278,9 @@ NEVER = 2**31 - 1
 def spare_old_objects() -> None:
     """Collect garbage once, then look at young objects only.
 
-    A look at all objects stops the process for a quarter of a second when it holds a model and thousands of
-    sessions. These are freed when nothing refers to them, as all others; only circles of old objects stay,
-    until this is called again. Call it when a model was loaded: that leaves such circles.
+    A full collection stops the process for a quarter of a second when it holds a model and thousands of
+    sessions. Objects are still freed when nothing refers to them. Only reference cycles among old objects
+    stay until this is called again. Call it after a model is loaded, which leaves such cycles.
     """
     gc.unfreeze()
     gc.collect()

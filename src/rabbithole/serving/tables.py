@@ -41,7 +41,7 @@ def require_no_folder(path: Path) -> None:
 
 
 def require_replaceable(path: Path, file: str) -> None:
-    """Raise `UserError` for a folder that an output would replace, unless it holds an older one's file."""
+    """Raise `UserError` if a path exists, unless it is an older output: a folder with this file."""
     if path.exists() and not (path / file).is_file():
         raise UserError(f"{path} exists already and holds something else. Give another name, or remove it.")
 

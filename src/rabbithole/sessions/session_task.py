@@ -66,7 +66,7 @@ def session_schema(further: Fields) -> pa.Schema:
 
 
 def written_schema(further: Fields) -> pa.Schema:
-    """Return the same with strings as dictionaries, as they are in memory while they are written."""
+    """Return the schema of sessions in memory while they are written: strings are dictionaries."""
     coded = {*DICTIONARY_COLUMNS, *further.categorical}
     return pa.schema(
         [

@@ -62,7 +62,7 @@ Source = str | list[str] | dict[str, str | list[str]]
 def source_in_home(source: Source) -> Source:
     """Return a source whose paths have a leading `~` as the user's home.
 
-    Raises `ValueError` for an empty path, and for an address that is none or that holds a password or a key.
+    Raises `ValueError` for an empty path, and for an address that is malformed or holds a password or a key.
     """
     if isinstance(source, str):
         return _place(source)

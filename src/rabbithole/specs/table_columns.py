@@ -135,7 +135,7 @@ class TimeColumn(Spec):
     @field_validator("unit")
     @classmethod
     def unit_is_known(cls, unit: str) -> str:
-        """Refuse a unit that is no word of the list and no format."""
+        """Refuse a unit that is neither in the list nor a format."""
         if unit in ("auto", "iso", "s", "ms", "us", "ns"):
             return unit
         if "%" not in unit:

@@ -1,9 +1,9 @@
 """Dynamic evaluation: the network adapts to the text while it is evaluated on it.
 
-The fair competitor of a compressor, which adapts too. Krause, Kahembwe, Murray and Renals 2018 ("Dynamic
-evaluation of neural sequence models", arXiv:1709.07432, sections 3 and 4): after each chunk, take a step of
-gradient descent and move back towards the trained weights. Both are scaled by the root mean square of each
-weight's gradients on the train part. A weight with small gradients there needs no change.
+It makes the comparison with a compressor fair, which adapts too. Krause, Kahembwe, Murray and Renals 2018
+("Dynamic evaluation of neural sequence models", arXiv:1709.07432, sections 3 and 4): after each chunk, take a
+step of gradient descent and move back towards the trained weights. Both are scaled by the root mean square of
+each weight's gradients on the train part. A weight with small gradients there needs no change.
 """
 
 from functools import partial

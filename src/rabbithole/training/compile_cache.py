@@ -33,7 +33,7 @@ def enable_compile_cache() -> None:
     and several machines may share a home folder. JAX's own environment variables take precedence. Without
     write access, nothing is cached.
 
-    JAX would run a damaged entry, and die of it. So entries without the digest that they had are removed.
+    A damaged entry would crash JAX. So entries without the digest that they had are removed.
     """
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:
         return

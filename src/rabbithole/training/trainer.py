@@ -46,8 +46,8 @@ from rabbithole.windows.arrays import Windows
 class Trainer:
     """A network, the sessions that it is trained on, and how; `make_trainer` sets it up.
 
-    Seed, epoch and batch fix the sessions of a batch, their augmentation, and dropout. parts: so many epochs
-    pass over train once.
+    Seed, epoch and batch fix the sessions of a batch, their augmentation, and dropout. parts: the number of
+    epochs that pass over train once.
     """
 
     unit = "sessions"

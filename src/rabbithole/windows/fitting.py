@@ -84,10 +84,10 @@ def fit_encoder(
 ) -> Encoder:
     """Return the encoder for rows of `VALUE_COUNT_SCHEMA`. The most frequent value has the first code.
 
-    selected: the fields that were counted. Those that are of no use are left out: train holds no value of
-    them, or one and the same at every step. The event type always stays, as the names of the events.
-    category_roots: the root above each category in the shop's category tree, empty without a tree; history:
-    the events of earlier sessions that a session has at most. Raises `UserError` if no field is left.
+    selected: the fields that were counted. Fields of which train holds no value, or the same value at every
+    step, are left out. The event type always stays, as the names of the events. category_roots: the root
+    above each category in the shop's category tree, empty without a tree; history: the events of earlier
+    sessions that a session has at most. Raises `UserError` if no field is left.
     """
     sums = counts.group_by(["field", "value"]).aggregate(
         [("count", "sum"), ("total", "sum"), ("squares", "sum")]

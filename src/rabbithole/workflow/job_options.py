@@ -79,7 +79,7 @@ class JobOptions:
         return self._resume(wildcards.dataset, wildcards.model)
 
     def text_resume(self, wildcards: Wildcards, resources: Any) -> str:  # noqa: ARG002
-        """Return the same for a text model."""
+        """Return where and how often the training of a text model saves its state, as JSON."""
         return self._resume("alice", wildcards.text_model)
 
     def launcher(self, wildcards: Wildcards, resources: Any) -> str:  # noqa: ARG002

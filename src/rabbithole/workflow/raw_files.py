@@ -117,9 +117,9 @@ def raw_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFi
 
 
 def _remote_files(key: str, dataset: Dataset, source: Source, memory: Path) -> RawFiles:
-    """Return a digest of a log of which files are at addresses: of what servers say, and of the local files.
+    """Return a digest of a log with files at addresses: of what servers report, and of the local files.
 
-    If a server can't be asked, the log is taken to be as it was when it was asked last.
+    If a server can't be reached, its last report counts.
     """
     # Arrow's file systems take half a second to load, and most logs are local.
     from rabbithole.ingest.remote import PLAN_SECONDS, file_state, remote_files

@@ -1,8 +1,8 @@
 """What the workflow does when a run starts and when it has succeeded.
 
-Notes and the history of runs can't make a run fail. One check ends it before its first job: Slurm without
-accounting. `sacct` does not know there whether a job has ended, and Snakemake's Slurm plugin would ask it for
-ever, without a word.
+Notes and the history of runs can't make a run fail. One check can end it before its first job: that of a
+Slurm without accounting. `sacct` does not know there whether a job has ended, and Snakemake's Slurm plugin
+would ask it again and again, without a message.
 """
 
 from __future__ import annotations
