@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import FileRole
 from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK, Dialect, split_line
-from rabbithole.ingest.json_lines import json_paths, parse_json_block
+from rabbithole.ingest.json_lines import cell_paths, json_paths, parse_json_block
 from rabbithole.ingest.locate import partition_values
-from rabbithole.ingest.paths import cell_paths
 from rabbithole.ingest.streams import (
     SAMPLE_BYTES,
     line_feeds,

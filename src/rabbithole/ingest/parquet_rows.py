@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rabbithole.errors import printable
 from rabbithole.ingest.blocks import TEXT_LENGTH, Block, hash_rows
-from rabbithole.ingest.paths import cell_paths
+from rabbithole.ingest.json_lines import cell_paths
 
 BATCH_ROWS = 2**17
 
@@ -123,7 +123,7 @@ def _hashable(values: pa.Array) -> pa.Array:
 
 
 def follow_array(values: pa.Array, parts: Sequence[str]) -> pa.Array:
-    """Return the value at a path in each row, null where there is none: see `paths.follow`."""
+    """Return the value at a path in each row, null where there is none: see `json_lines.follow`."""
     for number, part in enumerate(parts):
         if pa.types.is_map(values.type):
             pairs = pa.StructArray.from_arrays([values.keys, values.items], ["key", "value"])

@@ -10,11 +10,10 @@ from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import FileRole
 from rabbithole.ingest.blocks import TEXT_LENGTH, Block, TextBlock, hash_rows
 from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK, parse_block
-from rabbithole.ingest.json_lines import parse_json_block
+from rabbithole.ingest.json_lines import follow_cell, parse_json_block
 from rabbithole.ingest.layout import FileLayout, dialect
 from rabbithole.ingest.lines import FileRange, read_blocks
 from rabbithole.ingest.parquet_rows import parquet_blocks, root_column
-from rabbithole.ingest.paths import follow_cell
 from rabbithole.ingest.streams import readable
 
 JSON_BYTES = 2**21

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rabbithole.formats.base import FileRole
 from rabbithole.formats.columns import NULL, RawColumns
 from rabbithole.formats.mapping import map_columns
-from rabbithole.ingest.paths import cell_paths, follow_cell
+from rabbithole.ingest.json_lines import cell_paths, follow_cell
 from rabbithole.inspection.keys import Keyed
 from rabbithole.inspection.proposal import TableProposal
 from rabbithole.inspection.sample import Sample

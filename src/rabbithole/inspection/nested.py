@@ -1,11 +1,11 @@
-"""Name the values in nested JSON and Parquet rows by dotted paths, as `ingest.paths.follow` reads them."""
+"""Name the values in nested JSON and Parquet rows by dotted paths, as `json_lines.follow` reads them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rabbithole.ingest.paths import DECODER, Json, as_text
+from rabbithole.ingest.json_lines import DECODER, Json, as_text
 
 MAX_DEPTH = 6
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from rabbithole.errors import UserError, printable
 from rabbithole.formats.mapping import as_text
 from rabbithole.ingest.csv_lines import OPEN_QUOTE, Dialect, parse_block
+from rabbithole.ingest.json_lines import DECODER, Json
 from rabbithole.ingest.locate import partition_values
-from rabbithole.ingest.paths import DECODER, Json
 from rabbithole.inspection.files import SAMPLE_BYTES, LogFile, NoTableError, Piece, pieces
 from rabbithole.inspection.layout import Layout, decoded
 from rabbithole.inspection.nested import arrays, flatten, flatten_cells

@@ -97,7 +97,7 @@ def _first_dwell(windows: Windows, prefixes: Prefixes) -> Floats:
 
 
 def _seconds_before(earlier: Steps, windows: Windows, prefixes: Prefixes, dwell: NormaliserRecord) -> Floats:
-    """Return the seconds from each earlier step to the begin of the session, float64 [steps]."""
+    """Return the seconds from each earlier step to the beginning of the session, float64 [steps]."""
     pause = np.nan_to_num(natural(_first_dwell(windows, prefixes), dwell))
     passed = np.cumsum(np.nan_to_num(natural(earlier.numbers("dwell"), dwell)))
     ends = np.append(0.0, passed)[earlier.ends]
