@@ -25,7 +25,7 @@ def refuse_slips(files: Sequence[str | Path]) -> None:
     """
     for file in files:
         try:
-            # A pipe can be read once alone, which Snakemake has done.
+            # A pipe can be read only once, and Snakemake has read it.
             text = Path(file).read_text("utf-8") if Path(file).is_file() else ""
             root = yaml.compose(text, yaml.SafeLoader)
             slips = sorted(slip for node in _nodes(root) for check in CHECKS for slip in check(node))

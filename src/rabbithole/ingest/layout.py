@@ -30,7 +30,7 @@ PACKED_RATIO = 6
 """About how much larger a packed log is when unpacked."""
 
 BYTES_PER_ROW = 64
-"""At least so much does a row of a Parquet file weigh when it is unpacked."""
+"""Bytes that an unpacked row of a Parquet file takes at least."""
 
 JSON_ARRAY = re.compile(rb"(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*\[\s*\{\s*[\"}]")
 """The beginning of an array of objects."""

@@ -233,6 +233,6 @@ class Allowance:
         """
         if rejected < FEW_LINES:
             return False
-        # The lines of the range so far are known; of all else each byte may be one.
+        # The lines of the range so far are known. Each byte of the rest may be a line.
         possible = self.lines - max(0, end - lines)
         return rejected > self.share * possible

@@ -164,7 +164,7 @@ def _value_of_key(pairs: pa.Array, key: str, *, last: bool) -> pa.Array:
         pc.fill_null(pc.equal(pc.struct_field(entries, "key"), key), False).to_numpy(zero_copy_only=False)
     )
     index = np.full(len(pairs), -1, np.int64)
-    # Backwards: of several, the first stays.
+    # Backwards, so that the first of several stays.
     index[parents[matching][::-1]] = matching[::-1]
     values = pc.struct_field(entries, "value").take(pa.array(index, mask=index < 0))
     if last and pa.types.is_struct(values.type):

@@ -125,7 +125,7 @@ def _of_pieces(
             by_key += 1
             inside = (key != key[0]) & (key != key[-1])
         elif (steps >= 0).mean() > 0.95:
-            # Sorted by time: what began before the piece is not known, so it warms up.
+            # Sorted by time: what began before the piece is not known, so its start only warms up.
             length = float(second.max() - second.min())
             if length < MIN_PIECE_SECONDS:
                 continue

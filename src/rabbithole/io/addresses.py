@@ -68,7 +68,7 @@ def refuse_bad_address(address: str, schemes: Sequence[str] = LOG_SCHEMES) -> No
     # hdfs:/// is the file system of Hadoop's own settings.
     if parts.scheme not in ("file", "hdfs", "viewfs") and not parts.hostname:
         raise ValueError(f"an address must name a host or a bucket, such as {parts.scheme}://name/shop")
-    # Raises ValueError for a port that is none.
+    # Raises ValueError for a malformed port.
     _ = parts.port
 
 

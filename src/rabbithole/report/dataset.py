@@ -254,7 +254,7 @@ def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
     models = rows(metrics, histories, comparison)
     no_oracle, top = None, best(models)
     best_runs = [values for run, values in metrics.items() if top and model_of(run) == top.model]
-    # Of a real log nothing is said: nobody expects an oracle there.
+    # Nothing is said for a real log: nobody expects an oracle there.
     if sources.simulated and not any(row.is_oracle for row in models):
         no_oracle = NO_ORACLE
     return DatasetSection(

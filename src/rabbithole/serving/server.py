@@ -148,7 +148,7 @@ class ServedModel:
                     self.stamp = stamp
                     await loop.run_in_executor(self.thread, self._take_over, stream)
             except (OSError, UserError) as error:
-                # A folder that is being copied is tried again, and said once.
+                # A folder that is being copied is tried again, and logged once.
                 if str(error) != problem:
                     problem = str(error)
                     LOGGER.warning(

@@ -94,7 +94,7 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
             raise
         finally:
             if _current is not None:
-                # Of a JVM that was killed, nothing is left to stop.
+                # A JVM that was killed needs no stop.
                 with suppress(Exception):
                     _current.stop()
                 _current = None
@@ -177,7 +177,7 @@ def spark_configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
         "spark.sql.shuffle.partitions": str(options.threads),
         "spark.sql.adaptive.enabled": "true",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        # Rows are few and large (see `shuffle`), and no code that is generated for them pays.
+        # Rows are few and large (see `shuffle`), so generating code for them does not pay.
         "spark.sql.execution.arrow.maxRecordsPerBatch": "64",
         "spark.sql.codegen.wholeStage": "false",
         # Shuffled rows are compressed already (see `shuffle`).

@@ -52,7 +52,7 @@ def _poll(tracker: StatusTracker, stages: tuple[Stage, ...], ended: threading.Ev
             active = sorted(tracker.getActiveStageIds())
             info = tracker.getStageInfo(active[0]) if active else None
         except Exception:
-            # The session ends. Whatever it is, the step's own job says it better.
+            # The session ends. The step's own job reports the error better.
             return
         if info is None:
             continue

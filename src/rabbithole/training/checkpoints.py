@@ -30,7 +30,7 @@ WEIGHTS = "weights"
 ARRAYS, PROGRESS = "arrays", "progress.json"
 
 TIMES = ("_CHECKPOINT_METADATA", "commit_success.txt")
-"""What orbax writes of when an array was saved, and does not need to read it."""
+"""What orbax notes on when an array was saved. It does not need that to read the array."""
 
 OS_ERROR = re.compile(r"os_error_code='(\d+)'")
 """How orbax names the number of an error of the operating system."""

@@ -24,7 +24,7 @@ from rabbithole.workflow.raw_files import (
 TEXT_MODELS = ("deck", "char_gru")
 
 FOLD = "fold-"
-"""Before the number of a fold in its folder, which is in that of its data set."""
+"""Start of the name of a fold's folder, which is in that of its data set."""
 
 FIGURES = (
     "roc",
