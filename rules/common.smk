@@ -14,7 +14,7 @@ sys.path.insert(0, str(SOURCE))
 from rabbithole.registry import module_name
 from rabbithole.workflow import digests
 from rabbithole.workflow.digests import CodeDigests, code_digest
-from rabbithole.workflow.inputs import RuleInputs
+from rabbithole.workflow.inputs import RuleInputs, as_json
 from rabbithole.workflow.project import FIGURES, TEXT_MODELS, load_project
 from rabbithole.workflow.job_options import JobOptions, shell_prefix
 from rabbithole.workflow.run_handlers import (

@@ -129,7 +129,7 @@ rule join_folds:
         mem_mb=3000,
         runtime=60,
     params:
-        scores=INPUTS.fold_scores_json,
+        scores=as_json(INPUTS.fold_scores),
         code=code_digest(digests.JOIN_FOLDS),
     message:
         "Joining the folds of {wildcards.dataset}: {wildcards.scores} of {wildcards.run}"
@@ -158,8 +158,8 @@ rule ensemble:
         mem_mb=3000,
         runtime=60,
     params:
-        scores=INPUTS.seed_scores_json,
-        cart_scores=INPUTS.seed_carts_json,
+        scores=as_json(INPUTS.seed_scores),
+        cart_scores=as_json(INPUTS.seed_carts),
         code=code_digest(digests.ENSEMBLE),
     message:
         "Averaging the seeds of {wildcards.model} on {wildcards.dataset}"

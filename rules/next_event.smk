@@ -23,7 +23,7 @@ rule next_event:
         gpu=0,
     params:
         spec=SPECS.score,
-        checkpoints=INPUTS.checkpoints_json,
+        checkpoints=as_json(INPUTS.checkpoints),
         code=CODE.next_event,
     message:
         "Evaluating the next events of {wildcards.model} on {wildcards.dataset}, {wildcards.seeds}"

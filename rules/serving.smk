@@ -90,7 +90,7 @@ rule monitor:
         runtime=240,
     params:
         spec=SPECS.monitor,
-        scores=SERVING_INPUTS.monitored_scores_json,
+        scores=as_json(SERVING_INPUTS.monitored_scores),
         content=SERVING_INPUTS.monitored_content,
         code=CODE.monitor,
         spark=OPTIONS.spark,

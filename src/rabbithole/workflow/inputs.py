@@ -1,5 +1,6 @@
 """Inputs of the comparison, figure and report rules, derived from the settings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rabbithole.specs.base import to_json
@@ -12,6 +13,11 @@ Named = dict[str, str]
 
 SCORES = "scores.parquet"
 CART_SCORES = "cart_scores.parquet"
+
+
+def as_json(files: Callable[[Wildcards], list[str]]) -> Callable[[Wildcards], str]:
+    """Return a function for a rule's params: from wildcards to the files of an input function as JSON."""
+    return lambda wildcards: to_json(files(wildcards))
 
 
 @dataclass(frozen=True)
@@ -68,10 +74,6 @@ class RuleInputs:
             self.project.path(fold, wildcards.run, file) for fold in self.project.folds(wildcards.dataset)
         ]
 
-    def fold_scores_json(self, wildcards: Wildcards) -> str:
-        """Return the same files as JSON."""
-        return to_json(self.fold_scores(wildcards))
-
     def scores(self, wildcards: Wildcards) -> list[str]:
         """Return the scores of every run of a data set."""
         return list(self._scores(wildcards.dataset).values())
@@ -84,17 +86,9 @@ class RuleInputs:
         """Return the scores of every seed of a model."""
         return [self._model(wildcards, f"seed-{seed}", SCORES) for seed in self.project.seeds]
 
-    def seed_scores_json(self, wildcards: Wildcards) -> str:
-        """Return the scores of every seed of a model, as JSON."""
-        return to_json(self.seed_scores(wildcards))
-
     def seed_carts(self, wildcards: Wildcards) -> list[str]:
         """Return the scores of every seed of a model at the first add-to-cart."""
         return [self._model(wildcards, f"seed-{seed}", CART_SCORES) for seed in self.project.seeds]
-
-    def seed_carts_json(self, wildcards: Wildcards) -> str:
-        """Return the scores of every seed of a model at the first add-to-cart, as JSON."""
-        return to_json(self.seed_carts(wildcards))
 
     def carts(self, wildcards: Wildcards) -> list[str]:
         """Return a run's scores at the first add-to-cart; the oracle has none."""
@@ -110,10 +104,6 @@ class RuleInputs:
         every = [f"seed-{seed}" for seed in self.project.seeds]
         seeds = every if wildcards.seeds == "ensemble" else [wildcards.seeds]
         return [self._model(wildcards, seed, "checkpoint") for seed in seeds]
-
-    def checkpoints_json(self, wildcards: Wildcards) -> str:
-        """Return the same checkpoints as JSON."""
-        return to_json(self.checkpoints(wildcards))
 
     def members(self, wildcards: Wildcards) -> list[str]:
         """Return the checkpoints that a combination is made of: those of the same seed."""

@@ -79,10 +79,6 @@ class ServingInputs:
         """Return the earlier scores of a later log."""
         return self.project.settings.monitor[wildcards.monitored].scores
 
-    def monitored_scores_json(self, wildcards: Wildcards) -> str:
-        """Return the earlier scores of a later log, as JSON."""
-        return to_json(self.monitored_scores(wildcards))
-
     def _trained(self, dataset: str, file: str) -> Named:
         runs = self.project.trained_runs()
         return {run.folder: self.project.path(dataset, run.folder, file) for run in runs}
