@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rabbithole.inspection.columns import Column, pairs
-from rabbithole.inspection.event_column import choose_event
 from rabbithole.inspection.keys import Keyed
 from rabbithole.inspection.names import NAMES, Role
 from rabbithole.inspection.roles import (
@@ -29,6 +28,7 @@ from rabbithole.inspection.roles import (
 )
 from rabbithole.inspection.sample import Sample
 from rabbithole.inspection.times import date_and_clock, date_order, parse
+from rabbithole.inspection.words import choose_event
 
 CLOSER_RATIO = 5
 """The events of a session are so many times closer in time than those of anything else."""
