@@ -18,6 +18,7 @@ from rabbithole.workflow.inputs import RuleInputs, as_json
 from rabbithole.workflow.project import FIGURES, TEXT_MODELS, load_project
 from rabbithole.workflow.job_options import JobOptions, shell_prefix
 from rabbithole.workflow.run_handlers import (
+    ask_squeue_without_accounting,
     finish_run,
     note_folds,
     note_retraining,
