@@ -215,3 +215,12 @@ def test_a_known_layout_under_another_separator_is_written_out(tmp_path: Path) -
     inspection = inspect([str(path)])
     assert not inspection.problem
     assert load(inspection.name, inspection.text).format == "table"
+    assert "the layout of rees46, but" in inspection.text
+
+
+def test_a_known_layout_with_other_names_is_written_out(tmp_path: Path) -> None:
+    path = rees46(tmp_path)
+    header, rest = path.read_text().split("\n", 1)
+    path.write_text(f"{header.upper()}\n{rest}")
+    inspection = inspect([str(path)])
+    assert inspection.complete and "the layout of rees46, but" in inspection.text

@@ -142,3 +142,9 @@ def test_the_end_of_a_name_says_what_it_is(tmp_path: Path) -> None:
     }
     _, _, table = read(write_csv(tmp_path / "log.csv", columns))
     assert table.item == ["Lineitem sku"] and table.cost == ["Lineitem price"]
+
+
+def test_fields_keep_names_in_other_scripts(tmp_path: Path) -> None:
+    columns = without(**{"Город": lambda event: event.device, "Größe": lambda event: event.device})
+    _, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert {"город", "grosse"} <= set(table.fields)

@@ -129,11 +129,11 @@ def test_good_metrics_need_no_warning_and_none_need_a_reason() -> None:
 
 def test_a_model_that_is_best_on_valid_but_not_on_test_is_named_with_the_reason() -> None:
     gru, trees = headline({"gru seed 0": metrics(0.8), "gradient_boosting seed 0": metrics(0.81)})
-    assert "chosen on valid" not in verdict("shop", [gru, trees])
+    assert "was chosen on" not in verdict("shop", [gru, trees])
     chosen = [replace(gru, valid_auc=0.9), replace(trees, valid_auc=0.7)]
     text = verdict("shop", chosen)
     assert "the best model is the GRU" in text
-    assert "chosen on valid; on test, gradient boosting has the highest AUC (0.810)" in text
+    assert "On the test sessions, gradient boosting has the highest AUC (0.810)" in text
 
 
 def test_a_failing_leak_check_is_a_warning() -> None:

@@ -41,8 +41,9 @@ def inspect(
 ) -> None:
     """Look at a sample of any click log, and print settings that turn it into a report.
 
-    Write them to a file: `rabbithole inspect FILE... > shop.yaml`. The terminal says what was found. The exit
-    code is 1 where something must be filled in first.
+    Write them to a file: `rabbithole inspect FILE... > shop.yaml`. The terminal says what was found.
+
+    The exit code is 1 where something must be filled in first.
     """
     from rabbithole.inspection.inspect import inspect
     from rabbithole.inspection.summary import show, stderr_console

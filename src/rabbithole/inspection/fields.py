@@ -1,6 +1,7 @@
 """Choose the further columns that are worth having as fields, and say why the others are left out."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,13 +14,16 @@ from rabbithole.formats.amounts import Decimal, parse_amounts
 from rabbithole.inspection.columns import Column, pairs
 from rabbithole.inspection.names import ANSWER_PARTS, ANSWERS, CODES, ORDERS, squeezed
 from rabbithole.inspection.roles import EXACT, Choice, Roles, name_score
-from rabbithole.specs.table import LEVEL, RESERVED_FIELDS, FieldKind
+from rabbithole.specs.table import FIELD_NAME, LEVEL, RESERVED_FIELDS, FieldKind
 
 MAX_CATEGORY_VALUES = 20_000
 """A category with more values is a text or a code of its own."""
 
 MIN_NUMBER_VALUES = 15
 """A whole number with fewer values is a category as well, which networks read better."""
+
+MAX_NAME = 60
+"""Characters of the name of a field."""
 
 MAX_FIELD_AUC = 0.95
 """A column that ranks buyers with this AUC before they buy gives the answer away."""
@@ -207,8 +211,14 @@ def _gives_away(column: Column, bought: NDArray[np.bool_], groups: NDArray[np.in
 
 def _field_name(column: Column, names: set[str]) -> str:
     """Return a name that the settings allow and no other field has."""
-    ascii_words = [re.sub(r"[^a-z0-9]", "", word) for word in column.words]
-    base = re.sub(r"^[^a-z]+", "", "_".join(filter(None, ascii_words))) or "column_" + str(len(names) + 1)
+    base = re.sub(r"^[\W\d_]+", "", "_".join(column.words))[:MAX_NAME]
+    if not base.isascii():
+        # Of other scripts than the Latin one, marks belong to the letter.
+        base = unicodedata.normalize("NFC", re.sub(r"\W+", "_", column.name.split(".")[-1].lower()))[
+            :MAX_NAME
+        ]
+    if not re.match(FIELD_NAME, base):
+        base = f"column_{len(names) + 1}"
     if column.name.isdecimal():
         base = f"column_{column.name}"
     if base in RESERVED_FIELDS or LEVEL.fullmatch(base):

@@ -12,7 +12,7 @@ from rabbithole.inspection.estimates import Estimate, estimate
 from rabbithole.inspection.files import LeftOutFile, LogFile, NoTableError, log_files
 from rabbithole.inspection.layout import Layout, layout_of, same_table
 from rabbithole.inspection.mapped import Mapped, ending_words, map_role, map_table
-from rabbithole.inspection.presets import Preset, recognise
+from rabbithole.inspection.presets import Preset, recognise, resembled
 from rabbithole.inspection.proposal import TableProposal, propose_table, settle
 from rabbithole.inspection.sample import read_sample
 from rabbithole.inspection.section import Proposal, dataset_name, write_section
@@ -73,7 +73,8 @@ def inspect(sources: Sequence[str], encoding: str | None = None) -> Inspection:
     else:
         tables, others = settle(proposals)
         problem = missing(tables)
-    proposal = Proposal(name, sources, tables, others, preset, no_tables)
+    like = resembled(proposals) if preset is None else None
+    proposal = Proposal(name, sources, tables, others, preset, no_tables, like)
     text = write_section(proposal, complete=not problem)
     if problem:
         return Inspection(name, text, tables, others, no_tables, preset, [], None, None, problem)

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from rabbithole.formats.base import RawFormat, format_names, raw_format
 from rabbithole.inspection.columns import Column
+from rabbithole.inspection.names import squeezed
 from rabbithole.inspection.proposal import TableProposal
 from rabbithole.inspection.times import guess_time
 
@@ -30,6 +31,13 @@ DIGINETICA_VIEWS = frozenset(["sessionId", "userId", "itemId", "timeframe", "eve
 DIGINETICA_PURCHASES = frozenset(["sessionId", "userId", "timeframe", "eventdate", "ordernumber", "itemId"])
 GA4 = frozenset(["event_timestamp", "event_name", "user_pseudo_id"])
 OTTO = frozenset(["session", "events.aid", "events.ts", "events.type"])
+
+COLUMNS: Mapping[str, tuple[frozenset[str], ...]] = {
+    "rees46": (REES46,),
+    "retailrocket": (RETAILROCKET,),
+    "diginetica": (DIGINETICA_VIEWS, DIGINETICA_PURCHASES),
+}
+"""The columns of formats whose tables have these and no others."""
 
 SNOWPLOW_COLUMNS = 131
 """Fields of a line of Snowplow's enriched events, which has no header."""
@@ -168,6 +176,15 @@ def recognise(tables: Sequence[TableProposal]) -> Preset | None:
         if by_name:
             _find(format, SISTERS.get(name, ()), tables, by_name)
             return Preset(format, by_name)
+    return None
+
+
+def resembled(tables: Sequence[TableProposal]) -> str | None:
+    """Return the format whose columns a table has in another spelling, such as EVENT_TIME, None if none."""
+    spelled = [{squeezed(column.name) for column in table.own_columns} for table in tables]
+    for name, sets in COLUMNS.items():
+        if any({squeezed(column) for column in columns} in spelled for columns in sets):
+            return name
     return None
 
 

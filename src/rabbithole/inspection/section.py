@@ -44,7 +44,8 @@ def dataset_name(files: Sequence[LogFile]) -> str:
 class Proposal:
     """What is proposed for a log.
 
-    sources: what the user gave; others: tables that hold no events; no_tables: files that are none.
+    sources: what the user gave; others: tables that hold no events; no_tables: files that are none;
+    resembled: the format whose columns the log has in another spelling or file, None if none.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Proposal:
     others: Sequence[TableProposal]
     preset: Preset | None
     no_tables: Sequence[LeftOutFile] = ()
+    resembled: str | None = None
 
 
 def write_section(
@@ -86,6 +88,9 @@ def write_section(
     if preset is not None:
         _preset(yaml, source, preset, [*tables, *proposal.others], no_tables)
     else:
+        if proposal.resembled is not None:
+            note = "but its columns or lines are written otherwise: so each column is named here"
+            yaml.comment(FORMAT, f"the layout of {proposal.resembled}, {note}")
         yaml.key(FORMAT, "format", "table")
         yaml.key(FORMAT, "source", source)
     if max_rejected is not None:

@@ -56,8 +56,8 @@ def verdict(dataset: str, rows: list[Row], *, folds: int = 0) -> str:
     first = max((row for row in rows if row.auc is not None and not row.is_oracle), key=_auc)
     if _auc(first) > top.auc:
         sentences.append(
-            f"The best model was chosen on valid; on test, {name_in_sentence(first.model)} has the highest "
-            f"AUC ({metric(first.auc)})."
+            f"The best model was chosen on other sessions (valid). On the test sessions, "
+            f"{name_in_sentence(first.model)} has the highest AUC ({metric(first.auc)})."
         )
     oracle = next((row for row in rows if row.is_oracle and row.auc is not None), None)
     if oracle and oracle.auc is not None:

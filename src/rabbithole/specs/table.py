@@ -65,7 +65,10 @@ def is_encoding(name: str) -> bool:
         return False
 
 
-FieldName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+FIELD_NAME = r"^[^\W\d_A-Z][^\WA-Z]*$"
+"""Letters of any script, digits and `_`, but no capital of the Latin one."""
+
+FieldName = Annotated[str, Field(pattern=FIELD_NAME, max_length=100)]
 
 
 class TableSpec(Spec):
