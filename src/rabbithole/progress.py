@@ -18,7 +18,7 @@ INTERVAL = 0.3
 """Seconds between two lines."""
 
 RATE_SECONDS = 10.0
-"""The rate is that of so many last seconds."""
+"""Seconds over which the rate is measured."""
 
 
 class Meter:

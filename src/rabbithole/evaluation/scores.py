@@ -66,7 +66,7 @@ class Scores:
         return placed
 
     def after(self, steps: int) -> Self:
-        """Return the scores of sessions running after so many steps; 0: of ended sessions."""
+        """Return the scores of running sessions after this number of steps; 0: of ended sessions."""
         return self.take(self.steps == steps)
 
 

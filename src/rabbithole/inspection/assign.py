@@ -31,7 +31,7 @@ from rabbithole.inspection.times import date_and_clock, date_order, parse
 from rabbithole.inspection.words import choose_event
 
 CLOSER_RATIO = 5
-"""The events of a session are so many times closer in time than those of anything else."""
+"""How many times closer in time the events of a session are than those of anything else."""
 
 MIN_RETURNING_SHARE = 0.3
 """Where more than this share of keys come back after hours, they are visitors and no sessions."""

@@ -21,7 +21,7 @@ EXACT, PARTIAL = 3.0, 1.0
 BY_VALUES = "recognised by its values, as no name says it"
 
 SCORE_MARGIN = 0.25
-"""A column is chosen when it scores so much more than the next one."""
+"""A column is chosen when its score is this far above that of the next one."""
 
 
 @dataclass(frozen=True)

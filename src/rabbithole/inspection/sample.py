@@ -20,13 +20,13 @@ from rabbithole.inspection.layout import Layout, decoded
 from rabbithole.inspection.nested import arrays, flatten, flatten_cells
 
 MAX_FILES = 3
-"""Of many parts of a large table, so many are read: the first, the last, and between at even distances."""
+"""Parts of a large table that are read at most: the first, the last, and others at even distances."""
 
 MAX_MEMBERS = 60
-"""Of an archive, at most so many files are read."""
+"""Files of an archive that are read at most."""
 
 PACKED_RATIO = 15
-"""So many times larger a packed log may be when unpacked."""
+"""How many times larger a packed log may be when unpacked."""
 
 JSON_SHARE = 4
 """JSON is read by Python, so less of it is read."""

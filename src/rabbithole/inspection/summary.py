@@ -21,7 +21,7 @@ from rabbithole.inspection.table_section import ALL_PURCHASES, UTF_16
 WIDTH = 80
 
 MAX_SHOWN_COLUMNS = 40
-"""A table on the terminal shows so many columns: those that are used come first."""
+"""Columns in a table on the terminal at most; those that are used come first."""
 
 KEYS = ("session", "visitor", "item")
 """Roles whose values name something."""

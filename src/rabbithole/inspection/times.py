@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rabbithole.formats.times import Times, parse_text
 
 MIN_PARSED_SHARE = 0.99
-"""So large a share of a column's values must be times."""
+"""Share of a column's values that must be times."""
 
 FIRST, LAST = (int(np.datetime64(f"{year}-01-01", "s").astype(np.int64)) for year in (1995, 2035))
 """Seconds since 1970 between which a plain number may be a time."""

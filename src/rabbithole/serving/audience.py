@@ -22,7 +22,7 @@ CONTACT, HOLD_OUT = "contact", "hold_out"
 class Audience:
     """How an audience is chosen.
 
-    top: the share of sessions with the highest scores; number: so many of them; ratio: all sessions whose
+    top: the share of sessions, those with the highest scores; number: their number; ratio: all sessions whose
     expected worth is above the cost of a contact (cost / worth). Exactly one is set. hold_out: the share of
     the audience that is not contacted, drawn by hash of the visitor (of the session without visitors), so
     that the effect of the contact can be measured; seed: of the draw.

@@ -24,8 +24,8 @@ MAX_LINE_BYTES = 2**20
 """A longer line is no event."""
 
 AHEAD_SECONDS = 86_400.0
-"""An event may be so far ahead of the machine's clock. One from a later year would end all open sessions, and
-each new one at once."""
+"""How far an event may be ahead of the machine's clock. One from a later year would end all open sessions,
+and each new one at once."""
 
 
 class LiveScore(BaseModel):

@@ -11,7 +11,7 @@ from rabbithole.serving.sessions import PredictionCounts
 from rabbithole.specs.table import CART, PURCHASE
 
 UNUSUAL_SHARE = 0.2
-"""Warn about a field whose share of missing or unknown values is by so much above that of test."""
+"""Warn about a field whose share of missing or unknown values is this far above that of test."""
 
 WORDS_SHOWN = 5
 """Unknown events that a warning names."""

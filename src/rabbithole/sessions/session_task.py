@@ -41,7 +41,7 @@ MAX_SESSIONS_AGO = 9
 
 
 def ago_value(sessions: int) -> str:
-    """Return the value of `SESSIONS_AGO` for an event of so many sessions ago."""
+    """Return the value of `SESSIONS_AGO` for an event. sessions: how many sessions ago it was."""
     return f"{MAX_SESSIONS_AGO}+" if sessions >= MAX_SESSIONS_AGO else str(sessions)
 
 

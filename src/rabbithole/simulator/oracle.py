@@ -22,7 +22,7 @@ SESSIONS_PER_READ = 50_000
 """Sessions that are read at a time, which bounds the memory."""
 
 Scores = Sequence[tuple[int, Ints, Floats]]
-"""Steps, the rows of the sessions that are scored after so many events (0: ended), and their scores."""
+"""Steps, the rows of the sessions that are scored after as many events (0: ended), and their scores."""
 
 COLUMNS = ("session_id", "split", "buyer", "open", "timestamp", "event", "item", "category")
 

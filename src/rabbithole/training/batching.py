@@ -10,7 +10,7 @@ from rabbithole.windows.arrays import Windows
 from rabbithole.windows.fields import FIRST_VALUE, PADDING
 
 FULL_BATCH_STEPS = 4
-"""A batch of at most so many steps holds `batch_size` sessions. A longer one holds fewer, so that sessions
+"""A batch of at most this many steps holds `batch_size` sessions. A longer one holds fewer, so that sessions
 times steps stay the same: 4,096 with the default, whose arrays fit a core's cache (twice as many take three
 times as long)."""
 
@@ -18,7 +18,7 @@ MIN_BATCH_SIZE = 32
 """A small train split never makes batches smaller than this."""
 
 MANY_SESSIONS = 250_000
-"""With so many train sessions, compiling a shape (some seconds) costs less than the padding that it saves."""
+"""With this many train sessions, compiling a shape (some seconds) costs less than the padding it saves."""
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,8 @@ OS_ERROR = re.compile(r"os_error_code='(\d+)'")
 logging.getLogger("absl").setLevel(logging.CRITICAL)
 
 EPOCH_SECONDS = 10.0
-"""No state is saved at the end of an epoch within so many seconds of the last one: saving takes a tenth of a
-second or more."""
+"""No state is saved at the end of an epoch within this many seconds of the last one: saving takes a tenth of
+a second or more."""
 
 
 def write_description(folder: Path, description: ModelDescription, files: Sequence[Path]) -> None:

@@ -33,7 +33,7 @@ ValidLogits = Callable[[list[int]], NDArray[np.float64]]
 class Objective(Protocol):
     """A prediction target, with the sessions to train on and those for early stopping.
 
-    outputs: the network's logits per step; min_batches: an epoch has at least so many batches. Where train
+    outputs: the network's logits per step; min_batches: batches that an epoch has at least. Where train
     is small, each holds fewer sessions.
     """
 

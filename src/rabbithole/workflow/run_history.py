@@ -20,7 +20,7 @@ from rabbithole.workflow.places import HISTORY
 from rabbithole.workflow.project import TEXT_MODELS, Project
 
 KEPT_RUNS = 20
-"""The test scores of so many runs are kept, for paired tests between runs."""
+"""Runs whose test scores are kept, for paired tests between runs."""
 
 NO_RESULT = ("spark.", "storage", "training.checkpoint_minutes")
 """Settings that change no result. They are left out of the history."""
@@ -153,7 +153,7 @@ def _without(settings: dict[str, str], other: dict[str, str]) -> dict[str, str]:
 
 
 def change_text(changes: Iterable[SettingChange], most: int = 3) -> str:
-    """Return changed settings as text, at most so many of them; empty without a change."""
+    """Return changed settings as text, `most` of them at most; empty without a change."""
     texts = [f"{change.key} {change.old or 'none'} -> {change.new or 'none'}" for change in changes]
     more = len(texts) - most
     return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
