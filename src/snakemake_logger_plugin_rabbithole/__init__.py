@@ -217,7 +217,7 @@ class LogHandler(LogHandlerBase):
         if command := errors.failed_command(text):
             self.failed_commands[command.shell] = command.cause
         elif not self.interrupted and not errors.is_summary(text):
-            self.display.error(errors.plain(text, sys.argv))
+            self.display.error(errors.plain(text, sys.argv, self.folder))
 
     def _message(self, record: logging.LogRecord) -> None:
         text = record.getMessage()

@@ -1,12 +1,17 @@
 """What to show of a failure: the step's own words, or the end of its log."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import yaml
+from snakemake_logger_plugin_rabbithole.config_troubles import (
+    config_files,
+    config_trouble,
+    option_values,
+    pathvars_trouble,
+)
 
 TAIL_BYTES = 2**16
 CRASH_LINES = 8
@@ -30,26 +35,11 @@ TIME_LIMIT = re.compile(r"due to time limit", re.I)
 OWN_CONFIG = "config.yaml"
 """The workflow's own settings, read where it is started."""
 
-CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
-
-YAML_TROUBLES = {
-    "'\\t'": "the line is indented with a tab, and YAML takes spaces alone",
-    "mapping values are not allowed": "a colon stands where no key can be. Indent the line as its "
-    "neighbours, and put a text with a colon in quotes",
-    "<block end>": "the line does not fit the section around it. Check its indentation and its quotes",
-    "end of stream": "a quote or a bracket is never closed",
-    "could not find expected ':'": "a key lacks its colon, in this line or the one before it",
-    "expected ',' or": "a bracket is not closed, or a comma is missing",
-    "cannot start any token": "a text that begins with a special character must stand in quotes",
-    "expected alphabetic": "a text that begins with * or & must stand in quotes",
-    "unknown escape": "a backslash stands in double quotes, where it has a meaning: use single quotes",
-}
-"""What the parser of YAML says of a file, and what that means."""
-
 OF_CONFIG_FILES = re.compile(r"load_configfile|update_config|Config file|[Pp]athvars")
 """What Snakemake's exceptions hold where a config file is wrong: it reads them before our checks."""
 
-PATHVARS_TROUBLE = "`pathvars` must be a section of names and paths, such as {results: my/results}"
+BAD_ENTRY = re.compile(r"Invalid config definition: (?P<reason>.*?)\.?$", re.MULTILINE)
+"""What Snakemake says of a word after --config that is no setting."""
 
 OWN_RECORD = re.compile(r"Error: \[Errno \d+\] (?P<reason>[^:\n]*): '(?P<path>[^']*/\.snakemake/[^']*)'")
 """An error of the system about a file of Snakemake's own, below the folder where it runs."""
@@ -164,18 +154,23 @@ def killed_by_cluster(text: str) -> list[str]:
     return []
 
 
-def plain(text: str, arguments: list[str]) -> str:
+def plain(text: str, arguments: list[str], folder: Path = Path()) -> str:
     """Return an exception's text without names of classes, stack traces and Snakemake's file names.
 
-    arguments: Snakemake's, which name the files where the trouble is a config file.
+    arguments: Snakemake's, which name the files where the trouble is a config file; folder: where it was
+    started.
     """
+    if entry := BAD_ENTRY.search(text):
+        return f"--config: {entry['reason']}. Settings inside a section go into a file: --configfile FILE."
     if OF_CONFIG_FILES.search(text):
-        files = {name: f"--configfile {name}" for name in config_files(arguments)}
+        files = {folder / name: f"--configfile {name}" for name in config_files(arguments)}
         if Path(OWN_CONFIG).exists():
-            files.setdefault(OWN_CONFIG, OWN_CONFIG)
-        for name, place in files.items():
-            if trouble := config_trouble(name, place):
+            files.setdefault(Path(OWN_CONFIG), OWN_CONFIG)
+        for path, place in files.items():
+            if trouble := config_trouble(path, place):
                 return trouble
+        if trouble := pathvars_trouble(option_values(arguments, "--config", "-C")):
+            return trouble
     if "sourcecache.py" in text and "makedirs" in text:
         place = " ".join(re.findall(r"'([^']*)'", text)[-1:])
         return f"Snakemake can't write its cache ({place}): set XDG_CACHE_HOME to another folder."
@@ -184,6 +179,8 @@ def plain(text: str, arguments: list[str]) -> str:
             f"Snakemake can't write {record['path']} ({record['reason']}). It keeps records where it runs, "
             "even in a dry run: copy the folder to a place of your own."
         )
+    if "UnicodeDecodeError" in text and (damaged := damaged_record(Path(".snakemake/metadata"))):
+        return f"{damaged}: this record of Snakemake's is damaged. Delete it."
     lines = [line for line in text.splitlines() if not TRACE_LINE.match(line)]
     if len(lines) > 1 and CLASS_LINE.match(lines[0]):
         lines = lines[1:]
@@ -193,86 +190,16 @@ def plain(text: str, arguments: list[str]) -> str:
     return "\n".join(lines).removeprefix("Error: ").strip()
 
 
-def config_files(arguments: list[str]) -> list[str]:
-    """Return the values of --configfile: all words up to the next option, as Snakemake takes them."""
-    files, taking = [], False
-    for word in arguments:
-        if word.startswith("-"):
-            option, _, value = word.partition("=")
-            taking = option in ("--configfile", "--configfiles")
-            files += [value] if taking and value else []
-        elif taking:
-            files.append(word)
-    return files
-
-
-def yaml_trouble(problem: str) -> str:
-    """Return what is wrong with a line of YAML, in a user's words. problem: the parser's."""
-    for words, trouble in YAML_TROUBLES.items():
-        if words in problem:
-            return f"this is no valid YAML: {trouble}"
-    return f"this is no valid YAML ({problem})"
-
-
-def config_trouble(name: str, place: str) -> str | None:
-    """Return what is wrong with a config file, and what to do; None if it can be read.
-
-    place: how the message names the file.
-    """
-    try:
-        settings = yaml.safe_load(Path(name).read_text("utf-8"))
-        if not isinstance(settings, dict):
-            trouble = "there are no settings in it"
-        elif holds_itself(settings):
-            trouble = "an alias (*) stands in the section that it stands for, so the settings have no end"
-        elif not all(isinstance(text, str) for pair in _pathvars(settings) for text in pair):
-            trouble = PATHVARS_TROUBLE
-        else:
-            return None
-    except FileNotFoundError:
-        trouble = "there is no such file"
-    except OSError as error:
-        trouble = str(error.strerror)
-    except UnicodeDecodeError:
-        trouble = "this is no text file"
-    except RecursionError:
-        trouble = "its sections or brackets nest too deep"
-    except ValueError as error:
-        # Python reads no number of thousands of digits, and no date such as 2024-02-30.
-        trouble = f"a value in it can't be read ({error})"
-    except yaml.YAMLError as error:
-        if mark := getattr(error, "problem_mark", None):
-            place = f"{place}:{mark.line + 1}"
-        trouble = yaml_trouble(str(getattr(error, "problem", error)))
-    advice = ""
-    if Path(name).suffix not in CONFIG_SUFFIXES:
-        advice = f" If {name} is a target, write it before --configfile, or after `--`."
-    return f"{place}: {trouble}.{advice}"
-
-
-def holds_itself(value: Any) -> bool:
-    """Return whether sections or lists of YAML hold themselves, as aliases may."""
-    above: set[int] = set()
-    ended: set[int] = set()
-
-    def visit(part: Any) -> bool:
-        if not isinstance(part, dict | list) or id(part) in ended:
-            return False
-        if id(part) in above:
-            return True
-        above.add(id(part))
-        repeated = any(map(visit, part.values() if isinstance(part, dict) else part))
-        above.remove(id(part))
-        ended.add(id(part))
-        return repeated
-
-    return visit(value)
-
-
-def _pathvars(settings: dict[str, Any]) -> Iterable[tuple[Any, Any]]:
-    """Return the names and paths of a config file's `pathvars`; a pair without a text if it is no section."""
-    pathvars = settings.get("pathvars") or {}
-    return pathvars.items() if isinstance(pathvars, dict) else [(pathvars, None)]
+def damaged_record(folder: Path) -> Path | None:
+    """Return the first file in a folder that is no text; None if all are."""
+    for path in sorted(folder.glob("*")):
+        try:
+            path.read_text("utf-8")
+        except UnicodeDecodeError:
+            return path
+        except OSError:
+            continue
+    return None
 
 
 def _shown(path: Path, folder: Path) -> str:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from snakemake_logger_plugin_rabbithole.config_troubles import config_files
 from snakemake_logger_plugin_rabbithole.errors import (
     TRACE,
     FailedJob,
-    config_files,
     failure,
     own_error,
     plain,
@@ -58,6 +58,17 @@ def test_a_config_file_that_cannot_be_read_is_named_with_what_to_do(
     assert "Traceback" not in text
 
 
+def test_settings_on_the_command_line_that_are_none_are_named(tmp_path: Path) -> None:
+    arguments = ["snakemake", "--configfile", "a.yaml", "--config", "a=1", "pathvars={results: [x]}"]
+    (tmp_path / "a.yaml").write_text("a: 1\n")
+    text = plain(NO_FILE, arguments, tmp_path)
+    assert text.startswith("--config pathvars={results: [x]}: `pathvars` must be a section of names")
+    said = (
+        f"{TRACE}:\nValueError: Invalid config definition: Config entry must start with a valid identifier."
+    )
+    assert plain(said, arguments).startswith("--config: Config entry must start with a valid identifier. ")
+
+
 def test_a_slip_in_the_workflow_s_own_settings_is_named_where_they_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,11 +82,18 @@ def test_a_slip_in_the_workflow_s_own_settings_is_named_where_they_are(
     )
 
 
-def test_snakemakes_exceptions_lose_their_class_and_their_trace() -> None:
+def test_snakemakes_exceptions_lose_their_class_and_their_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     missing = (
         'MissingRuleException in file "Snakefile", line 3:\nNo rule to produce x.\n  File "a", line 2, in b'
     )
     assert plain(missing, []) == "No rule to produce x."
+    monkeypatch.chdir(tmp_path)
+    (metadata := Path(".snakemake/metadata")).mkdir(parents=True)
+    (metadata / "a").write_text("{}")
+    (metadata / "b").write_bytes(b"\xff")
+    assert plain(f"{TRACE}:\nUnicodeDecodeError: x", []).startswith(".snakemake/metadata/b: this record")
     assert plain("LockException:\nError: Directory cannot be locked.", []) == "Directory cannot be locked."
     assert plain('Traceback (most recent call last):\n  File "a", line 2\nKeyError: 1', []) == "KeyError: 1"
     cache = f"{TRACE}:\n  File \"sourcecache.py\"\n  os.makedirs(path)\nPermissionError: denied: '/home/x'"
