@@ -41,6 +41,9 @@ OF_CONFIG_FILES = re.compile(r"load_configfile|update_config|Config file|[Pp]ath
 BAD_ENTRY = re.compile(r"Invalid config definition: (?P<reason>.*?)\.?$", re.MULTILINE)
 """What Snakemake says of a word after --config that is no setting."""
 
+WRITE_PROTECTED = re.compile(r"Write-protected output files .*affected files:\s*(?P<file>\S+)", re.S)
+"""What Snakemake says of results that may not be written, in a dry run too."""
+
 OWN_RECORD = re.compile(r"Error: \[Errno \d+\] (?P<reason>[^:\n]*): '(?P<path>[^']*/\.snakemake/[^']*)'")
 """An error of the system about a file of Snakemake's own, below the folder where it runs."""
 
@@ -174,6 +177,11 @@ def plain(text: str, arguments: list[str], folder: Path = Path()) -> str:
     if "sourcecache.py" in text and "makedirs" in text:
         place = " ".join(re.findall(r"'([^']*)'", text)[-1:])
         return f"Snakemake can't write its cache ({place}): set XDG_CACHE_HOME to another folder."
+    if protected := WRITE_PROTECTED.search(text):
+        return (
+            f"{protected['file']} is write-protected, and would be written again. Make the results writable, "
+            "or copy the folder to a place of your own."
+        )
     if record := OWN_RECORD.search(text):
         return (
             f"Snakemake can't write {record['path']} ({record['reason']}). It keeps records where it runs, "

@@ -99,6 +99,11 @@ def test_snakemakes_exceptions_lose_their_class_and_their_trace(
     cache = f"{TRACE}:\n  File \"sourcecache.py\"\n  os.makedirs(path)\nPermissionError: denied: '/home/x'"
     record = f"{TRACE}:\nOSError: [Errno 30] Read-only file system: '/a/.snakemake/locks'"
     assert plain(record, []).startswith("Snakemake can't write /a/.snakemake/locks (Read-only file system).")
+    protected = (
+        "ProtectedOutputException:\nWrite-protected output files for rule train:\n    output: a/b, a/c\n"
+        "    affected files:\n        a/b\n        a/c"
+    )
+    assert plain(protected, []).startswith("a/b is write-protected, and would be written again. Make")
     assert plain(cache, []).startswith("Snakemake can't write its cache (/home/x): set XDG_CACHE_HOME")
 
 

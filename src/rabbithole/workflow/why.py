@@ -33,6 +33,9 @@ OTHER_INPUTS = "Set of input files has changed since last execution"
 CODE = "rabbithole."
 """How the keys of digests of code begin: modules of this package."""
 
+PROFILE = "Using workflow specific profile "
+"""How the line begins that Snakemake writes first of all."""
+
 REASON = re.compile(r"^\s*[Rr]eason: (?P<reason>.*)$")
 
 
@@ -65,7 +68,8 @@ def why(arguments: list[str], *, list_jobs: bool = False) -> Iterator[str]:
         command += ["--snakefile", str(snakefile), "--directory", str(folder)]
     run = subprocess.run([*command, *arguments], capture_output=True, text=True)
     if run.returncode:
-        output = run.stdout + run.stderr
+        lines = (run.stdout + run.stderr).splitlines()
+        output = "\n".join(line for line in lines if not line.startswith(PROFILE))
         reason = output.partition("Building DAG of jobs...")[2] or output
         raise UserError(own_error(reason) or plain(reason[-4000:], arguments))
     folder = Path(_option(arguments, "--directory", "-d") or folder)
