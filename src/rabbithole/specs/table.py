@@ -4,6 +4,7 @@ One model serves the settings and the step `events`, so that no key is copied fr
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from rabbithole.specs.table_columns import (
     Column,
     Columns,
     Event,
+    EventColumn,
     FieldColumn,
     FieldKind,
     Time,
@@ -24,6 +26,9 @@ from rabbithole.specs.table_columns import (
 
 PURCHASE, CART = "transaction", "addtocart"
 """The names of events that mean a purchase or an add-to-cart. All other names are the log's own."""
+
+MISSPELT = {"view": "view", "addtocart": CART, "transaction": PURCHASE, "purchase": PURCHASE}
+"""Names with a meaning, by the letters of what a user may write for them."""
 
 RESERVED_FIELDS = frozenset(
     [
@@ -63,6 +68,21 @@ def is_encoding(name: str) -> bool:
         return name == "utf-16" or ascii_bytes.decode(name) == ascii_bytes.decode("ascii")
     except (LookupError, ValueError):
         return False
+
+
+def refuse_meaningless(event: EventColumn) -> None:
+    """Raise ValueError for a name that is nearly one with a meaning, and where purchases are left out."""
+    for name in filter(None, (event.name, *event.words.values())):
+        meant = MISSPELT.get(re.sub(r"[\W_]", "", name.lower()), name)
+        if meant != name:
+            raise ValueError(f"event: {name!r} has no meaning here; write {meant!r}")
+    if PURCHASE in event.leave_out and PURCHASE not in event.words.values():
+        raise ValueError(f"event.leave_out: without {PURCHASE!r} nobody buys")
+
+
+def repeated_names(names: list[str]) -> list[str]:
+    """Return the names that come twice; columns without a name may be many."""
+    return [name for name, count in Counter(names).items() if count > 1 and name]
 
 
 FIELD_NAME = r"^[^\W\d_A-Z][^\WA-Z]*$"
@@ -137,6 +157,7 @@ class TableSpec(Spec):
         """Refuse a table without a key, and names of fields that are taken."""
         if self.session is None and self.visitor is None:
             raise ValueError("session or visitor must be given: the column that names who acted")
+        refuse_meaningless(self.event)
         for name in self.fields:
             if name in RESERVED_FIELDS or LEVEL.fullmatch(name):
                 raise ValueError(f"fields.{name}: this name is taken; choose another")
@@ -149,6 +170,12 @@ class TableSpec(Spec):
             raise ValueError(
                 f"encoding: {self.encoding!r} can't be read; known are utf-8, utf-16 and Python's names of "
                 "encodings that contain ASCII, such as windows-1252"
+            )
+        if isinstance(self.header, list) and (repeated := repeated_names(self.header)):
+            raise ValueError(f"header: {repeated[0]!r} names two columns")
+        if self.skip_lines and self.kind in ("json", "parquet"):
+            raise ValueError(
+                f"skip_lines: lines before the header are left out of CSV alone, not of {self.kind}"
             )
         if self.explode is not None and self.kind == "csv":
             raise ValueError("explode: a CSV file has no arrays")

@@ -38,7 +38,8 @@ COMPOSED = {"%T": "%H:%M:%S", "%F": "%Y-%m-%d", "%D": "%m/%d/%y", "%R": "%H:%M"}
 def format_regex(format: str) -> str:
     """Return the regular expression of a `strftime` format, with named groups for its parts.
 
-    Raises ValueError for a directive that is not known or is there twice, and for a format without a day.
+    Raises ValueError for a directive that is not known or is there twice, for a format without a day, and
+    for one of the two of %I and %p.
     """
     for short, long in COMPOSED.items():
         format = format.replace(short, long)
@@ -55,6 +56,8 @@ def format_regex(format: str) -> str:
         raise ValueError("one of its parts is there twice") from None
     if "d" not in groups or not {"m", "b"} & groups.keys() or not {"Y", "y"} & groups.keys():
         raise ValueError("it must name year, month and day")
+    if ("I" in groups) != ("p" in groups):
+        raise ValueError("%I, the hour of a clock with AM and PM, and %p need each other; else write %H")
     return pattern
 
 
@@ -183,9 +186,12 @@ class EventColumn(Spec):
 
     @model_validator(mode="after")
     def leaves_out_words(self) -> "EventColumn":
-        """Refuse words to leave out where no column holds words, and words that are translated as well."""
-        if self.leave_out and self.column is None:
-            raise ValueError("leave_out needs `column`")
+        """Refuse words without a column that holds them, and words that are left out and translated."""
+        for key, words in (("words", self.words), ("leave_out", self.leave_out)):
+            if words and self.column is None:
+                raise ValueError(f"{key} needs `column`")
+        if "" in self.words:
+            raise ValueError("words: an empty field is no event, so it can't be translated")
         if both := [word for word in self.leave_out if word in self.words]:
             raise ValueError(f"{both[0]!r} stands in both words and leave_out")
         return self

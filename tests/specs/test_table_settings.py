@@ -1,0 +1,42 @@
+"""Settings of a table that would mean something else than they say are refused."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from rabbithole.specs.table import TableSpec
+
+TABLE = {"session": "s", "time": "t", "event": {"column": "e", "words": {"buy": "transaction"}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"event": {"column": "e", "words": {"buy": "purchase"}}}, "write 'transaction'"),
+        ({"event": {"column": "e", "words": {"cart": "add_to_cart"}}}, "write 'addtocart'"),
+        ({"event": "View"}, "write 'view'"),
+        ({"event": {"column": "e", "words": {"": "view"}}}, "an empty field is no event"),
+        ({"event": {"name": "buy", "words": {"buy": "transaction"}}}, "words needs `column`"),
+        ({"event": {"column": "e", "leave_out": ["transaction"]}}, "nobody buys"),
+        ({"time": {"column": "t", "unit": "%Y-%m-%d %H:%M %p"}}, "%I, the hour of a clock with AM and PM"),
+        ({"time": {"column": "t", "unit": "%Y-%m-%d %I:%M"}}, "%I, the hour of a clock with AM and PM"),
+        ({"header": ["t", "s", "e", "e"]}, "'e' names two columns"),
+        ({"kind": "json", "skip_lines": 2}, "left out of CSV alone"),
+    ],
+)
+def test_settings_without_the_meaning_that_they_seem_to_have_are_refused(
+    changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        TableSpec.model_validate(TABLE | changes)
+
+
+def test_settings_with_their_plain_meaning_are_taken() -> None:
+    event = {"column": "e", "words": {"paid": "transaction"}, "leave_out": ["transaction"]}
+    for changes in (
+        {"event": event},
+        {"header": ["t", "s", "e", "", ""]},
+        {"time": {"column": "t", "unit": "%m/%d/%Y %I:%M %p"}},
+    ):
+        TableSpec.model_validate(TABLE | changes)
