@@ -109,6 +109,8 @@ def test_a_model_of_ones_own_choice_is_packaged(finished: Path, tmp_path: Path) 
     manifest = load_folder(output).manifest
     assert (manifest.model, manifest.seed) == ("gradient_boosting", 0)
     assert manifest.threshold is not None
+    # Programs that copy folders may leave out hidden files.
+    assert not [name for name in manifest.files if "/." in name]
     for arguments, words in (
         ([*command, "gradient_boosting"], "exists already"),
         ([*command[:3], str(tmp_path / "new"), "--model", "none"], "No such model was trained"),

@@ -39,8 +39,9 @@ class ModelFolder:
 
     def histories(self) -> dict[HistoryName, Path] | None:
         """Return the files of what the shop knew about its items; None where its log has no such tables."""
-        files = {name: self.path / file for name, file in SIDE_TABLES.items()}
-        return files if all(file.exists() for file in files.values()) else None
+        if not self.manifest.files.keys() >= set(SIDE_TABLES.values()):
+            return None
+        return {name: self.path / file for name, file in SIDE_TABLES.items()}
 
     def side_tables(self) -> SideTables | None:
         """Return what the shop knew about its items; None where its log has no such tables."""
@@ -51,8 +52,8 @@ class ModelFolder:
 
     def price_file(self) -> Path | None:
         """Return the prices paid up to the end of the training log; None where costs are the events' own."""
-        file = self.checkpoint / PRICES
-        return file if file.exists() else None
+        listed = f"{CHECKPOINT}/{PRICES}" in self.manifest.files
+        return self.checkpoint / PRICES if listed else None
 
     def prices(self) -> AsOfTable | None:
         """Return the prices paid up to the end of the training log as a table in memory."""

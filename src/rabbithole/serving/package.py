@@ -20,7 +20,8 @@ from rabbithole.errors import UserError
 from rabbithole.evaluation.campaign import best_threshold
 from rabbithole.evaluation.scores import Scores, read_scores
 from rabbithole.formats.base import HistoryName
-from rabbithole.io.atomic import atomic_write, sha256_of
+from rabbithole.io.atomic import atomic_write
+from rabbithole.io.digests import TIMESTAMP, digests_of
 from rabbithole.serving.drift import reference
 from rabbithole.serving.folder import (
     CARD,
@@ -68,14 +69,15 @@ def package_model(
     with atomic_write(output) as folder:
         folder.mkdir()
         CheckpointFiles.check(checkpoints[run])
-        shutil.copytree(checkpoints[run], folder / CHECKPOINT)
+        # A copy for another machine, by programs that may leave out hidden files.
+        shutil.copytree(checkpoints[run], folder / CHECKPOINT, ignore=shutil.ignore_patterns(TIMESTAMP))
         _copy_side_tables(log, events, folder)
         test = read_scores(scores[run], "test")
         _write_test_scores(test, folder / TEST_SCORES)
         encoding = read_encoding(windows)
         train = read_parts(windows, "train", encoding)
         reference(train, encoding.fields, test.after(0).score).write(folder / REFERENCE)
-        files = {str(path.relative_to(folder)): sha256_of(path) for path in sorted(_files(folder))}
+        files = digests_of(folder)
         manifest = ModelManifest(
             dataset=spec.dataset,
             model=chosen.model,
@@ -200,10 +202,6 @@ def _candidate(run: str, metrics: Metrics) -> Candidate:
     model, _, seed = run.rpartition("/seed-")
     auc = metrics.valid.auc
     return Candidate(model=model, seed=int(seed), valid_auc=None if auc is None else auc.value)
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def _copy_side_tables(log: EventsManifest, events: Path, folder: Path) -> None:
