@@ -94,6 +94,7 @@ def test_a_log_of_orders_alone_predicts_the_next_event(tmp_path: Path) -> None:
     }
     inspection = inspect([str(write_csv(tmp_path / "data.csv", columns))])
     assert inspection.complete and "target: next_event" in inspection.text
+    assert "whether a further order follows" in inspection.text and "What comes next?" in inspection.text
     assert "event: order" in inspection.text and "item: StockCode" in inspection.text
     assert set(inspection.mapped[0].rejected) == {"CustomerID is empty"}
 

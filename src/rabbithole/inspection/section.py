@@ -116,6 +116,8 @@ def write_section(
     if estimate is not None and estimate.has_few_to_learn:
         note = "check: few buyers to learn from. This searches for better settings, ten minutes per model"
         yaml.key(0, "training", {"tune": 10}, note, off=True)
+    if not buyers:
+        yaml.key(0, "report", {"title": "What comes next?"})
     yaml.lines.append("alice: null")
     return yaml.text()
 

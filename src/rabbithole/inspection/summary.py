@@ -16,7 +16,7 @@ from rabbithole.inspection.inspect import Inspection
 from rabbithole.inspection.mapped import all_events
 from rabbithole.inspection.proposal import TableProposal
 from rabbithole.inspection.roles import name_score
-from rabbithole.inspection.table_section import ALL_PURCHASES, UTF_16
+from rabbithole.inspection.table_section import UTF_16, orders_alone
 
 WIDTH = 80
 
@@ -258,7 +258,7 @@ def _unsure(tables: Sequence[TableProposal]) -> list[str]:
             for alike in table.words.alike
         ]
         if table.content == "order":
-            lines.append(f"event: each line is a purchase. {ALL_PURCHASES}")
+            lines.append(f"event: {printable(orders_alone(table))}")
         if table.endings:
             lines.append(
                 f"event: {', '.join(map(printable, table.endings))} is always the last of its session, so it "

@@ -68,8 +68,6 @@ def names(columns: Sequence[str]) -> object:
 UTF_16 = ("utf-16-le", "utf-16-be")
 """What the settings call `utf-16`: the byte order mark, or the bytes, say which."""
 
-ALL_PURCHASES = "Nothing comes before a purchase from which it could be predicted."
-
 NO_BUYERS = {
     "view": "if nobody buys in this log; then also set `target: next_event`",
     "order": "if each line is a purchase; then also set `target: next_event`, as nothing comes before it",
@@ -166,6 +164,17 @@ def _time(yaml: YamlLines, table: TableProposal, *, naive: bool) -> None:
     yaml.key(KEY, "time", section)
 
 
+def orders_alone(table: TableProposal) -> str:
+    """Return what a log of orders alone can teach, in words."""
+    category = table.roles.category.column
+    left = (
+        "whether a further order follows, as no category is known"
+        if category is None
+        else f"which {category.name} is ordered next"
+    )
+    return f"each line is a purchase, and nothing comes before it to predict it from. What is left: {left}"
+
+
 def no_times(table: TableProposal) -> str:
     """Return why a table has no time, in words."""
     unread = [f"{column.name} ({_examples(column)})" for column in table.unread_times[:2]]
@@ -180,7 +189,7 @@ def _event(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile]) -> No
         if choice.others:
             _role(yaml, "event", choice)
         elif table.content == "order":
-            yaml.comment(KEY, f"check: each line is a purchase. {ALL_PURCHASES}")
+            yaml.comment(KEY, f"check: {orders_alone(table)}")
             yaml.key(KEY, "event", "order")
         elif table.content is not None:
             yaml.key(KEY, "event", table.content, "check: what each line is, from file names and columns")

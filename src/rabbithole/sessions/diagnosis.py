@@ -48,7 +48,9 @@ def span_minutes(log: EventsManifest) -> float:
 def require_purchases(log: EventsManifest, purpose: SessionsPurpose) -> None:
     """Raise `UserError` for a log without purchases from which models would learn who buys."""
     if purpose.buyers and (none := _no_purchase(log)):
-        raise UserError(f"{none.text} {none.advice}")
+        raise UserError(
+            f"{none.text} {none.advice} Without purchases, `target: next_event` can still be learned."
+        )
 
 
 def require_sessions(
@@ -151,7 +153,7 @@ def _no_purchase(log: EventsManifest) -> Diagnosis | None:
         kind="no purchase",
         text=f"The log holds no purchase. Its event types are {kinds}.",
         advice="If one of them means a purchase, map it to `transaction` in the settings of the log, or add "
-        "the file of purchases. Without purchases, `target: next_event` can still be learned.",
+        "the file of purchases.",
     )
 
 
