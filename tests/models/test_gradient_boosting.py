@@ -14,7 +14,7 @@ from rabbithole.training.data import read_encoding, read_split
 from rabbithole.windows.fields import MISSING, RARE, UNSEEN
 
 SETTINGS = Settings(learning_rate=0.1, iterations=20, leaves=8)
-GOLDEN = [(1, 0.55173241, 0.5413263, 0.94620536), (20, 0.20757815, 0.20981571, 0.95364583)]
+GOLDEN = [(1, 0.56012712, 0.54686454, 0.9500744), (17, 0.24678561, 0.23903895, 0.9574256)]
 """Number, losses and valid AUC of the first and the last round."""
 
 
