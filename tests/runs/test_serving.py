@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -187,6 +188,22 @@ def test_a_stream_refuses_hostile_lines_and_one_from_the_future(finished: Path) 
     # The open session is still there.
     (last,) = stream.process([view("a", 2)])
     assert isinstance(last, LiveScore) and last.events == 2
+
+
+def test_an_event_from_ahead_of_the_clock_ends_no_other_session(finished: Path) -> None:
+    stream = SessionStream(load_folder(finished / "results/yoochoose/model"))
+    seconds = time.time()
+    lines = [
+        json.dumps({"session_id": session, "timestamp": (seconds + ahead) * 1000, "event": "view"}).encode()
+        for session, ahead in (("a", -60), ("b", 20 * 3600), ("a", -30), ("a\n", -20))
+    ]
+    answers = [answer for answer in stream.process(lines) if isinstance(answer, LiveScore)]
+    assert [(answer.session, answer.events) for answer in answers] == [
+        ("a", 1),
+        ("b", 1),
+        ("a", 2),
+        ("a\n", 1),
+    ]
 
 
 def test_the_server_answers_hostile_requests(finished: Path) -> None:

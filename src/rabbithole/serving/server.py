@@ -22,7 +22,6 @@ from prometheus_client import (
 )
 from pydantic import BaseModel, Field
 
-from rabbithole.errors import UserError
 from rabbithole.serving.folder import load_folder, manifest_file
 from rabbithole.serving.guard import EventKinds, Guard, Limits
 from rabbithole.serving.live_encoder import LiveEvent
@@ -38,6 +37,10 @@ MAX_BATCH = 1000
 
 CHECK_SECONDS = 5.0
 """How often a model's folder is looked at: a new model in it takes over."""
+
+
+MAX_FORMER = 3
+"""Former models that are kept for the sessions that they hold; each takes memory."""
 
 
 class SessionScore(BaseModel):
@@ -68,15 +71,15 @@ class ModelInfo(BaseModel):
 class ServedModel:
     """A model under a name. Events that arrive together are scored together, in one thread.
 
-    When the folder holds another model, that one takes new sessions. The former model keeps those that it
-    has until they end, so no session loses its history and no request is lost.
+    When the folder holds another model, that one takes new sessions. Former models keep those that they
+    have until they end, so no session loses its history and no request is lost.
     """
 
     def __init__(self, name: str, path: Path, limits: Limits) -> None:
         self.name, self.path, self.limits = name, path, limits
         self.stamp = self._stamp()
         self.stream = self._load()
-        self.former: SessionStream | None = None
+        self.former: list[SessionStream] = []
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self.waiting: list[tuple[list[bytes], asyncio.Future[list[Answer]]]] = []
         self.wake = asyncio.Event()
@@ -117,23 +120,23 @@ class ServedModel:
                 start += len(part)
 
     def _process(self, lines: list[bytes]) -> list[Answer]:
-        if self.former is None:
+        if not self.former:
             return self.stream.process(lines)
-        held = self.former.sessions
-        keys = [self.stream.key_of_line(line) for line in lines]
-        old = [key in held for key in keys]
-        parts = {
-            True: iter(
-                self.former.process([line for line, is_old in zip(lines, old, strict=True) if is_old])
-            ),
-            False: iter(
-                self.stream.process([line for line, is_old in zip(lines, old, strict=True) if not is_old])
-            ),
-        }
-        self.former.advance_clock(self.stream.now)
-        if not held:
-            self.former = None
-        return [next(parts[is_old]) for is_old in old]
+        streams = [*self.former, self.stream]
+        numbers = [self._stream_of(self.stream.key_of_line(line)) for line in lines]
+        answers = [
+            iter(stream.process([line for line, of in zip(lines, numbers, strict=True) if of == number]))
+            for number, stream in enumerate(streams)
+        ]
+        for former in self.former:
+            former.advance_clock(self.stream.now)
+        self.former = [former for former in self.former if former.sessions]
+        return [next(answers[number]) for number in numbers]
+
+    def _stream_of(self, key: str | None) -> int:
+        """Return the number of the former model that holds a session; that of the present one otherwise."""
+        held = (number for number, former in enumerate(self.former) if key in former.sessions)
+        return next(held, len(self.former))
 
     async def watch(self) -> None:
         """Take over a new model when the folder holds one; keep the present one if it cannot be loaded."""
@@ -147,7 +150,8 @@ class ServedModel:
                     stream = await loop.run_in_executor(None, self._load)
                     self.stamp = stamp
                     await loop.run_in_executor(self.thread, self._take_over, stream)
-            except (OSError, UserError) as error:
+            # Whatever is wrong with the new one: it must end neither the present one nor the watch.
+            except Exception as error:
                 # A folder that is being copied is tried again, and logged once.
                 if str(error) != problem:
                     problem = str(error)
@@ -156,7 +160,8 @@ class ServedModel:
                     )
 
     def _take_over(self, stream: SessionStream) -> None:
-        self.former = self.stream if self.stream.sessions else None
+        held = [former for former in (*self.former, self.stream) if former.sessions]
+        self.former = held[-MAX_FORMER:]
         stream.take_over(self.stream)
         self.stream = stream
         spare_old_objects()
@@ -164,7 +169,7 @@ class ServedModel:
     def info(self) -> ModelInfo:
         """Return what is served under the name."""
         manifest = self.stream.manifest
-        held = len(self.stream.sessions) + (len(self.former.sessions) if self.former else 0)
+        held = sum(len(stream.sessions) for stream in (*self.former, self.stream))
         return ModelInfo(
             name=self.name,
             model=manifest.model,

@@ -75,9 +75,9 @@ class SessionStream:
     """Holds the running sessions of one model.
 
     A session leaves memory when no event came for the model's gap (or horizon), by the time of the newest
-    event. With history, events are kept for the visitor's next session (`VisitorHistory`): those of a session
-    by visitor when it ends, those of a log's own session, beside which others may run, at once. counts: of
-    events and answers, by kind.
+    event, but no later than this machine's. With history, events are kept for the visitor's next session
+    (`VisitorHistory`): those of a session by visitor when it ends, those of a log's own session, beside which
+    others may run, at once. counts: of events and answers, by kind.
     """
 
     def __init__(self, folder: ModelFolder, *, max_sessions: int = MAX_SESSIONS) -> None:
@@ -177,7 +177,8 @@ class SessionStream:
             return self._refuse("late", f"session {key!r}: the event is older than the one before it")
         if session is not None and time == session.last and event in session.seen:
             return self._refuse("repeated", f"session {key!r}: the event repeats an earlier one")
-        self.now = max(self.now, time)
+        # An event from ahead of this machine's clock must not end the sessions of all others.
+        self.now = max(self.now, min(time, round(clock.time() * 1e6)))
         if session is None:
             session = self._begin(time, visitor, past)
             self.sessions[key] = session
