@@ -130,7 +130,7 @@ def _hours(roles: Roles, values: pa.Array) -> None:
         and pc.all(pc.equal(pc.floor(pc.divide(seconds, HOUR)), pc.divide(seconds, HOUR))).as_py()
     )
     if roles.hourly:
-        note = "it holds whole hours: the order of events within an hour is not known"
+        note = "it holds whole hours: order within an hour is not known, and equal lines count once"
         roles.time = replace(roles.time, note="; ".join(filter(None, [roles.time.note, note])))
 
 
@@ -174,7 +174,9 @@ def _date_and_more(roles: Roles, columns: Sequence[Column], dates: Sequence[Colu
         roles.offset = offset.column
         return date
     return Choice(
-        date.column, date.others, "it holds whole days: the order of events within a day is not known"
+        date.column,
+        date.others,
+        "it holds whole days: the order of events within a day is not known, and equal lines count once",
     )
 
 
