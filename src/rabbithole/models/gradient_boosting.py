@@ -27,14 +27,14 @@ SPLIT_FEATURES = 0.3
 """Share of the features that each split may choose from."""
 
 LEAF_SESSIONS = 20
-"""Sessions that a leaf needs. Each session comes with its prefixes, so the rows of a leaf are as many more."""
+"""Sessions that a leaf needs. Each session comes with its prefixes, so a leaf has that many more rows."""
 
 L2 = 0.3
 """Added to the sum of second derivatives in a leaf's value, so that leaves with few buyers count for less.
 
 These three keep trees of few buyers from fitting chance. On samples of the simulated shops and on two real
-logs by folds, the test AUC rose by .007 to .047 with 40 to 90 buyers, and by .003 to .010 with 300. With 1,400
-and 2,700 buyers it changed by -.001 and +.003.
+logs by folds, the test AUC rose by .007 to .047 with 40 to 90 buyers, and by .003 to .010 with 300. With
+1,400 and 2,700 buyers it changed by -.001 and +.003.
 """
 
 
