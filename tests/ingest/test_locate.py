@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from factories.tables import TABLE
 
+from rabbithole.config.datasets import Dataset
 from rabbithole.errors import UserError
 from rabbithole.ingest.locate import locate
 
@@ -55,3 +57,14 @@ def test_a_file_that_is_named_twice_is_refused(
         locate("yoochoose", {"clicks": "a", "buys": again})
     with pytest.raises(UserError, match="is named twice as clicks"):
         locate("yoochoose", {"clicks": ["a", again], "buys": "c"})
+
+
+def test_a_file_that_is_named_and_that_no_table_reads_is_refused(tmp_path: Path) -> None:
+    """In a folder, a file beside the tables is none of the log's; one that is named is meant to be read."""
+    touch(tmp_path, "a-1.csv", "b-1.csv")
+    table = {**TABLE, "files": "a*"}
+    log = Dataset.model_validate({"format": "table", "source": str(tmp_path), "table": {"events": table}})
+    assert locate("table", log.source, log.table_log) == {"events": [tmp_path / "a-1.csv"]}
+    named = [str(tmp_path / name) for name in ("a-1.csv", "b-1.csv")]
+    with pytest.raises(UserError, match=r"No table reads the file .*b-1\.csv.* events \(a\*\)"):
+        locate("table", named, log.table_log)

@@ -147,7 +147,8 @@ NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 def table_files(format: RawFormat, source: TableSource) -> dict[str, list[Path]]:
     """Return the files of each table, in the order of the tables; an archive stands for its members.
 
-    Raises `UserError` when a path does not exist, or a table has no file.
+    Raises `UserError` when a path does not exist, when a table has no file, and for a file that the source
+    names and that belongs to no table.
     """
     by_role: dict[str, list[Path]] = {}
     for role in format.roles:
@@ -171,6 +172,15 @@ def table_files(format: RawFormat, source: TableSource) -> dict[str, list[Path]]
         # Two tables may read one file.
         refuse_same_file({role.name: files})
         by_role[role.name] = files
+    if isinstance(source, list):
+        read = {file for files in by_role.values() for file in files}
+        for path in map(Path, source):
+            if path.is_file() and path not in read:
+                patterns = ", ".join(f"{role.name} ({' or '.join(role.published)})" for role in format.roles)
+                raise UserError(
+                    f"No table reads the file {printable(str(path))}, which the source names: the tables' "
+                    f"files are {patterns}. Leave the file out, or change a table's `files`."
+                )
     return by_role
 
 

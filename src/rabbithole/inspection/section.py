@@ -84,7 +84,10 @@ def write_section(
     for line in left_out_lines(proposal.no_tables):
         yaml.comment(FORMAT, f"left out: {line}")
     no_tables = [left_out.file for left_out in proposal.no_tables]
-    source: object = sources[0] if len(sources) == 1 else list(sources)
+    chosen = preset.tables.values() if preset else tables
+    of_tables = {file.path for table in chosen for file in table.files}
+    read = [name for name in sources if Path(name) in of_tables or not Path(name).is_file()]
+    source: object = read[0] if len(read) == 1 else read
     if preset is not None:
         _preset(yaml, source, preset, [*tables, *proposal.others], no_tables)
     else:

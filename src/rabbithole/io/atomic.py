@@ -1,6 +1,7 @@
 """Write outputs atomically: complete, or not at all."""
 
 import errno
+import glob
 import hashlib
 import os
 import shutil
@@ -21,7 +22,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     `path` stays as it was. Temporaries that killed runs left for the same path are removed first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    for stale in path.parent.glob(f".{path.name}.*.partial"):
+    for stale in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         remove(stale)
     temporary = path.parent / f".{path.name}.{os.getpid()}.partial"
     try:
