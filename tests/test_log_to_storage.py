@@ -1,6 +1,7 @@
 """From a raw log to scores with the data in a storage: the same bytes as with the data on the disk."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -48,7 +49,11 @@ def now_and_then(proxy: Proxy) -> Fault | None:
 def run(*arguments: str) -> str:
     """Run Python in the project and return what it prints."""
     root = Path(__file__).parents[1]
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=root)
+    # Where a Spark session of these tests runs, Python finds no module beside the script by itself.
+    environment = os.environ | {"PYTHONPATH": str(root / "tests")}
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=root, env=environment
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert not any(key in done.stdout + done.stderr for key in CREDENTIALS.values())
     return done.stdout

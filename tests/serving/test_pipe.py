@@ -52,9 +52,12 @@ def test_a_stream_that_is_stopped_says_what_came_in(
 
     (tmp_path / "events").write_bytes(b"first\nnext1\n")
     monkeypatch.setattr(pipe, "spare_old_objects", lambda: None)
+    # Tests that run in the background of a shell ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with (tmp_path / "events").open("rb") as source, (tmp_path / "answers").open("wb") as sink:
         monkeypatch.setattr("sys.stdin", source)
         monkeypatch.setattr("sys.stdout", sink)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
             pipe.pipe(Stopped())  # type: ignore[arg-type]
+    signal.signal(signal.SIGINT, before)
     assert capsys.readouterr().err == "2 events; 0 sessions held\n"
