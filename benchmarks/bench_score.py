@@ -25,7 +25,7 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = "1"
-from rabbithole.training.compile_cache import enable_compile_cache
+from rabbithole.cli.jax_setup import enable_compile_cache
 enable_compile_cache()
 from rabbithole.specs.training import ScoreSpec
 from rabbithole.training.score import score

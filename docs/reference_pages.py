@@ -50,7 +50,13 @@ ENTRIES: dict[str, dict[str, tuple[str, ...]]] = {
         "training.train": ("train",),
         "training.score": ("score",),
         "training.checkpoints": ("read_description", "load_weights"),
-        "training.calibration": (),
+        "training.purchase": (
+            "balanced_rows",
+            "class_weights",
+            "prior_shift",
+            "fit_calibration",
+            "calibrate",
+        ),
     },
     "Put a model to work": {
         "serving.model": ("Model",),

@@ -15,8 +15,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from rabbithole.training.data import read_encoding, read_split
-from rabbithole.windows.arrays import Windows
+from rabbithole.windows.arrays import Windows, read_encoding, read_split
 from rabbithole.windows.fields import CATEGORICAL
 
 FIELDS = ("event", "item")

@@ -18,9 +18,9 @@ import jax
 from rabbithole.models import gru_layer
 from rabbithole.specs.training import NetworkTraining
 from rabbithole.training.checkpoints import ResumeCheckpoints
-from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.purchase import PurchaseObjective
 from rabbithole.training.trainer import make_trainer
+from rabbithole.windows.arrays import read_encoding, read_split
 
 
 def main(which: str, windows: Path, epochs: int, batch_size: int) -> None:

@@ -22,9 +22,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from rabbithole.models.layers import KNOTS, ONE_HOT_SIZE
 from rabbithole.training.batching import Batch, Shape, batch_shapes, make_batch, make_rng, plan_batches
-from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.train_step import TABLE_RATE
-from rabbithole.windows.arrays import Windows
+from rabbithole.windows.arrays import Windows, read_encoding, read_split
 from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE, NUMERIC, PADDING
 
 ITEM = CATEGORICAL.index("item")

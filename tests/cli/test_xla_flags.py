@@ -2,7 +2,7 @@
 
 import pytest
 
-from rabbithole.cli.xla_flags import refuse_bad_flags
+from rabbithole.cli.jax_setup import refuse_bad_flags
 from rabbithole.errors import UserError
 
 

@@ -10,7 +10,7 @@ from rabbithole.models.features.matrix import FeatureMatrix
 from rabbithole.models.features.steps import Prefixes
 from rabbithole.models.gradient_boosting import Model, Settings
 from rabbithole.models.registry import Estimator
-from rabbithole.training.data import read_encoding, read_split
+from rabbithole.windows.arrays import read_encoding, read_split
 from rabbithole.windows.fields import MISSING, RARE, UNSEEN
 
 SETTINGS = Settings(learning_rate=0.1, iterations=20, leaves=8)

@@ -8,8 +8,7 @@ from factories import random_windows, write_windows
 from sklearn.metrics import roc_auc_score
 
 from rabbithole.models.logistic_regression import HANDFUL, Model, Settings
-from rabbithole.training.data import read_encoding, read_split
-from rabbithole.windows.arrays import Windows
+from rabbithole.windows.arrays import Windows, read_encoding, read_split
 
 GOLDEN = [-3.6953785, 4.2419147, -2.3320048]
 """Log odds of the first three ended sessions of valid."""

@@ -12,9 +12,9 @@ from model_pages import documented_files
 from rabbithole.artifacts.training import CheckpointFiles, History, ModelDescription
 from rabbithole.errors import UserError, error_in_own_model
 from rabbithole.specs.training import EstimatorTraining, ResumeOptions, ScoreSpec
-from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.score import load_model, score
 from rabbithole.training.train import train
+from rabbithole.windows.arrays import read_encoding, read_split
 
 LENGTH = 4
 

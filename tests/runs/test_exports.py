@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from rabbithole.cli import app
 from rabbithole.models.gradient_boosting import Model
-from rabbithole.training.data import read_encoding, read_split
+from rabbithole.windows.arrays import read_encoding, read_split
 
 pytestmark = pytest.mark.workflow
 

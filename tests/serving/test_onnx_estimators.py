@@ -12,8 +12,7 @@ from rabbithole.models import gradient_boosting, logistic_regression
 from rabbithole.models.estimators import AggregateModel
 from rabbithole.models.sklearn_private import tree_nodes
 from rabbithole.serving.onnx_graph import WRITERS
-from rabbithole.training.data import read_encoding, read_split
-from rabbithole.windows.arrays import Windows
+from rabbithole.windows.arrays import Windows, read_encoding, read_split
 
 MODELS = {
     "gradient_boosting": gradient_boosting.Model(

@@ -5,12 +5,21 @@ import numpy as np
 import pytest
 from factories import random_windows, window, write_windows
 
-from rabbithole.training.augmentation import augment_windows, drop_events, mask_codes, rare_columns
 from rabbithole.training.batch_source import DeviceBatches
-from rabbithole.training.batching import Shape, batch_shapes, gather_steps, make_batch, make_rng
-from rabbithole.training.data import read_encoding, read_split
-from rabbithole.training.mesh import DeviceMesh
+from rabbithole.training.batching import (
+    Shape,
+    augment_windows,
+    batch_shapes,
+    drop_events,
+    gather_steps,
+    make_batch,
+    make_rng,
+    mask_codes,
+    rare_columns,
+)
+from rabbithole.training.loop import DeviceMesh
 from rabbithole.training.purchase import PurchaseObjective
+from rabbithole.windows.arrays import read_encoding, read_split
 from rabbithole.windows.fields import CATEGORICAL, PADDING, RARE, UNSEEN
 
 ITEM = CATEGORICAL.index("item")

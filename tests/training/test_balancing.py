@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from rabbithole.training.calibration import balanced_rows, class_weights, prior_shift
+from rabbithole.training.purchase import balanced_rows, class_weights, prior_shift
 
 BUYER = np.array([1] * 20 + [0] * 180, np.int8)
 

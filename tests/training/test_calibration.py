@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from scipy.special import expit, logit
 
-from rabbithole.training.calibration import calibrate, fit_calibration
+from rabbithole.training.purchase import calibrate, fit_calibration
 from rabbithole.windows.arrays import Windows
 
 

@@ -12,13 +12,11 @@ from factories import random_windows, write_windows
 from rabbithole.evaluation.explain import journeys
 from rabbithole.models.features.matrix import FeatureMatrix
 from rabbithole.models.features.steps import Prefixes
-from rabbithole.training.augmentation import augment_windows, drop_events
 from rabbithole.training.batch_source import DeviceBatches, HostBatches
-from rabbithole.training.batching import Shape, make_batch, make_rng
-from rabbithole.training.data import read_encoding, read_split
-from rabbithole.training.mesh import DeviceMesh
+from rabbithole.training.batching import Shape, augment_windows, drop_events, make_batch, make_rng
+from rabbithole.training.loop import DeviceMesh
 from rabbithole.training.purchase import PurchaseObjective, network_logits, purchase_losses
-from rabbithole.windows.arrays import Windows
+from rabbithole.windows.arrays import Windows, read_encoding, read_split
 from rabbithole.windows.fields import CATEGORICAL, NUMERIC
 from rabbithole.windows.next_events import IGNORED, Classes, next_event_labels
 

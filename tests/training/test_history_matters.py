@@ -6,10 +6,9 @@ import pytest
 from factories import network_settings, network_training
 
 from rabbithole.artifacts.data import Fields
-from rabbithole.training.data import Encoding
 from rabbithole.training.purchase import PurchaseObjective
 from rabbithole.training.trainer import make_trainer
-from rabbithole.windows.arrays import Windows
+from rabbithole.windows.arrays import Encoding, Windows
 from rabbithole.windows.fields import FIRST_VALUE
 
 FIELDS = Fields(categorical=("event",), numeric=())

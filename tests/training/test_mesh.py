@@ -13,7 +13,7 @@ from factories import network_settings, network_training, random_windows, train_
 
 from rabbithole.artifacts.training import History
 from rabbithole.specs.training import ResumeOptions, TrainSpec
-from rabbithole.training.mesh import process_count
+from rabbithole.training.loop import process_count
 from rabbithole.training.train import train
 
 pytestmark = pytest.mark.slow

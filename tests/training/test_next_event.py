@@ -15,10 +15,10 @@ from rabbithole.evaluation.next_event import mean_with_interval
 from rabbithole.evaluation.next_event_baselines import evaluate_baselines, transition_probabilities
 from rabbithole.evaluation.next_event_networks import evaluate_networks
 from rabbithole.specs.training import AugmentationSpec, ResumeOptions, ScoreSpec
-from rabbithole.training.data import read_encoding, read_from_start, read_split
 from rabbithole.training.next_event import NextEventObjective
 from rabbithole.training.score import score
 from rabbithole.training.train import train
+from rabbithole.windows.arrays import read_encoding, read_from_start, read_split
 from rabbithole.windows.fields import FIRST_VALUE, MISSING, NUMERIC, UNSEEN
 from rabbithole.windows.next_events import IGNORED, next_event_labels, read_classes
 

@@ -12,12 +12,11 @@ from factories import SIZES, network_settings, network_training, random_windows,
 
 from rabbithole.artifacts.data import Fields
 from rabbithole.specs.training import AugmentationSpec, Target
-from rabbithole.training.data import Encoding, read_encoding
 from rabbithole.training.loop import start
-from rabbithole.training.objective import objective_class
 from rabbithole.training.purchase import PurchaseObjective
+from rabbithole.training.train_step import objective_class
 from rabbithole.training.trainer import Trainer, make_trainer
-from rabbithole.windows.arrays import Windows
+from rabbithole.windows.arrays import Encoding, Windows, read_encoding
 from rabbithole.windows.fields import FIRST_VALUE
 
 LENGTH = 5

@@ -10,8 +10,8 @@ from rabbithole.artifacts.training import History, ModelDescription
 from rabbithole.models.gradient_boosting import Settings
 from rabbithole.report.dataset import tuning_sentences
 from rabbithole.specs.training import ResumeOptions
-from rabbithole.training.fit import TRIALS, draw_candidates, is_better
 from rabbithole.training.train import train
+from rabbithole.training.tuning import TRIALS, draw_candidates, is_better
 
 
 def test_the_configured_settings_come_first_and_others_once_each():

@@ -16,7 +16,7 @@ from rabbithole.artifacts.data import EncoderFile, Fields, WindowsManifest
 from rabbithole.errors import UserError
 from rabbithole.sessions.session_task import session_schema
 from rabbithole.specs.data import SparkOptions
-from rabbithole.training.data import read_encoding
+from rabbithole.windows.arrays import read_encoding
 from rabbithole.windows.encoder import Encoder
 from rabbithole.windows.fields import FIRST_VALUE, MISSING, RARE, UNSEEN
 from rabbithole.windows.steps import calendar

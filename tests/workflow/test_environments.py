@@ -38,7 +38,7 @@ STEPS = {
         digests.SAMPLE_TEXT,
         *[module_name("objective", target) for target in ("buyer", "next_event")],
         *[module_name("model", name) for name in model_names()],
-        "rabbithole.training.compile_cache",
+        "rabbithole.cli.jax_setup",
     ],
     "predict": [
         digests.PACKAGE_MODEL,

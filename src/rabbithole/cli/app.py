@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter
 
-from rabbithole.cli.xla_flags import refuse_bad_flags
 from rabbithole.specs.base import Spec
 from rabbithole.specs.data import SparkOptions
 from rabbithole.specs.training import ResumeOptions
@@ -68,18 +67,13 @@ def set_up(
 
 def use_threads(threads: int) -> None:
     """Set the thread count of XLA and scikit-learn; must be called before they are imported."""
+    from rabbithole.cli.jax_setup import enable_compile_cache, refuse_bad_flags
+
     refuse_bad_flags()
     for name in RESULT_VARIABLES:
         os.environ.pop(name, None)
     # NPROC sizes XLA's thread pool on CPU, OMP_NUM_THREADS that of scikit-learn.
     os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = str(threads)
-    enable_caching()
-
-
-def enable_caching() -> None:
-    """Keep compiled programs between runs; must be called before JAX is imported."""
-    from rabbithole.training.compile_cache import enable_compile_cache
-
     enable_compile_cache()
 
 

@@ -17,8 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from rabbithole.cli.app import SETUP, app, enable_caching
-from rabbithole.cli.xla_flags import refuse_bad_flags
+from rabbithole.cli.app import SETUP, app
 from rabbithole.errors import UserError
 from rabbithole.machine import core_count, memory_bytes
 
@@ -76,6 +75,8 @@ def _spark() -> Finding:
 
 def _jax() -> Finding:
     """List the devices in a process of its own, whose messages stay there."""
+    from rabbithole.cli.jax_setup import refuse_bad_flags
+
     version = importlib.metadata.version("jax")
     try:
         refuse_bad_flags()
@@ -142,7 +143,9 @@ def _locale() -> Finding:
 
 
 def _cache() -> Finding:
-    enable_caching()
+    from rabbithole.cli.jax_setup import enable_compile_cache
+
+    enable_compile_cache()
     folder = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if folder is None:
         return Finding("Cache", "none", UNWRITABLE_CACHE)

@@ -22,9 +22,8 @@ from rabbithole.artifacts.training import History
 from rabbithole.evaluation.delong import Placements, normal_quantile, paired_test, placements
 from rabbithole.progress import Meter
 from rabbithole.specs.training import ExplainSpec
-from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.score import Logits, load_model
-from rabbithole.windows.arrays import Windows, take
+from rabbithole.windows.arrays import Windows, read_encoding, read_split, take
 from rabbithole.windows.fields import FIRST_VALUE
 
 Floats = NDArray[np.float64]

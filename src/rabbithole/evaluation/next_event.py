@@ -18,8 +18,7 @@ from rabbithole.artifacts.evaluation import (
 )
 from rabbithole.errors import UserError
 from rabbithole.evaluation.delong import normal_quantile
-from rabbithole.training.data import Encoding, read_from_start
-from rabbithole.windows.arrays import Windows
+from rabbithole.windows.arrays import Encoding, Windows, read_from_start
 from rabbithole.windows.next_events import IGNORED, MAX_CATEGORIES, Classes, next_event_labels, read_classes
 
 Floats = NDArray[np.float64]

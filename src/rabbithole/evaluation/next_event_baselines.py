@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from rabbithole.evaluation.next_event import Floats, Ints, Predict, evaluate_predictions
 from rabbithole.specs.training import ScoreSpec
-from rabbithole.training.data import read_encoding, read_parts
-from rabbithole.windows.arrays import Windows
+from rabbithole.windows.arrays import Windows, read_encoding, read_parts
 from rabbithole.windows.next_events import IGNORED, next_event_labels, read_classes
 
 MAX_STEPS = 50_000

@@ -12,10 +12,9 @@ from rabbithole.evaluation.next_event import Floats, Ints, evaluate_predictions
 from rabbithole.specs.training import ScoreSpec
 from rabbithole.training.batching import batch_shapes
 from rabbithole.training.checkpoints import read_description
-from rabbithole.training.data import read_encoding
 from rabbithole.training.next_event import predict_batches
 from rabbithole.training.trainer import load_network
-from rabbithole.windows.arrays import Windows
+from rabbithole.windows.arrays import Windows, read_encoding
 from rabbithole.windows.next_events import read_classes
 
 

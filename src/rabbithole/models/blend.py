@@ -22,7 +22,7 @@ WEIGHT_SCALE = 0.3
 that score alike to about a tenth, fifty hardly at all: then the models share about equally."""
 
 CHANGE_SCALE = 1.5
-"""Scale of the prior of the change in an average session's log odds; see `training.calibration`."""
+"""Scale of the prior of the change in an average session's log odds; see `training.purchase`."""
 
 
 class Settings(CombinationSettings):

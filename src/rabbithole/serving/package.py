@@ -34,7 +34,7 @@ from rabbithole.serving.folder import (
 )
 from rabbithole.specs.evaluation import EvaluateSpec
 from rabbithole.specs.serving import PackageModelSpec
-from rabbithole.training.data import read_encoding, read_parts
+from rabbithole.windows.arrays import read_encoding, read_parts
 
 LIBRARIES = ("rabbithole", "jax", "flax", "numpy", "pyarrow", "scikit-learn", "skops", "orbax-checkpoint")
 """Libraries whose versions a model folder names."""

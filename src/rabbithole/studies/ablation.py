@@ -14,11 +14,9 @@ from rabbithole.evaluation.evaluate import probabilities, ranking
 from rabbithole.evaluation.scores import read_scores
 from rabbithole.specs.evaluation import AblationSpec
 from rabbithole.specs.training import AugmentationSpec, Balance
-from rabbithole.training.calibration import calibrate
-from rabbithole.training.data import Encoding, read_encoding, read_split
-from rabbithole.training.purchase import PurchaseObjective, network_logits, running_column
+from rabbithole.training.purchase import PurchaseObjective, calibrate, network_logits, running_column
 from rabbithole.training.trainer import make_trainer
-from rabbithole.windows.arrays import Windows, first_steps, take
+from rabbithole.windows.arrays import Encoding, Windows, first_steps, read_encoding, read_split, take
 
 LOGGER = logging.getLogger("rabbithole")
 

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from rabbithole.artifacts.studies import LeakProbe, LeakProbes
 from rabbithole.evaluation.delong import MIN_CLASS_SIZE, auc_interval, placements
 from rabbithole.specs.evaluation import LeakProbeSpec
-from rabbithole.training.data import read_encoding, read_split
 from rabbithole.training.loop import start
 from rabbithole.training.purchase import PurchaseObjective
 from rabbithole.training.trainer import make_trainer
-from rabbithole.windows.arrays import Windows, take
+from rabbithole.windows.arrays import Windows, read_encoding, read_split, take
 from rabbithole.windows.fields import MISSING
 
 LOGGER = logging.getLogger("rabbithole")

@@ -10,27 +10,25 @@ from jax import Array
 from numpy.typing import NDArray
 
 from rabbithole.models.layers import ONE_HOT_SIZE
-from rabbithole.training.augmentation import (
-    drop_events,
-    drop_histories,
-    first_own_steps,
-    mask_codes,
-    mask_codes_on_device,
-    rare_columns,
-)
 from rabbithole.training.batching import (
     Batch,
     Shape,
     distinct_codes,
+    drop_events,
+    drop_histories,
+    first_own_steps,
     gather_steps,
     layout_steps,
     make_batch,
+    mask_codes,
+    mask_codes_on_device,
     pad_batch,
     pad_rows,
     plan_batches,
+    rare_columns,
 )
-from rabbithole.training.mesh import DeviceMesh, process_count
-from rabbithole.training.objective import Objective
+from rabbithole.training.loop import DeviceMesh, process_count
+from rabbithole.training.train_step import Objective
 from rabbithole.windows.arrays import Windows
 from rabbithole.windows.fields import PADDING
 

@@ -15,10 +15,10 @@ from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 from rabbithole.models.registry import Combination, model_code
 from rabbithole.specs.training import BlendSpec
-from rabbithole.training.calibration import calibrate, fit_calibration, running_steps
 from rabbithole.training.checkpoints import read_description, write_description
-from rabbithole.training.data import has_both_classes, read_encoding, read_split
+from rabbithole.training.purchase import calibrate, fit_calibration, running_steps
 from rabbithole.training.score import MEMBERS, load_model
+from rabbithole.windows.arrays import has_both_classes, read_encoding, read_split
 
 LOGGER = logging.getLogger("rabbithole")
 

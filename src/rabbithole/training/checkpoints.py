@@ -21,8 +21,7 @@ from jax import Array
 from rabbithole.artifacts.training import CheckpointFiles, ModelDescription, ResumeProgress
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write, remove
-from rabbithole.training.loop import TrainingProgress
-from rabbithole.training.mesh import assert_same_on_all_hosts, is_primary
+from rabbithole.training.loop import TrainingProgress, assert_same_on_all_hosts, is_primary
 
 LOGGER = logging.getLogger("rabbithole")
 

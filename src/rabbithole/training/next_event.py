@@ -15,9 +15,8 @@ from scipy.special import log_softmax
 from rabbithole.errors import UserError
 from rabbithole.specs.training import AugmentationSpec, Balance
 from rabbithole.training.batching import Batch, Shape, make_batch
-from rabbithole.training.data import Encoding, read_from_start, read_split
-from rabbithole.training.objective import Forward, require_finite
-from rabbithole.windows.arrays import Windows, concatenate_windows
+from rabbithole.training.train_step import Forward, require_finite
+from rabbithole.windows.arrays import Encoding, Windows, concatenate_windows, read_from_start, read_split
 from rabbithole.windows.next_events import IGNORED, Classes, next_event_labels, read_classes
 
 Logs = NDArray[np.float64]

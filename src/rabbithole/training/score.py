@@ -19,12 +19,18 @@ from rabbithole.progress import Meter
 from rabbithole.specs.table import CART
 from rabbithole.specs.training import ScoreSpec
 from rabbithole.training.batching import batch_shapes
-from rabbithole.training.calibration import calibrate
 from rabbithole.training.checkpoints import read_description
-from rabbithole.training.data import Encoding, read_encoding, read_from_start, read_parts
-from rabbithole.training.purchase import network_logits, running_column
+from rabbithole.training.purchase import calibrate, network_logits, running_column
 from rabbithole.training.trainer import load_network
-from rabbithole.windows.arrays import Windows, first_steps, take
+from rabbithole.windows.arrays import (
+    Encoding,
+    Windows,
+    first_steps,
+    read_encoding,
+    read_from_start,
+    read_parts,
+    take,
+)
 from rabbithole.windows.fields import FIRST_VALUE
 
 Logits = Callable[[Windows, list[int]], NDArray[np.float64]]

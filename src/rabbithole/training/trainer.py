@@ -20,9 +20,9 @@ from rabbithole.specs.training import NetworkTraining
 from rabbithole.training.batch_source import BatchSource, make_batch_source, predict_logits
 from rabbithole.training.batching import Shape, choose_batch_size, make_rng, plan_batches
 from rabbithole.training.checkpoints import load_weights, read_description
-from rabbithole.training.data import Encoding
 from rabbithole.training.loop import (
     PRNG_IMPL,
+    DeviceMesh,
     OnBatch,
     OnEpoch,
     TrainingProgress,
@@ -30,17 +30,17 @@ from rabbithole.training.loop import (
     run_epochs,
     start,
 )
-from rabbithole.training.mesh import DeviceMesh
-from rabbithole.training.objective import Forward, Objective
 from rabbithole.training.train_step import (
+    Forward,
     Network,
+    Objective,
     TrainState,
     init_train_state,
     make_optimisers,
     make_train_step,
     split_network,
 )
-from rabbithole.windows.arrays import Windows
+from rabbithole.windows.arrays import Encoding, Windows
 
 
 class Trainer:

@@ -26,7 +26,7 @@ def shell_prefix(source: Path, *, conda: bool) -> str:
     commands = ["set -euo pipefail", f"export PYTHONPATH={shlex.quote(str(source))}"]
     # `python -m` would look for modules in the working folder first, where the user may have a calendar.py.
     commands.append("export PYTHONSAFEPATH=1")
-    # See `training.mesh.process_count`. Without braces: Snakemake formats the text.
+    # See `training.loop.process_count`. Without braces: Snakemake formats the text.
     step = ".".join(f"$(printenv {name} || true)" for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
     commands.append(f'export RABBITHOLE_SLURM_STEP="{step}"')
     commands.append(f"export {PARENT}={shlex.quote(parent_id())}")

@@ -9,7 +9,7 @@ import pytest
 
 PROGRAM = """
 import os, sys
-from rabbithole.training.compile_cache import enable_compile_cache
+from rabbithole.cli.jax_setup import enable_compile_cache
 enable_compile_cache()
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 import jax, jax.numpy as jnp

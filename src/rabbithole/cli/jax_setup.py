@@ -1,9 +1,12 @@
-"""Keeps what XLA compiles between runs, so that a rerun compiles nothing again."""
+"""Prepares JAX before it is imported: refuses bad XLA flags, and keeps compiled programs between runs."""
 
 import atexit
 import hashlib
 import json
 import os
+import re
+import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -11,8 +14,45 @@ from pathlib import Path
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from rabbithole.errors import UserError, printable
 from rabbithole.io.atomic import atomic_write, remove, sha256_of
 from rabbithole.machine import processor_facts
+
+VARIABLE = "XLA_FLAGS"
+
+START_XLA = "from jaxlib import xla_client; xla_client.make_cpu_client()"
+
+REASON = re.compile(r"^[EF]\d{4} \S+ +\d+ \S+\] (?P<reason>.*)$", re.MULTILINE)
+"""A line in which XLA says what is wrong."""
+
+MAX_SECONDS = 25
+"""How long XLA may take to start: flags may come from a file, which may be a pipe."""
+
+
+def refuse_bad_flags() -> None:
+    """Raise `UserError` if XLA can't read the flags in its variable. They are tried in another process."""
+    flags = os.environ.get(VARIABLE, "")
+    if not flags.strip():
+        return
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", START_XLA],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=MAX_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        reason = "it does not start with them"
+    else:
+        if done.returncode == 0:
+            return
+        said = REASON.search(done.stderr)
+        reason = said["reason"][:200] if said else f"it ended with {done.returncode}"
+    raise UserError(
+        f"XLA can't be set up with {VARIABLE}={printable(flags)} ({printable(reason)}). Unset the variable."
+    )
+
 
 MAX_CACHE_BYTES = 2**28
 """Bytes that the cache may take; what was not used for longest is deleted first. Each start reads all."""
