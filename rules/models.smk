@@ -73,6 +73,7 @@ rule blend:
 
 rule score:
     input:
+        INPUTS.visitors,
         checkpoint="<results>/{dataset}/{model}/seed-{seed}/checkpoint",
         windows="<results>/{dataset}/windows",
         manifest="<results>/{dataset}/windows.json",
@@ -96,13 +97,15 @@ rule score:
         gpu=0,
     params:
         spec=SPECS.score,
+        sessions=INPUTS.visitors_option,
         code=CODE.score,
     message:
         "Scoring {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}"
     shell:
         "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step score --spec {params.spec:q} --checkpoint {input.checkpoint:q} "
-        "--windows {input.windows:q} --output {output.scores:q} --carts {output.carts:q} --threads {threads} "
+        "--windows {input.windows:q} {params.sessions:q} --output {output.scores:q} --carts {output.carts:q} "
+        "--threads {threads} "
         "> {log:q} 2>&1"
 
 

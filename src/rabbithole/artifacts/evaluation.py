@@ -163,7 +163,8 @@ class Metrics(Artifact, Ranking, Probabilities):
     """metrics.json: all metrics of one set of scores on the test split.
 
     The ranking is that of ended sessions; valid: their ranking on valid; at_first_cart: running sessions at
-    their first add-to-cart, None for a log without one and for the oracle; folds: None without folds.
+    their first add-to-cart, None for a log without one and for the oracle; folds: None without folds;
+    visitors: of the ended sessions, None where none has two; all intervals take the sessions of one together.
     """
 
     kind = "metrics"
@@ -183,6 +184,7 @@ class Metrics(Artifact, Ranking, Probabilities):
     by_length: list[LengthRanking]
     valid: Ranking
     folds: FoldRanking | None = Field(None, exclude_if=lambda folds: folds is None)
+    visitors: int | None = Field(None, exclude_if=lambda visitors: visitors is None)
 
 
 class AucDifference(Record):

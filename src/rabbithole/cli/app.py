@@ -108,9 +108,11 @@ def data_option(text: str, manifest: str) -> Any:
     manifest: the class of the folder's manifest.
     """
 
-    def fetch(context: typer.Context, folder: Path) -> Path:
+    def fetch(context: typer.Context, folder: Path | None) -> Path | None:
         import rabbithole.artifacts.data
 
+        if folder is None:
+            return None
         local: Path = context.with_resource(
             getattr(rabbithole.artifacts.data, manifest).on_this_machine(folder)
         )

@@ -24,6 +24,7 @@ from rabbithole.cli.app import (
     Spark,
     Threads,
     WindowsFolder,
+    data_option,
     file_option,
     json_option,
     paths,
@@ -78,13 +79,16 @@ def score(
     windows: WindowsFolder,
     output: OutputFile,
     carts: CartsFile,
+    sessions: Annotated[
+        Path | None, data_option("Folder of sessions, where a visitor has several.", "SessionsManifest")
+    ] = None,
     threads: Threads = 1,
 ) -> None:
     """Score the valid and test sessions with a trained model."""
     use_threads(threads)
     from rabbithole.training.score import score
 
-    score(spec, checkpoint=checkpoint, windows=windows, output=output, carts=carts)
+    score(spec, checkpoint=checkpoint, windows=windows, output=output, carts=carts, sessions=sessions)
 
 
 @step.command(rich_help_panel=EVALUATION)

@@ -224,6 +224,13 @@ class Dataset(Section):
         return None
 
     @property
+    def visitors_return(self) -> bool:
+        """Return whether a visitor may have several sessions, as the settings cut them."""
+        if self.sessions.by == "visitor":
+            return self.sessions.gap_minutes is not None
+        return log_format(self.format, self.table_log).visitor_column
+
+    @property
     def history_events(self) -> int:
         """Return how many events of earlier sessions a window shows at most, 0 without history.
 

@@ -107,7 +107,16 @@ def evaluate(spec: EvaluateSpec, *, scores: Path, output: Path, carts: Path | No
         by_length=by_length(test),
         valid=ranking(valid.buyer, valid.ranks, valid.visitor),
         folds=by_fold(ended),
+        visitors=_returning(ended),
     ).write(output)
+
+
+def _returning(ended: Scores) -> int | None:
+    """Return the number of visitors, None where none of them has two sessions."""
+    if ended.visitor is None:
+        return None
+    visitors = len(np.unique(ended.visitor))
+    return visitors if visitors < len(ended.score) else None
 
 
 def ranking(

@@ -2,17 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rabbithole.artifacts.data import SessionsManifest
 from rabbithole.errors import UserError
 from rabbithole.evaluation.ensemble import ORDER
 from rabbithole.io.atomic import atomic_write
 from rabbithole.io.digests import read_table, write_digest
-from rabbithole.sessions.splitting import hash_keys
+from rabbithole.sessions.visitors import VISITOR, read_visitors
 
 
 def join_folds(*, scores: list[Path], sessions: Path, output: Path) -> None:
@@ -24,7 +21,7 @@ def join_folds(*, scores: list[Path], sessions: Path, output: Path) -> None:
     """
     tables = [
         table.append_column("fold", pa.repeat(pa.scalar(number, pa.int8()), len(table)))
-        for number, table in enumerate(map(read_table, scores))
+        for number, table in enumerate(_without_visitors(path) for path in scores)
     ]
     joined = pa.concat_tables(tables).sort_by(ORDER)
     rows = joined.select(["split", "steps", "session_id"]).group_by(["split", "steps", "session_id"])
@@ -34,19 +31,13 @@ def join_folds(*, scores: list[Path], sessions: Path, output: Path) -> None:
             f"{scores[0]} and the scores of the other folds share {repeated:,} sessions, so they are of "
             "different splits: delete them and run again."
         )
+    visitor = pa.array(read_visitors(sessions).of(joined["session_id"]))
     with atomic_write(output) as temporary:
-        pq.write_table(joined.append_column("visitor", _visitors(joined["session_id"], sessions)), temporary)
+        pq.write_table(joined.append_column(VISITOR, visitor), temporary)
     write_digest(output)
 
 
-def _visitors(session_id: pa.ChunkedArray, sessions: Path) -> pa.Array:
-    """Return the hash of each session's visitor, or of the session where the log names none."""
-    columns = ["session_id", "visitor"]
-    SessionsManifest.of(sessions)
-    parts = SessionsManifest.parts(sessions)
-    known = pa.concat_tables(pq.read_table(path, columns=columns) for path in parts).combine_chunks()
-    visitor = pc.coalesce(known["visitor"], known["session_id"]).combine_chunks()
-    row = pc.index_in(session_id, value_set=known["session_id"].combine_chunks())
-    if row.null_count:
-        raise UserError(f"{sessions} lacks sessions that were scored: delete the scores and run again.")
-    return pa.array(hash_keys(visitor)[np.asarray(row)])
+def _without_visitors(scores: Path) -> pa.Table:
+    """Return the scores of a fold without their visitors: the log may name none in that fold alone."""
+    table = read_table(scores)
+    return table.drop_columns([VISITOR]) if VISITOR in table.column_names else table

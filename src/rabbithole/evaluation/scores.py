@@ -12,14 +12,15 @@ from scipy.stats import rankdata
 
 from rabbithole.errors import UserError
 from rabbithole.io.digests import read_table
+from rabbithole.sessions.visitors import VISITOR
 
 CLIP = 1e-12
 """Distance that scores keep from 0 and 1: a wrong score of 0 or 1 would make the log loss infinite."""
 
 COLUMNS = ("session_id", "split", "steps", "buyer", "score")
 
-OF_FOLDS = ("visitor", "fold")
-"""Further columns of the scores of folds."""
+FURTHER = (VISITOR, "fold")
+"""Columns that scores may have besides: where visitors have several sessions, and with folds."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Scores:
     """Scores of one split, in the file's order.
 
     session_id: str [n]; steps: int32 [n], events seen of a running session, 0 for an ended one; buyer: int8
-    [n], 0 or 1; score: float64 [n], the probability of a purchase. With folds also: visitor: uint64 [n], a
-    number per visitor; fold: int8 [n], whose model made the score.
+    [n], 0 or 1; score: float64 [n], the probability of a purchase; visitor: uint64 [n], a number per visitor,
+    None where no visitor has two sessions; fold: int8 [n], whose model made the score, None without folds.
     """
 
     session_id: NDArray[Any]
@@ -75,8 +76,8 @@ def read_scores(path: Path, split: str) -> Scores:
 
     Raises `UserError` when the file is damaged, a column is missing or a score is not a probability.
     """
-    table = read_table(path, list(COLUMNS), pc.field("split") == split, optional=OF_FOLDS)
-    of_folds = {name: table[name].to_numpy() for name in OF_FOLDS if name in table.column_names}
+    table = read_table(path, list(COLUMNS), pc.field("split") == split, optional=FURTHER)
+    further = {name: table[name].to_numpy() for name in FURTHER if name in table.column_names}
     score = table["score"].to_numpy().astype(np.float64)
     valid = (score >= 0.0) & (score <= 1.0)
     if not valid.all():
@@ -90,7 +91,7 @@ def read_scores(path: Path, split: str) -> Scores:
         table["steps"].to_numpy().astype(np.int32),
         table["buyer"].to_numpy().astype(np.int8),
         score,
-        **of_folds,
+        **further,
     )
 
 

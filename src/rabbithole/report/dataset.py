@@ -183,6 +183,7 @@ class DatasetSection:
     best: Row | None
     best_possible: float | None
     seeds: int
+    visitors: int | None
     no_oracle: str | None
     answer: str | None
     verdict: str
@@ -264,6 +265,7 @@ def dataset_section(name: str, sources: DatasetSources) -> DatasetSection:
         best=top,
         best_possible=next((row.auc for row in models if row.is_oracle), None),
         seeds=max(row.seeds for row in models),
+        visitors=next((values.visitors for values in metrics.values()), None),
         no_oracle=no_oracle,
         verdict=verdict(name, models, folds=card.folds),
         answer=answer(top, best_runs) if top else None,

@@ -13,6 +13,7 @@ from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 from rabbithole.io.digests import write_digest
 from rabbithole.progress import Meter
+from rabbithole.sessions.visitors import VISITOR, returning_visitors
 from rabbithole.simulator.catalogue import Catalogue, read_shop
 from rabbithole.simulator.posterior import ObservedEvents, ObservedSessions, purchase_posteriors
 from rabbithole.simulator.shop import Floats, Ints, Shop
@@ -124,14 +125,18 @@ def write_scores(
     output: Path,
     columns: Sequence[str] = (),
 ) -> None:
-    """Score the test sessions table by table; write session_id, split, steps, buyer and score.
+    """Score the test sessions table by table; write the columns that models' scores have.
 
     columns: further columns that `score` reads. Raises `UserError` when there is no test session.
     """
     meter = Meter(SessionsManifest.of(sessions).splits["test"].sessions, "sessions", whole=True)
+    visitors = returning_visitors(sessions)
     tables, done = [], 0
     for table in session_tables(sessions, "test", keep_open=keep_open, columns=columns):
-        tables += [_score_rows(table, *scores) for scores in score(table)]
+        rows = [_score_rows(table, *scores) for scores in score(table)]
+        if visitors is not None:
+            rows = [each.append_column(VISITOR, pa.array(visitors.of(each["session_id"]))) for each in rows]
+        tables += rows
         done += len(table)
         meter.update(done)
     if not tables:

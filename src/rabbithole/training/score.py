@@ -1,6 +1,7 @@
 """Scores the valid and test sessions of a data set with a trained model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from rabbithole.io.digests import write_digest
 from rabbithole.io.parts import manifest_path
 from rabbithole.models.registry import Combination, Estimator, checkpoint_code
 from rabbithole.progress import Meter
+from rabbithole.sessions.visitors import VISITOR, Visitors, returning_visitors
 from rabbithole.specs.table import CART
 from rabbithole.specs.training import ScoreSpec
 from rabbithole.training.batching import batch_shapes
@@ -36,6 +38,9 @@ from rabbithole.windows.fields import FIRST_VALUE
 Logits = Callable[[Windows, list[int]], NDArray[np.float64]]
 """A trained model: from windows and steps to calibrated log odds, float64 [len(steps), n]."""
 
+Write = Callable[[str, list[int], Windows, NDArray[np.float64]], None]
+"""Writes scores: of a split, after these steps, of windows, from log odds [len(steps), n], NaN for none."""
+
 MEMBERS = "members"
 """Folder of a combination's models, in its checkpoint."""
 
@@ -54,11 +59,19 @@ DICTIONARY_COLUMNS = ["split", "steps", "buyer"]
 
 
 def score(
-    spec: ScoreSpec, *, checkpoint: Path, windows: Path, output: Path, carts: Path | None = None
+    spec: ScoreSpec,
+    *,
+    checkpoint: Path,
+    windows: Path,
+    output: Path,
+    carts: Path | None = None,
+    sessions: Path | None = None,
 ) -> None:
     """Write scores.parquet: the probability of a purchase, at the natural share of buyers.
 
     carts: a second file of the same columns, with test's sessions at their first add-to-cart; None: none.
+    sessions: the folder with the visitors of the sessions, None where no visitor has several. Then there is a
+    column `visitor`, by which intervals are computed.
 
     Valid is scored as ended sessions (steps 0). Test is scored as ended sessions, and as running sessions
     after each of the spec's steps that they reach. For sessions longer than the window, the running scores
@@ -74,35 +87,33 @@ def score(
     if beyond := [step for step in spec.steps if not 1 <= step <= encoding.length]:
         raise UserError(f"evaluation.steps: {beyond[0]} is not between 1 and the window's {encoding.length}.")
     logits = load_model(checkpoint)
+    visitors = None if sessions is None else returning_visitors(sessions)
     running = sorted(set(spec.steps))
     splits = WindowsManifest.read(manifest_path(windows)).splits
     meter = Meter(splits["test"].rows + splits["valid"].rows, "sessions", whole=True)
-    with (
-        atomic_write(output) as temporary,
-        pq.ParquetWriter(temporary, SCHEMA, use_dictionary=DICTIONARY_COLUMNS) as writer,
-    ):
+    with _writer(output, visitors) as write:
         cut_short, done = 0, 0
         for test in read_parts(windows, "test", encoding):
             log_odds = logits(test, [0, *running])
             long = test.events > encoding.length
             cut_short += int(long.sum())
             log_odds[1:, long] = np.nan
-            _write(writer, "test", [0, *running], test, log_odds)
+            write("test", [0, *running], test, log_odds)
             done += len(test)
             meter.update(done)
         for prefixes in read_parts(windows, "test_prefixes", encoding):
             cut_short -= len(prefixes)
             if running:
-                _write(writer, "test", running, prefixes, logits(prefixes, running))
+                write("test", running, prefixes, logits(prefixes, running))
         if cut_short:
             raise UserError(f"{windows}: test and test_prefixes do not hold the same long sessions.")
         for valid in read_parts(windows, "valid", encoding):
-            _write(writer, "valid", [0], valid, logits(valid, [0]))
+            write("valid", [0], valid, logits(valid, [0]))
             done += len(valid)
             meter.update(done)
     write_digest(output)
     if carts is not None:
-        _score_carts(logits, windows, encoding, carts)
+        _score_carts(logits, windows, encoding, carts, visitors)
         write_digest(carts)
 
 
@@ -137,13 +148,12 @@ def load_model(checkpoint: Path) -> Logits:
     return logits
 
 
-def _score_carts(logits: Logits, windows: Path, encoding: Encoding, output: Path) -> None:
+def _score_carts(
+    logits: Logits, windows: Path, encoding: Encoding, output: Path, visitors: Visitors | None
+) -> None:
     """Write the scores of test's sessions as running ones, at the event of their first add-to-cart."""
     code = cart_code(EncoderFile.read(windows / "encoder.json"))
-    with (
-        atomic_write(output) as temporary,
-        pq.ParquetWriter(temporary, SCHEMA, use_dictionary=DICTIONARY_COLUMNS) as writer,
-    ):
+    with _writer(output, visitors) as write:
         if code is None:
             return
         for part in read_from_start(windows, "test", encoding):
@@ -152,7 +162,7 @@ def _score_carts(logits: Logits, windows: Path, encoding: Encoding, output: Path
             at = at[at > 0]
             for steps in np.unique(at).tolist():
                 some = first_steps(take(sessions, np.flatnonzero(at == steps)), steps)
-                _write(writer, "test", [steps], some, logits(some, [steps]))
+                write("test", [steps], some, logits(some, [steps]))
 
 
 def cart_code(encoder: EncoderFile) -> int | None:
@@ -174,18 +184,28 @@ def first_steps_with(windows: Windows, code: int) -> NDArray[np.int64]:
     return out
 
 
-def _write(
-    writer: pq.ParquetWriter, split: str, steps: list[int], windows: Windows, logits: NDArray[np.float64]
-) -> None:
-    """Write the sessions that have a score, step by step."""
-    buyers = pa.array(windows.buyer)
-    for step, log_odds in zip(steps, logits, strict=True):
-        rows = np.flatnonzero(~np.isnan(log_odds))
-        columns = [
-            windows.session_id.take(pa.array(rows)),
-            pa.repeat(split, len(rows)),
-            pa.repeat(pa.scalar(step, pa.int32()), len(rows)),
-            buyers.take(rows),
-            pa.array(expit(log_odds[rows])),
-        ]
-        writer.write_table(pa.table(columns, schema=SCHEMA))
+@contextmanager
+def _writer(output: Path, visitors: Visitors | None) -> Iterator[Write]:
+    """Yield a function that writes the sessions that have a score, step by step."""
+    schema = SCHEMA if visitors is None else SCHEMA.append(pa.field(VISITOR, pa.uint64()))
+
+    def write(split: str, steps: list[int], windows: Windows, logits: NDArray[np.float64]) -> None:
+        buyers = pa.array(windows.buyer)
+        visitor = [] if visitors is None else [pa.array(visitors.of(windows.session_id))]
+        for step, log_odds in zip(steps, logits, strict=True):
+            rows = np.flatnonzero(~np.isnan(log_odds))
+            columns = [
+                windows.session_id.take(pa.array(rows)),
+                pa.repeat(split, len(rows)),
+                pa.repeat(pa.scalar(step, pa.int32()), len(rows)),
+                buyers.take(rows),
+                pa.array(expit(log_odds[rows])),
+                *(column.take(rows) for column in visitor),
+            ]
+            writer.write_table(pa.table(columns, schema=schema))
+
+    with (
+        atomic_write(output) as temporary,
+        pq.ParquetWriter(temporary, schema, use_dictionary=DICTIONARY_COLUMNS) as writer,
+    ):
+        yield write

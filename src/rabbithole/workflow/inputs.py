@@ -67,6 +67,15 @@ class RuleInputs:
         """Return the manifest of these windows."""
         return f"{self.first_windows(wildcards)}.json"
 
+    def visitors(self, wildcards: Wildcards) -> list[str]:
+        """Return the sessions with their manifest, if a visitor may have several."""
+        sessions = self.project.path(wildcards.dataset, "sessions")
+        return [sessions, f"{sessions}.json"] if self.project.dataset(wildcards).visitors_return else []
+
+    def visitors_option(self, wildcards: Wildcards) -> list[str]:
+        """Return the option of `score` that names the same sessions."""
+        return ["--sessions", sessions[0]] if (sessions := self.visitors(wildcards)) else []
+
     def fold_scores(self, wildcards: Wildcards) -> list[str]:
         """Return the scores of a run on every fold, or those at the first add-to-cart."""
         file = f"{wildcards.scores}.parquet"

@@ -1,8 +1,8 @@
 """Copies of the test scores of earlier runs, so that two runs can be compared in pairs.
 
 The copies are named by a digest of their content, so scores that stay the same are kept once. The ended test
-sessions and their labels (with folds, their visitors too) are kept apart from the scores, as all models of a
-data set share them.
+sessions, their labels and, where scores name them, their visitors are kept apart from the scores, as all
+models of a data set share them.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
 
 VISITOR = "visitor"
-"""Column of the scores of folds."""
+"""Column of scores where visitors have several sessions, and with folds."""
 
 FOLDER = "runs"
 """Folder of the copies, below the results folder."""
@@ -38,7 +38,7 @@ class KeptScores:
 def keep_scores(results: Path, scores: Path) -> KeptScores:
     """Keep the ended test sessions of a scores.parquet, their labels and their scores, if they are new.
 
-    With folds, the place of each score in its fold is kept instead, and the visitor of each session.
+    With folds, the place of each score in its fold is kept instead.
     """
     # Loads SciPy, which only finished trainings need.
     from rabbithole.evaluation.scores import read_scores
@@ -86,7 +86,7 @@ def _write(path: Path, table: pa.Table) -> None:
 def read_labels_and_scores(
     results: Path, first: RunFigures, second: RunFigures
 ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64], NDArray[np.uint64] | None] | None:
-    """Return labels [n], both runs' scores [n] and, with folds, the visitors [n] of the same sessions.
+    """Return labels [n], both runs' scores [n] and, if known, the visitors [n] of the same sessions.
 
     None if they are no longer kept. Raises `UserError` for a damaged copy.
     """
