@@ -224,8 +224,8 @@ def _values_differ(steps: pd.DataFrame, known: pa.Table, field: str) -> int:
     columns = [known.column_names[0], "timestamp", field]
     values = known.select(columns).to_pandas().drop_duplicates()
     values["timestamp"] = _utc(values["timestamp"])
-    found = steps[columns].astype(values.dtypes).merge(values, how="left", indicator=True)
-    return int((found["_merge"] == "left_only").sum())
+    matched = steps[columns].astype(values.dtypes).merge(values, how="left", indicator=True)
+    return int((matched["_merge"] == "left_only").sum())
 
 
 def _sample_steps(sessions: Path, columns: list[str], lists: list[str]) -> pd.DataFrame:

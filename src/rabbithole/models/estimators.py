@@ -114,7 +114,7 @@ class AggregateModel(Estimator):
         stride = -(-len(rows) // MAX_HISTORY_ROWS)
         sample = features[0][::stride].copy()
         matrix = np.concatenate(features)
-        # The estimator makes copies of its own, so memory holds no more than one here.
+        # The estimator makes copies of its own, so memory holds at most one here.
         features.clear()
         self.fit_rows(
             matrix,
