@@ -77,7 +77,6 @@ def package_model(
         encoding = read_encoding(windows)
         train = read_parts(windows, "train", encoding)
         reference(train, encoding.fields, test.after(0).score).write(folder / REFERENCE)
-        files = digests_of(folder)
         manifest = ModelManifest(
             dataset=spec.dataset,
             model=chosen.model,
@@ -103,13 +102,22 @@ def package_model(
             sale_worth=spec.sale_worth,
             threshold=_threshold(valid, spec),
             versions={name: _version(name) for name in LIBRARIES},
-            files=files,
+            files={},
             digest="",
         )
-        digest = hashlib.sha256(json.dumps(manifest.model_dump(mode="json"), sort_keys=True).encode())
-        manifest = manifest.model_copy(update={"digest": digest.hexdigest()[:16]})
-        (folder / CARD).write_text(model_card(manifest), "utf-8")
-        manifest.write(folder / MANIFEST)
+        write_manifest(manifest, folder, digests_of(folder))
+
+
+def write_manifest(manifest: ModelManifest, folder: Path, files: dict[str, str]) -> None:
+    """Write a model folder's manifest, with the digest of all that it says, and its card.
+
+    files: digests of the folder's files, which are complete.
+    """
+    unnamed = manifest.model_copy(update={"files": files, "digest": ""})
+    digest = hashlib.sha256(json.dumps(unnamed.model_dump(mode="json"), sort_keys=True).encode())
+    named = unnamed.model_copy(update={"digest": digest.hexdigest()[:16]})
+    (folder / CARD).write_text(model_card(named), "utf-8")
+    named.write(folder / MANIFEST)
 
 
 def package_chosen(dataset: Path, *, model: str | None, seed: int | None, output: Path) -> ModelManifest:

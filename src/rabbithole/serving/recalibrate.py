@@ -1,8 +1,6 @@
 """Changes a model in use: fits its calibration again, or promotes another model after a paired test."""
 
-import json
 import shutil
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +9,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from rabbithole.artifacts.evaluation import AucDifference
-from rabbithole.artifacts.serving import ModelManifest
 from rabbithole.artifacts.training import Calibration, CalibrationLine, CheckpointFiles
 from rabbithole.errors import UserError
 from rabbithole.evaluation.calibration import calibration_regression
 from rabbithole.evaluation.delong import paired_test, placements
 from rabbithole.io.atomic import atomic_write, sha256_of
-from rabbithole.serving.folder import CARD, CHECKPOINT, MANIFEST, ModelFolder, load_folder
-from rabbithole.serving.package import model_card
+from rabbithole.serving.folder import CHECKPOINT, MANIFEST, ModelFolder, load_folder
+from rabbithole.serving.package import write_manifest
 from rabbithole.serving.tables import read_scores, require_replaceable
 from rabbithole.training.checkpoints import read_description
 
@@ -63,18 +60,9 @@ def recalibrate(folder: ModelFolder, scored: Path, output: Path) -> tuple[float,
         new = description.model_copy(update={"calibration": Calibration(**lines)})
         new.write(temporary / CHECKPOINT / "model.json")
         CheckpointFiles.seal(temporary / CHECKPOINT)
-        _rewrite_manifest(folder.manifest, temporary)
+        files = {name: sha256_of(temporary / name) for name in folder.manifest.files}
+        write_manifest(folder.manifest, temporary, files)
     return slope, intercept
-
-
-def _rewrite_manifest(manifest: ModelManifest, folder: Path) -> None:
-    """Write manifest and card of a folder whose files have changed."""
-    files = {name: sha256_of(folder / name) for name in manifest.files}
-    new = manifest.model_copy(update={"files": files, "digest": ""})
-    text = json.dumps(new.model_dump(mode="json"), sort_keys=True)
-    new = new.model_copy(update={"digest": sha256(text.encode()).hexdigest()[:16]})
-    (folder / CARD).write_text(model_card(new), "utf-8")
-    new.write(folder / MANIFEST)
 
 
 def promote(candidate: Path, present: Path, scores: dict[str, Path]) -> AucDifference:

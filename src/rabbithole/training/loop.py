@@ -90,9 +90,9 @@ def run_epochs(
     *,
     epochs: int,
     patience: int,
+    on_epoch: OnEpoch,
+    on_batch: OnBatch,
     part: str = "",
-    on_epoch: OnEpoch = lambda _metrics, _speed: None,
-    on_batch: OnBatch = lambda _progress: None,
 ) -> None:
     """Train from where the progress stands, which is updated in place.
 
