@@ -21,6 +21,7 @@ from rabbithole.artifacts.evaluation import Metrics
 from rabbithole.errors import UserError
 from rabbithole.evaluation.compare_models import compare_models
 from rabbithole.evaluation.evaluate import evaluate
+from rabbithole.report.overview import gain_over_everybody
 from rabbithole.sessions.visitors import read_visitors
 from rabbithole.specs.evaluation import EvaluateSpec
 from rabbithole.specs.training import ResumeOptions, ScoreSpec
@@ -43,6 +44,8 @@ def widths(metrics: Metrics) -> dict[str, list[float]]:
         "reliability": metrics.reliability,
         "campaign": [metrics.campaign.everybody, metrics.campaign.expected, metrics.campaign.chosen],
     }
+    chosen = metrics.campaign.chosen
+    rows["gain over everybody"] = [chosen.over_everybody or gain_over_everybody(metrics.campaign, chosen)]
     by_figure = {name: [each.high - each.low for each in of_name] for name, of_name in rows.items()}
     gain = np.array(metrics.gain.high) - metrics.gain.low
     return by_figure | {"gain": gain[5:-5].tolist()}

@@ -9,6 +9,7 @@ from rabbithole.artifacts.checks import LeakCheck
 from rabbithole.artifacts.evaluation import Comparison, Metrics, PairedTest
 from rabbithole.report.headline import Row, best, rows
 from rabbithole.report.verdict import check_warnings, comparison_sentences, verdict, warnings
+from rabbithole.report.wording import GAP
 
 
 def pair(first: str, second: str, difference: float, p: float) -> PairedTest:
@@ -125,6 +126,14 @@ def test_good_metrics_need_no_warning_and_none_need_a_reason() -> None:
     assert "3 visitors" in warnings(good, None, visitors_on_both_sides=3)[0]
     none = headline({"gru seed 0": metrics(None, buyers=0)})
     assert verdict("shop", none).startswith("On shop, there is no AUC: no buyers")
+    assert "`split: {by: folds}`" in verdict("shop", none)
+    assert "folds" not in verdict("shop", none, folds=5)
+
+
+def test_with_few_buyers_the_interval_stands_in_the_first_sentence() -> None:
+    few = headline({"gru seed 0": metrics(0.8, buyers=12)})
+    first = verdict("shop", few).replace(GAP, " ").split("). ")[0]
+    assert first.endswith("the AUC may lie anywhere from 0.790 to 0.810 (95 % interval")
 
 
 def test_a_model_that_is_best_on_valid_but_not_on_test_is_named_with_the_reason() -> None:

@@ -91,9 +91,14 @@ class CampaignOutcome(Record):
 
 
 class ThresholdOutcome(CampaignOutcome):
-    """The outcome of contacting sessions above a threshold; None: nobody."""
+    """The outcome of contacting sessions above a threshold; None: nobody.
+
+    over_everybody: what it earns more than contacting everybody, where visitors have several sessions; else
+    it follows from the counts.
+    """
 
     threshold: float | None
+    over_everybody: Interval | None = Field(None, exclude_if=lambda gain: gain is None)
 
 
 class Campaign(Record):

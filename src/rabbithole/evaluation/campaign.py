@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rabbithole.artifacts.evaluation import Campaign, CampaignOutcome, GainCurve, LiftRow, ThresholdOutcome
+from rabbithole.artifacts.evaluation import (
+    Campaign,
+    CampaignOutcome,
+    GainCurve,
+    Interval,
+    LiftRow,
+    ThresholdOutcome,
+)
 from rabbithole.evaluation.delong import design_effect, normal_quantile, wilson_interval
 from rabbithole.evaluation.scores import Scores
 from rabbithole.specs.evaluation import EvaluateSpec
@@ -131,7 +138,7 @@ def campaign(test: Scores, valid: Scores, costs: EvaluateSpec) -> Campaign:
     """
     ratio = costs.contact_cost / costs.sale_worth
     everybody = outcome(test.buyer, np.ones(len(test.buyer), bool), costs, test.visitor)
-    expected = outcome(test.buyer, worthwhile(test.score, ratio), costs, test.visitor)
+    expected = _threshold_outcome(test, worthwhile(test.score, ratio), costs, ratio)
     chosen = None
     if len(valid.score):
         folds = np.zeros(len(test.score), np.int8) if test.fold is None else test.fold
@@ -143,17 +150,29 @@ def campaign(test: Scores, valid: Scores, costs: EvaluateSpec) -> Campaign:
         thresholds = {fold: np.inf if value is None else value for fold, value in best.items()}
         contacted = test.score >= np.array([thresholds[fold] for fold in folds.tolist()])
         threshold = float(np.median(list(thresholds.values())))
-        chosen = ThresholdOutcome(
-            threshold=threshold if np.isfinite(threshold) else None,
-            **dict(outcome(test.buyer, contacted, costs, test.visitor)),
-        )
+        chosen = _threshold_outcome(test, contacted, costs, threshold if np.isfinite(threshold) else None)
     return Campaign(
         contact_cost=costs.contact_cost,
         sale_worth=costs.sale_worth,
         everybody=everybody,
-        expected=ThresholdOutcome(threshold=ratio, **dict(expected)),
+        expected=expected,
         chosen=chosen,
     )
+
+
+def _threshold_outcome(
+    test: Scores, contacted: NDArray[np.bool_], costs: EvaluateSpec, threshold: float | None
+) -> ThresholdOutcome:
+    """Return the outcome of a campaign, with the gain over contacting everybody if scores name visitors."""
+    gain = None
+    if test.visitor is not None:
+        everybody = np.ones(len(contacted), bool)
+        values = _values(test.buyer, contacted, costs) - _values(test.buyer, everybody, costs)
+        half_width = normal_quantile() * _error_of_mean(values, test.visitor)
+        mean = float(values.mean())
+        gain = Interval(value=mean, low=mean - half_width, high=mean + half_width)
+    whole = outcome(test.buyer, contacted, costs, test.visitor)
+    return ThresholdOutcome(threshold=threshold, over_everybody=gain, **dict(whole))
 
 
 def worthwhile(scores: NDArray[np.float64], ratio: float) -> NDArray[np.bool_]:
@@ -192,7 +211,7 @@ def outcome(
     labels: [n], 0 or 1; contacted: bool [n]; visitors: [n], a number per visitor, None where all sessions
     count as independent. The interval is the normal one of a mean over n sessions, or over visitors.
     """
-    values = VALUE_PER * contacted * (costs.sale_worth * labels.astype(float) - costs.contact_cost)
+    values = _values(labels, contacted, costs)
     half_width = normal_quantile() * _error_of_mean(values, visitors)
     value = float(values.mean())
     return CampaignOutcome(
@@ -202,6 +221,11 @@ def outcome(
         low=value - half_width,
         high=value + half_width,
     )
+
+
+def _values(labels: NDArray[Any], contacted: NDArray[np.bool_], costs: EvaluateSpec) -> NDArray[np.float64]:
+    """Return what each session adds to the value of a campaign, 0 for one that is not contacted."""
+    return VALUE_PER * contacted * (costs.sale_worth * labels.astype(float) - costs.contact_cost)
 
 
 def _error_of_mean(values: NDArray[np.float64], visitors: NDArray[np.uint64] | None) -> float:

@@ -88,7 +88,9 @@ def campaign_sentence(best: Row) -> str:
     everybody = campaign.everybody.value
     cost, worth = number(campaign.contact_cost), number(campaign.sale_worth)
     other = "everybody" if everybody > 0 else "nobody"
-    gain = gain_over_everybody(campaign, chosen) if everybody > 0 else chosen
+    gain: Interval | CampaignOutcome = chosen
+    if everybody > 0:
+        gain = chosen.over_everybody or gain_over_everybody(campaign, chosen)
     ends = f"[{amount(gain.low)}, {amount(gain.high)}]"
     if gain.low > 0:
         verdict = f"Yes, use the model: it earns {amount(gain.value)} {ends} more than contacting {other}."
@@ -110,8 +112,8 @@ def campaign_sentence(best: Row) -> str:
 def gain_over_everybody(campaign: Campaign, chosen: CampaignOutcome) -> Interval:
     """Return what choosing earns more than contacting everybody, per 1,000 sessions, with 95 % interval.
 
-    The interval is the normal one of a mean of paired differences: sessions that both contact do not differ;
-    not to contact one saves the cost and loses the sale of a buyer.
+    The interval is the normal one of a mean of paired differences, for sessions that count as independent:
+    sessions that both contact do not differ; not to contact one saves the cost and loses the sale of a buyer.
     """
     everybody = campaign.everybody
     sessions = everybody.contacted

@@ -16,6 +16,9 @@ FEW_BUYERS = 100
 TOO_FEW_BUYERS = 20
 """Test buyers below which this is the first thing said: the AUC's interval is then wider than about 0.4."""
 
+FOLDS = "`split: {by: folds}`, which tests every session once"
+"""What brings more buyers into test than one split does."""
+
 SUSPICIOUS_AUC = 0.95
 """AUC above which the reader is warned of a leak."""
 
@@ -36,12 +39,16 @@ def verdict(dataset: str, rows: list[Row], *, folds: int = 0) -> str:
     top = best(rows)
     if top is None or top.auc is None:
         reason = next((row.reason for row in rows if row.reason), "no model was scored")
-        return f"On {dataset}, there is no AUC: {reason}."
+        advice = "Use a longer log" + ("." if folds else f", or {FOLDS}.")
+        return (
+            f"On {dataset}, there is no AUC: {reason}. So nothing shows that a model is worth using. {advice}"
+        )
     sentences = []
     if top.buyers < TOO_FEW_BUYERS:
         sentences.append(
             f"On {dataset}, only {plural(top.buyers, 'buyer')} of {plural(top.sessions, 'test session')} "
-            "are left, so all figures are rough."
+            f"are left, so all figures are rough: the AUC may lie anywhere from {metric(top.low)} to "
+            f"{metric(top.high)} (95{GAP}% interval)."
         )
     sentences.append(
         f"On {dataset}, the best model is {name_in_sentence(top.model)}. When a session has ended, it "
