@@ -11,7 +11,7 @@ from s3_server import CREDENTIALS, Fault, Proxy, needs_s3, s3_server
 
 from rabbithole.artifacts.data import RejectedManifest
 from rabbithole.errors import UserError
-from rabbithole.io import storage
+from rabbithole.io import file_systems, storage
 from rabbithole.io.addresses import storage_address, without_secrets
 from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import PartWriter, manifest_path, new_folder, read_part
@@ -37,14 +37,14 @@ def s3(server: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     for name, value in (CREDENTIALS | {"AWS_ENDPOINT_URL": server.endpoint}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(storage, "PAUSES", (0.01, None))
-    monkeypatch.setattr(storage, "REQUESTS", 2)
-    monkeypatch.setattr(storage, "SILENT_SECONDS", 1)
-    storage._s3.cache_clear()
+    monkeypatch.setattr(file_systems, "REQUESTS", 2)
+    monkeypatch.setattr(file_systems, "SILENT_SECONDS", 1)
+    file_systems._s3.cache_clear()
     server.requests.clear()
     yield server
     server.page = 1000
     server.fault = lambda _method, _path: None
-    storage._s3.cache_clear()
+    file_systems._s3.cache_clear()
 
 
 def write_part(folder: Path | StoredFolder, name: str = "") -> dict[str, WrittenFile]:

@@ -28,7 +28,7 @@ from rabbithole.ingest.locate import (
 )
 from rabbithole.io.addresses import refuse_bad_address, refuse_cut_response, refused, without_secrets
 from rabbithole.io.atomic import WRITE_ERRORS, remove, write_errors_at
-from rabbithole.io.storage import file_system
+from rabbithole.io.file_systems import file_system
 from rabbithole.specs.data import TableLog
 
 CHUNK_BYTES = 8 * 2**20

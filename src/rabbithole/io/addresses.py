@@ -20,11 +20,23 @@ LOG_SCHEMES = (*STORAGE_SCHEMES, "s3a", "gcs", "viewfs", "http", "https")
 NOT_IN_ADDRESS = re.compile(r"[^!#-;=?-\[\]_a-z~]")
 """What stands in no address as it is: control characters, blanks, quotes, brackets, braces, umlauts."""
 
-CREDENTIALS_HINT = (
-    "Check the address and your credentials in the environment (such as AWS_ACCESS_KEY_ID); hdfs:// needs "
-    "HADOOP_HOME and JAVA_HOME."
-)
+CREDENTIALS = {
+    "s3": "your credentials in the environment (such as AWS_ACCESS_KEY_ID)",
+    "s3a": "your credentials in the environment (such as AWS_ACCESS_KEY_ID)",
+    "gs": "your credentials (GOOGLE_APPLICATION_CREDENTIALS)",
+    "gcs": "your credentials (GOOGLE_APPLICATION_CREDENTIALS)",
+    "abfs": "your credentials (AZURE_STORAGE_CONNECTION_STRING, or those of the Azure tools)",
+    "abfss": "your credentials (AZURE_STORAGE_CONNECTION_STRING, or those of the Azure tools)",
+    "hdfs": "HADOOP_HOME and JAVA_HOME, which hdfs:// needs",
+    "viewfs": "HADOOP_HOME and JAVA_HOME, which viewfs:// needs",
+}
+"""What to check when an address can't be used, beside the address, by scheme."""
 
+AROUND_REASON = re.compile(
+    r"google::cloud::Status\(\w+: |Retry policy exhausted, with a last message of |PerformWork\(\) - "
+    r"| error_info=.*"
+)
+"""What Google's library writes around the reason of an error."""
 
 SECRETS = re.compile(r"(?<=://)[^/@\s]*(?=@)|(?<=\?)[^\s'\"]*=[^\s'\"]*")
 
@@ -98,5 +110,7 @@ def refuse_cut_response(response: Any) -> None:
 def refused(address: str, action: str, error: BaseException) -> UserError:
     """Return the error of a file system or server as one sentence. action: read, written, ..."""
     address = without_secrets(address)
-    reason = (without_secrets(str(error)).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-    return UserError(f"{address} can't be {action} ({printable(reason)}). {CREDENTIALS_HINT}")
+    text = AROUND_REASON.sub("", without_secrets(str(error))).strip()
+    reason = (text or type(error).__name__).splitlines()[0].rstrip(".")
+    what = " and ".join(("the address", *filter(None, [CREDENTIALS.get(urlsplit(address).scheme)])))
+    return UserError(f"{address} can't be {action} ({printable(reason)}). Check {what}.")

@@ -5,7 +5,6 @@ or cuts the connection; a wrong key or a missing bucket is refused at once.
 """
 
 import hashlib
-import os
 import re
 import shutil
 import time
@@ -13,10 +12,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import unquote, urlsplit
+from typing import TypeVar
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
@@ -24,21 +22,13 @@ from rabbithole.errors import UserError
 from rabbithole.io.addresses import refused
 from rabbithole.io.atomic import write_errors_at
 from rabbithole.io.digests import WrittenFile
+from rabbithole.io.file_systems import file_system
 from rabbithole.io.scratch import scratch_folder
-
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
 
 CHUNK_BYTES = 16 * 2**20
 
 THREADS = 4
 """Files that are fetched at a time."""
-
-CONNECT_SECONDS, SILENT_SECONDS = 5, 15
-"""How long a server may take to accept a connection, and how long it may be silent."""
-
-REQUESTS = 3
-"""How often Arrow sends a request that may succeed the next time."""
 
 PAUSES = (1.0, None)
 """Seconds before a file is put or fetched again, after each attempt."""
@@ -47,6 +37,8 @@ FINAL = re.compile(
     r"ACCESS_DENIED|INVALID_ACCESS_KEY_ID|INVALID_CLIENT_TOKEN_ID|MISSING_AUTHENTICATION|UNRECOGNIZED_CLIENT"
     r"|SIGNATURE_DOES_NOT_MATCH|INVALID_SIGNATURE|EXPIRED_TOKEN|NO_SUCH_BUCKET|RESOURCE_NOT_FOUND"
     r"|InvalidAccessKeyId|SignatureDoesNotMatch|HTTP status 40[13]|HTTP response code 40[13]"
+    r"|PERMISSION_DENIED|UNAUTHENTICATED|OAuth2 access token|AuthenticationFailed|AuthorizationFailure"
+    r"|ContainerNotFound|CredentialUnavailable"
 )
 """Errors that the next attempt would meet again."""
 
@@ -82,41 +74,6 @@ Part = Path | StoredFile
 def stored_folder(storage: str | None, folder: Path) -> StoredFolder | None:
     """Return where the files of a folder go; None: into the folder. storage: the data set's address."""
     return None if storage is None else StoredFolder(f"{storage}/{folder.name}")
-
-
-def file_system(address: str) -> tuple["FileSystem", str]:
-    """Return the file system of an address, and the path in it. Hadoop's s3a:// is S3 too."""
-    from pyarrow.fs import FileSystem
-
-    parts = urlsplit(address)
-    if parts.scheme in ("s3", "s3a") and not parts.query and "@" not in parts.netloc:
-        path = f"{parts.netloc}{unquote(parts.path)}".rstrip("/")
-        return _s3(parts.netloc, os.getpid(), _s3_endpoint()), path
-    system, path = FileSystem.from_uri(address.replace("s3a://", "s3://", 1))
-    return system, path
-
-
-def _s3_endpoint() -> str | None:
-    return os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-
-
-@lru_cache(8)
-def _s3(bucket: str, process: int, endpoint: str | None) -> "FileSystem":  # noqa: ARG001 - none survives a fork
-    from pyarrow.fs import AwsStandardS3RetryStrategy, S3FileSystem, resolve_s3_region
-
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    if region is None and endpoint is None:
-        region = resolve_s3_region(bucket)
-    scheme, _, host = endpoint.rpartition("://") if endpoint else ("https", "", None)
-    return S3FileSystem(
-        region=region,
-        endpoint_override=host and host.rstrip("/"),
-        scheme=scheme or "https",
-        connect_timeout=CONNECT_SECONDS,
-        request_timeout=SILENT_SECONDS,
-        retry_strategy=AwsStandardS3RetryStrategy(max_attempts=REQUESTS),
-        allow_delayed_open=True,
-    )
 
 
 def _retried(address: str, action: str, attempt: Callable[[], Result]) -> Result:
