@@ -1,11 +1,13 @@
 """What is wrong with a config file, or with the settings on the command line, in a user's words."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-CONFIG_SUFFIXES = (".yaml", ".yml", ".json")
+CONFIG_SUFFIXES = (".yaml", ".yml")
+"""How config files end. Snakemake also reads JSON, but a result is more often meant as a target."""
 
 YAML_TROUBLES = {
     "'\\t'": "the line is indented with a tab, and YAML takes spaces alone",
@@ -89,10 +91,15 @@ def config_trouble(path: Path, place: str) -> str | None:
         if mark := getattr(error, "problem_mark", None):
             place = f"{place}:{mark.line + 1}"
         trouble = yaml_trouble(str(getattr(error, "problem", error)))
-    advice = ""
-    if path.suffix not in CONFIG_SUFFIXES:
-        advice = f" If {path.name} is a target, write it before --configfile, or after `--`."
-    return f"{place}: {trouble}.{advice}"
+    return f"{place}: {trouble}. {target_advice([path])}".rstrip()
+
+
+def target_advice(files: Sequence[str | Path]) -> str:
+    """Return what to do about the first config file that may be meant as a target; empty if none may."""
+    for path in map(Path, files):
+        if path.suffix not in CONFIG_SUFFIXES:
+            return f"If {path.name} is a target, write it before --configfile, or after `--`."
+    return ""
 
 
 def holds_itself(value: Any) -> bool:

@@ -44,6 +44,9 @@ BAD_ENTRY = re.compile(r"Invalid config definition: (?P<reason>.*?)\.?$", re.MUL
 WRITE_PROTECTED = re.compile(r"Write-protected output files .*affected files:\s*(?P<file>\S+)", re.S)
 """What Snakemake says of results that may not be written, in a dry run too."""
 
+NO_RULE = re.compile(r"No rule to produce (?P<target>\S+)")
+"""What Snakemake says of a target that it does not know."""
+
 OWN_RECORD = re.compile(r"Error: \[Errno \d+\] (?P<reason>[^:\n]*): '(?P<path>[^']*/\.snakemake/[^']*)'")
 """An error of the system about a file of Snakemake's own, below the folder where it runs."""
 
@@ -186,6 +189,11 @@ def plain(text: str, arguments: list[str], folder: Path = Path()) -> str:
         return (
             f"Snakemake can't write {record['path']} ({record['reason']}). It keeps records where it runs, "
             "even in a dry run: copy the folder to a place of your own."
+        )
+    if unknown := NO_RULE.search(text):
+        return (
+            f"{unknown['target'].rstrip('.')} is neither a target nor a file that a step makes with these "
+            "settings. docs/reference/targets.md lists the targets."
         )
     if "UnicodeDecodeError" in text and (damaged := damaged_record(Path(".snakemake/metadata"))):
         return f"{damaged}: this record of Snakemake's is damaged. Delete it."

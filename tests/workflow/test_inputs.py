@@ -1,10 +1,13 @@
 """The settings determine the files that the comparison, figure and report rules read."""
 
 import json
+from pathlib import Path
 
+import pytest
 from workflow.projects import project, wildcards
 
 from rabbithole.workflow.inputs import RuleInputs
+from rabbithole.workflow.project import load_project
 from rabbithole.workflow.serving_inputs import ServingInputs
 
 CLICKS = wildcards(dataset="clicks")
@@ -112,3 +115,9 @@ def test_each_fold_is_a_data_set_of_its_own_up_to_the_scores_that_are_joined() -
     page = inputs.of_dataset("shop")
     assert page.checks == [f"results/shop/fold-{number}/checks.json" for number in range(3)]
     assert inputs.first_windows(CLICKS) == "results/clicks/windows" and serving.pooled_option(CLICKS) == []
+
+
+def test_a_result_that_is_read_as_settings_may_be_meant_as_a_target(tmp_path: Path) -> None:
+    (metrics := tmp_path / "metrics.json").write_text("{}")
+    with pytest.raises(SystemExit, match=r"auc: there is no such key .*\nIf metrics.json is a target, write"):
+        load_project({"auc": 1}, "results", overlay={}, files=["config.yaml", metrics])

@@ -20,6 +20,7 @@ from rabbithole.workflow.raw_files import (
     refuse_no_folder,
     stop,
 )
+from snakemake_logger_plugin_rabbithole.config_troubles import target_advice
 
 TEXT_MODELS = ("deck", "char_gru")
 
@@ -198,7 +199,8 @@ def load_project(
             if model.file is not None:
                 refuse_brackets([model.file], f"models.{name}.file: ")
     except UserError as error:
-        stop(str(error))
+        # A result of JSON, such as metrics.json, can be read as settings.
+        stop(f"{error}\n{target_advice(files)}".rstrip())
     memory = Path(results, "fingerprints.json")
     raw = {name: dataset_files(name, dataset, memory) for name, dataset in settings.datasets.items()}
     to_score, to_monitor = (
