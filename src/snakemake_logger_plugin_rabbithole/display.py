@@ -62,9 +62,13 @@ class PlainDisplay:
         """Print the size of the run."""
         self.line(f"{steps(self.run.total)} to run")
 
+    def print(self, content: RenderableType, *, soft_wrap: bool = True) -> None:
+        """Print what rich can show. soft_wrap: leave lines of any length whole."""
+        self.console.print(content, soft_wrap=soft_wrap)
+
     def line(self, text: str) -> None:
         """Print a text as it is."""
-        self.console.print(Text(text), soft_wrap=True)
+        self.print(Text(text))
 
     def text(self, text: str) -> None:
         """Print a text as it is."""
@@ -77,7 +81,7 @@ class PlainDisplay:
     def error(self, text: str, level: str = "Error") -> None:
         """Print an error or a warning."""
         style = "yellow" if level == "Warning" else "red"
-        self.console.print(Text(f"{level}: {text}", style), soft_wrap=True)
+        self.print(Text(f"{level}: {text}", style))
 
     def job_started(self, job: Job) -> None:
         """Print a line."""
@@ -91,7 +95,7 @@ class PlainDisplay:
     def failure(self, words: str, seconds: float | None, reason: Reason) -> None:
         """Print the failure and the path of the log."""
         after = "" if seconds is None else f" after {duration(seconds)}"
-        self.console.print(Text(f"FAILED    {words}{after}", "bold red"), soft_wrap=True)
+        self.print(Text(f"FAILED    {words}{after}", "bold red"))
         for line in reason.text:
             self.line(f"  {line}")
         if reason.log:
@@ -122,6 +126,15 @@ class PanelDisplay(PlainDisplay):
         """Start the panel."""
         self.live.start()
 
+    def print(self, content: RenderableType, *, soft_wrap: bool = False) -> None:
+        """Print above the panel, in lines that break between words.
+
+        The panel is drawn by a thread of its own. Without its lock, the panel that is drawn last may have
+        another height than the one that rich erases next: a line would be lost, or an empty one be left.
+        """
+        with self.live._lock:
+            super().print(content, soft_wrap=soft_wrap)
+
     def job_started(self, job: Job) -> None:
         """Do nothing: the panel shows the job."""
 
@@ -133,15 +146,15 @@ class PanelDisplay(PlainDisplay):
         row.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         row.add_column(justify="right")
         row.add_row(Text("✓", "green"), Text(job.words), Text(duration(job.seconds()), "dim"))
-        self.console.print(row)
+        self.print(row)
 
     def failure(self, words: str, seconds: float | None, reason: Reason) -> None:
         """Print the failure and the path of the log above the panel."""
         after = "" if seconds is None else f" [dim]after {duration(seconds)}[/]"
-        self.console.print(f"[bold red]✗ {escape(words)}[/]{after}")
-        self.console.print(Padding(Text("\n".join(reason.text)), (0, 0, 0, 2)))
+        self.print(f"[bold red]✗ {escape(words)}[/]{after}")
+        self.print(Padding(Text("\n".join(reason.text)), (0, 0, 0, 2)))
         if reason.log:
-            self.console.print(Text(f"  Log: {reason.log}", "dim"), soft_wrap=True)
+            self.print(Text(f"  Log: {reason.log}", "dim"), soft_wrap=True)
 
     def summary(self, text: str) -> None:
         """Remove the panel, then print the summary, apart from the lines above it: nothing comes after it."""
