@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rabbithole.artifacts.data import EventsManifest, SessionsManifest
+from rabbithole.config.datasets import Dataset
 from rabbithole.specs.data import SparkOptions
 
 pytestmark = pytest.mark.spark
@@ -60,11 +61,26 @@ def write_yoochoose(folder: Path) -> None:
     (folder / "yoochoose-buys.dat").write_text("\n".join(buys) + "\n")
 
 
+def write_rees46(folder: Path) -> None:
+    """Write a table with words in every column, some of them empty, with ties and repeats."""
+    rng = np.random.default_rng(9)
+    columns = [rng.integers(0, most, 2 * EVENTS).tolist() for most in (60, 3, ITEMS, 20, 30, 3000)]
+    rows = [
+        f"2019-10-{1 + s % 28:02} 10:{minute:02}:00 UTC,{('view', 'cart', 'purchase')[kind]},{item},7,"
+        f"{f'a.b{category}' if category else ''},{f'brand {brand}' if brand else ''},{item}.50,{s % 900},s{s}"
+        for minute, kind, item, category, brand, s in zip(*columns, strict=True)
+    ]
+    rows[-400:] = rows[:400]
+    header = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session"
+    (folder / "2019-Oct.csv").write_text("\n".join([header, *rows]) + "\n")
+
+
 @pytest.mark.parametrize(
     ("format", "write", "settings"),
     [
         ("retailrocket", write_retailrocket, {"by": "visitor", "cost": "event", "gap_minutes": 30.0}),
         ("yoochoose", write_yoochoose, {"by": "session", "cost": "purchases"}),
+        ("rees46", write_rees46, {"by": "session", "cost": "event"}),
     ],
 )
 def test_a_log_larger_than_memory_gives_the_same_rows(
@@ -79,13 +95,14 @@ def test_a_log_larger_than_memory_gives_the_same_rows(
     raw.mkdir()
     write(raw)
     two_parts = spark.model_copy(update={"threads": 2})
+    table = Dataset.model_validate({"format": format, "source": str(raw)}).table_log
     for name in ("much", "little"):
         if name == "little":
             little_memory(monkeypatch)
         factories.build(
             tmp_path / name,
             two_parts,
-            events=factories.events_spec(format, raw),
+            events=factories.events_spec(format, raw, table=table),
             sessions=factories.sessions_spec(**settings),
         )
     for step, manifest in (("events", EventsManifest), ("sessions", SessionsManifest)):

@@ -12,7 +12,7 @@ import pyarrow.compute
 import pytest
 
 from rabbithole.spark.session import CLUSTER_VARIABLE, resolve_options, spark_configuration, spark_session
-from rabbithole.spark.shuffle import Sent, ShufflePlan, map_indexed, shuffle
+from rabbithole.spark.shuffle import Sent, ShufflePlan, _split, map_indexed, shuffle
 from rabbithole.specs.data import PARTITION_BYTES, SparkOptions
 
 
@@ -77,6 +77,17 @@ def test_a_shuffle_gives_each_partition_its_rows_in_the_order_of_the_log(spark: 
         expected = [n for n in range(300) if n % 100 < 30 and n * 7 % 5 == partition]
         rows = table.filter(pa.compute.equal(table["partition"], partition))
         assert rows["position"].to_pylist() == expected
+
+
+def test_a_piece_of_coded_rows_holds_only_its_own_words_in_the_order_in_which_they_occur() -> None:
+    words = ["c", None, "a", "b", "a", None, "c", "d"]
+    coded = pa.array(["unused", *words]).dictionary_encode()[1:]
+    partition = np.array([1, 0, 1, 0, 0, 1, 0, 1], np.int32)
+    batch = _split(pa.table({"word": coded}), partition, position=7)
+    pieces = [pa.ipc.open_stream(rows.as_buffer()).read_all()["word"] for rows in batch["rows"]]
+    assert batch["partition"].to_pylist() == [0, 1]
+    assert [piece.to_pylist() for piece in pieces] == [[None, "b", "a", "c"], ["c", "a", None, "d"]]
+    assert [piece.chunk(0).dictionary.to_pylist() for piece in pieces] == [["b", "a", "c"], ["c", "a", "d"]]
 
 
 @pytest.mark.spark

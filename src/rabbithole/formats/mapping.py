@@ -63,8 +63,19 @@ def map_columns(table: TableSpec, key: str, columns: RawColumns) -> dict[str, pa
 
 def text_of(columns: RawColumns, names: Sequence[str]) -> pa.Array:
     """Return the first of some columns that is not empty, as text; null where all are."""
-    texts = [as_text(columns[name]) for name in names]
-    return texts[0] if len(texts) == 1 else pc.coalesce(*texts)
+    if len(names) == 1:
+        return as_coded_text(columns[names[0]])
+    return pc.coalesce(*(as_text(columns[name]) for name in names))
+
+
+def as_coded_text(values: pa.Array) -> pa.Array:
+    """Return values as `as_text` does; whole numbers, and dictionaries without an empty text, stay coded."""
+    if pa.types.is_integer(values.type):
+        values = values.dictionary_encode()
+    if not pa.types.is_dictionary(values.type):
+        return as_text(values)
+    words = as_text(values.dictionary)
+    return as_text(values) if words.null_count else pa.DictionaryArray.from_arrays(values.indices, words)
 
 
 def as_text(values: pa.Array) -> pa.Array:
@@ -101,8 +112,9 @@ def is_text(kind: pa.DataType) -> bool:
 
 def joined(columns: RawColumns, names: Sequence[str]) -> pa.Array:
     """Return what several columns name together, null where one of them is empty."""
-    texts = [as_text(columns[name]) for name in names]
-    return texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, JOINED_BY)
+    if len(names) == 1:
+        return as_coded_text(columns[names[0]])
+    return pc.binary_join_element_wise(*(as_text(columns[name]) for name in names), JOINED_BY)
 
 
 def events(columns: RawColumns, event: EventColumn) -> pa.Array:
@@ -126,7 +138,7 @@ def times(columns: RawColumns, table: TableSpec) -> pa.Array:
     """Return the times of events, and reject rows without one or outside the valid years."""
     time = table.time
     several = len(time.column) > 1 or time.date is not None
-    values = text_of(columns, time.column) if several else columns[time.column[0]]
+    values = as_text(text_of(columns, time.column)) if several else columns[time.column[0]]
     name = label([*([time.date] if time.date is not None else []), *time.column])
     if time.date is not None:
         values = pc.binary_join_element_wise(as_text(columns[time.date]), values, " ")

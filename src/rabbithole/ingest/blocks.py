@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rabbithole.errors import printable
@@ -86,10 +87,9 @@ def hash_rows(columns: Iterable[pa.Array]) -> pa.Array | None:
     """Return a hash of each row of some columns, uint64 [rows]; None without columns."""
     total: NDArray[np.uint64] | None = None
     for column in columns:
-        coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode("encode")
-        distinct = coded.dictionary.cast(pa.string()).to_numpy(zero_copy_only=False)
-        hashed = pd.util.hash_array(np.where(distinct == None, "\0", distinct), categorize=False)  # noqa: E711
-        codes = coded.indices.fill_null(0).to_numpy(zero_copy_only=False)
-        values = hashed[codes] if len(hashed) else np.zeros(len(codes), np.uint64)
+        coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+        texts = pc.fill_null(coded.dictionary.cast(pa.string()), "\0").to_numpy(zero_copy_only=False)
+        hashed = pd.util.hash_array(np.append(texts, "\0"), categorize=False)
+        values = hashed[coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)]
         total = values if total is None else total * np.uint64(1_000_003) + values
     return None if total is None else pa.array(total)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from rabbithole.ingest.blocks import TextBlock, line_starts, without_long_lines
+from rabbithole.io.columns import whole
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -66,7 +67,7 @@ def parse_block(
     if blank.any():
         table, line = table.filter(pa.array(~blank)), line[~blank]
     return TextBlock(
-        columns={name: table[name].combine_chunks() for name in names},
+        columns={name: whole(table[name]) for name in names},
         line=line,
         places=place + starts[line],
         lines=len(starts) - 1,

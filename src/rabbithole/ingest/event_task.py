@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from rabbithole.formats.mapping import category_levels
 from rabbithole.formats.side_tables import SideTables
+from rabbithole.io.columns import whole
 from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import PartWriter
 from rabbithole.io.sorting import EVENT_KEY, merged_tables, sort_rows
@@ -112,7 +113,7 @@ class EventTask:
         for field in self.schema:
             # Each string is handled once from here on.
             if pa.types.is_dictionary(field.type) and field.name in rows.column_names:
-                coded = rows[field.name].combine_chunks().dictionary_encode()
+                coded = whole(rows[field.name]).dictionary_encode()
                 rows = rows.set_column(rows.schema.get_field_index(field.name), field.name, coded)
         return sort_rows(rows)
 
@@ -129,7 +130,7 @@ class EventTask:
             visitor = rows["session_id"] if self.visitors else pa.nulls(len(rows), pa.string())
             events = events.append_column("visitor", visitor)
         if self.category_path is not None:
-            levels = category_levels(events["category"].combine_chunks(), self.category_path)
+            levels = category_levels(whole(events["category"]), self.category_path)
             for name, level in levels.items():
                 events = events.append_column(name, level)
         if self.side_tables is not None:
@@ -208,7 +209,7 @@ class LogCounts:
 
 def _comparable(values: pa.ChunkedArray) -> pa.Array:
     """Return values that are equal where the given ones are: the codes of a dictionary."""
-    column = values.combine_chunks()
+    column = whole(values)
     return column.indices if pa.types.is_dictionary(column.type) else column
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from rabbithole.errors import UserError
+from rabbithole.io.columns import whole
 from rabbithole.io.parts import map_values
 
 ID_COLUMNS = ("session_id", "visitor")
@@ -49,7 +50,7 @@ class IdHasher:
         """Return rows with hashes in the place of sessions and visitors; null stays null."""
         for name in ID_COLUMNS:
             if name in rows.column_names:
-                ids = rows[name].combine_chunks()
+                ids = whole(rows[name])
                 coded = ids if pa.types.is_dictionary(ids.type) else ids.dictionary_encode()
                 hashes = map_values(partial(_hash_all, self.key), coded).cast(ids.type)
                 rows = rows.set_column(rows.schema.get_field_index(name), name, hashes)

@@ -16,6 +16,9 @@ from rabbithole.ingest.json_lines import cell_paths
 
 BATCH_ROWS = 2**17
 
+CODED_BYTES = 4
+"""Texts that take fewer bytes each are stored as codes of a dictionary: a text takes four for its length."""
+
 ITEM_BITS = 16
 """Low bits of the place of a row that was an item of an array: its number in the array."""
 
@@ -39,8 +42,9 @@ def parquet_blocks(
     path: str, groups: range, columns: Sequence[str], explode: str | None
 ) -> Iterator[RowBlock]:
     """Yield blocks of the rows of some row groups. columns, explode: as in `json_lines.parse_json_block`."""
-    with pq.ParquetFile(path) as file:
-        metadata = file.metadata
+    metadata = pq.read_metadata(path)
+    coded = _coded_columns(metadata, groups.start)
+    with pq.ParquetFile(path, metadata=metadata, read_dictionary=coded) as file:
         place = sum(metadata.row_group(group).num_rows for group in range(groups.start))
         names = file.schema_arrow.names
         roots = [root_column(column, names) for column in columns]
@@ -54,6 +58,18 @@ def parquet_blocks(
         for batch in file.iter_batches(BATCH_ROWS, row_groups=list(groups), columns=wanted):
             yield _block(batch, dict(zip(columns, roots, strict=True)), flat, explode, array, place)
             place += len(batch)
+
+
+def _coded_columns(metadata: pq.FileMetaData, group: int) -> list[str]:
+    """Return the columns of text that a row group stores as codes: read so, each text is handled once."""
+    chunks = [metadata.row_group(group).column(number) for number in range(metadata.num_columns)]
+    return [
+        chunk.path_in_schema
+        for chunk in chunks
+        if chunk.physical_type == "BYTE_ARRAY"
+        and chunk.total_uncompressed_size < CODED_BYTES * chunk.num_values
+        and "." not in chunk.path_in_schema
+    ]
 
 
 def root_column(column: str, names: Sequence[str]) -> tuple[str, list[str]]:
@@ -119,7 +135,11 @@ def _flat(values: pa.Array) -> pa.Array:
 
 def _hashable(values: pa.Array) -> pa.Array:
     values = _flat(values)
-    return values if pa.types.is_string(values.type) else values.cast(pa.string(), safe=False)
+    if pa.types.is_integer(values.type):
+        # Numbers are made texts once for each.
+        return values.dictionary_encode()
+    is_text = pa.types.is_string(values.type) or pa.types.is_dictionary(values.type)
+    return values if is_text else values.cast(pa.string(), safe=False)
 
 
 def follow_array(values: pa.Array, parts: Sequence[str]) -> pa.Array:

@@ -24,6 +24,7 @@ from rabbithole.ingest.blocks import Block, TextBlock
 from rabbithole.ingest.hashed_ids import HIDDEN, IdHasher
 from rabbithole.ingest.lines import RANK_BITS, Allowance, FileRange, RawFile
 from rabbithole.ingest.row_blocks import row_blocks
+from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE
 from rabbithole.specs.table_columns import level_name
 
 RAW_EVENT_SCHEMA = pa.schema(
@@ -47,16 +48,19 @@ FIELD_TYPES = {"category": pa.string(), "number": pa.float64()}
 def raw_event_schema(format: RawFormat) -> pa.Schema:
     """Return the schema of rows of events: `RAW_EVENT_SCHEMA`, and what a log of tables has besides.
 
-    There `rest` is a hash of the columns that are not mapped. Levels of the category follow from it later.
+    There `rest` is a hash of the columns that are not mapped, and words are dictionaries, so that the shuffle
+    moves each of a block once. Levels of the category follow from it later.
     """
     if format.tables is None:
         return RAW_EVENT_SCHEMA
     columns = {field.name: field.type for field in RAW_EVENT_SCHEMA} | {"rest": pa.uint64()}
+    columns |= dict.fromkeys(("session_id", *DICTIONARY_COLUMNS), DICTIONARY_TYPE)
     if format.visitor_column:
-        columns["visitor"] = pa.string()
+        columns["visitor"] = DICTIONARY_TYPE
     path = format.category_path
     levels = [level_name(number) for number in range(1, 1 + path.levels)] if path is not None else []
-    fields = {name: FIELD_TYPES[kind] for name, kind in format.fields.items() if name not in levels}
+    kinds = FIELD_TYPES | {"category": DICTIONARY_TYPE}
+    fields = {name: kinds[kind] for name, kind in format.fields.items() if name not in levels}
     return pa.schema(columns | fields)
 
 
@@ -227,9 +231,14 @@ def _rows(
         columns["rest"] = rest
     if schema is None:
         return pa.table(columns)
-    missing = {field.name: field.type for field in schema if field.name not in columns}
-    nulls = {name: pa.nulls(len(positions), kind) for name, kind in missing.items()}
-    return pa.table(columns | nulls).select(schema.names).cast(schema)
+    coded = {}
+    for field in schema:
+        values = columns.get(field.name)
+        if values is None:
+            values = pa.nulls(len(positions), field.type)
+        # Arrow does not cast texts to dictionaries.
+        coded[field.name] = values.dictionary_encode() if pa.types.is_dictionary(field.type) else values
+    return pa.table(coded).cast(schema)
 
 
 def _bad_lines(

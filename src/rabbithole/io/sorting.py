@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rabbithole.io.columns import whole
 from rabbithole.io.scratch import scratch_folder
 
 RUN_BATCH_ROWS = 2**14
@@ -31,7 +32,7 @@ def sort_rows(rows: pa.Table, columns: SortKey = EVENT_KEY) -> pa.Table:
     """Sort rows, which are in the order of the log, by key and time; ties keep the order of the log."""
     if not len(rows):
         return rows
-    coded = rows[columns.key].combine_chunks()
+    coded = whole(rows[columns.key])
     if not pa.types.is_dictionary(coded.type):
         coded = coded.dictionary_encode()
     rank = np.empty(len(coded.dictionary), np.int64)

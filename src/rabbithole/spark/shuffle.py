@@ -12,8 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession
+
+from rabbithole.io.columns import whole
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -109,7 +112,7 @@ def shuffle(
 
 def partition_of(keys: pa.ChunkedArray, partitions: int) -> NDArray[np.int32]:
     """Return the partition of each key (string), int32 [keys], by the key's hash."""
-    coded = keys.combine_chunks().dictionary_encode()
+    coded = whole(keys).dictionary_encode()
     distinct = coded.dictionary.to_numpy(zero_copy_only=False)
     hashed = pd.util.hash_array(distinct, categorize=False) % np.uint64(partitions)
     return hashed.astype(np.int32)[coded.indices.to_numpy()]
@@ -184,11 +187,7 @@ def _split(table: pa.Table, partition: NDArray[np.int32], position: int) -> pa.R
     ordered = partition[order]
     starts = np.append(0, np.flatnonzero(np.diff(ordered)) + 1)
     ends = np.append(starts[1:], len(partition))
-    table = table.take(pa.array(order))
-    rows = [
-        _serialise(table.slice(start, end - start).to_batches(), table.schema)
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
-    ]
+    rows = [_serialise([piece], table.schema) for piece in _cut(table.take(pa.array(order)), starts, ends)]
     return pa.record_batch(
         {
             "partition": pa.array(ordered[starts]),
@@ -196,6 +195,40 @@ def _split(table: pa.Table, partition: NDArray[np.int32], position: int) -> pa.R
             "rows": pa.array(rows, pa.binary()),
         }
     )
+
+
+def _cut(table: pa.Table, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> Iterator[pa.RecordBatch]:
+    """Yield consecutive pieces of a table that cover it; dictionaries hold only the values of their piece."""
+    columns = [
+        _cut_codes(values, starts, ends)
+        if pa.types.is_dictionary(values.type)
+        else [values.slice(start, end - start) for start, end in zip(starts, ends, strict=True)]
+        for values in map(whole, table.columns)
+    ]
+    for piece in zip(*columns, strict=True):
+        yield pa.record_batch(list(piece), table.column_names)
+
+
+def _cut_codes(
+    values: pa.DictionaryArray, starts: NDArray[np.int64], ends: NDArray[np.int64]
+) -> list[pa.DictionaryArray]:
+    """Return pieces of coded values, each with a dictionary of its own in the order in which values occur."""
+    size = max(1, len(values.dictionary))
+    piece = np.repeat(np.arange(len(starts)), ends - starts)
+    pairs = pc.add(values.indices.cast(pa.int64()), pa.array(piece * size)).dictionary_encode()
+    distinct = pairs.dictionary.to_numpy()
+    words = values.dictionary.take(pa.array(distinct % size))
+    # The pairs of a piece come before those of the next one.
+    edges = np.searchsorted(distinct // size, np.arange(len(starts) + 1))
+    return [
+        pa.DictionaryArray.from_arrays(
+            pc.subtract(pairs.indices.slice(start, end - start), pa.scalar(first, pa.int32())),
+            words.slice(first, after - first),
+        )
+        for start, end, first, after in zip(
+            starts.tolist(), ends.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True
+        )
+    ]
 
 
 def _result(position: int, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatch:
