@@ -16,6 +16,7 @@ from rabbithole.artifacts.data import EventsManifest, SessionsManifest, WindowsM
 from rabbithole.artifacts.evaluation import Metrics
 from rabbithole.artifacts.serving import Candidate, FieldShares, ModelManifest, TestMetrics, TrainedOn
 from rabbithole.artifacts.training import CheckpointFiles
+from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.evaluation.campaign import best_threshold
 from rabbithole.evaluation.scores import Scores, read_scores
@@ -203,6 +204,7 @@ def model_card(manifest: ModelManifest) -> str:
     # The card is Markdown: the names in it are shown in code spans, which the filter keeps whole.
     environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["code"] = lambda text: "`" + str(text).replace("`", "'").replace("\n", " ") + "`"
+    environment.filters["plural"] = plural
     return environment.get_template("card.md.j2").render(model=manifest)
 
 
