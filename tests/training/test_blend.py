@@ -1,10 +1,13 @@
 """The blend: its weights, its scores against those of its members, and what it refuses."""
 
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import onnxruntime
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -15,12 +18,15 @@ from sklearn.metrics import roc_auc_score
 from rabbithole.artifacts.training import BlendWeights, History, ModelDescription
 from rabbithole.errors import UserError
 from rabbithole.evaluation.delong import paired_test, placements
+from rabbithole.models import gradient_boosting
 from rabbithole.models.blend import fit_weights
+from rabbithole.models.features.steps import Prefixes
 from rabbithole.serving.export import export
 from rabbithole.specs.training import BlendSpec, ResumeOptions, ScoreSpec, TrainSpec
 from rabbithole.training.blend import blend
 from rabbithole.training.score import MEMBERS, load_model, score
 from rabbithole.training.train import train
+from rabbithole.windows.arrays import read_encoding, read_split, take
 
 OWN_FILE = """
 from sklearn.dummy import DummyClassifier
@@ -197,10 +203,48 @@ def test_a_member_of_other_windows_is_refused(members: tuple[Path, dict[str, Pat
         load_model(tmp_path / "gru")
 
 
-def test_a_blend_is_not_exported_and_its_message_names_its_members(
+def packaged(folder: Path, checkpoint: Path) -> Any:
+    """Return a stand-in for a model folder around a checkpoint."""
+    (folder / "CARD.md").write_text("card")
+    return SimpleNamespace(path=folder, checkpoint=checkpoint, manifest=SimpleNamespace(digest="d"))
+
+
+def test_an_exported_blend_gives_its_log_odds_without_its_checkpoint(
     members: tuple[Path, dict[str, Path]], tmp_path: Path
 ) -> None:
     windows, checkpoints = members
-    folder = SimpleNamespace(path=tmp_path, checkpoint=blend_to(tmp_path, windows, checkpoints))
-    with pytest.raises(UserError, match="blend combines gradient_boosting, gru, mine and cannot be exported"):
-        export(folder, "stablehlo", tmp_path / "exported")  # type: ignore[arg-type]
+    own = {name: checkpoints[name] for name in ("gru", "gradient_boosting")}
+    checkpoint = blend_to(tmp_path, windows, own)
+    export(packaged(tmp_path, checkpoint), "onnx", tmp_path / "exported")
+    test = read_split(windows, "test", read_encoding(windows))
+    # Sessions of one length need no padding.
+    some = take(test, np.flatnonzero(test.lengths == 4))
+    codes = some.codes.reshape(len(some), 4, -1)
+    numbers = some.numbers.reshape(len(some), 4, -1)
+    trees = gradient_boosting.Model.load(own["gradient_boosting"])
+    features = trees.matrix(some, Prefixes(np.arange(len(some)), some.lengths))
+    # The last feature: no session runs.
+    features = np.pad(features, ((0, 0), (0, 1)))
+    inputs = {"gru": {"codes": codes, "numbers": numbers}, "gradient_boosting": {"features": features}}
+    whole = json.loads((tmp_path / "exported/export.json").read_text())
+    total = np.zeros(len(some))
+    for name, weight in whole["ended"].items():
+        folder = tmp_path / "exported/members" / name
+        about = json.loads((folder / "export.json").read_text())
+        logits = onnxruntime.InferenceSession(folder / "model.onnx").run(None, inputs[name])[0]
+        ended = logits[:, -1, about["ended_column"]] if name == "gru" else logits
+        line = about["calibration"]["ended"]
+        total += weight * (line["slope"] * ended + line["intercept"])
+    line = whole["calibration"]["ended"]
+    (expected,) = load_model(checkpoint)(some, [0])
+    np.testing.assert_allclose(line["slope"] * total + line["intercept"], expected, atol=1e-4)
+
+
+def test_a_blend_is_not_exported_if_a_member_does_not_fit_the_format(
+    members: tuple[Path, dict[str, Path]], tmp_path: Path
+) -> None:
+    windows, checkpoints = members
+    folder = packaged(tmp_path, blend_to(tmp_path, windows, checkpoints))
+    with pytest.raises(UserError, match="mine cannot be written as ONNX"):
+        export(folder, "onnx", tmp_path / "exported")
+    assert not (tmp_path / "exported").exists()

@@ -163,6 +163,23 @@ class EstimatorExportDescription(Artifact):
     calibration: Calibration
 
 
+class BlendExportDescription(Artifact):
+    """export.json: how to use the exported members of a blend, which are in members/NAME.
+
+    ended, running: the weight of each member's calibrated log odds, of ended and of running sessions;
+    calibration: the blend's log odds are slope * weighted mean + intercept.
+    """
+
+    kind = "exported blend"
+    rule = "package_model"
+
+    model: str
+    digest: str
+    ended: dict[str, float]
+    running: dict[str, float]
+    calibration: Calibration
+
+
 class FieldReference(Record):
     """How the values of a field were distributed in train: shares of its bins.
 

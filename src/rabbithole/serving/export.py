@@ -7,10 +7,15 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
-from rabbithole.artifacts.serving import EstimatorExportDescription, ExportDescription
-from rabbithole.artifacts.training import ModelDescription
+from rabbithole.artifacts.serving import (
+    BlendExportDescription,
+    EstimatorExportDescription,
+    ExportDescription,
+)
+from rabbithole.artifacts.training import BlendWeights, ModelDescription
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
+from rabbithole.models.blend import WEIGHTS_FILE
 from rabbithole.models.estimators import AGGREGATES_FILE
 from rabbithole.models.estimators import RUNNING as RUNNING_FEATURE
 from rabbithole.models.layers import ENDED, RUNNING
@@ -33,29 +38,53 @@ def export(folder: ModelFolder, format: Format, output: Path) -> None:
     A network takes codes (int32 [sessions, steps, categorical fields]) and numbers (float32 [sessions,
     steps, numeric fields], NaN where missing) and returns logits (float32 [sessions, steps, 2]); sessions and
     steps are open. An estimator takes features (float32 [sessions, features], NaN where missing) and returns
-    logits (float32 [sessions]); how its features follow from codes is in aggregates.json. Raises `UserError`
-    for a model that the format cannot hold.
+    logits (float32 [sessions]); how its features follow from codes is in aggregates.json. A blend is the
+    programs of its members in folders of their own, and their weights in export.json. Raises `UserError` for
+    a model that the format cannot hold.
     """
     require_replaceable(output, DESCRIPTION)
-    description = read_description(folder.checkpoint)
-    if members := sorted(path.name for path in folder.checkpoint.glob(f"{MEMBERS}/*")):
-        raise UserError(
-            f"{folder.path}: {description.model} combines {', '.join(members)} and cannot be exported as one "
-            "program. Package one of them by itself (`rabbithole package --model`) and export that."
-        )
     with atomic_write(output) as temporary:
         temporary.mkdir()
-        if description.batch_size is None:
-            _export_estimator(folder, description, format, temporary)
-        else:
-            _export_network(folder, description, format, temporary)
+        _export_checkpoint(folder, folder.checkpoint, format, temporary)
         shutil.copyfile(folder.checkpoint / ENCODER_FILE, temporary / ENCODER_FILE)
         shutil.copyfile(folder.path / CARD, temporary / CARD)
 
 
-def _export_network(folder: ModelFolder, description: ModelDescription, format: Format, output: Path) -> None:
+def _export_checkpoint(folder: ModelFolder, checkpoint: Path, format: Format, output: Path) -> None:
+    """Write the program of a checkpoint, the model's own or that of a member, and its description."""
+    description = read_description(checkpoint)
+    if (checkpoint / MEMBERS).exists():
+        _export_blend(folder, checkpoint, description, format, output)
+    elif description.batch_size is None:
+        _export_estimator(folder, checkpoint, description, format, output)
+    else:
+        _export_network(folder, checkpoint, description, format, output)
+
+
+def _export_blend(
+    folder: ModelFolder, checkpoint: Path, description: ModelDescription, format: Format, output: Path
+) -> None:
+    """Write the programs of a blend's members, and their weights."""
+    weights = BlendWeights.read(checkpoint / WEIGHTS_FILE)
+    for name in weights.ended:
+        member = output / MEMBERS / name
+        member.mkdir(parents=True)
+        _export_checkpoint(folder, checkpoint / MEMBERS / name, format, member)
+    assert description.calibration is not None
+    BlendExportDescription(
+        model=description.model,
+        digest=folder.manifest.digest,
+        ended=weights.ended,
+        running=weights.running,
+        calibration=description.calibration,
+    ).write(output / DESCRIPTION)
+
+
+def _export_network(
+    folder: ModelFolder, checkpoint: Path, description: ModelDescription, format: Format, output: Path
+) -> None:
     """Write a network and its description."""
-    network, weights, table = restored_network(folder.checkpoint)
+    network, weights, table = restored_network(checkpoint)
     model = network.merge(weights, table)
     if format == "onnx":
         _write_onnx(description.model, model, output)
@@ -77,17 +106,17 @@ def _export_network(folder: ModelFolder, description: ModelDescription, format: 
 
 
 def _export_estimator(
-    folder: ModelFolder, description: ModelDescription, format: Format, output: Path
+    folder: ModelFolder, checkpoint: Path, description: ModelDescription, format: Format, output: Path
 ) -> None:
     """Write an estimator of the package and its description."""
     if format != "onnx":
         raise UserError(
             f"{folder.path}: {description.model} is no network: use --format onnx. Its file of skops, "
-            f"{folder.checkpoint.name}/model.skops, loads without Rabbithole."
+            f"{checkpoint.relative_to(folder.path)}/model.skops, loads without Rabbithole."
         )
-    model = checkpoint_code(folder.checkpoint, description).model.load(folder.checkpoint)
+    model = checkpoint_code(checkpoint, description).model.load(checkpoint)
     _write_onnx(description.model, model, output)
-    shutil.copyfile(folder.checkpoint / AGGREGATES_FILE, output / AGGREGATES_FILE)
+    shutil.copyfile(checkpoint / AGGREGATES_FILE, output / AGGREGATES_FILE)
     assert description.calibration is not None
     EstimatorExportDescription(
         model=description.model,
