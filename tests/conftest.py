@@ -8,7 +8,7 @@ from hypothesis import settings
 # Test processes share two cores. With more threads than cores, each tree of a model waits for a thread.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest_plugins = ["spark_fixtures"]
+pytest_plugins = ["run_fixtures", "spark_fixtures"]
 
 # Every run tests the same examples. A slow machine misses no deadline.
 settings.register_profile("tests", deadline=None, derandomize=True)

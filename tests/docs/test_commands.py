@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from docs_pages import PAGES, ROOT, TUTORIAL, Block, blocks
-from workflow_runs import TINY, make_run_folder
+from workflow_runs import TINY
 
 from rabbithole.config.datasets import merged
 from rabbithole.config.validation import parse_config
@@ -30,13 +30,14 @@ def commands(page: Path) -> list[Block]:
 
 
 @pytest.fixture(scope="module")
-def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the project with an active environment and small default settings.
+def checkout(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the project with an active environment, small default settings and their results.
 
     The commands are run as they are written. Only `config.yaml` differs: its simulated logs and models are
     small. All pages share the folder, so that later pages find the results of earlier ones.
     """
-    folder = make_run_folder(tmp_path_factory.mktemp("checkout"))
+    folder = tmp_path_factory.mktemp("checkout") / "rabbithole"
+    shutil.copytree(finished, folder, symlinks=True)
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in COPIED:
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)

@@ -1,4 +1,4 @@
-"""Fixtures of the workflow tests: one finished run, and the copy of the project that made it."""
+"""One finished run, one by folds, and the copy of the project that made them, for all tests."""
 
 import os
 import shutil
