@@ -149,3 +149,46 @@ def test_fields_keep_names_in_other_scripts(tmp_path: Path) -> None:
     columns = without(**{"Город": lambda event: event.device, "Größe": lambda event: event.device})
     _, _, table = read(write_csv(tmp_path / "log.csv", columns))
     assert {"город", "grosse"} <= set(table.fields)
+
+
+def test_an_item_that_is_no_product_is_found_by_its_name_or_its_ids(tmp_path: Path) -> None:
+    for name in ("movieId", "track", "recipeId", "context_product_id"):
+        columns = without(
+            "product_id", "event_type", **{name: lambda event: event.item, "rating": lambda _: 3}
+        )
+        inspection = inspect([str(write_csv(tmp_path / "ratings.csv", columns))])
+        assert inspection.tables[0].roles.item.column is not None, name
+        assert inspection.tables[0].roles.item.column.name == name
+        # Whether a line is a purchase is not guessed.
+        assert inspection.problem.startswith("what each line is")
+
+
+def test_a_word_that_ends_sessions_may_be_the_purchase_of_a_log_without_one(tmp_path: Path) -> None:
+    columns = without(
+        "event_type", action=lambda event: {"purchase": "clickout"}.get(event.kind, f"see {event.kind}")
+    )
+    inspection, dataset, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert dataset.target == "next_event" and not table.event.leave_out
+    assert "clickout is always the last event of its session" in " ".join(inspection.text.split())
+    assert "# words: {see view: view" not in inspection.text and "clickout: transaction}" in inspection.text
+
+
+def test_a_count_of_visits_names_no_visitor(tmp_path: Path) -> None:
+    columns = without("session_id", "user_id", visit_num=lambda event: 1 + int(event.session[1:]) % 5)
+    inspection = inspect([str(write_csv(tmp_path / "log.csv", columns))])
+    roles = inspection.tables[0].roles
+    assert roles.visitor.column is None and roles.session.column is None
+
+
+def test_names_of_columns_may_begin_with_a_dollar(tmp_path: Path) -> None:
+    columns = without("session_id", **{"properties.$session_id": lambda event: event.session})
+    _, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert table.session == ["properties.$session_id"]
+
+
+def test_equal_lines_of_whole_minutes_may_be_kept(tmp_path: Path) -> None:
+    assert "drop_duplicates" not in inspect([str(write_csv(tmp_path / "log.csv", STANDARD))]).text
+    minutes = without("timestamp", time=lambda event: event.time.strftime("%Y-%m-%d %H:%M"))
+    inspection, dataset, _ = read(write_csv(tmp_path / "log.csv", minutes))
+    assert "# drop_duplicates: false" in inspection.text and dataset.drop_duplicates
+    assert "As all times are whole minutes" in " ".join(inspection.text.replace("#", "").split())

@@ -2,19 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rabbithole.inspection.columns import Column, pairs
+from rabbithole.inspection.items import cost_by_values, item_by_ending, item_by_values
 from rabbithole.inspection.keys import Keyed
 from rabbithole.inspection.names import NAMES, Role
 from rabbithole.inspection.roles import (
     BY_VALUES,
     CAN_BE,
     EXACT,
-    SCORE_MARGIN,
     STANDS_STILL,
     Choice,
     Roles,
@@ -36,7 +37,11 @@ CLOSER_RATIO = 5
 MIN_RETURNING_SHARE = 0.3
 """Where more than this share of keys come back after hours, they are visitors and no sessions."""
 
-HOUR = 3600.0
+COARSE: dict[float, Literal["minute", "hour", "day"]] = {86_400.0: "day", 3600.0: "hour", 60.0: "minute"}
+"""Seconds of what times may be whole ones of, the longest first."""
+
+MIN_TIMES = 24
+"""With fewer different times, chance may make them whole ones."""
 
 PER_SECOND = {"s": 1.0, "ms": 1000.0}
 
@@ -58,9 +63,11 @@ def assign(sample: Sample, columns: Sequence[Column]) -> Roles:
         free = _free(roles, columns)
         choice = choose(role, free)
         if role == "item" and nameless:
-            choice = _item_by_values(free)
+            choice = item_by_values(free)
+        elif role == "item" and choice == Choice():
+            choice = item_by_ending(free)
         if role == "cost" and nameless:
-            choice = _cost_by_values(free)
+            choice = cost_by_values(free)
         setattr(roles, role, choice)
     return roles
 
@@ -118,19 +125,23 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
         values = pc.binary_join_element_wise(roles.date.values, values, " ")
     if units:
         roles.unit, roles.units = date_order(values, sample.block, units)
-    if roles.date is None and roles.offset is None and not guess.dates:
-        _hours(roles, values)
+    if roles.offset is None:
+        seconds = parse(values, roles.unit, "UTC").drop_null()
+        _coarse(roles, seconds, dates=guess.dates and roles.date is None)
 
 
-def _hours(roles: Roles, values: pa.Array) -> None:
-    """Say where times are whole hours."""
-    seconds = parse(values, roles.unit, "UTC").drop_null()
-    roles.hourly = (
-        pc.count_distinct(seconds).as_py() > 24
-        and pc.all(pc.equal(pc.floor(pc.divide(seconds, HOUR)), pc.divide(seconds, HOUR))).as_py()
-    )
-    if roles.hourly:
-        note = "it holds whole hours: order within an hour is not known, and equal lines count once"
+def _coarse(roles: Roles, seconds: pa.Array, *, dates: bool) -> None:
+    """Say of what all times are whole ones. dates: whether they are written as dates."""
+    if not dates and (roles.units or pc.count_distinct(seconds).as_py() <= MIN_TIMES):
+        return
+    for length, name in COARSE.items():
+        units = pc.divide(seconds, length)
+        if dates or pc.all(pc.equal(pc.floor(units), units)).as_py():
+            roles.coarse = name
+            break
+    if roles.coarse in ("hour", "day"):
+        an = {"hour": "an hour", "day": "a day"}[roles.coarse]
+        note = f"it holds whole {roles.coarse}s: the order of events within {an} is not known"
         roles.time = replace(roles.time, note="; ".join(filter(None, [roles.time.note, note])))
 
 
@@ -173,11 +184,7 @@ def _date_and_more(roles: Roles, columns: Sequence[Column], dates: Sequence[Colu
     if offset.column is not None:
         roles.offset = offset.column
         return date
-    return Choice(
-        date.column,
-        date.others,
-        "it holds whole days: the order of events within a day is not known, and equal lines count once",
-    )
+    return date
 
 
 def _is_number(column: Column) -> bool:
@@ -200,6 +207,10 @@ def _check_session(roles: Roles, sample: Sample, seconds: pa.Array) -> None:
             roles.visitor == Choice()
             and Keyed.by(session.values, seconds, sample.block).returning > MIN_RETURNING_SHARE
         ):
+            if not _names_many(session):
+                # Such as Adobe's `visit_num`, which counts the visits of each visitor.
+                roles.session = Choice()
+                return
             roles.visitor = Choice(
                 session, (), "called a session, but it comes back after hours, as a visitor does"
             )
@@ -225,7 +236,7 @@ def _keys_by_values(roles: Roles, sample: Sample, columns: Sequence[Column], sec
         for column in columns
         if is_key(column)
         and column.filled > 0.9
-        and column.distinct > max(10, column.rows // 2000)
+        and _names_many(column)
         and not any(name_score(role, column) >= EXACT - 1 for role in known)
     ]
     if not candidates:
@@ -248,18 +259,6 @@ def _keys_by_values(roles: Roles, sample: Sample, columns: Sequence[Column], sec
         roles.session = choice
 
 
-def _item_by_values(columns: Sequence[Column]) -> Choice:
-    """Return the column of items in a table without names: the one with the most different codes."""
-    codes = [
-        column for column in columns if CAN_BE["item"](column) and column.distinct >= 20 and is_key(column)
-    ]
-    codes.sort(key=lambda column: -column.distinct)
-    if not codes or (len(codes) > 1 and codes[0].distinct < (1 + SCORE_MARGIN) * codes[1].distinct):
-        return Choice(None, tuple(codes), "no name says it" if codes else "")
-    return Choice(codes[0], tuple(codes[1:]), BY_VALUES)
-
-
-def _cost_by_values(columns: Sequence[Column]) -> Choice:
-    """Return the column of prices in a table without names: the only one whose numbers look like amounts."""
-    prices = [column for column in columns if CAN_BE["cost"](column) and column.amounts > 0.99]
-    return Choice(prices[0], (), BY_VALUES) if len(prices) == 1 else Choice()
+def _names_many(column: Column) -> bool:
+    """Return whether a column has enough values to name those who acted."""
+    return column.distinct > max(10, column.rows // 2000)

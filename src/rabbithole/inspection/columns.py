@@ -29,6 +29,9 @@ SAY_NOTHING = frozenset(
 )
 """Words by which the last part of a path says nothing without the part before it."""
 
+MONGO = re.compile(r"\$(date|oid|uuid|timestamp|binary|number(Int|Long|Double|Decimal))")
+"""Keys by which MongoDB says the type of a value. Other names with `$` are those of columns, as PostHog's."""
+
 TIME_TEXTS = 4000
 """Values of a column that are parsed to find out whether it holds times."""
 
@@ -195,7 +198,7 @@ def name_words(name: str) -> tuple[str, ...]:
     parts = [part for part in plain.split(".") if part and not part.isdecimal()]
     last = parts[-1] if parts else plain
     words = _split_words(last)
-    if len(parts) > 1 and (set(words) <= SAY_NOTHING or last.startswith("$")):
+    if len(parts) > 1 and (set(words) <= SAY_NOTHING or MONGO.fullmatch(last)):
         return _split_words(parts[-2]) + words
     return words
 

@@ -89,7 +89,7 @@ def inspect(sources: Sequence[str], encoding: str | None = None) -> Inspection:
             mapped = _map(tables, dataset, preset)
     rejected = sum(sum(mapped_table.rejected.values()) for mapped_table in mapped)
     rejected += sum(table.sample.malformed for table in tables)
-    share = rejected / sum(table.sample.rows for table in tables)
+    share = rejected / sum(table.sample.rows + table.sample.malformed for table in tables)
     empty = sum(count for table in mapped for reason, count in table.rejected.items() if _is_empty(reason))
     unreadable = share * (1 - empty / max(rejected, 1))
     if unreadable > MAX_UNREADABLE_SHARE or share > MAX_EMPTY_SHARE:

@@ -54,7 +54,8 @@ NAMES: dict[Role, tuple[str, ...]] = {
     ),
     "visitor": _words(
         """
-        visitor visitor_id user_pseudo_id domain_userid anonymous_id full_visitor_id cookie cookie_id
+        visitor visitor_id mcvisid visid_high household_key household_id
+        user_pseudo_id domain_userid anonymous_id full_visitor_id cookie cookie_id
         client_id device_id browser_id user user_id uid userid username customer customer_id cust_id
         shopper shopper_id member member_id account account_id person person_id buyer_id consumer_id
         besucher besucher_id nutzer nutzer_id benutzer benutzer_id kunde kunden kunden_nr kundennummer
@@ -82,7 +83,9 @@ NAMES: dict[Role, tuple[str, ...]] = {
         artikelnummer artikel_id produkt produkt_id produkt_nr produit id_produit producto id_producto
         articulo id_articulo produto id_produto prodotto id_prodotto articolo produktu id_produktu
         product_sku product_code item_code goods goods_id asin aid iid pid listing listing_id offer_id
-        stock_code variant_id content_id 商品 商品id 商品編號 vare varenummer tuote items
+        stock_code variant_id content_id movie movie_id film film_id track track_id track_name song song_id
+        hotel hotel_id recipe_id game_id book_id isbn ean gtin
+        商品 商品id 商品編號 vare varenummer tuote items
         товар id_товара артикул продукт id_продукта urun urun_id urun_kodu vyrobek zbozi 품목 상품
         """
     ),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from rabbithole.formats.amounts import Decimal
@@ -94,6 +95,14 @@ class TableProposal:
     def unread_times(self) -> list[Column]:
         """Return the columns that are named like a time, whose values are none that can be read."""
         return unread_times(self.columns)
+
+    @property
+    def repeated(self) -> int:
+        """Return how many rows of the sample repeat another one exactly, 0 unless times are coarse."""
+        if not self.roles.coarse:
+            return 0
+        rows = pa.table(self.sample.columns)
+        return len(rows) - len(rows.group_by(rows.column_names).aggregate([]))
 
     @property
     def odd_text(self) -> str:

@@ -145,9 +145,9 @@ def choose(
 
 
 def _ends_with_name(role: Role, column: Column) -> bool:
-    """Return whether the last word of a name is a known name, such as `Lineitem sku`."""
+    """Return whether a name ends with a known name: `Lineitem sku`, `context_product_id`."""
     known = {squeezed(candidate) for candidate in NAMES[role]}
-    return column.words[-1] in known
+    return any(squeezed("".join(column.words[start:])) in known for start in range(len(column.words)))
 
 
 def _holds_the_same(column: Column, other: Column) -> bool:
@@ -163,7 +163,7 @@ class Roles:
     """The roles of a table's columns.
 
     unit: how times are written; units: the formats of which one must be chosen, empty if `unit` is sure;
-    hourly: whether all times are whole hours; joined: whether a session is named by visitor and session
+    coarse: of what all times are whole ones, if so; joined: whether a session is named by visitor and session
     together; event_rest: the column that says what happened where that of the event is empty.
     """
 
@@ -173,7 +173,7 @@ class Roles:
     offset_unit: Literal["s", "ms"] = "ms"
     unit: str = "auto"
     units: tuple[str, ...] = ()
-    hourly: bool = False
+    coarse: Literal["", "minute", "hour", "day"] = ""
     joined: bool = False
     session: Choice = field(default_factory=Choice)
     visitor: Choice = field(default_factory=Choice)

@@ -13,7 +13,8 @@ from rabbithole.inspection.estimates import Estimate
 from rabbithole.inspection.files import LeftOutFile, LogFile, left_out_lines
 from rabbithole.inspection.presets import Preset
 from rabbithole.inspection.proposal import TableProposal
-from rabbithole.inspection.table_section import FORMAT, TABLE, YamlLines, named_files, names, write_table
+from rabbithole.inspection.table_section import FORMAT, TABLE, named_files, repeated_events, write_table
+from rabbithole.inspection.yaml_lines import YamlLines, names
 
 GAP_MINUTES = 30
 """A pause that ends a session, where the log has none of its own: the usual one of web analytics."""
@@ -187,6 +188,11 @@ def _table_format(
             {"by": "visitor", "gap_minutes": _gap_minutes(tables)},
             "a visitor's session ends with a pause of so many minutes",
         )
+    for table in tables:
+        if table.repeated:
+            note = f"check: {repeated_events(table)}. This keeps them"
+            yaml.key(FORMAT, "drop_duplicates", False, note, off=True)
+            break
     yaml.key(FORMAT, "table")
     for table in others:
         shown = ", ".join(file.name for file in table.files[:3])
@@ -203,7 +209,7 @@ def _table_format(
 
 def _gap_minutes(tables: Sequence[TableProposal]) -> int:
     """Return the pause that ends a session: more than an hour where times are whole hours."""
-    return HOURLY_GAP_MINUTES if any(table.roles.hourly for table in tables) else GAP_MINUTES
+    return HOURLY_GAP_MINUTES if any(table.roles.coarse == "hour" for table in tables) else GAP_MINUTES
 
 
 def _zone_of_types(tables: Sequence[TableProposal]) -> str | None:

@@ -16,7 +16,7 @@ from rabbithole.inspection.inspect import Inspection
 from rabbithole.inspection.mapped import all_events
 from rabbithole.inspection.proposal import TableProposal
 from rabbithole.inspection.roles import name_score
-from rabbithole.inspection.table_section import UTF_16, orders_alone
+from rabbithole.inspection.table_section import UTF_16, orders_alone, repeated_events
 
 WIDTH = 80
 
@@ -257,13 +257,15 @@ def _unsure(tables: Sequence[TableProposal]) -> list[str]:
             f"event: {', '.join(map(repr, alike))} differ by case or blanks alone: they are several kinds"
             for alike in table.words.alike
         ]
+        if table.repeated:
+            lines.append(f"time: {repeated_events(table)}; `drop_duplicates: false` in the file keeps them")
         if table.content == "order":
             lines.append(f"event: {printable(orders_alone(table))}")
         if table.endings:
-            lines.append(
-                f"event: {', '.join(map(printable, table.endings))} is always the last of its session, so it "
-                "is left out (`leave_out` in the file)"
-            )
+            last = f"event: {', '.join(map(printable, table.endings))} is always the last of its session"
+            purchase = ". Is it what counts as a purchase here? Then say so under `words` in the file"
+            left_out = ", so it is left out (`leave_out` in the file)"
+            lines.append(last + (purchase if table.lacks_purchases else left_out))
         if table.lacks_purchases and table.words.maybe:
             maybe = ", ".join(map(printable, table.words.maybe))
             lines.append(f"event: which word means a purchase, perhaps {maybe}?")

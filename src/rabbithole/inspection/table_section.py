@@ -1,69 +1,16 @@
-"""Write settings as YAML with comments: its lines, and the section `table`, how one table of the log is read.
-
-PyYAML quotes the values. Comments hold no control character.
-"""
+"""Write the section `table` of the settings: how one table of the log is read."""
 
 import glob
 import re
-import textwrap
 from collections.abc import Sequence
 
-import yaml
-
-from rabbithole.errors import printable
 from rabbithole.ingest.locate import matches
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.names import Role
 from rabbithole.inspection.proposal import TRUE, TableProposal
 from rabbithole.inspection.roles import Choice
-
-WIDTH = 110
-
-
-class YamlLines:
-    """Lines of a YAML file."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def comment(self, depth: int, text: str) -> None:
-        """Add a comment, on as many lines as it needs."""
-        indent = "  " * depth + "# "
-        wrapped = textwrap.wrap(
-            printable(text), WIDTH - len(indent), break_long_words=False, break_on_hyphens=False
-        )
-        self.lines += [indent + line for line in wrapped]
-
-    def key(self, depth: int, name: str, value: object = None, note: str = "", *, off: bool = False) -> None:
-        """Add a key, with its value unless it is None, and a note behind it, or before it if it is long.
-
-        off: as a comment, which a reader may make a key.
-        """
-        line = f"{scalar(name)}:" + ("" if value is None else f" {scalar(value)}")
-        line = "  " * depth + ("# " if off else "") + line
-        note = printable(note)
-        if note and len(line) + len(note) + 4 > WIDTH:
-            self.comment(depth, note)
-            note = ""
-        self.lines.append(line + (f"  # {note}" if note else ""))
-
-    def text(self) -> str:
-        """Return the file."""
-        return "\n".join(self.lines) + "\n"
-
-
-def scalar(value: object) -> str:
-    """Return a value in YAML on one line: a text, a number, or a list or mapping of them."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=10**9, allow_unicode=True, sort_keys=False)
-    return text.removesuffix("\n").removesuffix("\n...")
-
-
-def names(columns: Sequence[str]) -> object:
-    """Return names of columns as the settings take them: one or a list, numbers as numbers."""
-    listed: list[object] = [int(name) if name.isdecimal() else name for name in columns]
-    return listed[0] if len(listed) == 1 else listed
-
+from rabbithole.inspection.yaml_lines import YamlLines, names
 
 UTF_16 = ("utf-16-le", "utf-16-be")
 """What the settings call `utf-16`: the byte order mark, or the bytes, say which."""
@@ -175,6 +122,14 @@ def orders_alone(table: TableProposal) -> str:
     return f"each line is a purchase, and nothing comes before it to predict it from. What is left: {left}"
 
 
+def repeated_events(table: TableProposal) -> str:
+    """Return what equal lines of a table with coarse times mean, in words."""
+    count = table.repeated
+    lines = "1 line that was read repeats" if count == 1 else f"{count:,} lines that were read repeat"
+    whole = f"all times are whole {table.roles.coarse}s"
+    return f"{lines} another exactly and would be dropped. As {whole}, they may be events of their own"
+
+
 def no_times(table: TableProposal) -> str:
     """Return why a table has no time, in words."""
     unread = [f"{column.name} ({_examples(column)})" for column in table.unread_times[:2]]
@@ -217,7 +172,9 @@ def _event(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile]) -> No
     kept = [
         word
         for word in column.counts
-        if word not in words.mapping and word not in words.purchase and word not in table.endings
+        if word not in words.mapping
+        and word not in words.purchase
+        and (word not in table.endings or table.lacks_purchases)
     ]
     if words.likely:
         yaml.comment(PART, f"check: {_list_texts(words.purchase)} probably means a purchase")
@@ -242,7 +199,15 @@ def _event(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile]) -> No
     if table.lacks_purchases and words.maybe:
         mapping = {**words.mapping, words.maybe[0]: "transaction"}
         yaml.key(PART, "words", mapping, "for example", off=True)
-    if table.endings:
+    if table.endings and table.lacks_purchases:
+        yaml.comment(
+            PART,
+            f"check: {_list_texts(table.endings)} is always the last event of its session. Is it what counts "
+            "as a purchase here? Then use this, and remove `target`; else leave it out.",
+        )
+        yaml.key(PART, "words", {**words.mapping, **dict.fromkeys(table.endings, "transaction")}, off=True)
+        yaml.key(PART, "leave_out", list(table.endings), off=True)
+    elif table.endings:
         note = "check: always the last event of its session, so it may reveal that no purchase follows"
         yaml.key(PART, "leave_out", list(table.endings), note)
     if kept:
