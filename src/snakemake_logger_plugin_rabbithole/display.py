@@ -1,5 +1,6 @@
 """Show a run: as a live panel where there is a terminal, in plain lines where there is none."""
 
+from threading import Event, RLock, Thread
 from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
@@ -113,10 +114,13 @@ class PanelDisplay(PlainDisplay):
     def __init__(self, console: Console, run: Run) -> None:
         super().__init__(console, run)
         self.spinners: dict[int, Spinner] = {}
+        self.drawing, self.ended = RLock(), Event()
         self.live = Live(
             console=console,
             get_renderable=self.render,
-            refresh_per_second=REFRESHES,
+            # Rich's own thread draws while a line is printed above the panel. The panel drawn last may then
+            # have another height than the one that is erased next: a line is lost, or an empty one is left.
+            auto_refresh=False,
             transient=True,
             # What hooks print to the standard output appears above the panel, if that is the terminal too.
             redirect_stdout=True,
@@ -124,15 +128,25 @@ class PanelDisplay(PlainDisplay):
 
     def begin(self) -> None:
         """Start the panel."""
-        self.live.start()
+        if not self.live.is_started:
+            self.live.start()
+            Thread(target=self._refresh, daemon=True).start()
+
+    def _refresh(self) -> None:
+        """Draw the panel again and again, until it ends."""
+        while not self.ended.wait(1 / REFRESHES):
+            with self.drawing:
+                self.live.refresh()
+
+    def _remove(self) -> None:
+        """Remove the panel."""
+        self.ended.set()
+        with self.drawing:
+            self.live.stop()
 
     def print(self, content: RenderableType, *, soft_wrap: bool = False) -> None:
-        """Print above the panel, in lines that break between words.
-
-        The panel is drawn by a thread of its own. Without its lock, the panel that is drawn last may have
-        another height than the one that rich erases next: a line would be lost, or an empty one be left.
-        """
-        with self.live._lock:
+        """Print above the panel, in lines that break between words."""
+        with self.drawing:
             super().print(content, soft_wrap=soft_wrap)
 
     def job_started(self, job: Job) -> None:
@@ -158,14 +172,14 @@ class PanelDisplay(PlainDisplay):
 
     def summary(self, text: str) -> None:
         """Remove the panel, then print the summary, apart from the lines above it: nothing comes after it."""
-        self.live.stop()
+        self._remove()
         done = f"{steps(len(self.run.finished))} in {duration(self.run.elapsed())}"
         self.console.print(Text(f"\n{done}\n", "bold green"))
         super().summary(text)
 
     def end(self, text: str) -> None:
         """Remove the panel and print the last line."""
-        self.live.stop()
+        self._remove()
         if text:
             self.console.print(Text(text, "bold"))
 

@@ -1,7 +1,6 @@
-"""What a run shows: the events of Snakemake, as lines and as a panel."""
+"""What a run shows of the events of Snakemake."""
 
 import io
-import json
 import logging
 import signal
 import sys
@@ -10,12 +9,11 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from rich.text import Text
 from snakemake.settings.types import OutputSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from snakemake_logger_plugin_rabbithole import LogHandler
-from snakemake_logger_plugin_rabbithole.display import PanelDisplay, PlainDisplay
+from snakemake_logger_plugin_rabbithole.display import PlainDisplay
 from snakemake_logger_plugin_rabbithole.run import TYPICAL_SECONDS, Job, Run, about, duration
 
 TRACE = """epoch 1
@@ -204,36 +202,6 @@ def test_quiet_shows_errors_only(tmp_path: Path) -> None:
     session.start()
     session.fail()
     assert session.printed()[0].startswith("FAILED")
-
-
-@pytest.mark.parametrize("width", [60, 80, 120])
-def test_the_panel_fits_and_shows_words_progress_and_time(width: int, tmp_path: Path) -> None:
-    console = Console(file=io.StringIO(), width=width, force_terminal=True, legacy_windows=False)
-    run = Run()
-    run.plan({"train": 4, "page": 1})
-    job = Job(1, "train", "Training dilated_conv on retailrocket, seed 0", str(tmp_path / "log"), ["out"])
-    run.start(job)
-    assert job.progress_file is not None
-    facts = {"label": "epoch 2 of 5", "done": 3000, "total": 9000, "unit": "sessions", "rate": 1234.5}
-    job.progress_file.write_text(json.dumps(facts | {"whole": True}))
-    with console.capture() as shown:
-        console.print(PanelDisplay(console, run).render())
-    lines = Text.from_ansi(shown.get()).plain.splitlines()
-    text = "\n".join(lines)
-    assert all(len(line) <= width for line in lines)
-    assert "0 of 5 steps" in text
-    assert "Training dil" in text and "epoch 2 of 5" in text
-    if width > 60:
-        assert "33 %, 1,234 sessions/s" in text or "33 %, 1,235 sessions/s" in text
-
-
-def test_the_headline_is_the_last_thing_in_a_terminal() -> None:
-    output = io.StringIO()
-    display = PanelDisplay(Console(file=output, force_terminal=True, legacy_windows=False), Run())
-    display.begin()
-    display.summary("AUC 0.8\nThe report: page.html\n")
-    display.end("")
-    assert output.getvalue().endswith("The report: page.html\n")
 
 
 def ended(rule: str, seconds: float) -> Job:
