@@ -6,6 +6,7 @@ import pytest
 from factories import network_settings, network_training
 
 from rabbithole.artifacts.data import Fields
+from rabbithole.models.gradient_boosting import Model, Settings
 from rabbithole.training.purchase import PurchaseObjective
 from rabbithole.training.trainer import make_trainer
 from rabbithole.windows.arrays import Encoding, Windows
@@ -51,7 +52,21 @@ def test_a_network_knows_who_bought_before_only_with_history(model: str, *, hist
         seed=0,
     )
     trainer.run()
-    auc = trainer.progress.rows[-1]["valid_auc"]
+    check(trainer.progress.rows[-1]["valid_auc"], history=history)
+
+
+@pytest.mark.parametrize("history", [True, False])
+def test_boosting_knows_who_bought_before_only_with_history(*, history: bool) -> None:
+    rng = np.random.default_rng(0)
+    train, valid = (visits(count, rng, history=history) for count in (600, 300))
+    model = Model(Settings(), seed=0)
+    rows = model.fit(train, np.ones(len(train)), valid, prefixes=True, shift=0.0)
+    check(rows[-1].valid_auc, history=history)
+
+
+def check(auc: float | None, *, history: bool) -> None:
+    """Check that a model ranks well with history, and like chance without it."""
+    assert auc is not None
     if history:
         assert auc > 0.95
     else:
