@@ -45,7 +45,7 @@ def widths(metrics: Metrics) -> dict[str, list[float]]:
         "campaign": [metrics.campaign.everybody, metrics.campaign.expected, metrics.campaign.chosen],
     }
     chosen = metrics.campaign.chosen
-    rows["gain over everybody"] = [chosen.over_everybody or gain_over_everybody(metrics.campaign, chosen)]
+    rows["gain over everybody"] = [gain_over_everybody(metrics.campaign, chosen)]
     by_figure = {name: [each.high - each.low for each in of_name] for name, of_name in rows.items()}
     gain = np.array(metrics.gain.high) - metrics.gain.low
     return by_figure | {"gain": gain[5:-5].tolist()}

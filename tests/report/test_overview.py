@@ -12,6 +12,7 @@ from rabbithole.artifacts.evaluation import (
     ThresholdOutcome,
 )
 from rabbithole.evaluation.campaign import outcome
+from rabbithole.evaluation.delong import wilson_interval
 from rabbithole.report.headline import Row, rows
 from rabbithole.report.overview import (
     answer,
@@ -135,6 +136,8 @@ def a_campaign(*, chosen: tuple[int, int], everybody: tuple[int, int], cost: flo
         ((500, 490), (1000, 500), 10, "Yes, use the model: it earns 400 ["),
         ((980, 499), (1000, 500), 10, "No, contact everybody: that the model earns more is not shown, as"),
         ((900, 400), (1000, 500), 10, "No, contact everybody: the model does not earn more."),
+        # Among 21 sessions left out no buyer was seen, but each one would cost 500.
+        ((136, 8), (157, 8), 500, "No, contact everybody: that the model earns more is not shown, as"),
     ],
 )
 def test_whether_to_use_the_model_follows_from_the_interval_of_its_gain(
@@ -145,13 +148,16 @@ def test_whether_to_use_the_model_follows_from_the_interval_of_its_gain(
     assert sentence in campaign_sentence(best)
 
 
-def test_the_gain_over_everybody_has_the_interval_of_paired_differences() -> None:
+def test_the_gain_over_everybody_has_the_interval_of_the_buyers_left_out() -> None:
     campaign = a_campaign(chosen=(500, 490), everybody=(1000, 500), cost=1, worth=10)
     differences = 1000 * np.repeat([0.0, 1.0, -9.0], [500, 490, 10])
     gain = gain_over_everybody(campaign, campaign.expected)
-    error = 1.959964 * differences.std(ddof=1) / 1000**0.5
+    low, high = wilson_interval(10, 500)
     assert gain.value == pytest.approx(differences.mean())
-    assert gain.high - gain.value == pytest.approx(error)
+    assert (gain.low, gain.high) == pytest.approx((500 * (1 - 10 * high), 500 * (1 - 10 * low)))
+    half = campaign.expected.model_copy(update={"left_out_effect": 2.0})
+    low, high = wilson_interval(5, 250)
+    assert gain_over_everybody(campaign, half).low == pytest.approx(500 * (1 - 10 * high))
 
 
 def test_an_interval_with_chance_in_it_is_a_weakness() -> None:

@@ -93,12 +93,12 @@ class CampaignOutcome(Record):
 class ThresholdOutcome(CampaignOutcome):
     """The outcome of contacting sessions above a threshold; None: nobody.
 
-    over_everybody: what it earns more than contacting everybody, where visitors have several sessions; else
-    it follows from the counts.
+    left_out_effect: how many times larger the variance of the share of buyers among the sessions left out is,
+    as those of a visitor are alike.
     """
 
     threshold: float | None
-    over_everybody: Interval | None = Field(None, exclude_if=lambda gain: gain is None)
+    left_out_effect: float = Field(1.0, exclude_if=lambda effect: effect == 1.0)
 
 
 class Campaign(Record):

@@ -14,7 +14,6 @@ from rabbithole.artifacts.evaluation import (
     Campaign,
     CampaignOutcome,
     GainCurve,
-    Interval,
     LiftRow,
     ThresholdOutcome,
 )
@@ -163,16 +162,12 @@ def campaign(test: Scores, valid: Scores, costs: EvaluateSpec) -> Campaign:
 def _threshold_outcome(
     test: Scores, contacted: NDArray[np.bool_], costs: EvaluateSpec, threshold: float | None
 ) -> ThresholdOutcome:
-    """Return the outcome of a campaign, with the gain over contacting everybody if scores name visitors."""
-    gain = None
-    if test.visitor is not None:
-        everybody = np.ones(len(contacted), bool)
-        values = _values(test.buyer, contacted, costs) - _values(test.buyer, everybody, costs)
-        half_width = normal_quantile() * _error_of_mean(values, test.visitor)
-        mean = float(values.mean())
-        gain = Interval(value=mean, low=mean - half_width, high=mean + half_width)
+    """Return the outcome of a campaign, with the design effect of the buyers whom it leaves out."""
+    effect, out = 1.0, ~contacted
+    if test.visitor is not None and out.any():
+        effect = design_effect(test.buyer[out].astype(float), test.visitor[out])
     whole = outcome(test.buyer, contacted, costs, test.visitor)
-    return ThresholdOutcome(threshold=threshold, over_everybody=gain, **dict(whole))
+    return ThresholdOutcome(threshold=threshold, left_out_effect=effect, **dict(whole))
 
 
 def worthwhile(scores: NDArray[np.float64], ratio: float) -> NDArray[np.bool_]:
@@ -211,7 +206,7 @@ def outcome(
     labels: [n], 0 or 1; contacted: bool [n]; visitors: [n], a number per visitor, None where all sessions
     count as independent. The interval is the normal one of a mean over n sessions, or over visitors.
     """
-    values = _values(labels, contacted, costs)
+    values = VALUE_PER * contacted * (costs.sale_worth * labels.astype(float) - costs.contact_cost)
     half_width = normal_quantile() * _error_of_mean(values, visitors)
     value = float(values.mean())
     return CampaignOutcome(
@@ -221,11 +216,6 @@ def outcome(
         low=value - half_width,
         high=value + half_width,
     )
-
-
-def _values(labels: NDArray[Any], contacted: NDArray[np.bool_], costs: EvaluateSpec) -> NDArray[np.float64]:
-    """Return what each session adds to the value of a campaign, 0 for one that is not contacted."""
-    return VALUE_PER * contacted * (costs.sale_worth * labels.astype(float) - costs.contact_cost)
 
 
 def _error_of_mean(values: NDArray[np.float64], visitors: NDArray[np.uint64] | None) -> float:

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from statistics import NormalDist
 
-from rabbithole.artifacts.evaluation import Campaign, CampaignOutcome, Interval, Metrics, RunningRanking
+from rabbithole.artifacts.evaluation import (
+    Campaign,
+    CampaignOutcome,
+    Interval,
+    Metrics,
+    RunningRanking,
+    ThresholdOutcome,
+)
 from rabbithole.counts import listed, number
 from rabbithole.report.headline import HEADLINE_TOP, Row, mean
 from rabbithole.report.verdict import TOO_FEW_BUYERS, is_suspicious
@@ -90,7 +97,7 @@ def campaign_sentence(best: Row) -> str:
     other = "everybody" if everybody > 0 else "nobody"
     gain: Interval | CampaignOutcome = chosen
     if everybody > 0:
-        gain = chosen.over_everybody or gain_over_everybody(campaign, chosen)
+        gain = gain_over_everybody(campaign, chosen)
     ends = f"[{amount(gain.low)}, {amount(gain.high)}]"
     if gain.low > 0:
         verdict = f"Yes, use the model: it earns {amount(gain.value)} {ends} more than contacting {other}."
@@ -109,22 +116,29 @@ def campaign_sentence(best: Row) -> str:
     )
 
 
-def gain_over_everybody(campaign: Campaign, chosen: CampaignOutcome) -> Interval:
+def gain_over_everybody(campaign: Campaign, chosen: ThresholdOutcome) -> Interval:
     """Return what choosing earns more than contacting everybody, per 1,000 sessions, with 95 % interval.
 
-    The interval is the normal one of a mean of paired differences, for sessions that count as independent:
-    sessions that both contact do not differ; not to contact one saves the cost and loses the sale of a buyer.
+    The sessions left out save their contacts and lose the sales of the buyers among them. The interval is by
+    Wilson's of the share of buyers among them, their number given. That of a mean would be narrow where by
+    chance no such buyer was seen, although each one costs a sale.
     """
     everybody = campaign.everybody
-    sessions = everybody.contacted
+    left_out = everybody.contacted - chosen.contacted
     buyers = everybody.buyers - chosen.buyers
-    others = sessions - chosen.contacted - buyers
-    value = chosen.value - everybody.value
-    saved, lost = VALUE_PER * campaign.contact_cost, VALUE_PER * (campaign.contact_cost - campaign.sale_worth)
-    squares = others * saved**2 + buyers * lost**2
-    variance = max(squares / sessions - value**2, 0.0) / max(sessions - 1, 1)
-    half_width = NormalDist().inv_cdf(0.975) * variance**0.5
-    return Interval(value=value, low=value - half_width, high=value + half_width)
+    if not left_out:
+        return Interval(value=0.0, low=0.0, high=0.0)
+
+    def gain(share: float) -> float:
+        each = campaign.contact_cost - campaign.sale_worth * share
+        return VALUE_PER * left_out / everybody.contacted * each
+
+    share, trials = buyers / left_out, left_out / chosen.left_out_effect
+    squared = NormalDist().inv_cdf(0.975) ** 2
+    centre = share + squared / (2 * trials)
+    half_width = (squared * (share * (1 - share) / trials + squared / (4 * trials**2))) ** 0.5
+    low, high = ((centre + sign * half_width) / (1 + squared / trials) for sign in (-1, 1))
+    return Interval(value=gain(share), low=gain(high), high=gain(low))
 
 
 def weaknesses(best: Row) -> list[str]:
