@@ -26,7 +26,7 @@ FIRST = (
 )
 """Files and folders that take minutes. Then parallel test processes end at a similar time.
 
-Each of the first four makes a run of its own; the others read that of `test_kills.py`.
+The first two wait for one run, which all but the next two read.
 """
 
 MARKERS = {"runs": "workflow", "slurm": "slurm"}
