@@ -1,10 +1,13 @@
 """What to show of a failure: the step's own words, or the end of its log."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+
+from snakemake.persistence import MetadataRecord
 
 from snakemake_logger_plugin_rabbithole.config_troubles import (
     config_files,
@@ -195,7 +198,7 @@ def plain(text: str, arguments: list[str], folder: Path = Path()) -> str:
             f"{unknown['target'].rstrip('.')} is neither a target nor a file that a step makes with these "
             "settings. docs/reference/targets.md lists the targets."
         )
-    if "UnicodeDecodeError" in text and (damaged := damaged_record(Path(".snakemake/metadata"))):
+    if TRACE in text and (damaged := damaged_record(Path(".snakemake"))):
         return f"{damaged}: this record of Snakemake's is damaged. Delete it."
     lines = [line for line in text.splitlines() if not TRACE_LINE.match(line)]
     if len(lines) > 1 and CLASS_LINE.match(lines[0]):
@@ -207,14 +210,20 @@ def plain(text: str, arguments: list[str], folder: Path = Path()) -> str:
 
 
 def damaged_record(folder: Path) -> Path | None:
-    """Return the first file in a folder that is no text; None if all are."""
-    for path in sorted(folder.glob("*")):
+    """Return the first record below Snakemake's folder that it can't use; None if there is none.
+
+    It passes over a file that is no JSON, but not over one that is no text or holds other values.
+    """
+    for path in sorted(folder.glob("metadata/**/*")) + sorted(folder.glob("incomplete/**/*")):
         try:
-            path.read_text("utf-8")
-        except UnicodeDecodeError:
-            return path
-        except OSError:
+            record = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+            if record:
+                # A mapping of its own types; and it joins the parameters as texts.
+                ",".join(MetadataRecord.model_validate(record).params or [])
+        except (json.JSONDecodeError, OSError):
             continue
+        except (ValueError, TypeError, RecursionError):
+            return path
     return None
 
 

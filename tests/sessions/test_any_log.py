@@ -101,6 +101,17 @@ def shop(count: int, buyers: set[int], *, minutes: float = 100) -> list[Row]:
             "train has 20 sessions and no buyer; the whole log has 1 buyers.*`split.by: hash`",
         ),
         (shop(40, {*range(20)}), {}, "train has 20 sessions and only buyers"),
+        (shop(40, {*range(40)}), {}, "only buyers.* Check which event type means a purchase"),
+        (
+            [row | {"visitor": "one"} for row in shop(40, {1, 2})],
+            {"by": "session", "split": BY_HASH},
+            r"empty: 40 sessions of 1 visitor, .* \(those of a visitor stay together\).* split.by: time",
+        ),
+        (
+            [*shop(40, set(), minutes=0), event("0041", 0, "transaction")],
+            {"split": BY_HASH, "open_horizon_hours": None},
+            "All events of the log have the same time",
+        ),
         (
             shop(40, {1}),
             {"open_horizon_hours": 20.0},

@@ -83,18 +83,11 @@ def test_a_slip_in_the_workflow_s_own_settings_is_named_where_they_are(
     )
 
 
-def test_snakemakes_exceptions_lose_their_class_and_their_trace(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_snakemakes_exceptions_lose_their_class_and_their_trace() -> None:
     missing = (
         'MissingRuleException in file "Snakefile", line 3:\nNo rule to produce x.\n  File "a", line 2, in b'
     )
     assert plain(missing, []).startswith("x is neither a target nor a file that a step makes")
-    monkeypatch.chdir(tmp_path)
-    (metadata := Path(".snakemake/metadata")).mkdir(parents=True)
-    (metadata / "a").write_text("{}")
-    (metadata / "b").write_bytes(b"\xff")
-    assert plain(f"{TRACE}:\nUnicodeDecodeError: x", []).startswith(".snakemake/metadata/b: this record")
     assert plain("LockException:\nError: Directory cannot be locked.", []) == "Directory cannot be locked."
     assert plain('Traceback (most recent call last):\n  File "a", line 2\nKeyError: 1', []) == "KeyError: 1"
     cache = f"{TRACE}:\n  File \"sourcecache.py\"\n  os.makedirs(path)\nPermissionError: denied: '/home/x'"
@@ -106,6 +99,23 @@ def test_snakemakes_exceptions_lose_their_class_and_their_trace(
     )
     assert plain(protected, []).startswith("a/b is write-protected, and would be written again. Make")
     assert plain(cache, []).startswith("Snakemake can't write its cache (/home/x): set XDG_CACHE_HOME")
+
+
+@pytest.mark.parametrize(
+    "record", [b"\xff", b'"x"', b"3", b'{"params": [1]}', b'{"params": [[]]}', b'{"input": 3}', b"[" * 10**5]
+)
+def test_a_damaged_record_of_snakemakes_is_named(
+    record: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trace = f'{TRACE}:\n  File "a", line 2\nTypeError: x'
+    (records := Path(".snakemake/metadata/@long")).mkdir(parents=True)
+    (records.parent / "a").write_text('{"rule": "windows", "params": ["1"]}')
+    (records.parent / "b").write_text("{")
+    assert plain(trace, []) == "TypeError: x"
+    (records / "c").write_bytes(record)
+    assert plain(trace, []) == f"{records}/c: this record of Snakemake's is damaged. Delete it."
+    assert plain("LockException:\nError: Directory cannot be locked.", []) == "Directory cannot be locked."
 
 
 def test_a_message_before_a_stack_trace_is_no_mistake_of_the_user() -> None:

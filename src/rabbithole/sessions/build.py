@@ -27,14 +27,19 @@ from rabbithole.artifacts.data import (
     SplitBoundary,
     SplitCounts,
 )
-from rabbithole.counts import plural
 from rabbithole.errors import UserError
 from rabbithole.io.asof import AsOf, AsOfFile
 from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import manifest_path, new_folder
 from rabbithole.io.storage import Folder, Part, StoredFile, StoredFolder, fetched, stored_folder
 from rabbithole.sessions.bounds import count_starts, exact_bounds, visitors_on_both_sides
-from rabbithole.sessions.diagnosis import diagnose, open_minutes, require_purchases, require_sessions
+from rabbithole.sessions.diagnosis import (
+    diagnose,
+    open_minutes,
+    require_purchases,
+    require_sessions,
+    why_empty,
+)
 from rabbithole.sessions.event_tables import map_sessions
 from rabbithole.sessions.first_pass import first_pass
 from rabbithole.sessions.session_task import (
@@ -67,7 +72,9 @@ def check_counts(
         raise UserError(NO_SESSION)
     for name, of_split in split_counts(counts.groups).items():
         if of_split.sessions == 0:
-            raise UserError(_why_empty(name, counts.groups, log, spec, bounds))
+            times = None if bounds is None else list(map(_iso_time, bounds.tolist()))
+            sessions = session_counts(counts.groups).sessions
+            raise UserError(why_empty(name, sessions, log, spec, times))
     parts = counts.events.kept + counts.events.cut + counts.events.dropped
     parts += sum(excluded.events for excluded in counts.excluded.values())
     assert log.rows == counts.events.total == parts, (log.rows, counts.events, counts.excluded)
@@ -134,34 +141,6 @@ def split_boundaries(
 
 def _iso_time(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="milliseconds")
-
-
-def _why_empty(
-    name: str,
-    groups: Sequence[SessionGroup],
-    log: EventsManifest,
-    spec: SessionsSpec,
-    bounds: NDArray[np.int64] | None,
-) -> str:
-    if log.sessions == 1 and spec.gap_minutes is None:
-        return (
-            f"All {log.rows:,} events have the same {spec.by}, so they are one session. Name the column "
-            "with the session's id, or set sessions.by to visitor with a sessions.gap_minutes."
-        )
-    split = spec.split
-    if split.fold is not None:
-        return (
-            f"The {name} split of fold {split.fold.number} is empty: "
-            f"{plural(session_counts(groups).sessions, 'session')} in {split.fold.count} folds by visitor. "
-            "Use more data, or a smaller split.count."
-        )
-    shares = ", ".join(f"{share:g}" for share in split.shares)
-    why = f"{plural(session_counts(groups).sessions, 'session')}, split by {split.by} in shares of {shares}"
-    if bounds is not None:
-        times = " and ".join(map(_iso_time, bounds.tolist()))
-        why += f", at {times} (sessions that start at the same time stay together)"
-    by_hash = ", or split.by: hash" if split.by == "time" else ""
-    return f"The {name} split is empty: {why}. Use more data, or other shares{by_hash}."
 
 
 PRICE_HISTORY = "_prices.parquet"

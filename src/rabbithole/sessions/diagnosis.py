@@ -1,7 +1,7 @@
 """Checks sessions before any training: what no model can learn from ends the step, the rest is a warning."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from rabbithole.artifacts.data import Diagnosis, EventsManifest, SplitCounts
@@ -68,6 +68,11 @@ def require_sessions(
     """
     for name, split in splits.items():
         if not purpose.keep_open and not split.closed:
+            if minutes == 0:
+                raise UserError(
+                    "All events of the log have the same time, so every session is still open at its end. "
+                    "Check the column and the unit of the time, or set `sessions.keep_open: true`."
+                )
             raise UserError(
                 f"All {split.sessions:,} sessions of {name} are still open at the end of the log: their last "
                 f"event is within {duration(minutes)} of it. {_open_advice(spec)}"
@@ -82,10 +87,43 @@ def require_sessions(
             else ""
         )
         all_buyers = sum(split.buyers for split in splits.values())
+        advice = _buyers_advice(splits, spec, dropped)
+        if all_buyers == sum(split.sessions for split in splits.values()):
+            advice = "Check which event type means a purchase, and that the log holds all sessions."
         raise UserError(
             f"train has {sessions:,} sessions and {lack}{of_open}; the whole log has {all_buyers:,} buyers. "
-            f"Training needs both buyers and others. {_buyers_advice(splits, spec, dropped)}"
+            f"Training needs both buyers and others. {advice}"
         )
+
+
+def why_empty(
+    name: str, sessions: int, log: EventsManifest, spec: SessionsSpec, times: Sequence[str] | None
+) -> str:
+    """Return why a split has no session, and what helps.
+
+    sessions: those of all splits; times: when valid and test begin, None where the split is not by time.
+    """
+    if log.sessions == 1 and spec.gap_minutes is None:
+        return (
+            f"All {log.rows:,} events have the same {spec.by}, so they are one session. Name the column "
+            "with the session's id, or set sessions.by to visitor with a sessions.gap_minutes."
+        )
+    split, number = spec.split, plural(sessions, "session")
+    together = ""
+    if times is None and log.visitors:
+        number += f" of {plural(log.visitors, 'visitor')}"
+        together = " (those of a visitor stay together)"
+    if split.fold is not None:
+        return (
+            f"The {name} split of fold {split.fold.number} is empty: {number} in {split.fold.count} folds"
+            f"{together}. Use more data, a smaller split.count, or split.by: time."
+        )
+    shares = ", ".join(f"{share:g}" for share in split.shares)
+    why = f"{number}, split by {split.by} in shares of {shares}{together}"
+    if times is not None:
+        why += f", at {' and '.join(times)} (sessions that start at the same time stay together)"
+    other = "hash" if split.by == "time" else "time"
+    return f"The {name} split is empty: {why}. Use more data, other shares, or split.by: {other}."
 
 
 def diagnose(
