@@ -1,5 +1,6 @@
 """Outputs replace no folder of the user's, and only files of scores are read as such."""
 
+import errno
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,28 @@ def test_a_folder_is_never_replaced_by_a_file(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(UserError, match="is a folder"):
         TableWriter(folder, pa.schema([]))
+
+
+def test_an_output_that_cannot_be_written_is_named_as_the_user_named_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"scores.csv can't be written: .*file is a file"):
+        TableWriter(tmp_path / "file" / "scores.csv", pa.schema([]))
+    with monkeypatch.context() as patch:
+        patch.setattr("os.access", lambda *_: False)
+        with pytest.raises(UserError, match=f"model can't be written: the folder {tmp_path} is read-only"):
+            require_replaceable(tmp_path / "new" / "model", "manifest.json")
+    # Between the check and the writing, the folder went.
+    writer = TableWriter(tmp_path / "scores.csv", pa.schema([]))
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Arrow's words, with the name of its temporary file")
+
+    monkeypatch.setattr("pyarrow.csv.CSVWriter", refuse)
+    with pytest.raises(OSError, match="Read-only") as error, writer:
+        pass
+    assert error.value.filename == str(tmp_path / "scores.csv")
 
 
 def test_only_an_older_output_is_replaced(tmp_path: Path) -> None:

@@ -192,19 +192,20 @@ def promote(
     memory_mb: SparkMemory = 4096,
 ) -> None:
     """Put a new model in the place of the one in use, unless a paired test says that it is worse."""
-    import tempfile
-
     cores = _cores(threads)
     use_threads(cores)
+    from rabbithole.io.scratch import scratch_folder
     from rabbithole.serving.folder import load_folder
     from rabbithole.serving.predict import predict
     from rabbithole.serving.recalibrate import comparison, promote
+    from rabbithole.serving.tables import require_writable
     from rabbithole.serving.terminal import log_source
 
-    with tempfile.TemporaryDirectory(prefix="rabbithole-promote-") as name:
+    require_writable(present)
+    with scratch_folder("promote") as scratch:
         files = {}
         for role, path in (("candidate", candidate), ("present", present)):
-            folder, files[role] = load_folder(path), Path(name) / f"{role}.parquet"
+            folder, files[role] = load_folder(path), scratch / f"{role}.parquet"
             source = log_source(folder.manifest.events, log)
             spark = SparkOptions(threads=cores, memory_mb=memory_mb)
             predict(folder, source, spark=spark, output=files[role], max_rejected=max_rejected)

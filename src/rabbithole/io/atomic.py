@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -42,10 +42,36 @@ def write_errors_at(path: Path, written: Path) -> Iterator[None]:
         yield
     except OSError as error:
         # Libraries often leave out the path that could not be written, or name one inside of it.
-        inside = error.filename is None or str(error.filename).startswith(str(written))
+        # Of a copy that fails, the second one is where it was written.
+        names = [name for name in (error.filename, error.filename2) if name is not None]
+        inside = not names or any(str(name).startswith(str(written)) for name in names)
         if error.errno in WRITE_ERRORS and inside:
             raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
         raise
+
+
+@contextmanager
+def removed_on_error(path: Path) -> Iterator[None]:
+    """Remove a finished output if the block raises, which writes what belongs to it."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            remove(path)
+        raise
+
+
+def copy_folder(source: Path, target: Path, *, without: Collection[str] = ()) -> None:
+    """Copy a folder to a new one. The first error ends it and names its file. without: names of files.
+
+    `shutil.copytree` goes on after errors, and gathers them without their numbers.
+    """
+    target.mkdir(parents=True)
+    for path in sorted(source.iterdir()):
+        if path.is_dir():
+            copy_folder(path, target / path.name, without=without)
+        elif path.name not in without:
+            shutil.copyfile(path, target / path.name)
 
 
 def remove(path: Path) -> None:

@@ -8,7 +8,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 
 from rabbithole.artifacts.serving import MonitorReport, PeriodMetrics
-from rabbithole.io.atomic import atomic_write
+from rabbithole.io.atomic import atomic_write, removed_on_error
 from rabbithole.report.figures.style import svg_figure, write_note
 from rabbithole.serving.drift import MOVED
 from rabbithole.serving.folder import load_folder
@@ -53,7 +53,8 @@ def write_page(report: MonitorReport, output: Path) -> None:
     )
     with atomic_write(output) as temporary:
         temporary.write_text(html, "utf-8")
-    report.write(output.with_name(output.name + ".json"))
+    with removed_on_error(output):
+        report.write(output.with_name(output.name + ".json"))
 
 
 def _figure(report: MonitorReport, title: str, draw: Callable[[Axes, MonitorReport], None]) -> str:

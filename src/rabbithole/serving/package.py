@@ -21,7 +21,7 @@ from rabbithole.errors import UserError
 from rabbithole.evaluation.campaign import best_threshold
 from rabbithole.evaluation.scores import Scores, read_scores
 from rabbithole.formats.base import HistoryName
-from rabbithole.io.atomic import atomic_write
+from rabbithole.io.atomic import atomic_write, copy_folder
 from rabbithole.io.digests import TIMESTAMP, digests_of
 from rabbithole.serving.drift import reference
 from rabbithole.serving.folder import (
@@ -33,6 +33,7 @@ from rabbithole.serving.folder import (
     TEST_SCORES,
     load_folder,
 )
+from rabbithole.serving.tables import require_writable
 from rabbithole.specs.evaluation import EvaluateSpec
 from rabbithole.specs.serving import PackageModelSpec
 from rabbithole.windows.arrays import read_encoding, read_parts
@@ -71,7 +72,7 @@ def package_model(
         folder.mkdir()
         CheckpointFiles.check(checkpoints[run])
         # A copy for another machine, by programs that may leave out hidden files.
-        shutil.copytree(checkpoints[run], folder / CHECKPOINT, ignore=shutil.ignore_patterns(TIMESTAMP))
+        copy_folder(checkpoints[run], folder / CHECKPOINT, without=[TIMESTAMP])
         _copy_side_tables(log, events, folder)
         test = read_scores(scores[run], "test")
         _write_test_scores(test, folder / TEST_SCORES)
@@ -130,6 +131,7 @@ def package_chosen(dataset: Path, *, model: str | None, seed: int | None, output
     """
     if output.exists():
         raise UserError(f"{output} exists already. Name another folder with --output, or remove it.")
+    require_writable(output)
     if not (dataset / "model" / MANIFEST).exists():
         problem = (
             f"{dataset} holds no finished run of a data set" if dataset.exists() else f"There is no {dataset}"

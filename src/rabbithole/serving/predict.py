@@ -13,6 +13,7 @@ from rabbithole.artifacts.data import EventsManifest
 from rabbithole.artifacts.serving import AudienceCounts, PredictionSummary
 from rabbithole.ingest.build import build_events
 from rabbithole.io.asof import AsOfFile
+from rabbithole.io.atomic import removed_on_error
 from rabbithole.io.scratch import scratch_folder
 from rabbithole.serving.audience import CONTACT, HOLD_OUT, Audience, audience_column
 from rabbithole.serving.folder import ModelFolder, load_folder
@@ -149,4 +150,5 @@ def _write(
             writer.write(rows)
             start += len(rows)
     if output.path is not None:
-        summary.write(output.path.with_name(output.path.name + ".json"))
+        with removed_on_error(output.path):
+            summary.write(output.path.with_name(output.path.name + ".json"))

@@ -1,6 +1,5 @@
 """Changes a model in use: fits its calibration again, or promotes another model after a paired test."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from rabbithole.artifacts.training import Calibration, CalibrationLine, Checkpoi
 from rabbithole.errors import UserError
 from rabbithole.evaluation.calibration import calibration_regression
 from rabbithole.evaluation.delong import paired_test, placements
-from rabbithole.io.atomic import atomic_write, sha256_of
+from rabbithole.io.atomic import atomic_write, copy_folder, sha256_of
 from rabbithole.serving.folder import CHECKPOINT, MANIFEST, ModelFolder, load_folder
 from rabbithole.serving.package import write_manifest
 from rabbithole.serving.tables import read_scores, require_replaceable
@@ -56,7 +55,7 @@ def recalibrate(folder: ModelFolder, scored: Path, output: Path) -> tuple[float,
         )
     }
     with atomic_write(output) as temporary:
-        shutil.copytree(folder.path, temporary)
+        copy_folder(folder.path, temporary)
         new = description.model_copy(update={"calibration": Calibration(**lines)})
         new.write(temporary / CHECKPOINT / "model.json")
         CheckpointFiles.seal(temporary / CHECKPOINT)
@@ -82,7 +81,7 @@ def promote(candidate: Path, present: Path, scores: dict[str, Path]) -> AucDiffe
             f"{-test.difference:.4f} ({-test.high:.4f} to {-test.low:.4f}). The model in use stays."
         )
     with atomic_write(present) as temporary:
-        shutil.copytree(candidate, temporary)
+        copy_folder(candidate, temporary)
     return test
 
 

@@ -1,6 +1,7 @@
 """Reads files of scores; writes a table as Parquet or CSV, to a file or the standard output, in batches."""
 
 import errno
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,15 +36,29 @@ def read_scores(path: Path, columns: list[str]) -> pa.Table:
 
 
 def require_no_folder(path: Path) -> None:
-    """Raise `UserError` if a folder has the name of a file that is to be written: it would be replaced."""
+    """Raise `UserError` if a file can't be written, or would replace a folder that has its name."""
+    require_writable(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder. Give the name of a file.")
 
 
 def require_replaceable(path: Path, file: str) -> None:
-    """Raise `UserError` if a path exists, unless it is an older output: a folder with this file."""
+    """Raise `UserError` for a path that can't be written, or exists and is no older output.
+
+    file: one that an older output holds.
+    """
+    require_writable(path)
     if path.exists() and not (path / file).is_file():
         raise UserError(f"{path} exists already and holds something else. Give another name, or remove it.")
+
+
+def require_writable(path: Path) -> None:
+    """Raise `UserError` if no output can be made at a path, before the work whose output it is."""
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    if not folder.is_dir():
+        raise UserError(f"{path} can't be written: {folder} is a file.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UserError(f"{path} can't be written: the folder {folder} is read-only, or not yours.")
 
 
 class TableWriter:
@@ -59,7 +74,6 @@ class TableWriter:
         if path is not None:
             require_no_folder(path)
         self.path, self.schema = path, schema
-        self.stack = ExitStack()
 
     def write(self, table: pa.Table) -> None:
         """Append rows."""
@@ -67,16 +81,18 @@ class TableWriter:
 
     def __enter__(self) -> "TableWriter":
         self.writer: pq.ParquetWriter | pa.csv.CSVWriter
-        if self.path is None:
-            self.writer = self.stack.enter_context(pa.csv.CSVWriter(sys.stdout.buffer, self.schema))
-            return self
-        temporary = self.stack.enter_context(atomic_write(self.path))
-        if self.path.suffix == ".csv":
-            self.writer = self.stack.enter_context(pa.csv.CSVWriter(temporary, self.schema))
-        else:
-            self.writer = self.stack.enter_context(
-                pq.ParquetWriter(temporary, self.schema, compression="zstd")
-            )
+        with ExitStack() as stack:
+            if self.path is None:
+                self.writer = stack.enter_context(pa.csv.CSVWriter(sys.stdout.buffer, self.schema))
+            else:
+                temporary = stack.enter_context(atomic_write(self.path))
+                if self.path.suffix == ".csv":
+                    self.writer = stack.enter_context(pa.csv.CSVWriter(temporary, self.schema))
+                else:
+                    parquet = pq.ParquetWriter(temporary, self.schema, compression="zstd")
+                    self.writer = stack.enter_context(parquet)
+            # Until here, an error ends what was begun.
+            self.stack = stack.pop_all()
         return self
 
     def __exit__(

@@ -1,7 +1,6 @@
 """Combines the trained models of a data set: fits their combination on valid, and keeps copies of them."""
 
 import logging
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from rabbithole.artifacts.training import CheckpointFiles, EpochMetrics, History, ModelDescription
 from rabbithole.errors import UserError
-from rabbithole.io.atomic import atomic_write
+from rabbithole.io.atomic import atomic_write, copy_folder
 from rabbithole.models.registry import Combination, model_code
 from rabbithole.specs.training import BlendSpec
 from rabbithole.training.checkpoints import read_description, write_description
@@ -67,7 +66,7 @@ def blend(
         write_description(folder, description, [windows / name for name in encoding.files])
         combination.save(folder)
         for name, checkpoint in members.items():
-            shutil.copytree(checkpoint, folder / MEMBERS / name)
+            copy_folder(checkpoint, folder / MEMBERS / name)
         CheckpointFiles.seal(folder)
     metrics = EpochMetrics(epoch=1, loss=loss, valid_loss=loss, valid_auc=auc)
     seconds = time.perf_counter() - began
