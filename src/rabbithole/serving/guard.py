@@ -11,6 +11,9 @@ from pydantic_core import from_json
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+REST_BYTES = 2**25
+"""How much of a body over the limit is read before the answer."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -34,19 +37,15 @@ class Guard:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self.app(scope, receive, send)
             return
-        if not self._allowed():
+        allowed, headers = self._allowed(), Headers(scope=scope)
+        body = await self._body(receive, headers)
+        if not allowed:
             await JSONResponse({"detail": "Too many requests."}, 429)(scope, receive, send)
             return
-        body = b""
-        more = True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) > self.limits.body_bytes:
-                detail = f"The body is over {self.limits.body_bytes:,} bytes."
-                await JSONResponse({"detail": detail}, 413)(scope, receive, send)
-                return
+        if body is None:
+            detail = f"The body is over {self.limits.body_bytes:,} bytes."
+            await JSONResponse({"detail": detail}, 413)(scope, receive, send)
+            return
         try:
             # Python's own parser takes what can't be written again: half a character, a thousand brackets.
             from_json(body)
@@ -54,7 +53,7 @@ class Guard:
             problem = {"type": "json_invalid", "loc": ["body"], "msg": str(error)}
             await JSONResponse({"detail": [problem]}, 422)(scope, receive, send)
             return
-        if not _is_json(Headers(scope=scope).get("content-type", "")):
+        if not _is_json(headers.get("content-type", "")):
             detail = "The body must be JSON: send the header `Content-Type: application/json`."
             await JSONResponse({"detail": detail}, 415)(scope, receive, send)
             return
@@ -63,6 +62,23 @@ class Guard:
             return {"type": "http.request", "body": body, "more_body": False}
 
         await self.app(scope, replay, send)
+
+    async def _body(self, receive: Receive, headers: Headers) -> bytes | None:
+        """Return the body, None if it is too large.
+
+        The rest of one that is too large is read and dropped, up to `REST_BYTES`: a client that still sends
+        as its connection ends sees no answer. One that waits for our consent to send sends nothing.
+        """
+        length = headers.get("content-length", "")
+        if "expect" in headers and length.isdecimal() and int(length) > self.limits.body_bytes:
+            return None
+        body, size, more = b"", 0, True
+        while more and size <= self.limits.body_bytes + REST_BYTES:
+            message = await receive()
+            part = message.get("body", b"")
+            more, size = message.get("more_body", False), size + len(part)
+            body = body + part if size <= self.limits.body_bytes else b""
+        return body if size <= self.limits.body_bytes else None
 
     def _allowed(self) -> bool:
         rate = self.limits.requests_per_second

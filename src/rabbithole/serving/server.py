@@ -292,6 +292,8 @@ def serve(models: Mapping[str, Path], limits: Limits, *, host: str, port: int) -
     """Serve models until the process gets a signal to stop."""
     import uvicorn
 
+    from rabbithole.serving.connection import TimedProtocol
+
     application = make_app(models, limits)
     spare_old_objects()
-    uvicorn.run(application, host=host, port=port, log_level="warning", access_log=False)
+    uvicorn.run(application, host=host, port=port, log_level="warning", access_log=False, http=TimedProtocol)
