@@ -7,7 +7,8 @@ from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import RawFormat, log_format, raw_format
 from rabbithole.ingest.blocks import TEXT_LENGTH
 from rabbithole.ingest.lines import split_files, unpack_all
-from rabbithole.ingest.reading import collect_report, raw_event_schema, read_range
+from rabbithole.ingest.reading import collect_report, read_range
+from rabbithole.ingest.row_schema import raw_event_schema
 from rabbithole.io.archives import packing
 from rabbithole.specs.data import TableLog
 

@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from rabbithole.formats.yoochoose import FORMAT
 from rabbithole.ingest.lines import RawFile, split_files, unpacked_size
-from rabbithole.ingest.reading import RAW_EVENT_SCHEMA, collect_report, read_range
+from rabbithole.ingest.reading import collect_report, read_range
+from rabbithole.ingest.row_schema import RAW_EVENT_SCHEMA
 from rabbithole.io.parts import PartWriter
 from rabbithole.io.sorting import sort_rows
 from rabbithole.sessions.cutting import cut_sessions

@@ -10,7 +10,8 @@ from rabbithole.config.datasets import Dataset
 from rabbithole.errors import UserError
 from rabbithole.formats.base import format_names, raw_format
 from rabbithole.formats.side_tables import CategoryTree, category_roots
-from rabbithole.ingest.reading import RAW_EVENT_SCHEMA, row_schema
+from rabbithole.ingest.reading import row_schema
+from rabbithole.ingest.row_schema import RAW_EVENT_SCHEMA
 
 IMPORT = """
 import sys

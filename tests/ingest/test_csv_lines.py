@@ -1,9 +1,13 @@
 """A separated line is taken apart by its own text alone, whatever lines are around it."""
 
+import csv
+import io
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rabbithole.ingest.csv_lines import Dialect, parse_block
+from rabbithole.ingest.csv_lines import Dialect, parse_block, split_line
+from rabbithole.ingest.joined_lines import joined_lines, joined_text
 
 NAMES = ["a", "b"]
 LINE = st.lists(
@@ -46,3 +50,22 @@ def test_quoted_fields_hold_separators_and_doubled_quotes() -> None:
         "a quote is not closed on its line",
         "3 fields instead of 2",
     ]
+
+
+FIELD = st.text(st.sampled_from('ab",\n é'), max_size=6)
+
+
+@given(rows=st.lists(st.lists(FIELD, min_size=2, max_size=3), max_size=8))
+def test_records_with_line_breaks_are_joined_to_lines(rows: list[list[str]]) -> None:
+    written = io.StringIO()
+    csv.writer(written, lineterminator="\n").writerows(rows)
+    lines = joined_text(written.getvalue(), Dialect(",", '"')).split("\n")[:-1]
+    fields = [split_line(line, Dialect(",", '"')) for line in lines]
+    assert fields == [[field.replace("\n", "\v") for field in row] for row in rows]
+
+
+@given(lines=st.lists(LINE, max_size=9))
+def test_joining_lines_of_any_bytes_moves_none(lines: list[bytes]) -> None:
+    content = b"\n".join(lines)
+    joined = joined_lines(io.BytesIO(content), Dialect(",", '"', "latin-1")).read()
+    assert joined.replace(b"\v", b"\n") == content

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from factories.tables import EVENTS, HEADER, LOG, ROWS, TABLE, seven_zipped, text, values, zipped, zstandard
-from raw_logs import read_tables
+from raw_logs import read_tables, rejected_lines
 
 from rabbithole.errors import UserError
 from rabbithole.specs.data import SparkOptions
@@ -66,6 +66,31 @@ def test_the_way_a_file_is_written_changes_no_event(tmp_path: Path, spark: Spark
     assert manifest.holds == ["session", "visitor", "item", "category", "cost"]
     assert (manifest.sessions, manifest.visitors, manifest.items, manifest.lines.rejected) == (2, 2, 1, 0)
     assert list(rows[0])[-4:] == list(manifest.fields)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_record_of_several_lines_is_one_line_and_errors_name_the_line_of_the_file(
+    tmp_path: Path, spark: SparkOptions, end: str, packed: bool
+) -> None:
+    header, *rows = [[*HEADER[:-1], "note"], *([*row[:-1], f'"one{end}""two"",{end}{end}x"'] for row in ROWS)]
+    bad = [*rows[0][:2], "never", *rows[0][3:]]
+    stray = [*ROWS[0][:-1], '"open']
+    lines = [header, rows[0], bad, rows[0], rows[1], rows[2], ROWS[2], bad, stray]
+    content = "".join(",".join(line) + end for line in lines).encode()
+    rows_read, manifest = read_tables(
+        tmp_path,
+        {"log": gzip.compress(content) if packed else content},
+        spark,
+        table={"events": TABLE | {"multiline": True}},
+        max_rejected=0.9,
+    )
+    assert values(rows_read) == [*EVENTS[:2], EVENTS[2], EVENTS[2]]
+    # Records before it have four lines each.
+    assert [line for line, _ in rejected_lines(tmp_path)] == [6, 23, 27]
+    assert manifest.lines.model_dump() == {
+        "lines": 9, "header": 1, "blank": 0, "rejected": 3, "duplicates": 1, "kept": 4
+    }  # fmt: skip
 
 
 PARTS = {

@@ -2,9 +2,6 @@
 
 import gzip
 import json
-import shlex
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -306,18 +303,6 @@ def test_words_for_events_that_no_list_knows_are_offered(tmp_path: Path) -> None
     del columns["event_type"]
     inspection = inspect([str(write_csv(tmp_path / "log.csv", columns))])
     assert "# event: {column: doing, words: {WORD: transaction}}" in inspection.text
-
-
-def test_line_breaks_in_fields_are_named_with_a_remedy(tmp_path: Path) -> None:
-    columns = STANDARD | {"note": lambda event: f"one\ntwo {event.item}"}
-    del columns["category"]
-    path = write_csv(tmp_path / "log.csv", columns)
-    with pytest.raises(UserError, match="a quote stays open") as error:
-        inspect([str(path)])
-    command = str(error.value).splitlines()[-1]
-    subprocess.run([sys.executable, *shlex.split(command)[1:]], check=True)
-    inspection, _, _ = read(path.with_name("log.csv.parquet"))
-    assert inspection.tables[0].sample.rows == len(shop_events())
 
 
 def test_files_that_are_no_tables_are_left_out(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from factories.inspected import STANDARD, read, roles
-from factories.shop_logs import Getter, write_csv
+from factories.shop_logs import Getter, shop_events, write_csv
 
 from rabbithole.inspection.inspect import inspect
 
@@ -192,3 +192,21 @@ def test_equal_lines_of_whole_minutes_may_be_kept(tmp_path: Path) -> None:
     inspection, dataset, _ = read(write_csv(tmp_path / "log.csv", minutes))
     assert "# drop_duplicates: false" in inspection.text and dataset.drop_duplicates
     assert "As all times are whole minutes" in " ".join(inspection.text.replace("#", "").split())
+
+
+def test_line_breaks_in_fields_are_read(tmp_path: Path) -> None:
+    columns = STANDARD | {"note": lambda event: f'one\n"two" {event.item},\n\nthree'}
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert table.multiline and inspection.tables[0].sample.rows == len(shop_events())
+    assert not read(write_csv(tmp_path / "plain.csv", STANDARD))[2].multiline
+
+
+def test_stray_quotes_are_no_line_breaks(tmp_path: Path) -> None:
+    columns = STANDARD | {"note": lambda _: "x"}
+    path = write_csv(tmp_path / "log.csv", columns)
+    lines = path.read_text().splitlines()
+    lines[5::100] = [line.replace(",x", ',"x') for line in lines[5::100]]
+    path.write_text("\n".join(lines) + "\n")
+    inspection = inspect([str(path)])
+    assert "multiline" not in inspection.text and inspection.tables[0].sample.malformed
+    assert "quote: null" in inspection.tables[0].sample.advice

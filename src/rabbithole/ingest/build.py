@@ -40,15 +40,9 @@ from rabbithole.ingest.item_data import (
     reading,
 )
 from rabbithole.ingest.lines import Allowance, FileRange, split_files, unpack_all, unpacked_size
-from rabbithole.ingest.reading import (
-    FIELD_TYPES,
-    LineReport,
-    collect_report,
-    raw_event_schema,
-    read_range,
-    require_good,
-)
+from rabbithole.ingest.reading import LineReport, collect_report, read_range, require_good
 from rabbithole.ingest.remote import local_files
+from rabbithole.ingest.row_schema import FIELD_TYPES, raw_event_schema
 from rabbithole.io.digests import WrittenFile
 from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE, manifest_path, new_folder
 from rabbithole.io.scratch import scratch_folder

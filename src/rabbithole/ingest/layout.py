@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import FileRole
 from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK, Dialect, split_line
+from rabbithole.ingest.joined_lines import joined_lines
 from rabbithole.ingest.json_lines import cell_paths, json_paths, parse_json_block
 from rabbithole.ingest.locate import partition_values
 from rabbithole.ingest.streams import (
@@ -47,7 +48,8 @@ class FileLayout:
     names of all columns of a CSV file, None for the fixed columns of its format; partitions: the columns
     in the names of the file's folders; size: its bytes when unpacked (an estimate, if it is packed); groups:
     the rows of each row group of a Parquet file; missing: the columns of its role that the file lacks, each
-    with a column that has nearly its name ("": none).
+    with a column that has nearly its name ("": none); joined: how records are written that may have several
+    lines, None if each is a line.
     """
 
     kind: Literal["csv", "json", "parquet"] = "csv"
@@ -59,6 +61,7 @@ class FileLayout:
     size: int = 0
     groups: tuple[int, ...] = ()
     missing: tuple[tuple[str, str], ...] = ()
+    joined: Dialect | None = None
 
     @property
     def missing_columns(self) -> frozenset[str]:
@@ -107,6 +110,7 @@ def file_layout(role: FileRole, path: Path, name: str) -> FileLayout:
         return _parquet_layout(role, path, name, partitions)
     encoding = text_encoding(sample, role.table.encoding)
     decoded = encoding.startswith("utf-16") or (b"\n" not in sample and b"\r" in sample)
+    multiline = kind == "csv" and role.table.multiline
     columns: tuple[str, ...] | None = None
     missing = ()
     if kind == "csv":
@@ -118,13 +122,14 @@ def file_layout(role: FileRole, path: Path, name: str) -> FileLayout:
         _check_json(role, sample, encoding, name, known=[partition for partition, _ in partitions])
     return FileLayout(
         kind=kind,
-        streamed=streamed(pack) or decoded,
+        streamed=streamed(pack) or decoded or multiline,
         encoding="utf-8" if decoded else encoding,
         decoded_from=encoding if decoded else None,
         columns=columns,
         partitions=partitions,
         size=size,
         missing=missing,
+        joined=dialect(role, "utf-8" if decoded else encoding) if multiline else None,
     )
 
 
@@ -176,6 +181,8 @@ def _csv_columns(role: FileRole, file: BinaryIO, encoding: str, decoded: bool, n
     assert role.table is not None
     table = role.table
     lines = line_feeds(file, encoding) if decoded else file
+    if table.multiline:
+        lines = joined_lines(lines, dialect(role, "utf-8" if decoded else encoding))
     for _ in range(table.skip_lines):
         lines.readline(MAX_HEADER_BYTES)
     raw = lines.readline(MAX_HEADER_BYTES)

@@ -16,6 +16,7 @@ import numpy as np
 from rabbithole.errors import printable
 from rabbithole.formats.base import FileRole, RawFormat
 from rabbithole.ingest.blocks import MAX_LINE_BYTES, line_starts
+from rabbithole.ingest.joined_lines import joined_lines
 from rabbithole.ingest.layout import FileLayout, file_layout
 from rabbithole.ingest.locate import chosen_members, matches
 from rabbithole.ingest.streams import line_feeds, open_unpacked, readable
@@ -170,8 +171,10 @@ def _cuts(block: bytes) -> list[int]:
 
 def _open(file: RawFile) -> BinaryIO:
     stream = open_unpacked(Path(file.path))
-    encoding = file.layout.decoded_from
-    return stream if encoding is None else line_feeds(stream, encoding)
+    encoding, records = file.layout.decoded_from, file.layout.joined
+    if encoding is not None:
+        stream = line_feeds(stream, encoding)
+    return stream if records is None else joined_lines(stream, records)
 
 
 def _blocks(file_range: FileRange, file: BinaryIO) -> Iterator[tuple[int, bytes]]:

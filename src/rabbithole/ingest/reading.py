@@ -18,51 +18,13 @@ from pydantic import BaseModel
 
 from rabbithole.artifacts.data import FileCounts, RejectedLine
 from rabbithole.errors import UserError, printable
-from rabbithole.formats.base import FileRole, RawFormat
-from rabbithole.formats.columns import TIME, RawColumns
-from rabbithole.ingest.blocks import Block, TextBlock
+from rabbithole.formats.base import FileRole
+from rabbithole.formats.columns import RawColumns
+from rabbithole.ingest.blocks import TextBlock
 from rabbithole.ingest.hashed_ids import HIDDEN, IdHasher
 from rabbithole.ingest.lines import RANK_BITS, Allowance, FileRange, RawFile
-from rabbithole.ingest.row_blocks import row_blocks
-from rabbithole.io.parts import DICTIONARY_COLUMNS, DICTIONARY_TYPE
-from rabbithole.specs.table_columns import level_name
-
-RAW_EVENT_SCHEMA = pa.schema(
-    [
-        ("session_id", pa.string()),
-        ("timestamp", TIME),
-        ("event", pa.string()),
-        ("item", pa.string()),
-        ("category", pa.string()),
-        ("cost", pa.float64()),
-        ("rest", pa.string()),
-        ("position", pa.int64()),
-    ]
-)
-"""Rows read from an event role. rest: a further raw field in which two lines may differ; position: the
-place of the line in the log, rising from line to line and from file to file."""
-
-FIELD_TYPES = {"category": pa.string(), "number": pa.float64()}
-
-
-def raw_event_schema(format: RawFormat) -> pa.Schema:
-    """Return the schema of rows of events: `RAW_EVENT_SCHEMA`, and what a log of tables has besides.
-
-    There `rest` is a hash of the columns that are not mapped, and words are dictionaries, so that the shuffle
-    moves each of a block once. Levels of the category follow from it later.
-    """
-    if format.tables is None:
-        return RAW_EVENT_SCHEMA
-    columns = {field.name: field.type for field in RAW_EVENT_SCHEMA} | {"rest": pa.uint64()}
-    columns |= dict.fromkeys(("session_id", *DICTIONARY_COLUMNS), DICTIONARY_TYPE)
-    if format.visitor_column:
-        columns["visitor"] = DICTIONARY_TYPE
-    path = format.category_path
-    levels = [level_name(number) for number in range(1, 1 + path.levels)] if path is not None else []
-    kinds = FIELD_TYPES | {"category": DICTIONARY_TYPE}
-    fields = {name: kinds[kind] for name, kind in format.fields.items() if name not in levels}
-    return pa.schema(columns | fields)
-
+from rabbithole.ingest.row_blocks import CountedBlock, row_blocks
+from rabbithole.ingest.row_schema import RAW_EVENT_SCHEMA
 
 REJECTED_SCHEMA = pa.schema(
     [("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("text", pa.string())]
@@ -134,6 +96,8 @@ def read_range(
     """
     counts = RangeCounts()
     bad = _BadLines(side, file_range.index)
+    # Lines of records that are not their first. They have no count: a record counts as one line.
+    breaks = 0
     if role.events and schema is None:
         schema = RAW_EVENT_SCHEMA
     try:
@@ -147,7 +111,8 @@ def read_range(
                 continue
             columns = RawColumns(block.columns)
             parsed = role.parse(columns)
-            bad.write(_bad_lines(block, columns, file_range, before, hidden=hasher is not None))
+            bad.write(_bad_lines(counted, columns, file_range, before + breaks, hidden=hasher is not None))
+            breaks += len(counted.breaks)
             counts.rejected = bad.count
             if allowance is not None and isinstance(block, TextBlock):
                 end = int(counted.offset + block.starts[-1]) - file_range.start
@@ -242,9 +207,10 @@ def _rows(
 
 
 def _bad_lines(
-    block: Block, columns: RawColumns, file_range: FileRange, lines_before: int, *, hidden: bool
+    counted: CountedBlock, columns: RawColumns, file_range: FileRange, lines_before: int, *, hidden: bool
 ) -> pa.Table:
     """Return the lines that are set aside. hidden: without their text."""
+    block = counted.block
     rejected = np.flatnonzero(columns.rejected())
     malformed = np.fromiter(block.malformed, np.int64, len(block.malformed))
     lines = np.concatenate([malformed, block.line[rejected]])
@@ -252,10 +218,13 @@ def _bad_lines(
         return REJECTED_SCHEMA.empty_table()
     reasons = [*block.malformed.values(), *columns.reasons.take(pa.array(rejected)).to_pylist()]
     order = np.argsort(lines, kind="stable")
+    inner = np.zeros(len(lines), np.int64)
+    if isinstance(block, TextBlock):
+        inner = np.searchsorted(counted.breaks, block.starts[lines[order]])
     return pa.table(
         {
             "file": pa.array([file_range.file.name] * len(lines), pa.string()),
-            "line": pa.array(lines[order] + lines_before + 1),
+            "line": pa.array(lines[order] + lines_before + 1 + inner),
             "reason": pa.array([printable(reasons[number]) for number in order.tolist()], pa.string()),
             "text": pa.array([HIDDEN] * len(lines) if hidden else block.texts(lines[order]), pa.string()),
         },

@@ -1,15 +1,17 @@
 """Read the blocks of a range of any kind of file: separated lines, JSON lines or rows of Parquet."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import FileRole
 from rabbithole.ingest.blocks import TEXT_LENGTH, Block, TextBlock, hash_rows
 from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK, parse_block
+from rabbithole.ingest.joined_lines import BREAK
 from rabbithole.ingest.json_lines import follow_cell, parse_json_block
 from rabbithole.ingest.layout import FileLayout, dialect
 from rabbithole.ingest.lines import FileRange, read_blocks
@@ -24,11 +26,15 @@ NOTHING = np.zeros(0, np.int64)
 
 @dataclass(frozen=True)
 class CountedBlock:
-    """A block of a file, the number of lines before its first row, and its byte offset (of text)."""
+    """A block of a file, the number of lines before its first row, and its byte offset (of text).
+
+    breaks: int64, the places in the text at which a record goes on in a further line of the file.
+    """
 
     block: Block
     header: int = 0
     offset: int = 0
+    breaks: NDArray[np.int64] = field(default_factory=lambda: NOTHING)
 
 
 def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
@@ -66,15 +72,19 @@ def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
         if header == len(text):
             yield CountedBlock(TextBlock({}, NOTHING, NOTHING, lines=0), len(before))
             continue
+        text, breaks = text[header:], NOTHING
+        if layout.joined is not None:
+            breaks = np.flatnonzero(np.frombuffer(text, np.uint8) == ord(BREAK))
+            text = text.replace(BREAK, b" ")
         block = parse_block(
-            text[header:],
+            text,
             names,
             dialect(role, layout.encoding),
             starts_file=starts_file and header == 0,
             place=offset + header,
         )
         mapped = block if table is None else _mapped_columns(block, own)
-        yield CountedBlock(_completed(mapped, role, layout), len(before), offset + header)
+        yield CountedBlock(_completed(mapped, role, layout), len(before), offset + header, breaks)
 
 
 def _pieces(text: bytes) -> Iterator[tuple[int, bytes]]:

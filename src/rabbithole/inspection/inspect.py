@@ -1,7 +1,7 @@
 """`rabbithole inspect`: reads a sample of a log's files and proposes the settings that read the log."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -133,7 +133,8 @@ def read_tables(
     for group in same_table(layouts, tables):
         parts = [tables[position] for position in group]
         try:
-            proposals.append(propose_table(parts, layouts[group[0]]))
+            multiline = any(layouts[position].multiline for position in group)
+            proposals.append(propose_table(parts, replace(layouts[group[0]], multiline=multiline)))
         except NoTableError as error:
             errors.append(error)
             left_out += [LeftOutFile(file, error.reason) for file in parts]

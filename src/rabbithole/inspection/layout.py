@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from rabbithole.ingest.csv_lines import Dialect, split_line
+from rabbithole.ingest.joined_lines import joined_text
 from rabbithole.ingest.layout import distinct_names
 from rabbithole.ingest.streams import text_encoding
 from rabbithole.inspection.files import LogFile, NoTableError, head
@@ -26,7 +27,7 @@ class Layout:
 
     encoding: Python's name of it; columns: the names of all columns of a CSV file, numbers from 1 where it
     has no header, empty for JSON and Parquet, whose rows name their own; skip_lines: how many lines are
-    before the header.
+    before the header; multiline: whether fields hold line breaks.
     """
 
     kind: Kind
@@ -36,6 +37,7 @@ class Layout:
     header: bool = True
     columns: tuple[str, ...] = ()
     skip_lines: int = 0
+    multiline: bool = False
 
 
 FOREIGN = {
@@ -148,7 +150,21 @@ def _sniff(file: LogFile, text: str, encoding: str) -> Layout:
     lines = lines.split("\n", before)[-1]
     first = next(csv.reader(io.StringIO(lines), delimiter=separator, quotechar=quote))
     names = distinct_names([name.strip() for name in first]) if header else map(str, range(1, len(first) + 1))
-    return Layout("csv", encoding, separator, quote, header, tuple(names), skip)
+    columns = tuple(names)
+    multiline = _has_breaks(lines, Dialect(separator, quote), len(columns))
+    return Layout("csv", encoding, separator, quote, header, columns, skip, multiline)
+
+
+def _has_breaks(text: str, dialect: Dialect, columns: int) -> bool:
+    """Return whether quotes that are open at the end of a line are closed by a later one."""
+    assert dialect.quote is not None
+    open_lines = [
+        line for line in text.split("\n") if dialect.quote in line and split_line(line, dialect) is None
+    ]
+    records = joined_text(text, dialect).split("\n") if open_lines else []
+    fields = [split_line(record, dialect) for record in records if record]
+    wrong = sum(parts is None or len(parts) != columns for parts in fields)
+    return wrong < MAX_WRONG_SHARE * len(open_lines)
 
 
 def _dialect(lines: str, known: str | None = None) -> tuple[str, str, bool, int] | None:
@@ -183,6 +199,9 @@ def _dialect(lines: str, known: str | None = None) -> tuple[str, str, bool, int]
 SEPARATORS = (",", ";", "\t", "|", "\x01", "^", "~", " ")
 """What may stand between fields, the byte 1 in files of Hive. A space stands in most texts, so it is last."""
 
+
+MAX_WRONG_SHARE = 0.1
+"""Where joining the lines of open quotes leaves more wrong records than this, the quotes are stray ones."""
 
 MIN_SPACED = 10
 """A space parts fields only where more lines than this have as many: a sentence is no table."""

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from rabbithole.errors import UserError, printable
+from rabbithole.errors import UserError
 from rabbithole.formats.mapping import as_text
 from rabbithole.ingest.csv_lines import OPEN_QUOTE, Dialect, parse_block
+from rabbithole.ingest.joined_lines import BREAK, joined_text
 from rabbithole.ingest.json_lines import DECODER, Json
 from rabbithole.ingest.locate import partition_values
 from rabbithole.inspection.files import SAMPLE_BYTES, LogFile, NoTableError, Piece, pieces
@@ -101,7 +102,7 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
         columns, block, reasons = _csv(text_pieces, layout)
         if layout.header:
             columns = flatten_cells(columns)
-        malformed, lengths, advice = reasons.total(), {}, _advice(reasons, chosen[0])
+        malformed, lengths, advice = reasons.total(), {}, _advice(reasons)
         if reasons and not len(block):
             raise NoTableError(files[0], f"no line of it could be read: {advice}")
     if not len(block):
@@ -132,19 +133,16 @@ def _are_small(files: Sequence[LogFile]) -> bool:
     return len(files) <= MAX_MEMBERS or all(file.member is None for file in files)
 
 
-def _advice(reasons: Counter[str], file: LogFile) -> str:
+def _advice(reasons: Counter[str]) -> str:
     """Return why lines could not be taken apart, most of them at least; empty where all could."""
     if not reasons:
         return ""
     reason = reasons.most_common(1)[0][0]
     if reason != OPEN_QUOTE:
         return f"of most, {reason}."
-    path = printable(str(file.path))
     return (
-        "in most, a quote stays open: a field with a line break in it can't be read. Write the file without "
-        "such breaks, or as Parquet, whose texts may have them:\n"
-        f'python -c \'import duckdb; duckdb.read_csv("{path}", all_varchar=True)'
-        f'.write_parquet("{path}.parquet")\''
+        "in most, a quote stays open. If quotes mean nothing in this file, set `quote: null`; if its fields "
+        "hold line breaks, `multiline: true`."
     )
 
 
@@ -160,6 +158,8 @@ def _csv(
         before = layout.skip_lines + layout.header
         if piece.first and before:
             text = "".join(text.split("\n", before)[before:])
+        if layout.multiline:
+            text = joined_text(text, dialect).replace(BREAK.decode(), " ")
         if not text:
             continue
         block = parse_block(text.encode(), layout.columns, dialect, starts_file=False)

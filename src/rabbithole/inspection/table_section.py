@@ -37,6 +37,8 @@ def write_table(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile], 
         if layout.quote != '"':
             yaml.key(KEY, "quote", layout.quote)
         yaml.key(KEY, "header", layout.header, "" if layout.header else "columns are numbers from 1")
+        if layout.multiline:
+            yaml.key(KEY, "multiline", True, "quoted fields hold line breaks")
         if layout.skip_lines:
             yaml.key(KEY, "skip_lines", layout.skip_lines, "lines before the header")
     if layout.encoding in UTF_16:

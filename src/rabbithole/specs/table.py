@@ -114,6 +114,11 @@ class TableSpec(Spec):
         description="CSV: `true`: the first line names the columns; `false`: columns are numbers from 1; or "
         "the names of all columns of files without header.",
     )
+    multiline: bool = Field(
+        False,
+        description="CSV: whether a quoted field may hold line breaks. Such a record counts as one line, and "
+        "one task reads the file from its beginning.",
+    )
     skip_lines: int = Field(
         0, ge=0, le=1000, description="CSV: lines before the header, such as remarks or `sep=;`."
     )
@@ -177,6 +182,8 @@ class TableSpec(Spec):
             raise ValueError(
                 f"skip_lines: lines before the header are left out of CSV alone, not of {self.kind}"
             )
+        if self.multiline and (self.kind in ("json", "parquet") or self.quote is None):
+            raise ValueError("multiline: only quoted fields of CSV hold line breaks")
         if self.explode is not None and self.kind == "csv":
             raise ValueError("explode: a CSV file has no arrays")
         return self
