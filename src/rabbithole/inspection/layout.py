@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from rabbithole.ingest.csv_lines import Dialect, split_line
-from rabbithole.ingest.joined_lines import joined_text
+from rabbithole.ingest.joined_lines import BREAK, joined_text
 from rabbithole.ingest.layout import distinct_names
 from rabbithole.ingest.streams import text_encoding
 from rabbithole.inspection.files import LogFile, NoTableError, head
@@ -161,10 +161,17 @@ def _has_breaks(text: str, dialect: Dialect, columns: int) -> bool:
     open_lines = [
         line for line in text.split("\n") if dialect.quote in line and split_line(line, dialect) is None
     ]
-    records = joined_text(text, dialect).split("\n") if open_lines else []
-    fields = [split_line(record, dialect) for record in records if record]
-    wrong = sum(parts is None or len(parts) != columns for parts in fields)
+    wrong = 0
+    for record in joined_text(text, dialect).split("\n") if open_lines else []:
+        wrong += bool(record) and not _has_columns(record, dialect, columns)
+        # A stray quote swallows whole rows up to the next one.
+        wrong += sum(_has_columns(line, dialect, columns) for line in record.split(BREAK.decode())[1:-1])
     return wrong < MAX_WRONG_SHARE * len(open_lines)
+
+
+def _has_columns(line: str, dialect: Dialect, columns: int) -> bool:
+    fields = split_line(line, dialect)
+    return fields is not None and len(fields) == columns
 
 
 def _dialect(lines: str, known: str | None = None) -> tuple[str, str, bool, int] | None:
@@ -201,7 +208,7 @@ SEPARATORS = (",", ";", "\t", "|", "\x01", "^", "~", " ")
 
 
 MAX_WRONG_SHARE = 0.1
-"""Where joining the lines of open quotes leaves more wrong records than this, the quotes are stray ones."""
+"""With more records that are none, for each open quote, the quotes are stray ones."""
 
 MIN_SPACED = 10
 """A space parts fields only where more lines than this have as many: a sentence is no table."""
