@@ -3,6 +3,7 @@
 import errno
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -64,3 +65,24 @@ def test_other_files_are_not_read_as_scores(tmp_path: Path) -> None:
     for path in (text, other, tmp_path / "none.parquet", tmp_path, damaged, *wrong):
         with pytest.raises(UserError, match="`rabbithole predict` wrote"):
             read_scores(path, ["session_id", "probability"])
+
+
+def test_a_flipped_bit_changes_no_score_without_a_word(tmp_path: Path) -> None:
+    """Headers of pages have no checksum: a bit there is seen, or means nothing."""
+    schema = pa.schema([("session_id", pa.string()), ("probability", pa.float64())])
+    path, rows = tmp_path / "scores.parquet", 300
+    with TableWriter(path, schema) as writer:
+        values = {"session_id": [f"{n}" for n in range(rows)], "probability": np.linspace(0, 1, rows)}
+        writer.write(pa.table(values, schema))
+    whole = path.read_bytes()
+    scores = read_scores(path, list(schema.names))
+    pages, refused = len(whole) - int.from_bytes(whole[-8:-4], "little") - 8, 0
+    for place in range(4, pages, pages // 200):
+        content = bytearray(whole)
+        content[place] ^= 1
+        path.write_bytes(content)
+        try:
+            assert read_scores(path, list(schema.names)) == scores
+        except UserError:
+            refused += 1
+    assert refused > 150

@@ -20,7 +20,7 @@ def read_scores(path: Path, columns: list[str]) -> pa.Table:
     """Return columns of a file that `predict` wrote; raises `UserError` for any other."""
     reason = None
     try:
-        table = pq.read_table(path, columns=columns)
+        table = pq.read_table(path, columns=columns, page_checksum_verification=True)
         chances = table["probability"].to_numpy() if "probability" in columns else np.zeros(1)
         if not ((chances >= 0) & (chances <= 1)).all():
             reason = "it holds probabilities that are missing, or not from 0 to 1"
@@ -89,7 +89,9 @@ class TableWriter:
                 if self.path.suffix == ".csv":
                     self.writer = stack.enter_context(pa.csv.CSVWriter(temporary, self.schema))
                 else:
-                    parquet = pq.ParquetWriter(temporary, self.schema, compression="zstd")
+                    parquet = pq.ParquetWriter(
+                        temporary, self.schema, compression="zstd", write_page_checksum=True
+                    )
                     self.writer = stack.enter_context(parquet)
             # Until here, an error ends what was begun.
             self.stack = stack.pop_all()
