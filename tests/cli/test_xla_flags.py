@@ -1,8 +1,10 @@
 """Flags that XLA can't read are refused in a sentence, before they end the process."""
 
+import os
+
 import pytest
 
-from rabbithole.cli.jax_setup import refuse_bad_flags
+from rabbithole.cli.jax_setup import drop_other_variables, refuse_bad_flags
 from rabbithole.errors import UserError
 
 
@@ -26,3 +28,13 @@ def test_flags_that_xla_cannot_read_are_refused(
 def test_other_flags_are_left_to_xla(monkeypatch: pytest.MonkeyPatch, flags: str) -> None:
     monkeypatch.setenv("XLA_FLAGS", flags)
     refuse_bad_flags()
+
+
+def test_variables_of_jax_that_change_results_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": "x", "JAX_LOG_COMPILES": "1"}
+    others = {"JAX_ENABLE_X64": "1", "JAX_RANDOM_SEED_OFFSET": "7", "JAX_DISABLE_JIT": "1"}
+    for name, value in (kept | others).items():
+        monkeypatch.setenv(name, value)
+    drop_other_variables()
+    assert kept.items() <= os.environ.items()
+    assert not others.keys() & os.environ.keys()

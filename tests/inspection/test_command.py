@@ -1,5 +1,7 @@
 """The command `rabbithole inspect`: settings to the standard output, words to the standard error."""
 
+import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import yaml
 from factories.shop_logs import shop_events, write_csv
 from typer.testing import CliRunner
 
+from rabbithole.cli import main
 from rabbithole.cli.app import app
 from rabbithole.config.validation import parse_config
 
@@ -45,6 +48,18 @@ def test_the_terminal_says_what_was_found(tmp_path: Path) -> None:
     assert f"Sessions with a purchase: {buyers:,} ({buyers / 3_000:.2%})." in said
     assert "95 % interval" in said
     assert max(map(len, result.stderr.split("\n"))) <= 80
+
+
+def test_the_settings_are_utf_8_in_any_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_csv(tmp_path / "log.csv", {**COLUMNS, "geschäft": lambda event: event.device})
+    written = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr("sys.argv", ["rabbithole", "inspect", str(path)])
+    monkeypatch.setattr("rabbithole.cli.die_with_parent", lambda: None)
+    with pytest.raises(SystemExit):
+        main()
+    sys.stdout.flush()
+    assert "geschäft" in written.getvalue().decode()
 
 
 def test_what_must_be_filled_in_ends_with_1(tmp_path: Path) -> None:

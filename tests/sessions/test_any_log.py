@@ -98,7 +98,7 @@ def shop(count: int, buyers: set[int], *, minutes: float = 100) -> list[Row]:
         (
             shop(40, {30}),
             {},
-            "train has 20 sessions and no buyer; the whole log has 1 buyers.*`split.by: hash`",
+            "train has 20 sessions and no buyer; the whole log has 1 buyer. .*`split.by: hash`",
         ),
         (shop(40, {*range(20)}), {}, "train has 20 sessions and only buyers"),
         (shop(40, {*range(40)}), {}, "only buyers.* Check which event type means a purchase"),

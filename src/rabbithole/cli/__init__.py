@@ -1,6 +1,7 @@
 """The command line: commands for people, and `rabbithole step NAME` for the rules."""
 
 import sys
+from io import TextIOWrapper
 
 from rabbithole.cli import (  # noqa: F401 - they add commands
     data_steps,
@@ -24,6 +25,9 @@ app.registered_commands.sort(key=lambda command: PANELS.index(str(command.rich_h
 def main() -> None:
     """Run a command. A mistake of the user's ends in a message, not in a stack trace."""
     die_with_parent()
+    # Settings and scores are read as UTF-8, whatever the locale of the terminal.
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         app()
     except UserError as error:

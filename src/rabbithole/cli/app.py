@@ -67,11 +67,10 @@ def set_up(
 
 def use_threads(threads: int) -> None:
     """Set the thread count of XLA and scikit-learn; must be called before they are imported."""
-    from rabbithole.cli.jax_setup import enable_compile_cache, refuse_bad_flags
+    from rabbithole.cli.jax_setup import drop_other_variables, enable_compile_cache, refuse_bad_flags
 
     refuse_bad_flags()
-    for name in RESULT_VARIABLES:
-        os.environ.pop(name, None)
+    drop_other_variables()
     # NPROC sizes XLA's thread pool on CPU, OMP_NUM_THREADS that of scikit-learn.
     os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = str(threads)
     enable_compile_cache()
@@ -120,20 +119,6 @@ def data_option(text: str, manifest: str) -> Any:
 
     return typer.Option(help=text, callback=fetch)
 
-
-RESULT_VARIABLES = (
-    "JAX_ENABLE_X64",
-    "JAX_DEFAULT_MATMUL_PRECISION",
-    "JAX_NUMPY_DTYPE_PROMOTION",
-    "JAX_NUMPY_RANK_PROMOTION",
-    "JAX_DEFAULT_DTYPE_BITS",
-    "JAX_DEFAULT_PRNG_IMPL",
-    "JAX_THREEFRY_PARTITIONABLE",
-    "JAX_DISABLE_JIT",
-    "JAX_DEBUG_NANS",
-    "JAX_DEBUG_INFS",
-)
-"""Variables of JAX that would change results, or how a step runs. They are ignored."""
 
 Named = dict[str, str]
 Spark = Annotated[SparkOptions, spec_option(SparkOptions, "Where and how large Spark runs, as JSON.")]

@@ -29,6 +29,20 @@ MAX_SECONDS = 25
 """How long XLA may take to start: flags may come from a file, which may be a pipe."""
 
 
+KEPT_VARIABLES = re.compile(
+    r"JAX_(?:PLATFORM|COMPILATION_CACHE_|PERSISTENT_CACHE_|ENABLE_COMPILATION_CACHE|CPU_ENABLE_ASYNC_DISPATCH|LOG|"
+    r"DEBUG_LOG_|EXPLAIN_|TRACEBACK_|(?:CUDA|ROCM)_VISIBLE_DEVICES)"
+)
+"""Variables of JAX that say where it computes, what it keeps and what it logs."""
+
+
+def drop_other_variables() -> None:
+    """Remove all other variables of JAX: many change results, as JAX_RANDOM_SEED_OFFSET, or stop a step."""
+    for name in [name for name in os.environ if name.startswith("JAX_")]:
+        if not KEPT_VARIABLES.match(name):
+            del os.environ[name]
+
+
 def refuse_bad_flags() -> None:
     """Raise `UserError` if XLA can't read the flags in its variable. They are tried in another process."""
     flags = os.environ.get(VARIABLE, "")

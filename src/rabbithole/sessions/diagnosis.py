@@ -91,8 +91,8 @@ def require_sessions(
         if all_buyers == sum(split.sessions for split in splits.values()):
             advice = "Check which event type means a purchase, and that the log holds all sessions."
         raise UserError(
-            f"train has {sessions:,} sessions and {lack}{of_open}; the whole log has {all_buyers:,} buyers. "
-            f"Training needs both buyers and others. {advice}"
+            f"train has {sessions:,} sessions and {lack}{of_open}; the whole log has "
+            f"{plural(all_buyers, 'buyer')}. Training needs both buyers and others. {advice}"
         )
 
 
