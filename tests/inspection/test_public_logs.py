@@ -210,3 +210,14 @@ def test_stray_quotes_are_no_line_breaks(tmp_path: Path) -> None:
     inspection = inspect([str(path)])
     assert "multiline" not in inspection.text and inspection.tables[0].sample.malformed
     assert "quote: null" in inspection.tables[0].sample.advice
+
+
+def test_lists_in_one_cell_are_said(tmp_path: Path) -> None:
+    columns = without(
+        product_id=lambda event: event.item if event.kind == "view" else f"{event.item};7",
+        brand=lambda event: f"{event.brand}, red",
+    )
+    inspection, _, _ = read(write_csv(tmp_path / "log.csv", columns))
+    lines = " ".join(inspection.text.replace("#", "").split())
+    assert "of its values are lists such as" in lines and ";7, and each counts as one value" in lines
+    assert "are lists" not in inspect([str(write_csv(tmp_path / "log.csv", STANDARD))]).text

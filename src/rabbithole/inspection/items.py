@@ -1,6 +1,9 @@
 """Find the columns of items and prices where no name says which they are."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import pyarrow.compute as pc
 
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.names import Role
@@ -47,3 +50,37 @@ def cost_by_values(columns: Sequence[Column]) -> Choice:
     """Return the column of prices in a table without names: the only one whose numbers look like amounts."""
     prices = [column for column in columns if CAN_BE["cost"](column) and column.amounts > 0.99]
     return Choice(prices[0], (), BY_VALUES) if len(prices) == 1 else Choice()
+
+
+LIST_SEPARATORS = (";", "|", ",")
+
+MIN_LIST_SHARE = 0.01
+"""Share of a column's values from which on lists in it are worth a word."""
+
+MAX_NEW_PARTS = 0.7
+"""The items of lists come again: of all parts, at most this share is different."""
+
+
+def with_lists(choice: Choice) -> Choice:
+    """Return a choice whose note says that the column, or the first candidate, holds lists in its cells."""
+    column = choice.column or next(iter(choice.others), None)
+    lists = None if column is None else _lists(column)
+    return choice if lists is None else replace(choice, note="; ".join(filter(None, [choice.note, lists])))
+
+
+def _lists(column: Column) -> str | None:
+    """Return in words that values are lists such as `A1;B2`, None if they are none."""
+    if not len(column.present):
+        return None
+    for separator in LIST_SEPARATORS:
+        lists = column.present.filter(pc.match_substring(column.present, separator))
+        share = len(lists) / len(column.present)
+        if share < MIN_LIST_SHARE:
+            continue
+        parts = pc.list_flatten(pc.split_pattern(lists, separator))
+        # A text with commas has blanks after them.
+        texts = pc.any(pc.match_substring_regex(parts, r"^\s|\s$")).as_py()
+        if not texts and pc.count_distinct(parts).as_py() <= MAX_NEW_PARTS * len(parts):
+            shown = lists[0].as_py()[:40]
+            return f"{share:.0%} of its values are lists such as {shown}, and each counts as one value"
+    return None

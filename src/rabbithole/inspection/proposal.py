@@ -13,6 +13,7 @@ from rabbithole.inspection.assign import assign
 from rabbithole.inspection.columns import Column, describe
 from rabbithole.inspection.fields import FieldProposal, LeftOut, marks_buyers, propose, unread_times
 from rabbithole.inspection.files import LogFile
+from rabbithole.inspection.items import with_lists
 from rabbithole.inspection.layout import Layout, content_by_name
 from rabbithole.inspection.names import ORDERS, QUANTITIES, squeezed
 from rabbithole.inspection.prices import with_notes
@@ -147,6 +148,7 @@ def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
         roles = assign(sample, columns)
     words = meanings(roles.event.column.counts) if roles.event.column is not None else Words({})
     roles.cost = with_notes(roles.cost, roles.event.column, words)
+    roles.item, roles.event = with_lists(roles.item), with_lists(roles.event)
     return TableProposal(
         name="events",
         files=list(files),
