@@ -43,15 +43,16 @@ def verdict(dataset: str, rows: list[Row], *, folds: int = 0) -> str:
         return (
             f"On {dataset}, there is no AUC: {reason}. So nothing shows that a model is worth using. {advice}"
         )
-    sentences = []
+    sentences, best_is = [], f"On {dataset}, the best model is"
     if top.buyers < TOO_FEW_BUYERS:
+        best_is = "The best model is"
         sentences.append(
             f"On {dataset}, only {plural(top.buyers, 'buyer')} of {plural(top.sessions, 'test session')} "
             f"are left, so all figures are rough: the AUC may lie anywhere from {metric(top.low)} to "
             f"{metric(top.high)} (95{GAP}% interval)."
         )
     sentences.append(
-        f"On {dataset}, the best model is {name_in_sentence(top.model)}. When a session has ended, it "
+        f"{best_is} {name_in_sentence(top.model)}. When a session has ended, it "
         f"ranks a random buyer above a random non-buyer {share(top.auc)} of the time (AUC {metric(top.auc)}, "
         f"95{GAP}% interval {metric(top.low)} to {metric(top.high)})."
     )
