@@ -19,6 +19,7 @@ YAML_TROUBLES = {
     "expected ',' or": "a bracket is not closed, or a comma is missing",
     "cannot start any token": "a text that begins with a special character must stand in quotes",
     "expected alphabetic": "a text that begins with * or & must stand in quotes",
+    "another document": "a line of three dashes begins a second document. Merge the two into one",
     "unknown escape": "a backslash stands in double quotes, where it has a meaning: use single quotes",
 }
 """What the parser of YAML says of a file, and what that means."""

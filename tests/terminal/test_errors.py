@@ -34,6 +34,7 @@ def test_the_words_after_configfile_are_taken_as_snakemake_takes_them() -> None:
         ("page.html", "plain text", "there are no settings in it. If page.html is a target"),
         ("mine.yaml", "a: 1\nb: [\n", "mine.yaml:3: this is no valid YAML"),
         ("mine.yaml", "a:\n  b: 1\n c: 2\n", "mine.yaml:3: this is no valid YAML: the line does not fit"),
+        ("mine.yaml", "a: 1\n---\nb: 1\n", "a line of three dashes begins a second document"),
         ("mine.yaml", "a:\n\tb: 1\n", "mine.yaml:2: this is no valid YAML: the line is indented with a tab"),
         ("mine.yaml", "training: &all {a: {b: *all}}\n", "mine.yaml: an alias (*) stands in the section"),
         ("mine.yaml", "a: &list [1, *list]\n", "mine.yaml: an alias (*) stands in the section"),

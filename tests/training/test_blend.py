@@ -18,6 +18,7 @@ from sklearn.metrics import roc_auc_score
 from rabbithole.artifacts.training import BlendWeights, History, ModelDescription
 from rabbithole.errors import UserError
 from rabbithole.evaluation.delong import paired_test, placements
+from rabbithole.io.digests import digests_of
 from rabbithole.models import gradient_boosting
 from rabbithole.models.blend import fit_weights
 from rabbithole.models.features.steps import Prefixes
@@ -216,6 +217,10 @@ def test_an_exported_blend_gives_its_log_odds_without_its_checkpoint(
     own = {name: checkpoints[name] for name in ("gru", "gradient_boosting")}
     checkpoint = blend_to(tmp_path, windows, own)
     export(packaged(tmp_path, checkpoint), "onnx", tmp_path / "exported")
+    sums = [line.split("  ") for line in (tmp_path / "exported" / "SHA256SUMS").read_text().splitlines()]
+    assert {name: digest for digest, name in sums} == digests_of(
+        tmp_path / "exported", without=["SHA256SUMS"]
+    )
     test = read_split(windows, "test", read_encoding(windows))
     # Sessions of one length need no padding.
     some = take(test, np.flatnonzero(test.lengths == 4))

@@ -15,6 +15,7 @@ from rabbithole.artifacts.serving import (
 from rabbithole.artifacts.training import BlendWeights, ModelDescription
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
+from rabbithole.io.digests import digests_of
 from rabbithole.models.blend import WEIGHTS_FILE
 from rabbithole.models.estimators import AGGREGATES_FILE
 from rabbithole.models.estimators import RUNNING as RUNNING_FEATURE
@@ -28,6 +29,9 @@ from rabbithole.training.trainer import restored_network
 from rabbithole.windows.encoder import ENCODER_FILE
 
 DESCRIPTION = "export.json"
+
+CHECKSUMS = "SHA256SUMS"
+"""The sha256 of all other files, as the program sha256sum reads it."""
 
 Format = Literal["onnx", "stablehlo"]
 
@@ -48,6 +52,9 @@ def export(folder: ModelFolder, format: Format, output: Path) -> None:
         _export_checkpoint(folder, folder.checkpoint, format, temporary)
         shutil.copyfile(folder.checkpoint / ENCODER_FILE, temporary / ENCODER_FILE)
         shutil.copyfile(folder.path / CARD, temporary / CARD)
+        digests = digests_of(temporary)
+        lines = [f"{digest}  {name}\n" for name, digest in digests.items()]
+        (temporary / CHECKSUMS).write_text("".join(lines), "utf-8")
 
 
 def _export_checkpoint(folder: ModelFolder, checkpoint: Path, format: Format, output: Path) -> None:
