@@ -260,6 +260,7 @@ def test_rare_separators_are_found(tmp_path: Path, separator: str) -> None:
         (b"ARROW1\0\0", "an Arrow file .* Write it as Parquet"),
         (b"SQLite format 3\0", "an SQLite database"),
         (b'{\n "a": 1\n}\n{\n "a": 2\n}\n', "one object a line"),
+        (b"1::1193::5::978300760\n" * 30, "parted by '::'"),
     ],
 )
 def test_what_is_no_table_is_named(tmp_path: Path, content: bytes, error: str) -> None:

@@ -151,8 +151,22 @@ def _sniff(file: LogFile, text: str, encoding: str) -> Layout:
     first = next(csv.reader(io.StringIO(lines), delimiter=separator, quotechar=quote))
     names = distinct_names([name.strip() for name in first]) if header else map(str, range(1, len(first) + 1))
     columns = tuple(names)
+    if len(columns) == 1:
+        _refuse_long_separator(file, lines)
     multiline = _has_breaks(lines, Dialect(separator, quote), len(columns))
     return Layout("csv", encoding, separator, quote, header, columns, skip, multiline)
+
+
+def _refuse_long_separator(file: LogFile, text: str) -> None:
+    """Raise `NoTableError` if all lines have equally many of a separator of several characters."""
+    for mark in LONG_SEPARATORS:
+        counts = {line.count(mark) for line in text.split("\n") if line}
+        if len(counts) == 1 and counts != {0}:
+            raise NoTableError(
+                file,
+                f"its fields are parted by {mark!r}, and separators are one character. Write it again, for "
+                f"instance with `sed 's/{mark}/\\t/g' FILE > FILE.tsv`.",
+            )
 
 
 def _has_breaks(text: str, dialect: Dialect, columns: int) -> bool:
@@ -206,6 +220,8 @@ def _dialect(lines: str, known: str | None = None) -> tuple[str, str, bool, int]
 SEPARATORS = (",", ";", "\t", "|", "\x01", "^", "~", " ")
 """What may stand between fields, the byte 1 in files of Hive. A space stands in most texts, so it is last."""
 
+
+LONG_SEPARATORS = ("::", "@@", "##", ";;", "~~")
 
 MAX_WRONG_SHARE = 0.1
 """With more records that are none, for each open quote, the quotes are stray ones."""
