@@ -39,6 +39,18 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 LINE, LENGTH = b"POST / HTTP/1.1\r\nhost: x\r\n", b"content-length: 900\r\n\r\n"
 
 
+WHOLE = LINE + b"content-type: application/json\r\ncontent-length: 2\r\n\r\n[]"
+
+
+@pytest.mark.parametrize("begin", [LINE, LINE + LENGTH])
+def test_a_client_that_drips_its_second_request_is_dropped(begin: bytes, port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as slow:
+        slow.sendall(WHOLE)
+        assert slow.recv(1000).endswith(b"fine")
+        slow.sendall(begin)
+        assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
 @pytest.mark.parametrize("begin", [b"", LINE, LINE + LENGTH])
 def test_a_client_that_drips_is_dropped_and_holds_up_nobody(begin: bytes, port: int) -> None:
     other = http.client.HTTPConnection("127.0.0.1", port, timeout=10)

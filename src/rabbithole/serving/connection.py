@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_SECONDS = 30.0
@@ -28,7 +29,8 @@ class TimedProtocol(H11Protocol):
         if self.limit is None:
             self.limit = self.loop.call_later(REQUEST_SECONDS, self._drop)
         super().data_received(data)
-        if self.cycle is not None and not self.cycle.more_body:
+        # Not `self.cycle`: until the whole head has come, it is that of the request before.
+        if self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED):
             self._end_limit()
 
     def connection_lost(self, exc: Exception | None) -> None:
