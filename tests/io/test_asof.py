@@ -40,18 +40,20 @@ def test_an_empty_table_returns_null() -> None:
     assert table.lookup(pa.chunked_array([["1"]]), np.array([5]), before=False).to_pylist() == [None]
 
 
+@pytest.mark.parametrize("kind", [pa.float64(), pa.string()])
 def test_a_file_of_many_row_groups_gives_the_values_of_a_table(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: pa.DataType
 ) -> None:
     """The rows come in runs, several for one item and time; some items go on in the next row group."""
     monkeypatch.setattr(sorting, "RUN_BATCH_ROWS", 10)
     rng = np.random.default_rng(4)
     times = pa.array(rng.integers(0, 40, 900)).cast(pa.timestamp("us", "UTC"))
     items = [f"item {n}" for n in rng.integers(0, 12, 900)]
-    rows = pa.table({"item": items, "time": times, "order": np.arange(900), "value": rng.normal(size=900)})
+    values = pa.array(rng.normal(size=900)).cast(kind)
+    rows = pa.table({"item": items, "time": times, "order": np.arange(900), "value": values})
     table, path = AsOfTable.build(rows), tmp_path / "history.parquet"
     runs = (rows.filter(pa.array(np.arange(900) % 3 == run)) for run in range(3))
-    write_history(path, runs, pa.field("value", pa.float64()), 1000)
+    write_history(path, runs, pa.field("value", kind), 1000)
     metadata = pq.read_metadata(path)
     assert metadata.num_row_groups > 5
     assert metadata.num_rows == len(table.keys)
@@ -64,11 +66,11 @@ def test_a_file_of_many_row_groups_gives_the_values_of_a_table(
         assert AsOfFile(path, held_bytes=10**9).lookup(wanted, at, before=before).equals(expected)
         assert AsOfFile(path, held_bytes=0).lookup(wanted, at, before=before).equals(expected)
     # Rows of a later log win over those of the file.
-    newer = rows.slice(0, 1).set_column(3, "value", pa.array([7.5]))
+    newer = rows.slice(0, 1).set_column(3, "value", pa.array([7.5]).cast(kind))
     runs = iter([pa.concat_tables([*history_rows(path), newer.select(["item", "time", "value", "order"])])])
-    write_history(path, runs, pa.field("value", pa.float64()), 1000)
+    write_history(path, runs, pa.field("value", kind), 1000)
     when = newer["time"].cast(pa.int64()).to_numpy()
-    assert AsOfFile(path, 0).lookup(newer["item"], when, before=False).to_pylist() == [7.5]
+    assert AsOfFile(path, 0).lookup(newer["item"], when, before=False).cast(pa.float64()).to_pylist() == [7.5]
 
 
 def test_an_empty_file_returns_null(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """As-of tables: look up the last value of each item at a time, for many (item, time) pairs at once."""
 
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -86,11 +88,50 @@ class AsOfTable:
 
 
 @dataclass(frozen=True)
+class MappedTable:
+    """An as-of table whose rows lie in files that are mapped into memory; only its items are in memory.
+
+    items: the distinct items, sorted; starts: int64 [items + 1], the first row of each; times: int64 [rows],
+    microseconds since 1970; values: float64 [rows], or int32 codes of `words` for texts.
+    """
+
+    items: pa.Array
+    starts: NDArray[np.int64]
+    times: NDArray[np.int64]
+    values: NDArray[np.float64] | NDArray[np.int32]
+    words: pa.Array | None
+
+    def lookup(
+        self, items: pa.Array | pa.ChunkedArray, times: NDArray[np.int64], *, before: bool
+    ) -> pa.Array:
+        """Return what `AsOfTable.lookup` returns."""
+        codes = _codes(items, self.items)
+        wanted = np.flatnonzero(codes >= 0)
+        # Rows of one item lie together, so queries in this order read a page once.
+        wanted = wanted[np.argsort(codes[wanted], kind="stable")]
+        codes, times = codes[wanted], times[wanted]
+        low, high = self.starts[codes], self.starts[codes + 1]
+        while len(open_ := np.flatnonzero(low < high)):
+            middle = (low[open_] + high[open_]) // 2
+            found = self.times[middle]
+            earlier = found < times[open_] if before else found <= times[open_]
+            low[open_[earlier]] = middle[earlier] + 1
+            high[open_[~earlier]] = middle[~earlier]
+        known = low > self.starts[codes]
+        values = np.zeros(len(items), self.values.dtype)
+        values[wanted[known]] = self.values[low[known] - 1]
+        missing = np.ones(len(items), bool)
+        missing[wanted[known]] = False
+        result = pa.array(values, mask=missing)
+        return result if self.words is None else self.words.take(result)
+
+
+@dataclass(frozen=True)
 class AsOfFile:
     """An as-of table in a Parquet file that `write_history` wrote.
 
-    held_bytes: a worker keeps a table of up to this size in memory; of a larger one it reads the row groups,
-    each with the items of its range, for every lookup.
+    held_bytes: a worker keeps a table of up to this size in memory; it maps a larger one from a temporary
+    file of its own.
     """
 
     path: Path
@@ -101,15 +142,9 @@ class AsOfFile:
     ) -> pa.Array:
         """Return what `AsOfTable.lookup` returns."""
         status = self.path.stat()
-        with pq.ParquetFile(self.path) as file:
-            if file.metadata.num_rows * ROW_BYTES <= self.held_bytes:
-                return _held(self.path, status.st_mtime_ns, status.st_ino).lookup(items, times, before=before)
-            values = pa.nulls(len(items), file.schema_arrow.field(2).type)
-            for group in range(file.num_row_groups):
-                table = _of_sorted(file.read_row_group(group, use_threads=False))
-                # A later group may go on with an item of the one before, with later values.
-                values = pc.coalesce(table.lookup(items, times, before=before), values)
-            return values
+        rows = pq.read_metadata(self.path).num_rows
+        read = _held if rows * ROW_BYTES <= self.held_bytes else _mapped
+        return read(self.path, status.st_mtime_ns, status.st_ino).lookup(items, times, before=before)
 
 
 AsOf = AsOfTable | AsOfFile
@@ -119,6 +154,47 @@ AsOf = AsOfTable | AsOfFile
 def _held(path: Path, _modified: int, _inode: int) -> AsOfTable:
     """Return the table of a file; one process looks up at most two tables by turns."""
     return read_history(path)
+
+
+@lru_cache(maxsize=2)
+def _mapped(path: Path, _modified: int, _inode: int) -> MappedTable:
+    """Return the table of a file, with its rows in temporary files that end with this process."""
+    names: list[str] = []
+    starts: list[int] = []
+    with pq.ParquetFile(path) as file:
+        kind = file.schema_arrow.field(2).type
+        words = None if pa.types.is_floating(kind) else pa.array([], kind)
+        rows = file.metadata.num_rows
+        times = _map(np.int64, rows)
+        values = _map(np.float64 if words is None else np.int32, rows)
+        start = 0
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, use_threads=False).combine_chunks()
+            here = slice(start, start + len(table))
+            items = pc.run_end_encode(table.column(0).combine_chunks())
+            ends = items.run_ends.to_pylist()
+            for name, begin in zip(items.values.to_pylist(), [0, *ends[:-1]], strict=True):
+                # A group may go on with an item of the one before.
+                if not names or names[-1] != name:
+                    names.append(name)
+                    starts.append(start + begin)
+            times[here] = _microseconds(table.column(1))
+            column = table.column(2).combine_chunks()
+            if words is not None:
+                distinct = pc.unique(column)
+                new = distinct.filter(pc.invert(pc.is_in(distinct, value_set=words)))
+                words = pa.concat_arrays([words, new])
+                column = pc.index_in(column, value_set=words)
+            values[here] = column.to_numpy()
+            start += len(table)
+    first_rows = np.array([*starts, rows], np.int64)
+    return MappedTable(pa.array(names, pa.string()), first_rows, times, values, words)
+
+
+def _map(kind: type[np.generic], rows: int) -> NDArray[Any]:
+    """Return an array in a temporary file without a name."""
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, kind, "w+", shape=(max(rows, 1),))[:rows]
 
 
 def _of_sorted(history: pa.Table) -> AsOfTable:
