@@ -28,7 +28,7 @@ os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = "1"
 from rabbithole.cli.jax_setup import enable_compile_cache
 enable_compile_cache()
 from rabbithole.specs.training import ScoreSpec
-from rabbithole.training.score import score
+from rabbithole.evaluation.score_sessions import score
 checkpoint, windows, output = map(Path, sys.argv[1:])
 score(ScoreSpec(steps=(1, 2, 3, 5, 10, 20, 50)), checkpoint=checkpoint, windows=windows, output=output)
 """

@@ -48,7 +48,6 @@ ENTRIES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "Train and score": {
         "training.train": ("train",),
-        "training.score": ("score",),
         "training.checkpoints": ("read_description", "load_weights"),
         "training.purchase": (
             "balanced_rows",
@@ -57,6 +56,7 @@ ENTRIES: dict[str, dict[str, tuple[str, ...]]] = {
             "fit_calibration",
             "calibrate",
         ),
+        "evaluation.score_sessions": ("score",),
     },
     "Put a model to work": {
         "serving.model": ("Model",),

@@ -19,12 +19,12 @@ from rabbithole.checks.leak_checks import check_leaks
 from rabbithole.evaluation.compare_models import compare_models
 from rabbithole.evaluation.evaluate import evaluate
 from rabbithole.evaluation.explain import explain
+from rabbithole.evaluation.score_sessions import score
 from rabbithole.report.page import page
 from rabbithole.specs.data import SessionsPurpose, SparkOptions
 from rabbithole.specs.evaluation import EvaluateSpec
 from rabbithole.specs.report import DatasetSources, FigureStyle, PageSpec
 from rabbithole.specs.training import ExplainSpec, ResumeOptions, ScoreSpec
-from rabbithole.training.score import score
 from rabbithole.training.train import train
 from rabbithole.workflow.project import FIGURES
 

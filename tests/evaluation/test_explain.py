@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from rabbithole.artifacts.evaluation import Explanation
 from rabbithole.evaluation.explain import explain
+from rabbithole.evaluation.score_sessions import score
 from rabbithole.specs.training import (
     AugmentationSpec,
     EstimatorTraining,
@@ -20,7 +21,6 @@ from rabbithole.specs.training import (
     ScoreSpec,
     TrainSpec,
 )
-from rabbithole.training.score import score
 from rabbithole.training.train import train
 
 pytestmark = pytest.mark.slow

@@ -21,11 +21,11 @@ from rabbithole.artifacts.evaluation import Metrics
 from rabbithole.errors import UserError
 from rabbithole.evaluation.compare_models import compare_models
 from rabbithole.evaluation.evaluate import evaluate
+from rabbithole.evaluation.score_sessions import score
 from rabbithole.report.overview import gain_over_everybody
 from rabbithole.sessions.visitors import read_visitors
 from rabbithole.specs.evaluation import EvaluateSpec
 from rabbithole.specs.training import ResumeOptions, ScoreSpec
-from rabbithole.training.score import score
 from rabbithole.training.train import train
 
 COSTS = EvaluateSpec(contact_cost=1.0, sale_worth=20.0)

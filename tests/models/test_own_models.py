@@ -11,8 +11,8 @@ from model_pages import documented_files
 
 from rabbithole.artifacts.training import CheckpointFiles, History, ModelDescription
 from rabbithole.errors import UserError, error_in_own_model
+from rabbithole.evaluation.score_sessions import load_model, score
 from rabbithole.specs.training import EstimatorTraining, ResumeOptions, ScoreSpec
-from rabbithole.training.score import load_model, score
 from rabbithole.training.train import train
 from rabbithole.windows.arrays import read_encoding, read_split
 

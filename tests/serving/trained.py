@@ -6,14 +6,14 @@ from pathlib import Path
 import factories
 from factories import train_spec
 
+from rabbithole.evaluation.blend_models import blend
 from rabbithole.evaluation.evaluate import evaluate
+from rabbithole.evaluation.score_sessions import score
 from rabbithole.serving.package import package_model
 from rabbithole.specs.data import EventsSpec, SessionsSpec, SparkOptions, WindowsSpec
 from rabbithole.specs.evaluation import EvaluateSpec
 from rabbithole.specs.serving import PackageModelSpec
 from rabbithole.specs.training import BlendSpec, ResumeOptions, ScoreSpec
-from rabbithole.training.blend import blend
-from rabbithole.training.score import score
 from rabbithole.training.train import train
 
 

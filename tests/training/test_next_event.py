@@ -14,9 +14,9 @@ from rabbithole.errors import UserError
 from rabbithole.evaluation.next_event import mean_with_interval
 from rabbithole.evaluation.next_event_baselines import evaluate_baselines, transition_probabilities
 from rabbithole.evaluation.next_event_networks import evaluate_networks
+from rabbithole.evaluation.score_sessions import score
 from rabbithole.specs.training import AugmentationSpec, ResumeOptions, ScoreSpec
 from rabbithole.training.next_event import NextEventObjective
-from rabbithole.training.score import score
 from rabbithole.training.train import train
 from rabbithole.windows.arrays import read_encoding, read_from_start, read_split
 from rabbithole.windows.fields import FIRST_VALUE, MISSING, NUMERIC, UNSEEN

@@ -13,8 +13,8 @@ from factories import Row, network_settings, network_training, train_spec, windo
 from sklearn.metrics import roc_auc_score
 
 from rabbithole.evaluation.delong import auc_interval, placements
+from rabbithole.evaluation.score_sessions import score
 from rabbithole.specs.training import ResumeOptions, ScoreSpec
-from rabbithole.training.score import score
 from rabbithole.training.train import train
 
 pytestmark = pytest.mark.slow

@@ -21,10 +21,10 @@ import pytest
 from factories import network_settings, network_training, random_windows, train_spec, write_windows
 
 from rabbithole.artifacts.training import CheckpointFiles, EpochMetrics, History
+from rabbithole.evaluation.score_sessions import score
 from rabbithole.specs.training import ResumeOptions, ScoreSpec, TrainSpec
 from rabbithole.training.checkpoints import ResumeCheckpoints
 from rabbithole.training.loop import TrainingProgress
-from rabbithole.training.score import score
 from rabbithole.training.train import train
 from rabbithole.training.train_step import TrainState
 

@@ -22,8 +22,8 @@ from sklearn.metrics import roc_auc_score
 from rabbithole.artifacts.training import CalibrationLine, CheckpointFiles, History, ModelDescription
 from rabbithole.errors import UserError
 from rabbithole.evaluation.delong import auc_interval, placements
+from rabbithole.evaluation.score_sessions import load_model, score
 from rabbithole.specs.training import ResumeOptions, ScoreSpec, TrainSpec
-from rabbithole.training.score import load_model, score
 from rabbithole.training.train import train
 
 MODELS = ("gru", "dilated_conv", "lstm", "gradient_boosting", "logistic_regression")

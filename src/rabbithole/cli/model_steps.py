@@ -67,7 +67,7 @@ def blend(
 ) -> None:
     """Combine the trained models of one data set."""
     use_threads(threads)
-    from rabbithole.training.blend import blend
+    from rabbithole.evaluation.blend_models import blend
 
     blend(spec, members=paths(members), windows=windows, output=output, history=history)
 
@@ -86,7 +86,7 @@ def score(
 ) -> None:
     """Score the valid and test sessions with a trained model."""
     use_threads(threads)
-    from rabbithole.training.score import score
+    from rabbithole.evaluation.score_sessions import score
 
     score(spec, checkpoint=checkpoint, windows=windows, output=output, carts=carts, sessions=sessions)
 

@@ -1,1 +1,1 @@
-"""Compares predictions with labels: metrics with intervals, comparisons of models, explanations."""
+"""Scores sessions with trained models, and compares scores with labels: metrics, intervals, explanations."""

@@ -20,9 +20,9 @@ from rabbithole.artifacts.evaluation import (
 )
 from rabbithole.artifacts.training import History
 from rabbithole.evaluation.delong import Placements, normal_quantile, paired_test, placements
+from rabbithole.evaluation.score_sessions import Logits, load_model
 from rabbithole.progress import Meter
 from rabbithole.specs.training import ExplainSpec
-from rabbithole.training.score import Logits, load_model
 from rabbithole.windows.arrays import Windows, read_encoding, read_split, take
 from rabbithole.windows.fields import FIRST_VALUE
 

@@ -14,6 +14,7 @@ from rabbithole.artifacts.serving import (
 )
 from rabbithole.artifacts.training import BlendWeights, ModelDescription
 from rabbithole.errors import UserError
+from rabbithole.evaluation.score_sessions import MEMBERS
 from rabbithole.io.atomic import atomic_write
 from rabbithole.io.digests import digests_of
 from rabbithole.models.blend import WEIGHTS_FILE
@@ -24,7 +25,6 @@ from rabbithole.models.registry import checkpoint_code
 from rabbithole.serving.folder import CARD, ModelFolder
 from rabbithole.serving.tables import require_replaceable
 from rabbithole.training.checkpoints import read_description
-from rabbithole.training.score import MEMBERS
 from rabbithole.training.trainer import restored_network
 from rabbithole.windows.encoder import ENCODER_FILE
 

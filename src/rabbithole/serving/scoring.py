@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from rabbithole.evaluation.score_sessions import Logits, load_model
 from rabbithole.serving.folder import TEST_SCORES, ModelFolder
-from rabbithole.training.score import Logits, load_model
 from rabbithole.windows.arrays import Windows, take
 
 

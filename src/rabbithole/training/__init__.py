@@ -1,1 +1,1 @@
-"""Trains the models on windows, keeps the state of running trainings, and scores sessions."""
+"""Trains the models on windows, and keeps the state of running trainings."""

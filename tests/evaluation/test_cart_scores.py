@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from factories import network_training, train_spec, window, write_windows
 
+from rabbithole.evaluation.score_sessions import score
 from rabbithole.specs.training import ResumeOptions, ScoreSpec
-from rabbithole.training.score import score
 from rabbithole.training.train import train
 
 LENGTH = 5

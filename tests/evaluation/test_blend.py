@@ -17,15 +17,15 @@ from sklearn.metrics import roc_auc_score
 
 from rabbithole.artifacts.training import BlendWeights, History, ModelDescription
 from rabbithole.errors import UserError
+from rabbithole.evaluation.blend_models import blend
 from rabbithole.evaluation.delong import paired_test, placements
+from rabbithole.evaluation.score_sessions import MEMBERS, load_model, score
 from rabbithole.io.digests import digests_of
 from rabbithole.models import gradient_boosting
 from rabbithole.models.blend import fit_weights
 from rabbithole.models.features.steps import Prefixes
 from rabbithole.serving.export import export
 from rabbithole.specs.training import BlendSpec, ResumeOptions, ScoreSpec, TrainSpec
-from rabbithole.training.blend import blend
-from rabbithole.training.score import MEMBERS, load_model, score
 from rabbithole.training.train import train
 from rabbithole.windows.arrays import read_encoding, read_split, take
 

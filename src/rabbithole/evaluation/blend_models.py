@@ -11,12 +11,12 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from rabbithole.artifacts.training import CheckpointFiles, EpochMetrics, History, ModelDescription
 from rabbithole.errors import UserError
+from rabbithole.evaluation.score_sessions import MEMBERS, load_model
 from rabbithole.io.atomic import atomic_write, copy_folder
 from rabbithole.models.registry import Combination, model_code
 from rabbithole.specs.training import BlendSpec
 from rabbithole.training.checkpoints import read_description, write_description
 from rabbithole.training.purchase import calibrate, fit_calibration, running_steps
-from rabbithole.training.score import MEMBERS, load_model
 from rabbithole.windows.arrays import has_both_classes, read_encoding, read_split
 
 LOGGER = logging.getLogger("rabbithole")
