@@ -42,8 +42,8 @@ KINDS = [
 """Formats with the role that a file is read as: fixed ones, then tables of CSV, of JSON, and of any kind."""
 
 
-def check_any_file(kind: int, content: bytes) -> bool:
-    """Read a file; return whether it was read, not refused.
+def check_any_file(kind: int, content: bytes) -> int | None:
+    """Read a file; return how many lines it has, None if it is refused.
 
     kind: an index of `KINDS`. Raises whatever reading raises but `UserError`, and `AssertionError` for a line
     that is lost, misnumbered or misquoted.
@@ -63,7 +63,7 @@ def check_any_file(kind: int, content: bytes) -> bool:
             report = collect_report(ranges, side, folder / "rejected")
         except UserError as error:
             assert all(line.isprintable() for line in str(error).split("\n")), str(error)
-            return False
+            return None
         total = report.total
         assert total("lines") + total("exploded") == sum(map(total, ("header", "blank", "rejected", "rows")))
         assert rows <= total("rows")
@@ -75,4 +75,4 @@ def check_any_file(kind: int, content: bytes) -> bool:
             for bad in report.examples:
                 text = lines[bad.line - 1][: 4 * TEXT_LENGTH].decode(layout.encoding, "replace")
                 assert bad.text == printable(text.rstrip("\r\n")[:TEXT_LENGTH])
-        return True
+        return total("lines")

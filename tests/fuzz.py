@@ -12,18 +12,19 @@ import atheris
 with atheris.instrument_imports(include=["rabbithole.ingest", "rabbithole.formats", "rabbithole.io"]):
     from any_file import KINDS, check_any_file
 
-TRIES: Counter[str] = Counter()
+COUNTS: Counter[str] = Counter()
 
 
 def try_one(data: bytes) -> None:
     """Read the bytes after the first as a log; the first one chooses its format."""
     if data:
-        TRIES["read" if check_any_file(data[0] % len(KINDS), data[1:]) else "refused"] += 1
-        if TRIES.total() % 1000 == 0:
-            print(
-                f"{time.strftime('%H:%M:%S')} {TRIES['read']:,} read, {TRIES['refused']:,} refused",
-                flush=True,
-            )
+        lines = check_any_file(data[0] % len(KINDS), data[1:])
+        COUNTS["files"] += 1
+        COUNTS["refused"] += lines is None
+        COUNTS["lines"] += lines or 0
+        if COUNTS["files"] % 1000 == 0:
+            counts = ", ".join(f"{COUNTS[name]:,} {name}" for name in ("files", "refused", "lines"))
+            print(f"{time.strftime('%H:%M:%S')} {counts}", flush=True)
 
 
 if __name__ == "__main__":
