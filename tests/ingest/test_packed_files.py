@@ -15,10 +15,13 @@ import pytest
 from raw_logs import CLICKS
 
 from rabbithole.errors import UserError
-from rabbithole.formats.base import raw_format
+from rabbithole.formats.base import log_format, raw_format
 from rabbithole.ingest.lines import RawFile, split_files, unpack_all
 from rabbithole.ingest.locate import locate
 from rabbithole.ingest.reading import LineReport, collect_report, read_range
+from rabbithole.inspection.files import head, log_files
+from rabbithole.inspection.layout import layout_of
+from rabbithole.specs.data import TableLog
 
 FORMAT = raw_format("yoochoose")
 BUYS = "9,2014-04-07T10:54:00.000Z,139,523,1\nbad \x1b[31m line\n"
@@ -50,11 +53,12 @@ def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED, zip64: b
     return buffer.getvalue()
 
 
-def deflate64(content: bytes) -> bytes:
-    """Return a zip archive that says that it is packed with Deflate64, as Windows packs large files."""
+def with_header_byte(content: bytes, *, flags: int = 0, method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """Return a zip archive whose headers say so. flags: 1, encrypted; method: 9, Deflate64, as in Windows."""
     packed = bytearray(zipped({"yoochoose-clicks.dat": content}))
-    for header, place in ((b"PK\3\4", 8), (b"PK\1\2", 10)):
-        packed[packed.find(header) + place] = 9
+    for header, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        start = packed.find(header) + place
+        packed[start], packed[start + 2] = flags, method
     return bytes(packed)
 
 
@@ -66,9 +70,9 @@ def zstd(content: bytes) -> bytes:
     return b"\x50\x2a\x4d\x18\x04\0\0\0size" + packed.getvalue().to_pybytes()
 
 
-def seven_zipped(files: dict[str, bytes]) -> bytes:
+def seven_zipped(files: dict[str, bytes], password: str | None = None) -> bytes:
     """Return a 7z archive."""
-    with py7zr.SevenZipFile(buffer := io.BytesIO(), "w") as archive:
+    with py7zr.SevenZipFile(buffer := io.BytesIO(), "w", password=password) as archive:
         for name, content in files.items():
             archive.writestr(content, name)
     return buffer.getvalue()
@@ -139,45 +143,64 @@ def test_rarer_ways_of_packing_are_read(tmp_path: Path, content: bytes) -> None:
     assert report_of(folder).total("rows") == 40
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        gzip.compress(gzip.compress(CLICKS.encode())),
-        gzip.compress(zipped({"a": b"1"})),
-        tarred(CLICKS.encode()),
-        gzip.compress(tarred(CLICKS.encode())),
-        zipped({"yoochoose-clicks.dat": zipped({"a": b"1"})}),
-        zipped({"yoochoose-clicks.dat": seven_zipped({"a": b"1"})}),
-        b"Rar!\x1a\x07\x01\x00" + bytes(300),
-        gzip.compress(CLICKS.encode())[:-9],
-        bz2.compress(CLICKS.encode())[:-9],
-        lzma.compress(CLICKS.encode())[:-9],
-        zipped({"yoochoose-clicks.dat": CLICKS.encode()})[:-5],
-        deflate64(CLICKS.encode()),
-    ],
-    ids=[
-        "gz in gz",
-        "zip in gz",
-        "tar",
-        "tar.gz",
-        "zip in zip",
-        "7z in zip",
-        "rar",
-        "gz",
-        "bz2",
-        "xz",
-        "zip",
-        "deflate64",
-    ],
-)
+UNREADABLE = {
+    "gz in gz": gzip.compress(gzip.compress(CLICKS.encode())),
+    "zip in gz": gzip.compress(zipped({"a": b"1"})),
+    "tar": tarred(CLICKS.encode()),
+    "tar.gz": gzip.compress(tarred(CLICKS.encode())),
+    "zip in zip": zipped({"yoochoose-clicks.dat": zipped({"a": b"1"})}),
+    "7z in zip": zipped({"yoochoose-clicks.dat": seven_zipped({"a": b"1"})}),
+    "rar": b"Rar!\x1a\x07\x01\x00" + bytes(300),
+    "gz": gzip.compress(CLICKS.encode())[:-9],
+    "bz2": bz2.compress(CLICKS.encode())[:-9],
+    "xz": lzma.compress(CLICKS.encode())[:-9],
+    "bytes after bz2": bz2.compress(CLICKS.encode()) + b"garbage",
+    "bytes after xz": lzma.compress(CLICKS.encode()) + b"garbage",
+    "zip": zipped({"yoochoose-clicks.dat": CLICKS.encode()})[:-5],
+    "deflate64": with_header_byte(CLICKS.encode(), method=9),
+    "encrypted zip": with_header_byte(CLICKS.encode(), flags=1),
+    "encrypted 7z": seven_zipped({"yoochoose-clicks.dat": CLICKS.encode()}, password="secret"),
+}
+
+
+@pytest.mark.parametrize("content", UNREADABLE.values(), ids=UNREADABLE)
 def test_what_cannot_be_read_is_refused_in_one_printable_sentence(tmp_path: Path, content: bytes) -> None:
     (folder := tmp_path / "raw").mkdir()
-    (folder / "yoochoose-clicks.dat").write_bytes(content)
-    with pytest.raises(
-        UserError, match=r"yoochoose-clicks\.dat.* (can't be unpacked|which is not read)"
-    ) as refused:
+    (path := folder / "yoochoose-clicks.dat").write_bytes(content)
+    message = r"yoochoose-clicks\.dat.* (can't be unpacked|which is not read)"
+    with pytest.raises(UserError, match=message) as refused:
         report_of(folder)
     assert str(refused.value).isprintable()
+    with pytest.raises(UserError, match=message) as refused_by_inspect:
+        layout_of(*log_files([str(path)]))
+    assert str(refused_by_inspect.value).isprintable()
+
+
+@pytest.mark.parametrize("content", [zipped({}), zipped({"__MACOSX/._a": b"1"}), seven_zipped({})])
+def test_an_archive_without_a_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (path := tmp_path / "log.csv").write_bytes(content)
+    tables = {"events": {"session": "s", "time": "t", "event": "view"}}
+    format = log_format("table", TableLog.model_validate({"key": "session", "tables": tables}))
+    with pytest.raises(UserError, match=r"log\.csv holds no file"):
+        unpack_all(format, {"events": [path]}, tmp_path)
+
+
+@pytest.mark.parametrize("inner", [gzip.compress, bz2.compress, lzma.compress, zstd])
+@pytest.mark.parametrize("outer", [zipped, seven_zipped])
+def test_inspect_reads_a_packed_file_in_an_archive_as_a_run_does(
+    tmp_path: Path, inner: Callable[[bytes], bytes], outer: Callable[[dict[str, bytes]], bytes]
+) -> None:
+    (path := tmp_path / "log.zip").write_bytes(outer({"yoochoose-clicks.dat": inner(CLICKS.encode())}))
+    assert head(*log_files([str(path)])) == CLICKS.encode()
+
+
+def test_a_message_about_a_file_that_is_no_table_stays_short(tmp_path: Path) -> None:
+    (path := tmp_path / "log.csv").write_bytes(bytes(range(128, 256)) * 500)
+    tables = {"events": {"session": "s", "time": "t", "event": "view"}}
+    format = log_format("table", TableLog.model_validate({"key": "session", "tables": tables}))
+    with pytest.raises(UserError, match="no column 's'") as refused:
+        unpack_all(format, {"events": [path]}, tmp_path)
+    assert len(str(refused.value)) < len(str(path)) + 1000
 
 
 @pytest.mark.parametrize("packed", [gzip.compress, bz2.compress, lzma.compress])

@@ -25,7 +25,7 @@ from rabbithole.ingest.streams import (
     streamed,
     text_encoding,
 )
-from rabbithole.io.archives import foreign_packing, packing, signature_of
+from rabbithole.io.archives import packing, unread_packing
 
 PACKED_RATIO = 6
 """About how much larger a packed log is when unpacked."""
@@ -37,6 +37,9 @@ JSON_ARRAY = re.compile(rb"(\xef\xbb\xbf|\xff\xfe|\xfe\xff)?\s*\[\s*\{\s*[\"}]")
 """The beginning of an array of objects."""
 
 MAX_HEADER_BYTES = 2**20
+
+MAX_SHOWN_NAME = 60
+"""Characters of a column's name in a message. A file that is no table may be one long name."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,8 @@ def file_layout(role: FileRole, path: Path, name: str) -> FileLayout:
     size = size * PACKED_RATIO if streamed(pack) else size
     with readable(name), open_unpacked(path) as file:
         sample = file.read(SAMPLE_BYTES)
-    if inner := signature_of(sample) or foreign_packing(sample):
-        packed_twice = (
-            f"is a packed file in a packed file ({inner})" if streamed(pack) else f"is a {inner} file"
-        )
-        raise UserError(f"{name} {packed_twice}, which is not read: unpack it, and give the plain file.")
+    if problem := unread_packing(sample, streamed(pack)):
+        raise UserError(f"{name} is {problem}.")
     if role.table is None:
         fixed = _fixed_columns(role, sample)
         missing = () if fixed is None else _missing_columns(role, fixed, name)
@@ -263,8 +263,11 @@ def _similar(column: str, known: Sequence[str]) -> str:
 
 def _no_column(column: str, known: Sequence[str], name: str, role: FileRole) -> UserError:
     near = _similar(column, known)
-    hint = f"; did you mean {printable(near)!r}?" if near else "."
-    columns = ", ".join(printable(other) for other in known[:20]) + (", ..." if len(known) > 20 else "")
+    hint = f"; did you mean '{printable(near[:MAX_SHOWN_NAME])}'?" if near else "."
+    shown = (
+        printable(other[:MAX_SHOWN_NAME]) + "..." * (len(other) > MAX_SHOWN_NAME) for other in known[:20]
+    )
+    columns = ", ".join(shown) + (", ..." if len(known) > 20 else "")
     place = f"table.{role.name}" if role.table is not None else role.name
     message = f"{name} has no column {column!r} ({place}){hint} Its columns: {columns}."
     if (

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from rabbithole.errors import printable
+from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import FileRole, RawFormat
 from rabbithole.ingest.blocks import MAX_LINE_BYTES, line_starts
 from rabbithole.ingest.joined_lines import joined_lines
@@ -106,8 +106,10 @@ def _members(role: FileRole, archive: Path) -> list[str]:
     """Return the members of an archive that belong to a role."""
     if role.table is None:
         return published_members(archive, role.published)
+    if not (names := members(archive)):
+        raise UserError(f"{printable(str(archive))} holds no file. Fetch it again.")
     chosen = chosen_members(archive, role)
-    return chosen or (sorted(members(archive)) if matches(archive.name, role.published) else [])
+    return chosen or (sorted(names) if matches(archive.name, role.published) else [])
 
 
 def unpacked_size(files: Iterable[RawFile]) -> int:

@@ -28,17 +28,27 @@ SAMPLE_BYTES = 2**16
 
 def open_unpacked(path: Path) -> BinaryIO:
     """Open a file for reading; a packed one (gz, bz2, xz, zst, by its content) is unpacked on the way."""
-    match packing(path):
+    match pack := packing(path):
         case "gz":
             return cast(BinaryIO, gzip.open(path, "rb"))
-        case "bz2":
-            return cast(BinaryIO, io.BufferedReader(_StreamsReader(path, bz2.BZ2Decompressor), CHUNK_BYTES))
-        case "xz":
-            return cast(BinaryIO, io.BufferedReader(_StreamsReader(path, lzma.LZMADecompressor), CHUNK_BYTES))
         case "zst":
             stream = pa.CompressedInputStream(pa.OSFile(str(path), "rb"), "zstd")
             return cast(BinaryIO, io.BufferedReader(_ArrowReader(stream), CHUNK_BYTES))
-    return path.open("rb")
+    return unpacked(path.open("rb"), pack)
+
+
+def unpacked(raw: BinaryIO, pack: Packing | None) -> BinaryIO:
+    """Return the unpacked stream of an open file, whose position shows how much of it was needed."""
+    match pack:
+        case "gz":
+            return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+        case "bz2":
+            return cast(BinaryIO, io.BufferedReader(_StreamsReader(raw, bz2.BZ2Decompressor), CHUNK_BYTES))
+        case "xz":
+            return cast(BinaryIO, io.BufferedReader(_StreamsReader(raw, lzma.LZMADecompressor), CHUNK_BYTES))
+        case "zst":
+            return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"))
+    return raw
 
 
 def streamed(pack: Packing | None) -> bool:
@@ -64,8 +74,10 @@ class _StreamsReader(io.RawIOBase):
     Python's own readers stop at a damaged stream after the first, as if the file ended there.
     """
 
-    def __init__(self, path: Path, new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]) -> None:
-        self.file = path.open("rb")
+    def __init__(
+        self, file: BinaryIO, new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
+    ) -> None:
+        self.file = file
         self.new = new
         self.unpacker = new()
 

@@ -1,27 +1,32 @@
 """The files of a log, and pieces of them: the whole of small ones; start, middle and end of large ones."""
 
-import bz2
-import gzip
 import io
-import lzma
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import py7zr
-import pyarrow as pa
 from py7zr.io import Py7zIO, WriterFactory
 
 from rabbithole.errors import UserError, printable
 from rabbithole.ingest.locate import files_below
-from rabbithole.ingest.streams import readable
-from rabbithole.io.archives import is_archive, members, packing
+from rabbithole.ingest.streams import readable, streamed, unpacked
+from rabbithole.io.archives import (
+    SIGNATURE_BYTES,
+    is_archive,
+    members,
+    packing,
+    readable_archive,
+    signature_of,
+)
 
 SAMPLE_BYTES = 48 * 2**20
 """Bytes of text that are read of a table. A smaller table is read whole."""
+
+READ_BYTES = 2**16
 
 HEAD_BYTES = 2**20
 """Bytes from which a file's kind, encoding and dialect are detected."""
@@ -147,33 +152,24 @@ def _complete(data: bytes) -> bytes:
 
 def _start(file: LogFile, count: int) -> tuple[bytes, int]:
     """Return the first bytes of a file, unpacked, and the estimated size of all of it unpacked."""
-    with readable(file.label):
-        if file.member is not None:
-            return _start_of_member(file, count), file.size
-        with file.path.open("rb") as raw, _unpacked(raw, file.path) as stream:
-            data = stream.read(count)
+    if file.member is not None:
+        with readable_archive(file.path):
+            packed = _start_of_member(file, count)
+        raw: BinaryIO = io.BytesIO(packed)
+        whole = len(packed) < count
+    else:
+        raw, whole = file.path.open("rb"), True
+    with raw, readable(file.label):
+        pack = signature_of(raw.read(SIGNATURE_BYTES))
+        raw.seek(0)
+        data = b""
+        with unpacked(raw, pack) if streamed(pack) else raw as stream:
+            # The start of a packed member ends anywhere.
+            with nullcontext() if whole else suppress(EOFError, OSError):
+                while len(data) < count and (more := stream.read(min(count - len(data), READ_BYTES))):
+                    data += more
             used = raw.tell()
     return data, round(len(data) * file.size / max(used, 1)) if len(data) == count else len(data)
-
-
-@contextmanager
-def _unpacked(raw: BinaryIO, path: Path) -> Iterator[BinaryIO]:
-    """Yield the unpacked stream of an open file, whose position shows how much of it was needed."""
-    pack = packing(path)
-    if pack == "gz":
-        with gzip.GzipFile(fileobj=raw) as stream:
-            yield cast(BinaryIO, stream)
-    elif pack == "bz2":
-        with bz2.BZ2File(raw) as bz2_stream:
-            yield cast(BinaryIO, bz2_stream)
-    elif pack == "xz":
-        with lzma.LZMAFile(raw) as xz_stream:
-            yield cast(BinaryIO, xz_stream)
-    elif pack == "zst":
-        with pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd") as zst_stream:
-            yield cast(BinaryIO, zst_stream)
-    else:
-        yield raw
 
 
 def _start_of_member(file: LogFile, count: int) -> bytes:

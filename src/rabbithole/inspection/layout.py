@@ -17,6 +17,7 @@ from rabbithole.ingest.joined_lines import BREAK, joined_text
 from rabbithole.ingest.layout import distinct_names
 from rabbithole.ingest.streams import text_encoding
 from rabbithole.inspection.files import LogFile, NoTableError, head
+from rabbithole.io.archives import unread_packing
 
 Kind = Literal["csv", "json", "parquet"]
 
@@ -62,6 +63,8 @@ def layout_of(file: LogFile, declared: str | None = None) -> Layout:
     for signature, name in FOREIGN.items():
         if start.startswith(signature):
             raise NoTableError(file, f"this is {name}. Write it as Parquet or CSV.")
+    if problem := unread_packing(start, not file.seekable):
+        raise NoTableError(file, f"this is {problem}.")
     encoding = _encoding(start, declared)
     text = decoded(start, encoding)
     if not text.strip() or "\0" in text:

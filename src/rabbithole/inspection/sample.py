@@ -16,6 +16,7 @@ from rabbithole.ingest.csv_lines import OPEN_QUOTE, Dialect, parse_block
 from rabbithole.ingest.joined_lines import BREAK, joined_text
 from rabbithole.ingest.json_lines import DECODER, Json
 from rabbithole.ingest.locate import partition_values
+from rabbithole.ingest.streams import readable
 from rabbithole.inspection.files import SAMPLE_BYTES, LogFile, NoTableError, Piece, pieces
 from rabbithole.inspection.layout import Layout, decoded
 from rabbithole.inspection.nested import arrays, flatten, flatten_cells
@@ -198,16 +199,17 @@ def _json(
 
 
 def _parquet(files: Sequence[LogFile], chosen: Sequence[LogFile], explode: str | None) -> Sample:
-    if any(file.member is not None for file in files):
-        raise UserError(f"{files[0].label}: unpack Parquet files from their archive first.")
+    if packed := [file for file in files if not file.seekable]:
+        raise UserError(f"{packed[0].label} is a packed Parquet file: unpack it first.")
     total = read = 0
     tables: list[pa.Table] = []
     origins: list[LogFile] = []
     for file in files:
-        total += pq.read_metadata(file.path).num_rows
+        with readable(file.label):
+            total += pq.read_metadata(file.path).num_rows
     nested = False
     for file in chosen:
-        with pq.ParquetFile(file.path) as parquet:
+        with readable(file.label), pq.ParquetFile(file.path) as parquet:
             nested = any(pa.types.is_nested(field.type) for field in parquet.schema_arrow)
             limit = (MAX_NESTED_ROWS if nested else MAX_ROWS) // len(chosen)
             groups = parquet.metadata.num_row_groups

@@ -31,6 +31,8 @@ SIGNATURES: dict[bytes, Packing] = {
 }
 """First bytes of packed files."""
 
+SIGNATURE_BYTES = max(map(len, SIGNATURES))
+
 ARCHIVES: tuple[Packing, ...] = ("zip", "7z")
 
 STREAM_ENDINGS = (".gz", ".bz2", ".xz", ".zst")
@@ -51,7 +53,7 @@ TAR_SIGNATURE = slice(257, 262)
 def packing(path: Path) -> Packing | None:
     """Return how a file is packed, by its first bytes; None if it is not."""
     with path.open("rb") as file:
-        return signature_of(file.read(max(map(len, SIGNATURES))))
+        return signature_of(file.read(SIGNATURE_BYTES))
 
 
 def signature_of(start: bytes) -> Packing | None:
@@ -66,6 +68,18 @@ def foreign_packing(start: bytes) -> str | None:
     return next((name for signature, name in FOREIGN.items() if start.startswith(signature)), None)
 
 
+def unread_packing(start: bytes, inside: bool) -> str | None:
+    """Return what a file is whose content is packed in a way that is not read, in words; None for any other.
+
+    start: its first 262 bytes or more, unpacked if it is a packed file; inside: whether it is one.
+    """
+    name = signature_of(start) or foreign_packing(start)
+    if name is None:
+        return None
+    what = f"a packed file in a packed file ({name})" if inside else f"a {name} file"
+    return f"{what}, which is not read: unpack it, and give the plain file"
+
+
 def is_archive(path: Path) -> bool:
     """Return whether a file is an archive that may hold several files."""
     return packing(path) in ARCHIVES
@@ -77,7 +91,7 @@ def members(archive: Path) -> dict[str, int]:
     Hidden files and those that macOS adds are no data. Raises `UserError` when the archive is damaged,
     contains a path outside its folder or a link, or names two files alike.
     """
-    with _readable(archive):
+    with readable_archive(archive):
         listed = _listed(archive)
     for name, _, _ in listed:
         # py7zr refuses such paths itself, zipfile does not. Windows paths recognise both slashes.
@@ -174,7 +188,7 @@ def unpack(archive: Path, targets: Mapping[str, Path]) -> None:
             f"{printable(str(archive))} needs {needed:,} bytes unpacked, and {folder} has {free:,} free: "
             "make room, or set TMPDIR to a larger disk."
         )
-    with _readable(archive):
+    with readable_archive(archive):
         if packing(archive) == "zip":
             with zipfile.ZipFile(archive) as pack:
                 for name, target in targets.items():
@@ -229,7 +243,7 @@ class _Sink(Py7zIO):
 
 
 @contextmanager
-def _readable(archive: Path) -> Iterator[None]:
+def readable_archive(archive: Path) -> Iterator[None]:
     """Turn any error of zipfile and py7zr about an archive into one sentence; the disk's stay as they are."""
     try:
         yield
