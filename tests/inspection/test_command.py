@@ -90,11 +90,11 @@ def test_a_column_with_terminal_commands_sends_none(tmp_path: Path) -> None:
 
 def test_a_text_that_means_no_value_is_said(tmp_path: Path) -> None:
     """All of its rows would be those of one session."""
-    columns = {**COLUMNS, "session_id": lambda event: "NULL" if int(event.item) % 4 == 0 else event.session}
+    columns = {**COLUMNS, "session_id": lambda event: "none" if int(event.item) % 4 == 0 else event.session}
     result = CliRunner().invoke(app, ["inspect", str(write_csv(tmp_path / "log.csv", columns))])
     said = " ".join(result.stderr.split())
-    assert "of the rows have the text NULL in session_id. It counts as one session" in said
-    assert "# missing: ['NULL']" in result.stdout
+    assert "of the rows have the text none in session_id. It counts as one session" in said
+    assert "# missing: [none]" in result.stdout
 
 
 def test_ids_that_a_spreadsheet_rounded_are_said(tmp_path: Path) -> None:

@@ -102,6 +102,24 @@ def test_words_that_differ_by_case_or_blanks_are_one(tmp_path: Path) -> None:
         (("время", "сессия", "событие", "товар"), ("просмотр", "корзина", "покупка")),
         (("zaman", "oturum", "işlem", "ürün"), ("görüntüleme", "sepete ekle", "satın alma")),  # noqa: RUF001
         (("czas", "sesja", "zdarzenie", "produkt"), ("wyświetlenie", "dodaj do koszyka", "Zamówienie")),
+        (("行为时间", "会话编号", "行为类型", "商品编号"), ("浏览", "加购", "支付")),
+        (("일시", "세션ID", "행동", "상품코드"), ("상품조회", "장바구니담기", "구매완료")),
+        (
+            ("Дата и время", "ID сессии", "Действие", "Артикул"),
+            ("Просмотр товара", "Добавлен в корзину", "Заказ оформлен"),
+        ),
+        (
+            ("Horodatage", "Identifiant de session", "Action", "Référence produit"),
+            ("Consultation", "Ajout au panier", "Commande validée"),
+        ),
+        (
+            ("Data e ora", "ID sessione", "Evento", "Codice prodotto"),
+            ("Visualizzazione", "Aggiunto al carrello", "Acquisto completato"),
+        ),
+        (
+            ("Tidpunkt", "Sessions-ID", "Händelse", "Artikelnummer"),
+            ("Visning", "Lagd i varukorg", "Köp"),
+        ),
         (("日時", "セッション", "イベント", "商品"), ("閲覧", "カート", "購入")),
         (
             ("Fecha y hora", "Número de sesión", "Tipo de evento", "Código del artículo"),

@@ -1,9 +1,11 @@
 """`inspect` on the habits of public logs: codes, empty cells, several columns that say what happened."""
 
+from collections import Counter
 from pathlib import Path
 
+import pytest
 from factories.inspected import STANDARD, read, roles
-from factories.shop_logs import Getter, shop_events, write_csv
+from factories.shop_logs import Event, Getter, shop_events, write_csv
 
 from rabbithole.inspection.inspect import inspect
 
@@ -221,3 +223,52 @@ def test_lists_in_one_cell_are_said(tmp_path: Path) -> None:
     lines = " ".join(inspection.text.replace("#", "").split())
     assert "of its values are lists such as" in lines and ";7, and each counts as one value" in lines
     assert "are lists" not in inspect([str(write_csv(tmp_path / "log.csv", STANDARD))]).text
+
+
+@pytest.mark.parametrize("text", ["NULL", "\\N"])
+def test_what_databases_write_for_no_value_is_none(tmp_path: Path, text: str) -> None:
+    columns = without(
+        "user_id",
+        "price",
+        user_id=lambda event: event.visitor if int(event.visitor) % 3 else text,
+        price=lambda event: event.price if event.kind != "cart" else text,
+    )
+    _, dataset, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert table.missing == [text] and table.cost == ["price"] and table.visitor == "user_id"
+    assert dataset.sessions.by == "session"
+
+
+def test_codes_are_no_times(tmp_path: Path) -> None:
+    def days(event: Event) -> str:
+        return event.time.strftime("%Y-%m-%d")
+
+    columns = without("timestamp", "category", day=days, subclass=lambda event: 130000 + int(event.item) % 23)
+    _, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert table.time.column == ["day"] and table.time.date is None
+    columns = without("timestamp", impression_id=lambda event: 1_500_000_000 + int(event.item))
+    assert inspect([str(write_csv(tmp_path / "log.csv", columns))]).problem.startswith("the time")
+
+
+def test_ids_of_conversions_and_campaigns_are_no_items(tmp_path: Path) -> None:
+    for name in ("conversion_id", "campaign_id"):
+        columns = without("product_id", **{name: lambda event: event.item})
+        assert read(write_csv(tmp_path / "log.csv", columns))[2].item is None, name
+
+
+def test_a_flag_of_purchases_is_their_event(tmp_path: Path) -> None:
+    columns = without("event_type", PURCHASE_FLG=lambda event: int(event.kind == "purchase"))
+    _, dataset, table = read(write_csv(tmp_path / "visits.csv", columns))
+    assert table.event.column == ["PURCHASE_FLG"] and dataset.target == "buyer"
+    assert table.event.words == {"0": "view", "1": "transaction"}
+    # A flag that all events of a buyer have is no event.
+    buyers = {event.session for event in shop_events() if event.kind == "purchase"}
+    columns = without("event_type", bought=lambda event: int(event.session in buyers))
+    assert read(write_csv(tmp_path / "visits.csv", columns))[2].event.name == "view"
+
+
+def test_how_many_events_a_session_has_in_the_end_is_no_field(tmp_path: Path) -> None:
+    sizes = Counter(event.session for event in shop_events())
+    columns = STANDARD | {"session_size": lambda event: sizes[event.session]}
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert set(table.fields) == {"brand"}
+    assert "only the end tells that" in reason(inspection.text, "session_size")

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rabbithole.inspection.columns import Column, pairs
-from rabbithole.inspection.items import cost_by_values, item_by_ending, item_by_values
+from rabbithole.inspection.items import ID_WORDS, cost_by_values, item_by_ending, item_by_values
 from rabbithole.inspection.keys import Keyed
 from rabbithole.inspection.names import NAMES, Role
 from rabbithole.inspection.roles import (
@@ -99,7 +99,12 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
     if named == Choice():
         # A number that looks like a time may be a code, so it counts only where it does nothing else.
         named = _only(
-            [column for column in whole if not any(name_score(role, column) >= 2 for role in NAMES)]
+            [
+                column
+                for column in whole
+                if not any(name_score(role, column) >= 2 for role in NAMES)
+                and not (_is_number(column) and not ID_WORDS.isdisjoint(column.words))
+            ]
         )
     if named.column is None and named.others:
         moving = _moving(named.others, columns, sample)
@@ -175,7 +180,12 @@ def _date_and_more(roles: Roles, columns: Sequence[Column], dates: Sequence[Colu
         date = _only(dates)
     if date.column is None:
         return date
-    clocks = [column for column in columns if CAN_BE["clock"](column)]
+    # Six digits may be a code, too.
+    clocks = [
+        column
+        for column in columns
+        if CAN_BE["clock"](column) and (column.numeric < 0.99 or name_score("clock", column) > 0)
+    ]
     clock = choose("clock", clocks) if len(clocks) > 1 else _only(clocks)
     if clock.column is not None:
         roles.date = date.column

@@ -129,6 +129,11 @@ class Column:
         """Return the share of values such as 1.23457E+18, whose last digits a spreadsheet cut."""
         return self._share(ROUNDED)
 
+    @property
+    def is_unspaced(self) -> bool:
+        """Return whether most values are one word: codes are no texts."""
+        return self._share(r"\S\s+\S") < 0.5
+
     @cached_property
     def mean_length(self) -> float:
         """Return the mean number of characters of a value."""

@@ -29,6 +29,10 @@ MAX_FIELD_AUC = 0.95
 """A column that ranks buyers with this AUC before they buy gives the answer away."""
 
 
+MIN_SESSIONS, COUNTED_SHARE = 20, 0.9
+"""Of so many sessions of several events at least, the share whose number of events a column holds."""
+
+
 @dataclass(frozen=True)
 class FieldProposal:
     """A further field: the name that it gets, its column and its kind."""
@@ -119,6 +123,8 @@ def _reason(
         filled = column.values.is_valid().to_numpy(zero_copy_only=False)
         if filled[bought].mean() > 0.5 and filled[~bought].mean() < 0.02:
             return "it is filled in purchases alone: it would give the answer away"
+    if roles.session.column is not None and _counts_events(column, roles.session.column):
+        return "it is how many events its session has in the end: only the end tells that"
     number = column.numeric > 0.99 and not _is_code(column)
     if column.unit_values > 0.9 and len(column.present) > 50 and not (number and column.fractions > 0.01):
         return "nearly every row has its own value"
@@ -138,10 +144,22 @@ def _reason(
     return ""
 
 
+def _counts_events(column: Column, session: Column) -> bool:
+    """Return whether a number is, for nearly all sessions of several events, how many these are."""
+    if column.numeric < 0.99 or column.fractions > 0.01 or column.distinct < 3:
+        return False
+    rows = pa.table({"session": session.values, "value": column.values}).drop_null()
+    each = rows.group_by("session").aggregate([("value", "count"), ("value", "min"), ("value", "max")])
+    several = each.filter(pc.greater(each["value_count"], 1))
+    counts = several["value_count"].cast(pa.string())
+    same = pc.and_(pc.equal(several["value_min"], counts), pc.equal(several["value_max"], counts))
+    return len(several) >= MIN_SESSIONS and (pc.mean(same.cast(pa.float64())).as_py() or 0.0) > COUNTED_SHARE
+
+
 def _is_code(column: Column) -> bool:
     """Return whether a number's name says that it is a code, which has no size."""
-    last = column.words[-1] if column.words else ""
-    return last in CODES or (column.fractions < 0.01 and column.mean_length > 9)
+    first, last = (column.words[0], column.words[-1]) if column.words else ("", "")
+    return last in CODES or first == "id" or (column.fractions < 0.01 and column.mean_length > 9)
 
 
 def unread_times(columns: Sequence[Column]) -> list[Column]:

@@ -6,10 +6,14 @@ from dataclasses import replace
 import pyarrow.compute as pc
 
 from rabbithole.inspection.columns import Column
-from rabbithole.inspection.names import Role
+from rabbithole.inspection.fields import marks_buyers
+from rabbithole.inspection.names import CODES, ORDERS, Role, squeezed
 from rabbithole.inspection.roles import BY_VALUES, CAN_BE, SCORE_MARGIN, Choice, is_key, name_score
 
 ID_WORDS = frozenset(["id", "ids", "sku", "code", "nr", "isbn", "ean", "gtin"])
+
+NO_ITEMS = CODES - ID_WORDS | {"ad", "app", "device", "group", "location", "page", "warehouse"}
+"""Words that say of what other things ids are."""
 
 MIN_ITEMS = 20
 """A log has more items than this, where no name says which column holds them."""
@@ -20,7 +24,7 @@ def item_by_values(columns: Sequence[Column]) -> Choice:
     codes = [
         column
         for column in columns
-        if CAN_BE["item"](column) and column.distinct >= MIN_ITEMS and is_key(column)
+        if CAN_BE["item"](column) and column.distinct >= MIN_ITEMS and is_key(column) and column.is_unspaced
     ]
     codes.sort(key=lambda column: -column.distinct)
     if not codes or (len(codes) > 1 and codes[0].distinct < (1 + SCORE_MARGIN) * codes[1].distinct):
@@ -39,6 +43,9 @@ def item_by_ending(columns: Sequence[Column]) -> Choice:
         and CAN_BE["item"](column)
         and is_key(column)
         and column.distinct >= MIN_ITEMS
+        and NO_ITEMS.isdisjoint(column.words)
+        and not marks_buyers(column)
+        and squeezed("".join(column.words)) not in ORDERS
         and not any(name_score(role, column) > 0 for role in known)
     ]
     if len(ids) == 1:

@@ -21,7 +21,8 @@ NAMES: dict[Role, tuple[str, ...]] = {
         behavior_time purchase_time order_time transaction_time created_at created created_on received_at
         invoice_date order_date sent_at logged_at event_created_at event_date date_created zeit uhrzeit heure
         hora ora tijd czas tid cas date datum fecha data dato unixtime unix_time epoch epoch_time epoch_ms
-        время дата_время zaman tarih_saat 日時 시간 дата tarih 日付
+        время дата_время дата_и_время zaman tarih_saat 日時 시간 일시 дата tarih 日付
+        行为时间 访问时间 事件时间 datum_tijd data_godzina
         """
     ),
     "date": _words(
@@ -49,7 +50,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
         sitzungs_id sesion id_sesion sessao id_sessao sessione id_sessione sessie sessie_id sesja id_sesji
         seance id_session id_seance besuch besuchs_id visite id_visite visita id_visita 会话 セッション
         sessions_id clickstream_id
-        сессия id_сессии сеанс визит oturum oturum_id relace 세션
+        сессия id_сессии сеанс визит oturum oturum_id relace 세션 会话id セッションid 세션id
         """
     ),
     "visitor": _words(
@@ -64,7 +65,8 @@ NAMES: dict[Role, tuple[str, ...]] = {
         klant_id uzytkownik id_uzytkownika klient id_klienta anvandare kund 用户 用户id ユーザー
         hashed_user user_hash idvisitor distinct_id email e_mail mail customer_email user_email
         пользователь id_пользователя клиент id_клиента покупатель посетитель kullanici kullanici_id musteri
-        musteri_id ziyaretci uzivatel id_uzivatele zakaznik id_zakaznika користувач 会員 顧客 사용자 회원
+        musteri_id ziyaretci uzivatel id_uzivatele zakaznik id_zakaznika користувач 会員 顧客 사용자 회원 고객
+        客户 会员 guest guest_id
         """
     ),
     "event": _words(
@@ -74,7 +76,8 @@ NAMES: dict[Role, tuple[str, ...]] = {
         verb type_of_event hit_type aktion ereignis ereignistyp ereignisart evenement type_evenement
         accion evento tipo_evento acao azione tipo_azione actie gebeurtenis zdarzenie typ_zdarzenia akcja
         handelse 行为 行为类型 イベント page_type webpage page_category page_name step type
-        событие тип_события действие olay islem udalost akce подія 行動 이벤트 seitentyp seitenname
+        событие тип_события действие olay islem udalost akce подія 行動 이벤트 행동 事件 事件类型
+        イベント種別 seitentyp seitenname
         """
     ),
     "item": _words(
@@ -86,7 +89,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
         stock_code variant_id content_id movie movie_id film film_id track track_id track_name song song_id
         hotel hotel_id recipe_id game_id book_id isbn ean gtin
         商品 商品id 商品編號 vare varenummer tuote items
-        товар id_товара артикул продукт id_продукта urun urun_id urun_kodu vyrobek zbozi 품목 상품
+        товар id_товара артикул продукт id_продукта urun urun_id urun_kodu vyrobek zbozi 품목 상품 产品 物品
         """
     ),
     "category": _words(
@@ -95,28 +98,51 @@ NAMES: dict[Role, tuple[str, ...]] = {
         product_category product_type taxonomy department dept breadcrumb genre kategorie kategorie_id
         kategoriepfad categorie id_categorie rubrique rayon categoria id_categoria categorie_id kategoria
         id_kategorii kategori 类目 类别 カテゴリ warengruppe abteilung section categories
-        категория id_категории раздел категорія 카테고리
+        категория id_категории раздел категорія 카테고리 商品类目 商品类别 商品カテゴリ 상품카테고리
         """
     ),
     "cost": _words(
         """
-        price unit_price item_price product_price sale_price list_price price_eur price_usd price_gbp cost
+        price unit_price item_price product_price sale_price sales_price list_price price_eur price_usd
+        price_gbp cost
         amount preis einzelpreis betrag prix prix_unitaire montant precio precio_unitario importe preco
         valor prezzo importo prijs bedrag cena kwota pris hinta 价格 価格
-        цена стоимость ціна fiyat tutar 가격
+        цена стоимость ціна fiyat tutar 가격 单价 金额 単価 金額
         """
     ),
 }
 """Names by role, the surest first. Spaces, case, accents and `_` do not count."""
 
-ENDINGS = _words("id ids nr no number num key uuid guid hash code ref value")
+ENDINGS = _words(
+    """
+    id ids nr no number num key uuid guid hash code ref value nummer numero numer
+    编号 編號 番号 コード 번호 코드
+    """
+)
 """Endings that a name may have besides."""
 
-BEGINNINGS = frozenset(_words("id code codigo codice cod numero number num nr no nummer ref"))
+BEGINNINGS = frozenset(
+    _words(
+        """
+        id code codigo codice cod kod код numero number num nr no nummer ref reference referencia identifiant
+        identificador identificativo identyfikator identifikator номер
+        """
+    )
+)
 """Words before the name of a thing: `numéro de session`."""
 
 SMALL_WORDS = frozenset(_words("a and d da de del della der des di die do du e et la le of the und y"))
 """Words between others that say nothing."""
+
+CURRENCIES = frozenset(
+    _words(
+        """
+        brl chf cny czk dkk dollar eur euro euros gbp inr jpy krw kr lei nok pln rmb rub sek try uah usd yen
+        zl руб грн тг incl inkl tax vat ttc ht mwst brutto netto gross iva btw moms kdv
+        """  # noqa: RUF001
+    )
+)
+"""Words beside the name of a price: its currency, or whether it contains the tax."""
 
 ORDERS = frozenset(
     _words(
@@ -135,7 +161,7 @@ ANSWERS = frozenset(
         achat achete acquistato acquisto bought boughtnumber buy buyer chiffreaffaires compra comprado compro
         conversion converted gekauft gekocht haspurchase haspurchased isbuyer isconverted ispurchase kauf
         label numpurchases ordertotal ordervalue outcome purchased purchaseflag purchases purchasevalue
-        revenue target totalrevenue transactionrevenue umsatz willbuy
+        purchaseflg revenue target totalrevenue transactionrevenue umsatz willbuy
         """
     )
 )
@@ -150,7 +176,7 @@ CODES = frozenset(
     _words(
         """
         brand browser campaign category channel city code color colour country id key model nr no os platform
-        plz region seller shop state store type zip
+        plz region seller shop site state store type zip
         """
     )
 )
@@ -172,7 +198,8 @@ VIEW = _words(
     view_details viewed_product visit browse impression_click ansicht angesehen aufruf produktansicht
     klick vue consultation voir clic vista ver visualizacao visualizzazione visualizacion bekeken weergave
     wyswietlenie widok visning 浏览 点击 閲覧 look
-    просмотр просмотр_товара перегляд goruntuleme zobrazeni 조회 produktseite detailseite product_page
+    просмотр просмотр_товара перегляд goruntuleme zobrazeni 조회 상품조회 商品閲覧 wyswietlenie_produktu
+    visualizou_produto visualizou produktseite detailseite product_page
     fiche_produit ficha_producto pagina_prodotto
     """
 )
@@ -186,7 +213,7 @@ CART = _words(
     carrinho adicionar_ao_carrinho carrello aggiungi_al_carrello winkelwagen in_winkelwagen koszyk
     dodaj_do_koszyka varukorg kundvagn 加购 加入购物车 カート
     корзина в_корзину добавление_в_корзину кошик sepet sepete_ekle kosik do_kosiku pridat_do_kosiku
-    カートに追加 장바구니 add
+    カートに追加 カート追加 カート投入 장바구니 장바구니담기 加购物车 加入购物车 加车 add
     """
 )
 """Words for adding to the cart."""
@@ -210,26 +237,40 @@ PURCHASE = _words(
     покупка заказ куплено замовлення satin_alma satin_alim siparis nakup objednavka 注文 구매 주문
     bestellung_abgeschlossen bestellung_aufgegeben bestellbestatigung kaufabschluss commande_confirmee
     commande_passee pedido_realizado compra_realizada compra_finalizada ordine_completato
-    bestelling_geplaatst order_received ecommerce_order
+    bestelling_geplaatst order_received ecommerce_order comprou comprato купил 購入完了 注文完了
+    成交 已购买 支付成功 付款成功 구매완료 결제완료 주문완료
     """
 )
 """Words for a purchase."""
 
 LIKELY_PURCHASE = _words(
     """
-    pay_res payment_result pay_result pay_ok checkout_success success confirmation conversion
+    pay_res payment_result pay_result pay_ok checkout_success success confirmation conversion 支付 付款 下单
     """
 )
 """Words that probably mean a purchase, which the written section says."""
 
-BOUGHT = frozenset(_words("purchase purchases order checkout payment transaction ecommerce buy sale"))
+BOUGHT = frozenset(
+    _words(
+        """
+        purchase purchases order checkout payment transaction ecommerce buy sale achat commande paiement
+        compra pedido pago pagamento acquisto ordine kauf bestellung zahlung aankoop bestelling betaling zakup
+        zamowienie platnosc kop bestallning заказ покупка оплата siparis nakup objednavka
+        """
+    )
+)
 """Parts of words for events that name a purchase."""
 
 DONE = frozenset(
     _words(
         """
         complete completed completion confirm confirmed confirmation done finish finished made paid placed
-        submitted succeeded success successful
+        submitted succeeded success successful termine terminee confirme confirmee effectue effectuee passee
+        validee reussi realizada realizado completada completado finalizada finalizado confirmada confirmado
+        concluida concluido efetuada aprovado completato completata confermato confermata effettuato
+        abgeschlossen aufgegeben bestatigt erfolgreich afgerond geplaatst bevestigd voltooid zlozone
+        zakonczone oplacone slutfort slutford оформлен оформлена завершен завершена подтвержден оплачен
+        оплачена совершена tamamlandi onaylandi dokoncena odeslana
         """
     )
 )
@@ -244,6 +285,22 @@ NOT_YET = frozenset(
     )
 )
 """Parts of words for events that say that a purchase was not made, or not yet."""
+
+CART_STEMS = _words(
+    """
+    cart basket warenkorb panier carrito carrinho carrello winkelwagen winkelmand koszyk varukorg kundvagn
+    корзин кошик sepet kosik カート 购物车 장바구니
+    """
+)
+"""Beginnings of words for a cart."""
+
+ADD_STEMS = _words(
+    """
+    added adding ajout anad agreg aggiun adicion hinzu gelegt toegevoegd dodan dodaj lagd lagt добав ekle prid
+    追加 加入 담기 추가
+    """
+)
+"""Beginnings of words that say that something was added."""
 
 MAYBE_PURCHASE = _words(
     """

@@ -25,6 +25,9 @@ from rabbithole.specs.table import PURCHASE
 TRUE, FALSE = ("1", "true", "True", "TRUE", "yes", "y", "t"), ("0", "false", "False", "FALSE", "no", "n", "f")
 """How tables write that something is so, and that it is not."""
 
+MIXED_SHARE = 0.5
+"""A flag that marks buyers, in place of purchases, is the same in all events of a session."""
+
 MIN_ITEMS_PER_LINE = 1.2
 """With more items per line than this, each item becomes an event."""
 
@@ -130,11 +133,7 @@ class TableProposal:
     @property
     def flags(self) -> list[Column]:
         """Return the columns that may mark purchases: their name says so, and their values are yes and no."""
-        return [
-            column
-            for column in self.columns
-            if marks_buyers(column) and column.counts.keys() <= {*TRUE, *FALSE} and column.distinct == 2
-        ]
+        return [column for column in self.columns if _is_flag(column)]
 
 
 def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
@@ -147,6 +146,11 @@ def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
         columns = describe(sample)
         roles = assign(sample, columns)
     words = meanings(roles.event.column.counts) if roles.event.column is not None else Words({})
+    if roles.event == Choice() and (flag := _purchase_flag(columns, roles)):
+        note = "it is set in some events of a session alone, so it probably marks the purchase itself"
+        roles.event = Choice(flag, note=note)
+        marks = {word: PURCHASE if word in TRUE else "view" for word in flag.counts}
+        words = Words(marks, tuple(word for word in marks if word in TRUE), likely=True)
     roles.cost = with_notes(roles.cost, roles.event.column, words)
     roles.item, roles.event = with_lists(roles.item), with_lists(roles.event)
     return TableProposal(
@@ -161,6 +165,22 @@ def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
         path=None if roles.category.column is None else category_path(roles.category.column),
         decimal=_decimal(columns, roles.cost.column),
     )
+
+
+def _is_flag(column: Column) -> bool:
+    return marks_buyers(column) and column.counts.keys() <= {*TRUE, *FALSE} and column.distinct == 2
+
+
+def _purchase_flag(columns: Sequence[Column], roles: Roles) -> Column | None:
+    """Return the only flag of purchases, if most sessions in which it is set have events without it, too."""
+    session, flags = roles.session.column, [column for column in columns if _is_flag(column)]
+    if session is None or len(flags) != 1:
+        return None
+    words = pa.table({"session": session.values, "flag": flags[0].values}).drop_null()
+    bought = words.filter(pc.is_in(words["flag"], value_set=pa.array(TRUE)))["session"].unique()
+    own = words.filter(pc.is_in(words["session"], value_set=bought))
+    mixed = len(own.group_by(["session", "flag"]).aggregate([])) - len(bought)
+    return flags[0] if mixed > MIXED_SHARE * len(bought) else None
 
 
 def _decimal(columns: Sequence[Column], cost: Column | None) -> Decimal:

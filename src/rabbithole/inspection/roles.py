@@ -13,12 +13,25 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rabbithole.inspection.columns import Column, pairs
-from rabbithole.inspection.names import BEGINNINGS, ENDINGS, NAMES, SMALL_WORDS, Role, squeezed
+from rabbithole.inspection.names import (
+    BEGINNINGS,
+    CURRENCIES,
+    ENDINGS,
+    NAMES,
+    SMALL_WORDS,
+    Role,
+    squeezed,
+)
 
 EXACT, PARTIAL = 3.0, 1.0
 """Scores of a name that is known, and of one that contains a known one."""
 
 BY_VALUES = "recognised by its values, as no name says it"
+
+OTHER_THINGS = frozenset(["age", "customer", "device", "event", "page", "shop", "store", "user", "visitor"])
+"""What may have a category besides an item."""
+
+SQUEEZED_ENDINGS = tuple(map(squeezed, ENDINGS))
 
 SCORE_MARGIN = 0.25
 """A column is chosen when its score is this far above that of the next one."""
@@ -40,11 +53,13 @@ class Choice:
 def name_score(role: Role, column: Column) -> float:
     """Return how well a name fits a role: 0 not at all, up to 3, the earlier in its list the higher."""
     words = [word for word in column.words if word not in SMALL_WORDS]
+    if role == "cost":
+        words = [word for word in words if word not in CURRENCIES]
     name = squeezed("".join(words))
     if not name:
         return 0.0
     known = [squeezed(candidate) for candidate in NAMES[role]]
-    stems = {name, *(name.removesuffix(ending) for ending in ENDINGS if name != ending)}
+    stems = {name, *(name.removesuffix(ending) for ending in SQUEEZED_ENDINGS if name != ending)}
     if len(words) > 1 and words[0] in BEGINNINGS:
         stems.add(squeezed("".join(words[1:])))
     places = [place for place, candidate in enumerate(known) if candidate in stems]
@@ -146,6 +161,8 @@ def choose(
 
 def _ends_with_name(role: Role, column: Column) -> bool:
     """Return whether a name ends with a known name: `Lineitem sku`, `context_product_id`."""
+    if role == "category" and not OTHER_THINGS.isdisjoint(column.words):
+        return False
     known = {squeezed(candidate) for candidate in NAMES[role]}
     return any(squeezed("".join(column.words[start:])) in known for start in range(len(column.words)))
 

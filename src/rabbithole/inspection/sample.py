@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -38,6 +39,9 @@ MAX_ROWS = 400_000
 
 MAX_NESTED_ROWS = 40_000
 
+NULL_TEXTS = pa.array(["\\N", "NULL", "null", "(null)", "<null>", "[NULL]", "NaN", "nan"])
+"""What databases and pandas write where there is no value."""
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -48,7 +52,8 @@ class Sample:
     `whole`); bytes, total_bytes: read, and of all files, unpacked; malformed: lines that could not be taken
     apart; advice: why most of these could not, in words; explode: the array whose items are the rows;
     arrays: mean lengths of arrays of objects; zones: the time zones that the types of columns name;
-    partitions: the last columns, which are in the names of folders.
+    partitions: the last columns, which are in the names of folders; missing: the texts in it that mean that
+    there is no value, which `columns` leave empty.
     """
 
     columns: dict[str, pa.Array]
@@ -63,6 +68,7 @@ class Sample:
     arrays: dict[str, float] = field(default_factory=dict)
     zones: dict[str, str] = field(default_factory=dict)
     partitions: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -110,6 +116,7 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
         hint = "If it names the columns of another file, give them there: `header: [NAME, NAME]`."
         raise NoTableError(files[0], f"no line of it could be read. {hint if layout.header else ''}".strip())
     total = len(block) if whole else round(len(block) * size / max(read, 1))
+    missing = _without_nulls(columns)
     partitions = _add_partitions(columns, block, origins)
     return Sample(
         columns,
@@ -123,7 +130,19 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
         explode,
         lengths,
         partitions=partitions,
+        missing=missing,
     )
+
+
+def _without_nulls(columns: dict[str, pa.Array]) -> tuple[str, ...]:
+    """Empty the cells whose text means that there is no value. Return these texts, sorted."""
+    texts: set[str] = set()
+    for name, values in columns.items():
+        absent = pc.is_in(values, value_set=NULL_TEXTS)
+        if pc.any(absent).as_py():
+            texts |= {*values.filter(absent).unique().to_pylist()}
+            columns[name] = pc.if_else(absent, pa.scalar(None, pa.string()), values)
+    return tuple(sorted(texts))
 
 
 def _are_small(files: Sequence[LogFile]) -> bool:
@@ -245,6 +264,7 @@ def _parquet(files: Sequence[LogFile], chosen: Sequence[LogFile], explode: str |
         columns = {name: as_text(_flat(joined[name])) for name in joined.column_names}
     if not len(block):
         raise NoTableError(files[0], "it has no rows.")
+    missing = _without_nulls(columns)
     partitions = _add_partitions(columns, block, origins)
     used = round(size * min(1, read / max(total, 1)))
     return Sample(
@@ -258,6 +278,7 @@ def _parquet(files: Sequence[LogFile], chosen: Sequence[LogFile], explode: str |
         arrays=lengths,
         zones=zones,
         partitions=partitions,
+        missing=missing,
     )
 
 

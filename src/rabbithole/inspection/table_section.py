@@ -47,9 +47,11 @@ def write_table(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile], 
         yaml.key(KEY, "encoding", layout.encoding, f"check: it is not UTF-8; is {table.odd_text} right?")
     if table.decimal != ".":
         yaml.key(KEY, "decimal", table.decimal)
+    if table.sample.missing:
+        yaml.key(KEY, "missing", list(table.sample.missing), "what stands where there is no value")
     if table.no_values:
         note = "check: probably what stands where there is no value; it counts as one id"
-        yaml.key(KEY, "missing", table.no_values, note, off=True)
+        yaml.key(KEY, "missing", [*table.sample.missing, *table.no_values], note, off=True)
     if table.sample.explode is not None:
         yaml.key(KEY, "explode", table.sample.explode, "each item of this array is an event")
     if roles.joined and roles.session.column is not None and roles.visitor.column is not None:

@@ -8,9 +8,11 @@ import pyarrow.compute as pc
 
 from rabbithole.inspection.columns import Column, name_words
 from rabbithole.inspection.names import (
+    ADD_STEMS,
     BARE_CART,
     BOUGHT,
     CART,
+    CART_STEMS,
     DONE,
     LIKELY_PURCHASE,
     MAYBE_PURCHASE,
@@ -31,6 +33,7 @@ CODE = re.compile(r"\d{1,3}|[A-Za-z]")
 """A word that says nothing: any of them may mean a purchase, and the rarest is the likeliest."""
 
 BARE_CARTS = {squeezed(word) for word in BARE_CART}
+CARTS, ADDED = ([squeezed(stem) for stem in stems] for stems in (CART_STEMS, ADD_STEMS))
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def meanings(counts: Mapping[str, int]) -> Words:
     if views:
         mapping |= dict.fromkeys(_spellings("view" if "view" in counts else views[0], counts), "view")
     carts = _in(CART, counts)
+    carts += [word for word in counts if word not in carts and _is_added(word)]
     # Beside a word for adding, `cart` alone is a look at the cart.
     adding = [word for word in carts if squeezed(word) not in BARE_CARTS]
     mapping |= dict.fromkeys(adding or carts, ADD_TO_CART)
@@ -99,14 +103,31 @@ def _purchases(counts: Mapping[str, int]) -> list[str]:
 
 def _is_done(word: str) -> bool:
     """Return whether a word names a purchase and says that it was made, and nothing else."""
-    parts = {*name_words(word)} - SMALL_WORDS
+    parts = _parts(word) - SMALL_WORDS
     return bool(parts & BOUGHT) and bool(parts & DONE) and parts <= BOUGHT | DONE
+
+
+def _is_added(word: str) -> bool:
+    """Return whether a word says that something was added to a cart, such as `Added 1 to my basket`."""
+    parts = _parts(word)
+    # Some scripts have no spaces between words.
+    cart = any(
+        part.startswith(stem) or (stem in part and not stem.isascii()) for part in parts for stem in CARTS
+    )
+    added = any(
+        part.startswith(stem) or (stem in part and not stem.isascii()) for part in parts for stem in ADDED
+    )
+    return cart and (added or "add" in parts) and not parts & NOT_YET
+
+
+def _parts(word: str) -> set[str]:
+    return {squeezed(part) for part in name_words(word)}
 
 
 def _maybe(counts: Mapping[str, int]) -> tuple[str, ...]:
     """Return the words that may mean a purchase: those that are listed, and others with a word for one."""
     listed = _in(MAYBE_PURCHASE, counts)
-    parts = {word: {*name_words(word)} for word in counts if word not in listed}
+    parts = {word: _parts(word) for word in counts if word not in listed and not _is_added(word)}
     return (*listed, *(word for word, known in parts.items() if known & BOUGHT and not known & NOT_YET))
 
 
