@@ -4,10 +4,11 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from rabbithole.ingest.blocks import MAX_LINE_BYTES
 from rabbithole.ingest.csv_lines import Dialect
+from rabbithole.ingest.streams import CHUNK_BYTES, stream_of
 
 BREAK = b"\v"
 """Stands in the place of a line break within a field. Others of this byte become spaces."""
@@ -15,14 +16,9 @@ BREAK = b"\v"
 MAX_JOINED = 200
 """Lines of a record at most. A quote that is not closed by then is a stray one, and ends with its line."""
 
-CHUNK_BYTES = 2**20
 
-
-class JoinedLines(io.RawIOBase):
-    """A stream of lines in which a line feed within quotes is `BREAK`; each byte keeps its place.
-
-    A line whose quote is never closed stays a line.
-    """
+class _Records:
+    """Joins the lines of a stream."""
 
     def __init__(self, stream: BinaryIO, dialect: Dialect) -> None:
         assert dialect.quote is not None
@@ -30,37 +26,21 @@ class JoinedLines(io.RawIOBase):
         self.dialect = dialect
         self.quote = dialect.quote.encode(dialect.encoding)
         self.waiting: deque[bytes] = deque()
-        self.ready = b""
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(cast(bytearray, buffer))
-        if not self.ready:
-            self.ready = self._next_records()
-        count = min(len(view), len(self.ready))
-        view[:count], self.ready = self.ready[:count], self.ready[count:]
-        return count
-
-    def close(self) -> None:
-        self.stream.close()
-        super().close()
-
-    def _next_records(self) -> bytes:
-        """Return some complete records, nothing at the end."""
-        if not self.waiting:
-            chunk = self.stream.read(CHUNK_BYTES)
+    def pieces(self) -> Iterator[bytes]:
+        """Yield some complete records at a time."""
+        while chunk := self.stream.read(CHUNK_BYTES):
             if not chunk.endswith(b"\n"):
                 chunk += self.stream.readline(MAX_LINE_BYTES)
             chunk = chunk.replace(BREAK, b" ")
             if self.quote not in chunk:
-                return chunk
+                yield chunk
+                continue
             self.waiting.extend(io.BytesIO(chunk))
-        records = []
-        while self.waiting:
-            records.append(self._record() if self.quote in self.waiting[0] else self.waiting.popleft())
-        return b"".join(records)
+            records = []
+            while self.waiting:
+                records.append(self._record() if self.quote in self.waiting[0] else self.waiting.popleft())
+            yield b"".join(records)
 
     def _record(self) -> bytes:
         """Return the next line, joined with those after it up to the one that closes its quote."""
@@ -91,8 +71,11 @@ class JoinedLines(io.RawIOBase):
 
 
 def joined_lines(stream: BinaryIO, dialect: Dialect) -> BinaryIO:
-    """Return a stream of the records of a stream, a line each: see `JoinedLines`."""
-    return cast(BinaryIO, io.BufferedReader(JoinedLines(stream, dialect), CHUNK_BYTES))
+    """Return a stream of lines in which a line feed within quotes is `BREAK`; each byte keeps its place.
+
+    A line whose quote is never closed stays a line.
+    """
+    return stream_of(_Records(stream, dialect).pieces(), stream)
 
 
 def joined_text(text: str, dialect: Dialect) -> str:

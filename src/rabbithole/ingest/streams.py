@@ -9,6 +9,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -33,7 +34,7 @@ def open_unpacked(path: Path) -> BinaryIO:
             return cast(BinaryIO, gzip.open(path, "rb"))
         case "zst":
             stream = pa.CompressedInputStream(pa.OSFile(str(path), "rb"), "zstd")
-            return cast(BinaryIO, io.BufferedReader(_ArrowReader(stream), CHUNK_BYTES))
+            return stream_of(iter(partial(stream.read, CHUNK_BYTES), b""), stream)
     return unpacked(path.open("rb"), pack)
 
 
@@ -43,9 +44,9 @@ def unpacked(raw: BinaryIO, pack: Packing | None) -> BinaryIO:
         case "gz":
             return cast(BinaryIO, gzip.GzipFile(fileobj=raw))
         case "bz2":
-            return cast(BinaryIO, io.BufferedReader(_StreamsReader(raw, bz2.BZ2Decompressor), CHUNK_BYTES))
+            return stream_of(_unpack(raw, bz2.BZ2Decompressor), raw)
         case "xz":
-            return cast(BinaryIO, io.BufferedReader(_StreamsReader(raw, lzma.LZMADecompressor), CHUNK_BYTES))
+            return stream_of(_unpack(raw, lzma.LZMADecompressor), raw)
         case "zst":
             return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(raw, "r"), "zstd"))
     return raw
@@ -68,85 +69,24 @@ def readable(name: str) -> Iterator[None]:
         raise UserError(f"{name} can't be unpacked ({printable(str(error))}): fetch it again.") from error
 
 
-class _StreamsReader(io.RawIOBase):
-    """Unpacks the streams of a .bz2 or .xz file, one after the other, as pbzip2 and `cat` write them.
+class _PieceReader(io.RawIOBase):
+    """Reads the pieces that are made of another stream, and closes that stream."""
 
-    Python's own readers stop at a damaged stream after the first, as if the file ended there.
-    """
-
-    def __init__(
-        self, file: BinaryIO, new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
-    ) -> None:
-        self.file = file
-        self.new = new
-        self.unpacker = new()
+    def __init__(self, stream: BinaryIO | pa.NativeFile, pieces: Iterator[bytes]) -> None:
+        self.stream, self.pieces = stream, pieces
+        self.piece = b""
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: object) -> int:
         view = memoryview(cast(bytearray, buffer))
-        data = b""
-        while not data:
-            packed = b""
-            if self.unpacker.eof:
-                # Streams may be padded with zeros.
-                packed = self.unpacker.unused_data.lstrip(b"\0")
-                while not packed:
-                    if not (block := self.file.read(PACKED_BYTES)):
-                        return 0
-                    packed = block.lstrip(b"\0")
-                self.unpacker = self.new()
-            elif self.unpacker.needs_input and not (packed := self.file.read(PACKED_BYTES)):
-                raise EOFError("it ends in the middle")
-            data = self.unpacker.decompress(packed, len(view))
-        view[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        self.file.close()
-        super().close()
-
-
-class _ArrowReader(io.RawIOBase):
-    """An Arrow stream that Python's buffered reader can read."""
-
-    def __init__(self, stream: pa.NativeFile) -> None:
-        self.stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        count: int = self.stream.readinto(buffer)
-        return count
-
-
-class LineFeedReader(io.RawIOBase):
-    """A stream that decodes text, ends its lines in a line feed, and encodes it as UTF-8.
-
-    For encodings and line ends in which the byte of a line feed does not separate the lines.
-    """
-
-    def __init__(self, stream: BinaryIO, encoding: str) -> None:
-        self.stream = stream
-        self.decode = codecs.getincrementaldecoder(encoding)("replace").decode
-        self.lines = io.IncrementalNewlineDecoder(None, translate=True)
-        self.pending = b""
-        self.ended = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(cast(bytearray, buffer))
-        while not self.pending and not self.ended:
-            chunk = self.stream.read(CHUNK_BYTES)
-            self.ended = not chunk
-            text = self.lines.decode(self.decode(chunk, self.ended), self.ended)
-            self.pending = text.encode("utf-8", "replace")
-        count = min(len(view), len(self.pending))
-        view[:count], self.pending = self.pending[:count], self.pending[count:]
+        while not self.piece:
+            if (piece := next(self.pieces, None)) is None:
+                return 0
+            self.piece = piece
+        count = min(len(view), len(self.piece))
+        view[:count], self.piece = self.piece[:count], self.piece[count:]
         return count
 
     def close(self) -> None:
@@ -154,9 +94,50 @@ class LineFeedReader(io.RawIOBase):
         super().close()
 
 
+def stream_of(pieces: Iterator[bytes], stream: BinaryIO | pa.NativeFile) -> BinaryIO:
+    """Return a stream of the pieces that an iterator makes of a stream; both are closed together."""
+    return cast(BinaryIO, io.BufferedReader(_PieceReader(stream, pieces), CHUNK_BYTES))
+
+
+def _unpack(
+    file: BinaryIO, new: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
+) -> Iterator[bytes]:
+    """Unpack the streams of a .bz2 or .xz file, one after the other, as pbzip2 and `cat` write them.
+
+    Python's own readers stop at a damaged stream after the first, as if the file ended there.
+    """
+    unpacker = new()
+    while True:
+        packed = b""
+        if unpacker.eof:
+            # Streams may be padded with zeros.
+            packed = unpacker.unused_data.lstrip(b"\0")
+            while not packed:
+                if not (block := file.read(PACKED_BYTES)):
+                    return
+                packed = block.lstrip(b"\0")
+            unpacker = new()
+        elif unpacker.needs_input and not (packed := file.read(PACKED_BYTES)):
+            raise EOFError("it ends in the middle")
+        yield unpacker.decompress(packed, CHUNK_BYTES)
+
+
 def line_feeds(stream: BinaryIO, encoding: str) -> BinaryIO:
-    """Return a stream of UTF-8 lines from one in another encoding, or with other line ends."""
-    return cast(BinaryIO, io.BufferedReader(LineFeedReader(stream, encoding), CHUNK_BYTES))
+    """Return a stream that decodes text, ends its lines in a line feed, and encodes it as UTF-8.
+
+    For encodings and line ends in which the byte of a line feed does not separate the lines.
+    """
+    decode = codecs.getincrementaldecoder(encoding)("replace").decode
+    lines = io.IncrementalNewlineDecoder(None, translate=True)
+
+    def pieces() -> Iterator[bytes]:
+        ended = False
+        while not ended:
+            chunk = stream.read(CHUNK_BYTES)
+            ended = not chunk
+            yield lines.decode(decode(chunk, ended), ended).encode("utf-8", "replace")
+
+    return stream_of(pieces(), stream)
 
 
 def text_encoding(sample: bytes, declared: str | None) -> str:
