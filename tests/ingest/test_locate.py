@@ -7,7 +7,7 @@ from factories.tables import TABLE
 
 from rabbithole.config.datasets import Dataset
 from rabbithole.errors import UserError
-from rabbithole.ingest.locate import locate
+from rabbithole.ingest.locate import files_below, locate
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -68,3 +68,17 @@ def test_a_file_that_is_named_and_that_no_table_reads_is_refused(tmp_path: Path)
     named = [str(tmp_path / name) for name in ("a-1.csv", "b-1.csv")]
     with pytest.raises(UserError, match=r"No table reads the file .*b-1\.csv.* events \(a\*\)"):
         locate("table", named, log.table_log)
+
+
+@pytest.mark.parametrize("end", ["/", "//", "/."])
+def test_a_file_that_is_named_like_a_folder_is_refused(tmp_path: Path, end: str) -> None:
+    touch(tmp_path, "yoochoose-clicks.dat")
+    name = f"{tmp_path}/yoochoose-clicks.dat{end}"
+    for source in (name, {"clicks": [name]}):
+        with pytest.raises(
+            UserError, match=r"is a file, and its name ends like a folder's: give .*clicks\.dat\."
+        ):
+            locate("yoochoose", source)
+    with pytest.raises(UserError, match="ends like a folder's"):
+        files_below(name)
+    assert locate("yoochoose", f"{tmp_path}{end}")

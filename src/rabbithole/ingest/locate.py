@@ -59,7 +59,7 @@ def locate(format: str, source: Source, table: TableLog | None = None) -> dict[s
     if isinstance(source, list):
         roles = ", ".join(role.name for role in raw.roles)
         raise UserError(f"A list of files names no roles: give a mapping from role ({roles}) to file.")
-    files = _existing(raw, source) if isinstance(source, Mapping) else _in_folder(raw, Path(source))
+    files = _existing(raw, source) if isinstance(source, Mapping) else _in_folder(raw, _path(source))
     place = "the mapping of files" if isinstance(source, Mapping) else f"folder {source}"
     for role in raw.roles:
         if role.required and not files.get(role.name):
@@ -88,6 +88,14 @@ def _paths_by_role(source: Files) -> dict[str, list[str | Path]]:
 
 def _checked(format: RawFormat, source: str | Files) -> str | dict[str, list[str | Path]]:
     return source if isinstance(source, str) else paths_by_role(format, source)
+
+
+def _path(name: str | Path) -> Path:
+    """Return a path; raise `UserError` for a file that is named like a folder, which `Path` would forgive."""
+    path = Path(name)
+    if str(name).endswith(("/", "/.")) and path.is_file():
+        raise UserError(f"{printable(str(name))} is a file, and its name ends like a folder's: give {path}.")
+    return path
 
 
 def _in_folder(format: RawFormat, folder: Path) -> dict[str, list[Path]]:
@@ -129,7 +137,7 @@ def _in_archives(roles: Sequence[FileRole], archives: Sequence[Path]) -> dict[st
 
 
 def _existing(format: RawFormat, source: Files) -> dict[str, list[Path]]:
-    files = {role: [Path(path) for path in paths] for role, paths in paths_by_role(format, source).items()}
+    files = {role: [_path(path) for path in paths] for role, paths in paths_by_role(format, source).items()}
     for role, paths in files.items():
         for path in paths:
             if not path.is_file():
@@ -227,7 +235,7 @@ def partition_values(path: str) -> dict[str, str | None]:
 
 def files_below(place: str) -> list[Path]:
     """Return the files that a path stands for, sorted: those of a folder or a glob, or the file itself."""
-    path = Path(place)
+    path = _path(place)
     if not path.exists() and has_magic(place):
         # Not Path.glob: the pattern may be absolute.
         paths = sorted(Path(name) for name in glob(place, recursive=True))  # noqa: PTH207
