@@ -67,6 +67,11 @@ def test_aliases_and_pipes_end(tmp_path: Path) -> None:
     (file := tmp_path / "config.yaml").write_text(f"k0: &x0 [a]\n{nested}loop: &l [*l]\n")
     os.mkfifo(pipe := tmp_path / "pipe.yaml")
     refuse_slips([file, pipe])
+    sections = "".join(
+        f"m{n}: &m{n} {{{', '.join(f'k{k}: *m{n - 1}' for k in range(9))}}}\n" for n in range(1, 30)
+    )
+    overlay = yaml.safe_load(f"m0: &m0 {{a: 1}}\n{sections}")
+    refuse_empty_sections(overlay, overlay)
     with pytest.raises(UserError, match="k29: there is no such key") as error:
         parse_config(yaml.safe_load(file.read_text()) | {"datasets": {}})
     assert all(len(line) < 2000 for line in str(error.value).splitlines())

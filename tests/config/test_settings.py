@@ -3,6 +3,7 @@
 import copy
 import difflib
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,10 @@ def changed(path: str, value: object) -> dict:
         ("models.gru.learning_rate", 1e308, ["models.gru.learning_rate", "less than or equal to"]),
         ("models.gru.learning_rate", float("nan"), ["models.gru.learning_rate", "finite"]),
         ("report.title", "", ["report.title"]),
+        ("datasets.yoochoose.split.shares", [0.8, 0.1, 0.1000001], ["sum to 1, not 1.0000001"]),
+        ("datasets.yoochoose.source", [None], ["yoochoose.source: given [null]"]),
+        ("training.epochs", date(2024, 1, 1), ["training.epochs: given 2024-01-01"]),
+        ("pathvars", {"resluts": "x"}, ["pathvars.resluts: there is no such key; known: results"]),
         ("datasets.yoochoose.source", ["a\ud800"], ["yoochoose.source.0: given", "halves of a character"]),
         ("alice.source", "a\0b", ["alice.source: given 'a\\x00b'", "without NUL"]),
     ],

@@ -82,3 +82,8 @@ def test_a_file_that_is_named_like_a_folder_is_refused(tmp_path: Path, end: str)
     with pytest.raises(UserError, match="ends like a folder's"):
         files_below(name)
     assert locate("yoochoose", f"{tmp_path}{end}")
+
+
+def test_a_pattern_that_matches_a_folder_and_its_files_names_each_file_once(tmp_path: Path) -> None:
+    touch(tmp_path / "data", "a.csv", "b.csv")
+    assert files_below(f"{tmp_path}/**") == [tmp_path / "data/a.csv", tmp_path / "data/b.csv"]

@@ -58,3 +58,10 @@ def test_results_that_would_end_in_another_folder_are_refused(results: str) -> N
     with pytest.raises(UserError, match=r"pathvars\.results: "):
         refuse_no_folder(results)
     refuse_no_folder("../my results/ü")
+
+
+def test_results_below_a_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"pathvars\.results: .*file is a file"):
+        refuse_no_folder(f"{tmp_path}/file/results")
+    refuse_no_folder(f"{tmp_path}/new/results")

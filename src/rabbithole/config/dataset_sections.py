@@ -96,7 +96,7 @@ class Split(Section):
     def shares_sum_to_one(cls, shares: list[float]) -> list[float]:
         """Refuse shares that do not sum to 1, and empty splits."""
         if abs(sum(shares) - 1) > 1e-9 or min(shares) == 0:
-            raise ValueError(f"the three shares must be above 0 and sum to 1, not {sum(shares):g}")
+            raise ValueError(f"the three shares must be above 0 and sum to 1, not {sum(shares):.10g}")
         return shares
 
     @model_validator(mode="after")

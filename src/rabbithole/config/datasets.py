@@ -145,9 +145,8 @@ class Dataset(Section):
             except ValueError as error:
                 raise ValueError(f"table.{name}.time.zone: {table.time.zone!r} is {error}") from None
         if isinstance(self.source, dict) and self.source.keys() != self.table.keys():
-            raise ValueError(
-                f"source: names {', '.join(self.source)}, where the tables are {', '.join(self.table)}"
-            )
+            named = ", ".join(self.source) or "no table"
+            raise ValueError(f"source: names {named}, where the tables are {', '.join(self.table)}")
         return self
 
     @property

@@ -101,18 +101,24 @@ def refuse_empty_sections(overlay: Mapping[str, Any], config: Mapping[str, Any])
 
     Snakemake merges section by section, so `source: {}` would leave the value that stood there before.
     """
-    for key in _empty_sections(overlay, config):
+    for key in _empty_sections(overlay, config, set()):
         raise UserError(
             f"{key}: given {{}}, an empty section, which sets nothing. Give a value, or remove it."
         )
 
 
-def _empty_sections(overlay: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[str]:
+def _empty_sections(
+    overlay: Mapping[str, Any], config: Mapping[str, Any], seen: set[tuple[int, int]]
+) -> Iterator[str]:
+    # With aliases of YAML, one section may stand in millions of places, or in itself.
+    if (id(overlay), id(config)) in seen:
+        return
+    seen.add((id(overlay), id(config)))
     for name, value in overlay.items():
         if not isinstance(value, Mapping):
             continue
         below = config.get(name)
         if isinstance(below, Mapping):
-            yield from (f"{name}.{key}" for key in _empty_sections(value, below))
+            yield from (f"{name}.{key}" for key in _empty_sections(value, below, seen))
         elif not value and below is not None:
             yield str(name)

@@ -4,6 +4,7 @@ import json
 import re
 import reprlib
 from collections.abc import Iterator, Mapping
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -20,6 +21,9 @@ from rabbithole.models.settings import CombinationSettings, ModelSettings
 RENAMED_KEYS = {"seed": "data_seed", "seeds": "training_seeds"}
 """Keys of earlier versions, with their new names."""
 
+PATHVARS = ("results", "logs", "benchmarks")
+"""Folders that a workflow writes to."""
+
 NAME_RULE = (
     "a name is lower-case letters, digits and _ (of a data set - too), first a letter, at most "
     f"{MAX_NAME} of them"
@@ -32,7 +36,18 @@ UNUSABLE = re.compile(r"[\0\ud800-\udfff]")
 MAX_MISTAKES = 40
 """Lines that are shown at most: a list may hold thousands of wrong values."""
 
-SHORT = reprlib.Repr()
+
+class YamlRepr(reprlib.Repr):
+    """Shows values as YAML writes them: null and true, and dates without Python's words for them."""
+
+    def repr1(self, x: Any, level: int) -> str:
+        """Return a value at a level of nesting as text."""
+        if isinstance(x, bool | None):
+            return json.dumps(x)
+        return x.isoformat() if isinstance(x, date) else super().repr1(x, level)
+
+
+SHORT = YamlRepr()
 """How values are shown in messages: with aliases, a short YAML file holds values of any size."""
 SHORT.maxstring = SHORT.maxother = SHORT.maxlong = 300
 SHORT.maxlist = 20
@@ -57,6 +72,10 @@ def parse_config(config: Mapping[str, Any]) -> Settings:
     if renamed := [key for key in RENAMED_KEYS if key in config]:
         raise _refused([f"{key}: this key is now called {RENAMED_KEYS[key]}" for key in renamed])
     values = {key: value for key, value in config.items() if key != "pathvars"}
+    if unknown := [key for key in config.get("pathvars") or () if key not in PATHVARS]:
+        raise _refused(
+            [f"pathvars.{key}: there is no such key; known: {', '.join(PATHVARS)}" for key in unknown]
+        )
     for part in ("datasets", "models"):
         if isinstance(values.get(part), dict):
             values[part] = {name: section for name, section in values[part].items() if section is not None}
@@ -206,7 +225,7 @@ def _shown(value: Any) -> str:
     """Return a value as it stands in YAML, for a message."""
     if isinstance(value, dict):
         return "a section"
-    return json.dumps(value) if isinstance(value, bool | None) else without_secrets(SHORT.repr(value))
+    return without_secrets(SHORT.repr(value))
 
 
 def _section_at(location: tuple[int | str, ...], root: type[BaseModel]) -> type[BaseModel]:

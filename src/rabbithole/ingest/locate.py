@@ -241,7 +241,8 @@ def files_below(place: str) -> list[Path]:
         paths = sorted(Path(name) for name in glob(place, recursive=True))  # noqa: PTH207
         if not paths:
             raise UserError(f"No file matches {place}.")
-        return [file for other in paths for file in files_below(str(other))]
+        # A pattern such as data/** stands for a folder and for the files in it.
+        return list(dict.fromkeys(file for other in paths for file in files_below(str(other))))
     if path.is_dir():
         return sorted(
             file
@@ -250,7 +251,8 @@ def files_below(place: str) -> list[Path]:
             if file.is_file() and not any(part[0] in "._" for part in file.relative_to(path).parts)
         )
     if not path.is_file():
-        raise UserError(f"The source {place} does not exist.")
+        problem = "is neither a file nor a folder" if path.exists() else "does not exist"
+        raise UserError(f"The source {place} {problem}.")
     return [path]
 
 

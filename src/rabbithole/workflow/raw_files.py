@@ -1,5 +1,6 @@
 """The user's files behind a run: where they are, and digests of their content."""
 
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -182,6 +183,10 @@ def refuse_no_folder(results: str) -> None:
             f"pathvars.results: {results!r} must be the path of a folder of this machine, written in full."
         )
     refuse_brackets([results], "pathvars.results: ")
+    for path in (Path(results), *Path(results).parents):
+        # Not Path.exists, which fails for a name that is too long.
+        if os.path.exists(path) and not path.is_dir():  # noqa: PTH110
+            raise UserError(f"pathvars.results: {path} is a file. Give the path of a folder.")
 
 
 def stop(message: str) -> NoReturn:
