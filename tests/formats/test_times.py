@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from rabbithole.formats.columns import RawColumns
 from rabbithole.formats.mapping import times
@@ -111,3 +112,81 @@ def test_a_wrong_unit_is_named_with_the_right_one() -> None:
 def test_a_time_is_the_same_alone_as_among_others(texts: list[str], unit: str) -> None:
     for zone in ("UTC", "America/New_York"):
         assert parsed(texts[0], unit, zone, texts[1:]) == parsed(texts[0], unit, zone, [])
+
+
+@pytest.mark.parametrize(
+    ("time", "cells", "expected"),
+    [
+        ({"column": "a", "unit": "d", "origin": "2020-01-01"}, ["31"], "2020-02-01 00:00"),
+        ({"column": "a", "unit": "s", "origin": dt.date(2020, 1, 1)}, ["3600.5"], "2020-01-01 01:00:00.500"),
+        (
+            {"column": "a", "unit": "h", "origin": "2020-07-01T06:00", "zone": "Europe/Paris"},
+            ["0"],
+            "2020-07-01 04:00",
+        ),
+        ({"column": "a", "unit": "%m%d", "origin": "2014-01-01"}, ["828"], "2014-08-28 00:00"),
+        ({"column": "a", "unit": "%m%d", "origin": "2014-01-01"}, ["1111"], "2014-11-11 00:00"),
+        (
+            {"column": ["a", "b", "c"], "joined": True, "unit": "%Y %m %d"},
+            ["2008", "4", "11"],
+            "2008-04-11 00:00",
+        ),
+        (
+            {"column": "a", "unit": "d", "origin": "2020-01-01", "offset": "b", "offset_unit": "clock"},
+            ["1", "631"],
+            "2020-01-02 06:31",
+        ),
+        ({"column": "a", "offset": "b", "offset_unit": "clock"}, ["2020-01-01", "5"], "2020-01-01 00:05"),
+        (
+            {"column": "a", "offset": "b", "offset_unit": "clock"},
+            ["2020-01-01", "14:30:05"],
+            "2020-01-01 14:30:05",
+        ),
+        ({"column": "a", "offset": "b", "offset_unit": "h"}, ["2020-01-01", "23"], "2020-01-01 23:00"),
+        (
+            {"column": "a", "offset": "b", "offset_unit": "clock"},
+            ["2020-01-01", "2460"],
+            "b is no time since the beginning of the day",
+        ),
+        ({"column": "a", "unit": "d", "origin": "2020-01-01"}, ["x"], "a is not a number"),
+        ({"column": "a", "unit": "d", "origin": "2020-01-01"}, [""], "a is empty"),
+        (
+            {"column": "a", "unit": "d", "origin": "2020-01-01"},
+            ["99999"],
+            "a is in the year 2293, not 1990 to 2099",
+        ),
+        (
+            {"column": ["a", "b", "c"], "joined": True, "unit": "%Y %m %d"},
+            ["2008", "4", ""],
+            "a and b and c is empty",
+        ),
+    ],
+)
+def test_times_that_no_column_holds_alone(time: dict[str, object], cells: list[str], expected: str) -> None:
+    table = TableSpec.model_validate({"session": "s", "event": "view", "time": time})
+    for typed in (False, True):
+        if typed and not all(cell.isdigit() for cell in cells):
+            continue
+        arrays = [pa.array([int(cell)] if typed else [cell]) for cell in cells]
+        columns = RawColumns(dict(zip("abc", arrays, strict=False)))
+        moments = times(columns, table)
+        if columns.reasons[0].is_valid:
+            assert columns.reasons.to_pylist() == [expected]
+        else:
+            assert moments.to_pylist()[0] == dt.datetime.fromisoformat(expected).replace(tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("time", "reason"),
+    [
+        ({"column": "a", "unit": "d"}, "needs `origin`"),
+        ({"column": "a", "unit": "%m%d"}, "it must name year, month and day"),
+        ({"column": "a", "unit": "iso", "origin": "2020-01-01"}, "give `unit` as one of s, ms"),
+        ({"column": "a", "unit": "d", "origin": "soon"}, "'soon' is no date"),
+        ({"column": "a", "unit": "d", "origin": "1066-01-01"}, "the year 1066 is not 1990 to 2099"),
+        ({"column": "a", "joined": True}, "as a list"),
+    ],
+)
+def test_times_that_contradict_themselves_are_refused(time: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        TableSpec.model_validate({"session": "s", "event": "view", "time": time})

@@ -109,9 +109,9 @@ def test_whole_hours_are_said_and_join_the_next_hour(tmp_path: Path) -> None:
 
 
 def test_a_time_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    columns = without("timestamp", time_stamp=lambda event: int(f"{event.time:%m%d}"))
+    columns = without("timestamp", time_stamp=lambda event: f"{event.time:%H} o'clock")
     inspection = inspect([str(write_csv(tmp_path / "log.csv", columns))])
-    assert "not time_stamp (such as 3" in inspection.problem
+    assert "not time_stamp (such as 0" in inspection.problem
     assert "time_stamp" not in "".join(field.name for table in inspection.tables for field in table.fields)
 
 

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from rabbithole.formats.amounts import Decimal, parse_amounts
 from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR, MAX_COST, NULL, TIME, RawColumns
-from rabbithole.formats.times import END, FIRST, PER_SECOND, Times, parse_text, parse_typed
+from rabbithole.formats.times import END, FIRST, SECONDS, Times, parse_clock, parse_text, parse_typed, since
 from rabbithole.specs.table import TableSpec
 from rabbithole.specs.table_columns import CategoryColumn, EventColumn, level_name
 
@@ -110,11 +110,11 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def joined(columns: RawColumns, names: Sequence[str]) -> pa.Array:
-    """Return what several columns name together, null where one of them is empty."""
+def joined(columns: RawColumns, names: Sequence[str], mark: str = JOINED_BY) -> pa.Array:
+    """Return what several columns name together, with a mark between them, null where one is empty."""
     if len(names) == 1:
         return as_coded_text(columns[names[0]])
-    return pc.binary_join_element_wise(*(as_text(columns[name]) for name in names), JOINED_BY)
+    return pc.binary_join_element_wise(*(as_text(columns[name]) for name in names), mark)
 
 
 def events(columns: RawColumns, event: EventColumn) -> pa.Array:
@@ -138,13 +138,19 @@ def times(columns: RawColumns, table: TableSpec) -> pa.Array:
     """Return the times of events, and reject rows without one or outside the valid years."""
     time = table.time
     several = len(time.column) > 1 or time.date is not None
-    values = as_text(text_of(columns, time.column)) if several else columns[time.column[0]]
+    if time.joined:
+        values = joined(columns, time.column, " ")
+    else:
+        values = as_text(text_of(columns, time.column)) if several else columns[time.column[0]]
     name = label([*([time.date] if time.date is not None else []), *time.column])
     if time.date is not None:
         values = pc.binary_join_element_wise(as_text(columns[time.date]), values, " ")
-    if is_text(values.type):
+    if is_text(values.type) or time.origin is not None:
         values = as_text(values)
-        parsed = parse_text(values, time.unit, time.zone)
+    if time.origin is not None and "%" not in time.unit:
+        parsed = since(numbers(columns, time.column, table.decimal), time.unit, time.origin, time.zone)
+    elif is_text(values.type):
+        parsed = parse_text(values, time.unit, time.zone, time.origin)
     else:
         parsed = parse_typed(values, time.unit, time.zone)
     microseconds = parsed.microseconds
@@ -173,12 +179,16 @@ def out_of_years(name: str, parsed: Times, table: TableSpec) -> pa.Array:
 
 def offsets(columns: RawColumns, table: TableSpec) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Return the times since the beginning of the day in microseconds; reject rows without one."""
-    assert table.time.offset is not None
-    values = numbers(columns, [table.time.offset], table.decimal)
-    limit = MAX_OFFSET_SECONDS * PER_SECOND[table.time.offset_unit]
+    offset, unit = table.time.offset, table.time.offset_unit
+    assert offset is not None
+    if unit == "clock":
+        values, second = parse_clock(as_text(columns[offset])), 1.0
+    else:
+        values, second = numbers(columns, [offset], table.decimal), SECONDS[unit]
+    limit = MAX_OFFSET_SECONDS / second
     sane = pc.fill_null(pc.and_(pc.greater_equal(values, 0), pc.less(values, limit)), False)
-    columns.reject(pc.invert(sane), f"{label([table.time.offset])} is no time since the beginning of the day")
-    scaled = pc.multiply(pc.if_else(sane, values, 0.0), 1e6 / PER_SECOND[table.time.offset_unit])
+    columns.reject(pc.invert(sane), f"{label([offset])} is no time since the beginning of the day")
+    scaled = pc.multiply(pc.if_else(sane, values, 0.0), 1e6 * second)
     return np.asarray(scaled.to_numpy(zero_copy_only=False), np.float64).round().astype(np.int64)
 
 

@@ -17,6 +17,13 @@ from rabbithole.specs.table_columns import MONTHS, format_regex
 
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
+SECONDS = {unit: 1 / per_second for unit, per_second in PER_SECOND.items()} | {
+    "min": 60,
+    "h": 3600,
+    "d": 86_400,
+}
+"""Seconds of each unit in which times may count."""
+
 FIRST, END = (
     int(np.datetime64(f"{year}-01-01", "s").astype(np.int64)) for year in (FIRST_YEAR, LAST_YEAR + 1)
 )
@@ -34,6 +41,11 @@ COMPACT = r"^(?P<Y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:(?P<H>\d{2})(?P<M>\d{2})(?P<
 """ISO 8601 without separators: 8 or 14 digits, which no number since 1970 has."""
 
 DATE_LENGTHS = pa.array([8, 14], pa.int32())
+
+CLOCK = r"^\s*(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,]\d+)?)?\s*$"
+
+CLOCK_DIGITS = r"^\d{1,4}$"
+"""A time of day without a colon, such as 1430. The last two digits are minutes, so 5 is 00:05."""
 
 EPOCH = r"^\s*(?P<whole>\d{1,19})(?:[.,](?P<part>\d*))?\s*$"
 
@@ -66,8 +78,11 @@ class Times:
         return Times(microseconds, self.valid | other.valid, seconds, units)
 
 
-def parse_text(texts: pa.Array, unit: str, zone: str) -> Times:
-    """Return the times of texts (string, null where missing). unit, zone: as in `TimeColumn`."""
+def parse_text(texts: pa.Array, unit: str, zone: str, origin: str | None = None) -> Times:
+    """Return the times of texts (string, null where missing). unit, zone, origin: as in `TimeColumn`.
+
+    Numbers that count from an origin are not among them: see `since`.
+    """
     if unit in PER_SECOND:
         return _epoch(texts, unit)
     if unit == "iso":
@@ -82,7 +97,30 @@ def parse_text(texts: pa.Array, unit: str, zone: str) -> Times:
         dates = _by_regex(pc.if_else(compact, texts, None), COMPACT, zone)
         times = dates.or_else(_epoch(pc.if_else(pc.and_(number, pc.invert(compact)), texts, None), None))
         return times if pc.all(number).as_py() else times.or_else(_iso(texts, zone))
-    return _by_regex(texts, format_regex(unit), zone)
+    year = 1970 if origin is None else int(origin[:4])
+    return _by_regex(texts, format_regex(unit, year_known=True), zone, year)
+
+
+def since(numbers: pa.Array, unit: str, origin: str, zone: str) -> Times:
+    """Return the times of numbers (float64, null where missing) that count from an origin."""
+    start = parse_text(pa.array([origin]), "iso", zone).microseconds[0]
+    counted = pc.multiply(pc.fill_null(numbers, 0.0), SECONDS[unit] * 1e6)
+    # Beyond an integer, no year is valid.
+    microseconds = (
+        np.clip(counted.to_numpy(zero_copy_only=False), -4e18, 4e18).round().astype(np.int64) + start
+    )
+    return Times.of(microseconds, numbers.is_valid().to_numpy(zero_copy_only=False))
+
+
+def parse_clock(texts: pa.Array) -> pa.Array:
+    """Return times of day such as 14:30, 14:30:05, 1430 or 630 as seconds, float64, null where none."""
+    texts = pc.fill_null(texts, "")
+    digits = pc.utf8_lpad(texts, 4, "0")
+    parted = pc.utf8_replace_slice(digits, 2, 2, ":")
+    parts = _Groups(pc.if_else(pc.match_substring_regex(texts, CLOCK_DIGITS), parted, texts), CLOCK)
+    hour, minute, second = parts.number("H"), parts.number("M"), parts.number("S")
+    valid = parts.valid & (hour < 24) & (minute < 60) & (second < 60)
+    return pa.array((hour * 3600 + minute * 60 + second).astype(np.float64), mask=~valid)
 
 
 def parse_typed(values: pa.Array, unit: str, zone: str) -> Times:
@@ -212,10 +250,10 @@ class _Groups:
         return numbers
 
 
-def _by_regex(texts: pa.Array, pattern: str, zone: str) -> Times:
+def _by_regex(texts: pa.Array, pattern: str, zone: str, default_year: int = 1970) -> Times:
     """Return the times of texts that a regular expression takes apart into named groups."""
     parts = _Groups(texts, pattern)
-    year = parts.number("Y", 1970)
+    year = parts.number("Y", default_year)
     if "y" in parts.names:
         short = parts.number("y")
         year = short + np.where(short < 69, 2000, 1900)

@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rabbithole.formats.times import SECONDS, parse_clock
 from rabbithole.inspection.columns import Column, pairs
+from rabbithole.inspection.counted import find_counted
 from rabbithole.inspection.items import ID_WORDS, cost_by_values, item_by_ending, item_by_values
 from rabbithole.inspection.keys import Keyed
 from rabbithole.inspection.names import NAMES, Role
@@ -42,8 +44,6 @@ COARSE: dict[float, Literal["minute", "hour", "day"]] = {86_400.0: "day", 3600.0
 
 MIN_TIMES = 24
 """With fewer different times, chance may make them whole ones."""
-
-PER_SECOND = {"s": 1.0, "ms": 1000.0}
 
 
 def assign(sample: Sample, columns: Sequence[Column]) -> Roles:
@@ -80,11 +80,19 @@ def seconds_of(roles: Roles) -> pa.Array | None:
     if roles.date is not None:
         joined = pc.binary_join_element_wise(roles.date.values, column.values, " ")
         return parse(joined, roles.unit, "UTC")
-    seconds = parse(column.values, roles.unit, "UTC")
+    if roles.origin is not None and "%" not in roles.unit:
+        start = parse(pa.array([roles.origin]), "iso", "UTC")[0]
+        counted = pa.array(numbers(column), from_pandas=True)
+        seconds = pc.add(pc.multiply(counted, float(SECONDS[roles.unit])), start)
+    else:
+        values = [column.values, *(part.values for part in roles.parts)]
+        seconds = parse(pc.binary_join_element_wise(*values, " "), roles.unit, "UTC", roles.origin)
     if roles.offset is None:
         return seconds
+    if roles.offset_unit == "clock":
+        return pc.add(seconds, parse_clock(roles.offset.values))
     offset = pa.array(numbers(roles.offset), from_pandas=True)
-    return pc.add(seconds, pc.divide(offset, PER_SECOND[roles.offset_unit]))
+    return pc.add(seconds, pc.multiply(offset, float(SECONDS[roles.offset_unit])))
 
 
 def _free(roles: Roles, columns: Sequence[Column]) -> list[Column]:
@@ -114,6 +122,13 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
     if named == Choice():
         named = _date_and_more(roles, columns, [column for column in moments if column not in whole])
     roles.time = named
+    if named == Choice():
+        find_counted(roles, columns, sample.block)
+        seconds = seconds_of(roles)
+        if seconds is not None:
+            days = roles.offset is None and ("%" in roles.unit or roles.unit == "d")
+            _coarse(roles, seconds.drop_null(), dates=days)
+            return
     column = named.column
     guess = None if column is None else (roles.date or column).time
     if column is None or guess is None:

@@ -33,8 +33,8 @@ NAMES: dict[Role, tuple[str, ...]] = {
     ),
     "clock": _words(
         """
-        time hour_minute clock uhrzeit zeit heure hora ora tijd czas time_of_day event_time local_time tid
-        visit_time
+        time hour_minute hourmin trans_time clock uhrzeit zeit heure hora ora tijd czas time_of_day event_time
+        local_time tid visit_time
         """
     ),
     "offset": _words(
@@ -112,6 +112,16 @@ NAMES: dict[Role, tuple[str, ...]] = {
     ),
 }
 """Names by role, the surest first. Spaces, case, accents and `_` do not count."""
+
+DATE_PARTS = (
+    (frozenset(_words("year yr jahr annee ano anno jaar rok год 年")), (1990, 2099)),
+    (frozenset(_words("month monat mois mes mese maand miesiac месяц 月")), (1, 12)),
+    (frozenset(_words("day dayofmonth tag jour dia giorno dag dzien день 日")), (1, 31)),
+)
+"""Names of columns with the parts of a date, and between what their numbers are: year, month and day."""
+
+CLOCK_PARTS = frozenset(_words("hour hourofday hr stunde heure hora ora uur godzina час 時"))
+"""Names of columns with the hour of the day."""
 
 ENDINGS = _words(
     """

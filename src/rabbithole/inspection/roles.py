@@ -29,7 +29,7 @@ EXACT, PARTIAL = 3.0, 1.0
 BY_VALUES = "recognised by its values, as no name says it"
 
 OTHER_THINGS = frozenset(["age", "customer", "device", "event", "page", "shop", "store", "user", "visitor"])
-"""What may have a category besides an item."""
+"""What may have a category or a price besides an item: `deviceCategory`."""
 
 SQUEEZED_ENDINGS = tuple(map(squeezed, ENDINGS))
 
@@ -161,10 +161,9 @@ def choose(
 
 def _ends_with_name(role: Role, column: Column) -> bool:
     """Return whether a name ends with a known name: `Lineitem sku`, `context_product_id`."""
-    if role == "category" and not OTHER_THINGS.isdisjoint(column.words):
-        return False
     known = {squeezed(candidate) for candidate in NAMES[role]}
-    return any(squeezed("".join(column.words[start:])) in known for start in range(len(column.words)))
+    ends = [start for start in range(len(column.words)) if squeezed("".join(column.words[start:])) in known]
+    return any(start == 0 or column.words[start - 1] not in OTHER_THINGS for start in ends)
 
 
 def _holds_the_same(column: Column, other: Column) -> bool:
@@ -180,6 +179,7 @@ class Roles:
     """The roles of a table's columns.
 
     unit: how times are written; units: the formats of which one must be chosen, empty if `unit` is sure;
+    origin: the moment from which times count, None for 1970; parts: further columns that make up the time;
     coarse: of what all times are whole ones, if so; joined: whether a session is named by visitor and session
     together; event_rest: the column that says what happened where that of the event is empty.
     """
@@ -187,8 +187,10 @@ class Roles:
     time: Choice = field(default_factory=Choice)
     date: Column | None = None
     offset: Column | None = None
-    offset_unit: Literal["s", "ms"] = "ms"
+    offset_unit: Literal["s", "ms", "h", "clock"] = "ms"
     unit: str = "auto"
+    origin: str | None = None
+    parts: tuple[Column, ...] = ()
     units: tuple[str, ...] = ()
     coarse: Literal["", "minute", "hour", "day"] = ""
     joined: bool = False
@@ -204,7 +206,8 @@ class Roles:
     def used(self) -> list[str]:
         """Return the names of all columns that have a role."""
         choices = (self.time, self.session, self.visitor, self.event, self.item, self.category, self.cost)
-        columns = [choice.column for choice in choices] + [self.date, self.offset, self.event_rest]
+        columns = [choice.column for choice in choices]
+        columns += [self.date, self.offset, self.event_rest, *self.parts]
         return [column.name for column in columns if column is not None]
 
 

@@ -19,8 +19,9 @@ from rabbithole.inspection.yaml_lines import YamlLines, names
 GAP_MINUTES = 30
 """A pause that ends a session, where the log has none of its own: the usual one of web analytics."""
 
-HOURLY_GAP_MINUTES = 60
-"""The same where times are whole hours: events of one hour and the next are one session."""
+HOURLY_GAP_MINUTES, DAILY_GAP_MINUTES = 60, 7 * 24 * 60
+"""The same where times are whole hours: events of one hour and the next are one session. Where they are whole
+days, nothing is known to come before a purchase of the same day, so a session goes on for longer."""
 
 SIMULATED = ("yoochoose", "retailrocket")
 """The shops of config.yaml."""
@@ -208,7 +209,11 @@ def _table_format(
 
 
 def _gap_minutes(tables: Sequence[TableProposal]) -> int:
-    """Return the pause that ends a session: more than an hour where times are whole hours."""
+    """Return the pause that ends a session: longer where times are whole hours or days."""
+    if any(
+        table.roles.coarse == "day" and table.has_purchases and table.content != "order" for table in tables
+    ):
+        return DAILY_GAP_MINUTES
     return HOURLY_GAP_MINUTES if any(table.roles.coarse == "hour" for table in tables) else GAP_MINUTES
 
 
@@ -222,4 +227,6 @@ def _zone_of_types(tables: Sequence[TableProposal]) -> str | None:
 
 def _is_naive(table: TableProposal) -> bool:
     column = table.roles.date or table.roles.time.column
+    if table.roles.parts:
+        return True
     return column is not None and column.time is not None and not column.time.zoned

@@ -151,6 +151,7 @@ def _uses(table: TableProposal) -> Mapping[str, str]:
             uses[choice.column.name] = role
     if roles.event_rest is not None:
         uses[roles.event_rest.name] = "event"
+    uses |= {part.name: "time" for part in roles.parts}
     if roles.date is not None:
         uses[roles.date.name] = "date"
     if roles.offset is not None:
@@ -247,7 +248,7 @@ def _unsure(tables: Sequence[TableProposal]) -> list[str]:
         if roles.units:
             lines.append(f"time: the order of day and month: {' or '.join(roles.units)}?")
         time = roles.date or roles.time.column
-        if time is not None and time.time is not None and not time.time.zoned:
+        if roles.parts or (time is not None and time.time is not None and not time.time.zoned):
             lines.append("time: it names no zone, so UTC is taken")
         if table.words.likely:
             lines.append(

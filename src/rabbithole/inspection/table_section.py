@@ -95,12 +95,15 @@ def _time(yaml: YamlLines, table: TableProposal, *, naive: bool) -> None:
             note = f"unsure: {roles.time.note}; {_examples(other)}"
             yaml.key(KEY, "time", {"column": names([other.name]), "unit": unit}, note, off=True)
         return
-    section: dict[str, object] = {"column": names([column.name])}
+    section: dict[str, object] = {"column": names([column.name, *(part.name for part in roles.parts)])}
+    if roles.parts:
+        section["joined"] = True
     if roles.date is not None:
         section["date"] = names([roles.date.name])
     if roles.offset is not None:
         section |= {"offset": names([roles.offset.name]), "offset_unit": roles.offset_unit}
-        yaml.comment(KEY, "check: the unit of the offset within the session: ms or s")
+        if roles.offset_unit in ("ms", "s"):
+            yaml.comment(KEY, "check: the unit of the offset within the session: ms or s")
     if roles.time.note:
         yaml.comment(KEY, f"check: {roles.time.note}")
     for unit in roles.units:
@@ -109,6 +112,8 @@ def _time(yaml: YamlLines, table: TableProposal, *, naive: bool) -> None:
     if roles.units:
         return
     section["unit"] = roles.unit
+    if roles.origin is not None:
+        section["origin"] = roles.origin
     if naive:
         section["zone"] = "UTC"
         yaml.comment(KEY, "check: the times name no zone; give theirs, such as Europe/Berlin")
@@ -138,6 +143,12 @@ def no_times(table: TableProposal) -> str:
     """Return why a table has no time, in words."""
     unread = [f"{column.name} ({_examples(column)})" for column in table.unread_times[:2]]
     named = f"; not {' or '.join(unread)}" if unread else ""
+    since = next((column.name for column in table.columns if "since" in column.words), None)
+    if since is not None:
+        named += (
+            f"; {since} counts from another event, which no setting adds up: write the sum of each visitor "
+            "to a column of its own, and read that with `unit` and `origin`"
+        )
     return f"no column holds times that could be read{named}"
 
 

@@ -159,10 +159,10 @@ def date_order(
     return units[best], units
 
 
-def parse(texts: pa.Array, unit: str, zone: str) -> pa.Array:
+def parse(texts: pa.Array, unit: str, zone: str, origin: str | None = None) -> pa.Array:
     """Return texts as seconds since 1970, float64 [n], null where they are no times."""
     mask = texts.is_null().to_numpy(zero_copy_only=False)
-    times = parse_text(pc.fill_null(texts, ""), unit, zone)
+    times = parse_text(pc.fill_null(texts, ""), unit, zone, origin)
     return pa.array(times.seconds, mask=mask | ~times.valid)
 
 

@@ -215,14 +215,16 @@ class TableSpec(Spec):
         Where the first of several columns that is not empty counts, none of them is required.
         """
         keys = self.session if self.session is not None else [str(self.visitor)]
+        joined = self.time.column if self.time.joined else []
         single = [names for names in (self.time.column, self.event.column) if names is not None]
-        return tuple(dict.fromkeys([*keys, *(names[0] for names in single if len(names) == 1)]))
+        return tuple(dict.fromkeys([*keys, *joined, *(names[0] for names in single if len(names) == 1)]))
 
     @property
     def essential_columns(self) -> tuple[tuple[str, ...], ...]:
         """Return the columns without which a line is no event, as groups of which one column is enough."""
-        all_of = [*(self.session or []), self.visitor, self.time.date, self.time.offset]
-        one_of = [self.time.column, self.event.column]
+        joined = self.time.column if self.time.joined else []
+        all_of = [*(self.session or []), self.visitor, self.time.date, self.time.offset, *joined]
+        one_of = [None if joined else self.time.column, self.event.column]
         groups = [(name,) for name in all_of if name is not None]
         return (*groups, *(tuple(names) for names in one_of if names is not None))
 

@@ -1,6 +1,7 @@
 """The columns of a table in the settings: how they are named, and how times, events and fields are read."""
 
 import re
+from datetime import date, datetime
 from functools import partial
 from typing import Annotated, Literal
 
@@ -32,14 +33,17 @@ DIRECTIVES = {
 }
 """Regular expressions of the directives of `strftime`; names of months and days are English."""
 
+COUNTED_UNITS = ("s", "ms", "us", "ns", "min", "h", "d")
+"""Units in which numbers may count from an origin; the first four also count from 1970."""
+
 COMPOSED = {"%T": "%H:%M:%S", "%F": "%Y-%m-%d", "%D": "%m/%d/%y", "%R": "%H:%M"}
 
 
-def format_regex(format: str) -> str:
+def format_regex(format: str, *, year_known: bool = False) -> str:
     """Return the regular expression of a `strftime` format, with named groups for its parts.
 
-    Raises ValueError for a directive that is not known or is there twice, for a format without a day, and
-    for one of the two of %I and %p.
+    year_known: whether the format needs no year. Raises ValueError for a directive that is not known or is
+    there twice, for a format without a day, and for one of the two of %I and %p.
     """
     for short, long in COMPOSED.items():
         format = format.replace(short, long)
@@ -47,14 +51,19 @@ def format_regex(format: str) -> str:
     for match in re.finditer(r"%-?(.)", format):
         if match[1] not in DIRECTIVES:
             raise ValueError(f"{match[0]} is not known; known are " + ", ".join(f"%{d}" for d in DIRECTIVES))
-        pattern += re.escape(format[position : match.start()]) + DIRECTIVES[match[1]]
+        directive = DIRECTIVES[match[1]]
+        if position == match.start() > 0:
+            # Without anything between them, only the first number may lack its zero: 828 is 28 August.
+            directive = directive.replace(r"\d{1,2}", r"\d{2}")
+        pattern += re.escape(format[position : match.start()]) + directive
         position = match.end()
     pattern = rf"^\s*{pattern}{re.escape(format[position:])}\s*$"
     try:
         groups = re.compile(pattern).groupindex
     except re.error:
         raise ValueError("one of its parts is there twice") from None
-    if "d" not in groups or not {"m", "b"} & groups.keys() or not {"Y", "y"} & groups.keys():
+    has_year = year_known or {"Y", "y"} & groups.keys()
+    if "d" not in groups or not {"m", "b"} & groups.keys() or not has_year:
         raise ValueError("it must name year, month and day")
     if ("I" in groups) != ("p" in groups):
         raise ValueError("%I, the hour of a clock with AM and PM, and %p need each other; else write %H")
@@ -112,15 +121,33 @@ def level_name(level: int) -> str:
     return f"category_{level}"
 
 
+def _moment(value: object) -> object:
+    """Return a date or time of YAML as text."""
+    return value.isoformat() if isinstance(value, date | datetime) else value
+
+
 class TimeColumn(Spec):
     """Where the time of an event is, and how it is written."""
 
-    column: Columns = Field(description="The column with the time. Of several, the first that is not empty.")
+    column: Columns = Field(
+        description="The column with the time. Of several, the first that is not empty; see `joined`."
+    )
+    joined: bool = Field(
+        False,
+        description="Whether several columns make up the time together, with a blank between them, such as "
+        "`[year, month, day]` with the unit `%Y %m %d`.",
+    )
     unit: str = Field(
         "auto",
         min_length=1,
         description="`iso`: ISO 8601; `s`, `ms`, `us` or `ns`: a number since 1970; a format such as "
-        "`%d/%m/%Y %H:%M`; `auto`: ISO, or a number whose unit follows from its length.",
+        "`%d/%m/%Y %H:%M`; `auto`: ISO, or a number whose unit follows from its length. With `origin` also "
+        "`min`, `h` or `d`.",
+    )
+    origin: Annotated[str, BeforeValidator(_moment, json_schema_input_type=str)] | None = Field(
+        None,
+        description="The moment from which numbers count, such as `2020-01-01`, if not 1970. For a format "
+        "without a year, its year counts.",
     )
     zone: str = Field(
         "UTC",
@@ -133,24 +160,48 @@ class TimeColumn(Spec):
     offset: Column | None = Field(
         None, description="A column with the time since the beginning of the day in `column`."
     )
-    offset_unit: Literal["s", "ms", "us", "ns"] = Field("ms", description="Unit of `offset`.")
+    offset_unit: Literal["s", "ms", "us", "ns", "min", "h", "clock"] = Field(
+        "ms", description="Unit of `offset`. `clock`: a time of day such as `14:30`, `14:30:05` or `1430`."
+    )
 
     @field_validator("unit")
     @classmethod
     def unit_is_known(cls, unit: str) -> str:
         """Refuse a unit that is neither in the list nor a format."""
-        if unit in ("auto", "iso", "s", "ms", "us", "ns"):
+        if unit in ("auto", "iso", *COUNTED_UNITS):
             return unit
         if "%" not in unit:
             raise ValueError("must be auto, iso, s, ms, us, ns or a format such as %d/%m/%Y %H:%M")
-        format_regex(unit)
+        format_regex(unit, year_known=True)
         return unit
+
+    @field_validator("origin")
+    @classmethod
+    def origin_is_a_time(cls, origin: str | None) -> str | None:
+        """Refuse an origin that is no date or time of the years in which events may be."""
+        if origin is not None:
+            try:
+                year = datetime.fromisoformat(origin).year
+            except ValueError:
+                raise ValueError(f"{origin!r} is no date; write it as 2020-01-01") from None
+            if not 1990 <= year <= 2099:
+                raise ValueError(f"the year {year} is not 1990 to 2099; events must be in these")
+        return origin
 
     @model_validator(mode="after")
     def is_one_way(self) -> "TimeColumn":
         """Refuse a date in a column of its own together with an offset."""
         if self.date is not None and self.offset is not None:
             raise ValueError("give either `date` or `offset`")
+        if self.joined and (len(self.column) < 2 or self.date is not None):
+            raise ValueError("joined: give all columns in `column`, as a list, and no `date`")
+        if "%" in self.unit:
+            format_regex(self.unit, year_known=self.origin is not None)
+        elif self.origin is None and self.unit in ("min", "h", "d"):
+            raise ValueError(f"unit: {self.unit} needs `origin`, the moment from which the numbers count")
+        elif self.origin is not None and (self.unit not in COUNTED_UNITS or self.date or self.joined):
+            units = ", ".join(COUNTED_UNITS)
+            raise ValueError(f"origin: numbers of one column count from it; give `unit` as one of {units}")
         return self
 
 
