@@ -19,9 +19,8 @@ EVENTS, ITEMS, START = 40_000, 300, 1_430_000_000_000
 
 
 def little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a worker sort a few thousand rows at once, and hold almost no side table."""
+    """Let a worker sort a few thousand rows at once."""
     monkeypatch.setattr(SparkOptions, "run_bytes", property(lambda _: 300_000))
-    monkeypatch.setattr(SparkOptions, "held_bytes", property(lambda _: 1000))
     # The same parts as with much memory.
     monkeypatch.setattr(SparkOptions, "partitions", lambda *_: 2)
 

@@ -87,7 +87,7 @@ def build_side_tables(
     tree = CategoryTree.build(rows) if len(rows) else None
     if tree is not None:
         pq.write_table(tree.roots, events / CATEGORY_ROOTS)
-    tables = {name: AsOfFile(events / file, spark.held_bytes) for name, file in HISTORIES.items()}
+    tables = {name: AsOfFile(events / file) for name, file in HISTORIES.items()}
     return SideTables(tables["category"], tables["cost"], tree)
 
 

@@ -68,8 +68,7 @@ class PointLookup:
 
     def __init__(self, table: AsOfTable) -> None:
         self.codes = {item: code for code, item in enumerate(table.items.to_pylist())}
-        self.times, self.keys, self.span = table.times, table.keys, len(table.times) + 1
-        self.values = table.values.to_pylist()
+        self.table = table
         self.newer: defaultdict[str, list[tuple[int, float]]] = defaultdict(list)
 
     def add(self, item: str, time: int, value: float) -> None:
@@ -92,12 +91,9 @@ class PointLookup:
         code = self.codes.get(item)
         if code is None:
             return None
-        rank = int(np.searchsorted(self.times, time, side="left" if before else "right"))
-        row = int(np.searchsorted(self.keys, code * self.span + rank)) - 1
-        if row < 0 or self.keys[row] // self.span != code:
-            return None
-        value: str | float | None = self.values[row]
-        return value
+        start, end = self.table.starts[code : code + 2]
+        count = np.searchsorted(self.table.times[start:end], time, side="left" if before else "right")
+        return self.table.value(int(start + count) - 1) if count else None
 
 
 class LiveEncoder:

@@ -116,7 +116,7 @@ def score_log(
         if known is not None:
             prices = scratch / "prices.parquet"
             first_pass(session, parts, plan.spec, spark, prices=prices, known=known)
-            plan = replace(plan, prices=AsOfFile(prices, spark.held_bytes))
+            plan = replace(plan, prices=AsOfFile(prices))
         encoded, scored = scratch / "encoded", scratch / "scored"
         encoded.mkdir()
         scored.mkdir()

@@ -274,7 +274,7 @@ def _complete_plan(
         with watch_tasks(session, Stage("first pass")):
             hours = first_pass(session, parts, spec, spark, prices=file)
         if spec.cost == "purchases":
-            prices = AsOfFile(file, spark.held_bytes)
+            prices = AsOfFile(file)
         if spec.split.by == "time":
             if len(hours.sessions) == 0:
                 raise UserError(NO_SESSION)

@@ -41,11 +41,6 @@ class SparkOptions(Spec):
         share = int(self.memory_mb * (1 - JVM_SHARE) * 1e6) // self.threads
         return min(max(MIN_RUN_BYTES, (share - WORKER_BYTES) // 3), MAX_RUN_BYTES)
 
-    @property
-    def held_bytes(self) -> int:
-        """Return the size up to which a worker keeps a side table in memory, beside the rows at work."""
-        return self.run_bytes // 2
-
     def partitions(self, size: int) -> int:
         """Return the number of partitions for `size` raw bytes: at least one per thread.
 
