@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from rabbithole.cli.jax_setup import drop_other_variables, refuse_bad_flags
+from rabbithole.cli.jax_setup import drop_other_variables, refuse_bad_flags, warn_of_flags
 from rabbithole.errors import UserError
 
 
@@ -30,9 +30,26 @@ def test_other_flags_are_left_to_xla(monkeypatch: pytest.MonkeyPatch, flags: str
     refuse_bad_flags()
 
 
+def test_a_training_says_that_there_are_flags(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("XLA_FLAGS", " ")
+    warn_of_flags()
+    assert not caplog.text
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_enable_fast_math=true")
+    warn_of_flags()
+    assert "Warning: XLA_FLAGS=--xla_cpu_enable_fast_math=true is set" in caplog.text
+
+
 def test_variables_of_jax_that_change_results_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": "x", "JAX_LOG_COMPILES": "1"}
-    others = {"JAX_ENABLE_X64": "1", "JAX_RANDOM_SEED_OFFSET": "7", "JAX_DISABLE_JIT": "1"}
+    others = {
+        "JAX_ENABLE_X64": "1",
+        "JAX_RANDOM_SEED_OFFSET": "7",
+        "JAX_DISABLE_JIT": "1",
+        "FLAX_FIX_RNG_SEPARATOR": "1",
+        "TF_XLA_FLAGS": "--x",
+    }
     for name, value in (kept | others).items():
         monkeypatch.setenv(name, value)
     drop_other_variables()

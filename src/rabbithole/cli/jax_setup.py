@@ -3,6 +3,7 @@
 import atexit
 import hashlib
 import json
+import logging
 import os
 import re
 import subprocess
@@ -17,6 +18,8 @@ from platformdirs import user_cache_path
 from rabbithole.errors import UserError, printable
 from rabbithole.io.atomic import atomic_write, remove, sha256_of
 from rabbithole.machine import processor_facts
+
+LOGGER = logging.getLogger(__name__)
 
 VARIABLE = "XLA_FLAGS"
 
@@ -35,12 +38,27 @@ KEPT_VARIABLES = re.compile(
 )
 """Variables of JAX that say where it computes, what it keeps and what it logs."""
 
+DROPPED_VARIABLES = re.compile(r"JAX_|FLAX_|TF_XLA_FLAGS$|NVIDIA_TF32_OVERRIDE$")
+
 
 def drop_other_variables() -> None:
-    """Remove all other variables of JAX: many change results, as JAX_RANDOM_SEED_OFFSET, or stop a step."""
-    for name in [name for name in os.environ if name.startswith("JAX_")]:
+    """Remove all other variables of JAX, Flax and the GPU's libraries.
+
+    Many change results, as JAX_RANDOM_SEED_OFFSET and FLAX_FIX_RNG_SEPARATOR do, or stop a step.
+    """
+    for name in [name for name in os.environ if DROPPED_VARIABLES.match(name)]:
         if not KEPT_VARIABLES.match(name):
             del os.environ[name]
+
+
+def warn_of_flags() -> None:
+    """Log that there are flags of XLA: they are the user's to choose, and some change results."""
+    if flags := os.environ.get(VARIABLE, "").strip():
+        LOGGER.warning(
+            "Warning: %s=%s is set. Such flags can change results: without them, others may come out.",
+            VARIABLE,
+            printable(flags),
+        )
 
 
 def refuse_bad_flags() -> None:

@@ -51,8 +51,10 @@ def train(
 ) -> None:
     """Train one model on one data set."""
     use_threads(threads)
+    from rabbithole.cli.jax_setup import warn_of_flags
     from rabbithole.training.train import train
 
+    warn_of_flags()
     train(spec, windows=windows, output=output, history=history, code=code, resume=resume, file=model_file)
 
 

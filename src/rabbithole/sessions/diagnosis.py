@@ -73,9 +73,11 @@ def require_sessions(
                     "All events of the log have the same time, so every session is still open at its end. "
                     "Check the column and the unit of the time, or set `sessions.keep_open: true`."
                 )
+            subject = f"All {split.sessions:,} sessions" if split.sessions > 1 else "The only session"
+            verb, whose = ("are", "their") if split.sessions > 1 else ("is", "its")
             raise UserError(
-                f"All {split.sessions:,} sessions of {name} are still open at the end of the log: their last "
-                f"event is within {duration(minutes)} of it. {_open_advice(spec)}"
+                f"{subject} of {name} {verb} still open at the end of the log: {whose} last event is within "
+                f"{duration(minutes)} of it. {_open_advice(spec)}"
             )
     train = splits["train"]
     buyers, sessions = _usable(train, keep_open=purpose.keep_open)
@@ -224,11 +226,13 @@ def _buyers_advice(splits: Mapping[str, SplitCounts], spec: SessionsSpec, droppe
 
 
 def _open_advice(spec: SessionsSpec) -> str:
-    by_hash = ", `split.by: hash`" if spec.split.by == "time" else ""
-    horizon = (
-        "" if spec.gap_minutes and spec.until == "purchase" else "a smaller `sessions.open_horizon_hours`, "
-    )
-    return f"Use a longer log, {horizon}`sessions.keep_open: true`{by_hash}."
+    ways = ["a longer log"]
+    if not spec.gap_minutes or spec.until != "purchase":
+        ways.append("a smaller `sessions.open_horizon_hours`")
+    ways.append("`sessions.keep_open: true`")
+    if spec.split.by == "time":
+        ways.append("`split.by: hash`")
+    return f"Use {', '.join(ways[:-1])} or {ways[-1]}."
 
 
 def _width(splits: Mapping[str, SplitCounts], spec: SessionsSpec) -> str:
