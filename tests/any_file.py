@@ -38,8 +38,11 @@ KINDS = [
     (_table({**TABLE, "kind": "json"}), "events"),
     (_table(EXPLODED), "events"),
     (_table(TABLE), "events"),
+    (_table({**CSV, "kind": "csv", "explode": "i"}), "events"),
+    (_table({**CSV, "kind": "csv", "explode": "i", "list_separator": "|"}), "events"),
 ]
-"""Formats with the role that a file is read as: fixed ones, then tables of CSV, of JSON, and of any kind."""
+"""Formats with the role that a file is read as: fixed ones, then tables of CSV, of JSON, of any kind, and of
+CSV with lists in its cells."""
 
 
 def check_any_file(kind: int, content: bytes) -> int | None:

@@ -150,6 +150,44 @@ def test_json_paths_reach_into_objects_and_arrays(tmp_path: Path, spark: SparkOp
     assert (lines.duplicates, lines.kept) == (1, 3)
 
 
+@pytest.mark.parametrize(
+    ("separator", "cells"),
+    [("|", ["A|B", "B|C|", "A", ""]), (None, ['["A","B"]', "['B' 'C']", "A", "[]"])],
+)
+def test_lists_in_cells_are_events_of_their_line(
+    tmp_path: Path, spark: SparkOptions, separator: str | None, cells: list[str]
+) -> None:
+    """An item that stands in two lines is two events; a line that stands there twice is none more."""
+    rows = [["1", "2019-10-01 12:00:00", cell] for cell in (*cells, cells[0])]
+    table = {
+        "session": "s",
+        "time": "t",
+        "event": "view",
+        "item": "items",
+        "explode": "items",
+        "list_separator": separator,
+        "separator": ";",
+    }
+    read, manifest = read_tables(
+        tmp_path, {"log": text([["s", "t", "items"], *rows], ";")}, spark, table={"events": table}
+    )
+    assert [row["item"] for row in read] == ["A", "B", "B", "C", "A", None]
+    lines = manifest.lines
+    assert (lines.lines, lines.exploded, lines.duplicates, lines.kept) == (6, 3, 2, 6)
+
+
+def test_lists_of_objects_in_cells(tmp_path: Path, spark: SparkOptions) -> None:
+    cell = '"[{""sku"": ""007"", ""price"": 1.50}, {""sku"": ""8""}]"'
+    table = {"session": "s", "time": "t", "event": "view", "item": "items.sku", "cost": "items.price"}
+    read, _ = read_tables(
+        tmp_path,
+        {"log": text([["s", "t", "items"], ["1", "2019-10-01 12:00:00", cell]])},
+        spark,
+        table={"events": table | {"explode": "items"}},
+    )
+    assert [(row["item"], row["cost"]) for row in read] == [("007", 1.5), ("8", None)]
+
+
 def test_parquet_columns_of_any_type_are_read(tmp_path: Path, spark: SparkOptions) -> None:
     noon, day = 1569931200, pa.scalar("2019-10-01").cast(pa.date32())
     items = [[{"id": "a", "price": 2.0}, {"id": "b", "price": None}], [], None]

@@ -1,5 +1,6 @@
 """`inspect` on the habits of public logs: codes, empty cells, several columns that say what happened."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -223,6 +224,53 @@ def test_lists_in_one_cell_are_said(tmp_path: Path) -> None:
     lines = " ".join(inspection.text.replace("#", "").split())
     assert "of its values are lists such as" in lines and ";7, and each counts as one value" in lines
     assert "are lists" not in inspect([str(write_csv(tmp_path / "log.csv", STANDARD))]).text
+
+
+def test_lists_of_items_in_one_cell_are_taken_apart(tmp_path: Path) -> None:
+    def pair(event: Event) -> list[str]:
+        return [event.item] if event.kind == "view" else [event.item, str(500 + (int(event.item) + 1) % 60)]
+
+    def objects(event: Event) -> str:
+        return json.dumps([{"sku": item, "price": event.price} for item in pair(event)])
+
+    for separator, written in (
+        ("|", lambda event: "|".join(pair(event))),
+        (None, lambda event: json.dumps(pair(event))),
+        (None, lambda event: str(pair(event))),
+    ):
+        columns = without("product_id", product_ids=written)
+        inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
+        assert (table.explode, table.list_separator, table.item) == (
+            "product_ids",
+            separator,
+            ["product_ids"],
+        )
+        events = shop_events()
+        assert inspection.tables[0].sample.rows == sum(len(pair(event)) for event in events)
+    _, _, table = read(
+        write_csv(tmp_path / "log.csv", without("product_id", "price", "category", items=objects))
+    )
+    assert (table.explode, table.item, table.cost) == ("items", ["items.sku"], ["items.price"])
+
+
+def test_arrays_of_items_in_json_lines_are_taken_apart_and_those_of_times_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+
+    def write(names: list[str], lists: tuple[str, ...]) -> None:
+        rows = [
+            {name: [str(STANDARD[name](event))] * (2 if name in lists else 1) for name in names}
+            for event in shop_events()
+        ]
+        plain = [{name: row[name] if name in lists else row[name][0] for name in names} for row in rows]
+        path.write_text("\n".join(map(json.dumps, plain)))
+
+    names = ["timestamp", "session_id", "event_type", "product_id"]
+    write(names, ("product_id",))
+    _, _, table = read(path)
+    assert (table.explode, table.item) == ("product_id", ["product_id"])
+    write(names, ("product_id", "timestamp"))
+    inspection = inspect([str(path)])
+    assert "the time" in inspection.problem and "the first of several times in a line" in inspection.text
 
 
 @pytest.mark.parametrize("text", ["NULL", "\\N"])

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rabbithole.errors import UserError, printable
 from rabbithole.formats.base import FileRole
 from rabbithole.ingest.blocks import TEXT_LENGTH, Block, TextBlock, hash_rows
+from rabbithole.ingest.cell_lists import explode_cells
 from rabbithole.ingest.csv_lines import BYTE_ORDER_MARK, parse_block
 from rabbithole.ingest.joined_lines import BREAK
 from rabbithole.ingest.json_lines import follow_cell, parse_json_block
@@ -83,6 +84,8 @@ def row_blocks(file_range: FileRange, role: FileRole) -> Iterator[CountedBlock]:
             starts_file=starts_file and header == 0,
             place=offset + header,
         )
+        if explode is not None and table is not None:
+            block = _exploded(block, explode, table.list_separator)
         mapped = block if table is None else _mapped_columns(block, own)
         yield CountedBlock(_completed(mapped, role, layout), len(before), offset + header, breaks)
 
@@ -94,6 +97,20 @@ def _pieces(text: bytes) -> Iterator[tuple[int, bytes]]:
         end = text.find(b"\n", start + JSON_BYTES) + 1 or len(text)
         yield start, text[start:end]
         start = end
+
+
+def _exploded(block: TextBlock, name: str, separator: str | None) -> TextBlock:
+    """Return a block with a row for each item of the lists in the cells of a column."""
+    if name not in block.columns:
+        return block
+    columns, rows, number = explode_cells(block.columns, name, separator)
+    # Equal items are repeats only if their lists are equal.
+    columns[f"\0{name}"] = block.columns[name].take(pa.array(rows))
+    # An item takes a byte of its line at least, so no two rows have the same place.
+    places = block.places[rows] + number
+    return replace(
+        block, columns=columns, line=block.line[rows], places=places, exploded=len(rows) - len(block.line)
+    )
 
 
 def _mapped_columns(block: TextBlock, wanted: Sequence[str]) -> TextBlock:

@@ -42,6 +42,11 @@ MIN_RETURNING_SHARE = 0.3
 COARSE: dict[float, Literal["minute", "hour", "day"]] = {86_400.0: "day", 3600.0: "hour", 60.0: "minute"}
 """Seconds of what times may be whole ones of, the longest first."""
 
+FIRST_OF_SEVERAL = (
+    "it is the first of several times in a line, and only one array can be taken apart: write a line for "
+    "each event"
+)
+
 MIN_TIMES = 24
 """With fewer different times, chance may make them whole ones."""
 
@@ -121,6 +126,8 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
         named = Choice(named.others[0], (), "recognised by its values and a part of its name")
     if named == Choice():
         named = _date_and_more(roles, columns, [column for column in moments if column not in whole])
+    if named.column is not None and named.column.name.endswith(".0"):
+        named = Choice(None, (named.column,), FIRST_OF_SEVERAL)
     roles.time = named
     if named == Choice():
         find_counted(roles, columns, sample.block)

@@ -182,6 +182,6 @@ def _map(tables: Sequence[TableProposal], dataset: Dataset, preset: Preset | Non
     for name, table in zip(names, tables, strict=True):
         spec = dataset.table[name]
         if table.sample.explode != spec.explode:
-            table.sample = read_sample(table.files, table.layout, spec.explode)
+            table.sample = read_sample(table.files, table.layout, spec.explode, spec.list_separator)
         mapped.append(map_table(table.sample, spec, dataset.sessions.by))
     return mapped

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from rabbithole.inspection.columns import Column
@@ -68,6 +69,39 @@ MAX_NEW_PARTS = 0.7
 """The items of lists come again: of all parts, at most this share is different."""
 
 
+def lists_of(item: Choice) -> tuple[str, str | None] | None:
+    """Return the column of the items and what parts those in one cell, None if its cells hold no lists.
+
+    For a JSON array, None parts them. Lists of different things, such as `shoes;A1;2`, are none.
+    """
+    column = item.column
+    if column is None or not len(column.present):
+        return None
+    if pc.all(pc.match_substring_regex(column.present, r"^\[.*\]$")).as_py():
+        return column.name, None
+    for separator in LIST_SEPARATORS:
+        lists = _cells_with(column, separator)
+        if lists is None:
+            continue
+        split = pc.split_pattern(lists, separator)
+        single = column.present.filter(pc.invert(pc.match_substring(column.present, separator)))
+        first, second = (pc.utf8_trim_whitespace(pc.list_element(split, place)) for place in (0, 1))
+        known = pc.is_in(second, value_set=pa.concat_arrays([single, first]).unique())
+        return (column.name, separator) if pc.mean(known.cast("float64")).as_py() > 0.5 else None
+    return None
+
+
+def _cells_with(column: Column, separator: str) -> pa.Array | None:
+    """Return the values that are lists, None if there are too few."""
+    lists = column.present.filter(pc.match_substring(column.present, separator))
+    if len(lists) < MIN_LIST_SHARE * len(column.present):
+        return None
+    parts = pc.list_flatten(pc.split_pattern(lists, separator))
+    # A text with commas has blanks after them.
+    texts = pc.any(pc.match_substring_regex(parts, r"^\s|\s$")).as_py()
+    return None if texts or pc.count_distinct(parts).as_py() > MAX_NEW_PARTS * len(parts) else lists
+
+
 def with_lists(choice: Choice) -> Choice:
     """Return a choice whose note says that the column, or the first candidate, holds lists in its cells."""
     column = choice.column or next(iter(choice.others), None)
@@ -80,14 +114,8 @@ def _lists(column: Column) -> str | None:
     if not len(column.present):
         return None
     for separator in LIST_SEPARATORS:
-        lists = column.present.filter(pc.match_substring(column.present, separator))
-        share = len(lists) / len(column.present)
-        if share < MIN_LIST_SHARE:
-            continue
-        parts = pc.list_flatten(pc.split_pattern(lists, separator))
-        # A text with commas has blanks after them.
-        texts = pc.any(pc.match_substring_regex(parts, r"^\s|\s$")).as_py()
-        if not texts and pc.count_distinct(parts).as_py() <= MAX_NEW_PARTS * len(parts):
+        if (lists := _cells_with(column, separator)) is not None:
+            share = len(lists) / len(column.present)
             shown = lists[0].as_py()[:40]
             return f"{share:.0%} of its values are lists such as {shown}, and each counts as one value"
     return None

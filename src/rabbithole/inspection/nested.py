@@ -26,12 +26,23 @@ def flatten(record: Json, explode: str | None = None) -> list[dict[str, str | No
     ]
 
 
-def flatten_cells(columns: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
-    """Return columns of text, of which those that hold JSON objects are taken apart into their paths."""
+OBJECTS = r"^(\{|\[\s*\{|\[\s*\]$)"
+"""The beginning of a JSON object, or of an array of objects."""
+
+MEASURED = 2000
+"""Records by which the lengths of arrays are measured."""
+
+
+def flatten_cells(columns: Mapping[str, pa.Array]) -> tuple[dict[str, pa.Array], dict[str, float]]:
+    """Return columns of text, of which those that hold JSON objects, or arrays of them, are taken apart.
+
+    Also returns the mean length of each array, as `arrays` does.
+    """
     flat: dict[str, pa.Array] = {}
+    lengths: dict[str, float] = {}
     for name, values in columns.items():
         present = values.drop_null()
-        if not len(present) or not pc.all(pc.starts_with(present, "{")).as_py():
+        if not len(present) or not pc.all(pc.match_substring_regex(present, OBJECTS)).as_py():
             flat[name] = values
             continue
         try:
@@ -42,11 +53,13 @@ def flatten_cells(columns: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
         rows = [{} if record is None else flatten({name: record})[0] for record in records]
         for path in dict.fromkeys(path for row in rows for path in row):
             flat[path] = pa.array([row.get(path) for row in rows], pa.string())
-    return flat
+        known = [{name: record} for record in records if record is not None]
+        lengths |= arrays(known[:MEASURED])
+    return flat, lengths
 
 
 def arrays(records: Sequence[Json]) -> dict[str, float]:
-    """Return the mean length of each array of objects in some records, by path; key-value arrays are none."""
+    """Return the mean length of each array in some records, by path; key-value arrays are none."""
     total: dict[str, int] = {}
     for record in records:
         for path, value in _lists(record, ""):
@@ -58,7 +71,7 @@ def _lists(value: Json, prefix: str) -> Iterator[tuple[str, list[Json]]]:
     if isinstance(value, dict) and prefix.count(".") < MAX_DEPTH:
         for key, below in value.items():
             path = prefix + str(key)
-            if isinstance(below, list) and below and isinstance(below[0], dict) and not _is_pairs(below):
+            if isinstance(below, list) and below and not isinstance(below[0], list) and not _is_pairs(below):
                 yield path, below
             else:
                 yield from _lists(below, path + ".")

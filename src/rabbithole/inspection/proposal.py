@@ -13,7 +13,7 @@ from rabbithole.inspection.assign import assign
 from rabbithole.inspection.columns import Column, describe
 from rabbithole.inspection.fields import FieldProposal, LeftOut, marks_buyers, propose, unread_times
 from rabbithole.inspection.files import LogFile
-from rabbithole.inspection.items import with_lists
+from rabbithole.inspection.items import lists_of, with_lists
 from rabbithole.inspection.layout import Layout, content_by_name
 from rabbithole.inspection.names import ORDERS, QUANTITIES, squeezed
 from rabbithole.inspection.prices import with_notes
@@ -28,7 +28,7 @@ TRUE, FALSE = ("1", "true", "True", "TRUE", "yes", "y", "t"), ("0", "false", "Fa
 MIXED_SHARE = 0.5
 """A flag that marks buyers, in place of purchases, is the same in all events of a session."""
 
-MIN_ITEMS_PER_LINE = 1.2
+MIN_ITEMS_PER_LINE = 1.01
 """With more items per line than this, each item becomes an event."""
 
 SEPARATORS = (" > ", " / ", " | ", ">", "/", "|", ".", "::", "\\")
@@ -141,8 +141,11 @@ def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
     sample = read_sample(files, layout)
     columns = describe(sample)
     roles = assign(sample, columns)
-    if array := _events_in(sample, columns, roles):
-        sample = read_sample(files, layout, array)
+    array, separator = _events_in(sample, columns, roles), None
+    if array is None and layout.kind == "csv" and (lists := lists_of(roles.item)):
+        array, separator = lists
+    if array is not None:
+        sample = read_sample(files, layout, array, separator)
         columns = describe(sample)
         roles = assign(sample, columns)
     words = meanings(roles.event.column.counts) if roles.event.column is not None else Words({})
@@ -201,7 +204,7 @@ def _events_in(sample: Sample, columns: Sequence[Column], roles: Roles) -> str |
         time, item = roles.time.column, roles.item.column
         if time is not None and time.name in below:
             return path
-        if item is not None and item.name in below and length > MIN_ITEMS_PER_LINE:
+        if item is not None and item.name in (*below, f"{path}.0") and length > MIN_ITEMS_PER_LINE:
             return path
     return None
 

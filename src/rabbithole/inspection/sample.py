@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rabbithole.errors import UserError
 from rabbithole.formats.mapping import as_text
+from rabbithole.ingest.cell_lists import explode_cells
 from rabbithole.ingest.csv_lines import OPEN_QUOTE, Dialect, parse_block
 from rabbithole.ingest.joined_lines import BREAK, joined_text
 from rabbithole.ingest.json_lines import DECODER, Json
@@ -20,7 +21,7 @@ from rabbithole.ingest.locate import partition_values
 from rabbithole.ingest.streams import readable
 from rabbithole.inspection.files import SAMPLE_BYTES, LogFile, NoTableError, Piece, pieces
 from rabbithole.inspection.layout import Layout, decoded
-from rabbithole.inspection.nested import arrays, flatten, flatten_cells
+from rabbithole.inspection.nested import MEASURED, arrays, flatten, flatten_cells
 
 MAX_FILES = 3
 """Parts of a large table that are read at most: the first, the last, and others at even distances."""
@@ -50,7 +51,7 @@ class Sample:
     columns: the text of each column (string [rows], null where empty); block: int64 [rows], the number of
     the consecutive piece of a file that a row comes from; total: rows of the whole table (an estimate unless
     `whole`); bytes, total_bytes: read, and of all files, unpacked; malformed: lines that could not be taken
-    apart; advice: why most of these could not, in words; explode: the array whose items are the rows;
+    apart; advice: why most of these could not, in words; explode, list_separator: as in `TableSpec`;
     arrays: mean lengths of arrays of objects; zones: the time zones that the types of columns name;
     partitions: the last columns, which are in the names of folders; missing: the texts in it that mean that
     there is no value, which `columns` leave empty.
@@ -69,6 +70,7 @@ class Sample:
     zones: dict[str, str] = field(default_factory=dict)
     partitions: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    list_separator: str | None = None
 
     @property
     def rows(self) -> int:
@@ -76,8 +78,10 @@ class Sample:
         return len(self.block)
 
 
-def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = None) -> Sample:
-    """Return a sample of a table. explode: the path of an array whose items are the rows.
+def read_sample(
+    files: Sequence[LogFile], layout: Layout, explode: str | None = None, list_separator: str | None = None
+) -> Sample:
+    """Return a sample of a table. explode, list_separator: as in `TableSpec`.
 
     Raises `NoTableError` where no row could be read.
     """
@@ -107,9 +111,12 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
         advice = "they are no JSON." if malformed else ""
     else:
         columns, block, reasons = _csv(text_pieces, layout)
-        if layout.header:
-            columns = flatten_cells(columns)
         malformed, lengths, advice = reasons.total(), {}, _advice(reasons)
+        if explode is not None:
+            columns, row, _ = explode_cells(columns, explode, list_separator)
+            block = block[row]
+        if layout.header:
+            columns, lengths = flatten_cells(columns)
         if reasons and not len(block):
             raise NoTableError(files[0], f"no line of it could be read: {advice}")
     if not len(block):
@@ -131,6 +138,7 @@ def read_sample(files: Sequence[LogFile], layout: Layout, explode: str | None = 
         lengths,
         partitions=partitions,
         missing=missing,
+        list_separator=list_separator,
     )
 
 
@@ -208,7 +216,7 @@ def _json(
             except (ValueError, RecursionError):
                 malformed += 1
                 continue
-            if len(records) < 2000:
+            if len(records) < MEASURED:
                 records.append(record)
             exploded = flatten(record, explode)
             rows += exploded
@@ -257,7 +265,7 @@ def _parquet(files: Sequence[LogFile], chosen: Sequence[LogFile], explode: str |
         exploded = [flatten(record, explode) for record in records]
         block = np.repeat(block, [len(rows) for rows in exploded])
         columns = _from_rows([row for rows in exploded for row in rows])
-        lengths = arrays(records[:2000])
+        lengths = arrays(records[:MEASURED])
         total = round(total * len(block) / max(read, 1))
     else:
         joined = pa.concat_tables(tables).combine_chunks()

@@ -54,6 +54,8 @@ def write_table(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile], 
         yaml.key(KEY, "missing", [*table.sample.missing, *table.no_values], note, off=True)
     if table.sample.explode is not None:
         yaml.key(KEY, "explode", table.sample.explode, "each item of this array is an event")
+        if table.sample.list_separator is not None:
+            yaml.key(KEY, "list_separator", table.sample.list_separator)
     if roles.joined and roles.session.column is not None and roles.visitor.column is not None:
         both = [roles.visitor.column.name, roles.session.column.name]
         yaml.key(KEY, "session", names(both), "several visitors have the same session, so both name one")

@@ -137,8 +137,15 @@ class TableSpec(Spec):
     )
     explode: str | None = Field(
         None,
-        description="JSON and Parquet: path of an array. Each of its items is an event, whose columns are "
-        "below this path, such as `items.item_id`.",
+        description="Path of an array. Each of its items is an event, whose columns are below this path, "
+        "such as `items.item_id`. In CSV: a column whose cells hold such arrays, or lists with "
+        "`list_separator`.",
+    )
+    list_separator: str | None = Field(
+        None,
+        min_length=1,
+        description="CSV: what stands between the items in a cell of the column `explode`, such as `|`. "
+        "null: its cells hold JSON arrays.",
     )
     session: Columns | None = Field(
         None, description="The column with the session, or several that name it together."
@@ -184,8 +191,8 @@ class TableSpec(Spec):
             )
         if self.multiline and (self.kind in ("json", "parquet") or self.quote is None):
             raise ValueError("multiline: only quoted fields of CSV hold line breaks")
-        if self.explode is not None and self.kind == "csv":
-            raise ValueError("explode: a CSV file has no arrays")
+        if self.list_separator is not None and (self.explode is None or self.kind in ("json", "parquet")):
+            raise ValueError("list_separator: it parts the items in the column `explode` of a CSV file")
         return self
 
     @property
