@@ -48,9 +48,9 @@ class Training(Section):
         gt=0,
         le=100_000,
         description="Minutes of a search for better settings, for each model and seed: up to 12 trainings "
-        "with settings drawn at random, of which valid chooses. For logs of fewer than some 2,000 buyers. No "
-        "training begins once the minutes have passed, so what is chosen may then depend on the machine's "
-        "speed. Target `buyer` only. null: no search.",
+        "with settings drawn at random; valid chooses the best. For logs of fewer than some 2,000 buyers. No "
+        "training begins once the minutes have passed, so the choice may depend on the machine's speed. "
+        "Target `buyer` only. null: no search.",
     )
     checkpoint_minutes: float = Field(
         5.0,
@@ -197,7 +197,7 @@ class Settings(Section):
             combined = [other for other in self.models if other != name]
             if isinstance(self.models[name], CombinationSettings) and len(combined) < 2:
                 raise ValueError(
-                    f"models.{name}: it combines the other models, of which there must be two or more; "
+                    f"models.{name}: it combines the other models, and needs two or more of them; "
                     f"there {'is ' + combined[0] if combined else 'are none'}. Name more, or leave {name} out"
                 )
         for section, logs in (("predict", self.predict), ("monitor", self.monitor)):

@@ -132,8 +132,8 @@ def campaign(test: Scores, valid: Scores, costs: EvaluateSpec) -> Campaign:
       expected: sessions with a score above contact_cost / sale_worth, which is optimal for calibrated scores
         (Elkan, The Foundations of Cost-Sensitive Learning, 2001, section 1)
       chosen: sessions from the best threshold on valid upwards; None where valid has no session. With folds,
-        each has a threshold of its own valid, of which the median is given: a session's label must not help
-        to choose the threshold that it is tested with.
+        each has a threshold from its own valid, as a session's label must not help to choose the threshold
+        that it is tested with. The threshold given is their median.
     """
     ratio = costs.contact_cost / costs.sale_worth
     everybody = outcome(test.buyer, np.ones(len(test.buyer), bool), costs, test.visitor)

@@ -58,7 +58,7 @@ def field_importance(ended: EndedLogits, windows: Windows, rng: np.random.Genera
 
 
 def step_importance(ended: EndedLogits, windows: Windows, rng: np.random.Generator) -> list[StepImportance]:
-    """Return the loss from permuting all fields of steps, by their place from the end, and of the first.
+    """Return what is lost by permuting all fields of some steps: by place from the end, and of the first.
 
     Each row is computed on the sessions that have such a step (for the first step: two steps or more).
     """

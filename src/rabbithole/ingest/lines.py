@@ -139,7 +139,8 @@ def split_files(files: Sequence[RawFile], count: int) -> list[FileRange]:
 def most_lines(file: RawFile, explodes: bool) -> float:
     """Return a number of rows that a file cannot exceed; infinite where nothing limits it.
 
-    A line has a byte, and deflate packs 1,032 of them into one. explodes: whether a line may be many rows.
+    A line has at least one byte, and deflate packs at most 1,032 bytes into one. explodes: whether a line may
+    be many rows.
     """
     if explodes or file.layout.kind == "parquet":
         return math.inf
@@ -219,7 +220,7 @@ FEW_LINES = 100_000
 class Allowance:
     """The most bad lines that a group of files may have; a range is a part of one of them.
 
-    share: of their lines (`max_rejected`); lines: what the number of their lines cannot exceed.
+    share: of their lines (`max_rejected`); lines: an upper bound of the number of their lines.
     """
 
     share: float

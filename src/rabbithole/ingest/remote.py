@@ -68,7 +68,7 @@ def local_files(
 def remote_files(
     format: str, source: Source, table: TableLog | None = None, *, seconds: float = TIMEOUT_SECONDS
 ) -> dict[str, list[str | Path]]:
-    """Return the files of a log by role, of which some are at addresses and others local.
+    """Return the files of a log by role. Some are at addresses, others local.
 
     seconds: how long an HTTP server may be silent. Raises `UserError` when an address cannot be read, or
     names nothing that belongs to the log.

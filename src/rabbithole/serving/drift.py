@@ -27,7 +27,7 @@ Scorecards, chapter 10); above 0.1 for a minor one."""
 
 
 def reference(train: Iterable[Windows], fields: Fields, scores: NDArray[np.float64]) -> Reference:
-    """Return the distributions of the fields in the windows of train, and of the scores, float64 [n]."""
+    """Return the distributions of the scores, float64 [n], and of the fields in the windows of train."""
     parts, sessions = [], 0
     for part in train:
         parts.append(part)

@@ -1,4 +1,4 @@
-"""What stands around a server of models: the requests that it refuses unread, and its metrics of events."""
+"""Guards a server of models: refuses requests before they are read, and counts events for its metrics."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping

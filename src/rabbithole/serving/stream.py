@@ -151,12 +151,12 @@ class SessionStream:
             return None
 
     def take_over(self, former: "SessionStream") -> None:
-        """Go on with the histories and the counts of a former model, which adds to the same ones."""
+        """Take over the histories and counts of a former model. Both models then add to the same ones."""
         self.visitors.pasts = former.visitors.pasts
         self.counts = self.unknown.counts = former.counts
 
     def advance_clock(self, now: int) -> None:
-        """Let sessions end that are idle at a time, in microseconds since 1970."""
+        """End the sessions that are idle at a time, in microseconds since 1970."""
         self.now = max(self.now, now)
         self._forget()
 

@@ -93,7 +93,7 @@ class TableWriter:
                         temporary, self.schema, compression="zstd", write_page_checksum=True
                     )
                     self.writer = stack.enter_context(parquet)
-            # Until here, an error ends what was begun.
+            # After an error above, the stack closes what is open.
             self.stack = stack.pop_all()
         return self
 

@@ -16,7 +16,7 @@ OPEN_SHARE = 0.02
 """Share of a log's time span that the default horizon of open sessions takes at most."""
 
 SESSION_MINUTES, VISITOR_MINUTES = 60.0, 24 * 60.0
-"""Default horizon of a long log: of its own sessions, and of sessions that last as long as their visitor."""
+"""Default horizons of a long log: that of its own sessions, and that of one session per visitor."""
 
 FEW_BUYERS = 20
 """Buyers of a split below which it is diagnosed: the AUC's 95 % interval is then wider than about 0.4."""

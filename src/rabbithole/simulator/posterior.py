@@ -178,8 +178,8 @@ class NextEventProbabilities:
     """Probabilities after each of m events, given the events of the session so far.
 
     session: int64 [m], the session's index. step: int64 [m], events so far, from 1. event: [m, types + 2], of
-    each of `Shop.event_types`, of a purchase, and of the end of the session. context: [m, contexts], of each
-    of `Shop.contexts`, given that there is a next event.
+    `Shop.event_types`, a purchase, and the end of the session. context: [m, contexts], of `Shop.contexts`,
+    given that there is a next event.
     """
 
     session: Ints

@@ -210,7 +210,7 @@ def drop_events(batch: Batch, uniform: Any, fraction: float) -> Batch:
 
 
 def _keep_steps(batch: Batch, kept: Any) -> Batch:
-    """Return the batch with some of its steps alone, bool [batch, steps]."""
+    """Return the batch with only the steps where `kept`, bool [batch, steps], is true."""
     xp = batch.steps.__array_namespace__()
     # A stable sort moves the dropped events behind the kept ones, which stay in order.
     order = xp.argsort(~kept, axis=1, stable=True)

@@ -1,4 +1,4 @@
-"""A small search for better settings, drawn with the model's seed, of which valid chooses."""
+"""A small search for better settings: the model's seed draws them, and valid chooses the best."""
 
 import math
 import time

@@ -256,7 +256,7 @@ class RuleInputs:
         return self._named(dataset, SCORES, self.project.scored_runs(dataset))
 
     def _explanations(self, dataset: str) -> Named:
-        """Return the explanation of each model: that of the first seed, and of the first fold."""
+        """Return the explanation of each model's first seed, in the first fold."""
         first = f"seed-{self.project.seeds[0]}"
         runs = [run for run in self.project.trained_runs() if run.folder.endswith(f"/{first}")]
         return self._named(self.project.folds(dataset)[0], "explanation.json", runs)

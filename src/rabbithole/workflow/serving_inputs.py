@@ -14,7 +14,7 @@ class ServingInputs:
     project: Project
 
     def packaged(self, wildcards: Wildcards) -> list[str]:
-        """Return the files of every trained run, of which one is packaged."""
+        """Return the files of every trained run. One of them is packaged."""
         fold = self.project.folds(wildcards.dataset)[0]
         named = [self._trained(fold, file) for file in ("checkpoint", SCORES, "metrics.json")]
         if fold != wildcards.dataset:

@@ -54,7 +54,7 @@ def dwell_features(steps: Steps, seconds: Floats) -> Columns:
 
 
 def cost_features(steps: Steps, cost: Floats, events: Mapping[int, str]) -> Columns:
-    """Return features of the costs, and of those of each kind of event: of carted items, say.
+    """Return features of the costs of all events, and of those of each kind, such as carts.
 
     Costs are in the log's currency. events: names of the kinds by code.
     """
