@@ -188,6 +188,20 @@ def test_lists_of_objects_in_cells(tmp_path: Path, spark: SparkOptions) -> None:
     assert [(row["item"], row["cost"]) for row in read] == [("007", 1.5), ("8", None)]
 
 
+@pytest.mark.parametrize("kind", ["json", "parquet"])
+def test_paths_reach_into_texts_that_hold_json(tmp_path: Path, spark: SparkOptions, kind: str) -> None:
+    values = ['{"sku": {"id": 1.50}}', "no JSON", '{"sku"', None]
+    rows = [{"s": "1", "t": f"2019-10-01 12:00:0{number}", "v": value} for number, value in enumerate(values)]
+    buffer = io.BytesIO()
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), buffer)
+    else:
+        buffer.write("\n".join(map(json.dumps, rows)).encode())
+    table = {"session": "s", "time": "t", "event": "view", "item": "v.sku.id"}
+    read, _ = read_tables(tmp_path, {"log": buffer.getvalue()}, spark, table={"events": table})
+    assert [row["item"] for row in read] == ["1.50", None, None, None]
+
+
 def test_parquet_columns_of_any_type_are_read(tmp_path: Path, spark: SparkOptions) -> None:
     noon, day = 1569931200, pa.scalar("2019-10-01").cast(pa.date32())
     items = [[{"id": "a", "price": 2.0}, {"id": "b", "price": None}], [], None]

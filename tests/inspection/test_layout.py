@@ -332,3 +332,10 @@ def test_a_nul_byte_is_refused_with_its_line(tmp_path: Path) -> None:
     log.write_bytes(b"\n".join([*lines[:6], b"\0" + lines[6], *lines[7:]]))
     with pytest.raises(UserError, match="line 7 has a NUL byte"):
         inspect([str(log)])
+
+
+def test_an_access_log_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    line = '10.0.0.1 - - [01/Mar/2025:00:11:33 +0000] "GET /product/5 HTTP/1.1" 200 1005 "-" "Mozilla/5.0"\n'
+    (tmp_path / "access.log").write_text(line * 50)
+    with pytest.raises(UserError, match="this is a web server's access log"):
+        inspect([str(tmp_path / "access.log")])

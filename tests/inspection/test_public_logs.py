@@ -4,6 +4,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from factories.inspected import STANDARD, read, roles
 from factories.shop_logs import Event, Getter, shop_events, write_csv
@@ -320,3 +322,25 @@ def test_how_many_events_a_session_has_in_the_end_is_no_field(tmp_path: Path) ->
     inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
     assert set(table.fields) == {"brand"}
     assert "only the end tells that" in reason(inspection.text, "session_size")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_json_in_a_text_is_read(tmp_path: Path, kind: str) -> None:
+    """As in a dump of a queue whose messages are JSON themselves."""
+    rows = [
+        {
+            "offset": number,
+            "value": json.dumps(
+                {"user": {"id": event.visitor}, "at": event.time.isoformat(), "sku": event.item}
+            ),
+            "event_type": event.kind,
+        }
+        for number, event in enumerate(shop_events())
+    ]
+    path = tmp_path / f"log.{kind}"
+    if kind == "jsonl":
+        path.write_text("\n".join(map(json.dumps, rows)))
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    _, _, table = read(path)
+    assert (table.visitor, table.time.column, table.item) == ("value.user.id", ["value.at"], ["value.sku"])

@@ -28,9 +28,11 @@ def follow(value: Json, parts: Sequence[str]) -> Json:
 
     A part is the key of an object (which may itself contain dots), the number of an item of an array, or a
     key in an array of {key, value} objects. Such a value may be an object of one key per type, as in GA4's
-    exports: then its first value that is not null counts.
+    exports: then its first value that is not null counts. A text that holds JSON is read as what it holds.
     """
     for number, part in enumerate(parts):
+        if isinstance(value, str):
+            value = held_json(value)
         if isinstance(value, dict):
             if part in value:
                 value = value[part]
@@ -44,6 +46,16 @@ def follow(value: Json, parts: Sequence[str]) -> Json:
         else:
             value = _value_of_key(value, part, last=number == len(parts) - 1)
     return value
+
+
+def held_json(text: str) -> Json:
+    """Return the object or array that a text holds, None if it holds none."""
+    if not text.startswith(("{", "[")):
+        return None
+    try:
+        return DECODER.decode(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _value_of_key(pairs: list[Json], key: str, *, last: bool) -> Json:
@@ -73,12 +85,7 @@ def cell_paths(column: str) -> list[tuple[str, list[str]]]:
 
 def follow_cell(text: str | None, parts: Sequence[str]) -> str | None:
     """Return the value at a path in a cell that holds JSON; None if the cell holds none."""
-    if not text:
-        return None
-    try:
-        return as_text(follow(DECODER.decode(text), parts))
-    except (ValueError, RecursionError):
-        return None
+    return None if text is None else as_text(follow(text, parts))
 
 
 def parse_json_block(

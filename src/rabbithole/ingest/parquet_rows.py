@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rabbithole.errors import printable
 from rabbithole.ingest.blocks import TEXT_LENGTH, Block, hash_rows
-from rabbithole.ingest.json_lines import cell_paths
+from rabbithole.ingest.json_lines import cell_paths, follow_cell
 
 BATCH_ROWS = 2**17
 
@@ -148,6 +148,8 @@ def follow_array(values: pa.Array, parts: Sequence[str]) -> pa.Array:
         if pa.types.is_map(values.type):
             pairs = pa.StructArray.from_arrays([values.keys, values.items], ["key", "value"])
             values = pa.ListArray.from_arrays(values.offsets, pairs)
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
         kind = values.type
         if pa.types.is_struct(kind):
             names = [kind.field(index).name for index in range(kind.num_fields)]
@@ -159,6 +161,8 @@ def follow_array(values: pa.Array, parts: Sequence[str]) -> pa.Array:
                 values = _item(values, int(part))
             else:
                 values = _value_of_key(values, part, last=number == len(parts) - 1)
+        elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+            return pa.array([follow_cell(text, parts[number:]) for text in values.to_pylist()], pa.string())
         else:
             return pa.nulls(len(values), pa.string())
     return values

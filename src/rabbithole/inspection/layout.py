@@ -52,6 +52,10 @@ FOREIGN = {
 """What other files begin with."""
 
 
+ACCESS_LOG = re.compile(r'\S+ \S+ \S+ \[\d{2}/[A-Z][a-z]{2}/\d{4}:\d{2}:\d{2}:\d{2} [+-]\d{4}\] "')
+"""The beginning of a line of Apache's or nginx's log, in the common or the combined format."""
+
+
 def layout_of(file: LogFile, declared: str | None = None) -> Layout:
     """Return how a file is written. Raises `NoTableError` for a file that is no table.
 
@@ -72,6 +76,12 @@ def layout_of(file: LogFile, declared: str | None = None) -> Layout:
         line = before.count("\n") + 1
         where = f" (line {line} has a NUL byte)" if nul else ""
         raise NoTableError(file, f"this is no text with columns, no JSON lines and no Parquet{where}.")
+    if ACCESS_LOG.match(text):
+        raise NoTableError(
+            file,
+            "this is a web server's access log: it says which pages were asked for, not what shoppers did. "
+            "Write a table with a line for each page view, cart and purchase, made from the addresses.",
+        )
     if text.lstrip()[:1] == "{":
         if _is_json(text):
             return Layout("json", encoding)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rabbithole.ingest.json_lines import DECODER, Json, as_text
+from rabbithole.ingest.json_lines import DECODER, Json, as_text, held_json
 
 MAX_DEPTH = 6
 
@@ -81,6 +81,9 @@ def _walk(value: Json, prefix: str, explode: str | None) -> Iterator[tuple[str, 
     """Yield each scalar below a value with its path. Of other arrays, the first item counts."""
     if prefix.count(".") > MAX_DEPTH:
         return
+    if isinstance(value, str) and value.startswith("{"):
+        held = held_json(value)
+        value = value if held is None else held
     if isinstance(value, dict):
         for key, below in value.items():
             path = prefix + str(key)

@@ -269,7 +269,8 @@ def _parquet(files: Sequence[LogFile], chosen: Sequence[LogFile], explode: str |
         total = round(total * len(block) / max(read, 1))
     else:
         joined = pa.concat_tables(tables).combine_chunks()
-        columns = {name: as_text(_flat(joined[name])) for name in joined.column_names}
+        plain = {name: as_text(_flat(joined[name])) for name in joined.column_names}
+        columns, lengths = flatten_cells(plain)
     if not len(block):
         raise NoTableError(files[0], "it has no rows.")
     missing = _without_nulls(columns)

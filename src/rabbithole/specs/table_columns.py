@@ -102,8 +102,8 @@ Column = Annotated[
 """A column by its name, or by its number from 1 in a file without header.
 
 In JSON and Parquet a path with dots: `a.b` is key b of the object a, `a.0` is the first item of the array a,
-and `a.b` is also the value of the key b in an array a of {key, value} objects. In CSV such a path reads into
-a cell that holds JSON.
+and `a.b` is also the value of the key b in an array a of {key, value} objects. Such a path also reads into
+a text that holds JSON.
 """
 
 Columns = Annotated[
