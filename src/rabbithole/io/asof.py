@@ -1,12 +1,13 @@
 """As-of tables: look up the last value of each item at a time, for many (item, time) pairs at once."""
 
+import io
 import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -108,15 +109,16 @@ def read_history(path: Path) -> AsOfTable:
 
 
 def _read(path: Path, *, mapped: bool) -> AsOfTable:
-    """Read a file of `write_history`, one row group after the other. mapped: see `_new_array`."""
+    """Read a file of `write_history`, one row group after the other.
+
+    mapped: times and values go to temporary files without names, which are mapped; else they are in memory.
+    """
     items, starts = [pa.array([], pa.string())], [np.array([], np.int64)]
     last = None
-    with pq.ParquetFile(path) as file:
+    new = tempfile.TemporaryFile if mapped else io.BytesIO
+    with pq.ParquetFile(path) as file, new() as times, new() as values:
         kind = file.schema_arrow.field(2).type
         words = None if pa.types.is_floating(kind) else pa.array([], kind)
-        rows = file.metadata.num_rows
-        times = _new_array(np.int64, rows, mapped=mapped)
-        values = _new_array(np.float64 if words is None else np.int32, rows, mapped=mapped)
         start = 0
         for group in range(file.num_row_groups):
             item, time, value = file.read_row_group(group, use_threads=False).combine_chunks().columns
@@ -125,28 +127,32 @@ def _read(path: Path, *, mapped: bool) -> AsOfTable:
             runs = pc.run_end_encode(item.combine_chunks())
             begins = start + np.append(0, runs.run_ends.to_numpy()[:-1])
             # A group may go on with an item of the one before.
-            new = int(runs.values[0] == last)
-            items.append(runs.values[new:])
-            starts.append(begins[new:])
+            repeated = int(runs.values[0] == last)
+            items.append(runs.values[repeated:])
+            starts.append(begins[repeated:])
             last = runs.values[-1]
-            here = slice(start, start + len(item))
-            times[here] = _microseconds(time)
-            if words is None:
-                values[here] = value.to_numpy()
-            else:
+            times.write(_microseconds(time).tobytes())
+            if words is not None:
                 distinct = pc.unique(value).drop_null()
                 words = pa.concat_arrays([words, distinct.filter(pc.invert(pc.is_in(distinct, words)))])
-                values[here] = pc.index_in(value, words).fill_null(NO_WORD).to_numpy()
+                value = pc.index_in(value, words).fill_null(NO_WORD)
+            values.write(value.to_numpy().tobytes())
             start += len(item)
-    return AsOfTable(pa.concat_arrays(items), np.concatenate([*starts, [rows]]), times, values, words)
+        return AsOfTable(
+            pa.concat_arrays(items),
+            np.concatenate([*starts, [start]]),
+            _array(times, np.int64),
+            _array(values, np.float64 if words is None else np.int32),
+            words,
+        )
 
 
-def _new_array(kind: type[np.generic], rows: int, *, mapped: bool) -> NDArray[Any]:
-    """Return an array without content: in memory, or mapped from a temporary file without a name."""
-    if not mapped:
-        return np.empty(rows, kind)
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, kind, "w+", shape=(max(rows, 1),))[:rows]
+def _array(file: IO[bytes], kind: type[np.generic]) -> NDArray[Any]:
+    """Return the content of a file as an array, mapped unless the file is in memory."""
+    if isinstance(file, io.BytesIO):
+        return np.frombuffer(file.getvalue(), kind)
+    file.flush()
+    return np.memmap(file, kind, "r") if file.tell() else np.empty(0, kind)
 
 
 def write_history(path: Path, runs: Iterator[pa.Table], value: pa.Field, limit: int) -> None:
