@@ -98,6 +98,7 @@ rule score:
     params:
         spec=SPECS.score,
         sessions=INPUTS.visitors_option,
+        storage=OPTIONS.storage,
         code=CODE.score,
     message:
         "Scoring {wildcards.dataset} with {wildcards.model}, seed {wildcards.seed}"
@@ -105,8 +106,7 @@ rule score:
         "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step score --spec {params.spec:q} --checkpoint {input.checkpoint:q} "
         "--windows {input.windows:q} {params.sessions:q} --output {output.scores:q} --carts {output.carts:q} "
-        "--threads {threads} "
-        "> {log:q} 2>&1"
+        "--threads {threads} {params.storage:q} > {log:q} 2>&1"
 
 
 rule join_folds:
@@ -133,12 +133,13 @@ rule join_folds:
         runtime=60,
     params:
         scores=as_json(INPUTS.fold_scores),
+        storage=OPTIONS.storage,
         code=code_digest(digests.JOIN_FOLDS),
     message:
         "Joining the folds of {wildcards.dataset}: {wildcards.scores} of {wildcards.run}"
     shell:
         "python -m rabbithole step join-folds --scores {params.scores:q} --sessions {input.sessions:q} "
-        "--output {output.scores:q} > {log:q} 2>&1"
+        "--output {output.scores:q} {params.storage:q} > {log:q} 2>&1"
 
 
 rule ensemble:
@@ -163,12 +164,13 @@ rule ensemble:
     params:
         scores=as_json(INPUTS.seed_scores),
         cart_scores=as_json(INPUTS.seed_carts),
+        storage=OPTIONS.storage,
         code=code_digest(digests.ENSEMBLE),
     message:
         "Averaging the seeds of {wildcards.model} on {wildcards.dataset}"
     shell:
         "python -m rabbithole step ensemble --scores {params.scores:q} --output {output.scores:q} "
-        "--cart-scores {params.cart_scores:q} --carts {output.carts:q} > {log:q} 2>&1"
+        "--cart-scores {params.cart_scores:q} --carts {output.carts:q} {params.storage:q} > {log:q} 2>&1"
 
 
 rule evaluate:

@@ -118,10 +118,11 @@ rule oracle:
         runtime=120,
     params:
         spec=SPECS.oracle,
+        storage=OPTIONS.storage,
         code=CODE.oracle,
     message:
         "Scoring {wildcards.dataset} with the oracle"
     shell:
         "RABBITHOLE_PROGRESS={log:q}.progress "
         "python -m rabbithole step oracle --spec {params.spec:q} --sessions {input.sessions:q} "
-        "--raw {input.raw:q} --output {output.scores:q} > {log:q} 2>&1"
+        "--raw {input.raw:q} --output {output.scores:q} {params.storage:q} > {log:q} 2>&1"

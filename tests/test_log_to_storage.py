@@ -5,9 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import factories
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from s3_server import CREDENTIALS, Fault, Proxy, needs_s3, s3_server
 from stored_steps import SHOPS
@@ -16,6 +19,7 @@ from rabbithole.artifacts.base import Manifest
 from rabbithole.artifacts.data import EventsManifest, RejectedManifest, SessionsManifest, WindowsManifest
 from rabbithole.io.digests import WrittenFile, part_of
 from rabbithole.io.parts import manifest_path
+from rabbithole.io.tables import read_table
 from rabbithole.specs.training import ResumeOptions, ScoreSpec
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, needs_s3]
@@ -50,7 +54,7 @@ def run(*arguments: str) -> str:
     """Run Python in the project and return what it prints."""
     root = Path(__file__).parents[1]
     # Where a Spark session of these tests runs, Python finds no module beside the script by itself.
-    environment = os.environ | {"PYTHONPATH": str(root / "tests")}
+    environment = os.environ | {"PYTHONPATH": f"{root / 'src'}{os.pathsep}{root / 'tests'}"}
     done = subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, cwd=root, env=environment
     )
@@ -97,9 +101,11 @@ def test_checks_training_and_scores_are_the_same(built: Path, tmp_path: Path) ->
         run(*step, "train", *training, *data["windows"])
         scoring = ["--spec", ScoreSpec(steps=(1, 2)).to_json(), "--checkpoint", f"{output}/checkpoint"]
         scoring += ["--output", f"{output}/scores.parquet", "--carts", f"{output}/carts.parquet"]
+        scoring += ["--storage", "s3://bucket/shops/yoochoose/model"] * (place == "stored")
         run(*step, "score", *scoring, *data["windows"])
-        outputs.append(
-            [(output / name).read_bytes() for name in ("scores.parquet", "carts.parquet", "checks.json")]
-        )
+        tables = [read_table(output / name) for name in ("scores.parquet", "carts.parquet")]
+        outputs.append([*tables, (output / "checks.json").read_bytes()])
         assert all(check["holds"] for check in json.loads((output / "checks.json").read_text())["checks"])
+        with pytest.raises(pa.ArrowInvalid) if place == "stored" else nullcontext():
+            pq.read_table(output / "scores.parquet")
     assert outputs[0] == outputs[1]

@@ -11,8 +11,9 @@ import pytest
 from rabbithole.artifacts.checks import LeakCheck, LeakChecks
 from rabbithole.artifacts.data import RawFiles, RejectedManifest
 from rabbithole.errors import UserError
-from rabbithole.io.digests import digest_path, read_table, write_digest
+from rabbithole.io.digests import digest_path, write_digest
 from rabbithole.io.parts import manifest_path
+from rabbithole.io.tables import move_to_storage, read_table
 
 
 def flip(path: Path, rng: np.random.Generator) -> None:
@@ -103,3 +104,23 @@ def test_a_table_without_its_digest_is_refused(tmp_path: Path) -> None:
         read_table(file)
     write_digest(file)
     assert read_table(file, ["score"], optional=["fold"]).column_names == ["score"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("place", ["results", "storage"])
+def test_a_table_in_storage_is_read_from_there_and_refused_if_damaged(
+    tmp_path: Path, place: str, damage: str
+) -> None:
+    file, storage = tmp_path / "results/scores.parquet", tmp_path / "storage"
+    table = pa.table({"score": np.arange(100) / 100, "split": ["test"] * 100})
+    file.parent.mkdir()
+    pq.write_table(table, file)
+    write_digest(file)
+    move_to_storage(file, storage.as_uri())
+    assert file.stat().st_size < 500
+    assert pq.read_table(storage / "scores.parquet") == read_table(file) == table
+    with pytest.raises(UserError, match=r"scores\.parquet has no column 'steps'"):
+        read_table(file, ["steps"])
+    DAMAGES[damage](tmp_path / place / "scores.parquet", np.random.default_rng(1))
+    with pytest.raises((UserError, OSError), match=rf"{place}/scores\.parquet"):
+        read_table(file)

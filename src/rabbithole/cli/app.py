@@ -76,6 +76,15 @@ def use_threads(threads: int) -> None:
     enable_compile_cache()
 
 
+def store(storage: str | None, *tables: Path) -> None:
+    """Move tables that a step wrote into storage, if the data set has one."""
+    if storage is not None:
+        from rabbithole.io.tables import move_to_storage
+
+        for table in tables:
+            move_to_storage(table, storage)
+
+
 def paths(names: dict[str, str]) -> dict[str, Path]:
     """Return files by name as paths."""
     return {name: Path(path) for name, path in names.items()}
@@ -144,6 +153,6 @@ OutputFolder = Annotated[Path, file_option("Folder to write.")]
 SharedOutput = Annotated[Path, shared_option("Folder to write.")]
 Storage = Annotated[
     str | None,
-    typer.Option(help="Address of the data set in the storage; left out where the data are in the output."),
+    typer.Option(help="Address of the output's folder in the storage; left out where the data stay here."),
 ]
 Text = Annotated[Path, file_option("The book.")]

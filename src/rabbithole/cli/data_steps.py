@@ -22,6 +22,7 @@ from rabbithole.cli.app import (
     shared_option,
     spec_option,
     step,
+    store,
 )
 from rabbithole.specs.data import (
     EventsSpec,
@@ -100,7 +101,11 @@ def check_leaks(events: Events, sessions: Sessions, windows: WindowsFolder, outp
 
 @step.command(rich_help_panel=DATA)
 def oracle(
-    spec: Annotated[OracleSpec, spec_option(OracleSpec)], sessions: Sessions, raw: Raw, output: OutputFile
+    spec: Annotated[OracleSpec, spec_option(OracleSpec)],
+    sessions: Sessions,
+    raw: Raw,
+    output: OutputFile,
+    storage: Storage = None,
 ) -> None:
     """Score the sessions of a simulated log as well as its parameters allow."""
     if spec.earlier_sessions is None:
@@ -111,3 +116,4 @@ def oracle(
         from rabbithole.simulator.returning_oracle import score_returning
 
         score_returning(spec, sessions=sessions, parameters=raw / "parameters.json", output=output)
+    store(storage, output)

@@ -22,6 +22,7 @@ from rabbithole.cli.app import (
     Resume,
     Sessions,
     Spark,
+    Storage,
     Threads,
     WindowsFolder,
     data_option,
@@ -30,6 +31,7 @@ from rabbithole.cli.app import (
     paths,
     spec_option,
     step,
+    store,
     use_threads,
 )
 from rabbithole.specs.data import OracleSpec
@@ -85,12 +87,14 @@ def score(
         Path | None, data_option("Folder of sessions, where a visitor has several.", "SessionsManifest")
     ] = None,
     threads: Threads = 1,
+    storage: Storage = None,
 ) -> None:
     """Score the valid and test sessions with a trained model."""
     use_threads(threads)
     from rabbithole.evaluation.score_sessions import score
 
     score(spec, checkpoint=checkpoint, windows=windows, output=output, carts=carts, sessions=sessions)
+    store(storage, output, carts)
 
 
 @step.command(rich_help_panel=EVALUATION)
@@ -98,11 +102,13 @@ def join_folds(
     scores: Annotated[Any, json_option(list[str], "Scores of each fold, as a JSON list.")],
     sessions: Sessions,
     output: OutputFile,
+    storage: Storage = None,
 ) -> None:
     """Join the scores of all folds of a data set."""
     from rabbithole.evaluation.join_folds import join_folds
 
     join_folds(scores=[Path(path) for path in scores], sessions=sessions, output=output)
+    store(storage, output)
 
 
 @step.command(rich_help_panel=EVALUATION)
@@ -113,12 +119,14 @@ def ensemble(
     ],
     output: OutputFile,
     carts: CartsFile,
+    storage: Storage = None,
 ) -> None:
     """Average the scores of a model's seeds."""
     from rabbithole.evaluation.ensemble import ensemble
 
     ensemble(scores=[Path(path) for path in scores], output=output)
     ensemble(scores=[Path(path) for path in cart_scores], output=carts)
+    store(storage, output, carts)
 
 
 @step.command(rich_help_panel=EVALUATION)

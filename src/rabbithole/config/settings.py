@@ -172,7 +172,7 @@ class Settings(Section):
     spark: Spark = Spark()
     storage: str | None = Field(
         None,
-        description="Where events, rejected lines, sessions and windows lie: an address such as "
+        description="Where events, rejected lines, sessions, windows and scores lie: an address such as "
         "`s3://bucket/shop` (also gs, abfs, hdfs, file). null: in the results folder. It changes no result, "
         "so it reruns nothing: data that are there already stay where they are.",
     )

@@ -10,7 +10,8 @@ from scipy.special import expit
 from rabbithole.errors import UserError
 from rabbithole.evaluation.scores import log_odds
 from rabbithole.io.atomic import atomic_write
-from rabbithole.io.digests import read_table, write_digest
+from rabbithole.io.digests import write_digest
+from rabbithole.io.tables import read_table
 
 ORDER = [(name, "ascending") for name in ("split", "steps", "session_id")]
 

@@ -8,7 +8,8 @@ import pyarrow.parquet as pq
 from rabbithole.errors import UserError
 from rabbithole.evaluation.ensemble import ORDER
 from rabbithole.io.atomic import atomic_write
-from rabbithole.io.digests import read_table, write_digest
+from rabbithole.io.digests import write_digest
+from rabbithole.io.tables import read_table
 from rabbithole.sessions.visitors import VISITOR, read_visitors
 
 

@@ -11,7 +11,7 @@ from scipy.special import logit
 from scipy.stats import rankdata
 
 from rabbithole.errors import UserError
-from rabbithole.io.digests import read_table
+from rabbithole.io.tables import read_table
 from rabbithole.sessions.visitors import VISITOR
 
 CLIP = 1e-12

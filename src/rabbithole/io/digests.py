@@ -2,13 +2,10 @@
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from rabbithole.errors import UserError
@@ -108,33 +105,3 @@ def without_comment(file: Path) -> str:
     if digest != f"{hashlib.sha256(markup).hexdigest()} -->\n".encode():
         raise UserError(f"{file} is damaged: its sha256 is not the one it had. Delete it and run again.")
     return markup.decode()
-
-
-def read_table(
-    file: Path,
-    columns: list[str] | None = None,
-    filters: pc.Expression | None = None,
-    *,
-    optional: Sequence[str] = (),
-) -> pa.Table:
-    """Read a single Parquet file, after a check against the digest beside it.
-
-    columns: those that must be there, None for all; optional: further ones, read if they are.
-    Raises `UserError` for a damaged file, one without its digest, or one that lacks a column.
-    """
-    advice = f"Delete it and {digest_path(file).name}, and run again."
-    if not digest_path(file).exists():
-        raise UserError(f"{digest_path(file)} is missing, so {file.name} cannot be checked. {advice}")
-    if digest_path(file).read_bytes().partition(b" ")[0] != sha256_of(file).encode():
-        raise UserError(f"{file} is damaged: its sha256 is not the one it had. {advice}")
-    try:
-        names = pq.read_schema(file).names
-        if lacking := sorted(set(columns or ()) - set(names)):
-            raise UserError(f"{file} has no column {lacking[0]!r}. {advice}")
-        if columns is not None:
-            columns = [*columns, *(name for name in optional if name in names)]
-        return pq.read_table(file, columns=columns, filters=filters)
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise
-        raise UserError(f"{file} is no complete Parquet file. {advice}") from error

@@ -55,10 +55,14 @@ class JobOptions:
         file = self.project.settings.models[wildcards.model].file
         return [] if file is None else ["--model-file", file]
 
-    def storage(self, wildcards: Wildcards, resources: Any) -> list[str]:  # noqa: ARG002
-        """Return the option that says where the data of a data set go; none for the results folder."""
+    def storage(self, wildcards: Wildcards, output: Any, resources: Any) -> list[str]:  # noqa: ARG002
+        """Return the option that says where a rule's data go; none for the results folder.
+
+        In the storage they have the path that the first output has in the results folder.
+        """
         storage = self.project.settings.storage
-        return [] if storage is None else ["--storage", f"{storage}/{wildcards.dataset}"]
+        folder = str(output[0]).removeprefix(f"{self.project.results}/").rpartition("/")[0]
+        return [] if storage is None else ["--storage", f"{storage}/{folder}"]
 
     def spark(self, wildcards: Wildcards, threads: int, resources: Any) -> str:  # noqa: ARG002
         """Return where and how large Spark runs, as JSON."""

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from rabbithole.artifacts.evaluation import Explanation, Journey
-from rabbithole.io.digests import read_table
+from rabbithole.io.tables import read_table
 from rabbithole.report.figures.style import QUIET, data_label, few_log_ticks, legend_outside, svg_figure
 from rabbithole.report.runs import ORACLE, best_on_valid, colour, display_name, model_of
 from rabbithole.specs.report import FigureStyle
