@@ -65,15 +65,20 @@ def set_up(
     logger.propagate = False
 
 
-def use_threads(threads: int) -> None:
-    """Set the thread count of XLA and scikit-learn; must be called before they are imported."""
-    from rabbithole.cli.jax_setup import drop_other_variables, enable_compile_cache, refuse_bad_flags
+def use_threads(threads: int, *, trains: bool = False) -> None:
+    """Set the thread count of XLA and scikit-learn; must be called before they are imported.
 
-    refuse_bad_flags()
-    drop_other_variables()
+    trains: whether to warn of flags of XLA's that may change what is trained.
+    """
+    from rabbithole.cli import jax_setup
+
+    jax_setup.refuse_bad_flags()
+    jax_setup.drop_other_variables()
     # NPROC sizes XLA's thread pool on CPU, OMP_NUM_THREADS that of scikit-learn.
     os.environ["NPROC"] = os.environ["OMP_NUM_THREADS"] = str(threads)
-    enable_compile_cache()
+    jax_setup.enable_compile_cache()
+    if trains:
+        jax_setup.warn_of_flags()
 
 
 def store(storage: str | None, *tables: Path) -> None:

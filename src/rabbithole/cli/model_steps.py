@@ -52,11 +52,9 @@ def train(
     threads: Threads = 1,
 ) -> None:
     """Train one model on one data set."""
-    use_threads(threads)
-    from rabbithole.cli.jax_setup import warn_of_flags
+    use_threads(threads, trains=True)
     from rabbithole.training.train import train
 
-    warn_of_flags()
     train(spec, windows=windows, output=output, history=history, code=code, resume=resume, file=model_file)
 
 
