@@ -44,11 +44,9 @@ def train_text(
     threads: Threads = 1,
 ) -> None:
     """Train one text model on the book."""
-    use_threads(threads)
-    from rabbithole.cli.jax_setup import warn_of_flags
+    use_threads(threads, trains=True)
     from rabbithole.text.train import train_text
 
-    warn_of_flags()
     train_text(spec, text=text, output=output, history=history, metrics=metrics, code=code, resume=resume)
 
 
