@@ -1,5 +1,6 @@
 """Temporary folders: none stays behind, whatever became of its process."""
 
+import logging
 import signal
 import subprocess
 import sys
@@ -39,3 +40,21 @@ def test_the_folder_of_a_killed_process_is_removed_by_the_next(
         )
     holder[1].communicate("")
     assert [path.name for path in tmp_path.iterdir()] == ["rabbithole-mine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "warns"), [("", False), ("./x/..", False), ("nowhere", True), ("file", True)]
+)
+def test_a_folder_for_temporary_files_that_is_passed_over_is_named(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    warns: bool,
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "x").mkdir()
+    monkeypatch.setenv("TMPDIR", f"{tmp_path}/{name}")
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with caplog.at_level(logging.WARNING), scratch_folder("spark"):
+        assert ("where no file can be written. Temporary files go to" in caplog.text) == warns

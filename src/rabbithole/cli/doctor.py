@@ -19,6 +19,7 @@ from rich.table import Table
 
 from rabbithole.cli.app import SETUP, app
 from rabbithole.errors import UserError
+from rabbithole.io.scratch import unused_tmpdir
 from rabbithole.machine import core_count, memory_bytes
 
 GIB = 2**30
@@ -120,6 +121,8 @@ def _working_folder() -> Finding:
 
 def _temporary() -> Finding:
     folder = Path(tempfile.gettempdir())
+    if (problem := unused_tmpdir()) is not None:
+        return Finding("TMPDIR", str(folder), f"{problem} Set TMPDIR to a folder that you may write to.")
     if "," in str(folder):
         return Finding("TMPDIR", str(folder), "Spark cannot use a name with a comma: set TMPDIR.")
     return _disk("TMPDIR", folder, "Logs are unpacked here: make room, or set TMPDIR to a larger disk.")

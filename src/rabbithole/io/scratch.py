@@ -1,11 +1,17 @@
 """Temporary folders in TMPDIR. The next process removes what a killed one left there."""
 
 import fcntl
+import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from rabbithole.errors import printable
+
+LOGGER = logging.getLogger(__name__)
 
 PREFIX = "rabbithole-"
 
@@ -19,6 +25,8 @@ def scratch_folder(name: str) -> Iterator[Path]:
 
     Removes those of ended processes first: an unpacked log may take gigabytes.
     """
+    if (problem := unused_tmpdir()) is not None:
+        LOGGER.warning("Warning: %s", problem)
     remove_abandoned(Path(tempfile.gettempdir()))
     # Under another name until it is locked, so that no process takes it for an abandoned one.
     unlocked = Path(tempfile.mkdtemp(prefix=f".{PREFIX}{name}-"))
@@ -31,6 +39,14 @@ def scratch_folder(name: str) -> Iterator[Path]:
     finally:
         for path in (unlocked, folder):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def unused_tmpdir() -> str | None:
+    """Return that TMPDIR can't be used, and what is used instead, in words; None if it is used or not set."""
+    wanted, used = os.environ.get("TMPDIR"), tempfile.gettempdir()
+    if not wanted or os.path.abspath(wanted) == used:  # noqa: PTH100 - as tempfile does
+        return None
+    return f"TMPDIR is {printable(wanted)}, where no file can be written. Temporary files go to {used}."
 
 
 def remove_abandoned(parent: Path) -> None:
