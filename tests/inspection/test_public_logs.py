@@ -300,7 +300,7 @@ def test_codes_are_no_times(tmp_path: Path) -> None:
 
 
 def test_ids_of_conversions_and_campaigns_are_no_items(tmp_path: Path) -> None:
-    for name in ("conversion_id", "campaign_id"):
+    for name in ("conversion_id", "campaign_id", "postal_code"):
         columns = without("product_id", **{name: lambda event: event.item})
         assert read(write_csv(tmp_path / "log.csv", columns))[2].item is None, name
 
@@ -344,3 +344,41 @@ def test_json_in_a_text_is_read(tmp_path: Path, kind: str) -> None:
         pq.write_table(pa.Table.from_pylist(rows), path)
     _, _, table = read(path)
     assert (table.visitor, table.time.column, table.item) == ("value.user.id", ["value.at"], ["value.sku"])
+
+
+def test_what_is_only_known_in_the_end_is_no_field(tmp_path: Path) -> None:
+    buyers = {event.session for event in shop_events() if event.kind == "purchase"}
+    columns = STANDARD | {
+        "session_duration": lambda event: int(event.item) % 90,
+        "bounce": lambda event: int(event.item) % 2,
+        "days_to_purchase": lambda event: int(event.item) % 5 if event.session in buyers else "",
+    }
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert set(table.fields) == {"brand"}
+    assert "only the end of a session tells" in reason(inspection.text, "session_duration")
+    assert "filled for buyers alone" in reason(inspection.text, "days_to_purchase")
+
+
+def test_a_file_of_carts_beside_others_holds_no_purchases(tmp_path: Path) -> None:
+    for name, kind in (("page_views", "view"), ("add_to_carts", "cart"), ("orders", "purchase")):
+        columns = without("event_type", quantity=lambda event: 1 + int(event.item) % 3)
+        events = [event for event in shop_events() if event.kind == kind]
+        write_csv(tmp_path / "log" / f"{name}.csv", columns, events)
+    inspection = inspect([str(tmp_path / "log")])
+    assert {table.name: table.content for table in inspection.tables} == {
+        "views": "view",
+        "carts": "addtocart",
+        "purchases": "transaction",
+    }
+
+
+def test_objects_as_python_prints_them_are_read(tmp_path: Path) -> None:
+    columns = without(
+        "product_id",
+        "price",
+        meta=lambda event: (
+            "" if event.kind == "view" else str({"product_id": event.item, "price": event.price})
+        ),
+    )
+    _, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert (table.item, table.cost) == (["meta.product_id"], ["meta.price"])

@@ -170,3 +170,32 @@ def test_a_start_and_an_offset_within_the_session_are_one_time(
     del columns[name]
     inspection, _, _ = read(write_csv(tmp_path / "log.csv", columns, events))
     assert "so no session counts as a buyer" in " ".join(inspection.text.replace("#", "").split())
+
+
+@pytest.mark.parametrize(
+    "format",
+    ["%Y%m%d%H%M", "%d-%b-%Y %I:%M %p", "%d/%m/%Y %I:%M:%S p. m.", "%a %b %d %H:%M:%S +0000 %Y"],
+)
+def test_further_ways_to_write_a_time(tmp_path: Path, format: str) -> None:
+    events = [event for event in shop_events() if event.time.hour >= 12 or "p. m." not in format]
+    columns = {**STANDARD, "timestamp": lambda event: event.time.strftime(format)}
+    inspection, _, _ = read(write_csv(tmp_path / "log.csv", columns, events))
+    assert inspection.estimate is not None
+    first = min(event.time for event in events).timestamp()
+    assert first - 60 < inspection.estimate.first <= first
+
+
+def test_a_date_with_an_hour_is_no_number_since_1970(tmp_path: Path) -> None:
+    columns = {**STANDARD, "timestamp": lambda event: event.time.strftime("%Y%m%d%H")}
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert table.time.unit == "%Y%m%d%H" and "whole hours" in inspection.text
+
+
+def test_days_as_excel_counts_them(tmp_path: Path) -> None:
+    columns = {**STANDARD, "timestamp": lambda event: f"{event.time.timestamp() / 86400 + 25569:.8f}"}
+    inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert (table.time.unit, table.time.origin) == ("d", "1899-12-30")
+    assert inspection.estimate is not None
+    first = min(event.time for event in shop_events()).timestamp()
+    assert inspection.estimate.first == pytest.approx(first, abs=0.01)
+    assert "whole days" not in inspection.text

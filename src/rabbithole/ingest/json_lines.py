@@ -5,7 +5,9 @@ a row for each item.
 """
 
 import json
+from ast import literal_eval
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 from zlib import crc32
 
@@ -49,13 +51,15 @@ def follow(value: Json, parts: Sequence[str]) -> Json:
 
 
 def held_json(text: str) -> Json:
-    """Return the object or array that a text holds, None if it holds none."""
+    """Return the object or array that a text holds, as JSON or as Python prints it; None if it holds none."""
     if not text.startswith(("{", "[")):
         return None
-    try:
+    with suppress(ValueError, RecursionError):
         return DECODER.decode(text)
-    except (ValueError, RecursionError):
-        return None
+    if text.startswith(("{'", "[{'")):
+        with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return literal_eval(text)
+    return None
 
 
 def _value_of_key(pairs: list[Json], key: str, *, last: bool) -> Json:

@@ -133,7 +133,10 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
         find_counted(roles, columns, sample.block)
         seconds = seconds_of(roles)
         if seconds is not None:
-            days = roles.offset is None and ("%" in roles.unit or roles.unit == "d")
+            counts_days = (
+                roles.unit == "d" and roles.time.column is not None and roles.time.column.fractions == 0
+            )
+            days = roles.offset is None and ("%" in roles.unit or counts_days)
             _coarse(roles, seconds.drop_null(), dates=days)
             return
     column = named.column

@@ -21,6 +21,11 @@ INVENTED = (
 
 NO_YEAR = "its values are months and days without a year, such as 1111: `origin` must be of the true year"
 
+EXCEL, EXCEL_ORIGIN = (34_700, 55_000), "1899-12-30"
+"""Days of 1995 to 2050 as Excel counts them, and from when it does."""
+
+AS_EXCEL = "its numbers are days as Excel counts them, if they are not codes"
+
 MONTH_DAY = r"^(0?[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
 WHOLE = r"^\d{1,5}(\.0)?$"
 
@@ -38,6 +43,19 @@ UNIT_WORDS = {
 
 def find_counted(roles: Roles, columns: Sequence[Column], block: NDArray[np.int64]) -> None:
     """Find the time of a table in which no column holds times: sets `time`, and how it is read."""
+    counts = [
+        column
+        for column in columns
+        if max(name_score("time", column), name_score("date", column)) >= EXACT - 1 and _is_count(column)
+    ]
+    excel = [
+        column
+        for column in counts
+        if EXCEL[0] < np.nanmin(numbers(column)) and np.nanmax(numbers(column)) < EXCEL[1]
+    ]
+    if len(excel) == 1:
+        roles.time, roles.unit, roles.origin = Choice(excel[0], note=AS_EXCEL), "d", EXCEL_ORIGIN
+        return
     if _date_in_parts(roles, columns) or _days(roles, columns, block):
         _time_of_day(roles, columns)
         return

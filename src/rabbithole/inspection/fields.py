@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rabbithole.formats.amounts import Decimal, parse_amounts
 from rabbithole.inspection.columns import Column, pairs
-from rabbithole.inspection.names import ANSWER_PARTS, ANSWERS, CODES, ORDERS, squeezed
+from rabbithole.inspection.names import ANSWER_PARTS, ANSWERS, CODES, KNOWN_AT_END, ORDERS, squeezed
 from rabbithole.inspection.roles import EXACT, Choice, Roles, name_score
 from rabbithole.specs.table import FIELD_NAME, LEVEL, RESERVED_FIELDS, FieldKind
 
@@ -115,6 +115,8 @@ def _reason(
         return "it is always the same"
     if marks_buyers(column):
         return "its name says that it marks buyers: it would give the answer away"
+    if name in KNOWN_AT_END:
+        return "its name says what only the end of a session tells"
     if name in ORDERS:
         return "it numbers purchases: it would give the answer away"
     if column.time is not None and (not column.time.number or "time" in name or "tstamp" in name):
@@ -139,6 +141,8 @@ def _reason(
     # An amount may be the same for each item, such as its price, but it has a size.
     if item is not None and not (number and column.fractions > 0.01) and _same_as(column, item):
         return f"it holds the same as {item.name}"
+    if groups is not None and bought is not None and _is_filled_for_buyers(column, bought, groups):
+        return "it is filled for buyers alone: it would give the answer away"
     if groups is not None and bought is not None and _gives_away(column, bought, groups) > MAX_FIELD_AUC:
         return "it separates buyers from others almost perfectly: it would give the answer away"
     return ""
@@ -198,6 +202,18 @@ def _groups(key: Column | None, bought: NDArray[np.bool_] | None) -> NDArray[np.
         key.values.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
     )
     return codes
+
+
+def _is_filled_for_buyers(column: Column, bought: NDArray[np.bool_], groups: NDArray[np.int64]) -> bool:
+    """Return whether a column is filled for most keys with a purchase, before it too, and for no others."""
+    if column.filled > 0.999:
+        return False
+    filled = column.values.is_valid().to_numpy(zero_copy_only=False)
+    rows = ~bought & (groups >= 0)
+    buyer = np.isin(groups, np.unique(groups[bought]))
+    of_buyers, of_others = filled[rows & buyer], filled[rows & ~buyer]
+    few = min(len(of_buyers), len(of_others)) < MIN_SESSIONS
+    return not few and bool(of_buyers.mean() > 0.5 and of_others.mean() < 0.02)
 
 
 def _gives_away(column: Column, bought: NDArray[np.bool_], groups: NDArray[np.int64]) -> float:

@@ -13,7 +13,20 @@ from rabbithole.inspection.roles import BY_VALUES, CAN_BE, SCORE_MARGIN, Choice,
 
 ID_WORDS = frozenset(["id", "ids", "sku", "code", "nr", "isbn", "ean", "gtin"])
 
-NO_ITEMS = CODES - ID_WORDS | {"ad", "app", "device", "group", "location", "page", "warehouse"}
+NO_ITEMS = CODES - ID_WORDS | {
+    "ad",
+    "app",
+    "area",
+    "device",
+    "group",
+    "ip",
+    "location",
+    "page",
+    "phone",
+    "postal",
+    "postcode",
+    "warehouse",
+}
 """Words that say of what other things ids are."""
 
 MIN_ITEMS = 20
@@ -39,7 +52,7 @@ def item_by_ending(columns: Sequence[Column]) -> Choice:
     ids = [
         column
         for column in columns
-        if column.words
+        if len(column.words) > 1
         and column.words[-1] in ID_WORDS
         and CAN_BE["item"](column)
         and is_key(column)

@@ -281,10 +281,13 @@ VIEWS = ("click", "view", "visit", "pageview", "browse", "impression")
 PURCHASES = ("buy", "purchase", "order", "transaction", "sale", "checkout", "payment")
 
 
-def content_by_name(name: str) -> Literal["view", "transaction"] | None:
+CARTS = ("cart",)
+
+
+def content_by_name(name: str) -> Literal["view", "addtocart", "transaction"] | None:
     """Return what a file holds by its name, None if the name does not say it."""
     stem = Path(name).name.lower()
-    for content, words in (("view", VIEWS), ("transaction", PURCHASES)):
+    for content, words in (("view", VIEWS), ("addtocart", CARTS), ("transaction", PURCHASES)):
         if any(word in stem for word in words):
             return content  # type: ignore[return-value]
     return None

@@ -182,6 +182,17 @@ ANSWER_PARTS = frozenset(
 )
 """Parts of such names, as in `visitConverted` or `conversion_id`."""
 
+KNOWN_AT_END = frozenset(
+    _words(
+        """
+        bounce bounced bounces isbounce isbounced isexit exitpage exitpageid exiturl lastpage sessionduration
+        sessionend sessionlength timeonsite totalhits totalpageviews totaltimeonsite
+        visitduration visitlength visittotalactions
+        """
+    )
+)
+"""Names of columns that say of a session what is only known when it has ended."""
+
 CODES = frozenset(
     _words(
         """
@@ -255,7 +266,8 @@ PURCHASE = _words(
 
 LIKELY_PURCHASE = _words(
     """
-    pay_res payment_result pay_result pay_ok checkout_success success confirmation conversion 支付 付款 下单
+    pay_res payment_result pay_result pay_ok checkout_success success confirmation conversion booking booked
+    reservation 支付 付款 下单
     """
 )
 """Words that probably mean a purchase, which the written section says."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rabbithole.ingest.json_lines import DECODER, Json, as_text, held_json
+from rabbithole.ingest.json_lines import Json, as_text, held_json
 
 MAX_DEPTH = 6
 
@@ -45,9 +45,8 @@ def flatten_cells(columns: Mapping[str, pa.Array]) -> tuple[dict[str, pa.Array],
         if not len(present) or not pc.all(pc.match_substring_regex(present, OBJECTS)).as_py():
             flat[name] = values
             continue
-        try:
-            records = [None if cell is None else DECODER.decode(cell) for cell in values.to_pylist()]
-        except (ValueError, RecursionError):
+        records = [None if cell is None else held_json(cell) for cell in values.to_pylist()]
+        if records.count(None) > values.null_count:
             flat[name] = values
             continue
         rows = [{} if record is None else flatten({name: record})[0] for record in records]

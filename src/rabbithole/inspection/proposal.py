@@ -60,7 +60,7 @@ class TableProposal:
     columns: list[Column]
     roles: Roles
     words: Words
-    content: Literal["view", "transaction", "order"] | None
+    content: Literal["view", "addtocart", "transaction", "order"] | None
     path: CategoryPath | None
     decimal: Decimal
     fields: list[FieldProposal] = field(default_factory=list)
@@ -239,6 +239,9 @@ def settle(tables: list[TableProposal]) -> tuple[list[TableProposal], list[Table
         if any(table.has_purchases for table in events):
             for table in wordless:
                 table.content = table.content or "view"
+    if len(events) == 1 and events[0].content == "addtocart":
+        # Without views or purchases beside it, a file of a cart may be anything.
+        events[0].content = None
     if len(events) == 1 and wordless and events[0].content is None and _numbers_orders(events[0]):
         events[0].content = "transaction"
     if all(table.content == PURCHASE and table in wordless for table in events):
@@ -303,7 +306,7 @@ def _name(table: TableProposal, tables: Sequence[TableProposal]) -> None:
     if len(tables) == 1:
         table.name = "events"
     elif table.content is not None and sum(other.content == table.content for other in tables) == 1:
-        table.name = "views" if table.content == "view" else "purchases"
+        table.name = {"view": "views", "addtocart": "carts"}.get(table.content, "purchases")
     elif table.content is None and all(other.content for other in tables if other is not table):
         table.name = "events"
     else:

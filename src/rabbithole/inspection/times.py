@@ -25,6 +25,9 @@ CLOCK = r"^\s*([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d+)?)?\s*$"
 HALF_DAYS = r"\d\s*[AaPp][Mm]\s*$"
 HALF_DAY_FORMATS = ("%I:%M:%S %p", "%I:%M %p", "%I:%M:%S%p", "%I:%M%p")
 SIX_DIGITS = r"^([01]\d|2[0-3])[0-5]\d[0-5]\d$"
+COMPACT = {r"^(19|20)\d{8}$": "%Y%m%d%H", r"^(19|20)\d{10}$": "%Y%m%d%H%M"}
+"""Dates with hours or minutes, without marks. As seconds since 1970, they would be of the 2030s."""
+
 ISO_SHAPE = r"^\s*(\d{4}-\d{2}-\d{2}|\d{8}(\d{6})?\D|\d{8}(\d{6})?$)"
 DATE_ONLY = r"^\s*(\d{4}-\d{2}-\d{2}|\d{8}|\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})|\d{4}/\d{1,2}/\d{1,2})\s*$"
 ZONED = r"(Z|z|UTC|GMT|[+-]\d{2}(:?\d{2})?)\s*$"
@@ -47,6 +50,13 @@ FORMATS = (
     "%d %b %Y %H:%M:%S",
     "%d-%b-%Y %H:%M:%S",
     "%d-%b-%y %H:%M:%S",
+    "%d-%b-%Y %H:%M",
+    "%d-%b-%Y %I:%M %p",
+    "%d-%b-%Y %I:%M:%S %p",
+    "%d %b %Y %H:%M",
+    "%b %d, %Y %H:%M:%S",
+    "%b %d, %Y %I:%M %p",
+    "%a %b %d %H:%M:%S %z %Y",
     "%b %d, %Y %I:%M:%S %p",
     "%b %d %Y %H:%M:%S",
     "%a %b %d %H:%M:%S %Y",
@@ -90,6 +100,9 @@ class TimeGuess:
 
 def guess_time(texts: pa.Array) -> TimeGuess | None:
     """Return how times are written, None if most texts are no times. texts: string [n], none empty."""
+    for shape, format in COMPACT.items():
+        if _share(texts, shape) >= MIN_PARSED_SHARE and _good(parse_text(texts, format, "UTC")):
+            return TimeGuess(format, zoned=False)
     number = _number_unit(texts)
     if number is not None:
         return TimeGuess(number)

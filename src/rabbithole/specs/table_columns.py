@@ -21,7 +21,7 @@ DIRECTIVES = {
     "e": r"\s?(?P<d>\d{1,2})",
     "H": r"(?P<H>\d{1,2})",
     "I": r"(?P<I>\d{1,2})",
-    "p": r"(?P<p>[AaPp])\.?[Mm]\.?",
+    "p": r"(?P<p>[AaPp])\.?\s?[Mm]\.?",
     "M": r"(?P<M>\d{1,2})",
     "S": r"(?P<S>\d{1,2})",
     "f": r"(?P<f>\d{1,9})",
@@ -178,14 +178,14 @@ class TimeColumn(Spec):
     @field_validator("origin")
     @classmethod
     def origin_is_a_time(cls, origin: str | None) -> str | None:
-        """Refuse an origin that is no date or time of the years in which events may be."""
+        """Refuse an origin that is no date or time, or one of a far year."""
         if origin is not None:
             try:
                 year = datetime.fromisoformat(origin).year
             except ValueError:
                 raise ValueError(f"{origin!r} is no date; write it as 2020-01-01") from None
-            if not 1990 <= year <= 2099:
-                raise ValueError(f"the year {year} is not 1990 to 2099; events must be in these")
+            if not 1800 <= year <= 2099:
+                raise ValueError(f"the year {year} is not 1800 to 2099")
         return origin
 
     @model_validator(mode="after")
