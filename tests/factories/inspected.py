@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from factories.shop_logs import Getter
 from rabbithole.config.datasets import Dataset
 from rabbithole.inspection.inspect import Inspection, inspect, load
 from rabbithole.specs.table import TableSpec
@@ -37,3 +38,8 @@ def roles(table: TableSpec) -> dict[str, object]:
         "item": table.item,
         "cost": table.cost,
     }
+
+
+def without(*names: str, **further: Getter) -> dict[str, Getter]:
+    """Return the standard columns without some, and with further ones."""
+    return {name: get for name, get in STANDARD.items() if name not in names} | further

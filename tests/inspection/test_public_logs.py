@@ -1,21 +1,13 @@
 """`inspect` on the habits of public logs: codes, empty cells, several columns that say what happened."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from factories.inspected import STANDARD, read, roles
+from factories.inspected import STANDARD, read, roles, without
 from factories.shop_logs import Event, Getter, shop_events, write_csv
 
 from rabbithole.inspection.inspect import inspect
-
-
-def without(*names: str, **further: Getter) -> dict[str, Getter]:
-    """Return the standard columns without some, and with further ones."""
-    return {name: get for name, get in STANDARD.items() if name not in names} | further
 
 
 def reason(text: str, column: str) -> str:
@@ -217,64 +209,6 @@ def test_stray_quotes_are_no_line_breaks(tmp_path: Path) -> None:
     assert "quote: null" in inspection.tables[0].sample.advice
 
 
-def test_lists_in_one_cell_are_said(tmp_path: Path) -> None:
-    columns = without(
-        product_id=lambda event: event.item if event.kind == "view" else f"{event.item};7",
-        brand=lambda event: f"{event.brand}, red",
-    )
-    inspection, _, _ = read(write_csv(tmp_path / "log.csv", columns))
-    lines = " ".join(inspection.text.replace("#", "").split())
-    assert "of its values are lists such as" in lines and ";7, and each counts as one value" in lines
-    assert "are lists" not in inspect([str(write_csv(tmp_path / "log.csv", STANDARD))]).text
-
-
-def test_lists_of_items_in_one_cell_are_taken_apart(tmp_path: Path) -> None:
-    def pair(event: Event) -> list[str]:
-        return [event.item] if event.kind == "view" else [event.item, str(500 + (int(event.item) + 1) % 60)]
-
-    def objects(event: Event) -> str:
-        return json.dumps([{"sku": item, "price": event.price} for item in pair(event)])
-
-    for separator, written in (
-        ("|", lambda event: "|".join(pair(event))),
-        (None, lambda event: json.dumps(pair(event))),
-        (None, lambda event: str(pair(event))),
-    ):
-        columns = without("product_id", product_ids=written)
-        inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
-        assert (table.explode, table.list_separator, table.item) == (
-            "product_ids",
-            separator,
-            ["product_ids"],
-        )
-        events = shop_events()
-        assert inspection.tables[0].sample.rows == sum(len(pair(event)) for event in events)
-    _, _, table = read(
-        write_csv(tmp_path / "log.csv", without("product_id", "price", "category", items=objects))
-    )
-    assert (table.explode, table.item, table.cost) == ("items", ["items.sku"], ["items.price"])
-
-
-def test_arrays_of_items_in_json_lines_are_taken_apart_and_those_of_times_asked_for(tmp_path: Path) -> None:
-    path = tmp_path / "log.jsonl"
-
-    def write(names: list[str], lists: tuple[str, ...]) -> None:
-        rows = [
-            {name: [str(STANDARD[name](event))] * (2 if name in lists else 1) for name in names}
-            for event in shop_events()
-        ]
-        plain = [{name: row[name] if name in lists else row[name][0] for name in names} for row in rows]
-        path.write_text("\n".join(map(json.dumps, plain)))
-
-    names = ["timestamp", "session_id", "event_type", "product_id"]
-    write(names, ("product_id",))
-    _, _, table = read(path)
-    assert (table.explode, table.item) == ("product_id", ["product_id"])
-    write(names, ("product_id", "timestamp"))
-    inspection = inspect([str(path)])
-    assert "the time" in inspection.problem and "the first of several times in a line" in inspection.text
-
-
 @pytest.mark.parametrize("text", ["NULL", "\\N"])
 def test_what_databases_write_for_no_value_is_none(tmp_path: Path, text: str) -> None:
     columns = without(
@@ -324,28 +258,6 @@ def test_how_many_events_a_session_has_in_the_end_is_no_field(tmp_path: Path) ->
     assert "only the end tells that" in reason(inspection.text, "session_size")
 
 
-@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
-def test_json_in_a_text_is_read(tmp_path: Path, kind: str) -> None:
-    """As in a dump of a queue whose messages are JSON themselves."""
-    rows = [
-        {
-            "offset": number,
-            "value": json.dumps(
-                {"user": {"id": event.visitor}, "at": event.time.isoformat(), "sku": event.item}
-            ),
-            "event_type": event.kind,
-        }
-        for number, event in enumerate(shop_events())
-    ]
-    path = tmp_path / f"log.{kind}"
-    if kind == "jsonl":
-        path.write_text("\n".join(map(json.dumps, rows)))
-    else:
-        pq.write_table(pa.Table.from_pylist(rows), path)
-    _, _, table = read(path)
-    assert (table.visitor, table.time.column, table.item) == ("value.user.id", ["value.at"], ["value.sku"])
-
-
 def test_what_is_only_known_in_the_end_is_no_field(tmp_path: Path) -> None:
     buyers = {event.session for event in shop_events() if event.kind == "purchase"}
     columns = STANDARD | {
@@ -370,15 +282,3 @@ def test_a_file_of_carts_beside_others_holds_no_purchases(tmp_path: Path) -> Non
         "carts": "addtocart",
         "purchases": "transaction",
     }
-
-
-def test_objects_as_python_prints_them_are_read(tmp_path: Path) -> None:
-    columns = without(
-        "product_id",
-        "price",
-        meta=lambda event: (
-            "" if event.kind == "view" else str({"product_id": event.item, "price": event.price})
-        ),
-    )
-    _, _, table = read(write_csv(tmp_path / "log.csv", columns))
-    assert (table.item, table.cost) == (["meta.product_id"], ["meta.price"])
