@@ -1,16 +1,19 @@
 """The Spark session: its configuration, tasks by index, and the shuffle."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 import pytest
 
+from rabbithole.errors import UserError
 from rabbithole.spark.session import CLUSTER_VARIABLE, resolve_options, spark_configuration, spark_session
 from rabbithole.spark.shuffle import Sent, ShufflePlan, _split, map_indexed, shuffle
 from rabbithole.specs.data import PARTITION_BYTES, SparkOptions
@@ -88,6 +91,32 @@ def test_a_piece_of_coded_rows_holds_only_its_own_words_in_the_order_in_which_th
     assert batch["partition"].to_pylist() == [0, 1]
     assert [piece.to_pylist() for piece in pieces] == [[None, "b", "a", "c"], ["c", "a", None, "d"]]
     assert [piece.chunk(0).dictionary.to_pylist() for piece in pieces] == [["b", "a", "c"], ["c", "a", "d"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "Python worker exited unexpectedly (crashed)",
+            "a Python worker of Spark was killed. Out of memory?",
+        ),
+        (
+            "EOFException occurred while reading the port number from x's stdout.",
+            "a Python worker of Spark was killed as it started.",
+        ),
+        ("java.lang.OutOfMemoryError: Java heap space", "the memory of Spark's JVM is full. Give Spark more"),
+    ],
+)
+def test_what_spark_says_of_lost_processes_becomes_a_sentence(
+    text: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rabbithole.spark.session._current", None)
+    monkeypatch.setattr("rabbithole.spark.session._start", Mock(side_effect=RuntimeError(text)))
+    with (
+        pytest.raises(UserError, match=re.escape(f"events: {message}")),
+        spark_session(SparkOptions(threads=1, memory_mb=1000), "events"),
+    ):
+        pass
 
 
 @pytest.mark.spark

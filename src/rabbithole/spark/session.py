@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -86,10 +86,11 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
         except UserError:
             raise
         except Exception as error:
-            if (reason := _lack(error, scratch.parent, options)) is not None:
+            said = _tail(log)
+            if (reason := _lack(error, said, scratch.parent, options)) is not None:
                 raise UserError(f"{name}: {reason}") from error
             # The JVM's log explains what the Python exception may not.
-            for line in _tail(log):
+            for line in said:
                 LOGGER.error("spark: %s", line)
             raise
         finally:
@@ -100,21 +101,25 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
                 _current = None
 
 
-def _lack(error: BaseException, temporary: Path, options: SparkOptions) -> str | None:
-    """Return what this machine lacks, as an error shows it; None for other errors."""
+def _lack(error: BaseException, said: Sequence[str], temporary: Path, options: SparkOptions) -> str | None:
+    """Return what this machine lacks, as an error shows it; None for other errors. said: the JVM's log."""
     text, causes = str(error), [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and len(causes) < 20:
         causes.append(cause)
     if "No space left on device" in text:
         return f"no space left on the disk of the results, or of {temporary}"
-    if "Python worker exited unexpectedly" in text or "MemoryError" in text:
-        part = "a Python worker of Spark"
+    if "OutOfMemoryError" in text:
+        what = "the memory of Spark's JVM is full."
+    elif "Python worker exited unexpectedly" in text or "MemoryError" in text:
+        what = "a Python worker of Spark was killed. Out of memory?"
+    elif "reading the port number" in text and not any("Traceback" in line for line in said):
+        what = "a Python worker of Spark was killed as it started. Out of memory?"
     elif {type(cause).__name__ for cause in causes} & JVM_LOST:
-        part = "Spark's JVM"
+        what = "Spark's JVM was killed. Out of memory?"
     else:
         return None
     return (
-        f"{part} was killed. Out of memory? Give Spark more (spark.memory_mb, {options.memory_mb} now), or "
+        f"{what} Give Spark more (spark.memory_mb, {options.memory_mb} now), or "
         "fewer threads (spark.threads), which share it."
     )
 
