@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import matplotlib as mpl
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +19,7 @@ from rabbithole.artifacts.training import History
 from rabbithole.report.figures.alice_learning import alice_learning
 from rabbithole.report.figures.learning import learning
 from rabbithole.report.figures.lengths import lengths
-from rabbithole.report.figures.style import few_log_ticks
+from rabbithole.report.figures.style import few_log_ticks, svg_figure
 from rabbithole.specs.report import FigureStyle
 
 STYLE = FigureStyle(width=6.4, font_size=10)
@@ -53,6 +54,20 @@ def test_a_figure_is_small_and_self_contained_and_the_same_twice(
         assert "#010203" not in svg
         assert "<style" not in svg
         assert "<dc:date" not in svg
+
+
+def test_a_matplotlibrc_of_the_user_s_changes_no_figure(tmp_path: Path) -> None:
+    def drawn(name: str) -> bytes:
+        with svg_figure(tmp_path / name, STYLE, title="A line") as axes:
+            axes.plot([0, 1], [0, 1], label="a")
+        return (tmp_path / name).read_bytes()
+
+    plain = drawn("plain.svg")
+    with mpl.rc_context(
+        {"lines.linewidth": 9, "axes.labelpad": 30, "axes.prop_cycle": mpl.cycler(color="r")}
+    ):
+        assert drawn("styled.svg") == plain
+        assert mpl.rcParams["lines.linewidth"] == 9
 
 
 @pytest.mark.parametrize("name", WITH_LEGEND)

@@ -1,5 +1,6 @@
 """The command line: commands for people, and `rabbithole step NAME` for the rules."""
 
+import os
 import sys
 from io import TextIOWrapper
 
@@ -25,6 +26,8 @@ app.registered_commands.sort(key=lambda command: PANELS.index(str(command.rich_h
 def main() -> None:
     """Run a command. A mistake of the user's ends in a message, not in a stack trace."""
     die_with_parent()
+    # Figures are written to files. Matplotlib refuses to be imported where this names nothing that it knows.
+    os.environ.pop("MPLBACKEND", None)
     # Settings and scores are read as UTF-8, whatever the locale of the terminal.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")

@@ -75,7 +75,10 @@ def svg_figure(
         "svg.hashsalt": "rabbithole",
         "path.simplify": True,
     }
-    with mpl.rc_context(settings):
+    with mpl.rc_context():
+        # A matplotlibrc of the user's, also in the working folder, is for other figures.
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
         figure = Figure(figsize=(style.width, style.width * height), layout="constrained")
         yield figure.subplots(rows, columns)
         text = StringIO()
