@@ -28,6 +28,9 @@ from rabbithole.windows.fields import CATEGORICAL, FIRST_VALUE
 
 STYLE = FigureStyle(width=6.4, font_size=10)
 CAMPAIGN = EvaluateSpec(contact_cost=1.0, sale_worth=20.0)
+BAD_LINE = "visitor 4711,no time,view"
+"""A line that could not be read, with the id of a visitor."""
+
 SCRIPT = "<script>alert('rejected')</script>"
 SAMPLE = "<b>ot,</b> said the cat & grinned"
 
@@ -90,7 +93,7 @@ def write_dataset(folder: Path, *, runs: dict[str, float], sessions: int, base: 
     pq.write_table(
         pa.table({"events": pa.array(lengths, pa.int32()), "buyer": buyer}), folder / "sessions" / "a.parquet"
     )
-    bad = {"file": "events.csv", "line": 12, "reason": "time is not a time", "text": SCRIPT}
+    bad = {"file": "events.csv", "line": 12, "reason": "time is not a time", "text": BAD_LINE}
     events_manifest(
         files_missing=["item_properties"],
         rejected_examples=[bad],

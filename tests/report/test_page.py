@@ -98,6 +98,11 @@ def test_the_page_needs_no_other_file(source: str) -> None:
     assert len(parsed.ids) == len(set(parsed.ids))
 
 
+def test_the_page_names_rejected_lines_without_their_text(source: str) -> None:
+    assert "time is not a time" in source
+    assert "4711" not in source
+
+
 def test_texts_of_logs_and_models_are_escaped(run, source: str) -> None:
     parsed = ParsedPage(source)
     for text in (*run.unsafe, TITLE, "seed: 0\nnote: '# <b>'"):
