@@ -255,7 +255,7 @@ def test_how_many_events_a_session_has_in_the_end_is_no_field(tmp_path: Path) ->
     columns = STANDARD | {"session_size": lambda event: sizes[event.session]}
     inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
     assert set(table.fields) == {"brand"}
-    assert "only the end tells that" in reason(inspection.text, "session_size")
+    assert "which is known at the end only" in reason(inspection.text, "session_size")
 
 
 def test_what_is_only_known_in_the_end_is_no_field(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_what_is_only_known_in_the_end_is_no_field(tmp_path: Path) -> None:
     }
     inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
     assert set(table.fields) == {"brand"}
-    assert "only the end of a session tells" in reason(inspection.text, "session_duration")
+    assert "known at the end of a session only" in reason(inspection.text, "session_duration")
     assert "filled for buyers alone" in reason(inspection.text, "days_to_purchase")
 
 

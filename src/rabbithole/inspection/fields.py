@@ -116,7 +116,7 @@ def _reason(
     if marks_buyers(column):
         return "its name says that it marks buyers: it would give the answer away"
     if name in KNOWN_AT_END:
-        return "its name says what only the end of a session tells"
+        return "its name says that it is known at the end of a session only"
     if name in ORDERS:
         return "it numbers purchases: it would give the answer away"
     if column.time is not None and (not column.time.number or "time" in name or "tstamp" in name):
@@ -126,7 +126,7 @@ def _reason(
         if filled[bought].mean() > 0.5 and filled[~bought].mean() < 0.02:
             return "it is filled in purchases alone: it would give the answer away"
     if roles.session.column is not None and _counts_events(column, roles.session.column):
-        return "it is how many events its session has in the end: only the end tells that"
+        return "it is how many events its session has, which is known at the end only"
     number = column.numeric > 0.99 and not _is_code(column)
     if column.unit_values > 0.9 and len(column.present) > 50 and not (number and column.fractions > 0.01):
         return "nearly every row has its own value"
