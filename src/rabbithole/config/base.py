@@ -1,6 +1,7 @@
 """What the sections of config.yaml share: the base class, types of values, and names of time zones."""
 
 from difflib import get_close_matches
+from functools import cache
 from typing import Annotated
 from zoneinfo import available_timezones
 
@@ -31,9 +32,15 @@ NO_ZONES = ("Factory", "localtime")
 """Names in the time zone database that stand for no place: another machine reads other times in them."""
 
 
+@cache
+def zone_names() -> frozenset[str]:
+    """Return the names of the time zones of places. The database is read once: it is a folder of files."""
+    return frozenset(available_timezones().difference(NO_ZONES))
+
+
 def checked_timezone(name: str) -> str:
     """Return the name of a time zone; raise ValueError for one that the database does not have."""
-    known = available_timezones().difference(NO_ZONES)
+    known = zone_names()
     if name not in known:
         near = [zone for zone in sorted(known) if zone.lower() == name.lower()]
         near = near or get_close_matches(name, known, 1)

@@ -5,9 +5,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from zoneinfo import available_timezones
 
-from rabbithole.config.base import NO_ZONES
+from rabbithole.config.base import zone_names
 from rabbithole.ingest.locate import matches
 from rabbithole.inspection.estimates import Estimate
 from rabbithole.inspection.files import LeftOutFile, LogFile, left_out_lines
@@ -222,7 +221,7 @@ def _zone_of_types(tables: Sequence[TableProposal]) -> str | None:
     columns = [table.roles.time.column for table in tables]
     zones = {None if column is None else column.zone for column in columns}
     zone = zones.pop()
-    return zone if not zones and zone in available_timezones().difference(NO_ZONES) else None
+    return zone if not zones and zone in zone_names() else None
 
 
 def _is_naive(table: TableProposal) -> bool:

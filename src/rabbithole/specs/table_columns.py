@@ -2,7 +2,7 @@
 
 import re
 from datetime import date, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -39,6 +39,7 @@ COUNTED_UNITS = ("s", "ms", "us", "ns", "min", "h", "d")
 COMPOSED = {"%T": "%H:%M:%S", "%F": "%Y-%m-%d", "%D": "%m/%d/%y", "%R": "%H:%M"}
 
 
+@cache
 def format_regex(format: str, *, year_known: bool = False) -> str:
     """Return the regular expression of a `strftime` format, with named groups for its parts.
 
