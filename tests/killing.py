@@ -22,7 +22,7 @@ TIMES = ("logs", "benchmarks", "runs")
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: the target, the signal, the seconds since the start, and the steps that ran at that time."""
+    """One kill: the target, the signal, the seconds after the first step's start, and the steps that ran then."""
 
     target: str
     signal: str
@@ -38,9 +38,9 @@ def draw_kill(random: np.random.Generator) -> tuple[str, signal.Signals]:
 def run_and_kill(
     folder: Path, root: Path, target: str, sent: signal.Signals, seconds: float, *files: str
 ) -> Kill | None:
-    """Start the tiny run in `folder` and kill it after some seconds. Returns None if the run ended earlier.
+    """Start the tiny run in `folder` and kill it some seconds after the start of its first step.
 
-    target: "snakemake", or "job" for one of its steps. sent: the signal. files: targets of the run (none:
+    Returns None if the run ended earlier. target: "snakemake", or "job" for one of its steps. sent: the signal. files: targets of the run (none:
     all). Waits until all processes of the run have ended, and fails if a job outlives its Snakemake.
     """
     # A process in the background may ignore SIGINT. Its child processes would inherit that.
@@ -48,6 +48,8 @@ def run_and_kill(
     with (folder / "killed.log").open("ab") as log:
         arguments = command(folder, *files, root=root)
         process = subprocess.Popen(arguments, stdout=log, stderr=log, start_new_session=True)
+        while not jobs_of(process.pid) and process.poll() is None:
+            time.sleep(0.05)
         try:
             process.wait(seconds)
             return None

@@ -43,7 +43,7 @@ def snakemake(
     """Run Snakemake and wait until it ends. With `list_imports`, each job lists its imports in its log."""
     full_command = command(folder, *arguments, config=config, root=root, tiny=tiny)
     environment = os.environ | ({"PYTHONPROFILEIMPORTTIME": "1"} if list_imports else {})
-    return subprocess.run(full_command, capture_output=True, text=True, timeout=900, env=environment)
+    return subprocess.run(full_command, capture_output=True, text=True, timeout=2400, env=environment)
 
 
 def make_run_folder(folder: Path) -> Path:

@@ -81,7 +81,7 @@ def test_the_commands_of_a_page_run_as_they_are_written(page: Path, checkout: Pa
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=600,
+                timeout=2400,
             )
             output = run.stdout[-3000:] + run.stderr[-6000:]
             assert run.returncode == 0, f"{page.name}, line {block.line}:\n{block.text}\n{output}"

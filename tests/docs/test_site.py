@@ -32,7 +32,7 @@ def generator() -> ModuleType:
 def build(folder: Path) -> subprocess.CompletedProcess[str]:
     """Build the docs in a folder as `make docs` does."""
     command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", "docs", "site"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1200)
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ def test_a_read_only_checkout_works_as_a_module_of_another_workflow(project: Pat
     arguments = ["--cores", "2", "--configfile", str(checkout / TINY), "--", "mine.json"]
     done = subprocess.run(
         [*AS_USER, sys.executable, "-m", "snakemake", *arguments],
-        cwd=folder, capture_output=True, text=True, timeout=600,
+        cwd=folder, capture_output=True, text=True, timeout=2400,
     )  # fmt: skip
     subprocess.run(["chmod", "-R", "u+w", str(checkout)], check=True)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]

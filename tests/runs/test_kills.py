@@ -16,26 +16,27 @@ KILLS = (
     ("snakemake", signal.SIGINT),
 )
 FILES = (
-    "results/yoochoose/comparison.json",
-    "results/yoochoose/gru/seed-0/metrics.json",
+    "results/yoochoose/gradient_boosting/seed-0/metrics.json",
     "results/yoochoose/checks.json",
-    "results/yoochoose/model",
-    "results/report/figures/yoochoose-roc.svg",
+    "results/report/figures/yoochoose-lengths.svg",
     "results/alice/deck/samples.json",
 )
-"""Targets of the killed runs: a shop from its log to the packaged model and a figure, and a text model."""
+"""Targets of the killed runs: a shop from its log to the metrics and a figure, and a text model.
+
+`make torture` kills whole runs.
+"""
 
 
 def test_a_run_killed_three_times_has_the_same_results(finished: Path, project: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     folder = make_run_folder(tmp_path / "killed")
     for target, sent in KILLS:
-        assert run_and_kill(folder, project, target, sent, random.uniform(8, 16), *FILES) is not None
+        assert run_and_kill(folder, project, target, sent, random.uniform(2, 6), *FILES) is not None
     done = snakemake(folder, *FILES, root=project)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     actual, expected = outcomes(folder), outcomes(finished)
     # In another folder, too: data, weights, estimators, scores, metrics, figures and models are the same.
-    kinds = {".parquet", ".skops", ".json", ".svg", ".md", ".txt", ""}
+    kinds = {".parquet", ".skops", ".json", ".svg", ".txt", ""}
     assert kinds <= {Path(name).suffix for name in actual}
     assert actual == {name: expected[name] for name in actual}
     assert leftovers(folder) == []

@@ -150,7 +150,7 @@ def run(slurm: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Run:
         )
         try:
             cancel(slurm, snakemake)
-            assert snakemake.wait(timeout=900) == 0, log.read_text()[-10000:]
+            assert snakemake.wait(timeout=2400) == 0, log.read_text()[-10000:]
         finally:
             snakemake.terminate()
             snakemake.wait()

@@ -204,7 +204,7 @@ def test_a_killed_training_ends_like_an_uninterrupted_one(
 
     kill(start(windows, folder), moment)
     epoch, batch = last_saved(folder)
-    train_here(windows, folder)
+    train_here(windows, folder, minutes=60.0)
     assert any(
         line.endswith(f"gru: continues from epoch {epoch + 1}, batch {batch + 1}") for line in caplog.messages
     )
@@ -225,7 +225,7 @@ def test_a_killed_convolution_ends_like_an_uninterrupted_one(
     folder = tmp_path / "killed"
     kill(start(windows, folder, **CONVOLUTION), lambda: (0, 3) <= last_saved(folder) < (1, 0))
     batch = last_saved(folder)[1]
-    train_here(windows, folder, **CONVOLUTION)
+    train_here(windows, folder, minutes=60.0, **CONVOLUTION)
     assert any(
         line.endswith(f"dilated_conv: continues from epoch 1, batch {batch + 1}") for line in caplog.messages
     )
