@@ -22,7 +22,7 @@ TIMES = ("logs", "benchmarks", "runs")
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill: the target, the signal, the seconds after the first step's start, and the steps that ran then."""
+    """One kill: the target, the signal, the seconds since the first step started, and the steps that ran."""
 
     target: str
     signal: str
@@ -40,7 +40,9 @@ def run_and_kill(
 ) -> Kill | None:
     """Start the tiny run in `folder` and kill it some seconds after the start of its first step.
 
-    Returns None if the run ended earlier. target: "snakemake", or "job" for one of its steps. sent: the signal. files: targets of the run (none:
+    Returns None if the run ended earlier.
+
+    target: "snakemake", or "job" for one of its steps. sent: the signal. files: targets of the run (none:
     all). Waits until all processes of the run have ended, and fails if a job outlives its Snakemake.
     """
     # A process in the background may ignore SIGINT. Its child processes would inherit that.

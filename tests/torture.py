@@ -17,7 +17,7 @@ from workflow_runs import ROOT, make_run_folder, snakemake
 def main(
     kills: Annotated[int, typer.Option(help="number of kills")] = 50,
     seed: Annotated[int, typer.Option(help="seed of targets, signals and times")] = 0,
-    longest: Annotated[float, typer.Option(help="latest kill, in seconds after the start of the first step")] = 20,
+    longest: Annotated[float, typer.Option(help="latest kill, in seconds after the first step starts")] = 20,
 ) -> None:
     """Start runs, kill and resume them until the number of kills is reached; print a line for each kill."""
     random = np.random.default_rng(seed)
