@@ -250,6 +250,44 @@ def test_a_flag_of_purchases_is_their_event(tmp_path: Path) -> None:
     assert read(write_csv(tmp_path / "visits.csv", columns))[2].event.name == "view"
 
 
+def test_a_column_that_is_filled_in_purchases_is_their_event(tmp_path: Path) -> None:
+    columns = without(
+        "event_type", order_id=lambda event: f"O{event.session}" if event.kind == "purchase" else ""
+    )
+    inspection, dataset, table = read(write_csv(tmp_path / "hits.csv", columns))
+    purchases = sum(event.kind == "purchase" for event in shop_events())
+    assert (table.event.column, table.event.words, table.event.empty) == (
+        ["order_id"],
+        {"*": "transaction"},
+        "view",
+    )
+    assert dataset.target == "buyer" and inspection.mapped[0].events["transaction"] == purchases
+    columns = without("event_type", revenue=lambda event: 9.5 if event.kind == "purchase" else "0.0")
+    inspection, _, table = read(write_csv(tmp_path / "hits.csv", columns))
+    assert table.event.words == {"0.0": "view", "*": "transaction"}
+    # A number that all events of a buyer have marks no purchase.
+    buyers = {event.session for event in shop_events() if event.kind == "purchase"}
+    columns = without("event_type", order_id=lambda event: event.session if event.session in buyers else "")
+    assert inspect([str(write_csv(tmp_path / "hits.csv", columns))]).problem.startswith("what each line")
+
+
+def test_addresses_that_begin_alike_are_one_kind_of_event(tmp_path: Path) -> None:
+    pages = {
+        "view": "/de/product/{}?ref=1",
+        "cart": "/de/cart/add/{}",
+        "purchase": "/de/checkout/success?o={}",
+    }
+    columns = without("event_type", "product_id", url=lambda event: pages[event.kind].format(event.item))
+    inspection, _, table = read(write_csv(tmp_path / "hits.csv", columns))
+    assert table.event.words == {
+        "/de/product/*": "view",
+        "/de/cart/add/*": "addtocart",
+        "/de/checkout/success?*": "transaction",
+    }
+    kinds = {"view": "view", "cart": "addtocart", "purchase": "transaction"}
+    assert inspection.mapped[0].events == Counter(kinds[event.kind] for event in shop_events())
+
+
 def test_how_many_events_a_session_has_in_the_end_is_no_field(tmp_path: Path) -> None:
     sizes = Counter(event.session for event in shop_events())
     columns = STANDARD | {"session_size": lambda event: sizes[event.session]}

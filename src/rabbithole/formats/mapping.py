@@ -56,8 +56,9 @@ def map_columns(table: TableSpec, key: str, columns: RawColumns) -> dict[str, pa
             mapped[name] = text_of(columns, field.column)
     if table.event.leave_out:
         assert table.event.column is not None
-        words = text_of(columns, table.event.column)
-        columns.leave_out(pc.is_in(words, value_set=pa.array(table.event.leave_out)))
+        encoded = text_of(columns, table.event.column).dictionary_encode()
+        left_out = [table.event.leaves_out(word) for word in encoded.dictionary.to_pylist()]
+        columns.leave_out(pc.fill_null(pa.array(left_out, pa.bool_()).take(encoded.indices), False))
     return mapped
 
 
@@ -123,15 +124,17 @@ def events(columns: RawColumns, event: EventColumn) -> pa.Array:
         assert event.name is not None
         return columns.constant(event.name)
     encoded = text_of(columns, event.column).dictionary_encode()
-    words = encoded.dictionary.to_pylist()
-    translated = pa.array([event.words.get(word, word) for word in words], pa.string())
+    words = [event.kind_of(word) for word in encoded.dictionary.to_pylist()]
+    translated = pa.array(words, pa.string())
     long = pa.array([len(word) > MAX_EVENT_LENGTH for word in words], pa.bool_())
     odd = pa.array([not word.isprintable() for word in words], pa.bool_())
     name = label(event.column)
-    columns.reject(encoded.is_null(), f"{name} is empty")
+    if event.empty is None:
+        columns.reject(encoded.is_null(), f"{name} is empty")
     columns.reject(long.take(encoded.indices), f"{name} has over {MAX_EVENT_LENGTH} characters")
     columns.reject(odd.take(encoded.indices), f"{name} holds a control character")
-    return translated.take(encoded.indices)
+    kinds = translated.take(encoded.indices)
+    return kinds if event.empty is None else kinds.fill_null(event.empty)
 
 
 def times(columns: RawColumns, table: TableSpec) -> pa.Array:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rabbithole.formats.times import SECONDS, parse_clock
+from rabbithole.inspection.addresses import with_patterns
 from rabbithole.inspection.columns import Column, pairs
 from rabbithole.inspection.counted import find_counted
 from rabbithole.inspection.items import ID_WORDS, cost_by_values, item_by_ending, item_by_values
@@ -62,13 +63,15 @@ def assign(sample: Sample, columns: Sequence[Column]) -> Roles:
         _check_session(roles, sample, seconds)
         if roles.session == Choice() and roles.visitor == Choice():
             _keys_by_values(roles, sample, free, seconds)
-    roles.event, roles.event_rest = choose_event(_free(roles, columns))
+    roles.event, roles.event_rest = choose_event([with_patterns(column) for column in _free(roles, columns)])
     nameless = all(column.name.isdecimal() for column in columns)
     for role in ("item", "category", "cost"):
         free = _free(roles, columns)
         choice = choose(role, free)
         if role == "item" and nameless:
             choice = item_by_values(free)
+            if choice.column is not None and roles.session.column is roles.visitor.column is None:
+                choice = Choice(None, (choice.column, *choice.others), "it may as well be who acted")
         elif role == "item" and choice == Choice():
             choice = item_by_ending(free)
         if role == "cost" and nameless:

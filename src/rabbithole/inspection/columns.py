@@ -19,6 +19,7 @@ POINT_THOUSANDS = amount_regex(GROUPED[","])
 AMOUNT, CENTS = r"^\d{1,7}([.,]\d{1,2})?$", r"^\d{1,7}[.,]\d{2}$"
 
 COOKIE = r"^\d{3,}\.\d{3,}$"
+CODES = r"^\d+(,\d+)*$"
 ROUNDED = r"^\d([.,]\d+)?[eE]\+\d{1,2}$"
 
 NO_VALUES = pa.array(["null", "none", "nan", "na", "n/a", "undefined", "(null)", "<null>", "\\n", "-"])
@@ -123,6 +124,11 @@ class Column:
     def cookies(self) -> float:
         """Return the share of values such as 1378651.1546300800, as Google Analytics names browsers."""
         return self._share(COOKIE)
+
+    @cached_property
+    def codes(self) -> float:
+        """Return the share of values that are lists of whole numbers such as 1,100,200, or one number."""
+        return self._share(CODES)
 
     @cached_property
     def rounded(self) -> float:

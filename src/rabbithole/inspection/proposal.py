@@ -15,6 +15,7 @@ from rabbithole.inspection.fields import FieldProposal, LeftOut, marks_buyers, p
 from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.items import lists_of, with_lists
 from rabbithole.inspection.layout import Layout, content_by_name
+from rabbithole.inspection.marks import purchase_mark
 from rabbithole.inspection.names import ORDERS, QUANTITIES, squeezed
 from rabbithole.inspection.prices import with_notes
 from rabbithole.inspection.roles import CAN_BE, Choice, Roles
@@ -154,6 +155,8 @@ def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
         roles.event = Choice(flag, note=note)
         marks = {word: PURCHASE if word in TRUE else "view" for word in flag.counts}
         words = Words(marks, tuple(word for word in marks if word in TRUE), likely=True)
+    elif roles.event == Choice() and (marked := purchase_mark(columns, roles)):
+        roles.event, words = marked
     roles.cost = with_notes(roles.cost, roles.event.column, words)
     roles.item, roles.event = with_lists(roles.item), with_lists(roles.event)
     return TableProposal(

@@ -86,7 +86,7 @@ def is_event(column: Column) -> bool:
         1 < column.distinct <= 300
         and column.mean_length <= 60
         and (column.unit_values <= 0.5 or len(column.present) < 20)
-        and column.fractions < 0.01
+        and (column.fractions < 0.01 or ("event" in column.words and column.codes > 0.99))
         and column.time is None
         and set(column.counts) - {"0", "1", "true", "false", "True", "False", "yes", "no"} != set()
     )

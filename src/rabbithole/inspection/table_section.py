@@ -2,7 +2,7 @@
 
 import glob
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rabbithole.ingest.locate import matches
 from rabbithole.inspection.columns import Column
@@ -159,7 +159,9 @@ def _event(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile]) -> No
     column = choice.column
     if column is None:
         if choice.others:
-            _role(yaml, "event", choice)
+            for other in choice.others[:5]:
+                note = f"unsure: {choice.note}; {_examples(other)}"
+                _column_of_events(yaml, other, {"WORD": "transaction"}, note)
         elif table.content == "order":
             yaml.comment(KEY, f"check: {orders_alone(table)}")
             yaml.key(KEY, "event", "order")
@@ -175,13 +177,11 @@ def _event(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile]) -> No
                     yaml.key(KEY, "event", content, NO_BUYERS[content], off=True)
             for flag in table.flags:
                 marks = {word: "transaction" if word in TRUE else "view" for word in flag.counts}
-                section = {"column": names([flag.name]), "words": marks}
                 note = f"unsure: if {flag.name} marks the purchase itself, not all of a buyer's events"
-                yaml.key(KEY, "event", section, note, off=True)
+                _column_of_events(yaml, flag, marks, note)
             for other in table.worded[:5]:
-                section = {"column": names([other.name]), "words": {"WORD": "transaction"}}
                 note = f"unsure: if {other.name} says what happened; {_examples(other)}"
-                yaml.key(KEY, "event", section, note, off=True)
+                _column_of_events(yaml, other, {"WORD": "transaction"}, note)
         return
     yaml.key(KEY, "event", note=f"check: {choice.note}" if choice.note else "")
     second = [] if table.roles.event_rest is None else [table.roles.event_rest.name]
@@ -213,6 +213,8 @@ def _event(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile]) -> No
         yaml.comment(PART, f"check: {shown} are several kinds of events: give them one name under `words`")
     if words.mapping:
         yaml.key(PART, "words", dict(words.mapping))
+    if words.empty:
+        yaml.key(PART, "empty", words.empty)
     if table.lacks_purchases and words.maybe:
         mapping = {**words.mapping, words.maybe[0]: "transaction"}
         yaml.key(PART, "words", mapping, "for example", off=True)
@@ -229,6 +231,11 @@ def _event(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile]) -> No
         yaml.key(PART, "leave_out", list(table.endings), note)
     if kept:
         yaml.comment(PART, f"kept as they are: {_list_texts(kept)}")
+
+
+def _column_of_events(yaml: YamlLines, column: Column, words: Mapping[str, str], note: str) -> None:
+    """Write a column that may say what happened, as a comment."""
+    yaml.key(KEY, "event", {"column": names([column.name]), "words": dict(words)}, note, off=True)
 
 
 def _category(yaml: YamlLines, table: TableProposal) -> None:

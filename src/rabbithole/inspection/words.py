@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
+from rabbithole.inspection.addresses import is_pattern, last_folder
 from rabbithole.inspection.columns import Column, name_words
 from rabbithole.inspection.names import (
     ADD_STEMS,
@@ -16,6 +17,7 @@ from rabbithole.inspection.names import (
     DONE,
     LIKELY_PURCHASE,
     MAYBE_PURCHASE,
+    NAMES,
     NOT_YET,
     PURCHASE,
     SMALL_WORDS,
@@ -33,6 +35,7 @@ CODE = re.compile(r"\d{1,3}|[A-Za-z]")
 """A word that says nothing: any of them may mean a purchase, and the rarest is the likeliest."""
 
 BARE_CARTS = {squeezed(word) for word in BARE_CART}
+PRODUCT_PAGES = {squeezed(word) for word in (*VIEW, *NAMES["item"], "p", "dp", "products")}
 CARTS, ADDED = ([squeezed(stem) for stem in stems] for stems in (CART_STEMS, ADD_STEMS))
 
 
@@ -42,7 +45,7 @@ class Words:
 
     mapping: those that are translated; purchase: those that mean a purchase, probably if `likely`; maybe:
     those of which one may mean a purchase, where none is sure; alike: other words that differ by case or
-    surrounding blanks alone.
+    surrounding blanks alone; empty: what a line without a word is, empty if it is no event.
     """
 
     mapping: Mapping[str, str]
@@ -50,6 +53,7 @@ class Words:
     likely: bool = False
     maybe: tuple[str, ...] = ()
     alike: tuple[tuple[str, ...], ...] = ()
+    empty: str = ""
 
 
 def meanings(counts: Mapping[str, int]) -> Words:
@@ -72,6 +76,9 @@ def meanings(counts: Mapping[str, int]) -> Words:
     if not mapping and not purchase and all(CODE.fullmatch(word) for word in counts):
         maybe = tuple([*counts][::-1])
     mapping |= dict.fromkeys(purchase, TRANSACTION)
+    for word in counts:
+        if is_pattern(word) and word not in mapping:
+            mapping[word] = "view" if squeezed(last_folder(word)) in PRODUCT_PAGES else word.rstrip("*/?#&")
     kept = {word: meaning for word, meaning in mapping.items() if word != meaning}
     others = [word for word in counts if word not in mapping]
     groups = dict.fromkeys(tuple(_spellings(word, others)) for word in others)

@@ -88,7 +88,7 @@ class SessionStream:
         self.gap = None if gap is None else gap * 60e6
         self.horizon = manifest.horizon_minutes * 60e6 if gap is None else gap * 60e6
         tables = manifest.events.table.tables.values() if manifest.events.table else ()
-        self.left_out = {word for table in tables for word in table.event.leave_out}
+        self.events = [table.event for table in tables]
         self.until_cart = manifest.sessions.until == "first_cart"
         self.window, self.history = manifest.window, manifest.sessions.history
         self.visitors = VisitorHistory(self.history)
@@ -101,7 +101,7 @@ class SessionStream:
         # A cart ends the prediction, so train holds none.
         expected = frozenset([CART] if self.until_cart else [])
         self.unknown = UnknownValues(self.encoder.fields, self.counts, expected)
-        self.whole = WholeSessions(manifest, self.encoder, self.scorer, self.left_out, self.unknown)
+        self.whole = WholeSessions(manifest, self.encoder, self.scorer, self.leaves_out, self.unknown)
         for size in BATCHES:
             # Compiled before the first event comes.
             self.stepper.advance([self._blank() for _ in range(size)])
@@ -125,7 +125,7 @@ class SessionStream:
             if key is None:
                 answers.append(self._refuse("unreadable", "the event names no session_id"))
                 continue
-            if event.event in self.left_out:
+            if self.leaves_out(event.event):
                 answers.append(self._refuse("left out", f"the model takes no event {event.event!r}"))
                 continue
             if event.microseconds() > (clock.time() + AHEAD_SECONDS) * 1e6:
@@ -138,6 +138,10 @@ class SessionStream:
         for (answer, _), score in zip(waiting, expit(log_odds).tolist(), strict=True):
             answer.probability = score
         return answers
+
+    def leaves_out(self, word: str) -> bool:
+        """Return whether the settings of the training log leave out events with a word."""
+        return any(event.leaves_out(word) for event in self.events)
 
     def key_of(self, event: LiveEvent) -> str | None:
         """Return the session (or visitor) that an event belongs to, None if it names none."""

@@ -1,6 +1,6 @@
 """Scores whole sessions that are given as events; nothing of them is kept."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ WholeScore = tuple[int, float | None, str]
 class WholeSessions:
     """Scores sessions of which all events are at hand.
 
-    left_out: words for events that are not taken; unknown: counts what the model does not know.
+    leaves_out: whether events with a word are not taken; unknown: counts what the model does not know.
     """
 
     def __init__(
@@ -25,13 +25,13 @@ class WholeSessions:
         manifest: ModelManifest,
         encoder: LiveEncoder,
         scorer: Scorer,
-        left_out: set[str],
+        leaves_out: Callable[[str], bool],
         unknown: UnknownValues,
     ) -> None:
         gap = manifest.sessions.gap_minutes
         self.gap = None if gap is None else gap * 60e6
         self.window, self.history = manifest.window, manifest.sessions.history
-        self.encoder, self.scorer, self.left_out, self.unknown = encoder, scorer, left_out, unknown
+        self.encoder, self.scorer, self.leaves_out, self.unknown = encoder, scorer, leaves_out, unknown
 
     def score(self, sessions: Sequence[tuple[Sequence[LiveEvent], bool]]) -> list[WholeScore]:
         """Return the score of each session.
@@ -44,7 +44,7 @@ class WholeSessions:
         histories: list[tuple[Step, ...]] = []
         buys: list[bool] = []
         for events, _ in sessions:
-            taken = (event for event in events if event.event not in self.left_out)
+            taken = (event for event in events if not self.leaves_out(event.event))
             ordered = sorted(taken, key=LiveEvent.microseconds)
             earlier, ordered = self._split_history(ordered)
             times = [event.microseconds() for event in ordered]

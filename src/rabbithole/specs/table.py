@@ -72,11 +72,11 @@ def is_encoding(name: str) -> bool:
 
 def refuse_meaningless(event: EventColumn) -> None:
     """Raise ValueError for a name that is nearly one with a meaning, and where purchases are left out."""
-    for name in filter(None, (event.name, *event.words.values())):
+    for name in filter(None, (event.name, event.empty, *event.words.values())):
         meant = MISSPELT.get(re.sub(r"[\W_]", "", name.lower()), name)
         if meant != name:
             raise ValueError(f"event: {name!r} has no meaning here; write {meant!r}")
-    if PURCHASE in event.leave_out and PURCHASE not in event.words.values():
+    if event.leaves_out(PURCHASE) and PURCHASE not in event.words.values():
         raise ValueError(f"event.leave_out: without {PURCHASE!r} nobody buys")
 
 
@@ -219,11 +219,13 @@ class TableSpec(Spec):
     def required_columns(self) -> tuple[str, ...]:
         """Return the columns of which an event must have at least one word: its key, time and kind.
 
-        Where the first of several columns that is not empty counts, none of them is required.
+        Where the first of several columns that is not empty counts, none of them is required. Nor is a kind
+        that may be empty.
         """
         keys = self.session if self.session is not None else [str(self.visitor)]
         joined = self.time.column if self.time.joined else []
-        single = [names for names in (self.time.column, self.event.column) if names is not None]
+        kind = self.event.column if self.event.empty is None else None
+        single = [names for names in (self.time.column, kind) if names is not None]
         return tuple(dict.fromkeys([*keys, *joined, *(names[0] for names in single if len(names) == 1)]))
 
     @property
@@ -231,7 +233,8 @@ class TableSpec(Spec):
         """Return the columns without which a line is no event, as groups of which one column is enough."""
         joined = self.time.column if self.time.joined else []
         all_of = [*(self.session or []), self.visitor, self.time.date, self.time.offset, *joined]
-        one_of = [None if joined else self.time.column, self.event.column]
+        kind = self.event.column if self.event.empty is None else None
+        one_of = [None if joined else self.time.column, kind]
         groups = [(name,) for name in all_of if name is not None]
         return (*groups, *(tuple(names) for names in one_of if names is not None))
 

@@ -206,6 +206,16 @@ class TimeColumn(Spec):
         return self
 
 
+def fits(word: str, pattern: str) -> bool:
+    """Return whether a word is what a pattern says, in which `*` stands for any text."""
+    return word == pattern or ("*" in pattern and _regex(pattern).fullmatch(word) is not None)
+
+
+@cache
+def _regex(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL)
+
+
 class EventColumn(Spec):
     """What happened: a column with its words, or one name for all lines."""
 
@@ -220,13 +230,20 @@ class EventColumn(Spec):
     words: dict[str, str] = Field(
         default={},
         description="The log's words for `view`, `addtocart` and `transaction` (a purchase), such as "
-        "`{pv: view, cart: addtocart, buy: transaction}`. Words that are not listed stay as they are.",
+        "`{pv: view, cart: addtocart, buy: transaction}`. `*` stands for any text, as in `/cart/*`; of "
+        "several that fit, the longest counts. Words that are not listed stay as they are.",
+    )
+    empty: str | None = Field(
+        None,
+        min_length=1,
+        description="The kind of event of lines in which the column is empty, such as `view` where only "
+        "purchases have an order number. null: such lines are rejected.",
     )
     leave_out: list[Annotated[str, Field(min_length=1)]] = Field(
         default=[],
         description="The log's words for events that nobody acted on, such as `[session_end]`: they are left "
-        "out and counted. An event that is only written when a session ends without a purchase would "
-        "give the models the answer.",
+        "out and counted. `*` stands for any text. An event that is only written when a session ends without "
+        "a purchase would give the models the answer.",
     )
 
     @model_validator(mode="after")
@@ -243,10 +260,23 @@ class EventColumn(Spec):
             if words and self.column is None:
                 raise ValueError(f"{key} needs `column`")
         if "" in self.words:
-            raise ValueError("words: an empty field is no event, so it can't be translated")
+            raise ValueError("words: an empty field is no word; `empty` says what its line is")
+        if self.empty is not None and self.column is None:
+            raise ValueError("empty needs `column`")
         if both := [word for word in self.leave_out if word in self.words]:
             raise ValueError(f"{both[0]!r} stands in both words and leave_out")
         return self
+
+    def kind_of(self, word: str) -> str:
+        """Return what a word of the log becomes: what `words` says of it, else the word itself."""
+        if word in self.words:
+            return self.words[word]
+        fitting = [key for key in self.words if "*" in key and fits(word, key)]
+        return self.words[max(fitting, key=lambda key: (len(key), key))] if fitting else word
+
+    def leaves_out(self, word: str) -> bool:
+        """Return whether events with a word of the log are left out."""
+        return any(fits(word, pattern) for pattern in self.leave_out)
 
 
 class CategoryColumn(Spec):
