@@ -2,6 +2,7 @@
 
 import io
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,34 @@ def test_the_terminal_says_what_was_found(tmp_path: Path) -> None:
     assert f"Sessions with a purchase: {buyers:,} ({buyers / 3_000:.2%})." in said
     assert "95 % interval" in said
     assert max(map(len, result.stderr.split("\n"))) <= 80
+
+
+@pytest.mark.parametrize(
+    ("key", "hours", "says"),
+    [
+        ("email", 0, "orders.csv is called like a file of purchases, but it is left out"),
+        ("user_id", 0, "a session or visitor that all tables name: orders.csv has user_id"),
+        ("session_id", -3, "Are the times of all tables in one zone?"),
+    ],
+)
+def test_purchases_that_follow_nothing_of_the_other_table_are_explained(
+    key: str, hours: int, says: str, tmp_path: Path
+) -> None:
+    keys = {
+        "email": lambda event: f"{event.session}@x.org",
+        "user_id": lambda event: event.session[:-1],
+        "session_id": lambda event: event.session,
+    }
+    columns = {
+        "order_date": lambda event: (event.time + timedelta(hours=hours)).isoformat(),
+        key: keys[key],
+        "quantity": lambda event: 1 + int(event.item) % 3,
+    }
+    for name, kind in (("views", "view"), ("orders", "purchase")):
+        events = [event for event in shop_events() if event.kind == kind]
+        write_csv(tmp_path / "log" / f"{name}.csv", COLUMNS if name == "views" else columns, events)
+    result = CliRunner().invoke(app, ["inspect", str(tmp_path / "log")])
+    assert says in " ".join(result.stderr.split())
 
 
 def test_the_settings_are_utf_8_in_any_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

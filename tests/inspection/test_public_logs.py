@@ -298,15 +298,19 @@ def test_how_many_events_a_session_has_in_the_end_is_no_field(tmp_path: Path) ->
 
 def test_what_is_only_known_in_the_end_is_no_field(tmp_path: Path) -> None:
     buyers = {event.session for event in shop_events() if event.kind == "purchase"}
+    orders = Counter(event.visitor for event in shop_events() if event.kind == "purchase")
     columns = STANDARD | {
         "session_duration": lambda event: int(event.item) % 90,
         "bounce": lambda event: int(event.item) % 2,
         "days_to_purchase": lambda event: int(event.item) % 5 if event.session in buyers else "",
+        "total_orders": lambda event: orders[event.visitor],
     }
     inspection, _, table = read(write_csv(tmp_path / "log.csv", columns))
     assert set(table.fields) == {"brand"}
     assert "known at the end of a session only" in reason(inspection.text, "session_duration")
     assert "filled for buyers alone" in reason(inspection.text, "days_to_purchase")
+    # Of a visitor, as of the day of the export: also in sessions before the purchase.
+    assert "almost perfectly" in reason(inspection.text, "total_orders")
 
 
 def test_a_file_of_carts_beside_others_holds_no_purchases(tmp_path: Path) -> None:

@@ -63,9 +63,10 @@ def propose(
     nothing but purchases, so that its columns say nothing about earlier events; decimal: the table's decimal
     mark.
     """
-    key = roles.session.column or roles.visitor.column
     keys = [column for column in (roles.session.column, roles.visitor.column) if column is not None]
-    groups = _groups(key, bought)
+    # An attribute of the visitor, such as the number of orders on the day of the export, says who bought in
+    # any session.
+    groups = [codes for key in keys if (codes := _groups(key, bought)) is not None]
     fields: list[FieldProposal] = []
     left_out: list[LeftOut] = []
     open_choices = {
@@ -105,7 +106,7 @@ def _reason(
     roles: Roles,
     keys: Sequence[Column],
     bought: NDArray[np.bool_] | None,
-    groups: NDArray[np.int64] | None,
+    groups: Sequence[NDArray[np.int64]],
 ) -> str:
     """Return why a column is no field, an empty text if it is one."""
     name = squeezed("".join(column.words))
@@ -141,9 +142,9 @@ def _reason(
     # An amount may be the same for each item, such as its price, but it has a size.
     if item is not None and not (number and column.fractions > 0.01) and _same_as(column, item):
         return f"it holds the same as {item.name}"
-    if groups is not None and bought is not None and _is_filled_for_buyers(column, bought, groups):
+    if bought is not None and any(_is_filled_for_buyers(column, bought, codes) for codes in groups):
         return "it is filled for buyers alone: it would give the answer away"
-    if groups is not None and bought is not None and _gives_away(column, bought, groups) > MAX_FIELD_AUC:
+    if bought is not None and any(_gives_away(column, bought, codes) > MAX_FIELD_AUC for codes in groups):
         return "it separates buyers from others almost perfectly: it would give the answer away"
     return ""
 
@@ -195,8 +196,8 @@ def _same_as(column: Column, item: Column) -> bool:
     return pairs(column, item) <= 1.02 * item.distinct
 
 
-def _groups(key: Column | None, bought: NDArray[np.bool_] | None) -> NDArray[np.int64] | None:
-    if key is None or bought is None or not bought.any():
+def _groups(key: Column, bought: NDArray[np.bool_] | None) -> NDArray[np.int64] | None:
+    if bought is None or not bought.any():
         return None
     codes: NDArray[np.int64] = (
         key.values.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)

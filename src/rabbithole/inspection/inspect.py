@@ -15,7 +15,7 @@ from rabbithole.inspection.mapped import Mapped, ending_words, map_role, map_tab
 from rabbithole.inspection.presets import Preset, recognise, resembled
 from rabbithole.inspection.proposal import TableProposal, propose_table, settle
 from rabbithole.inspection.sample import read_sample
-from rabbithole.inspection.section import Proposal, dataset_name, write_section
+from rabbithole.inspection.section import Proposal, dataset_name, no_common_key, write_section
 from rabbithole.inspection.table_section import no_times
 from rabbithole.specs.table import is_encoding
 
@@ -164,6 +164,8 @@ def missing(tables: Sequence[TableProposal]) -> str:
             needs.append(f"what each line{place} is: a view, a purchase, or the column that says it")
         elif table.lacks_purchases and table.words.maybe:
             needs.append(f"the word for a purchase{place}")
+    if apart := no_common_key(tables):
+        needs.append(apart)
     return "; ".join(dict.fromkeys(needs))
 
 

@@ -141,7 +141,7 @@ BEGINNINGS = frozenset(
 )
 """Words before the name of a thing: `numéro de session`."""
 
-SMALL_WORDS = frozenset(_words("a and d da de del della der des di die do du e et la le of the und y"))
+SMALL_WORDS = frozenset(_words("a and d da de del della der des di die do du e en et in la le of the und y"))
 """Words between others that say nothing."""
 
 CURRENCIES = frozenset(
@@ -217,7 +217,8 @@ VIEW = _words(
     view view_item product_viewed product_view productview item_view view_product viewed detail
     product_detail detail_view item_detail click clicks clicked pv page_view pageview pageviews
     view_details viewed_product visit browse impression_click ansicht angesehen aufruf produktansicht
-    klick vue consultation voir clic vista ver visualizacao visualizzazione visualizacion bekeken weergave
+    klick artikelansicht seitenaufruf produktaufruf artikelaufruf
+    vue consultation voir clic vista ver visualizacao visualizzazione visualizacion bekeken weergave
     wyswietlenie widok visning 浏览 点击 閲覧 look
     просмотр просмотр_товара перегляд goruntuleme zobrazeni 조회 상품조회 商品閲覧 wyswietlenie_produktu
     visualizou_produto visualizou produktseite detailseite product_page

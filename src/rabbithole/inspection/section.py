@@ -193,6 +193,8 @@ def _table_format(
             note = f"check: {repeated_events(table)}. This keeps them"
             yaml.key(FORMAT, "drop_duplicates", False, note, off=True)
             break
+    if apart := no_common_key(tables):
+        yaml.comment(FORMAT, f"unsure: {apart}. Without it, no purchase is known to follow a view")
     yaml.key(FORMAT, "table")
     for table in others:
         shown = ", ".join(file.name for file in table.files[:3])
@@ -205,6 +207,21 @@ def _table_format(
             *(file for other in (*tables, *others) if other is not table for file in other.files),
         ]
         write_table(yaml, table, rest, naive=table in zones)
+
+
+def no_common_key(tables: Sequence[TableProposal]) -> str:
+    """Return that some tables name sessions and the others visitors, an empty text if all have either."""
+    columns = [(table.roles.session.column, table.roles.visitor.column) for table in tables]
+    if any(session is visitor is None for session, visitor in columns):
+        return ""
+    if any(all(column is not None for column in keys) for keys in zip(*columns, strict=True)):
+        return ""
+    named = (
+        f"{table.files[0].name} has {key.name}"
+        for table, keys in zip(tables, columns, strict=True)
+        if (key := keys[0] or keys[1]) is not None
+    )
+    return f"a session or visitor that all tables name: {', '.join(named)}"
 
 
 def _gap_minutes(tables: Sequence[TableProposal]) -> int:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,15 +15,20 @@ from rabbithole.inspection.columns import ROUNDED, Column
 from rabbithole.inspection.estimates import ASSUMED_AUC, Estimate, auc_half_width
 from rabbithole.inspection.files import left_out_lines
 from rabbithole.inspection.inspect import Inspection
+from rabbithole.inspection.layout import content_by_name
 from rabbithole.inspection.mapped import all_events
 from rabbithole.inspection.proposal import TableProposal
 from rabbithole.inspection.roles import name_score
 from rabbithole.inspection.table_section import UTF_16, orders_alone, repeated_events
+from rabbithole.specs.table import PURCHASE
 
 WIDTH = 80
 
 MAX_SHOWN_COLUMNS = 40
 """Columns in a table on the terminal at most; those that are used come first."""
+
+MIN_SHARED = 0.05
+"""With fewer of its sessions or visitors in other tables, a table names them in another way."""
 
 KEYS = ("session", "visitor", "item")
 """Roles whose values name something."""
@@ -52,7 +59,7 @@ def _parts(inspection: Inspection) -> Iterator[RenderableType]:
     yield from (Text(f"Left out: {line}") for line in left_out_lines(inspection.no_tables))
     if inspection.mapped:
         yield from (Text(line) for line in _counts(inspection))
-    unsure = [] if inspection.preset is not None else _unsure(inspection.tables)
+    unsure = [] if inspection.preset is not None else [*_unlinked(inspection), *_unsure(inspection.tables)]
     if unsure:
         yield Text("\nTo check:", style="bold")
         yield from (Text(f"- {line}") for line in unsure)
@@ -213,6 +220,42 @@ def _enough(estimate: Estimate, sessions: int, buyers: int) -> str:
             f"`split: {{by: folds}}`, which tests every session once{folds}."
         )
     return text + (" That is enough to learn from." if width < 0.03 else " That is enough for a first look.")
+
+
+def _unlinked(inspection: Inspection) -> Iterator[str]:
+    """Say why purchases in a table of their own have no event of another table before them."""
+    for other in inspection.others:
+        if content_by_name(other.files[0].name) == PURCHASE:
+            name = printable(other.files[0].name)
+            yield (
+                f"{name} is called like a file of purchases, but it is left out: it has no column of times "
+                "together with one of the sessions or visitors of the other tables"
+            )
+    estimate, mapped = inspection.estimate, inspection.mapped
+    if (
+        len(mapped) < 2
+        or estimate is None
+        or not estimate.exact
+        or estimate.at_once <= (estimate.buyers or 0)
+    ):
+        return
+    keys = [table.keys.drop_null().unique() for table in mapped]
+    for number, table in enumerate(mapped):
+        if not table.bought.any():
+            continue
+        others = pa.concat_arrays([*keys[:number], *keys[number + 1 :]])
+        shared = pc.mean(pc.is_in(keys[number], value_set=others).cast("float64")).as_py()
+        name = printable(inspection.tables[number].files[0].name)
+        if shared < MIN_SHARED:
+            yield (
+                f"session or visitor: {shared:.0%} of those in {name} occur in the other tables. A purchase "
+                "only follows other events if all tables name its session or visitor in the same way"
+            )
+        else:
+            yield (
+                f"time: most purchases in {name} have no earlier event of their session. Are the times of "
+                "all tables in one zone? Else give each table its own `zone`"
+            )
 
 
 def _moment(seconds: float) -> str:
