@@ -174,7 +174,15 @@ def test_a_start_and_an_offset_within_the_session_are_one_time(
 
 @pytest.mark.parametrize(
     "format",
-    ["%Y%m%d%H%M", "%d-%b-%Y %I:%M %p", "%d/%m/%Y %I:%M:%S p. m.", "%a %b %d %H:%M:%S +0000 %Y"],
+    [
+        "%Y%m%d%H%M",
+        "%d-%b-%Y %I:%M %p",
+        "%d/%m/%Y %I:%M:%S p. m.",
+        "%a %b %d %H:%M:%S +0000 %Y",
+        "%d.%m.%y, %H:%M",
+        "%d-%b-%y %I.%M.%S.%f %p",
+        "%Y-%m-%dT%H:%M:%S+00:00[Europe/London]",
+    ],
 )
 def test_further_ways_to_write_a_time(tmp_path: Path, format: str) -> None:
     events = [event for event in shop_events() if event.time.hour >= 12 or "p. m." not in format]

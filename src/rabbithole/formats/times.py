@@ -34,7 +34,8 @@ NAIVE = pa.timestamp("us")
 ISO = (
     r"^\s*(?P<Y>\d{4})-?(?P<m>\d{2})-?(?P<d>\d{2})"
     r"(?:[T ](?P<H>\d{2})(?::?(?P<M>\d{2})(?::?(?P<S>\d{2})(?:[.,](?P<f>\d{1,9})\d*)?)?)?)?"
-    r" ?(?P<z>Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?\s*$"
+    # Java writes the name of the zone behind the offset.
+    r" ?(?:(?P<z>Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)(?:\[[^\]]*\])?)?\s*$"
 )
 
 COMPACT = r"^(?P<Y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:(?P<H>\d{2})(?P<M>\d{2})(?P<S>\d{2}))?$"

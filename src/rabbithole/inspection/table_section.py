@@ -4,6 +4,8 @@ import glob
 import re
 from collections.abc import Mapping, Sequence
 
+import pyarrow.compute as pc
+
 from rabbithole.ingest.locate import matches
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.files import LogFile
@@ -151,6 +153,11 @@ def no_times(table: TableProposal) -> str:
             f"; {since} counts from another event, which no setting adds up: write the sum of each visitor "
             "to a column of its own, and read that with `unit` and `origin`"
         )
+    for column in table.unread_times[:1]:
+        abbreviations = pc.extract_regex(column.present[:200], r"\d ?(?P<zone>[A-Z]{3,4})\s*$").drop_null()
+        if len(abbreviations):
+            zone = abbreviations[0]["zone"].as_py()
+            named += f"; {zone} names no zone for sure: write an offset such as +02:00 in its place"
     return f"no column holds times that could be read{named}"
 
 

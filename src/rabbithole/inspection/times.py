@@ -31,7 +31,7 @@ COMPACT = {r"^(19|20)\d{8}$": "%Y%m%d%H", r"^(19|20)\d{10}$": "%Y%m%d%H%M"}
 
 ISO_SHAPE = r"^\s*(\d{4}-\d{2}-\d{2}|\d{8}(\d{6})?\D|\d{8}(\d{6})?$)"
 DATE_ONLY = r"^\s*(\d{4}-\d{2}-\d{2}|\d{8}|\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})|\d{4}/\d{1,2}/\d{1,2})\s*$"
-ZONED = r"(Z|z|UTC|GMT|[+-]\d{2}(:?\d{2})?)\s*$"
+ZONED = r"(Z|z|UTC|GMT|[+-]\d{2}(:?\d{2})?)(\[[^\]]*\])?\s*$"
 
 DATES = (
     "%d/%m/%Y",
@@ -44,7 +44,18 @@ DATES = (
     "%m/%d/%y",
     "%d.%m.%y",
 )
-CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p", " %H:%M:%S %z")
+CLOCKS = (
+    "",
+    " %H:%M",
+    " %H:%M:%S",
+    " %H:%M:%S.%f",
+    " %I:%M %p",
+    " %I:%M:%S %p",
+    " %H:%M:%S %z",
+    ", %H:%M",
+    ", %H:%M:%S",
+    ", %I:%M:%S %p",
+)
 FORMATS = (
     *(date + clock for date in DATES for clock in CLOCKS),
     "%d/%b/%Y:%H:%M:%S %z",
@@ -56,8 +67,15 @@ FORMATS = (
     "%d-%b-%Y %I:%M:%S %p",
     "%d %b %Y %H:%M",
     "%b %d, %Y %H:%M:%S",
+    "%b %d, %Y, %H:%M:%S",
+    "%b %d, %Y, %I:%M:%S %p",
     "%b %d, %Y %I:%M %p",
     "%a %b %d %H:%M:%S %z %Y",
+    "%a %b %d %H:%M:%S %Z %Y",
+    "%d-%b-%y %I.%M.%S.%f %p",
+    "%Y-%m-%d %I:%M:%S %p",
+    "%Y-%m-%d %I:%M:%S%p",
+    "%Y年%m月%d日 %H:%M:%S",
     "%b %d, %Y %I:%M:%S %p",
     "%b %d %Y %H:%M:%S",
     "%a %b %d %H:%M:%S %Y",
