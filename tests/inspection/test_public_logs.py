@@ -271,6 +271,28 @@ def test_a_column_that_is_filled_in_purchases_is_their_event(tmp_path: Path) -> 
     assert inspect([str(write_csv(tmp_path / "hits.csv", columns))]).problem.startswith("what each line")
 
 
+def test_the_number_of_an_order_says_which_word_is_the_purchase(tmp_path: Path) -> None:
+    words = {"view": "product", "purchase": "step_4"}
+    columns = without(
+        "event_type",
+        page_type=lambda event: words.get(event.kind, event.kind),
+        transaction_id=lambda event: event.session if event.kind == "purchase" else "",
+    )
+    _, dataset, table = read(write_csv(tmp_path / "hits.csv", columns))
+    assert table.event.words["step_4"] == "transaction" and dataset.target == "buyer"
+
+
+def test_orders_that_were_not_kept_are_pointed_out(tmp_path: Path) -> None:
+    for name, kind in (("views", "view"), ("orders", "purchase")):
+        columns = without("event_type", "brand")
+        if name == "orders":
+            columns["status"] = lambda event: ("completed", "Cancelled")[int(event.item) % 2]
+        events = [event for event in shop_events() if event.kind == kind]
+        write_csv(tmp_path / "log" / f"{name}.csv", columns, events)
+    text = inspect([str(tmp_path / "log")]).text
+    assert "event: {column: status, words: {completed: transaction}, leave_out: [Cancelled]}" in text
+
+
 def test_addresses_that_begin_alike_are_one_kind_of_event(tmp_path: Path) -> None:
     pages = {
         "view": "/de/product/{}?ref=1",

@@ -1,6 +1,6 @@
 """Find purchases where no column says what happened: a column that is filled in them alone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,9 @@ ZERO = r"^[-+]?0+([.,]0+)?$"
 MAX_MARKED = 0.5
 """At most this share of the rows are purchases where the others are views."""
 
+MIN_SAME = 0.9
+"""Share of the purchases, and of the events with a word, that must be the same lines."""
+
 MIXED_SHARE = 0.5
 """Of the sessions with a purchase and further lines, the share that must have a line without one."""
 
@@ -36,6 +39,29 @@ def purchase_mark(columns: Sequence[Column], roles: Roles) -> tuple[Choice, Word
     Its values are `*` in purchases, and what means none elsewhere. A column that is filled in all of a
     buyer's lines marks no purchase.
     """
+    for column, marked, zero in _marks(columns, roles):
+        values = pc.if_else(marked, pa.scalar(ANY), column.values)
+        zeros = column.values.filter(zero).unique().to_pylist()
+        meanings = {**dict.fromkeys(zeros, "view"), ANY: PURCHASE}
+        empty = "view" if column.values.null_count else ""
+        return Choice(Column(column.name, values), (), NOTE), Words(meanings, (ANY,), empty=empty)
+    return None
+
+
+def marked_word(columns: Sequence[Column], roles: Roles) -> str | None:
+    """Return the word for events that has an order's number or an amount, as no other word has, or None."""
+    event = roles.event.column
+    if event is None:
+        return None
+    for _, marked, _ in _marks(columns, roles):
+        for word, count in list(Column("", event.values.filter(marked)).counts.items())[:1]:
+            if count > MIN_SAME * max(event.counts[word], pc.sum(marked).as_py()):
+                return word
+    return None
+
+
+def _marks(columns: Sequence[Column], roles: Roles) -> Iterator[tuple[Column, pa.Array, pa.Array]]:
+    """Yield the columns that are filled in purchases alone, with which rows are these, and which are zero."""
     named = [column for column in columns if column.name not in roles.used]
     orders = [column for column in named if squeezed("".join(column.words)) in ORDERS]
     amounts = [column for column in named if marks_buyers(column) and column.numeric > 0.99]
@@ -45,12 +71,7 @@ def purchase_mark(columns: Sequence[Column], roles: Roles) -> tuple[Choice, Word
         count = pc.sum(marked).as_py() or 0
         if not 0 < count <= MAX_MARKED * column.rows or not _is_a_moment(column, marked, roles):
             continue
-        values = pc.if_else(marked, pa.scalar(ANY), column.values)
-        zeros = column.values.filter(zero).unique().to_pylist()
-        meanings = {**dict.fromkeys(zeros, "view"), ANY: PURCHASE}
-        empty = "view" if column.values.null_count else ""
-        return Choice(Column(column.name, values), (), NOTE), Words(meanings, (ANY,), empty=empty)
-    return None
+        yield column, marked, zero
 
 
 def _is_a_moment(column: Column, marked: pa.Array, roles: Roles) -> bool:

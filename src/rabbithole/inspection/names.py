@@ -168,6 +168,7 @@ ORDERS = frozenset(
 ANSWERS = frozenset(
     _words(
         """
+        bestellt hasorder isbuy isorder ordered orderflag purchase
         achat achete acquistato acquisto bought boughtnumber buy buyer chiffreaffaires compra comprado compro
         conversion converted gekauft gekocht haspurchase haspurchased isbuyer isconverted ispurchase kauf
         label numpurchases ordertotal ordervalue outcome purchased purchaseflag purchases purchasevalue
@@ -181,6 +182,28 @@ ANSWER_PARTS = frozenset(
     _words("achete acquistato bought comprado conversion conversions converted gekauft purchased")
 )
 """Parts of such names, as in `visitConverted` or `conversion_id`."""
+
+UNDONE = (
+    "cancel",
+    "refund",
+    "return",
+    "void",
+    "fail",
+    "declin",
+    "storn",
+    "retour",
+    "annul",
+    "rembours",
+    "anulad",
+    "cancelad",
+    "devuelt",
+    "geannuleerd",
+    "отмен",
+    "возврат",
+    "取消",
+    "退款",
+)
+"""Parts of words for orders that were not kept, as in the column of their status."""
 
 KNOWN_AT_END = frozenset(
     _words(

@@ -1,7 +1,7 @@
 """A proposal for each table of a log: its roles and fields, and the part of the settings that they make."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -15,8 +15,8 @@ from rabbithole.inspection.fields import FieldProposal, LeftOut, marks_buyers, p
 from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.items import lists_of, with_lists
 from rabbithole.inspection.layout import Layout, content_by_name
-from rabbithole.inspection.marks import purchase_mark
-from rabbithole.inspection.names import ORDERS, QUANTITIES, squeezed
+from rabbithole.inspection.marks import marked_word, purchase_mark
+from rabbithole.inspection.names import ORDERS, QUANTITIES, UNDONE, squeezed
 from rabbithole.inspection.prices import with_notes
 from rabbithole.inspection.roles import CAN_BE, Choice, Roles
 from rabbithole.inspection.sample import Sample, read_sample
@@ -25,6 +25,9 @@ from rabbithole.specs.table import PURCHASE
 
 TRUE, FALSE = ("1", "true", "True", "TRUE", "yes", "y", "t"), ("0", "false", "False", "FALSE", "no", "n", "f")
 """How tables write that something is so, and that it is not."""
+
+MAX_STATUSES = 20
+"""A status of orders has so many values at most."""
 
 MIXED_SHARE = 0.5
 """A flag that marks buyers, in place of purchases, is the same in all events of a session."""
@@ -132,9 +135,24 @@ class TableProposal:
         ]
 
     @property
+    def statuses(self) -> Column | None:
+        """Return the column by which some lines of a table of purchases are orders that were not kept."""
+        if self.content not in (PURCHASE, "order"):
+            return None
+        few = (
+            column for column in self.columns if CAN_BE["event"](column) and column.distinct <= MAX_STATUSES
+        )
+        return next((column for column in few if undone(column)), None)
+
+    @property
     def flags(self) -> list[Column]:
         """Return the columns that may mark purchases: their name says so, and their values are yes and no."""
         return [column for column in self.columns if _is_flag(column)]
+
+
+def undone(column: Column) -> list[str]:
+    """Return the values of a column that say that an order was not kept."""
+    return [text for text in column.counts if any(part in text.lower() for part in UNDONE)]
 
 
 def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
@@ -157,6 +175,9 @@ def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
         words = Words(marks, tuple(word for word in marks if word in TRUE), likely=True)
     elif roles.event == Choice() and (marked := purchase_mark(columns, roles)):
         roles.event, words = marked
+    elif not words.purchase and (word := marked_word(columns, roles)):
+        mapping = {**words.mapping, word: PURCHASE}
+        words = replace(words, mapping=mapping, purchase=(word,), likely=True, maybe=())
     roles.cost = with_notes(roles.cost, roles.event.column, words)
     roles.item, roles.event = with_lists(roles.item), with_lists(roles.event)
     return TableProposal(

@@ -19,13 +19,16 @@ from rabbithole.inspection.layout import content_by_name
 from rabbithole.inspection.mapped import all_events
 from rabbithole.inspection.proposal import TableProposal
 from rabbithole.inspection.roles import name_score
-from rabbithole.inspection.table_section import UTF_16, orders_alone, repeated_events
+from rabbithole.inspection.table_section import UTF_16, orders_alone, orders_not_kept, repeated_events
 from rabbithole.specs.table import PURCHASE
 
 WIDTH = 80
 
 MAX_SHOWN_COLUMNS = 40
 """Columns in a table on the terminal at most; those that are used come first."""
+
+MIN_EVENTS = 1.1
+"""With fewer events per session on average, lines are probably whole sessions."""
 
 MIN_SHARED = 0.05
 """With fewer of its sessions or visitors in other tables, a table names them in another way."""
@@ -223,7 +226,7 @@ def _enough(estimate: Estimate, sessions: int, buyers: int) -> str:
 
 
 def _unlinked(inspection: Inspection) -> Iterator[str]:
-    """Say why purchases in a table of their own have no event of another table before them."""
+    """Say that sessions have one event alone, and why purchases in a table of their own follow nothing."""
     for other in inspection.others:
         if content_by_name(other.files[0].name) == PURCHASE:
             name = printable(other.files[0].name)
@@ -232,6 +235,11 @@ def _unlinked(inspection: Inspection) -> Iterator[str]:
                 "together with one of the sessions or visitors of the other tables"
             )
     estimate, mapped = inspection.estimate, inspection.mapped
+    if estimate is not None and estimate.sessions and estimate.events < MIN_EVENTS * estimate.sessions:
+        yield (
+            "session: nearly every session has one event. If a line is a whole visit, this is no log of "
+            "events: nothing says what came before a purchase"
+        )
     if (
         len(mapped) < 2
         or estimate is None
@@ -303,6 +311,8 @@ def _unsure(tables: Sequence[TableProposal]) -> list[str]:
         ]
         if table.repeated:
             lines.append(f"time: {repeated_events(table)}; `drop_duplicates: false` in the file keeps them")
+        if table.statuses is not None:
+            lines.append(f"event: {printable(orders_not_kept(table))}: see the file")
         if table.content == "order":
             lines.append(f"event: {printable(orders_alone(table))}")
         if table.endings:

@@ -10,7 +10,7 @@ from rabbithole.ingest.locate import matches
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.names import Role
-from rabbithole.inspection.proposal import TRUE, TableProposal
+from rabbithole.inspection.proposal import TRUE, TableProposal, undone
 from rabbithole.inspection.roles import Choice
 from rabbithole.inspection.yaml_lines import YamlLines, names
 
@@ -135,6 +135,14 @@ def orders_alone(table: TableProposal) -> str:
     return f"each line is a purchase, and nothing comes before it to predict it from. What is left: {left}"
 
 
+def orders_not_kept(table: TableProposal) -> str:
+    """Return that orders which were not kept count as purchases, in words; empty if there are none."""
+    status = table.statuses
+    if status is None:
+        return ""
+    return f"orders whose {status.name} is {_list_texts(undone(status))} count as purchases, too"
+
+
 def repeated_events(table: TableProposal) -> str:
     """Return what equal lines of a table with coarse times mean, in words."""
     count = table.repeated
@@ -174,6 +182,11 @@ def _event(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile]) -> No
             yaml.key(KEY, "event", "order")
         elif table.content is not None:
             yaml.key(KEY, "event", table.content, "check: what each line is, from file names and columns")
+            if (status := table.statuses) is not None:
+                yaml.comment(KEY, f"check: {orders_not_kept(table)}. This leaves them out:")
+                kept = [word for word in status.counts if word not in undone(status)]
+                section = {"column": names([status.name]), "words": dict.fromkeys(kept, "transaction")}
+                yaml.key(KEY, "event", {**section, "leave_out": undone(status)}, off=True)
         else:
             yaml.comment(KEY, "unsure: no column says what happened. What is each line?")
             if rest:
