@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rabbithole.formats.amounts import Decimal
+from rabbithole.inspection.addresses import with_patterns
 from rabbithole.inspection.assign import assign
 from rabbithole.inspection.columns import Column, describe
 from rabbithole.inspection.fields import FieldProposal, LeftOut, marks_buyers, propose, unread_times
@@ -127,12 +128,12 @@ class TableProposal:
 
     @property
     def worded(self) -> list[Column]:
-        """Return the columns whose few words may be kinds of events that no list knows."""
-        return [
-            field.column
-            for field in self.fields
-            if field.kind == "category" and CAN_BE["event"](field.column) and field.column.numeric < 0.5
-        ]
+        """Return the columns whose few words may be kinds of events that no list knows.
+
+        Of addresses, those that begin alike are one word with `*`.
+        """
+        columns = (with_patterns(field.column) for field in self.fields if field.kind == "category")
+        return [column for column in columns if CAN_BE["event"](column) and column.numeric < 0.5]
 
     @property
     def statuses(self) -> Column | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow.compute as pc
 
 from rabbithole.ingest.locate import matches
+from rabbithole.inspection.addresses import is_pattern
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.names import Role
@@ -201,7 +202,13 @@ def _event(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile]) -> No
                 _column_of_events(yaml, flag, marks, note)
             for other in table.worded[:5]:
                 note = f"unsure: if {other.name} says what happened; {_examples(other)}"
-                _column_of_events(yaml, other, {"WORD": "transaction"}, note)
+                patterns = [word for word in other.counts if is_pattern(word)]
+                views = dict.fromkeys(patterns[:1], "view")
+                _column_of_events(yaml, other, {**views, "WORD": "transaction"}, note)
+                if patterns:
+                    yaml.comment(
+                        KEY, f"`*` stands for any text; its words are {_list_texts([*other.counts])}"
+                    )
         return
     yaml.key(KEY, "event", note=f"check: {choice.note}" if choice.note else "")
     second = [] if table.roles.event_rest is None else [table.roles.event_rest.name]
@@ -302,5 +309,5 @@ def _list(columns: Sequence[Column]) -> str:
 
 
 def _list_texts(texts: Sequence[str], most: int = 12) -> str:
-    shown = ", ".join(text[:40] for text in texts[:most])
+    shown = ", ".join(text[:70] for text in texts[:most])
     return shown + (f" and {len(texts) - most} more" if len(texts) > most else "")
