@@ -25,6 +25,7 @@ from rabbithole.serving.predict import predict
 from rabbithole.serving.server import ServedModel
 from rabbithole.serving.stream import LiveScore, Refusal, SessionStream
 from rabbithole.specs.data import SparkOptions
+from rabbithole.specs.table_columns import EventColumn
 
 pytestmark = pytest.mark.spark
 
@@ -215,7 +216,7 @@ def test_events_older_than_a_visitor_s_history_are_late(run: Path) -> None:
 
 def test_events_that_the_settings_leave_out_change_no_answer(run: Path) -> None:
     stream = SessionStream(packaged(run, "gru"))
-    stream.left_out.add("heartbeat")
+    stream.events.append(EventColumn(column=["event"], leave_out=["heart*"]))
     beat = json.dumps({"visitor": "a", "timestamp": "2015-06-01T11:00:00Z", "event": "heartbeat"}).encode()
     _, refused, second = stream.process([visit(1), beat, visit(2)])
     assert isinstance(refused, Refusal) and refused.error.startswith("left out")

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from rabbithole.inspection.addresses import is_pattern, last_folder
 from rabbithole.inspection.columns import Column, name_words
-from rabbithole.inspection.names import (
+from rabbithole.inspection.event_words import (
     ADD_STEMS,
     BARE_CART,
     BOUGHT,
@@ -17,13 +17,11 @@ from rabbithole.inspection.names import (
     DONE,
     LIKELY_PURCHASE,
     MAYBE_PURCHASE,
-    NAMES,
     NOT_YET,
     PURCHASE,
-    SMALL_WORDS,
     VIEW,
-    squeezed,
 )
+from rabbithole.inspection.names import NAMES, SMALL_WORDS, squeezed
 from rabbithole.inspection.roles import BY_VALUES, CAN_BE, EXACT, Choice, choose, name_score
 from rabbithole.specs.table import CART as ADD_TO_CART
 from rabbithole.specs.table import PURCHASE as TRANSACTION
