@@ -35,6 +35,7 @@ PROJECT = load_project(
     config,
     workflow.pathvars.apply("<results>"),
     overlay=workflow.config_settings.overwrite_config,
+    words=workflow.config_settings.config,
     files=workflow.configfiles,
 )
 SPECS = StepSpecs(PROJECT)

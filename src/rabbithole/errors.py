@@ -69,3 +69,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def error_text(error: object) -> str:
+    """Return a mistake as the last lines of a command; it may quote settings and names of files."""
+    return "Error: " + "\n".join(map(printable, str(error).split("\n")))

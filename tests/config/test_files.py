@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.cli import parse_config as parse_config_words
 
-from rabbithole.config.files import refuse_empty_sections, refuse_slips
+from rabbithole.config.files import refuse_empty_sections, refuse_slips, refuse_texts_on_command_line
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
 
@@ -57,6 +58,26 @@ def test_what_yaml_reads_as_something_else_than_it_looks_is_refused(
     file.write_text(text)
     with pytest.raises(UserError, match=re.escape(message)):
         refuse_slips([file])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "alice=null",
+        "datasets={shop: {hash_ids: null}}",
+        "models={gru: {width: 8}}",
+        "training_seeds=[0, 1]",
+        "datasets={shop: {drop_duplicates: false}}",
+    ],
+)
+def test_a_value_that_becomes_text_on_the_command_line_is_refused(words: str) -> None:
+    with pytest.raises(UserError, match=r"after --config, Snakemake reads .* as text here"):
+        refuse_texts_on_command_line(parse_config_words([words]))
+
+
+def test_texts_and_numbers_on_the_command_line_stay_settings() -> None:
+    words = ["data_seed=7", "storage=s3://bucket", "report={title: 'a: b'}", "pathvars={results: 2024}"]
+    refuse_texts_on_command_line(parse_config_words(words))
 
 
 def test_aliases_and_pipes_end(tmp_path: Path) -> None:

@@ -3,8 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from rabbithole.errors import UserError
 from rabbithole.serving.guard import Limits
 from rabbithole.serving.server import MAX_FORMER, ServedModel
+from rabbithole.serving.terminal import named_models
 
 
 class Stream:
@@ -63,3 +67,11 @@ def test_a_session_stays_with_its_model_when_that_is_exchanged_twice() -> None:
         served.answers(f"session {number}")
     assert len(served.former) == MAX_FORMER
     assert served.answers("session 2", "b")[0] == "model 2"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", ".", "a b", "a\x1b"])
+def test_a_name_that_no_address_can_hold_is_refused(name: str) -> None:
+    """The server would start, and no client could reach the model."""
+    with pytest.raises(UserError, match="can't be the name of a model"):
+        named_models([f"{name}=model"])
+    assert named_models(["shop-2=a=b/model"]) == {"shop-2": Path("a=b/model")}

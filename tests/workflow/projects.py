@@ -14,7 +14,7 @@ CONFIG: dict[str, Any] = {
 
 def project(**changes: Any) -> Project:
     """Return a project with two simulated shops and two models, and with some settings changed."""
-    return load_project(merged(CONFIG, changes), "results", overlay={}, files=[])
+    return load_project(merged(CONFIG, changes), "results", overlay={}, words={}, files=[])
 
 
 def wildcards(**values: str) -> Any:

@@ -120,4 +120,4 @@ def test_each_fold_is_a_data_set_of_its_own_up_to_the_scores_that_are_joined() -
 def test_a_result_that_is_read_as_settings_may_be_meant_as_a_target(tmp_path: Path) -> None:
     (metrics := tmp_path / "metrics.json").write_text("{}")
     with pytest.raises(SystemExit, match=r"auc: there is no such key .*\nIf metrics.json is a target, write"):
-        load_project({"auc": 1}, "results", overlay={}, files=["config.yaml", metrics])
+        load_project({"auc": 1}, "results", overlay={}, words={}, files=["config.yaml", metrics])

@@ -15,7 +15,7 @@ from rabbithole.cli import (  # noqa: F401 - they add commands
     work,
 )
 from rabbithole.cli.app import PANELS, app
-from rabbithole.errors import UserError, known_cause
+from rabbithole.errors import UserError, error_text, known_cause
 from rabbithole.progress import remove_progress
 from rabbithole.workflow.job_lifetime import die_with_parent
 
@@ -34,14 +34,14 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        sys.exit(f"Error: {error}")
+        sys.exit(error_text(error))
     except OSError as error:
         if error.filename is None and error.strerror is None:
             raise
-        sys.exit(f"Error: {error.filename or 'the output'}: {error.strerror}")
+        sys.exit(error_text(f"{error.filename or 'the output'}: {error.strerror}"))
     except Exception as error:
         if (mistake := known_cause(error)) is None:
             raise
-        sys.exit(f"Error: {mistake}")
+        sys.exit(error_text(mistake))
     finally:
         remove_progress()

@@ -96,6 +96,39 @@ CHECKS = (_odd_number, _odd_keys, _repeated_keys)
 """A number such as 010, a key that is no text, and a key that a section holds twice: by line, from 1."""
 
 
+def refuse_texts_on_command_line(values: Mapping[str, Any]) -> None:
+    """Raise `UserError` for a value after --config that Snakemake reads as text, and a config file would not.
+
+    It reads all values inside sections and lists so, and `null`. Where a setting takes text, such as the path
+    of a file, the workflow would look for a file called null.
+
+    values: of --config alone.
+    """
+    for key, text in _texts(values):
+        try:
+            meant = yaml.safe_load(text)
+        except (ValueError, RecursionError, yaml.YAMLError):
+            continue
+        if meant is None or isinstance(meant, int | float):
+            raise UserError(
+                f"{key}: after --config, Snakemake reads {text or 'an empty value'} as text here. Write the "
+                "setting into a file: --configfile FILE."
+            )
+
+
+def _texts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each text with the path of its key. Paths of `pathvars`, Snakemake's own key, are text."""
+    todo = [(name, value) for name, value in values.items() if name != "pathvars"]
+    seen = set[int]()
+    for key, value in todo:
+        if isinstance(value, str):
+            yield key, value
+        elif isinstance(value, Mapping | list) and id(value) not in seen:
+            seen.add(id(value))
+            items = value.items() if isinstance(value, Mapping) else enumerate(value)
+            todo += [(f"{key}.{name}", below) for name, below in items]
+
+
 def refuse_empty_sections(overlay: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     """Raise `UserError` for a `{}` in the user's settings where the merged settings hold a value.
 

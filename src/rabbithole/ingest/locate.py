@@ -171,9 +171,14 @@ def table_files(format: RawFormat, source: TableSource) -> dict[str, list[Path]]
             file for file in candidates if (file in named and not is_archive(file)) or _belongs(file, role)
         ]
         if not files:
-            names = ", ".join(printable(file.name) for file in candidates[:5]) or "nothing"
+            if not candidates:
+                where = (
+                    f"there is none in {', '.join(map(str, listed))}" if listed else "the source names none"
+                )
+                raise UserError(f"No file for the table {role.name}: {where}.")
+            names = ", ".join(printable(file.name) for file in candidates[:5])
             raise UserError(
-                f"No file for the table {role.name}: of {', '.join(map(str, listed)) or 'no source'} "
+                f"No file for the table {role.name}: of {', '.join(map(str, listed))} "
                 f"({names}), none is called {' or '.join(role.published)}. Set table.{role.name}.files to a "
                 "pattern of its files."
             )

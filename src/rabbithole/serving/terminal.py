@@ -1,5 +1,6 @@
 """Reads the logs and models that a person names on the command line; prints what became of a log."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -46,17 +47,27 @@ def _alike(path: str, published: str) -> bool:
     return Path(path).name.lower().startswith(Path(published).stem.lower())
 
 
+SERVED_NAME = re.compile(r"[\w-]+")
+"""Names that stand in the address of a served model."""
+
+
 def named_models(arguments: list[str]) -> dict[str, Path]:
     """Return model folders by name, from PATH or NAME=PATH; PATH alone is named after its data set.
 
-    Raises `UserError` when two have the same name.
+    Raises `UserError` when two have the same name, or when no address can hold one.
     """
     models: dict[str, Path] = {}
     for argument in arguments:
-        name, equals, path = argument.rpartition("=")
-        folder = Path(path)
-        if not equals:
+        name, equals, path = argument.partition("=")
+        if not equals or Path(argument).is_dir():
+            folder = Path(argument)
             name = load_folder(folder).manifest.dataset
+        else:
+            folder = Path(path)
+        if not SERVED_NAME.fullmatch(name):
+            raise UserError(
+                f"{name!r} can't be the name of a model: take letters, digits, - and _, as in NAME=PATH."
+            )
         if name in models:
             raise UserError(f"Two models are called {name!r}: give each a name, as NAME=PATH.")
         models[name] = folder

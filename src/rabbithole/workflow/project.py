@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rabbithole.config.datasets import Dataset
-from rabbithole.config.files import refuse_empty_sections, refuse_slips
+from rabbithole.config.files import refuse_empty_sections, refuse_slips, refuse_texts_on_command_line
 from rabbithole.config.settings import Settings
 from rabbithole.config.validation import parse_config
 from rabbithole.errors import UserError
@@ -183,16 +183,23 @@ class Project:
 
 
 def load_project(
-    config: Mapping[str, Any], results: str, *, overlay: Mapping[str, Any], files: Sequence[str | Path]
+    config: Mapping[str, Any],
+    results: str,
+    *,
+    overlay: Mapping[str, Any],
+    words: Mapping[str, Any],
+    files: Sequence[str | Path],
 ) -> Project:
     """Check the configuration and find the user's files, before any job starts.
 
-    overlay: what of the configuration the command gives; files: the config files. Ends the process with a
-    plain message for a wrong setting or a missing or unreadable file.
+    overlay: what of the configuration the command gives; words: what of that stands after --config;
+    files: the config files. Ends the process with a plain message for a wrong setting or a missing or
+    unreadable file.
     """
     try:
         refuse_no_folder(results)
         refuse_slips(files)
+        refuse_texts_on_command_line(words)
         refuse_empty_sections(overlay, config)
         settings = parse_config(config)
         for name, model in settings.models.items():

@@ -13,7 +13,7 @@ from typing import NoReturn
 from rabbithole.artifacts.runs import FileFingerprint, Fingerprints
 from rabbithole.config.datasets import SIMULATE, Dataset
 from rabbithole.config.text import Alice
-from rabbithole.errors import UserError, printable
+from rabbithole.errors import UserError, error_text, printable
 from rabbithole.ingest.hashed_ids import read_key
 from rabbithole.ingest.locate import files_below, is_remote, locate, paths_of
 from rabbithole.io.atomic import sha256_of
@@ -191,4 +191,4 @@ def refuse_no_folder(results: str) -> None:
 
 def stop(message: str) -> NoReturn:
     """End the process with a message instead of a stack trace; it may quote the user's settings."""
-    sys.exit("Error: " + "\n".join(map(printable, message.split("\n"))))
+    sys.exit(error_text(message))
