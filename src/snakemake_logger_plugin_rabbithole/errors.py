@@ -1,6 +1,7 @@
 """What to show of a failure: the step's own words, or the end of its log."""
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,6 +53,12 @@ NO_RULE = re.compile(r"No rule to produce (?P<target>\S+)")
 
 OWN_RECORD = re.compile(r"Error: \[Errno \d+\] (?P<reason>[^:\n]*): '(?P<path>[^']*/\.snakemake/[^']*)'")
 """An error of the system about a file of Snakemake's own, below the folder where it runs."""
+
+OF_SYSTEM = re.compile(r"^\w*Error: \[Errno \d+\] (?P<reason>[^:\n]*): '(?P<path>[^'\n]+)'$", re.MULTILINE)
+"""An error of the system about any other file."""
+
+NO_FOLDER = ("Not a directory", "File exists", "Too many levels of symbolic links")
+"""What the system says where a file, or a link to nothing, stands in the place of a folder."""
 
 TRACE_LINE = re.compile(r'^ +File ".*", line \d+(?:, in .*)?$')
 CLASS_LINE = re.compile(r"^\w*(?:Error|Exception)(?: in .*)?:$")
@@ -206,7 +213,21 @@ def plain(text: str, arguments: list[str], folder: Path = Path()) -> str:
     if TRACE in text:
         # The exception itself stands after the trace, and is not indented.
         lines = [line for line in lines if line[:1].strip()][1:]
-    return "\n".join(lines).removeprefix("Error: ").strip()
+    message = "\n".join(lines).removeprefix("Error: ").strip()
+    if error := OF_SYSTEM.search(message):
+        blocked = _no_folder(folder / error["path"]) if error["reason"] in NO_FOLDER else None
+        if blocked is not None:
+            return f"{blocked} is in the way: there must be a folder. Move it away."
+        return f"{error['path']}: {error['reason']}."
+    return message
+
+
+def _no_folder(path: Path) -> Path | None:
+    """Return the first of a path and the folders above it that is there and no folder; None if none is."""
+    return next(
+        (place for place in (*reversed(path.parents), path) if os.path.lexists(place) and not place.is_dir()),
+        None,
+    )
 
 
 def damaged_record(folder: Path) -> Path | None:

@@ -119,6 +119,21 @@ def test_a_damaged_record_of_snakemakes_is_named(
     assert plain("LockException:\nError: Directory cannot be locked.", []) == "Directory cannot be locked."
 
 
+def test_what_stands_in_the_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    (file := tmp_path / "results/shop").write_text("")
+    said = "NotADirectoryError: [Errno 20] Not a directory: 'results/shop/events'"
+    blocked = f"{file} is in the way: there must be a folder. Move it away."
+    assert plain(said, [], tmp_path) == blocked
+    created = said.replace("Not", "Failed to create output directory results/shop/events.\nNot", 1)
+    assert plain(f"CreateError in file a, line 1:\n{created}", [], tmp_path) == blocked
+    (link := tmp_path / ".snakemake").symlink_to("nowhere")
+    said = f"{TRACE}:\n  File \"a\"\nFileExistsError: [Errno 17] File exists: '{link}'"
+    assert plain(said, [], tmp_path).startswith(f"{link} is in the way")
+    denied = "PermissionError: [Errno 13] Permission denied: 'results/shop'"
+    assert plain(denied, [], tmp_path) == "results/shop: Permission denied."
+
+
 def test_a_message_before_a_stack_trace_is_no_mistake_of_the_user() -> None:
     assert own_error("Error: one\nError: two\nmore\n") == "two\nmore"
     assert own_error("Error: one\nTraceback (most recent call last):\nKeyError: 1\n") is None

@@ -184,9 +184,10 @@ def refuse_no_folder(results: str) -> None:
         )
     refuse_brackets([results], "pathvars.results: ")
     for path in (Path(results), *Path(results).parents):
-        # Not Path.exists, which fails for a name that is too long.
-        if os.path.exists(path) and not path.is_dir():  # noqa: PTH110
-            raise UserError(f"pathvars.results: {path} is a file. Give the path of a folder.")
+        # Also true of a link that leads nowhere.
+        if os.path.lexists(path) and not path.is_dir():
+            what = "a link that leads to no folder" if path.is_symlink() else "a file"
+            raise UserError(f"pathvars.results: {path} is {what}. Give the path of a folder.")
 
 
 def stop(message: str) -> NoReturn:
