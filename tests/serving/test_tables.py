@@ -2,14 +2,19 @@
 
 import errno
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from factories.tables import TABLE
 
+from rabbithole.config.datasets import Dataset
 from rabbithole.errors import UserError
 from rabbithole.serving.tables import TableWriter, read_scores, require_replaceable
+from rabbithole.serving.terminal import require_apart
 
 
 def test_a_folder_is_never_replaced_by_a_file(tmp_path: Path) -> None:
@@ -48,6 +53,21 @@ def test_only_an_older_output_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "export.json").touch()
     require_replaceable(tmp_path, "export.json")
     require_replaceable(tmp_path / "new", "export.json")
+
+
+@pytest.mark.parametrize("output", ["log.csv", "link.csv", "rows.csv", "model/scores.csv"])
+def test_no_output_replaces_a_file_of_the_log_or_of_the_model(tmp_path: Path, output: str) -> None:
+    (tmp_path / "model").mkdir()
+    for name in ("log.csv", "rows.csv.json"):
+        (tmp_path / name).write_text("time,item\n")
+    (tmp_path / "link.csv").symlink_to("log.csv")
+    dataset = Dataset.model_validate({"format": "table", "source": str(tmp_path), "table": {"events": TABLE}})
+    manifest = SimpleNamespace(events=SimpleNamespace(format="table", table=dataset.table_log))
+    folder: Any = SimpleNamespace(path=tmp_path / "model", manifest=manifest)
+    log = [str(tmp_path / "log.csv"), str(tmp_path / "rows.csv.json")]
+    with pytest.raises(UserError, match="Give another name"):
+        require_apart(tmp_path / output, folder, log)
+    require_apart(tmp_path / "scores.csv", folder, log)
 
 
 def test_other_files_are_not_read_as_scores(tmp_path: Path) -> None:

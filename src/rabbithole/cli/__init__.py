@@ -26,8 +26,10 @@ app.registered_commands.sort(key=lambda command: PANELS.index(str(command.rich_h
 def main() -> None:
     """Run a command. A mistake of the user's ends in a message, not in a stack trace."""
     die_with_parent()
-    # Figures are written to files. Matplotlib refuses to be imported where this names nothing that it knows.
-    os.environ.pop("MPLBACKEND", None)
+    # Figures are written to files, without a date. Matplotlib refuses to be imported where the first names
+    # nothing that it knows, and NumPy's f2py where the second is no number.
+    for name in ("MPLBACKEND", "SOURCE_DATE_EPOCH"):
+        os.environ.pop(name, None)
     # Settings and scores are read as UTF-8, whatever the locale of the terminal.
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")

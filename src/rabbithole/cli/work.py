@@ -47,7 +47,7 @@ def predict(
     from rabbithole.serving.audience import parse_audience
     from rabbithole.serving.folder import load_folder
     from rabbithole.serving.predict import predict
-    from rabbithole.serving.terminal import log_source, print_summary
+    from rabbithole.serving.terminal import log_source, print_summary, require_apart
 
     folder = load_folder(model)
     audience = parse_audience(
@@ -59,9 +59,12 @@ def predict(
         hold_out=hold_out,
         seed=seed,
     )
+    source = log_source(folder.manifest.events, log)
+    if output != "-":
+        require_apart(Path(output), folder, source)
     summary = predict(
         folder,
-        log_source(folder.manifest.events, log),
+        source,
         spark=SparkOptions(threads=cores, memory_mb=memory_mb),
         output=None if output == "-" else Path(output),
         audience=audience,
@@ -156,11 +159,12 @@ def monitor(
     from rabbithole.serving.monitor import monitor
     from rabbithole.serving.monitor_page import HEADLINES, write_page
     from rabbithole.serving.tables import require_no_folder
-    from rabbithole.serving.terminal import log_source
+    from rabbithole.serving.terminal import log_source, require_apart
 
     require_no_folder(output)
     folder = load_folder(model)
     source = log_source(folder.manifest.events, log)
+    require_apart(output, folder, source)
     spark = SparkOptions(threads=cores, memory_mb=memory_mb)
     report = monitor(folder, source, scores=scores or [], spark=spark, max_rejected=max_rejected)
     write_page(report, output)

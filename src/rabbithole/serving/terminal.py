@@ -2,6 +2,7 @@
 
 import re
 import sys
+from itertools import chain
 from pathlib import Path
 
 from rich.console import Console
@@ -10,7 +11,8 @@ from rich.table import Table
 from rabbithole.artifacts.serving import PredictionSummary
 from rabbithole.errors import UserError
 from rabbithole.formats.base import log_format
-from rabbithole.serving.folder import load_folder
+from rabbithole.ingest.locate import locate
+from rabbithole.serving.folder import ModelFolder, load_folder
 from rabbithole.specs.data import EventsSpec, Source
 
 
@@ -41,6 +43,23 @@ def log_source(events: EventsSpec, arguments: list[str]) -> Source:
             raise UserError(f"{argument}: say which file of the log it is, as {names}.")
         by_role.setdefault(choices[0], []).append(argument)
     return {role: files[0] if len(files) == 1 else files for role, files in by_role.items()}
+
+
+def require_apart(output: Path, folder: ModelFolder, source: Source) -> None:
+    """Raise `UserError` for an output that would replace a file of the log or lie in the model folder.
+
+    What is written beside it, under its name with .json, counts too. Logs at addresses are out of reach.
+    """
+    if folder.path.resolve() in output.resolve().parents:
+        raise UserError(f"{output} lies in the model folder, which must stay as it is. Give another name.")
+    existing = [path for path in (output, output.parent / f"{output.name}.json") if path.is_file()]
+    if not existing or "://" in str(source):
+        return
+    events = folder.manifest.events
+    for file in chain.from_iterable(locate(events.format, source, events.table).values()):
+        for path in existing:
+            if path.samefile(file):
+                raise UserError(f"{path} is a file of the log, and would be replaced. Give another name.")
 
 
 def _alike(path: str, published: str) -> bool:
