@@ -137,6 +137,20 @@ def test_other_test_sessions_and_forgotten_scores_are_not_compared_in_pairs(tmp_
     assert len(read_history(tmp_path).runs) == 2 + KEPT_RUNS
 
 
+def test_other_test_sessions_are_said_where_a_run_has_no_auc(tmp_path: Path) -> None:
+    finish(shop_project(tmp_path))
+    finish(shop_project(tmp_path), sessions=700)
+    first, second = read_history(tmp_path).runs.values()
+    figures = [second.figures[0].model_copy(update={"auc": None})]
+    (section,) = compare_runs(tmp_path, first, second.model_copy(update={"figures": figures})).sections
+    assert section.note.startswith("other test sessions")
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["runs", "--results", str(tmp_path)])
+    assert isinstance(done.exception, UserError) and "no finished run" in str(done.exception)
+
+
 def test_scores_that_stay_the_same_are_kept_once(tmp_path: Path) -> None:
     for _ in range(2):
         finish(shop_project(tmp_path))

@@ -39,6 +39,8 @@ def runs(
     history = read_history(folder)
     for message in history.refused:
         print(f"Warning: {message}", file=sys.stderr)
+    if not history.runs and not history.refused:
+        raise UserError(f"There is no finished run in {folder}: the first one starts its history.")
     console = Console(highlight=False, markup=False)
     if not numbers:
         console.print(_all_runs(history))

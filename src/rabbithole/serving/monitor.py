@@ -62,6 +62,10 @@ def monitor(
         outcomes = _outcomes(folder, log)
         counts = _field_counts(folder, known, log.encoded)
         warnings = summarise(folder, log.events, log.counts).warnings
+    if log.counts.sessions == 0:
+        raise UserError(
+            "No session of the later log can be scored: none has enough events before its purchase."
+        )
     if len(outcomes.score) == 0:
         raise UserError(
             "No session of the later log has ended before it does: give a log that goes on longer."
@@ -101,7 +105,12 @@ def verdict_of(
     if total.unseen_items > unseen_before + 0.2:
         reasons.append(f"{total.unseen_items:.0%} of the items are unknown to the model.")
     if total.auc is None or total.buyers < FEW_BUYERS:
-        few = f"There are {total.buyers} buyers; a verdict needs {FEW_BUYERS}."
+        others = total.sessions - total.buyers
+        few = (
+            f"There are {total.buyers} buyers; a verdict needs {FEW_BUYERS}."
+            if total.buyers < FEW_BUYERS
+            else f"Sessions without a purchase: {others} of {total.sessions}. Does the log hold all sessions?"
+        )
         return "unclear", [few, *reasons]
     if promised is not None and total.auc.high < promised.low:
         interval = f"{promised.low:.3f} to {promised.high:.3f}"

@@ -21,7 +21,7 @@ HEADLINES = {
     "fine": "The model does what it promised.",
     "recalibrate": "The ranking holds, the probabilities do not: recalibrate.",
     "retrain": "The model ranks worse than it promised: train it again.",
-    "unclear": "There are too few purchases for a verdict.",
+    "unclear": "There are too few sessions with or without a purchase for a verdict.",
 }
 
 

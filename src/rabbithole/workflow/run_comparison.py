@@ -112,11 +112,11 @@ def _auc(figures: RunFigures | None) -> float | None:
 
 def _paired(results: Path, old: RunFigures, new: RunFigures) -> tuple[AucDifference | None, str]:
     """Return the paired test of two AUCs, None where there is none, and how they are compared."""
-    if old.auc is None or new.auc is None or old.sessions is None or new.sessions is None:
+    if old.sessions is None or new.sessions is None:
         return None, ""
     if old.sessions != new.sessions:
         return None, OTHER_SESSIONS
-    if old.scores == new.scores:
+    if old.auc is None or new.auc is None or old.scores == new.scores:
         return None, ""
     kept = read_labels_and_scores(results, old, new)
     if kept is None:

@@ -93,6 +93,8 @@ def finish_run(project: Project, workflow: Workflow, started: float) -> None:
         return
     from rabbithole.workflow.run_history import read_history, record_run
 
+    # NumPy's f2py, which SciPy imports, ends where this is no number.
+    os.environ.pop("SOURCE_DATE_EPOCH", None)
     dag = workflow.dag
     targets = sorted({rule.name for rule in dag.targetrules} | {str(file) for file in dag.targetfiles})
     outputs = {str(file) for job in dag.jobs for file in job.output}
