@@ -212,7 +212,9 @@ def _manifest(
     )
     counted = lines.header + lines.blank + lines.rejected + lines.left_out
     counted += lines.duplicates + lines.kept
-    assert lines.lines + lines.exploded == counted, lines
+    if lines.lines + lines.exploded != counted:
+        # Not an assert, which Python leaves out with -O.
+        raise RuntimeError(f"The lines of the log do not add up: {lines}")
     in_tree = counts.category_in_tree
     return EventsManifest(
         files=files,

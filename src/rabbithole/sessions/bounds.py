@@ -99,7 +99,8 @@ def exact_bounds(
         full = histogram.sessions[places].max() > MAX_STARTS
         narrower = SECOND if full and width > SECOND else 1
         finer = count(Buckets(histogram.begins[places], width), narrower)
-        assert finer.sessions.sum() == histogram.sessions[places].sum(), "starts differ between two passes"
+        if finer.sessions.sum() != histogram.sessions[places].sum():
+            raise RuntimeError("The starts of sessions differ between two passes.")
         histogram, width = histogram.refined(places, finer), narrower
     return histogram.begins[histogram.places(ranks)]
 

@@ -77,7 +77,8 @@ def check_counts(
             raise UserError(why_empty(name, sessions, log, spec, times))
     parts = counts.events.kept + counts.events.cut + counts.events.dropped
     parts += sum(excluded.events for excluded in counts.excluded.values())
-    assert log.rows == counts.events.total == parts, (log.rows, counts.events, counts.excluded)
+    if not log.rows == counts.events.total == parts:
+        raise RuntimeError(f"The {log.rows} events do not add up: {counts.events}, {counts.excluded}")
 
 
 def session_counts(groups: Sequence[SessionGroup]) -> SplitCounts:

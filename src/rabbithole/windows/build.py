@@ -264,7 +264,8 @@ def _check_counts(counts: WindowTaskCounts, events: int) -> None:
         if split not in counts.splits:
             raise _empty_split(split)
     parts = counts.events.kept + counts.events.open + counts.events.beyond
-    assert events == counts.events.total == parts, (events, counts.events)
+    if not events == counts.events.total == parts:
+        raise RuntimeError(f"The {events} events do not add up: {counts.events}")
 
 
 def _empty_split(split: str) -> UserError:
