@@ -52,7 +52,7 @@ java:  ## Install a Java into the environment, for a machine that has none.
 
 # The tests of a file run in one process, as they share fixtures. (xdist's groups have no effect under pytest 9.2.)
 # Four processes on two cores: a third of the time, tests wait for a run, a cluster or a server.
-test: environment java s3-server check  ## Check and run all tests (about 22 minutes on two cores).
+test: environment java s3-server check  ## Check and run all tests (20 to 40 minutes on two cores).
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 test-fast: environment  ## Run the unit tests without Snakemake, Spark and Slurm (two minutes on two idle cores).
