@@ -55,10 +55,10 @@ def test_only_an_older_output_is_replaced(tmp_path: Path) -> None:
     require_replaceable(tmp_path / "new", "export.json")
 
 
-@pytest.mark.parametrize("output", ["log.csv", "link.csv", "rows.csv", "model/scores.csv"])
-def test_no_output_replaces_a_file_of_the_log_or_of_the_model(tmp_path: Path, output: str) -> None:
+@pytest.mark.parametrize("output", ["log.csv", "link.csv", "rows.csv", "earlier.parquet", "model/scores.csv"])
+def test_no_output_replaces_what_is_read(tmp_path: Path, output: str) -> None:
     (tmp_path / "model").mkdir()
-    for name in ("log.csv", "rows.csv.json"):
+    for name in ("log.csv", "rows.csv.json", "earlier.parquet"):
         (tmp_path / name).write_text("time,item\n")
     (tmp_path / "link.csv").symlink_to("log.csv")
     dataset = Dataset.model_validate({"format": "table", "source": str(tmp_path), "table": {"events": TABLE}})
@@ -66,7 +66,7 @@ def test_no_output_replaces_a_file_of_the_log_or_of_the_model(tmp_path: Path, ou
     folder: Any = SimpleNamespace(path=tmp_path / "model", manifest=manifest)
     log = [str(tmp_path / "log.csv"), str(tmp_path / "rows.csv.json")]
     with pytest.raises(UserError, match="Give another name"):
-        require_apart(tmp_path / output, folder, log)
+        require_apart(tmp_path / output, folder, log, [tmp_path / "earlier.parquet"])
     require_apart(tmp_path / "scores.csv", folder, log)
 
 

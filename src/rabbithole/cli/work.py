@@ -164,7 +164,7 @@ def monitor(
     require_no_folder(output)
     folder = load_folder(model)
     source = log_source(folder.manifest.events, log)
-    require_apart(output, folder, source)
+    require_apart(output, folder, source, scores or [])
     spark = SparkOptions(threads=cores, memory_mb=memory_mb)
     report = monitor(folder, source, scores=scores or [], spark=spark, max_rejected=max_rejected)
     write_page(report, output)

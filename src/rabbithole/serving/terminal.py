@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -45,21 +46,24 @@ def log_source(events: EventsSpec, arguments: list[str]) -> Source:
     return {role: files[0] if len(files) == 1 else files for role, files in by_role.items()}
 
 
-def require_apart(output: Path, folder: ModelFolder, source: Source) -> None:
-    """Raise `UserError` for an output that would replace a file of the log or lie in the model folder.
+def require_apart(output: Path, folder: ModelFolder, source: Source, scores: Sequence[Path] = ()) -> None:
+    """Raise `UserError` for an output that would replace a file that is read, or lie in the model folder.
 
-    What is written beside it, under its name with .json, counts too. Logs at addresses are out of reach.
+    scores: files with earlier scores. What is written beside the output, under its name with .json, counts
+    too. Logs at addresses are out of reach.
     """
     if folder.path.resolve() in output.resolve().parents:
         raise UserError(f"{output} lies in the model folder, which must stay as it is. Give another name.")
     existing = [path for path in (output, output.parent / f"{output.name}.json") if path.is_file()]
-    if not existing or "://" in str(source):
+    if not existing:
         return
     events = folder.manifest.events
-    for file in chain.from_iterable(locate(events.format, source, events.table).values()):
-        for path in existing:
-            if path.samefile(file):
-                raise UserError(f"{path} is a file of the log, and would be replaced. Give another name.")
+    read = [file for file in scores if file.exists()]
+    if "://" not in str(source):
+        read += chain.from_iterable(locate(events.format, source, events.table).values())
+    for path in existing:
+        if any(path.samefile(file) for file in read):
+            raise UserError(f"{path} is read, and would be replaced. Give another name.")
 
 
 def _alike(path: str, published: str) -> bool:
