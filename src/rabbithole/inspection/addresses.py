@@ -22,14 +22,19 @@ MIN_SHARE = 0.9
 
 def with_patterns(column: Column) -> Column:
     """Return a column of addresses with `*` for what differs in those that begin alike, else the column."""
-    first = column.present[:100]
-    if not len(first) or not _share(first) > MIN_SHARE or not _share(column.present) > MIN_SHARE:
+    if not holds_addresses(column):
         return column
     patterns = _patterns(column.counts)
     encoded = column.values.dictionary_encode()
     words = [patterns.get(word, word) for word in encoded.dictionary.to_pylist()]
     joined = pa.array(words, pa.string()).take(encoded.indices)
     return Column(column.name, joined, column.zone)
+
+
+def holds_addresses(column: Column) -> bool:
+    """Return whether most values are addresses of pages."""
+    first = column.present[:100]
+    return len(first) > 0 and _share(first) > MIN_SHARE and _share(column.present) > MIN_SHARE
 
 
 def is_pattern(word: str) -> bool:
