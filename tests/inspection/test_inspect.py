@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from factories.inspected import STANDARD, read, roles
+from factories.inspected import STANDARD, read, roles, without
 from factories.shop_logs import Event, shop_events, write_csv
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -159,6 +159,12 @@ def test_a_word_that_only_ends_sessions_is_left_out(tmp_path: Path) -> None:
     assert table.event.leave_out == []
     assert plain.estimate is not None and inspection.estimate is not None
     assert inspection.estimate.buyers == plain.estimate.buyers
+
+
+def test_an_address_of_a_page_is_nobody(tmp_path: Path) -> None:
+    """The events of one page may lie closest together; still, a page is no visitor."""
+    columns = without("session_id", "user_id", url=lambda event: f"/item/{event.session}")
+    assert "the session or visitor" in inspect([str(write_csv(tmp_path / "pages.csv", columns))]).problem
 
 
 def test_two_columns_that_may_be_the_visitor_are_not_guessed(tmp_path: Path) -> None:

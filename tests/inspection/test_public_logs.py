@@ -310,12 +310,6 @@ def test_addresses_that_begin_alike_are_one_kind_of_event(tmp_path: Path) -> Non
     assert inspection.mapped[0].events == Counter(kinds[event.kind] for event in shop_events())
 
 
-def test_an_address_of_a_page_is_nobody(tmp_path: Path) -> None:
-    """The events of one page may lie closest together; still, a page is no visitor."""
-    columns = without("session_id", "user_id", url=lambda event: f"/item/{event.session}")
-    assert "the session or visitor" in inspect([str(write_csv(tmp_path / "pages.csv", columns))]).problem
-
-
 def test_how_many_events_a_session_has_in_the_end_is_no_field(tmp_path: Path) -> None:
     sizes = Counter(event.session for event in shop_events())
     columns = STANDARD | {"session_size": lambda event: sizes[event.session]}
