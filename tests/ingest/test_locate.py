@@ -59,6 +59,18 @@ def test_a_file_that_is_named_twice_is_refused(
         locate("yoochoose", {"clicks": ["a", again], "buys": "c"})
 
 
+def test_two_tables_read_a_file_only_in_different_ways(tmp_path: Path) -> None:
+    touch(tmp_path, "a.csv")
+    for event, refused in (("click", False), (TABLE["event"], True)):
+        tables = {"events": TABLE, "more": {**TABLE, "event": event, "files": "a*"}}
+        log = Dataset.model_validate({"format": "table", "source": str(tmp_path), "table": tables})
+        if refused:
+            with pytest.raises(UserError, match="named as events and as more"):
+                locate("table", log.source, log.table_log)
+        else:
+            assert [*locate("table", log.source, log.table_log)] == ["events", "more"]
+
+
 def test_a_file_that_is_named_and_that_no_table_reads_is_refused(tmp_path: Path) -> None:
     """In a folder, a file beside the tables is none of the log's; one that is named is meant to be read."""
     touch(tmp_path, "a-1.csv", "b-1.csv")

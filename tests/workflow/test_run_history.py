@@ -217,6 +217,8 @@ def test_a_note_without_a_changed_setting_gives_snakemake_s_reason(tmp_path: Pat
 def test_a_report_is_not_replaced_by_one_on_other_data_sets_without_a_word(tmp_path: Path) -> None:
     finish(shop_project(tmp_path))
     own, other = shop_project(tmp_path), shop_project(tmp_path, datasets={"other": SHOP})
+    # Another run wrote no report.
+    record_run(other, read_history(tmp_path), targets=["events"], outputs=[], seconds=1)
     (tmp_path / "report").mkdir(exist_ok=True)
     (tmp_path / "report/index.html").write_text("the report")
     assert replaced_report_note(own, read_history(tmp_path)) is None

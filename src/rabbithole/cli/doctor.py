@@ -88,9 +88,11 @@ def _jax() -> Finding:
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=120, check=False
     )
     if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        reason = (done.stderr.strip().splitlines() or [""])[-1]
+        # Some errors of JAX have no message.
+        said = "" if reason.isidentifier() else f"{reason} "
         return Finding(
-            "JAX", f"{version}, which finds no device", f"{reason} Unset JAX_PLATFORMS, or set it to cpu."
+            "JAX", f"{version}, which finds no device", f"{said}Unset JAX_PLATFORMS, or set it to cpu."
         )
     kinds, _, count = done.stdout.strip().rpartition(" ")
     gpu = shutil.which("nvidia-smi") is not None and "cpu" in kinds.lower()

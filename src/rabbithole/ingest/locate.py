@@ -7,6 +7,7 @@ calls this while it plans a run, so the module imports nothing large.
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from glob import glob, has_magic
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
@@ -55,7 +56,9 @@ def locate(format: str, source: Source, table: TableLog | None = None) -> dict[s
     """
     raw = log_format(format, table)
     if table is not None:
-        return table_files(raw, source if isinstance(source, Path | list) else _checked(raw, source))
+        files = table_files(raw, source if isinstance(source, Path | list) else _checked(raw, source))
+        _refuse_read_alike(table, files)
+        return files
     if isinstance(source, list):
         roles = ", ".join(role.name for role in raw.roles)
         raise UserError(f"A list of files names no roles: give a mapping from role ({roles}) to file.")
@@ -195,6 +198,13 @@ def table_files(format: RawFormat, source: TableSource) -> dict[str, list[Path]]
                     f"files are {patterns}. Leave the file out, or change a table's `files`."
                 )
     return by_role
+
+
+def _refuse_read_alike(log: TableLog, files: Mapping[str, Sequence[Path]]) -> None:
+    """Raise `UserError` for a file that two tables read in the same way: each event would count twice."""
+    for (one, table), (other, further) in combinations(log.tables.items(), 2):
+        if table == further.model_copy(update={"files": table.files}):
+            refuse_same_file({one: files[one], other: files[other]})
 
 
 def refuse_same_file(files: Mapping[str, Sequence[Path]]) -> None:

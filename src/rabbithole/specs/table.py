@@ -169,6 +169,8 @@ class TableSpec(Spec):
         """Refuse a table without a key, and names of fields that are taken."""
         if self.session is None and self.visitor is None:
             raise ValueError("session or visitor must be given: the column that names who acted")
+        if isinstance(self.files, list) and len({*self.files}) < len(self.files):
+            raise ValueError("files: a pattern stands there twice")
         refuse_meaningless(self.event)
         for name in self.fields:
             if name in RESERVED_FIELDS or LEVEL.fullmatch(name):

@@ -48,9 +48,11 @@ def replaced_report_note(project: Project, history: History) -> str | None:
     Whoever forgets `--configfile` writes the report of the default data sets over that of their own.
     """
     report = project.path("report/index.html")
-    if not history.runs or not Path(report).exists():
+    # Other runs, such as one up to the events of a log, left the report as it was.
+    wrote = [run for run in history.runs.values() if {"all", "page", report} & {*run.targets}]
+    if not wrote or not Path(report).exists():
         return None
-    last = list(history.runs.values())[-1]
+    last = wrote[-1]
     if set(last.datasets) & set(project.datasets):
         return None
     return (
