@@ -185,7 +185,7 @@ def table_files(format: RawFormat, source: TableSource) -> dict[str, list[Path]]
                 f"({names}), none is called {' or '.join(role.published)}. Set table.{role.name}.files to a "
                 "pattern of its files."
             )
-        # Two tables may read one file.
+        # Two tables may read one file, if in different ways.
         refuse_same_file({role.name: files})
         by_role[role.name] = files
     if isinstance(source, list):

@@ -5,11 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from rabbithole.inspection.columns import Column
-
-ADDRESS = r"^(https?://|/)"
+from rabbithole.inspection.columns import ADDRESS, Column
 
 PART = re.compile(r"https?://[^/?#]+|[/?#&][^/?#&]*|.+", re.DOTALL)
 """The parts of an address: its host, each folder, its query."""
@@ -17,24 +14,19 @@ PART = re.compile(r"https?://[^/?#]+|[/?#&][^/?#&]*|.+", re.DOTALL)
 MAX_CHILDREN = 8
 """A page with more addresses below it than this is one kind of page, such as that of a product."""
 
-MIN_SHARE = 0.9
+MIN_ADDRESSES = 0.9
+"""Share of the values of a column that must be addresses."""
 
 
 def with_patterns(column: Column) -> Column:
     """Return a column of addresses with `*` for what differs in those that begin alike, else the column."""
-    if not holds_addresses(column):
+    if column.addresses <= MIN_ADDRESSES:
         return column
     patterns = _patterns(column.counts)
     encoded = column.values.dictionary_encode()
     words = [patterns.get(word, word) for word in encoded.dictionary.to_pylist()]
     joined = pa.array(words, pa.string()).take(encoded.indices)
     return Column(column.name, joined, column.zone)
-
-
-def holds_addresses(column: Column) -> bool:
-    """Return whether most values are addresses of pages."""
-    first = column.present[:100]
-    return len(first) > 0 and _share(first) > MIN_SHARE and _share(column.present) > MIN_SHARE
 
 
 def is_pattern(word: str) -> bool:
@@ -46,10 +38,6 @@ def last_folder(pattern: str) -> str:
     """Return the name of the last folder before the `*` of a pattern, empty if it has none."""
     names = re.findall(r"[^\W\d_][\w-]*", re.sub(r"^https?://[^/]*", "", pattern))
     return names[-1] if names else ""
-
-
-def _share(texts: pa.Array) -> float:
-    return float(pc.mean(pc.match_substring_regex(texts, ADDRESS).cast(pa.float64())).as_py() or 0)
 
 
 def _patterns(words: Iterable[str]) -> Mapping[str, str]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rabbithole.formats.times import SECONDS, parse_clock
-from rabbithole.inspection.addresses import holds_addresses, with_patterns
+from rabbithole.inspection.addresses import MIN_ADDRESSES, with_patterns
 from rabbithole.inspection.columns import Column, pairs
 from rabbithole.inspection.counted import find_counted
 from rabbithole.inspection.items import ID_WORDS, cost_by_values, item_by_ending, item_by_values
@@ -275,7 +275,7 @@ def _keys_by_values(roles: Roles, sample: Sample, columns: Sequence[Column], sec
         if is_key(column)
         and column.filled > 0.9
         and _names_many(column)
-        and not holds_addresses(column)
+        and column.addresses <= MIN_ADDRESSES
         and not any(name_score(role, column) >= EXACT - 1 for role in known)
     ]
     if not candidates:

@@ -19,6 +19,7 @@ POINT_THOUSANDS = amount_regex(GROUPED[","])
 AMOUNT, CENTS = r"^\d{1,7}([.,]\d{1,2})?$", r"^\d{1,7}[.,]\d{2}$"
 
 COOKIE = r"^\d{3,}\.\d{3,}$"
+ADDRESS = r"^(https?://|/)"
 CODES = r"^\d+(,\d+)*$"
 ROUNDED = r"^\d([.,]\d+)?[eE]\+\d{1,2}$"
 
@@ -124,6 +125,11 @@ class Column:
     def cookies(self) -> float:
         """Return the share of values such as 1378651.1546300800, as Google Analytics names browsers."""
         return self._share(COOKIE)
+
+    @cached_property
+    def addresses(self) -> float:
+        """Return the share of values that are addresses of pages."""
+        return self._share(ADDRESS)
 
     @cached_property
     def codes(self) -> float:
