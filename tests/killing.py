@@ -36,21 +36,26 @@ def draw_kill(random: np.random.Generator) -> tuple[str, signal.Signals]:
 
 
 def run_and_kill(
-    folder: Path, root: Path, target: str, sent: signal.Signals, seconds: float, *files: str
+    folder: Path, root: Path, target: str, sent: signal.Signals, seconds: float, *files: str, step: str = ""
 ) -> Kill | None:
-    """Start the tiny run in `folder` and kill it some seconds after the start of its first step.
+    """Start the tiny run in `folder` and kill it some seconds after the start of a step.
 
-    Returns None if the run ended earlier.
+    Returns None if the run ended earlier, or without an error as the killed job had just ended.
 
     target: "snakemake", or "job" for one of its steps. sent: the signal. files: targets of the run (none:
-    all). Waits until all processes of the run have ended, and fails if a job outlives its Snakemake.
+    all). step: the name of the step (empty: the first one to start). Waits until all processes of the run
+    have ended, and fails if a job outlives its Snakemake.
     """
+
+    def jobs_of_step() -> list[psutil.Process]:
+        return [job for job in jobs_of(process.pid) if step in ("", step_of(job))]
+
     # A process in the background may ignore SIGINT. Its child processes would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with (folder / "killed.log").open("ab") as log:
         arguments = command(folder, *files, root=root)
         process = subprocess.Popen(arguments, stdout=log, stderr=log, start_new_session=True)
-        while not jobs_of(process.pid) and process.poll() is None:
+        while not jobs_of_step() and process.poll() is None:
             time.sleep(0.05)
         try:
             process.wait(seconds)
@@ -61,17 +66,19 @@ def run_and_kill(
         victim = psutil.Process(process.pid)
         if target == "job":
             deadline = time.monotonic() + 60
-            while not jobs and process.poll() is None and time.monotonic() < deadline:
+            victims = jobs_of_step()
+            while not victims and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.05)
-                jobs = jobs_of(process.pid)
-            if not jobs:
+                jobs, victims = jobs_of(process.pid), jobs_of_step()
+            if not victims:
                 process.wait(300)
                 return None
-            victim = jobs[0]
+            victim = victims[0]
         running = ", ".join(sorted({step_of(job) for job in jobs} - {""}))
         with contextlib.suppress(psutil.NoSuchProcess):
             victim.send_signal(sent)
-        process.wait(300)
+        if process.wait(300) == 0:
+            return None
         _, alive = psutil.wait_procs(jobs, timeout=10)
         assert not alive, f"left running: {alive}"
     if target == "snakemake" and sent == signal.SIGKILL:

@@ -11,10 +11,12 @@ from killing import jobs_of, leftovers, outcomes, run_and_kill, step_of
 from workflow_runs import command, make_run_folder, snakemake
 
 KILLS = (
-    ("snakemake", signal.SIGKILL),
-    ("job", signal.SIGKILL),
-    ("snakemake", signal.SIGINT),
+    ("snakemake", signal.SIGKILL, "events"),
+    ("job", signal.SIGKILL, "sessions"),
+    ("snakemake", signal.SIGINT, "train"),
 )
+"""What is killed, by which signal, and while which step runs. Each run has more to do after this step."""
+
 FILES = (
     "results/yoochoose/gradient_boosting/seed-0/metrics.json",
     "results/yoochoose/checks.json",
@@ -30,8 +32,9 @@ FILES = (
 def test_a_run_killed_three_times_has_the_same_results(finished: Path, project: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     folder = make_run_folder(tmp_path / "killed")
-    for target, sent in KILLS:
-        assert run_and_kill(folder, project, target, sent, random.uniform(2, 6), *FILES) is not None
+    for target, sent, step in KILLS:
+        kill = run_and_kill(folder, project, target, sent, random.uniform(0.5, 2), *FILES, step=step)
+        assert kill is not None, (folder / "killed.log").read_text()[-2000:]
     done = snakemake(folder, *FILES, root=project)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     actual, expected = outcomes(folder), outcomes(finished)
