@@ -59,6 +59,12 @@ def test_a_table_without_rows_stays_one() -> None:
     assert len(sort_rows(read(EVENTS[:0]))) == 0
 
 
+def test_empty_texts_and_refunds_are_nulls_as_in_a_log() -> None:
+    table = read(EVENTS.assign(item=["", "2"], event=["", "search"], cost=[-5.0, 5.0]))
+    columns = (table[name].to_pylist() for name in ("item", "event", "cost"))
+    assert [*columns] == [[None, "2"], ["view", "search"], [None, 5.0]]
+
+
 def test_categories_as_polars_gives_them_are_read() -> None:
     items = pa.DictionaryArray.from_arrays(
         pa.array([0, 1], pa.uint32()), pa.array(["1", "2"], pa.string_view())

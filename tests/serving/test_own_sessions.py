@@ -39,7 +39,9 @@ def raw_log() -> str:
             kinds = ["view"] * int(rng.integers(1, 8)) + ["cart", "purchase", "view"] * buyer
             for kind in kinds:
                 item = int(rng.integers(6)) + 2 * buyer
-                rows.append((second, kind, item, "a.b", "x", 9.5, visitor, f"{visitor}-{number}"))
+                rows.append(
+                    (second, kind, item, f"{item % 2}.{item}", "x", 9.5, visitor, f"{visitor}-{number}")
+                )
                 second += int(rng.integers(1, 900))
     lines = [
         f"{str(BEGIN + np.timedelta64(second, 's')).replace('T', ' ')} UTC,{','.join(map(str, values))}\n"
@@ -113,7 +115,11 @@ def test_a_stream_gives_the_scores_of_a_whole_log(run: Path, model: str) -> None
     events = events.sort_by([("timestamp", "ascending"), ("position", "ascending")])
     scored = Model(folder).predict(events, running=True)
     expected = {row["session_id"]: row for row in scored.to_pylist()}
-    rows = events.drop_columns("position").to_pylist()
+    # The levels of the category follow from it.
+    events = events.drop_columns(["position", "category_1", "category_2"])
+    assert {"category_1", "category_2"} <= set(folder.encoder.fitted.fields.categorical)
+    assert Model(folder).predict(events, running=True) == scored
+    rows = events.to_pylist()
     lines = [json.dumps(row, default=str).encode() for row in rows]
     stream = SessionStream(folder)
     last: dict[str, LiveScore] = {}

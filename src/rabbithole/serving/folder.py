@@ -5,10 +5,12 @@ from pathlib import Path
 
 from rabbithole.artifacts.serving import ModelManifest
 from rabbithole.errors import UserError
-from rabbithole.formats.base import HistoryName
+from rabbithole.formats.base import HistoryName, log_format
 from rabbithole.formats.side_tables import SideTables
 from rabbithole.io.asof import AsOfTable, read_history
 from rabbithole.io.atomic import sha256_of
+from rabbithole.specs.table import CART, PURCHASE
+from rabbithole.specs.table_columns import CategoryColumn
 from rabbithole.windows.encoder import Encoder
 
 MANIFEST = "manifest.json"
@@ -36,6 +38,21 @@ class ModelFolder:
     def checkpoint(self) -> Path:
         """Return the folder of weights, encoder and calibration."""
         return self.path / CHECKPOINT
+
+    def leaves_out(self, word: str) -> bool:
+        """Return whether the training log's settings leave out events with a word of the log.
+
+        A word that the model knows is never left out: it is what another word became.
+        """
+        table, fitted = self.manifest.events.table, self.encoder.fitted
+        tables = () if table is None else table.tables.values()
+        known = (PURCHASE, CART), fitted.vocabularies.get("event", ()), fitted.rare.get("event", ())
+        left_out = any(table.event.leaves_out(word) for table in tables)
+        return left_out and not any(word in words for words in known)
+
+    def category_path(self) -> CategoryColumn | None:
+        """Return how the levels of a category stand in its path; None where its levels are no fields."""
+        return log_format(self.manifest.events.format, self.manifest.events.table).category_path
 
     def histories(self) -> dict[HistoryName, Path] | None:
         """Return the files of what the shop knew about its items; None where its log has no such tables."""

@@ -5,12 +5,13 @@ import logging
 import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
 from rabbithole.artifacts.data import Fields
@@ -21,6 +22,7 @@ from rabbithole.serving.folder import ModelFolder
 from rabbithole.serving.steppers import Step
 from rabbithole.sessions.session_task import ago_value
 from rabbithole.specs.data import SESSIONS_AGO
+from rabbithole.specs.table_columns import level_name
 from rabbithole.windows.fields import FIRST_VALUE, MISSING, RARE, UNSEEN
 from rabbithole.windows.steps import CALENDAR
 
@@ -37,6 +39,27 @@ def _known_year(time: datetime) -> datetime:
     return time
 
 
+def _plain(value: Any) -> Any:
+    """Return a value of JSON as a log's are read: 13085.0 is 13085, true a text, an empty text nothing."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return None if value == "" else value
+
+
+def _kind(value: Any) -> Any:
+    return "view" if value in (None, "") else _plain(value)
+
+
+def _price(value: float | None) -> float | None:
+    """Return a price, None for what is none in a log either, such as a refund's."""
+    return value if value is not None and math.isfinite(value) and value >= 0 else None
+
+
+Word = Annotated[str | None, BeforeValidator(_plain)]
+
+
 class LiveEvent(BaseModel):
     """One event: a JSON object with these keys. Further keys are fields of the shop.
 
@@ -46,13 +69,13 @@ class LiveEvent(BaseModel):
 
     model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True, frozen=True)
 
-    session_id: str | None = Field(default=None, min_length=1)
-    visitor: str | None = Field(default=None, min_length=1)
+    session_id: Word = None
+    visitor: Word = None
     timestamp: Annotated[datetime, AfterValidator(_known_year)]
-    event: str = "view"
-    item: str | None = None
-    category: str | None = None
-    cost: float | None = None
+    event: Annotated[str, BeforeValidator(_kind)] = "view"
+    item: Word = None
+    category: Word = None
+    cost: Annotated[float | None, BeforeValidator(_plain), AfterValidator(_price)] = None
 
     def microseconds(self) -> int:
         """Return the time in microseconds since 1970, UTC."""
@@ -109,6 +132,7 @@ class LiveEncoder:
         }
         self.rare = {name: set(values) for name, values in fitted.rare.items()}
         self.numeric = {name: (line.mean, line.deviation) for name, line in fitted.numeric.items()}
+        self.category_path = folder.category_path()
         files, prices = folder.histories(), folder.prices()
         self.category = None if files is None else PointLookup(read_history(files["category"]))
         self.cost = None if files is None else PointLookup(read_history(files["cost"]))
@@ -134,7 +158,8 @@ class LiveEncoder:
         if self.prices is not None:
             cost = self.prices.lookup(event.item, start, before=True)  # type: ignore[assignment]
         further = event.model_extra or {}
-        words = {**further, SESSIONS_AGO: ago_value(ago)} if self.history else dict(further)
+        words = self._levels(category) | further
+        words |= {SESSIONS_AGO: ago_value(ago)} if self.history else {}
         words |= {"event": event.event, "item": event.item, "category": category}
         codes = tuple(
             self._code(name, calendar[name] if name in CALENDAR else words.get(name))
@@ -153,7 +178,17 @@ class LiveEncoder:
             for (ago, event), time, previous in zip(events, times, before, strict=True)
         )
 
+    def _levels(self, category: str | None) -> dict[str, Any]:
+        """Return the levels of a category that is a path, by the names of their fields."""
+        if self.category_path is None or category is None:
+            return {}
+        mark = self.category_path.separator
+        parts = category.split(mark)
+        count = min(self.category_path.levels, len(parts))
+        return {level_name(level): mark.join(parts[:level]) for level in range(1, count + 1)}
+
     def _code(self, name: str, value: Any) -> int:
+        value = _plain(value)
         if value is None:
             return MISSING
         if name not in CALENDAR and not isinstance(value, str):
@@ -164,6 +199,9 @@ class LiveEncoder:
         return RARE if value in self.rare.get(name, ()) else UNSEEN
 
     def _number(self, name: str, value: Any) -> float:
+        if isinstance(value, str):
+            with suppress(ValueError):
+                value = float(value)
         if isinstance(value, int):
             # JSON's integers have no limit.
             value = float(value) if abs(value) < MAX_INTEGER else math.nan

@@ -2,6 +2,7 @@
 
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from rabbithole.artifacts.data import Fields
 from rabbithole.artifacts.serving import ModelManifest
 from rabbithole.errors import UserError
 from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR
+from rabbithole.formats.mapping import category_levels
 from rabbithole.ingest.event_task import EVENT_SCHEMA
+from rabbithole.io.columns import whole
 from rabbithole.io.sorting import sort_rows
 from rabbithole.serving.folder import ModelFolder, load_folder
 from rabbithole.serving.scoring import Scorer
@@ -24,6 +27,7 @@ from rabbithole.sessions.event_tables import needs_shuffle
 from rabbithole.sessions.histories import with_history_key
 from rabbithole.specs.data import SESSIONS_AGO
 from rabbithole.specs.table import CART, PURCHASE
+from rabbithole.specs.table_columns import CategoryColumn
 from rabbithole.windows.arrays import windows_of
 from rabbithole.windows.fields import STANDARD
 
@@ -67,8 +71,16 @@ class Model:
         session or a time.
         """
         table = sort_rows(
-            event_table(events, self.further, by_visitor=self.manifest.sessions.by == "visitor")
+            event_table(
+                events,
+                self.further,
+                by_visitor=self.manifest.sessions.by == "visitor",
+                path=self.folder.category_path(),
+            )
         )
+        words = pc.unique(table["event"])
+        left_out = [word for word in words.to_pylist() if self.folder.leaves_out(word)]
+        table = table.filter(pc.invert(pc.is_in(table["event"], pa.array(left_out, pa.string()))))
         kinds = table["event"].drop_null().value_counts().to_pylist()
         counts = {kind["values"]: kind["counts"] for kind in kinds}
         for warning in unknown_events(self.folder, counts, f"call it {PURCHASE!r} or {CART!r}"):
@@ -95,8 +107,14 @@ class Model:
         return kept.append_column("bought", bought).append_column("probability", pa.array(probability))
 
 
-def event_table(events: Any, further: Fields, *, by_visitor: bool) -> pa.Table:
-    """Return a table of events in the schema of events and further fields, in the given order."""
+def event_table(
+    events: Any, further: Fields, *, by_visitor: bool, path: CategoryColumn | None = None
+) -> pa.Table:
+    """Return a table of events in the schema of events and further fields, in the given order.
+
+    path: how the levels of a category stand in it, None without levels. As in a log, an empty text is no
+    value, and a negative price is none.
+    """
     schema = pa.schema(
         [
             *EVENT_SCHEMA,
@@ -133,7 +151,28 @@ def event_table(events: Any, further: Fields, *, by_visitor: bool) -> pa.Table:
                 f"The table of events has a 'timestamp' in the year {year}, not {FIRST_YEAR} to {LAST_YEAR}. "
                 "Numbers count microseconds since 1970; pandas.to_datetime reads other ones."
             )
-    return cast
+    return _with_levels(
+        _as_in_a_log(cast), path, [name for name in further.categorical if name not in columns]
+    )
+
+
+def _as_in_a_log(table: pa.Table) -> pa.Table:
+    """Return events with nulls for empty texts and negative prices; those without a kind are views."""
+    columns = {name: table[name] for name in table.column_names}
+    for name, column in columns.items():
+        if pa.types.is_string(column.type) and name != "session_id":
+            columns[name] = pc.if_else(pc.equal(column, ""), None, column)
+    columns["event"] = columns["event"].fill_null("view")
+    columns["cost"] = pc.if_else(pc.less(columns["cost"], 0.0), None, columns["cost"])
+    return pa.table(columns, table.schema)
+
+
+def _with_levels(table: pa.Table, path: CategoryColumn | None, absent: Sequence[str]) -> pa.Table:
+    """Return events with the levels of their category, where these are fields that the events lack."""
+    levels = {} if path is None else category_levels(whole(table["category"].dictionary_encode()), path)
+    for name in levels.keys() & set(absent):
+        table = table.set_column(table.column_names.index(name), name, levels[name].cast(pa.string()))
+    return table
 
 
 def _arrow_table(events: Any) -> pa.Table:

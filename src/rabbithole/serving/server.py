@@ -20,7 +20,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from rabbithole.serving.folder import load_folder, manifest_file
 from rabbithole.serving.guard import EventKinds, Guard, Limits
@@ -53,6 +53,9 @@ class SessionScore(BaseModel):
 
 class SessionBody(BaseModel):
     """A whole session. ended: whether it has ended (does it hold a purchase?) or runs (will it buy?)."""
+
+    # A misspelt `ended` would be passed over.
+    model_config = ConfigDict(extra="forbid")
 
     events: list[LiveEvent] = Field(min_length=1, max_length=MAX_EVENTS)
     ended: bool = False

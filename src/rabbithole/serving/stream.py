@@ -87,8 +87,7 @@ class SessionStream:
         gap = manifest.sessions.gap_minutes
         self.gap = None if gap is None else gap * 60e6
         self.horizon = manifest.horizon_minutes * 60e6 if gap is None else gap * 60e6
-        tables = manifest.events.table.tables.values() if manifest.events.table else ()
-        self.events = [table.event for table in tables]
+        self.leaves_out = folder.leaves_out
         self.until_cart = manifest.sessions.until == "first_cart"
         self.window, self.history = manifest.window, manifest.sessions.history
         self.visitors = VisitorHistory(self.history)
@@ -138,10 +137,6 @@ class SessionStream:
         for (answer, _), score in zip(waiting, expit(log_odds).tolist(), strict=True):
             answer.probability = score
         return answers
-
-    def leaves_out(self, word: str) -> bool:
-        """Return whether the settings of the training log leave out events with a word."""
-        return any(event.leaves_out(word) for event in self.events)
 
     def key_of(self, event: LiveEvent) -> str | None:
         """Return the session (or visitor) that an event belongs to, None if it names none."""
