@@ -2,7 +2,8 @@
 
 import os
 import sys
-from io import TextIOWrapper
+from io import FileIO, TextIOWrapper
+from typing import Any
 
 from rabbithole.cli import (  # noqa: F401 - they add commands
     data_steps,
@@ -26,6 +27,7 @@ app.registered_commands.sort(key=lambda command: PANELS.index(str(command.rich_h
 def main() -> None:
     """Run a command. A mistake of the user's ends in a message, not in a stack trace."""
     die_with_parent()
+    _replace_closed_files()
     # Figures are written to files, without a date. Matplotlib refuses to be imported where the first names
     # nothing that it knows, and NumPy's f2py where the second is no number.
     for name in ("MPLBACKEND", "SOURCE_DATE_EPOCH"):
@@ -47,3 +49,17 @@ def main() -> None:
         sys.exit(error_text(mistake))
     finally:
         remove_progress()
+
+
+def _replace_closed_files() -> None:
+    """Open the standard files that the caller closed: a file of ours would get their numbers.
+
+    The input is empty. What is written to the output fails, and is not lost without a word.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY), number)
+            os.set_inheritable(number, True)
+            # Without a buffer: what it holds would fail once more as Python ends.
+            file: Any = FileIO(number, mode, closefd=False)
+            setattr(sys, name, TextIOWrapper(file, "utf-8", write_through=True))
