@@ -53,6 +53,20 @@ def test_only_an_older_output_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "export.json").touch()
     require_replaceable(tmp_path, "export.json")
     require_replaceable(tmp_path / "new", "export.json")
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(UserError, match="holds something else"):
+        require_replaceable(tmp_path / "link", "export.json")
+
+
+@pytest.mark.parametrize("output", ["model/new", "model/checkpoint/new", "-"])
+def test_nothing_is_written_into_a_model_folder_or_to_a_dash(
+    tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model" / "checkpoint").mkdir(parents=True)
+    (tmp_path / "model" / "manifest.json").touch()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"Give a(nother)? name"):
+        require_replaceable(Path(output), "export.json")
 
 
 @pytest.mark.parametrize("output", ["log.csv", "link.csv", "rows.csv", "earlier.parquet", "model/scores.csv"])

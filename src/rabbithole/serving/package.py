@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -129,7 +130,7 @@ def package_chosen(dataset: Path, *, model: str | None, seed: int | None, output
     that were trained. Raises `UserError` when the run has not finished, the choice was not trained, or the
     output exists.
     """
-    if output.exists():
+    if os.path.lexists(output):
         raise UserError(f"{output} exists already. Name another folder with --output, or remove it.")
     require_writable(output)
     if not (dataset / "model" / MANIFEST).exists():

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from rabbithole.errors import UserError
 from rabbithole.io.atomic import atomic_write
+from rabbithole.serving.folder import CHECKPOINT, MANIFEST
 
 
 def read_scores(path: Path, columns: list[str]) -> pa.Table:
@@ -48,12 +49,19 @@ def require_replaceable(path: Path, file: str) -> None:
     file: one that an older output holds.
     """
     require_writable(path)
-    if path.exists() and not (path / file).is_file():
+    if os.path.lexists(path) and not (path / file).is_file():
         raise UserError(f"{path} exists already and holds something else. Give another name, or remove it.")
 
 
 def require_writable(path: Path) -> None:
     """Raise `UserError` if no output can be made at a path, before the work whose output it is."""
+    if str(path) == "-":
+        raise UserError("-: only `predict` writes to the standard output. Give a name.")
+    for parent in path.resolve().parents:
+        if (parent / MANIFEST).is_file() and (parent / CHECKPOINT).is_dir():
+            raise UserError(
+                f"{path} lies in the model folder {parent}, which must stay as it is. Give another name."
+            )
     folder = next(folder for folder in path.absolute().parents if folder.exists())
     if not folder.is_dir():
         raise UserError(f"{path} can't be written: {folder} is a file.")
