@@ -244,6 +244,8 @@ def test_a_flag_of_purchases_is_their_event(tmp_path: Path) -> None:
     _, dataset, table = read(write_csv(tmp_path / "visits.csv", columns))
     assert table.event.column == ["PURCHASE_FLG"] and dataset.target == "buyer"
     assert table.event.words == {"0": "view", "1": "transaction"}
+    columns = without("event_type", gekauft=lambda event: "Ja" if event.kind == "purchase" else "Nein")
+    assert read(write_csv(tmp_path / "visits.csv", columns))[2].event.words["Ja"] == "transaction"
     # A flag that all events of a buyer have is no event.
     buyers = {event.session for event in shop_events() if event.kind == "purchase"}
     columns = without("event_type", bought=lambda event: int(event.session in buyers))

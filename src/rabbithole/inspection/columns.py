@@ -18,6 +18,7 @@ WHOLE_AS_FRACTION = r"^-?\d+\.0$"
 POINT_THOUSANDS = amount_regex(GROUPED[","])
 AMOUNT, CENTS = r"^\d{1,7}([.,]\d{1,2})?$", r"^\d{1,7}[.,]\d{2}$"
 
+THOUSANDS = r"^\d{1,3}([., ]\d{3})*$"
 COOKIE = r"^\d{3,}\.\d{3,}$"
 ADDRESS = r"^(https?://|/)"
 CODES = r"^\d+(,\d+)*$"
@@ -31,8 +32,8 @@ SAY_NOTHING = frozenset(
 )
 """Words by which the last part of a path says nothing without the part before it."""
 
-MONGO = re.compile(r"\$(date|oid|uuid|timestamp|binary|number(Int|Long|Double|Decimal))")
-"""Keys by which MongoDB says the type of a value. Other names with `$` are those of columns, as PostHog's."""
+TYPES = re.compile(r"\$(date|oid|uuid|timestamp|binary|number(Int|Long|Double|Decimal))|[SNBML]|BOOL")
+"""Keys by which MongoDB and DynamoDB say the type of a value. Other names with `$` are those of columns."""
 
 TIME_TEXTS = 4000
 """Values of a column that are parsed to find out whether it holds times."""
@@ -127,6 +128,11 @@ class Column:
         return self._share(COOKIE)
 
     @cached_property
+    def thousands(self) -> float:
+        """Return the share of values that are whole numbers with marks of thousands, as in a spreadsheet."""
+        return self._share(THOUSANDS)
+
+    @cached_property
     def addresses(self) -> float:
         """Return the share of values that are addresses of pages."""
         return self._share(ADDRESS)
@@ -205,17 +211,18 @@ def name_words(name: str) -> tuple[str, ...]:
     """Return the words of a column's name: `eventParams.pageURL` has page and url, `Prénom` prenom.
 
     The last part of a path names the column, with the part before it where it says nothing alone: `user.id`
-    has user and id, `createdAt.$date` created, at and date.
+    has user and id, `createdAt.$date` created and at, `ym:s:clientID` client and id.
     """
     plain = "".join(
         char
         for char in unicodedata.normalize("NFKD", name.replace("ß", "ss"))
         if not unicodedata.combining(char)
     )
-    parts = [part for part in plain.split(".") if part and not part.isdecimal()]
-    last = parts[-1] if parts else plain
-    words = _split_words(last)
-    if len(parts) > 1 and (set(words) <= SAY_NOTHING or MONGO.fullmatch(last)):
+    parts = [part for part in re.split("[.:]", plain) if part and not part.isdecimal()]
+    named = [part for number, part in enumerate(parts) if not number or not TYPES.fullmatch(part)]
+    parts = named or parts
+    words = _split_words(parts[-1] if parts else plain)
+    if len(parts) > 1 and set(words) <= SAY_NOTHING:
         return _split_words(parts[-2]) + words
     return words
 

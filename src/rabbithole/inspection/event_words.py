@@ -46,6 +46,7 @@ PURCHASE = split_words(
     compra comprar pedido compro acquisto acquistato ordine aankoop gekocht bestelling zakup zakupiono
     zamowienie kop kopt 购买 購入 order_confirmation order_confirmed payment_success payment_successful
     payment_complete paid thank_you thankyou order_success purchase_success product_purchase
+    order_created
     покупка заказ куплено замовлення satin_alma satin_alim siparis nakup objednavka 注文 구매 주문
     bestellung_abgeschlossen bestellung_aufgegeben bestellbestatigung kaufabschluss commande_confirmee
     commande_passee pedido_realizado compra_realizada compra_finalizada ordine_completato
@@ -69,6 +70,7 @@ BOUGHT = frozenset(
         purchase purchases order checkout payment transaction ecommerce buy sale achat commande paiement
         compra pedido pago pagamento acquisto ordine kauf bestellung zahlung aankoop bestelling betaling zakup
         zamowienie platnosc kop bestallning заказ покупка оплата siparis nakup objednavka
+        bought purchased ordered gekauft bestellt comprado achete acquistato gekocht
         """
     )
 )
@@ -77,6 +79,7 @@ BOUGHT = frozenset(
 DONE = frozenset(
     split_words(
         """
+        bought purchased ordered gekauft bestellt comprado achete acquistato gekocht
         complete completed completion confirm confirmed confirmation done finish finished made paid placed
         submitted succeeded success successful termine terminee confirme confirmee effectue effectuee passee
         validee reussi realizada realizado completada completado finalizada finalizado confirmada confirmado
@@ -101,16 +104,16 @@ NOT_YET = frozenset(
 
 CART_STEMS = split_words(
     """
-    cart basket warenkorb panier carrito carrinho carrello winkelwagen winkelmand koszyk varukorg kundvagn
-    корзин кошик sepet kosik カート 购物车 장바구니
+    cart basket warenkorb panier carrito cesta carrinho carrello winkelwagen winkelmand koszyk varukorg
+    kundvagn корзин кошик sepet kosik カート 购物车 장바구니
     """
 )
 """Beginnings of words for a cart."""
 
 ADD_STEMS = split_words(
     """
-    added adding ajout anad agreg aggiun adicion hinzu gelegt toegevoegd dodan dodaj lagd lagt добав ekle prid
-    追加 加入 담기 추가
+    added adding ajout anad agreg aggiun adicion adicao hinzu gelegt toegevoegd dodan dodaj lagd lagt добав
+    ekle prid 追加 加入 담기 추가
     """
 )
 """Beginnings of words that say that something was added."""

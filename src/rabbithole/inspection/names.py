@@ -42,6 +42,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
         """
         timeframe time_frame offset time_offset elapsed elapsed_ms ms_since_start time_since_start
         session_offset seconds_since_start since_start elapsed_seconds elapsed_time session_time
+        time_of_day second_of_day seconds_of_day ms_of_day time_in_day
         """
     ),
     "session": split_words(
@@ -67,14 +68,14 @@ NAMES: dict[Role, tuple[str, ...]] = {
         hashed_user user_hash idvisitor distinct_id email e_mail mail customer_email user_email
         пользователь id_пользователя клиент id_клиента покупатель посетитель kullanici kullanici_id musteri
         musteri_id ziyaretci uzivatel id_uzivatele zakaznik id_zakaznika користувач 会員 顧客 사용자 회원 고객
-        客户 会员 guest guest_id
+        客户 会员 guest guest_id actor actor_id
         """
     ),
     "event": split_words(
         """
         event_type event event_name eventname action action_type action_name behavior_type behaviour_type
         behavior behaviour user_action event_action activity activity_type interaction interaction_type
-        verb type_of_event hit_type aktion ereignis ereignistyp ereignisart evenement type_evenement
+        verb evt type_of_event hit_type aktion ereignis ereignistyp ereignisart evenement type_evenement
         accion evento tipo_evento acao azione tipo_azione actie gebeurtenis zdarzenie typ_zdarzenia akcja
         handelse 行为 行为类型 イベント page_type webpage page_category page_name step type
         событие тип_события действие olay islem udalost akce подія 行動 이벤트 행동 事件 事件类型
@@ -90,7 +91,8 @@ NAMES: dict[Role, tuple[str, ...]] = {
         stock_code variant_id content_id movie movie_id film film_id track track_id track_name song song_id
         hotel hotel_id recipe_id game_id book_id isbn ean gtin
         商品 商品id 商品編號 vare varenummer tuote items
-        товар id_товара артикул продукт id_продукта urun urun_id urun_kodu vyrobek zbozi 품목 상품 产品 物品
+        towar towaru id_towaru товар id_товара артикул продукт id_продукта
+        urun urun_id urun_kodu vyrobek zbozi 품목 상품 产品 物品
         """
     ),
     "category": split_words(
@@ -171,7 +173,7 @@ ORDERS = frozenset(
 ANSWERS = frozenset(
     split_words(
         """
-        bestellt hasorder isbuy isorder ordered orderflag purchase
+        bestellt hasorder isbuy isorder ordered orderflag orders purchase transactions
         achat achete acquistato acquisto bought boughtnumber buy buyer chiffreaffaires compra comprado compro
         conversion converted gekauft gekocht haspurchase haspurchased isbuyer isconverted ispurchase kauf
         label numpurchases ordertotal ordervalue outcome purchased purchaseflag purchases purchasevalue
@@ -238,6 +240,12 @@ QUANTITIES = frozenset(
 )
 """Names of columns that say how many were bought."""
 
+YES, NO = (
+    frozenset(split_words("1 1.0 true t yes y ja j oui si sim tak ano evet да так 是 はい 예")),
+    frozenset(split_words("0 0.0 false f no n nein nee nej non nao nie ne hayir нет ні 否 いいえ 아니오")),
+)
+"""How tables write that something is so, and that it is not, in lower case without accents."""
+
 PLAIN = str.maketrans({"ß": "ss", "ł": "l", "ø": "o", "æ": "ae", "ı": "i", "đ": "d"})  # noqa: RUF001
 """Letters that Unicode does not take apart into a plain one and its accent."""
 
@@ -246,6 +254,16 @@ def without_accents(text: str) -> str:
     """Return a text in lower case without accents: `Größe` is grosse, `añadir` anadir."""
     apart = unicodedata.normalize("NFKD", text.lower().translate(PLAIN))
     return "".join(char for char in apart if not unicodedata.combining(char))
+
+
+def is_yes(text: str) -> bool:
+    """Return whether a text says that something is so."""
+    return without_accents(text.strip()) in YES
+
+
+def is_yes_or_no(text: str) -> bool:
+    """Return whether a text says that something is so, or that it is not."""
+    return is_yes(text) or without_accents(text.strip()) in NO
 
 
 def squeezed(name: str) -> str:

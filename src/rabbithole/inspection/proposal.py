@@ -17,15 +17,12 @@ from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.items import lists_of, with_lists
 from rabbithole.inspection.layout import Layout, content_by_name
 from rabbithole.inspection.marks import marked_word, purchase_mark
-from rabbithole.inspection.names import ORDERS, QUANTITIES, UNDONE, squeezed
+from rabbithole.inspection.names import ORDERS, QUANTITIES, UNDONE, is_yes, is_yes_or_no, squeezed
 from rabbithole.inspection.prices import with_notes
 from rabbithole.inspection.roles import CAN_BE, Choice, Roles
 from rabbithole.inspection.sample import Sample, read_sample
 from rabbithole.inspection.words import Words, meanings
 from rabbithole.specs.table import PURCHASE
-
-TRUE, FALSE = ("1", "true", "True", "TRUE", "yes", "y", "t"), ("0", "false", "False", "FALSE", "no", "n", "f")
-"""How tables write that something is so, and that it is not."""
 
 MAX_STATUSES = 20
 """A status of orders has so many values at most."""
@@ -172,8 +169,8 @@ def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
     if roles.event == Choice() and (flag := _purchase_flag(columns, roles)):
         note = "it is set in some events of a session alone, so it probably marks the purchase itself"
         roles.event = Choice(flag, note=note)
-        marks = {word: PURCHASE if word in TRUE else "view" for word in flag.counts}
-        words = Words(marks, tuple(word for word in marks if word in TRUE), likely=True)
+        marks = {word: PURCHASE if is_yes(word) else "view" for word in flag.counts}
+        words = Words(marks, tuple(filter(is_yes, marks)), likely=True)
     elif roles.event == Choice() and (marked := purchase_mark(columns, roles)):
         roles.event, words = marked
     elif not words.purchase and (word := marked_word(columns, roles)):
@@ -196,7 +193,7 @@ def propose_table(files: Sequence[LogFile], layout: Layout) -> TableProposal:
 
 
 def _is_flag(column: Column) -> bool:
-    return marks_buyers(column) and column.counts.keys() <= {*TRUE, *FALSE} and column.distinct == 2
+    return marks_buyers(column) and column.distinct == 2 and all(map(is_yes_or_no, column.counts))
 
 
 def _purchase_flag(columns: Sequence[Column], roles: Roles) -> Column | None:
@@ -205,7 +202,8 @@ def _purchase_flag(columns: Sequence[Column], roles: Roles) -> Column | None:
     if session is None or len(flags) != 1:
         return None
     words = pa.table({"session": session.values, "flag": flags[0].values}).drop_null()
-    bought = words.filter(pc.is_in(words["flag"], value_set=pa.array(TRUE)))["session"].unique()
+    yes = pa.array(filter(is_yes, flags[0].counts))
+    bought = words.filter(pc.is_in(words["flag"], value_set=yes))["session"].unique()
     own = words.filter(pc.is_in(words["session"], value_set=bought))
     mixed = len(own.group_by(["session", "flag"]).aggregate([])) - len(bought)
     return flags[0] if mixed > MIXED_SHARE * len(bought) else None
@@ -285,6 +283,11 @@ def settle(tables: list[TableProposal]) -> tuple[list[TableProposal], list[Table
         table.fields, table.left_out = propose(table.columns, table.roles, bought, alone, table.decimal)
         if table.path is not None:
             table.fields = [field for field in table.fields if not _is_level(field.column, table)]
+        for proposed in list(table.fields):
+            if array := _other_array(proposed.column, table):
+                table.fields.remove(proposed)
+                reason = f"{array} may tell what came later; if it holds events, `explode` it in a table more"
+                table.left_out.append(LeftOut(proposed.column, reason))
     return events, other
 
 
@@ -314,6 +317,15 @@ def _numbers_orders(table: TableProposal) -> bool:
     """Return whether each line has the number of an order and a quantity, and none is only looked at."""
     filled = {squeezed("".join(column.words)) for column in table.columns if column.filled > 0.99}
     return bool(filled & QUANTITIES) and bool(filled & ORDERS)
+
+
+def _other_array(column: Column, table: TableProposal) -> str | None:
+    """Return the array that a column is from, if another one holds the events; None if it is from none."""
+    explode, time = table.sample.explode, table.roles.time.column
+    if explode is None or time is None or not time.name.startswith(f"{explode}."):
+        return None
+    others = (path for path in table.sample.arrays if not path.startswith(explode))
+    return next((path for path in others if column.name.startswith(f"{path}.0")), None)
 
 
 def _is_level(column: Column, table: TableProposal) -> bool:

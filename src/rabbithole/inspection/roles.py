@@ -20,6 +20,7 @@ from rabbithole.inspection.names import (
     NAMES,
     SMALL_WORDS,
     Role,
+    is_yes_or_no,
     squeezed,
 )
 
@@ -59,7 +60,9 @@ def name_score(role: Role, column: Column) -> float:
     if not name:
         return 0.0
     known = [squeezed(candidate) for candidate in NAMES[role]]
-    stems = {name, *(name.removesuffix(ending) for ending in SQUEEZED_ENDINGS if name != ending)}
+    # `time_of_day` is known with its small word.
+    stems = {name, squeezed("".join(column.words))}
+    stems |= {name.removesuffix(ending) for ending in SQUEEZED_ENDINGS if name != ending}
     if len(words) > 1 and words[0] in BEGINNINGS:
         stems.add(squeezed("".join(words[1:])))
     places = [place for place, candidate in enumerate(known) if candidate in stems]
@@ -73,7 +76,7 @@ def is_key(column: Column) -> bool:
     """Return whether values can be ids of sessions or visitors: some repeat, and they are no quantities."""
     return (
         column.distinct > 2
-        and (column.fractions < 0.01 or max(column.cookies, column.rounded) > 0.99)
+        and (column.fractions < 0.01 or max(column.cookies, column.rounded, column.thousands) > 0.99)
         and column.mean_length < 120
         and (column.unit_values < 0.98 or len(column.present) < 20)
         and (column.time is None or column.time.number)
@@ -88,7 +91,7 @@ def is_event(column: Column) -> bool:
         and (column.unit_values <= 0.5 or len(column.present) < 20)
         and (column.fractions < 0.01 or ("event" in column.words and column.codes > 0.99))
         and column.time is None
-        and set(column.counts) - {"0", "1", "true", "false", "True", "False", "yes", "no"} != set()
+        and not all(map(is_yes_or_no, column.counts))
     )
 
 
@@ -96,7 +99,7 @@ def is_item(column: Column) -> bool:
     """Return whether values can be items."""
     return (
         column.distinct > 1
-        and column.fractions < 0.01
+        and (column.fractions < 0.01 or column.thousands > 0.99)
         and column.mean_length < 120
         and (column.time is None or column.time.number)
     )

@@ -227,7 +227,10 @@ def no_common_key(tables: Sequence[TableProposal]) -> str:
 def _gap_minutes(tables: Sequence[TableProposal]) -> int:
     """Return the pause that ends a session: longer where times are whole hours or days."""
     if any(
-        table.roles.coarse == "day" and table.has_purchases and table.content != "order" for table in tables
+        table.roles.coarse == "day"
+        and (table.has_purchases or table.words.maybe)
+        and table.content != "order"
+        for table in tables
     ):
         return DAILY_GAP_MINUTES
     return HOURLY_GAP_MINUTES if any(table.roles.coarse == "hour" for table in tables) else GAP_MINUTES

@@ -10,8 +10,8 @@ from rabbithole.ingest.locate import matches
 from rabbithole.inspection.addresses import is_pattern
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.files import LogFile
-from rabbithole.inspection.names import Role
-from rabbithole.inspection.proposal import TRUE, TableProposal, undone
+from rabbithole.inspection.names import Role, is_yes
+from rabbithole.inspection.proposal import TableProposal, undone
 from rabbithole.inspection.roles import Choice
 from rabbithole.inspection.yaml_lines import YamlLines, names
 
@@ -43,7 +43,7 @@ def write_table(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile], 
         if layout.multiline:
             yaml.key(KEY, "multiline", True, "quoted fields hold line breaks")
         if layout.skip_lines:
-            yaml.key(KEY, "skip_lines", layout.skip_lines, "lines before the header")
+            yaml.key(KEY, "skip_lines", layout.skip_lines, "lines before the table")
     if layout.encoding in UTF_16:
         yaml.key(KEY, "encoding", "utf-16")
     elif layout.encoding != "utf-8":
@@ -66,7 +66,8 @@ def write_table(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile], 
         _role(yaml, "session", roles.session)
     _role(yaml, "visitor", roles.visitor)
     if not table.has_key and not roles.session.others and not roles.visitor.others:
-        yaml.comment(KEY, "unsure: no column says who acted. Give its name:")
+        folders = ", or put each one's files in a folder such as visitor=17" * (len(table.files) > 1)
+        yaml.comment(KEY, f"unsure: no column says who acted. Give its name{folders}:")
         yaml.key(KEY, "session", "COLUMN", off=True)
     _time(yaml, table, naive=naive)
     _event(yaml, table, rest)
@@ -156,6 +157,12 @@ def no_times(table: TableProposal) -> str:
     """Return why a table has no time, in words."""
     unread = [f"{column.name} ({_examples(column)})" for column in table.unread_times[:2]]
     named = f"; not {' or '.join(unread)}" if unread else ""
+    clock = next((column for column in table.columns if column.time is not None and column.time.clock), None)
+    if clock is not None:
+        named += (
+            f"; {clock.name} is a time of day alone: write the day to a column, or put each day's file in a "
+            "folder such as day=2025-03-01, whose name is a column"
+        )
     since = next((column.name for column in table.columns if "since" in column.words), None)
     if since is not None:
         named += (
@@ -197,7 +204,7 @@ def _event(yaml: YamlLines, table: TableProposal, rest: Sequence[LogFile]) -> No
                 for content in ("view", "order"):
                     yaml.key(KEY, "event", content, NO_BUYERS[content], off=True)
             for flag in table.flags:
-                marks = {word: "transaction" if word in TRUE else "view" for word in flag.counts}
+                marks = {word: "transaction" if is_yes(word) else "view" for word in flag.counts}
                 note = f"unsure: if {flag.name} marks the purchase itself, not all of a buyer's events"
                 _column_of_events(yaml, flag, marks, note)
             for other in table.worded[:5]:

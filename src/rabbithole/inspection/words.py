@@ -34,6 +34,7 @@ CODE = re.compile(r"\d{1,3}|[A-Za-z]")
 
 BARE_CARTS = {squeezed(word) for word in BARE_CART}
 PRODUCT_PAGES = {squeezed(word) for word in (*VIEW, *NAMES["item"], "p", "dp", "products")}
+ITEMS = {squeezed(word) for word in NAMES["item"]}
 CARTS, ADDED = ([squeezed(stem) for stem in stems] for stems in (CART_STEMS, ADD_STEMS))
 
 
@@ -108,7 +109,7 @@ def _purchases(counts: Mapping[str, int]) -> list[str]:
 
 def _is_done(word: str) -> bool:
     """Return whether a word names a purchase and says that it was made, and nothing else."""
-    parts = _parts(word) - SMALL_WORDS
+    parts = _parts(word) - SMALL_WORDS - ITEMS
     return bool(parts & BOUGHT) and bool(parts & DONE) and parts <= BOUGHT | DONE
 
 
@@ -126,7 +127,7 @@ def _is_added(word: str) -> bool:
 
 
 def _parts(word: str) -> set[str]:
-    return {squeezed(part) for part in name_words(word)}
+    return {squeezed(part) for part in name_words(re.sub("[.:]", " ", word))}
 
 
 def _maybe(counts: Mapping[str, int]) -> tuple[str, ...]:
