@@ -82,3 +82,31 @@ def test_times_since_another_event_are_explained(tmp_path: Path) -> None:
     columns = PLAIN | {"days_since_prior_order": lambda event: int(event.item) % 30}
     problem = inspect([str(write_csv(tmp_path / "log.csv", columns))]).problem
     assert "days_since_prior_order counts from another event" in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "offset"),
+    [
+        ("hour", lambda event: event.time.hour, {"offset": "hour", "offset_unit": "h"}),
+        ("time", lambda event: int(f"{event.time:%H%M}"), {"offset": "time", "offset_unit": "clock"}),
+        (
+            "time_of_day",
+            lambda event: 3600 * event.time.hour + 60 * event.time.minute,
+            {"offset": "time_of_day", "offset_unit": "s"},
+        ),
+    ],
+)
+def test_a_date_and_a_number_of_hours_minutes_or_seconds(
+    tmp_path: Path, name: str, write: Getter, offset: dict[str, str]
+) -> None:
+    columns: dict[str, Getter] = {"date": lambda event: f"{event.time:%Y-%m-%d}", name: write}
+    assert section(tmp_path, columns) == {"column": ["date"]} | offset
+
+
+def test_a_time_of_day_that_cannot_be_read_is_asked_for(tmp_path: Path) -> None:
+    columns = PLAIN | {
+        "date": lambda event: f"{event.time:%Y-%m-%d}",
+        "time": lambda event: f"{event.time:%I:%M:%S %p} EST",
+    }
+    inspection = inspect([str(write_csv(tmp_path / "log.csv", columns))])
+    assert inspection.problem == "the time" and "named like the time of day" in inspection.text

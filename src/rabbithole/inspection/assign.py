@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from rabbithole.formats.times import SECONDS, parse_clock
 from rabbithole.inspection.addresses import MIN_ADDRESSES, with_patterns
 from rabbithole.inspection.columns import Column, pairs
-from rabbithole.inspection.counted import find_counted
+from rabbithole.inspection.counted import find_counted, find_time_of_day
 from rabbithole.inspection.items import ID_WORDS, cost_by_values, item_by_ending, item_by_values
 from rabbithole.inspection.keys import Keyed
 from rabbithole.inspection.names import NAMES, Role
@@ -158,9 +158,8 @@ def _times(roles: Roles, sample: Sample, columns: Sequence[Column]) -> None:
         values = pc.binary_join_element_wise(roles.date.values, values, " ")
     if units:
         roles.unit, roles.units = date_order(values, sample.block, units)
-    if roles.offset is None:
-        seconds = parse(values, roles.unit, "UTC").drop_null()
-        _coarse(roles, seconds, dates=guess.dates and roles.date is None)
+    if (seconds := seconds_of(roles)) is not None:
+        _coarse(roles, seconds.drop_null(), dates=guess.dates and roles.date is roles.offset is None)
 
 
 def _coarse(roles: Roles, seconds: pa.Array, *, dates: bool) -> None:
@@ -186,7 +185,7 @@ def _offset(roles: Roles, columns: Sequence[Column], time: Column) -> None:
         roles.offset = offset_in_session([column for column in others if column is not session], session)
         if roles.offset is None:
             roles.time = Choice(time, roles.time.others, STANDS_STILL)
-    if roles.offset is not None:
+    if roles.offset is not None and roles.offset_unit not in ("h", "clock"):
         assert time.time is not None
         roles.offset_unit = offset_unit(roles.offset, of_day=time.time.dates)
 
@@ -218,10 +217,19 @@ def _date_and_more(roles: Roles, columns: Sequence[Column], dates: Sequence[Colu
     if clock.column is not None:
         roles.date = date.column
         return Choice(clock.column)
-    offset = choose("offset", [column for column in columns if column is not date.column])
-    if offset.column is not None:
-        roles.offset = offset.column
-        return date
+    others = [column for column in columns if column is not date.column]
+    find_time_of_day(roles, others)
+    if roles.offset is None:
+        roles.offset = choose("offset", others).column
+    unread = [
+        column
+        for column in others
+        if name_score("clock", column) >= EXACT - 1 and column.time is None and len(column.present)
+    ]
+    if roles.offset is None and unread:
+        shown = f"{unread[0].name}, such as {unread[0].present[0]}"
+        note = f"it holds whole days, and {shown}, is named like the time of day but cannot be read as one"
+        return Choice(None, (date.column,), note)
     return date
 
 

@@ -57,7 +57,7 @@ def find_counted(roles: Roles, columns: Sequence[Column], block: NDArray[np.int6
         roles.time, roles.unit, roles.origin = Choice(excel[0], note=AS_EXCEL), "d", EXCEL_ORIGIN
         return
     if _date_in_parts(roles, columns) or _days(roles, columns, block):
-        _time_of_day(roles, columns)
+        find_time_of_day(roles, columns)
         return
     counts = [column for column in columns if name_score("time", column) >= EXACT - 1 and _is_count(column)]
     if len(counts) != 1:
@@ -96,7 +96,7 @@ def _days(roles: Roles, columns: Sequence[Column], block: NDArray[np.int64]) -> 
     return False
 
 
-def _time_of_day(roles: Roles, columns: Sequence[Column]) -> None:
+def find_time_of_day(roles: Roles, columns: Sequence[Column]) -> None:
     """Find the time of day beside a date: 14:30 or 1430, or the hour alone."""
     clocks = [
         column
