@@ -121,7 +121,7 @@ def _parse_lines(
     malformed: dict[int, str] = {}
 
     def note_malformed(row: pyarrow.csv.InvalidRow) -> str:
-        malformed[row.number - 1] = _wrong_number(row.actual_columns, len(names))
+        malformed[row.number - 1] = _wrong_number(row.actual_columns, len(names), row.text)
         return "skip"
 
     if not text:
@@ -147,8 +147,10 @@ def _last_is_open(text: bytes, dialect: Dialect) -> bool:
     return split_line(end[end.rfind(b"\n") + 1 :].decode(), dialect) is None
 
 
-def _wrong_number(fields: int, wanted: int) -> str:
-    return f"{fields} field{'s' * (fields != 1)} instead of {wanted}"
+def _wrong_number(fields: int, wanted: int, line: str | None) -> str:
+    # Spark and MySQL write quotes within a field so.
+    hint = ' (\\" ends a field: write "" for a quote within one)' if '\\"' in (line or "") else ""
+    return f"{fields} field{'s' * (fields != 1)} instead of {wanted}{hint}"
 
 
 def _parse_csv(
@@ -181,7 +183,7 @@ def _parse_one_by_one(text: bytes, names: Sequence[str], dialect: Dialect) -> tu
         elif not line:
             rows.append([""] * len(names))
         elif len(fields) != len(names):
-            malformed[number] = _wrong_number(len(fields), len(names))
+            malformed[number] = _wrong_number(len(fields), len(names), line)
         else:
             rows.append(fields)
     columns = zip(*rows, strict=True) if rows else itertools.repeat((), len(names))

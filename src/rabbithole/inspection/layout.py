@@ -17,6 +17,7 @@ from rabbithole.ingest.joined_lines import BREAK, joined_text
 from rabbithole.ingest.layout import distinct_names
 from rabbithole.ingest.streams import text_encoding
 from rabbithole.inspection.files import LogFile, NoTableError, head
+from rabbithole.inspection.other_files import FOREIGN, no_table
 from rabbithole.io.archives import unread_packing
 
 Kind = Literal["csv", "json", "parquet"]
@@ -28,7 +29,7 @@ class Layout:
 
     encoding: Python's name of it; columns: the names of all columns of a CSV file, numbers from 1 where it
     has no header, empty for JSON and Parquet, whose rows name their own; skip_lines: how many lines are
-    before the header; multiline: whether fields hold line breaks.
+    before the header, or the first row; multiline: whether fields hold line breaks.
     """
 
     kind: Kind
@@ -41,19 +42,8 @@ class Layout:
     multiline: bool = False
 
 
-FOREIGN = {
-    b"ARROW1": "an Arrow file (Feather)",
-    b"SQLite format 3": "an SQLite database",
-    b"Obj\x01": "an Avro file",
-    b"ORC": "an ORC file",
-    b"%PDF": "a PDF",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-}
-"""What other files begin with."""
-
-
-ACCESS_LOG = re.compile(r'\S+ \S+ \S+ \[\d{2}/[A-Z][a-z]{2}/\d{4}:\d{2}:\d{2}:\d{2} [+-]\d{4}\] "')
-"""The beginning of a line of Apache's or nginx's log, in the common or the combined format."""
+FIRST_LINES = 50
+"""Lines by which it is found out whether all are alike."""
 
 
 def layout_of(file: LogFile, declared: str | None = None) -> Layout:
@@ -76,12 +66,8 @@ def layout_of(file: LogFile, declared: str | None = None) -> Layout:
         line = before.count("\n") + 1
         where = f" (line {line} has a NUL byte)" if nul else ""
         raise NoTableError(file, f"this is no text with columns, no JSON lines and no Parquet{where}.")
-    if ACCESS_LOG.match(text):
-        raise NoTableError(
-            file,
-            "this is a web server's access log: it says which pages were asked for, not what shoppers did. "
-            "Write a table with a line for each page view, cart and purchase, made from the addresses.",
-        )
+    if reason := no_table(text):
+        raise NoTableError(file, reason)
     if text.lstrip()[:1] == "{":
         if _is_json(text):
             return Layout("json", encoding)
@@ -142,6 +128,32 @@ def _is_json(text: str) -> bool:
         return False
 
 
+def _first_is_odd(lines: str, dialect: tuple[str, str, bool, int]) -> bool:
+    """Return whether the first line of a table has another number of fields than most."""
+    separator, quote, _, before = dialect
+    rows = [row for row in lines.split("\n")[before : before + FIRST_LINES] if row.strip()]
+    if not rows or separator not in rows[0]:
+        return True
+    counts = [len(split_line(row, Dialect(separator, quote)) or []) for row in rows]
+    # An open quote, whose field goes on in the next line, gives 0.
+    usual, number = Counter(counts).most_common(1)[0]
+    return number > len(rows) / 2 and 0 != counts[0] != usual != 0
+
+
+def _before_json(lines: str) -> Sequence[str] | None:
+    """Return the header of lines that end with a TAB and a JSON object, empty if they have none.
+
+    Returns None for other lines.
+    """
+    first, *rest = lines.rstrip("\n").split("\n")[:FIRST_LINES]
+    if not rest or not all(_is_json(row.rpartition("\t")[2]) and "\t" in row for row in rest):
+        return None
+    if _is_json(first.rpartition("\t")[2]):
+        return []
+    names = [name.strip() for name in first.split("\t")]
+    return distinct_names(names) if len(names) == rest[0].count("\t") + 1 else None
+
+
 def _sniff(file: LogFile, text: str, encoding: str) -> Layout:
     """Return the dialect of separated text, by DuckDB's sniffer.
 
@@ -149,17 +161,27 @@ def _sniff(file: LogFile, text: str, encoding: str) -> Layout:
     have another number of fields than most.
     """
     lines = text if text.count("\n") < 2 else text[: text.rfind("\n") + 1]
+    if (fields := _before_json(lines)) is not None:
+        # Such as a key, a TAB and JSON, whose quotes and commas part no fields.
+        columns = tuple(fields or map(str, range(1, lines.split("\n", 1)[0].count("\t") + 2)))
+        return Layout("csv", encoding, "\t", None, bool(fields), columns)
     dialect, skip = _dialect(lines), 0
-    if dialect is None or dialect[0] not in lines.split("\n", dialect[3] + 1)[dialect[3]]:
+    if dialect is None or _first_is_odd(lines, dialect):
         separator, alike = _lines_alike(lines)
         if alike and (again := _dialect(alike, separator)) is not None:
             skip = lines.split("\n").index(alike.split("\n", 1)[0])
             dialect, lines = again, alike
+    if (dialect is None or dialect[0] == " ") and _is_aligned(lines):
+        raise NoTableError(
+            file,
+            "blanks align its columns. Write one mark between them, for instance with "
+            "`sed -E 's/ {2,}/\\t/g' FILE > FILE.tsv`.",
+        )
     if dialect is None:
         raise NoTableError(file, "its lines do not have the same columns; which separator do they use?")
     separator, quote, header, before = dialect
-    # A line without the columns is only known to be no data where it is before a header.
-    skip = skip + before if header else 0
+    # The first line that is read says how many columns there are.
+    skip += before
     lines = lines.split("\n", before)[-1]
     first = next(csv.reader(io.StringIO(lines), delimiter=separator, quotechar=quote))
     names = distinct_names([name.strip() for name in first]) if header else map(str, range(1, len(first) + 1))
@@ -199,6 +221,12 @@ def _has_breaks(text: str, dialect: Dialect, columns: int) -> bool:
 def _has_columns(line: str, dialect: Dialect, columns: int) -> bool:
     fields = split_line(line, dialect)
     return fields is not None and len(fields) == columns
+
+
+def _is_aligned(lines: str) -> bool:
+    """Return whether most lines have several blanks between their texts."""
+    rows = [line for line in lines.split("\n")[:FIRST_LINES] if line.strip()]
+    return sum("  " in row.strip() for row in rows) > len(rows) / 2
 
 
 def _dialect(lines: str, known: str | None = None) -> tuple[str, str, bool, int] | None:

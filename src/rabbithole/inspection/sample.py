@@ -115,8 +115,7 @@ def read_sample(
         if explode is not None:
             columns, row, _ = explode_cells(columns, explode, list_separator)
             block = block[row]
-        if layout.header:
-            columns, lengths = flatten_cells(columns)
+        columns, lengths = flatten_cells(columns)
         if reasons and not len(block):
             raise NoTableError(files[0], f"no line of it could be read: {advice}")
     if not len(block):
