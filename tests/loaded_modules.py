@@ -13,7 +13,7 @@ LOADED = re.compile(r"^import time:.*\| +(rabbithole\S*)$", re.MULTILINE)
 
 SHARED = re.compile(
     r"rabbithole(\.\w+|\.(cli|specs)\..*|\.report\.figures|\.models\.features"
-    r"|\.workflow\.(job_lifetime|pins)|\.spark\.task_progress)?$"
+    r"|\.workflow\.pins|\.spark\.task_progress)?$"
 )
 """Modules that the command line imports for every step, and packages that contain only a docstring."""
 

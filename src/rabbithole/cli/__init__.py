@@ -17,8 +17,8 @@ from rabbithole.cli import (  # noqa: F401 - they add commands
 )
 from rabbithole.cli.app import PANELS, app
 from rabbithole.errors import UserError, error_text, known_cause
+from rabbithole.job_lifetime import die_with_parent
 from rabbithole.progress import remove_progress
-from rabbithole.workflow.job_lifetime import die_with_parent
 
 # Help shows the panels in the order of their first commands.
 app.registered_commands.sort(key=lambda command: PANELS.index(str(command.rich_help_panel)))

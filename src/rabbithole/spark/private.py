@@ -3,6 +3,8 @@
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+from rabbithole.spark.kept_jvm import Jvm
+
 
 def stop_polling_accumulators(session: SparkSession) -> None:
     """Drop the accumulator server of a classic session, so that the session stops at once.
@@ -19,3 +21,22 @@ def end_jvm() -> None:
     gateway.shutdown()
     gateway.proc.stdin.close()
     gateway.proc.wait()
+
+
+def started_jvm(log: int) -> Jvm | None:
+    """Return the JVM that this process started, None without one. log: the file of its output."""
+    gateway = SparkContext._gateway
+    if gateway is None or gateway.proc is None:
+        return None
+    parameters = gateway.gateway_parameters
+    return Jvm(parameters.port, parameters.auth_token, gateway.proc.stdin.fileno(), log)
+
+
+def forget_jvm() -> None:
+    """Close this process's connections to its JVM, which belongs to another process from now on."""
+    gateway = SparkContext._gateway
+    if gateway is not None:
+        gateway.close()
+        if gateway.proc is not None:
+            gateway.proc.stdin.close()
+    SparkContext._gateway = SparkContext._jvm = None

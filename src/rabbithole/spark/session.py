@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -20,7 +21,8 @@ from rabbithole.spark.environment import (
     raise_open_files,
     scratch_folder,
 )
-from rabbithole.spark.private import stop_polling_accumulators
+from rabbithole.spark.kept_jvm import Jvm, keep_jvm, take_jvm
+from rabbithole.spark.private import forget_jvm, started_jvm, stop_polling_accumulators
 from rabbithole.specs.data import JVM_SHARE, SparkOptions
 
 LOGGER = logging.getLogger("rabbithole")
@@ -69,6 +71,8 @@ def resolve_options(options: SparkOptions) -> SparkOptions:
 def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
     """Yield a Spark session; a nested call in the same process yields the outer session.
 
+    A step of a run leaves its JVM to the next step if it ends well (see `kept_jvm`).
+
     Raises `UserError` when there is no Java, when Spark does not start, or when the disk is full.
     """
     global _current
@@ -77,16 +81,19 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
         return
     raise_open_files()
     with scratch_folder("spark") as scratch:
-        log = scratch / "jvm.log"
+        taken = take_jvm(options) if options.local else None
+        log = _Log.new(scratch / "jvm.log") if taken is None else _Log.of(taken)
+        ended_well = False
         report_label("starting Spark")
         try:
             with local_environment() if options.local else nullcontext():
-                _current = _start(options, name, scratch, log)
+                _current = _start(options, name, scratch, log, taken)
                 yield _current
+            ended_well = True
         except UserError:
             raise
         except Exception as error:
-            said = _tail(log)
+            said = log.tail()
             if (reason := _lack(error, said, scratch.parent, options)) is not None:
                 raise UserError(f"{name}: {reason}") from error
             # The JVM's log explains what the Python exception may not.
@@ -99,6 +106,37 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
                 with suppress(Exception):
                     _current.stop()
                 _current = None
+            jvm = taken or started_jvm(log.descriptor)
+            kept = ended_well and options.local and jvm is not None and keep_jvm(jvm, options)
+            if kept or taken is not None:
+                forget_jvm()
+            if taken is not None:
+                os.close(taken.stdin)
+            os.close(log.descriptor)
+
+
+@dataclass(frozen=True)
+class _Log:
+    """What the JVM writes during a step.
+
+    descriptor: of the file; start: the bytes that it held before the step.
+    """
+
+    descriptor: int
+    start: int
+
+    @classmethod
+    def new(cls, path: Path) -> "_Log":
+        return cls(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), 0)
+
+    @classmethod
+    def of(cls, jvm: Jvm) -> "_Log":
+        return cls(jvm.log, os.fstat(jvm.log).st_size)
+
+    def tail(self, lines: int = 30) -> list[str]:
+        """Return the last lines."""
+        written = os.pread(self.descriptor, os.fstat(self.descriptor).st_size - self.start, self.start)
+        return written.decode("utf-8", "replace").splitlines()[-lines:]
 
 
 def _lack(error: BaseException, said: Sequence[str], temporary: Path, options: SparkOptions) -> str | None:
@@ -124,7 +162,11 @@ def _lack(error: BaseException, said: Sequence[str], temporary: Path, options: S
     )
 
 
-def _start(options: SparkOptions, name: str, scratch: Path, log: Path) -> SparkSession:
+def _start(options: SparkOptions, name: str, scratch: Path, log: _Log, taken: Jvm | None) -> SparkSession:
+    if taken is not None:
+        # PySpark connects to that JVM instead of starting one.
+        os.environ["PYSPARK_GATEWAY_PORT"] = str(taken.port)
+        os.environ["PYSPARK_GATEWAY_SECRET"] = taken.secret
     if not options.master.startswith("sc://"):
         home = java_home(scratch)
         os.environ.pop("JAVA_HOME", None)
@@ -137,10 +179,10 @@ def _start(options: SparkOptions, name: str, scratch: Path, log: Path) -> SparkS
     for key, value in spark_configuration(options, scratch).items():
         builder = builder.config(key, value)
     try:
-        with _stderr_to(log):
+        with _output_to(log.descriptor):
             spark = builder.getOrCreate()
     except Exception as error:
-        reason = "\n".join(_tail(log)) or str(error)
+        reason = "\n".join(log.tail()) or str(error)
         need = (
             f"{options.memory_mb} MB of memory, room in {scratch.parent}, and Java {OLDEST_JAVA} or newer"
             if options.local
@@ -207,19 +249,21 @@ def spark_configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _stderr_to(path: Path) -> Iterator[None]:
-    """Redirect this process's stderr to a file; a JVM that starts in the block keeps writing there."""
+def _output_to(descriptor: int) -> Iterator[None]:
+    """Redirect this process's output to a file; a JVM that starts in the block keeps writing there.
+
+    So a kept JVM does not hold a pipe to whoever waits for the step's output.
+    """
+    sys.stdout.flush()
     sys.stderr.flush()
-    saved = os.dup(2)
+    saved = {number: os.dup(number) for number in (1, 2)}
     try:
-        with path.open("ab") as file:
-            os.dup2(file.fileno(), 2)
+        for number in saved:
+            os.dup2(descriptor, number)
         yield
     finally:
+        sys.stdout.flush()
         sys.stderr.flush()
-        os.dup2(saved, 2)
-        os.close(saved)
-
-
-def _tail(log: Path, lines: int = 30) -> list[str]:
-    return log.read_text("utf-8", "replace").splitlines()[-lines:] if log.exists() else []
+        for number, original in saved.items():
+            os.dup2(original, number)
+            os.close(original)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rabbithole.job_lifetime import PARENT, parent_id
 from rabbithole.specs.data import SessionsPurpose, SparkOptions
 from rabbithole.specs.training import ResumeOptions
-from rabbithole.workflow.job_lifetime import PARENT, parent_id
 from rabbithole.workflow.project import Project, Wildcards
 
 NETWORK_MEMORY, ESTIMATOR_MEMORY = 4000, 8000

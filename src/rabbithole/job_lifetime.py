@@ -15,23 +15,33 @@ def parent_id() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def die_with_parent() -> None:
-    """Kill this process as soon as the process that `RABBITHOLE_PARENT` names has ended.
+def open_parent() -> int | None:
+    """Return a pidfd of the process that `RABBITHOLE_PARENT` names: readable once that process has ended.
 
-    Does nothing without that variable, where that process runs on another host (the cluster ends its own
-    jobs), and where the system has no pidfd (only Linux has).
+    None without that variable, where that process runs on another host (the cluster ends its own jobs), and
+    where the system has no pidfd (only Linux has). Raises `ProcessLookupError` if it has ended.
     """
     host, _, number = os.environ.get(PARENT, "").rpartition(":")
     if host != socket.gethostname() or not hasattr(os, "pidfd_open"):
-        return
+        return None
     try:
-        parent = os.pidfd_open(int(number))
+        return os.pidfd_open(int(number))
     except ProcessLookupError:
-        os.kill(os.getpid(), signal.SIGKILL)
+        raise
     except OSError:
         # A container may forbid it.
-        return
-    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+        return None
+
+
+def die_with_parent() -> None:
+    """Kill this process as soon as its parent, as `open_parent` returns it, has ended."""
+    try:
+        parent = open_parent()
+    except ProcessLookupError:
+        os.kill(os.getpid(), signal.SIGKILL)
+    else:
+        if parent is not None:
+            threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
 def _watch(parent: int) -> None:
