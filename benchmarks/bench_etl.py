@@ -12,6 +12,7 @@ Prints the median time of each, its range, its ratio to Polars, and the peak mem
 of proportional set sizes). The outputs are compared row by row. Logs are simulated once.
 """
 
+import ctypes
 import os
 import shutil
 import statistics
@@ -32,6 +33,7 @@ from rich.table import Table
 
 from rabbithole.config.datasets import Dataset
 from rabbithole.formats.base import raw_format
+from rabbithole.job_lifetime import PARENT, parent_id
 from rabbithole.specs.base import Spec
 from rabbithole.specs.data import (
     EventsSpec,
@@ -48,6 +50,10 @@ RETAILROCKET_SHARE = 1_407_580 / 9_249_729
 """Visitors of the Retailrocket log per session of the YOOCHOOSE log."""
 
 MEMORY_MB = 10_000
+
+PR_SET_CHILD_SUBREAPER = 36
+"""Source: Linux, prctl.h."""
+
 STEP = [sys.executable, "-m", "rabbithole", "step"]
 CONTESTANTS = ("polars", "duckdb", "dataframe", "spark")
 
@@ -61,10 +67,16 @@ class Times:
     start: list[float] = field(default_factory=list)
 
 
-def memory_of(process: psutil.Process) -> float:
-    """Return the memory of a process and its children in MB; shared memory counts proportionally."""
+def adopt_orphans() -> None:
+    """Become the parent of processes whose own parent ends, such as a JVM that a step leaves to the next."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def memory_of_children() -> float:
+    """Return the memory of all processes below this one in MB; shared memory counts proportionally."""
     total = 0
-    for member in [process, *process.children(recursive=True)]:
+    for member in psutil.Process().children(recursive=True):
         try:
             total += member.memory_full_info().pss
         except psutil.Error:
@@ -82,7 +94,7 @@ def measure(times: Times, command: list[str], environment: dict[str, str]) -> st
         # Only once a second: reading the memory slows the process down.
         while process.poll() is None:
             try:
-                peak[0] = max(peak[0], memory_of(psutil.Process(process.pid)))
+                peak[0] = max(peak[0], memory_of_children())
             except psutil.Error:
                 return
             time.sleep(1)
@@ -134,7 +146,7 @@ def stage_specs(shop: str, raw: Path) -> dict[str, Spec]:
 
 
 def time_stages(times: dict[str, Times], raw: Path, shop: str, folder: Path, threads: int) -> None:
-    """Time our three stages on a log."""
+    """Time our three stages on a log, as steps of one run: each leaves its JVM to the next."""
     spark = SparkOptions(threads=threads, memory_mb=MEMORY_MB).to_json()
     folders = {name: str(folder / name) for name in ("events", "rejected", "sessions", "windows")}
     paths = {
@@ -147,7 +159,7 @@ def time_stages(times: dict[str, Times], raw: Path, shop: str, folder: Path, thr
     }
     for stage, spec in stage_specs(shop, raw).items():
         command = [*STEP, stage, "--spec", spec.to_json(), "--spark", spark]
-        measure(times.setdefault(f"{shop}: {stage}", Times()), command + paths[stage], {})
+        measure(times.setdefault(f"{shop}: {stage}", Times()), command + paths[stage], {PARENT: parent_id()})
 
 
 def rees46_specs(folder: Path, rows: int) -> dict[str, EventsSpec]:
@@ -207,6 +219,7 @@ def main(
 ) -> None:
     """Run all contestants and stages in turn, several times, and print the tables."""
     folder.mkdir(exist_ok=True)
+    adopt_orphans()
     raw = simulated(folder, "yoochoose", sessions)
     visitors = simulated(folder, "retailrocket", round(sessions * RETAILROCKET_SHARE))
     rows = sum(1 for name in ("clicks", "buys") for _ in (raw / f"yoochoose-{name}.dat").open("rb"))

@@ -25,7 +25,6 @@ from rabbithole.serving.predict import predict
 from rabbithole.serving.server import ServedModel
 from rabbithole.serving.stream import LiveScore, Refusal, SessionStream
 from rabbithole.specs.data import SparkOptions
-from rabbithole.specs.table_columns import EventColumn
 
 pytestmark = pytest.mark.spark
 
@@ -214,9 +213,11 @@ def test_events_older_than_a_visitor_s_history_are_late(run: Path) -> None:
     assert isinstance(late, Refusal) and late.error.startswith("late")
 
 
-def test_events_that_the_settings_leave_out_change_no_answer(run: Path) -> None:
+def test_events_that_the_settings_leave_out_change_no_answer(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ModelFolder, "leaves_out", lambda _, word: word == "heartbeat")
     stream = SessionStream(packaged(run, "gru"))
-    stream.events.append(EventColumn(column=["event"], leave_out=["heart*"]))
     beat = json.dumps({"visitor": "a", "timestamp": "2015-06-01T11:00:00Z", "event": "heartbeat"}).encode()
     _, refused, second = stream.process([visit(1), beat, visit(2)])
     assert isinstance(refused, Refusal) and refused.error.startswith("left out")
