@@ -50,6 +50,8 @@ class Jvm:
 
 def take_jvm(options: SparkOptions) -> Jvm | None:
     """Return a JVM that an earlier step of this run left, started with the same options; None without one."""
+    if PARENT not in os.environ:
+        return None
     for path in _folder().glob(f"{_name(options)}-*"):
         with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
             client.settimeout(ANSWER_SECONDS)
