@@ -32,6 +32,13 @@ def started_jvm(log: int) -> Jvm | None:
     return Jvm(parameters.port, parameters.auth_token, gateway.proc.stdin.fileno(), log)
 
 
+def shrink_jvm() -> None:
+    """Let the JVM collect its garbage, and give back the memory that it does not need."""
+    gateway = SparkContext._gateway
+    assert gateway is not None
+    gateway.jvm.System.gc()
+
+
 def forget_jvm() -> None:
     """Close this process's connections to its JVM, which belongs to another process from now on."""
     gateway = SparkContext._gateway

@@ -13,6 +13,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from rabbithole.errors import UserError
+from rabbithole.job_lifetime import PARENT
 from rabbithole.progress import report_label
 from rabbithole.spark.environment import (
     OLDEST_JAVA,
@@ -22,7 +23,7 @@ from rabbithole.spark.environment import (
     scratch_folder,
 )
 from rabbithole.spark.kept_jvm import Jvm, keep_jvm, take_jvm
-from rabbithole.spark.private import forget_jvm, started_jvm, stop_polling_accumulators
+from rabbithole.spark.private import forget_jvm, shrink_jvm, started_jvm, stop_polling_accumulators
 from rabbithole.specs.data import JVM_SHARE, SparkOptions
 
 LOGGER = logging.getLogger("rabbithole")
@@ -37,6 +38,9 @@ ALLOCATOR_ENVIRONMENT = {
 }
 """Environment of the Python workers: glibc's and Arrow's allocators keep freed memory for the next block.
 Returning it to the system and fetching it again took a tenth of a step's time."""
+
+SERIAL_THREADS = 4
+"""The most tasks at once that one thread of the JVM collects garbage for."""
 
 CLUSTER_VARIABLE = "RABBITHOLE_SPARK"
 """Environment variable with options of a cluster that was started for this step, as JSON."""
@@ -107,7 +111,10 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
                     _current.stop()
                 _current = None
             jvm = taken or started_jvm(log.descriptor)
-            kept = ended_well and options.local and jvm is not None and keep_jvm(jvm, options)
+            kept = False
+            if ended_well and options.local and jvm is not None and PARENT in os.environ:
+                shrink_jvm()
+                kept = keep_jvm(jvm, options)
             if kept or taken is not None:
                 forget_jvm()
             if taken is not None:
@@ -206,8 +213,10 @@ def spark_configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
     """Return the Spark conf for the options; the user's own entries override the others."""
     logging = scratch / "log4j2.properties"
     logging.write_text(LOG_SETTINGS, "utf-8")
-    # The JVM does little more than move bytes, so the fast compiler alone saves start-up time.
-    java = f"-Dlog4j2.configurationFile={logging.as_uri()} -XX:+UseParallelGC -XX:TieredStopAtLevel=1"
+    # The JVM does little more than move bytes, so the fast compiler alone saves start-up time. The serial
+    # collector gives memory back, but it holds up many tasks at once.
+    collector = "Serial" if options.threads <= SERIAL_THREADS else "Parallel"
+    java = f"-Dlog4j2.configurationFile={logging.as_uri()} -XX:+Use{collector}GC -XX:TieredStopAtLevel=1"
     if CLASS_ARCHIVE.exists():
         java += f' -XX:SharedArchiveFile="{CLASS_ARCHIVE}" -Xlog:disable'
     conf = {
