@@ -17,7 +17,7 @@ from rabbithole.specs.data import SparkOptions
 OPTIONS = SparkOptions(threads=1, memory_mb=1000)
 
 STEP = """
-import sys
+import os, signal, sys
 from rabbithole.spark import kept_jvm
 from rabbithole.spark.session import spark_session
 from rabbithole.specs.data import SparkOptions
@@ -28,6 +28,8 @@ with spark_session(SparkOptions(threads=1, memory_mb=1000), "step") as session:
     if sys.argv[1:] == ["fail"]:
         session._jvm.System.err.println("said by the JVM")
         raise OSError("the step fails")
+    if sys.argv[1:] == ["kill"]:
+        os.kill(session._jvm.ProcessHandle.current().pid(), signal.SIGKILL)
 """
 
 
@@ -119,8 +121,9 @@ def test_the_next_step_works_in_the_same_jvm_until_one_fails() -> None:
             [sys.executable, "-c", STEP, *arguments], capture_output=True, text=True, timeout=600
         )
 
-    first, second, failed, last = step(), step(), step("fail"), step()
+    first, second, failed, last = step(), step(), step("fail"), step("kill")
     assert first.stdout == second.stdout == failed.stdout, first.stderr + second.stderr
     assert first.stdout.split()[1] == "3"
     assert "the step fails" in failed.stderr and "said by the JVM" in failed.stderr
+    # The last one's work was done when its JVM was killed.
     assert last.returncode == 0 and last.stdout.split()[0] != first.stdout.split()[0]

@@ -18,9 +18,13 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rabbithole.job_lifetime import PARENT, open_parent
-from rabbithole.specs.data import SparkOptions
+
+if TYPE_CHECKING:
+    # The process that keeps a JVM starts without pydantic.
+    from rabbithole.specs.data import SparkOptions
 
 IDLE_SECONDS = 10
 """How long a JVM waits for the next step. Its memory is not free for other steps meanwhile."""
@@ -48,7 +52,7 @@ class Jvm:
         os.close(self.log)
 
 
-def take_jvm(options: SparkOptions) -> Jvm | None:
+def take_jvm(options: "SparkOptions") -> Jvm | None:
     """Return a JVM that an earlier step of this run left, started with the same options; None without one."""
     if PARENT not in os.environ:
         return None
@@ -74,7 +78,7 @@ def take_jvm(options: SparkOptions) -> Jvm | None:
     return None
 
 
-def keep_jvm(jvm: Jvm, options: SparkOptions) -> bool:
+def keep_jvm(jvm: Jvm, options: "SparkOptions") -> bool:
     """Keep a JVM for the next step, and return whether it is kept: only steps of a run on Linux do that."""
     with suppress(OSError, subprocess.SubprocessError), socket.socket(socket.AF_UNIX) as server:
         parent = open_parent()
@@ -129,7 +133,7 @@ def _folder() -> Path:
     return Path(tempfile.gettempdir())
 
 
-def _name(options: SparkOptions) -> str:
+def _name(options: "SparkOptions") -> str:
     """Return the beginning of a socket's name: the same for steps that can share a JVM."""
     shared = [options.to_json(), os.environ.get(PARENT), sys.executable, str(Path.cwd()), os.getuid()]
     return f"rabbithole-jvm-{hashlib.sha256(json.dumps(shared).encode()).hexdigest()[:16]}"

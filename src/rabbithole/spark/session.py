@@ -113,8 +113,10 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
             jvm = taken or started_jvm(log.descriptor)
             kept = False
             if ended_well and options.local and jvm is not None and PARENT in os.environ:
-                shrink_jvm()
-                kept = keep_jvm(jvm, options)
+                # A JVM that was killed after the work is not kept.
+                with suppress(Exception):
+                    shrink_jvm()
+                    kept = keep_jvm(jvm, options)
             if kept or taken is not None:
                 forget_jvm()
             if taken is not None:
