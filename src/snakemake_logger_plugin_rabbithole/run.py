@@ -215,31 +215,33 @@ class Run:
         A rule's jobs are expected to take as long as those that ended. Where none has, the typical time is
         scaled by how this run's other jobs compare with theirs.
         """
+        # The panel asks from a thread of its own, while jobs start and end.
+        finished, running = list(self.finished), list(self.running.values())
         seen: dict[str, list[float]] = defaultdict(list)
-        for job in self.finished:
+        for job in finished:
             seen[job.rule].append(job.seconds())
         if not seen:
             return None
         known = {rule: sum(seconds) / len(seconds) for rule, seconds in seen.items()}
-        typical = sum(_typical(job.rule) for job in self.finished)
+        typical = sum(_typical(job.rule) for job in finished)
         if typical < ENOUGH_SECONDS:
             return None
-        scale = sum(job.seconds() for job in self.finished) / typical
+        scale = sum(job.seconds() for job in finished) / typical
         waiting = Counter(self.expected)
-        waiting.subtract(Counter(job.rule for job in self.finished))
-        waiting.subtract(Counter(job.rule for job in self.running.values()))
+        waiting.subtract(Counter(job.rule for job in finished))
+        waiting.subtract(Counter(job.rule for job in running))
         work = sum(
             count * known.get(rule, scale * _typical(rule)) for rule, count in waiting.items() if count > 0
         )
         longest = 0.0
-        for job in self.running.values():
+        for job in running:
             expected = known.get(job.rule, scale * _typical(job.rule))
             progress, spent = job.progress(), job.seconds()
             left = max(expected - spent, 0.1 * spent)
             if progress is not None and progress.whole and progress.fraction > 0.05:
                 left = spent / progress.fraction - spent
             work, longest = work + left, max(longest, left)
-        spent = sum(job.seconds() for job in [*self.finished, *self.running.values()])
+        spent = sum(job.seconds() for job in [*finished, *running])
         at_once = max(1.0, spent / self.elapsed())
         return max(longest, work / at_once)
 
