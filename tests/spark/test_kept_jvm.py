@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from rabbithole.io.scratch import locked_folder, remove_abandoned
 from rabbithole.job_lifetime import PARENT, parent_id
 from rabbithole.spark import kept_jvm
 from rabbithole.spark.kept_jvm import Jvm, keep_jvm, take_jvm
@@ -24,7 +26,8 @@ from rabbithole.specs.data import SparkOptions
 
 kept_jvm.IDLE_SECONDS = 600
 with spark_session(SparkOptions(threads=1, memory_mb=1000), "step") as session:
-    print(session._jvm.ProcessHandle.current().pid(), session.range(3).count(), flush=True)
+    context = session.sparkContext.applicationId
+    print(session._jvm.ProcessHandle.current().pid(), context, session.range(3).count(), flush=True)
     if sys.argv[1:] == ["fail"]:
         session._jvm.System.err.println("said by the JVM")
         raise OSError("the step fails")
@@ -50,72 +53,79 @@ def run(
             process.kill()
 
 
-def started(log: Path) -> tuple[subprocess.Popen[bytes], Jvm]:
+def started() -> tuple[subprocess.Popen[bytes], Jvm]:
+    folder, lock = locked_folder("spark")
     process = subprocess.Popen(["cat"], stdin=subprocess.PIPE)
     assert process.stdin is not None
     descriptor = os.dup(process.stdin.fileno())
     process.stdin.close()
-    return process, Jvm(1234, "secret", descriptor, os.open(log, os.O_RDWR | os.O_CREAT))
+    return process, Jvm(process.pid, 1234, "secret", folder, descriptor, lock)
+
+
+def await_no_files() -> None:
+    deadline = time.monotonic() + 60
+    while (left := list(Path(tempfile.gettempdir()).iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert left == []
 
 
 @pytest.mark.usefixtures("run")
-def test_a_kept_jvm_is_taken_once_and_ends_with_its_step(tmp_path: Path) -> None:
-    process, jvm = started(tmp_path / "log")
+def test_a_kept_jvm_is_taken_once_and_ends_with_its_step() -> None:
+    process, jvm = started()
     assert keep_jvm(jvm, OPTIONS)
-    jvm.release()
     assert take_jvm(OPTIONS.model_copy(update={"memory_mb": 2000})) is None
     taken = take_jvm(OPTIONS)
     assert taken is not None and (taken.port, taken.secret) == (1234, "secret")
-    os.write(taken.log, b"written by the next step")
-    assert (tmp_path / "log").read_bytes() == b"written by the next step"
+    # It is not taken for a folder of an ended process.
+    remove_abandoned(taken.folder.parent)
+    assert taken.folder.is_dir()
     assert take_jvm(OPTIONS) is None
     assert process.poll() is None
-    taken.release()
+    taken.end()
     assert process.wait(60) == 0
-    assert list(Path(tempfile.gettempdir()).iterdir()) == []
+    await_no_files()
 
 
-def test_a_kept_jvm_ends_with_the_run(run: subprocess.Popen[bytes], tmp_path: Path) -> None:
-    process, jvm = started(tmp_path / "log")
+def test_a_kept_jvm_ends_with_the_run(run: subprocess.Popen[bytes]) -> None:
+    process, jvm = started()
     assert keep_jvm(jvm, OPTIONS)
-    jvm.release()
     run.kill()
     assert process.wait(60) == 0
     run.wait()
     assert take_jvm(OPTIONS) is None
+    await_no_files()
 
 
 @pytest.mark.usefixtures("run")
-def test_a_kept_jvm_ends_when_no_step_asks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kept_jvm_ends_when_no_step_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_jvm, "IDLE_SECONDS", 0.1)
-    process, jvm = started(tmp_path / "log")
+    process, jvm = started()
     assert keep_jvm(jvm, OPTIONS)
-    jvm.release()
     assert process.wait(60) == 0
+    await_no_files()
 
 
 @pytest.mark.usefixtures("run")
-def test_a_jvm_that_has_ended_is_not_taken(tmp_path: Path) -> None:
-    process, jvm = started(tmp_path / "log")
+def test_a_jvm_that_has_ended_is_not_taken() -> None:
+    process, jvm = started()
     process.kill()
     process.wait()
     keep_jvm(jvm, OPTIONS)
-    jvm.release()
     assert take_jvm(OPTIONS) is None
 
 
 @pytest.mark.usefixtures("run")
-def test_no_jvm_is_kept_outside_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_jvm_is_kept_outside_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PARENT)
-    process, jvm = started(tmp_path / "log")
+    process, jvm = started()
     assert not keep_jvm(jvm, OPTIONS)
-    jvm.release()
+    jvm.end()
     assert process.wait(60) == 0
 
 
 @pytest.mark.spark
 @pytest.mark.usefixtures("run")
-def test_the_next_step_works_in_the_same_jvm_until_one_fails() -> None:
+def test_the_next_step_works_in_the_same_jvm_and_context_until_one_fails() -> None:
     def step(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", STEP, *arguments], capture_output=True, text=True, timeout=600
@@ -123,7 +133,8 @@ def test_the_next_step_works_in_the_same_jvm_until_one_fails() -> None:
 
     first, second, failed, last = step(), step(), step("fail"), step("kill")
     assert first.stdout == second.stdout == failed.stdout, first.stderr + second.stderr
-    assert first.stdout.split()[1] == "3"
+    assert first.stdout.split()[2] == "3"
     assert "the step fails" in failed.stderr and "said by the JVM" in failed.stderr
     # The last one's work was done when its JVM was killed.
     assert last.returncode == 0 and last.stdout.split()[0] != first.stdout.split()[0]
+    await_no_files()

@@ -25,6 +25,19 @@ def scratch_folder(name: str) -> Iterator[Path]:
 
     Removes those of ended processes first: an unpacked log may take gigabytes.
     """
+    folder, lock = locked_folder(name)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def locked_folder(name: str) -> tuple[Path, int]:
+    """Return a folder as `scratch_folder` makes it, and the descriptor of its lock.
+
+    Whoever holds the descriptor removes the folder.
+    """
     if (problem := unused_tmpdir()) is not None:
         LOGGER.warning("Warning: %s", problem)
     remove_abandoned(Path(tempfile.gettempdir()))
@@ -32,13 +45,13 @@ def scratch_folder(name: str) -> Iterator[Path]:
     unlocked = Path(tempfile.mkdtemp(prefix=f".{PREFIX}{name}-"))
     folder = unlocked.with_name(unlocked.name.removeprefix("."))
     try:
-        with (unlocked / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            unlocked.rename(folder)
-            yield folder
-    finally:
-        for path in (unlocked, folder):
-            shutil.rmtree(path, ignore_errors=True)
+        lock = os.open(unlocked / LOCK, os.O_WRONLY | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        unlocked.rename(folder)
+    except BaseException:
+        shutil.rmtree(unlocked, ignore_errors=True)
+        raise
+    return folder, lock
 
 
 def unused_tmpdir() -> str | None:

@@ -8,12 +8,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 from rabbithole.errors import UserError, printable
-from rabbithole.io import scratch
+from rabbithole.io.scratch import locked_folder
 
 FOREIGN_PREFIXES = ("SPARK_", "PYSPARK_", "HADOOP_", "YARN_")
 FOREIGN_NAMES = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH", "PYTHONSTARTUP")
@@ -75,8 +75,11 @@ def raise_open_files() -> None:
         )
 
 
-def scratch_folder(name: str) -> AbstractContextManager[Path]:
-    """Return a new temporary folder that Spark can use; raises `UserError` where it can't use TMPDIR."""
+def scratch_folder() -> tuple[Path, int]:
+    """Return a new temporary folder that Spark can use, and its lock (see `locked_folder`).
+
+    Raises `UserError` where Spark can't use TMPDIR.
+    """
     parent = tempfile.gettempdir()
     if SURROGATE.search(parent):
         raise UserError(
@@ -88,7 +91,7 @@ def scratch_folder(name: str) -> AbstractContextManager[Path]:
             f"The folder for temporary files, {parent}, has a comma in its name, and Spark takes the comma "
             "for the end of the name. Set TMPDIR to another folder."
         )
-    return scratch.scratch_folder(name)
+    return locked_folder("spark")
 
 
 OLDEST_JAVA = 17

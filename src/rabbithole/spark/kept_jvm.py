@@ -1,4 +1,4 @@
-"""Hand the JVM of a step to the next step of the same run: to start one takes seconds.
+"""Hand the JVM of a step to the next step of the same run: to start one, and Spark in it, takes seconds.
 
 A JVM ends when its standard input is closed, so it belongs to the process that holds that pipe: the step, and
 between two steps a process of its own (`python -m rabbithole.spark.kept_jvm`). That one waits for a step
@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import select
+import shutil
 import socket
 import struct
 import subprocess
@@ -30,6 +31,10 @@ IDLE_SECONDS = 10
 """How long a JVM waits for the next step. Its memory is not free for other steps meanwhile."""
 
 ANSWER_SECONDS = 5
+
+END_SECONDS = 30
+"""How long a JVM may take to end."""
+
 MESSAGE_BYTES = 2000
 
 
@@ -37,19 +42,33 @@ MESSAGE_BYTES = 2000
 class Jvm:
     """A JVM that waits for commands on a port of this machine.
 
-    secret: proves that a command comes from this user; stdin: the write end of the pipe that keeps it alive;
-    log: the file of its output. Both are file descriptors of this process.
+    process: its id; secret: proves that a command comes from this user; folder: of its files, removed with
+    it; stdin: the write end of the pipe that keeps it alive; lock: of the folder (see `io.scratch`). stdin
+    and lock are file descriptors of this process.
     """
 
+    process: int
     port: int
     secret: str
+    folder: Path
     stdin: int
-    log: int
+    lock: int
 
     def release(self) -> None:
         """Close this process's descriptors; the JVM ends unless another process holds its pipe."""
         os.close(self.stdin)
-        os.close(self.log)
+        os.close(self.lock)
+
+    def end(self) -> None:
+        """End the JVM and remove its files, which it may write until its end."""
+        try:
+            ended = [os.pidfd_open(self.process)]
+        except OSError:
+            ended = []
+        os.close(self.stdin)
+        select.select(ended, [], [], END_SECONDS if ended else 0)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self.lock)
 
 
 def take_jvm(options: "SparkOptions") -> Jvm | None:
@@ -70,16 +89,18 @@ def take_jvm(options: "SparkOptions") -> Jvm | None:
                 continue
             message, descriptors, _, _ = socket.recv_fds(client, MESSAGE_BYTES, 2)
             if len(descriptors) == 2:
-                port, secret = json.loads(message)
-                jvm = Jvm(port, secret, *descriptors)
+                jvm = _described(message, *descriptors)
                 if _is_alive(jvm):
                     return jvm
-                jvm.release()
+                jvm.end()
     return None
 
 
 def keep_jvm(jvm: Jvm, options: "SparkOptions") -> bool:
-    """Keep a JVM for the next step, and return whether it is kept: only steps of a run on Linux do that."""
+    """Hand a JVM to a process that keeps it for the next step; return whether that was possible.
+
+    Only steps of a run on Linux can. After that the JVM is no longer this process's.
+    """
     with suppress(OSError, subprocess.SubprocessError), socket.socket(socket.AF_UNIX) as server:
         parent = open_parent()
         if parent is None:
@@ -89,11 +110,11 @@ def keep_jvm(jvm: Jvm, options: "SparkOptions") -> bool:
         try:
             path.chmod(0o600)
             server.listen(1)
-            descriptors = (server.fileno(), jvm.stdin, jvm.log, parent)
+            descriptors = (server.fileno(), jvm.stdin, jvm.lock, parent)
             # It goes on in a child process, so that this one need not wait for it.
             subprocess.run(
                 [sys.executable, "-m", __name__, *map(str, descriptors), str(IDLE_SECONDS)],
-                input=json.dumps([jvm.port, jvm.secret]).encode(),
+                input=json.dumps([jvm.process, jvm.port, jvm.secret, str(jvm.folder)]).encode(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=descriptors,
@@ -106,13 +127,14 @@ def keep_jvm(jvm: Jvm, options: "SparkOptions") -> bool:
             raise
         finally:
             os.close(parent)
+        jvm.release()
         return True
     return False
 
 
 def main() -> None:
     """Offer a JVM until a step takes it, the run or the JVM ends, or the time is up."""
-    listening, stdin, log, parent = map(int, sys.argv[1:5])
+    listening, stdin, lock, parent = map(int, sys.argv[1:5])
     idle = float(sys.argv[5])
     offer = sys.stdin.buffer.read()
     if os.fork():
@@ -126,7 +148,15 @@ def main() -> None:
         if ready == [listening]:
             client, _ = server.accept()
             with client:
-                socket.send_fds(client, [offer], [stdin, log])
+                socket.send_fds(client, [offer], [stdin, lock])
+        else:
+            _described(offer, stdin, lock).end()
+
+
+def _described(offer: bytes, stdin: int, lock: int) -> Jvm:
+    """Return a JVM as the process that keeps it describes it."""
+    process, port, secret, folder = json.loads(offer)
+    return Jvm(process, port, secret, Path(folder), stdin, lock)
 
 
 def _folder() -> Path:

@@ -1,6 +1,11 @@
 """The only uses of PySpark's private API. No public API does this."""
 
-from pyspark import SparkContext
+import gc
+import os
+from pathlib import Path
+
+from pyspark import SparkConf, SparkContext
+from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from rabbithole.spark.kept_jvm import Jvm
@@ -23,19 +28,41 @@ def end_jvm() -> None:
     gateway.proc.wait()
 
 
-def started_jvm(log: int) -> Jvm | None:
-    """Return the JVM that this process started, None without one. log: the file of its output."""
-    gateway = SparkContext._gateway
-    if gateway is None or gateway.proc is None:
-        return None
-    parameters = gateway.gateway_parameters
-    return Jvm(parameters.port, parameters.auth_token, gateway.proc.stdin.fileno(), log)
+def started_jvm(folder: Path, lock: int) -> Jvm:
+    """Return the JVM that this process started, with a descriptor of its own of the JVM's standard input.
 
-
-def shrink_jvm() -> None:
-    """Let the JVM collect its garbage, and give back the memory that it does not need."""
+    folder: of its files; lock: of the folder.
+    """
     gateway = SparkContext._gateway
     assert gateway is not None
+    parameters, process = gateway.gateway_parameters, gateway.proc
+    stdin = os.dup(process.stdin.fileno())
+    return Jvm(process.pid, parameters.port, parameters.auth_token, folder, stdin, lock)
+
+
+def join_context(jvm: Jvm) -> None:
+    """Make the Spark context of a JVM that another step left this process's own."""
+    os.environ["PYSPARK_GATEWAY_PORT"] = str(jvm.port)
+    os.environ["PYSPARK_GATEWAY_SECRET"] = jvm.secret
+    gateway = launch_gateway()
+    context = gateway.jvm.JavaSparkContext.fromSparkContext(
+        gateway.jvm.org.apache.spark.SparkContext.getOrCreate()
+    )
+    SparkContext(gateway=gateway, jsc=context, conf=SparkConf(_jconf=context.getConf()))
+
+
+def free_memory() -> None:
+    """End the Python workers, and let the JVM give back the memory that it does not need.
+
+    The process that forks the workers goes on: it has loaded their modules.
+    """
+    gateway = SparkContext._gateway
+    assert gateway is not None
+    # What the JVM keeps for objects of this process can go with them.
+    gc.collect()
+    for daemon in gateway.jvm.ProcessHandle.current().children().toArray():
+        for worker in daemon.children().toArray():
+            worker.destroyForcibly()
     gateway.jvm.System.gc()
 
 
@@ -46,4 +73,5 @@ def forget_jvm() -> None:
         gateway.close()
         if gateway.proc is not None:
             gateway.proc.stdin.close()
-    SparkContext._gateway = SparkContext._jvm = None
+    SparkContext._gateway = SparkContext._jvm = SparkContext._active_spark_context = None
+    SparkSession._instantiatedSession = SparkSession._activeSession = None

@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -23,7 +22,13 @@ from rabbithole.spark.environment import (
     scratch_folder,
 )
 from rabbithole.spark.kept_jvm import Jvm, keep_jvm, take_jvm
-from rabbithole.spark.private import forget_jvm, shrink_jvm, started_jvm, stop_polling_accumulators
+from rabbithole.spark.private import (
+    forget_jvm,
+    free_memory,
+    join_context,
+    started_jvm,
+    stop_polling_accumulators,
+)
 from rabbithole.specs.data import JVM_SHARE, SparkOptions
 
 LOGGER = logging.getLogger("rabbithole")
@@ -75,7 +80,7 @@ def resolve_options(options: SparkOptions) -> SparkOptions:
 def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
     """Yield a Spark session; a nested call in the same process yields the outer session.
 
-    A step of a run leaves its JVM to the next step if it ends well (see `kept_jvm`).
+    A step of a run leaves its JVM, where Spark goes on, to the next step if it ends well (see `kept_jvm`).
 
     Raises `UserError` when there is no Java, when Spark does not start, or when the disk is full.
     """
@@ -84,68 +89,62 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
         yield _current
         return
     raise_open_files()
-    with scratch_folder("spark") as scratch:
-        taken = take_jvm(options) if options.local else None
-        log = _Log.new(scratch / "jvm.log") if taken is None else _Log.of(taken)
-        ended_well = False
-        report_label("starting Spark")
-        try:
-            with local_environment() if options.local else nullcontext():
-                _current = _start(options, name, scratch, log, taken)
-                yield _current
-            ended_well = True
-        except UserError:
-            raise
-        except Exception as error:
-            said = log.tail()
-            if (reason := _lack(error, said, scratch.parent, options)) is not None:
-                raise UserError(f"{name}: {reason}") from error
-            # The JVM's log explains what the Python exception may not.
-            for line in said:
-                LOGGER.error("spark: %s", line)
-            raise
-        finally:
-            if _current is not None:
-                # A JVM that was killed needs no stop.
-                with suppress(Exception):
-                    _current.stop()
-                _current = None
-            jvm = taken or started_jvm(log.descriptor)
-            kept = False
-            if ended_well and options.local and jvm is not None and PARENT in os.environ:
-                # A JVM that was killed after the work is not kept.
-                with suppress(Exception):
-                    shrink_jvm()
-                    kept = keep_jvm(jvm, options)
-            if kept or taken is not None:
-                forget_jvm()
-            if taken is not None:
-                os.close(taken.stdin)
-            os.close(log.descriptor)
+    taken = take_jvm(options) if options.local else None
+    folder, lock = scratch_folder() if taken is None else (taken.folder, taken.lock)
+    log = _Log(folder / "jvm.log")
+    ended_well = False
+    report_label("starting Spark")
+    try:
+        with local_environment() if options.local else nullcontext():
+            _current = _start(options, name, folder, log, taken)
+            yield _current
+        ended_well = True
+    except UserError:
+        raise
+    except Exception as error:
+        said = log.tail()
+        if (reason := _lack(error, said, folder.parent, options)) is not None:
+            raise UserError(f"{name}: {reason}") from error
+        # The JVM's log explains what the Python exception may not.
+        for line in said:
+            LOGGER.error("spark: %s", line)
+        raise
+    finally:
+        kept = False
+        # A JVM that was killed needs no stop, and is not kept.
+        with suppress(Exception):
+            if ended_well and options.local and PARENT in os.environ:
+                free_memory()
+                kept = keep_jvm(taken or started_jvm(folder, lock), options)
+        with suppress(Exception):
+            if _current is not None and not kept:
+                _current.stop()
+        _current = None
+        log.close()
+        if kept or taken is not None:
+            forget_jvm()
+        if taken is not None and not kept:
+            taken.end()
+        elif not kept:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
 
 
-@dataclass(frozen=True)
 class _Log:
-    """What the JVM writes during a step.
+    """What the JVM writes to a file during a step. descriptor: of the file."""
 
-    descriptor: of the file; start: the bytes that it held before the step.
-    """
-
-    descriptor: int
-    start: int
-
-    @classmethod
-    def new(cls, path: Path) -> "_Log":
-        return cls(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), 0)
-
-    @classmethod
-    def of(cls, jvm: Jvm) -> "_Log":
-        return cls(jvm.log, os.fstat(jvm.log).st_size)
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self.start = os.fstat(self.descriptor).st_size
 
     def tail(self, lines: int = 30) -> list[str]:
         """Return the last lines."""
         written = os.pread(self.descriptor, os.fstat(self.descriptor).st_size - self.start, self.start)
         return written.decode("utf-8", "replace").splitlines()[-lines:]
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self.descriptor)
 
 
 def _lack(error: BaseException, said: Sequence[str], temporary: Path, options: SparkOptions) -> str | None:
@@ -172,11 +171,7 @@ def _lack(error: BaseException, said: Sequence[str], temporary: Path, options: S
 
 
 def _start(options: SparkOptions, name: str, scratch: Path, log: _Log, taken: Jvm | None) -> SparkSession:
-    if taken is not None:
-        # PySpark connects to that JVM instead of starting one.
-        os.environ["PYSPARK_GATEWAY_PORT"] = str(taken.port)
-        os.environ["PYSPARK_GATEWAY_SECRET"] = taken.secret
-    if not options.master.startswith("sc://"):
+    if not options.master.startswith("sc://") and taken is None:
         home = java_home(scratch)
         os.environ.pop("JAVA_HOME", None)
         if home is not None:
@@ -189,6 +184,8 @@ def _start(options: SparkOptions, name: str, scratch: Path, log: _Log, taken: Jv
         builder = builder.config(key, value)
     try:
         with _output_to(log.descriptor):
+            if taken is not None:
+                join_context(taken)
             spark = builder.getOrCreate()
     except Exception as error:
         reason = "\n".join(log.tail()) or str(error)
@@ -241,6 +238,8 @@ def spark_configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
         # Shuffled rows are compressed already (see `shuffle`).
         "spark.shuffle.compress": "false",
         "spark.shuffle.spill.compress": "false",
+        # A context that goes on after a step holds none of its shuffled rows.
+        "spark.sql.classic.shuffleDependency.fileCleanup.enabled": "true",
     }
     if options.local:
         conf |= {
