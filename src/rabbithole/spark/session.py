@@ -216,6 +216,8 @@ def spark_configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
     # collector gives memory back, but it holds up many tasks at once.
     collector = "Serial" if options.threads <= SERIAL_THREADS else "Parallel"
     java = f"-Dlog4j2.configurationFile={logging.as_uri()} -XX:+Use{collector}GC -XX:TieredStopAtLevel=1"
+    # Java does not know TMPDIR. What a killed JVM leaves in this folder is removed with it.
+    java += f' -Djava.io.tmpdir="{scratch}" -XX:-UsePerfData'
     if CLASS_ARCHIVE.exists():
         java += f' -XX:SharedArchiveFile="{CLASS_ARCHIVE}" -Xlog:disable'
     conf = {
