@@ -79,7 +79,7 @@ def run_and_kill(
             victim.send_signal(sent)
         if process.wait(300) == 0:
             return None
-        _, alive = psutil.wait_procs(jobs, timeout=10)
+        _, alive = psutil.wait_procs(jobs, timeout=60)
         assert not alive, f"left running: {alive}"
     if target == "snakemake" and sent == signal.SIGKILL:
         assert snakemake(folder, "--unlock", root=root).returncode == 0

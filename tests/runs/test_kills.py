@@ -33,7 +33,7 @@ def test_a_run_killed_three_times_has_the_same_results(finished: Path, project: 
     random = np.random.default_rng(0)
     folder = make_run_folder(tmp_path / "killed")
     for target, sent, step in KILLS:
-        kill = run_and_kill(folder, project, target, sent, random.uniform(0.5, 2), *FILES, step=step)
+        kill = run_and_kill(folder, project, target, sent, random.uniform(0.3, 1), *FILES, step=step)
         assert kill is not None, (folder / "killed.log").read_text()[-2000:]
     done = snakemake(folder, *FILES, root=project)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
