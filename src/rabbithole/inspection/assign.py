@@ -172,8 +172,10 @@ def _coarse(roles: Roles, seconds: pa.Array, *, dates: bool) -> None:
             roles.coarse = name
             break
     if roles.coarse in ("hour", "day"):
-        an = {"hour": "an hour", "day": "a day"}[roles.coarse]
-        note = f"it holds whole {roles.coarse}s: the order of events within {an} is not known"
+        note = (
+            f"it holds whole {roles.coarse}s, so the order of events within one is not known: models see "
+            f"nothing of the {roles.coarse} of a purchase"
+        )
         roles.time = replace(roles.time, note="; ".join(filter(None, [roles.time.note, note])))
 
 

@@ -33,9 +33,9 @@ FEW_TO_LEARN = 2000
 class Estimate:
     """What a log holds.
 
-    buyers: sessions with a purchase and an event before it, from which models learn; at_once: sessions that
-    begin with a purchase, so that nothing is before it; exact: whether the log was read whole; basis: what
-    the numbers rest on, in words.
+    buyers: sessions with a purchase and an event before it, from which models learn; at_once: sessions whose
+    first event has the time of their first purchase, so that nothing is before it; exact: whether the log was
+    read whole; basis: what the numbers rest on, in words.
     """
 
     events: int
@@ -80,9 +80,9 @@ def estimate(
         keyed = Keyed.by(pa.concat_arrays(list(keys)), pa.concat_arrays(list(seconds)), block)
         starts = keyed.starts(gap)
         buys = np.concatenate(list(bought))[keyed.order]
-        first_buys = _first_purchases(starts, buys)
-        at_once = int(starts[first_buys].sum())
-        buyers = len(first_buys) - at_once
+        rows, begins = _first_purchases(starts, buys, keyed.seconds)
+        at_once = int(begins.sum())
+        buyers = len(rows) - at_once
         return Estimate(total, int(starts.sum()), buyers, first, last, True, "the whole log", at_once)
     main, *others = range(len(samples))
     if any(not samples[table].whole for table in others) or others:
@@ -92,11 +92,18 @@ def estimate(
     return _of_pieces(samples[main], keys[main], seconds[main], bought[main], gap, (first, last))
 
 
-def _first_purchases(starts: NDArray[np.bool_], buys: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the row of the first purchase of each session that has one."""
+def _first_purchases(
+    starts: NDArray[np.bool_], buys: NDArray[np.bool_], seconds: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the row of each buyer's first purchase, and whether no event of the session is before it.
+
+    An event at the very time of the purchase is not before it, as in the step `sessions`. starts, buys,
+    seconds: of events in order of session and time, each [events].
+    """
     session = np.cumsum(starts) - 1
-    rows: NDArray[np.int64] = np.flatnonzero(buys)[np.unique(session[buys], return_index=True)[1]]
-    return rows
+    buyers, first = np.unique(session[buys], return_index=True)
+    rows: NDArray[np.int64] = np.flatnonzero(buys)[first]
+    return rows, seconds[rows] <= seconds[starts][buyers]
 
 
 def _of_pieces(
@@ -136,11 +143,11 @@ def _of_pieces(
         keyed = Keyed.by(keys.take(pa.array(rows)), seconds.take(pa.array(rows)), sample.block[rows])
         starts = keyed.starts(gap)
         kept = inside[keyed.order]
-        first_buys = _first_purchases(starts, bought[rows][keyed.order])
+        first_buys, begins = _first_purchases(starts, bought[rows][keyed.order], keyed.seconds)
         counted += int(kept.sum())
         sessions += int((starts & kept).sum())
-        buyers += int((kept & ~starts)[first_buys].sum())
-        at_once += int((kept & starts)[first_buys].sum())
+        buyers += int((kept[first_buys] & ~begins).sum())
+        at_once += int((kept[first_buys] & begins).sum())
     if not counted:
         return Estimate(
             sample.total,

@@ -13,9 +13,10 @@ from rabbithole.inspection.files import LeftOutFile, LogFile, NoTableError, log_
 from rabbithole.inspection.layout import Layout, layout_of, same_table
 from rabbithole.inspection.mapped import Mapped, ending_words, map_role, map_table
 from rabbithole.inspection.presets import Preset, recognise, resembled
-from rabbithole.inspection.proposal import TableProposal, propose_table, settle
+from rabbithole.inspection.proposal import TableProposal, propose_table
 from rabbithole.inspection.sample import read_sample
 from rabbithole.inspection.section import Proposal, dataset_name, no_common_key, write_section
+from rabbithole.inspection.settle import settle
 from rabbithole.inspection.table_section import no_times
 from rabbithole.specs.table import is_encoding
 

@@ -192,7 +192,7 @@ def _estimate(estimate: Estimate, gap: float | None) -> Iterator[str]:
     rest = "" if estimate.exact else f" (an estimate from {estimate.basis})"
     if estimate.at_once:
         count = f"{about}{estimate.at_once:,}"
-        yield f"Sessions that begin with a purchase, of which models see nothing: {count}."
+        yield f"Sessions with no event before their first purchase, of which models see nothing: {count}."
     if not estimate.buyers and not estimate.at_once:
         yield f"Buyers: none{rest}. The models predict which event comes next; see `target` in the file."
         return
@@ -259,7 +259,7 @@ def _unlinked(inspection: Inspection) -> Iterator[str]:
                 f"session or visitor: {shared:.0%} of those in {name} occur in the other tables. A purchase "
                 "only follows other events if all tables name its session or visitor in the same way"
             )
-        else:
+        elif inspection.tables[number].roles.coarse not in ("hour", "day"):
             yield (
                 f"time: most purchases in {name} have no earlier event of their session. Are the times of "
                 "all tables in one zone? Else give each table its own `zone`"
