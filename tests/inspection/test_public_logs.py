@@ -50,19 +50,6 @@ def test_a_second_column_says_what_happened_where_the_first_is_empty(tmp_path: P
     assert table.event.column == ["event", "type"]
 
 
-def test_words_of_which_a_part_means_a_purchase(tmp_path: Path) -> None:
-    def words(bought: str) -> Getter:
-        return lambda event: {"purchase": bought}.get(event.kind, event.kind)
-
-    for bought in ("Complete purchase", "paymentConfirmed", "ecommerceOrder"):
-        _, _, table = read(write_csv(tmp_path / "log.csv", without("event_type", event_type=words(bought))))
-        assert table.event.words[bought] == "transaction", bought
-    asked = inspect(
-        [str(write_csv(tmp_path / "log.csv", without("event_type", event_type=words("premium order"))))]
-    )
-    assert asked.problem == "the word for a purchase" and "premium order" in asked.text
-
-
 def test_parts_of_names_that_give_the_answer_away(tmp_path: Path) -> None:
     columns = without(
         visitConverted=lambda event: int(event.item) % 2, conversion_id=lambda event: event.item
@@ -79,28 +66,15 @@ def test_other_names_of_visitors_are_no_fields(tmp_path: Path) -> None:
     assert "it is another name of user_id" in reason(inspection.text, "mail")
 
 
-def test_a_log_of_orders_alone_predicts_the_next_event(tmp_path: Path) -> None:
-    columns = {
-        "InvoiceNo": lambda event: f"5{event.session[1:]}",
-        "StockCode": lambda event: f"{event.item}A",
-        "Quantity": lambda event: int(event.item) % 5 + 1,
-        "InvoiceDate": lambda event: f"{event.time:%m/%d/%Y %H:%M}",
-        "UnitPrice": lambda event: event.price,
-        # A quarter of the orders are those of guests.
-        "CustomerID": lambda event: f"{event.visitor}.0" if int(event.session[1:]) % 4 else "",
-    }
-    inspection = inspect([str(write_csv(tmp_path / "data.csv", columns))])
-    assert inspection.complete and "target: next_event" in inspection.text
-    assert "whether a further order follows" in inspection.text and "What comes next?" in inspection.text
-    assert "event: order" in inspection.text and "item: StockCode" in inspection.text
-    assert set(inspection.mapped[0].rejected) == {"CustomerID is empty"}
-
-
 def test_whole_hours_are_said_and_join_the_next_hour(tmp_path: Path) -> None:
     columns = without("session_id", timestamp=lambda event: f"{event.time:%Y-%m-%d %H}")
     inspection, dataset, _ = read(write_csv(tmp_path / "log.csv", columns))
     assert dataset.sessions.gap_minutes == 60
     assert "it holds whole hours" in inspection.text
+    # Of the hour of a purchase, models see nothing.
+    fine, _, _ = read(write_csv(tmp_path / "fine.csv", without("session_id")))
+    assert inspection.estimate is not None and fine.estimate is not None
+    assert inspection.estimate.at_once > 20 + fine.estimate.at_once
 
 
 def test_a_time_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -158,16 +132,6 @@ def test_an_item_that_is_no_product_is_found_by_its_name_or_its_ids(tmp_path: Pa
         assert inspection.tables[0].roles.item.column.name == name
         # Whether a line is a purchase is not guessed.
         assert inspection.problem.startswith("what each line is")
-
-
-def test_a_word_that_ends_sessions_may_be_the_purchase_of_a_log_without_one(tmp_path: Path) -> None:
-    columns = without(
-        "event_type", action=lambda event: {"purchase": "clickout"}.get(event.kind, f"see {event.kind}")
-    )
-    inspection, dataset, table = read(write_csv(tmp_path / "log.csv", columns))
-    assert dataset.target == "next_event" and not table.event.leave_out
-    assert "clickout is always the last event of its session" in " ".join(inspection.text.split())
-    assert "# words: {see view: view" not in inspection.text and "clickout: transaction}" in inspection.text
 
 
 def test_a_count_of_visits_names_no_visitor(tmp_path: Path) -> None:
@@ -239,79 +203,6 @@ def test_ids_of_conversions_and_campaigns_are_no_items(tmp_path: Path) -> None:
         assert read(write_csv(tmp_path / "log.csv", columns))[2].item is None, name
 
 
-def test_a_flag_of_purchases_is_their_event(tmp_path: Path) -> None:
-    columns = without("event_type", PURCHASE_FLG=lambda event: int(event.kind == "purchase"))
-    _, dataset, table = read(write_csv(tmp_path / "visits.csv", columns))
-    assert table.event.column == ["PURCHASE_FLG"] and dataset.target == "buyer"
-    assert table.event.words == {"0": "view", "1": "transaction"}
-    columns = without("event_type", gekauft=lambda event: "Ja" if event.kind == "purchase" else "Nein")
-    assert read(write_csv(tmp_path / "visits.csv", columns))[2].event.words["Ja"] == "transaction"
-    # A flag that all events of a buyer have is no event.
-    buyers = {event.session for event in shop_events() if event.kind == "purchase"}
-    columns = without("event_type", bought=lambda event: int(event.session in buyers))
-    assert read(write_csv(tmp_path / "visits.csv", columns))[2].event.name == "view"
-
-
-def test_a_column_that_is_filled_in_purchases_is_their_event(tmp_path: Path) -> None:
-    columns = without(
-        "event_type", order_id=lambda event: f"O{event.session}" if event.kind == "purchase" else ""
-    )
-    inspection, dataset, table = read(write_csv(tmp_path / "hits.csv", columns))
-    purchases = sum(event.kind == "purchase" for event in shop_events())
-    assert (table.event.column, table.event.words, table.event.empty) == (
-        ["order_id"],
-        {"*": "transaction"},
-        "view",
-    )
-    assert dataset.target == "buyer" and inspection.mapped[0].events["transaction"] == purchases
-    columns = without("event_type", revenue=lambda event: 9.5 if event.kind == "purchase" else "0.0")
-    inspection, _, table = read(write_csv(tmp_path / "hits.csv", columns))
-    assert table.event.words == {"0.0": "view", "*": "transaction"}
-    # A number that all events of a buyer have marks no purchase.
-    buyers = {event.session for event in shop_events() if event.kind == "purchase"}
-    columns = without("event_type", order_id=lambda event: event.session if event.session in buyers else "")
-    assert inspect([str(write_csv(tmp_path / "hits.csv", columns))]).problem.startswith("what each line")
-
-
-def test_the_number_of_an_order_says_which_word_is_the_purchase(tmp_path: Path) -> None:
-    words = {"view": "product", "purchase": "step_4"}
-    columns = without(
-        "event_type",
-        page_type=lambda event: words.get(event.kind, event.kind),
-        transaction_id=lambda event: event.session if event.kind == "purchase" else "",
-    )
-    _, dataset, table = read(write_csv(tmp_path / "hits.csv", columns))
-    assert table.event.words["step_4"] == "transaction" and dataset.target == "buyer"
-
-
-def test_orders_that_were_not_kept_are_pointed_out(tmp_path: Path) -> None:
-    for name, kind in (("views", "view"), ("orders", "purchase")):
-        columns = without("event_type", "brand")
-        if name == "orders":
-            columns["status"] = lambda event: ("completed", "Cancelled")[int(event.item) % 2]
-        events = [event for event in shop_events() if event.kind == kind]
-        write_csv(tmp_path / "log" / f"{name}.csv", columns, events)
-    text = inspect([str(tmp_path / "log")]).text
-    assert "event: {column: status, words: {completed: transaction}, leave_out: [Cancelled]}" in text
-
-
-def test_addresses_that_begin_alike_are_one_kind_of_event(tmp_path: Path) -> None:
-    pages = {
-        "view": "/de/product/{}?ref=1",
-        "cart": "/de/cart/add/{}",
-        "purchase": "/de/checkout/success?o={}",
-    }
-    columns = without("event_type", "product_id", url=lambda event: pages[event.kind].format(event.item))
-    inspection, _, table = read(write_csv(tmp_path / "hits.csv", columns))
-    assert table.event.words == {
-        "/de/product/*": "view",
-        "/de/cart/add/*": "addtocart",
-        "/de/checkout/success?*": "transaction",
-    }
-    kinds = {"view": "view", "cart": "addtocart", "purchase": "transaction"}
-    assert inspection.mapped[0].events == Counter(kinds[event.kind] for event in shop_events())
-
-
 def test_how_many_events_a_session_has_in_the_end_is_no_field(tmp_path: Path) -> None:
     sizes = Counter(event.session for event in shop_events())
     columns = STANDARD | {"session_size": lambda event: sizes[event.session]}
@@ -335,16 +226,3 @@ def test_what_is_only_known_in_the_end_is_no_field(tmp_path: Path) -> None:
     assert "filled for buyers alone" in reason(inspection.text, "days_to_purchase")
     # Of a visitor, as of the day of the export: also in sessions before the purchase.
     assert "almost perfectly" in reason(inspection.text, "total_orders")
-
-
-def test_a_file_of_carts_beside_others_holds_no_purchases(tmp_path: Path) -> None:
-    for name, kind in (("page_views", "view"), ("add_to_carts", "cart"), ("orders", "purchase")):
-        columns = without("event_type", quantity=lambda event: 1 + int(event.item) % 3)
-        events = [event for event in shop_events() if event.kind == kind]
-        write_csv(tmp_path / "log" / f"{name}.csv", columns, events)
-    inspection = inspect([str(tmp_path / "log")])
-    assert {table.name: table.content for table in inspection.tables} == {
-        "views": "view",
-        "carts": "addtocart",
-        "purchases": "transaction",
-    }

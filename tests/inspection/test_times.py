@@ -182,15 +182,30 @@ def test_a_start_and_an_offset_within_the_session_are_one_time(
         "%d.%m.%y, %H:%M",
         "%d-%b-%y %I.%M.%S.%f %p",
         "%Y-%m-%dT%H:%M:%S+00:00[Europe/London]",
+        "/Date(%s000)/",
+        "%Y-%j",
+        "%Y-%jT%H:%M:%SZ",
     ],
 )
 def test_further_ways_to_write_a_time(tmp_path: Path, format: str) -> None:
     events = [event for event in shop_events() if event.time.hour >= 12 or "p. m." not in format]
-    columns = {**STANDARD, "timestamp": lambda event: event.time.strftime(format)}
+    seconds = {event: str(int(event.time.timestamp())) for event in events}
+    columns = {
+        **STANDARD,
+        "timestamp": lambda event: event.time.strftime(format.replace("%s", seconds[event])),
+    }
     inspection, _, _ = read(write_csv(tmp_path / "log.csv", columns, events))
     assert inspection.estimate is not None
     first = min(event.time for event in events).timestamp()
-    assert first - 60 < inspection.estimate.first <= first
+    unit = 86_400 if format == "%Y-%j" else 60
+    assert first - unit < inspection.estimate.first <= first
+
+
+def test_how_to_rewrite_ticks_of_net_is_said(tmp_path: Path) -> None:
+    ticks = 621_355_968_000_000_000
+    columns = {**STANDARD, "timestamp": lambda event: int(event.time.timestamp() * 1e6) * 10 + ticks}
+    inspection = inspect([str(write_csv(tmp_path / "log.csv", columns))])
+    assert f"subtract {ticks}, divide by 10" in inspection.problem
 
 
 def test_a_date_with_an_hour_is_no_number_since_1970(tmp_path: Path) -> None:

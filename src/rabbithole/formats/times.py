@@ -38,6 +38,9 @@ ISO = (
     r" ?(?:(?P<z>Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)(?:\[[^\]]*\])?)?\s*$"
 )
 
+JSON_DATE = r"^\s*\\?/Date\((?P<ms>\d{1,15})(?:[+-]\d{4})?\)\\?/\s*$"
+"""How .NET writes times in JSON: milliseconds since 1970 in UTC. An offset behind them only says the zone."""
+
 COMPACT = r"^(?P<Y>\d{4})(?P<m>\d{2})(?P<d>\d{2})(?:(?P<H>\d{2})(?P<M>\d{2})(?P<S>\d{2}))?$"
 """ISO 8601 without separators: 8 or 14 digits, which no number since 1970 has."""
 
@@ -93,11 +96,14 @@ def parse_text(texts: pa.Array, unit: str, zone: str, origin: str | None = None)
             return _epoch(texts, None)
         number = pc.fill_null(pc.match_substring_regex(texts, f"{EPOCH}|{SCIENTIFIC}"), False)
         if not pc.any(number).as_py():
-            return _iso(texts, zone)
+            times = _iso(texts, zone)
+            return times if times.valid.all() else times.or_else(_json_dates(texts))
         compact = pc.match_substring_regex(texts, r"^\d{8}(\d{6})?$")
         dates = _by_regex(pc.if_else(compact, texts, None), COMPACT, zone)
         times = dates.or_else(_epoch(pc.if_else(pc.and_(number, pc.invert(compact)), texts, None), None))
-        return times if pc.all(number).as_py() else times.or_else(_iso(texts, zone))
+        if pc.all(number).as_py():
+            return times
+        return times.or_else(_iso(texts, zone)).or_else(_json_dates(texts))
     year = 1970 if origin is None else int(origin[:4])
     return _by_regex(texts, format_regex(unit, year_known=True), zone, year)
 
@@ -189,6 +195,12 @@ def _epoch(texts: pa.Array, unit: str | None) -> Times:
     return Times(microseconds, valid, seconds, np.where(units == unit, "", units))
 
 
+def _json_dates(texts: pa.Array) -> Times:
+    """Return the times of texts such as `/Date(1700000000000)/`."""
+    parts = pc.struct_field(pc.extract_regex(texts, JSON_DATE), "ms")
+    return _epoch(parts, "ms")
+
+
 def _digits(texts: pa.Array) -> bool:
     """Return whether all texts are digits that fit an integer."""
     short = pc.less(pc.binary_length(texts), 19)
@@ -271,7 +283,10 @@ def _by_regex(texts: pa.Array, pattern: str, zone: str, default_year: int = 1970
         if "p" in parts.names:
             hour = hour + 12 * pc.equal(pc.utf8_lower(parts.text("p")), "p").to_numpy(zero_copy_only=False)
     clock = (hour, parts.number("M"), parts.number("S"))
-    local, exists = _moments(year, month, parts.number("d", 1), clock, parts.fraction("f"))
+    day = parts.number("d", 1)
+    if "j" in parts.names:
+        month, day = _day_of_year(year, parts.number("j", 1))
+    local, exists = _moments(year, month, day, clock, parts.fraction("f"))
     valid = parts.valid & exists
     moments = _localised(pa.array(np.where(valid, local, 0)).cast(NAIVE), zone).cast(pa.int64()).to_numpy()
     if "z" in parts.names:
@@ -280,6 +295,18 @@ def _by_regex(texts: pa.Array, pattern: str, zone: str, default_year: int = 1970
         offset, sane = _offsets(zones)
         moments, valid = np.where(named, local - offset, moments), valid & sane
     return Times.of(np.where(valid, moments, 0), valid)
+
+
+def _day_of_year(
+    year: NDArray[np.int64], number: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return month and day of days of a year, which count from 1. The day is 0 where there is none."""
+    years = (year - 1970).astype("datetime64[Y]")
+    days = years.astype("datetime64[D]") + (number - 1)
+    months = days.astype("datetime64[M]")
+    month = months.astype(np.int64) % 12 + 1
+    day = (days - months.astype("datetime64[D]")).astype(np.int64) + 1
+    return month, np.where(days.astype("datetime64[Y]") == years, day, 0)
 
 
 def _moments(

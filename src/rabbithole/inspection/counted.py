@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rabbithole.formats.times import parse_clock
+from rabbithole.formats.times import SECONDS, parse_clock
 from rabbithole.inspection.columns import Column
 from rabbithole.inspection.names import CLOCK_PARTS, DATE_PARTS, squeezed
 from rabbithole.inspection.roles import EXACT, Choice, Roles, name_score, numbers
@@ -26,11 +26,17 @@ EXCEL, EXCEL_ORIGIN = (34_700, 55_000), "1899-12-30"
 
 AS_EXCEL = "its numbers are days as Excel counts them, if they are not codes"
 
+YEAR_DAY = r"^(19|20)\d{2}-?(00[1-9]|0[1-9]\d|[12]\d{2}|3[0-5]\d|36[0-6])$"
+AS_YEAR_DAY = "its values are read as year and day of the year, such as 2024-366 for 31 December"
+
 MONTH_DAY = r"^(0?[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])$"
 WHOLE = r"^\d{1,5}(\.0)?$"
 
 MIN_SECONDS, MAX_SECONDS = 2 * 86_400, 10**9
 """Between these, the last number is in seconds where the name says no unit; above, in milliseconds."""
+
+MAX_SPAN = 100 * 365 * 86_400
+"""Seconds. No log is longer, so larger numbers do not count from its start."""
 
 UNIT_WORDS = {
     "ms": {"ms", "msec", "millis", "milliseconds"},
@@ -43,6 +49,18 @@ UNIT_WORDS = {
 
 def find_counted(roles: Roles, columns: Sequence[Column], block: NDArray[np.int64]) -> None:
     """Find the time of a table in which no column holds times: sets `time`, and how it is read."""
+    year_days = [
+        column
+        for column in columns
+        if max(name_score("time", column), name_score("date", column)) >= EXACT - 1
+        and len(column.present)
+        and _share(column, YEAR_DAY) == 1
+    ]
+    if len(year_days) == 1:
+        roles.time = Choice(year_days[0], note=AS_YEAR_DAY)
+        roles.unit = "%Y-%j" if "-" in year_days[0].present[0].as_py() else "%Y%j"
+        find_time_of_day(roles, columns)
+        return
     counts = [
         column
         for column in columns
@@ -129,10 +147,9 @@ def _is_count(column: Column) -> bool:
 def _unit(column: Column) -> str:
     """Return the unit of a count, by its name or else its size; empty if neither says it."""
     named = [unit for unit, words in UNIT_WORDS.items() if not words.isdisjoint(column.words)]
-    if named:
-        return named[0]
-    last = np.nanmax(numbers(column))
-    return "" if last < MIN_SECONDS else "s" if last < MAX_SECONDS else "ms"
+    last = float(np.nanmax(numbers(column)))
+    unit = named[0] if named else "" if last < MIN_SECONDS else "s" if last < MAX_SECONDS else "ms"
+    return unit if not unit or last * SECONDS[unit] < MAX_SPAN else ""
 
 
 def _share(column: Column, pattern: str) -> float:

@@ -83,7 +83,9 @@ def estimate(
         rows, begins = _first_purchases(starts, buys, keyed.seconds)
         at_once = int(begins.sum())
         buyers = len(rows) - at_once
-        return Estimate(total, int(starts.sum()), buyers, first, last, True, "the whole log", at_once)
+        # Without the lines that are rejected or left out.
+        events = len(keyed.order)
+        return Estimate(events, int(starts.sum()), buyers, first, last, True, "the whole log", at_once)
     main, *others = range(len(samples))
     if any(not samples[table].whole for table in others) or others:
         return Estimate(

@@ -81,7 +81,7 @@ def _mapped(raw: RawColumns, events: Mapping[str, pa.Array]) -> Mapped:
     if raw.kept is not None:
         unused |= ~raw.kept.to_numpy(zero_copy_only=False)
     names = events["event"].to_numpy(zero_copy_only=False)
-    microseconds = events["timestamp"].cast(pa.int64()).cast(pa.float64())
+    microseconds = events["timestamp"].cast(pa.int64()).cast(pa.float64(), safe=False)
     micro = microseconds.to_numpy(zero_copy_only=False) / 1e6
     return Mapped(
         keys=pc.if_else(pa.array(unused), NULL, events["session_id"]),

@@ -48,7 +48,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
     "session": split_words(
         """
         session session_id user_session ga_session_id domain_sessionid web_session session_token
-        session_key visit visit_id visit_number sid sess sess_id sessid jsessionid phpsessid sitzung
+        session_key visit visit_id idvisit visit_number sid sess sess_id sessid jsessionid phpsessid sitzung
         sitzungs_id sesion id_sesion sessao id_sessao sessione id_sessione sessie sessie_id sesja id_sesji
         seance id_session id_seance besuch besuchs_id visite id_visite visita id_visita 会话 セッション
         sessions_id clickstream_id
@@ -57,7 +57,7 @@ NAMES: dict[Role, tuple[str, ...]] = {
     ),
     "visitor": split_words(
         """
-        visitor visitor_id mcvisid visid_high household_key household_id
+        visitor visitor_id mcvisid visid_high post_visid_high household_key household_id
         user_pseudo_id domain_userid anonymous_id full_visitor_id cookie cookie_id
         client_id device_id browser_id user user_id uid userid username customer customer_id cust_id
         shopper shopper_id member member_id account account_id person person_id buyer_id consumer_id

@@ -13,6 +13,7 @@ from rabbithole.inspection.files import LogFile
 from rabbithole.inspection.names import Role, is_yes
 from rabbithole.inspection.proposal import TableProposal, undone
 from rabbithole.inspection.roles import Choice
+from rabbithole.inspection.times import how_to_rewrite
 from rabbithole.inspection.yaml_lines import YamlLines, names
 
 UTF_16 = ("utf-16-le", "utf-16-be")
@@ -174,6 +175,8 @@ def no_times(table: TableProposal) -> str:
         if len(abbreviations):
             zone = abbreviations[0]["zone"].as_py()
             named += f"; {zone} names no zone for sure: write an offset such as +02:00 in its place"
+        if advice := how_to_rewrite(column.present):
+            named += f"; {advice}"
     return f"no column holds times that could be read{named}"
 
 

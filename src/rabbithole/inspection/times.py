@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from rabbithole.formats.times import Times, parse_text
+from rabbithole.formats.times import JSON_DATE, Times, parse_text
 from rabbithole.specs.table_columns import format_regex
 
 MIN_PARSED_SHARE = 0.99
@@ -84,8 +84,17 @@ FORMATS = (
     "%Y-%m-%dT%H.%M.%S",
     "%Y-%m-%d-%H.%M.%S.%f",
     "%d/%m/%YT%H:%M:%S",
+    "%Y-%j %H:%M:%S",
+    "%Y-%jT%H:%M:%S",
+    "%Y-%jT%H:%M:%S%z",
 )
 """Formats that are tried where times are no ISO 8601 and no numbers."""
+
+
+SINCE_YEAR_1, SINCE_1601 = 621_355_968_000_000_000, 116_444_736_000_000_000
+"""1970 in units of 100 ns as .NET (since the year 1) and Windows (since 1601) count them."""
+
+OTHER_COUNTS = {r"^6[2-4]\d{16}$": (".NET", SINCE_YEAR_1), r"^1[23]\d{16}$": ("Windows", SINCE_1601)}
 
 
 @dataclass(frozen=True)
@@ -135,6 +144,8 @@ def guess_time(texts: pa.Array) -> TimeGuess | None:
             # Dates without separators are digits, and only eight of them.
             zoned = not dates and _share(texts, ZONED) >= MIN_PARSED_SHARE
             return TimeGuess("auto", zoned=zoned, dates=dates)
+    if _share(texts, JSON_DATE) >= MIN_PARSED_SHARE and _good(parse_text(texts, "auto", "UTC")):
+        return TimeGuess("auto")
     # To match is far quicker than to parse, and most formats match nothing.
     first = texts[: min(len(texts), 50)]
     shapes = {format: format_regex(format, year_known=True) for format in FORMATS}
@@ -199,6 +210,17 @@ def parse(texts: pa.Array, unit: str, zone: str, origin: str | None = None) -> p
     mask = texts.is_null().to_numpy(zero_copy_only=False)
     times = parse_text(pc.fill_null(texts, ""), unit, zone, origin)
     return pa.array(times.seconds, mask=mask | ~times.valid)
+
+
+def how_to_rewrite(texts: pa.Array) -> str:
+    """Return what to write in place of times that no setting reads, empty if that is not known."""
+    for shape, (program, start) in OTHER_COUNTS.items():
+        if _share(texts, shape) >= MIN_PARSED_SHARE:
+            return (
+                f"these look like times of {program} in units of 100 ns: subtract {start}, divide by 10, and "
+                "read the result with `unit: us`"
+            )
+    return ""
 
 
 def _number_unit(texts: pa.Array) -> Literal["s", "ms", "us", "ns"] | None:

@@ -18,6 +18,7 @@ DIRECTIVES = {
     "b": r"(?P<b>[A-Za-z]{3})[a-z]*",
     "B": r"(?P<b>[A-Za-z]{3})[a-z]*",
     "d": r"\s?(?P<d>\d{1,2})",
+    "j": r"(?P<j>\d{1,3})",
     "e": r"\s?(?P<d>\d{1,2})",
     "H": r"(?P<H>\d{1,2})",
     "I": r"(?P<I>\d{1,2})",
@@ -55,7 +56,7 @@ def format_regex(format: str, *, year_known: bool = False) -> str:
         directive = DIRECTIVES[match[1]]
         if position == match.start() > 0:
             # Without anything between them, only the first number may lack its zero: 828 is 28 August.
-            directive = directive.replace(r"\d{1,2}", r"\d{2}")
+            directive = directive.replace(r"\d{1,2}", r"\d{2}").replace(r"\d{1,3}", r"\d{3}")
         pattern += re.escape(format[position : match.start()]) + directive
         position = match.end()
     pattern = rf"^\s*{pattern}{re.escape(format[position:])}\s*$"
@@ -64,8 +65,11 @@ def format_regex(format: str, *, year_known: bool = False) -> str:
     except re.error:
         raise ValueError("one of its parts is there twice") from None
     has_year = year_known or {"Y", "y"} & groups.keys()
-    if "d" not in groups or not {"m", "b"} & groups.keys() or not has_year:
-        raise ValueError("it must name year, month and day")
+    if "j" in groups and {"m", "b", "d"} & groups.keys():
+        raise ValueError("%j, the day of the year, needs no month and no day")
+    has_day = "j" in groups or ("d" in groups and {"m", "b"} & groups.keys())
+    if not has_day or not has_year:
+        raise ValueError("it must name year, month and day, or year and day of the year (%j)")
     if ("I" in groups) != ("p" in groups):
         raise ValueError("%I, the hour of a clock with AM and PM, and %p need each other; else write %H")
     return pattern
