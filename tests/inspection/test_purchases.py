@@ -3,10 +3,12 @@
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from factories.inspected import STANDARD, read, without
 from factories.shop_logs import Getter, shop_events, write_csv
 
 from rabbithole.inspection.inspect import inspect
+from rabbithole.inspection.words import meanings
 
 
 def test_words_of_which_a_part_means_a_purchase(tmp_path: Path) -> None:
@@ -129,6 +131,31 @@ def test_addresses_that_begin_alike_are_one_kind_of_event(tmp_path: Path) -> Non
     }
     kinds = {"view": "view", "cart": "addtocart", "purchase": "transaction"}
     assert inspection.mapped[0].events == Counter(kinds[event.kind] for event in shop_events())
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "/de/bestellung/danke.html",
+        "https://shop.example/commande/merci?no=*",
+        "/pedido/gracias",
+        "/conferma-ordine",
+        "/bestelling/bedankt",
+        "/zamowienie/podziekowanie",
+        "/compra/obrigado",
+        "/checkout/order-received/*",
+        "/index.php?route=checkout/success",
+    ],
+)
+def test_pages_after_a_purchase_in_several_languages(page: str) -> None:
+    words = meanings({"/product/*": 500, "/newsletter/danke": 40, page: 20})
+    assert words.purchase == (page,) and not words.likely
+
+
+def test_a_page_of_thanks_alone_is_probably_that_after_a_purchase() -> None:
+    words = meanings({"/product/*": 500, "/vielen-dank": 20})
+    assert words.purchase == ("/vielen-dank",) and words.likely
+    assert not meanings({"/product/*": 500, "/kontakt/vielen-dank": 20}).purchase
 
 
 def test_a_file_of_carts_beside_others_holds_no_purchases(tmp_path: Path) -> None:

@@ -11,6 +11,11 @@ from rabbithole.inspection.columns import ADDRESS, Column
 PART = re.compile(r"https?://[^/?#]+|[/?#&][^/?#&]*|.+", re.DOTALL)
 """The parts of an address: its host, each folder, its query."""
 
+EXTENSION = re.compile(r"\.(html?|php|aspx?|jsp)$")
+
+NO_PAGE = re.compile(r"|\*|index|onepage|[a-z]{2}([-_][A-Za-z]{2})?")
+"""Folders of an address that say nothing of the page, such as the language: `/de/index.html`."""
+
 MAX_CHILDREN = 8
 """A page with more addresses below it than this is one kind of page, such as that of a product."""
 
@@ -38,6 +43,22 @@ def last_folder(pattern: str) -> str:
     """Return the name of the last folder before the `*` of a pattern, empty if it has none."""
     names = re.findall(r"[^\W\d_][\w-]*", re.sub(r"^https?://[^/]*", "", pattern))
     return names[-1] if names else ""
+
+
+def page_name(word: str) -> str:
+    """Return the folders of an address without its host, language and query; another text as it is.
+
+    Where no folder says anything, the values of the query do: `/index.php?route=checkout/success`.
+    """
+    if re.match(ADDRESS, word) is None:
+        return word
+    path, _, query = re.sub(r"^https?://[^/?#]*", "", word).partition("?")
+    values = [pair.partition("=")[2] for pair in query.split("&")]
+    for part in (path.partition("#")[0], "/".join(values)):
+        folders = (EXTENSION.sub("", folder) for folder in part.split("/"))
+        if named := [folder for folder in folders if not NO_PAGE.fullmatch(folder)]:
+            return " ".join(named)
+    return ""
 
 
 def _patterns(words: Iterable[str]) -> Mapping[str, str]:

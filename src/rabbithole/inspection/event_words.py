@@ -50,7 +50,8 @@ PURCHASE = split_words(
     покупка заказ куплено замовлення satin_alma satin_alim siparis nakup objednavka 注文 구매 주문
     bestellung_abgeschlossen bestellung_aufgegeben bestellbestatigung kaufabschluss commande_confirmee
     commande_passee pedido_realizado compra_realizada compra_finalizada ordine_completato
-    bestelling_geplaatst order_received ecommerce_order comprou comprato купил 購入完了 注文完了
+    bestelling_geplaatst bestelbevestiging orderbevestiging orderbekraftelse
+    order_received ecommerce_order comprou comprato купил 購入完了 注文完了
     成交 已购买 支付成功 付款成功 구매완료 결제완료 주문완료
     """
 )
@@ -58,6 +59,7 @@ PURCHASE = split_words(
 
 LIKELY_PURCHASE = split_words(
     """
+    revenue_amount
     pay_res payment_result pay_result pay_ok checkout_success success confirmation conversion booking booked
     reservation 支付 付款 下单
     """
@@ -69,7 +71,8 @@ BOUGHT = frozenset(
         """
         purchase purchases order checkout payment transaction ecommerce buy sale achat commande paiement
         compra pedido pago pagamento acquisto ordine kauf bestellung zahlung aankoop bestelling betaling zakup
-        zamowienie platnosc kop bestallning заказ покупка оплата siparis nakup objednavka
+        zamowienie platnosc kop bestallning kasse kassa caisse
+        заказ покупка оплата siparis nakup objednavka
         bought purchased ordered gekauft bestellt comprado achete acquistato gekocht
         """
     )
@@ -81,6 +84,8 @@ DONE = frozenset(
         """
         bought purchased ordered gekauft bestellt comprado achete acquistato gekocht
         complete completed completion confirm confirmed confirmation done finish finished made paid placed
+        received erhalten recibido ricevuto ontvangen confirmacion confirmacao conferma
+        bevestiging bestatigung potwierdzenie
         submitted succeeded success successful termine terminee confirme confirmee effectue effectuee passee
         validee reussi realizada realizado completada completado finalizada finalizado confirmada confirmado
         concluida concluido efetuada aprovado completato completata confermato confermata effettuato
@@ -91,6 +96,19 @@ DONE = frozenset(
     )
 )
 """Parts of words for events that say that something was done."""
+
+THANKS = frozenset(
+    split_words(
+        """
+        thank thanks thankyou danke dank dankeseite merci gracias grazie bedankt dziekujemy dziekuje
+        podziekowanie obrigado obrigada tack takk kiitos dekujeme спасибо дякуємо tesekkurler
+        """
+    )
+)
+"""Words of thanks: the page that a shop shows after a purchase, or after a message or a newsletter."""
+
+AROUND_THANKS = frozenset(split_words("you your u je wel vielen page seite pagina por su tu for"))
+"""Words around those of thanks."""
 
 NOT_YET = frozenset(
     split_words(

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
-from rabbithole.inspection.addresses import is_pattern, last_folder
+from rabbithole.inspection.addresses import is_pattern, last_folder, page_name
 from rabbithole.inspection.columns import Column, name_words
 from rabbithole.inspection.event_words import (
     ADD_STEMS,
+    AROUND_THANKS,
     BARE_CART,
     BOUGHT,
     CART,
@@ -19,6 +20,7 @@ from rabbithole.inspection.event_words import (
     MAYBE_PURCHASE,
     NOT_YET,
     PURCHASE,
+    THANKS,
     VIEW,
 )
 from rabbithole.inspection.names import NAMES, SMALL_WORDS, squeezed
@@ -68,7 +70,7 @@ def meanings(counts: Mapping[str, int]) -> Words:
     mapping |= dict.fromkeys(adding or carts, ADD_TO_CART)
     purchase, likely = _purchases(counts), False
     if not purchase:
-        likely_words = _in(LIKELY_PURCHASE, counts)
+        likely_words = _in(LIKELY_PURCHASE, counts) or [word for word in counts if _says_thanks(word)]
         purchase = _spellings(likely_words[0], counts) if likely_words else []
         likely = bool(purchase)
     maybe = () if purchase else _maybe(counts)
@@ -110,7 +112,15 @@ def _purchases(counts: Mapping[str, int]) -> list[str]:
 def _is_done(word: str) -> bool:
     """Return whether a word names a purchase and says that it was made, and nothing else."""
     parts = _parts(word) - SMALL_WORDS - ITEMS
-    return bool(parts & BOUGHT) and bool(parts & DONE) and parts <= BOUGHT | DONE
+    if parts & THANKS:
+        parts -= AROUND_THANKS
+    return bool(parts & BOUGHT) and bool(parts & (DONE | THANKS)) and parts <= BOUGHT | DONE | THANKS
+
+
+def _says_thanks(word: str) -> bool:
+    """Return whether a word says thanks and nothing else, as the page after a purchase does."""
+    parts = _parts(word) - SMALL_WORDS
+    return bool(parts & THANKS) and parts <= THANKS | AROUND_THANKS
 
 
 def _is_added(word: str) -> bool:
@@ -127,7 +137,7 @@ def _is_added(word: str) -> bool:
 
 
 def _parts(word: str) -> set[str]:
-    return {squeezed(part) for part in name_words(re.sub("[.:]", " ", word))}
+    return {squeezed(part) for part in name_words(re.sub("[.:]", " ", page_name(word)))}
 
 
 def _maybe(counts: Mapping[str, int]) -> tuple[str, ...]:
@@ -140,9 +150,8 @@ def _maybe(counts: Mapping[str, int]) -> tuple[str, ...]:
 def _in(known: Sequence[str], counts: Mapping[str, int]) -> list[str]:
     """Return the words that are known, in the order of the list."""
     order = {squeezed(word): place for place, word in reversed(list(enumerate(known)))}
-    return sorted(
-        (word for word in counts if squeezed(word) in order), key=lambda word: order[squeezed(word)]
-    )
+    names = {word: squeezed(page_name(word)) for word in counts}
+    return sorted((word for word in counts if names[word] in order), key=lambda word: order[names[word]])
 
 
 def choose_event(columns: Sequence[Column]) -> tuple[Choice, Column | None]:
