@@ -134,6 +134,18 @@ def test_an_item_that_is_no_product_is_found_by_its_name_or_its_ids(tmp_path: Pa
         assert inspection.problem.startswith("what each line is")
 
 
+def test_addresses_are_items_or_kinds_of_pages_but_not_both(tmp_path: Path) -> None:
+    pages = {"view": "/x/{}", "cart": "/y/{}", "purchase": "/z/{}"}
+    columns = without(
+        "event_type", "product_id", product_url=lambda event: pages[event.kind].format(event.item)
+    )
+    inspection = inspect([str(write_csv(tmp_path / "log.csv", columns))])
+    assert "event: {column: product_url" in inspection.text and "item: " not in inspection.text
+    columns = without("product_id", product_url=lambda event: f"/x/{event.item}")
+    _, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert table.item == ["product_url"] and "product_url" not in table.fields
+
+
 def test_a_count_of_visits_names_no_visitor(tmp_path: Path) -> None:
     columns = without("session_id", "user_id", visit_num=lambda event: 1 + int(event.session[1:]) % 5)
     inspection = inspect([str(write_csv(tmp_path / "log.csv", columns))])

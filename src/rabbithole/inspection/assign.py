@@ -64,20 +64,34 @@ def assign(sample: Sample, columns: Sequence[Column]) -> Roles:
         if roles.session == Choice() and roles.visitor == Choice():
             _keys_by_values(roles, sample, free, seconds)
     roles.event, roles.event_rest = choose_event([with_patterns(column) for column in _free(roles, columns)])
-    nameless = all(column.name.isdecimal() for column in columns)
     for role in ("item", "category", "cost"):
-        free = _free(roles, columns)
-        choice = choose(role, free)
-        if role == "item" and nameless:
-            choice = item_by_values(free)
-            if choice.column is not None and roles.session.column is roles.visitor.column is None:
-                choice = Choice(None, (choice.column, *choice.others), "it may as well be who acted")
-        elif role == "item" and choice == Choice():
-            choice = item_by_ending(free)
-        if role == "cost" and nameless:
-            choice = cost_by_values(free)
-        setattr(roles, role, choice)
+        setattr(roles, role, _of_items(role, roles, columns))
     return roles
+
+
+def _of_items(role: Literal["item", "category", "cost"], roles: Roles, columns: Sequence[Column]) -> Choice:
+    """Return the column of the items, or of their categories or prices."""
+    free = _free(roles, columns)
+    nameless = all(column.name.isdecimal() for column in columns)
+    if role == "cost" and nameless:
+        return cost_by_values(free)
+    if role != "item":
+        return choose(role, free)
+    if nameless:
+        choice = item_by_values(free)
+        if choice.column is not None and roles.session.column is roles.visitor.column is None:
+            return Choice(None, (choice.column, *choice.others), "it may as well be who acted")
+        return choice
+    if roles.event.column is None:
+        # Addresses of several kinds of pages may say what happened, so they are no items.
+        free = [column for column in free if not _is_of_pages(column)]
+    choice = choose(role, free)
+    if choice == Choice():
+        return item_by_ending(free)
+    others = choice.others
+    if choice.column is None and len(others) == 1 and others[0].addresses > MIN_ADDRESSES:
+        return Choice(others[0], (), "each address counts as an item, as a part of the name says")
+    return choice
 
 
 def seconds_of(roles: Roles) -> pa.Array | None:
@@ -101,6 +115,11 @@ def seconds_of(roles: Roles) -> pa.Array | None:
         return pc.add(seconds, parse_clock(roles.offset.values))
     offset = pa.array(numbers(roles.offset), from_pandas=True)
     return pc.add(seconds, pc.multiply(offset, float(SECONDS[roles.offset_unit])))
+
+
+def _is_of_pages(column: Column) -> bool:
+    """Return whether a column holds addresses of a few kinds of pages, such as /product/* and /cart."""
+    return column.addresses > MIN_ADDRESSES and CAN_BE["event"](with_patterns(column))
 
 
 def _free(roles: Roles, columns: Sequence[Column]) -> list[Column]:
