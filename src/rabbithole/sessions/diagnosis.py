@@ -245,4 +245,4 @@ def _width(splits: Mapping[str, SplitCounts], spec: SessionsSpec) -> str:
     smaller = min(buyers, sum(split.closed for split in tested) - buyers)
     if smaller < 2:
         return "An AUC on test will not be defined."
-    return f"The 95 % interval of an AUC on test will be about ±{min(0.5, 0.85 / smaller**0.5):.2f}."
+    return f"The 95 % interval of an AUC on test will be about ±{min(0.5, 0.85 / smaller**0.5):.2f} at most."
