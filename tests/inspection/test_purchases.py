@@ -158,8 +158,11 @@ def test_a_page_of_thanks_alone_is_probably_that_after_a_purchase() -> None:
     assert not meanings({"/product/*": 500, "/kontakt/vielen-dank": 20}).purchase
 
 
-def test_a_file_of_carts_beside_others_holds_no_purchases(tmp_path: Path) -> None:
-    for name, kind in (("page_views", "view"), ("add_to_carts", "cart"), ("orders", "purchase")):
+@pytest.mark.parametrize(
+    "names", [("page_views", "add_to_carts", "orders"), ("consultations", "paniers", "commandes")]
+)
+def test_a_file_of_carts_beside_others_holds_no_purchases(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name, kind in zip(names, ("view", "cart", "purchase"), strict=True):
         columns = without("event_type", quantity=lambda event: 1 + int(event.item) % 3)
         events = [event for event in shop_events() if event.kind == kind]
         write_csv(tmp_path / "log" / f"{name}.csv", columns, events)

@@ -126,7 +126,23 @@ CART_STEMS = split_words(
     kundvagn корзин кошик sepet kosik カート 购物车 장바구니
     """
 )
-"""Beginnings of words for a cart."""
+"""Beginnings of words for a cart, and parts of names of files with carts."""
+
+VIEW_STEMS = split_words(
+    """
+    clic klick view visit browse impression ansicht aufruf consultation visual visning weergave bekeken
+    wyswietl odslon просмотр 浏览 点击 閲覧
+    """
+)
+"""Parts of names of files with views."""
+
+PURCHASE_STEMS = split_words(
+    """
+    buy purchase order transaction sale checkout payment kauf kaeufe bestell achat commande compra pedido
+    vendas ventas acquist ordine ordini aankoop zakup zamowien заказ покупк 购买 订单 購入 注文
+    """
+)
+"""Parts of names of files with purchases."""
 
 ADD_STEMS = split_words(
     """

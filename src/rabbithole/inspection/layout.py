@@ -16,7 +16,9 @@ from rabbithole.ingest.csv_lines import Dialect, split_line
 from rabbithole.ingest.joined_lines import BREAK, joined_text
 from rabbithole.ingest.layout import distinct_names
 from rabbithole.ingest.streams import text_encoding
+from rabbithole.inspection.event_words import CART_STEMS, PURCHASE_STEMS, VIEW_STEMS
 from rabbithole.inspection.files import LogFile, NoTableError, head
+from rabbithole.inspection.names import without_accents
 from rabbithole.inspection.other_files import FOREIGN, no_table
 from rabbithole.io.archives import unread_packing
 
@@ -305,17 +307,10 @@ def same_table(layouts: Sequence[Layout], files: Sequence[LogFile]) -> list[list
     return list(groups.values())
 
 
-VIEWS = ("click", "view", "visit", "pageview", "browse", "impression")
-PURCHASES = ("buy", "purchase", "order", "transaction", "sale", "checkout", "payment")
-
-
-CARTS = ("cart",)
-
-
 def content_by_name(name: str) -> Literal["view", "addtocart", "transaction"] | None:
     """Return what a file holds by its name, None if the name does not say it."""
-    stem = Path(name).name.lower()
-    for content, words in (("view", VIEWS), ("addtocart", CARTS), ("transaction", PURCHASES)):
-        if any(word in stem for word in words):
+    stem = without_accents(Path(name).name)
+    for content, stems in (("view", VIEW_STEMS), ("addtocart", CART_STEMS), ("transaction", PURCHASE_STEMS)):
+        if any(part in stem for part in stems):
             return content  # type: ignore[return-value]
     return None
