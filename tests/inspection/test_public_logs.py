@@ -146,6 +146,12 @@ def test_addresses_are_items_or_kinds_of_pages_but_not_both(tmp_path: Path) -> N
     assert table.item == ["product_url"] and "product_url" not in table.fields
 
 
+def test_another_spelling_of_the_event_is_no_field(tmp_path: Path) -> None:
+    columns = STANDARD | {"event_text": lambda event: event.kind.upper()}
+    inspection, _, _ = read(write_csv(tmp_path / "log.csv", columns))
+    assert reason(inspection.text, "event_text").startswith("it holds the same as event_type")
+
+
 def test_a_count_of_visits_names_no_visitor(tmp_path: Path) -> None:
     columns = without("session_id", "user_id", visit_num=lambda event: 1 + int(event.session[1:]) % 5)
     inspection = inspect([str(write_csv(tmp_path / "log.csv", columns))])

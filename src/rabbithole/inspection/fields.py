@@ -142,6 +142,13 @@ def _reason(
     # An amount may be the same for each item, such as its price, but it has a size.
     if item is not None and not (number and column.fractions > 0.01) and _same_as(column, item):
         return f"it holds the same as {item.name}"
+    event = roles.event.column
+    if (
+        event is not None
+        and column.filled == event.filled
+        and event.distinct == column.distinct == pairs(column, event)
+    ):
+        return f"it holds the same as {event.name}"
     if bought is not None and any(_is_filled_for_buyers(column, bought, codes) for codes in groups):
         return "it is filled for buyers alone: it would give the answer away"
     if bought is not None and any(_gives_away(column, bought, codes) > MAX_FIELD_AUC for codes in groups):

@@ -176,6 +176,7 @@ ANSWERS = frozenset(
         bestellt hasorder isbuy isorder ordered orderflag orders purchase transactions
         achat achete acquistato acquisto bought boughtnumber buy buyer chiffreaffaires compra comprado compro
         conversion converted gekauft gekocht haspurchase haspurchased isbuyer isconverted ispurchase kauf
+        booked booking bookings isbooked isbooking isreservation
         label numpurchases ordertotal ordervalue outcome purchased purchaseflag purchases purchasevalue
         purchaseflg revenue target totalrevenue transactionrevenue umsatz willbuy
         """
