@@ -140,7 +140,7 @@ def test_a_network_behind_the_baselines_and_a_missing_category_are_reported(tmp_
         "other": write_sources(tmp_path / "other", behind, categories=()),
     }
     source = write_page(tmp_path, sources)
-    assert source.count("The network does not beat the baselines") == 1
+    assert source.count("The network does not beat the best baseline") == 1
     assert "The next category is not predicted: train contains no category." in source
 
 

@@ -196,7 +196,7 @@ def result_sentences(name: str, rows: list[NextEventRow], question: Question) ->
         text += f" The lowest possible cross-entropy is {metric(means[ORACLE].cross_entropy)}."
     baseline = min(means[model].cross_entropy for model in (MARKOV, MOST_FREQUENT) if model in means)
     if network.cross_entropy >= baseline:
-        return text + " The network does not beat the baselines, which only count events of train."
+        return text + " The network does not beat the best baseline, which only counts events of train."
     if ORACLE in means and means[ORACLE].cross_entropy < baseline:
         gained = (baseline - network.cross_entropy) / (baseline - means[ORACLE].cross_entropy)
         text += f" The network achieves {share(min(gained, 1))} of the possible gain over the baselines."
