@@ -152,6 +152,11 @@ def test_pages_after_a_purchase_in_several_languages(page: str) -> None:
     assert words.purchase == (page,) and not words.likely
 
 
+def test_pages_of_products_are_views() -> None:
+    words = meanings({"https://laden.example/produkte/*": 500, "/bestellung/danke": 20})
+    assert words.mapping["https://laden.example/produkte/*"] == "view"
+
+
 def test_a_page_of_thanks_alone_is_probably_that_after_a_purchase() -> None:
     words = meanings({"/product/*": 500, "/vielen-dank": 20})
     assert words.purchase == ("/vielen-dank",) and words.likely

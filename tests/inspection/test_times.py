@@ -178,6 +178,7 @@ def test_a_start_and_an_offset_within_the_session_are_one_time(
         "%Y%m%d%H%M",
         "%d-%b-%Y %I:%M %p",
         "%d/%m/%Y %I:%M:%S p. m.",
+        "%d/%m/%Y, %I:%M:%S\u202fp.\u00a0m.",
         "%a %b %d %H:%M:%S +0000 %Y",
         "%d.%m.%y, %H:%M",
         "%d-%b-%y %I.%M.%S.%f %p",
@@ -188,7 +189,7 @@ def test_a_start_and_an_offset_within_the_session_are_one_time(
     ],
 )
 def test_further_ways_to_write_a_time(tmp_path: Path, format: str) -> None:
-    events = [event for event in shop_events() if event.time.hour >= 12 or "p. m." not in format]
+    events = [event for event in shop_events() if event.time.hour >= 12 or "p." not in format]
     seconds = {event: str(int(event.time.timestamp())) for event in events}
     columns = {
         **STANDARD,
@@ -222,3 +223,14 @@ def test_days_as_excel_counts_them(tmp_path: Path) -> None:
     first = min(event.time for event in shop_events()).timestamp()
     assert inspection.estimate.first == pytest.approx(first, abs=0.01)
     assert "whole days" not in inspection.text
+
+
+def test_a_time_of_day_with_spanish_halves_of_the_day(tmp_path: Path) -> None:
+    columns = {
+        **{name: STANDARD[name] for name in ("user_id", "event_type", "product_id")},
+        "date": lambda event: f"{event.time:%d/%m/%Y}",
+        "time": lambda event: f"{event.time:%I:%M:%S} {'a' if event.time.hour < 12 else 'p'}. m.",
+    }
+    inspection, _, _ = read(write_csv(tmp_path / "log.csv", columns))
+    assert inspection.estimate is not None
+    assert inspection.estimate.first == int(min(event.time for event in shop_events()).timestamp())

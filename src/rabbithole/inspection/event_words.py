@@ -13,9 +13,18 @@ VIEW = split_words(
     просмотр просмотр_товара перегляд goruntuleme zobrazeni 조회 상품조회 商品閲覧 wyswietlenie_produktu
     visualizou_produto visualizou produktseite detailseite product_page
     fiche_produit ficha_producto pagina_prodotto
+    ver_producto ver_produto voir_produit vue_produit vista_prodotto vista_producto
     """
 )
 """Words for a look at an item, the surest first."""
+
+PRODUCT_FOLDERS = split_words(
+    """
+    p dp products produkte produits productos produtos prodotti producten produkty produkter items articles
+    articulos artigos articoli
+    """
+)
+"""Folders of addresses below which each product has a page."""
 
 CART = split_words(
     """

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from rabbithole.formats.times import JSON_DATE, Times, parse_text
-from rabbithole.specs.table_columns import format_regex
+from rabbithole.specs.table_columns import BLANK, format_regex
 
 MIN_PARSED_SHARE = 0.99
 """Share of a column's values that must be times."""
@@ -23,7 +23,7 @@ COLONS = "%H:%M:%S"
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 CLOCK = r"^\s*([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d([.,]\d+)?)?\s*$"
-HALF_DAYS = r"\d\s*[AaPp][Mm]\s*$"
+HALF_DAYS = rf"\d{BLANK}*[AaPp]\.?{BLANK}?[Mm]\.?\s*$"
 HALF_DAY_FORMATS = ("%I:%M:%S %p", "%I:%M %p", "%I:%M:%S%p", "%I:%M%p")
 SIX_DIGITS = r"^([01]\d|2[0-3])[0-5]\d[0-5]\d$"
 COMPACT = {r"^(19|20)\d{8}$": "%Y%m%d%H", r"^(19|20)\d{10}$": "%Y%m%d%H%M"}

@@ -19,6 +19,7 @@ from rabbithole.inspection.event_words import (
     LIKELY_PURCHASE,
     MAYBE_PURCHASE,
     NOT_YET,
+    PRODUCT_FOLDERS,
     PURCHASE,
     THANKS,
     VIEW,
@@ -35,7 +36,7 @@ CODE = re.compile(r"\d{1,3}|[A-Za-z]")
 """A word that says nothing: any of them may mean a purchase, and the rarest is the likeliest."""
 
 BARE_CARTS = {squeezed(word) for word in BARE_CART}
-PRODUCT_PAGES = {squeezed(word) for word in (*VIEW, *NAMES["item"], "p", "dp", "products")}
+PRODUCT_PAGES = {squeezed(word) for word in (*VIEW, *NAMES["item"], *PRODUCT_FOLDERS)}
 ITEMS = {squeezed(word) for word in NAMES["item"]}
 CARTS, ADDED = ([squeezed(stem) for stem in stems] for stems in (CART_STEMS, ADD_STEMS))
 

@@ -11,6 +11,9 @@ from rabbithole.specs.base import Spec
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
+BLANK = "[\\s\u00a0\u202f]"
+"""A blank, also one at which no line breaks, as browsers write it before AM and PM, and within `a. m.`."""
+
 DIRECTIVES = {
     "Y": r"(?P<Y>\d{4})",
     "y": r"(?P<y>\d{2})",
@@ -22,7 +25,7 @@ DIRECTIVES = {
     "e": r"\s?(?P<d>\d{1,2})",
     "H": r"(?P<H>\d{1,2})",
     "I": r"(?P<I>\d{1,2})",
-    "p": r"(?P<p>[AaPp])\.?\s?[Mm]\.?",
+    "p": rf"(?P<p>[AaPp])\.?{BLANK}?[Mm]\.?",
     "M": r"(?P<M>\d{1,2})",
     "S": r"(?P<S>\d{1,2})",
     "f": r"(?P<f>\d{1,9})",
@@ -57,9 +60,9 @@ def format_regex(format: str, *, year_known: bool = False) -> str:
         if position == match.start() > 0:
             # Without anything between them, only the first number may lack its zero: 828 is 28 August.
             directive = directive.replace(r"\d{1,2}", r"\d{2}").replace(r"\d{1,3}", r"\d{3}")
-        pattern += re.escape(format[position : match.start()]) + directive
+        pattern += _literal(format[position : match.start()]) + directive
         position = match.end()
-    pattern = rf"^\s*{pattern}{re.escape(format[position:])}\s*$"
+    pattern = rf"^\s*{pattern}{_literal(format[position:])}\s*$"
     try:
         groups = re.compile(pattern).groupindex
     except re.error:
@@ -73,6 +76,11 @@ def format_regex(format: str, *, year_known: bool = False) -> str:
     if ("I" in groups) != ("p" in groups):
         raise ValueError("%I, the hour of a clock with AM and PM, and %p need each other; else write %H")
     return pattern
+
+
+def _literal(text: str) -> str:
+    """Return the regular expression of what stands between the directives of a format."""
+    return BLANK.join(map(re.escape, text.split(" ")))
 
 
 def _column_name(value: object) -> object:
