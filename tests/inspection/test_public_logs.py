@@ -146,6 +146,12 @@ def test_addresses_are_items_or_kinds_of_pages_but_not_both(tmp_path: Path) -> N
     assert table.item == ["product_url"] and "product_url" not in table.fields
 
 
+def test_a_number_of_items_is_no_item(tmp_path: Path) -> None:
+    columns = without("product_id", numItems=lambda event: int(event.item) % 9)
+    _, _, table = read(write_csv(tmp_path / "log.csv", columns))
+    assert table.item is None and "num_items" in table.fields
+
+
 def test_another_spelling_of_the_event_is_no_field(tmp_path: Path) -> None:
     columns = STANDARD | {"event_text": lambda event: event.kind.upper()}
     inspection, _, _ = read(write_csv(tmp_path / "log.csv", columns))

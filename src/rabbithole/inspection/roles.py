@@ -63,7 +63,9 @@ def name_score(role: Role, column: Column) -> float:
     # `time_of_day` is known with its small word.
     stems = {name, squeezed("".join(column.words))}
     stems |= {name.removesuffix(ending) for ending in SQUEEZED_ENDINGS if name != ending}
-    if len(words) > 1 and words[0] in BEGINNINGS:
+    # `num_items` counts, `num_client` names.
+    counts = name.startswith("num") and name.endswith("s")
+    if len(words) > 1 and words[0] in BEGINNINGS and not counts:
         stems.add(squeezed("".join(words[1:])))
     places = [place for place, candidate in enumerate(known) if candidate in stems]
     if places:
