@@ -146,6 +146,13 @@ def test_addresses_are_items_or_kinds_of_pages_but_not_both(tmp_path: Path) -> N
     assert table.item == ["product_url"] and "product_url" not in table.fields
 
 
+def test_equal_items_of_one_line_may_be_kept(tmp_path: Path) -> None:
+    columns = without(product_id=lambda event: f"{event.item}|{event.item}")
+    text = inspect([str(write_csv(tmp_path / "log.csv", columns))]).text
+    assert "items that were read repeat another exactly" in " ".join(text.replace("#", "").split())
+    assert "# drop_duplicates: false" in text
+
+
 def test_a_number_of_items_is_no_item(tmp_path: Path) -> None:
     columns = without("product_id", numItems=lambda event: int(event.item) % 9)
     _, _, table = read(write_csv(tmp_path / "log.csv", columns))

@@ -103,8 +103,11 @@ class TableProposal:
 
     @property
     def repeated(self) -> int:
-        """Return how many rows of the sample repeat another one exactly, 0 unless times are coarse."""
-        if not self.roles.coarse:
+        """Return how many rows of the sample repeat another one exactly, 0 unless several may share a time.
+
+        They do where times are coarse, and as items of one array.
+        """
+        if not self.roles.coarse and self.sample.explode is None:
             return 0
         rows = pa.table(self.sample.columns)
         return len(rows) - len(rows.group_by(rows.column_names).aggregate([]))

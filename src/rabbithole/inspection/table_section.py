@@ -147,11 +147,13 @@ def orders_not_kept(table: TableProposal) -> str:
 
 
 def repeated_events(table: TableProposal) -> str:
-    """Return what equal lines of a table with coarse times mean, in words."""
-    count = table.repeated
-    lines = "1 line that was read repeats" if count == 1 else f"{count:,} lines that were read repeat"
-    whole = f"all times are whole {table.roles.coarse}s"
-    return f"{lines} another exactly and would be dropped. As {whole}, they may be events of their own"
+    """Return what equal lines of a table with coarse times mean, or equal items of arrays, in words."""
+    count, coarse, explode = table.repeated, table.roles.coarse, table.sample.explode
+    line, why = "line", f"all times are whole {coarse}s"
+    if not coarse:
+        line, why = "item", f"those of one array in {explode} may share a time"
+    lines = f"1 {line} that was read repeats" if count == 1 else f"{count:,} {line}s that were read repeat"
+    return f"{lines} another exactly and would be dropped. As {why}, they may be events of their own"
 
 
 def no_times(table: TableProposal) -> str:
