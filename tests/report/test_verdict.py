@@ -100,7 +100,7 @@ def test_the_best_model_is_chosen_on_valid() -> None:
         (
             {"gru seed 0": metrics(0.8), "gradient_boosting seed 0": metrics(0.81)},
             [],
-            "No network beats the baseline",
+            "No other model beats the baseline",
         ),
         (
             {"gru seed 0": metrics(0.87), "oracle": metrics(0.85)},

@@ -128,9 +128,9 @@ def warnings(
             )
     texts += _beyond_oracle(comparison)
     baseline = next((row for row in models if row.model == BASELINE), None)
-    networks = [row for row in models if row is not baseline]
-    if baseline and networks and all((row.auc or 0) <= (baseline.auc or 0) for row in networks):
-        texts.append("No network beats the baseline, gradient boosting on aggregates of each session.")
+    others = [row for row in models if row is not baseline]
+    if baseline and others and all((row.auc or 0) <= (baseline.auc or 0) for row in others):
+        texts.append("No other model beats the baseline, gradient boosting on aggregates of each session.")
     if visitors_on_both_sides:
         texts.append(
             f"Train or valid contains sessions of {plural(visitors_on_both_sides, 'visitor')} of the test "
