@@ -62,7 +62,7 @@ def verdict(dataset: str, rows: list[Row], *, folds: int = 0) -> str:
             "scored by a model that learned from neither it nor its visitor."
         )
     first = max((row for row in rows if row.auc is not None and not row.is_oracle), key=_auc)
-    if _auc(first) > top.auc:
+    if metric(_auc(first)) != metric(top.auc):
         sentences.append(
             f"The best model was chosen on other sessions (valid). On the test sessions, "
             f"{name_in_sentence(first.model)} has the highest AUC ({metric(first.auc)})."
