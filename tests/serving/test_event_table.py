@@ -39,6 +39,7 @@ def read(events: Any) -> pa.Table:
         (EVENTS.assign(item=[1, "2"]), "one type in each column"),
         (EVENTS.drop(columns="timestamp"), "no column 'timestamp'"),
         (pa.table([pa.array(["1"])] * 2, names=["item", "item"]), "2 columns 'item'"),
+        (EVENTS.assign(cost=[1.0, 2e9]), "a 'cost' over 1,000,000,000"),
         (LazyFrame(), "a LazyFrame, which is a query. Collect it first"),
         ("events.csv", "Give the events as a pandas, Polars or Arrow table"),
     ],

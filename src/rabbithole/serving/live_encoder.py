@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from rabbithole.artifacts.data import Fields
 from rabbithole.errors import printable
-from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR
+from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR, MAX_COST
 from rabbithole.io.asof import AsOfTable, read_history
 from rabbithole.serving.folder import ModelFolder
 from rabbithole.serving.steppers import Step
@@ -53,8 +53,10 @@ def _kind(value: Any) -> Any:
 
 
 def _price(value: float | None) -> float | None:
-    """Return a price, None for what is none in a log either, such as a refund's."""
-    return value if value is not None and math.isfinite(value) and value >= 0 else None
+    """Return a price, None for what is none in a log either, such as a refund's; refuse an absurd one."""
+    if value is not None and value > MAX_COST:
+        raise PydanticCustomError("cost", f"the price is over {MAX_COST:,.0f}")
+    return value if value is not None and value >= 0 else None
 
 
 Word = Annotated[str | None, BeforeValidator(_plain)]

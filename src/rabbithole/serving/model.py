@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from rabbithole.artifacts.data import Fields
 from rabbithole.artifacts.serving import ModelManifest
 from rabbithole.errors import UserError
-from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR
+from rabbithole.formats.columns import FIRST_YEAR, LAST_YEAR, MAX_COST
 from rabbithole.formats.mapping import category_levels
 from rabbithole.ingest.event_task import EVENT_SCHEMA
 from rabbithole.io.columns import whole
@@ -151,9 +151,10 @@ def event_table(
                 f"The table of events has a 'timestamp' in the year {year}, not {FIRST_YEAR} to {LAST_YEAR}. "
                 "Numbers count microseconds since 1970; pandas.to_datetime reads other ones."
             )
-    return _with_levels(
-        _as_in_a_log(cast), path, [name for name in further.categorical if name not in columns]
-    )
+    taken = _as_in_a_log(cast)
+    if (pc.max(taken["cost"]).as_py() or 0.0) > MAX_COST:
+        raise UserError(f"The table of events has a 'cost' over {MAX_COST:,.0f}, which a log may not have.")
+    return _with_levels(taken, path, [name for name in further.categorical if name not in columns])
 
 
 def _as_in_a_log(table: pa.Table) -> pa.Table:
@@ -163,7 +164,8 @@ def _as_in_a_log(table: pa.Table) -> pa.Table:
         if pa.types.is_string(column.type) and name != "session_id":
             columns[name] = pc.if_else(pc.equal(column, ""), None, column)
     columns["event"] = columns["event"].fill_null("view")
-    columns["cost"] = pc.if_else(pc.less(columns["cost"], 0.0), None, columns["cost"])
+    # NaN is no price, and greater than none.
+    columns["cost"] = pc.if_else(pc.greater_equal(columns["cost"], 0.0), columns["cost"], None)
     return pa.table(columns, table.schema)
 
 
