@@ -145,11 +145,15 @@ def test_a_number_in_scientific_notation_needs_no_point() -> None:
     config["models"]["gru"]["learning_rate"] = "2E-4"
     config["datasets"]["yoochoose"]["split"] = {"shares": ["8e-1", 0.1, "1e-1"]}
     config["report"]["title"] = "1e5"
+    config["training"]["batch_size"] = "1e3"
     settings = parse_config(config)
     assert settings.training.checkpoint_minutes == 0.001
     assert settings.models["gru"].learning_rate == 2e-4
     assert settings.datasets["yoochoose"].split.shares == [0.8, 0.1, 0.1]
     assert settings.report.title == "1e5"
+    assert settings.training.batch_size == 1000
+    with pytest.raises(UserError, match="batch_size: given '1e-3', allowed: a valid integer"):
+        parse_config(changed("training.batch_size", "1e-3"))
 
 
 def test_a_tilde_is_the_users_home(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ ModelName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$", max_length=MAX_NAM
 
 
 class Section(YamlNumbers):
-    """A part of config.yaml. Unknown keys and wrong types are refused. Only `1e-3` and `~` are converted."""
+    """A part of config.yaml. Unknown keys and wrong types are refused. Only `1e3` and `~` are converted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 

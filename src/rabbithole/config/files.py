@@ -1,6 +1,8 @@
 """The config files as the user wrote them: mistakes that are lost once they are read and merged."""
 
+import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,13 +29,35 @@ def refuse_slips(files: Sequence[str | Path]) -> None:
         try:
             # A pipe can be read only once, and Snakemake has read it.
             text = Path(file).read_text("utf-8") if Path(file).is_file() else ""
-            root = yaml.compose(text, yaml.SafeLoader)
-            slips = sorted(slip for node in _nodes(root) for check in CHECKS for slip in check(node))
+            slips = _slips(text)
         except (OSError, ValueError, RecursionError, yaml.YAMLError):
             # Snakemake refuses such a file with a message of its own.
             continue
         for line, problem in slips:
-            raise UserError(f"{file}:{line}: {problem}")
+            raise UserError(f"{file}:{line}: {problem}" if line else f"{file}: {problem}")
+
+
+def _slips(text: str) -> list[tuple[int, str]]:
+    """Return the slips in a config file: line, 0 where it is not known, and what is wrong.
+
+    Snakemake reads JSON too. Some of it is no YAML: that with tabs, or with `\\/` in a text.
+    """
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+    except yaml.YAMLError:
+        slips: list[tuple[int, str]] = []
+
+        def check(pairs: list[tuple[str, Any]]) -> None:
+            counts = Counter(key for key, _ in pairs)
+            slips.extend((0, _repeated(key, "")) for key, count in counts.items() if count > 1)
+
+        json.loads(text, object_pairs_hook=check)
+        return slips
+    return sorted(slip for node in _nodes(root) for check in CHECKS for slip in check(node))
+
+
+def _repeated(key: str, first: str) -> str:
+    return f"the key {key!r} stands in the same section twice{first}. Merge the two, or remove one."
 
 
 def _nodes(root: yaml.Node | None) -> Iterator[yaml.Node]:
@@ -84,11 +108,7 @@ def _repeated_keys(node: yaml.Node) -> Iterator[tuple[int, str]]:
     lines: dict[str, int] = {}
     for key in _keys(node):
         if key.value in lines:
-            yield (
-                _line(key),
-                f"the key {key.value!r} stands in the same section twice (first in line "
-                f"{lines[key.value]}). Merge the two, or remove one.",
-            )
+            yield _line(key), _repeated(key.value, f" (first in line {lines[key.value]})")
         lines.setdefault(key.value, _line(key))
 
 

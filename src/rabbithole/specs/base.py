@@ -20,17 +20,22 @@ class YamlNumbers(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def read_scientific_numbers(cls, value: Any, info: ValidationInfo) -> Any:
-        """Read `1e-3` as a number where the field holds numbers."""
+        """Read `1e-3` as a number where the field holds numbers, and `1e3` as a whole one."""
         kinds = _leaf_types(cls.model_fields[str(info.field_name)].annotation)
-        if float not in kinds or str in kinds:
+        if kinds.isdisjoint({int, float}) or str in kinds:
             return value
         if isinstance(value, list):
-            return [_number(item) for item in value]
-        return _number(value)
+            return [_number(item, whole=float not in kinds) for item in value]
+        return _number(value, whole=float not in kinds)
 
 
-def _number(value: Any) -> Any:
-    return float(value) if isinstance(value, str) and SCIENTIFIC.fullmatch(value) else value
+def _number(value: Any, *, whole: bool) -> Any:
+    if not isinstance(value, str) or not SCIENTIFIC.fullmatch(value):
+        return value
+    number = float(value)
+    if not whole:
+        return number
+    return int(number) if number.is_integer() else value
 
 
 def _leaf_types(annotation: Any) -> set[Any]:
