@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rabbithole.errors import UserError
-from rabbithole.workflow.raw_files import fingerprint, refuse_no_folder
+from rabbithole.workflow.raw_files import fingerprint, refuse_in_results, refuse_no_folder
 
 
 def test_a_fingerprint_depends_on_the_content_and_not_on_the_modification_time(tmp_path: Path) -> None:
@@ -65,3 +65,14 @@ def test_results_below_a_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"pathvars\.results: .*file is a file"):
         refuse_no_folder(f"{tmp_path}/file/results")
     refuse_no_folder(f"{tmp_path}/new/results")
+
+
+def test_a_log_in_the_results_of_a_data_set_is_refused(tmp_path: Path) -> None:
+    """Whoever deletes them to start over would delete the log; a link to the log hides that."""
+    results, link = str(tmp_path / "results"), tmp_path / "link.csv"
+    link.symlink_to(tmp_path / "results/shop/log.csv")
+    for path in (f"{results}/shop/log.csv", f"{results}/shop/raw/log.csv", str(link)):
+        with pytest.raises(UserError, match=r"datasets\.a: .*\.csv lies in .*results/shop, which"):
+            refuse_in_results("datasets.a", [path], results, ["shop", "other"], ["other"])
+    kept = [f"{results}/other/raw/log.csv", f"{results}/log.csv", f"{results}/shopping/log.csv"]
+    refuse_in_results("predict.a.log", kept, results, ["shop", "other"], ["other"])

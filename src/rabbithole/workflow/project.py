@@ -17,6 +17,7 @@ from rabbithole.workflow.raw_files import (
     dataset_files,
     raw_files,
     refuse_brackets,
+    refuse_in_results,
     refuse_no_folder,
     stop,
 )
@@ -217,4 +218,17 @@ def load_project(
         }
         for section, logs in (("predict", settings.predict), ("monitor", settings.monitor))
     )
-    return Project(settings, results, raw, to_score, to_monitor, book_file(settings.alice, memory))
+    book = book_file(settings.alice, memory)
+    own_files = (
+        {f"datasets.{name}": log for name, log in raw.items()}
+        | {f"predict.{name}.log": log for name, log in to_score.items()}
+        | {f"monitor.{name}.log": log for name, log in to_monitor.items()}
+        | {"alice.source": book}
+    )
+    simulated = [name for name, dataset in settings.datasets.items() if dataset.simulated]
+    try:
+        for key, own in own_files.items():
+            refuse_in_results(key, own.paths, results, [*settings.datasets, "alice"], simulated)
+    except UserError as error:
+        stop(str(error))
+    return Project(settings, results, raw, to_score, to_monitor, book)

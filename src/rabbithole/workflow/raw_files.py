@@ -173,6 +173,25 @@ def refuse_brackets(paths: Iterable[str | Path], key: str = "") -> None:
             )
 
 
+def refuse_in_results(
+    key: str, paths: Iterable[str], results: str, names: Iterable[str], simulated: Iterable[str]
+) -> None:
+    """Raise `UserError` for a file of the user's that lies in the results of a data set.
+
+    names: the folders in `results` that a user may delete, to start what they hold over; simulated: those
+    with a simulated log, which is no file of the user's and may be scored.
+    """
+    folders = {Path(results, name).resolve(): name for name in names}
+    logs = {Path(results, name, "raw").resolve() for name in simulated}
+    for path in paths:
+        above = Path(path).resolve().parents
+        if logs.isdisjoint(above) and (folder := next((folders[p] for p in above if p in folders), None)):
+            raise UserError(
+                f"{key}: {path} lies in {results}/{folder}, which a run writes and which may be deleted to "
+                "start over. Move the file elsewhere."
+            )
+
+
 def refuse_no_folder(results: str) -> None:
     """Raise `UserError` for a results folder that Snakemake would take for another, or that is an address.
 
