@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from factories import random_windows, train_spec, write_windows
 
+from rabbithole.artifacts.data import WindowsManifest
 from rabbithole.artifacts.training import History, ModelDescription
+from rabbithole.io.parts import manifest_path
 from rabbithole.models.gradient_boosting import Settings
 from rabbithole.report.dataset import tuning_sentences
 from rabbithole.specs.training import ResumeOptions
@@ -85,3 +87,19 @@ def test_good_settings_stay_and_no_trial_begins_after_the_time(windows, tmp_path
         "Logistic regression seed 0: valid chose the configured settings among 1 training. The time was up: "
         "4 were planned."
     ]
+
+
+def test_nothing_is_searched_where_valid_has_no_buyer(tmp_path, caplog):
+    """Its loss would choose the model that says of everybody that they won't buy."""
+    rng = np.random.default_rng(0)
+    rows = {
+        split: random_windows(200, rng, prefix=split, buyers=share, longest=4)
+        for split, share in (("train", 0.3), ("valid", 0.0))
+    }
+    folder = write_windows(tmp_path / "windows", length=4, **rows)
+    manifest = WindowsManifest.read(manifest_path(folder))
+    valid = manifest.splits["valid"].model_copy(update={"buyers": 0})
+    manifest.model_copy(update={"splits": {**manifest.splits, "valid": valid}}).write(manifest_path(folder))
+    history, settings = searched(folder, tmp_path, 1e6, tune=5.0)
+    assert (history.tuning, settings) == (None, {"penalty": 1e6})
+    assert "Warning: valid lacks buyers" in caplog.text

@@ -13,6 +13,7 @@ from rabbithole.io.atomic import atomic_write
 from rabbithole.report.alice import AliceSection, alice_section
 from rabbithole.report.contents import Entry
 from rabbithole.report.dataset import DatasetSection, dataset_section
+from rabbithole.report.headline import Row
 from rabbithole.report.next_event import NextEventSection, next_event_section
 from rabbithole.report.runs import name_in_sentence
 from rabbithole.report.wording import FILTERS, NONE, interval, metric, plural, share
@@ -62,6 +63,13 @@ def _number(text: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def _best_words(best: Row | None) -> str:
+    """Return what the mark of the best model means; see `best` of `rabbithole.report.headline`."""
+    if best is None:
+        return ""
+    return ", * the best model on valid" if best.valid_auc is not None else ", * the best model on test"
+
+
 def summary_lines(
     datasets: list[DatasetSection],
     next_events: list[NextEventSection],
@@ -77,7 +85,7 @@ def summary_lines(
         lines.append(f"{shop}: {plural(buyers, 'buyer')} in {plural(sessions, 'test session')}")
         lines += wrap(dataset.answer or "", 79, initial_indent="  ", subsequent_indent="  ")
         seeds = f", mean of {dataset.seeds} seeds" if dataset.seeds > 1 else ""
-        lines.append(f"  Ended sessions{seeds}{', * the best model on valid' if dataset.best else ''}:")
+        lines.append(f"  Ended sessions{seeds}{_best_words(dataset.best)}:")
         for row in dataset.rows:
             mark = "*" if row is dataset.best else " "
             if row.auc is None:

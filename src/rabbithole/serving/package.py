@@ -198,6 +198,8 @@ def choose(candidates: list[Candidate], model: str | None, seed: int | None) -> 
     if model is not None and seed is not None:
         return best, "It was chosen by name."
     among = f" among the seeds of {model}" if model is not None else ""
+    if best.valid_auc is None:
+        return best, f"It is the first{among}: valid has no AUC, as it lacks buyers or others."
     return best, f"It has the highest AUC of ended sessions on valid{among}."
 
 

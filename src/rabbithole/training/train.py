@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rabbithole.artifacts.data import EncoderFile, WindowsManifest
+from rabbithole.artifacts.data import EncoderFile, WindowCounts, WindowsManifest
 from rabbithole.artifacts.training import (
     CheckpointFiles,
     EpochMetrics,
@@ -183,7 +183,8 @@ def train(
     objective = objective_class(spec.target).read(
         windows, encoding, balance=spec.balance, augmentation=spec.augmentation
     )
-    manifest = WindowsManifest.read(manifest_path(windows)).model_dump(mode="json")
+    encoded = WindowsManifest.read(manifest_path(windows))
+    manifest = encoded.model_dump(mode="json")
     log = partial(_log, f"{windows.parent.name} {spec.model}")
     states: list[ResumeCheckpoints] = []
 
@@ -197,7 +198,7 @@ def train(
         return fit_network(spec, objective, encoding, states[-1], log, file, part)
 
     with _errors_at(model.place):
-        if spec.tune is None:
+        if spec.tune is None or not _can_choose(encoded.splits["valid"]):
             fitted, tuning = fit(spec, ""), None
         else:
             spec, fitted, tuning = tune(spec, spec.tune, fit, model.settings, log)
@@ -226,6 +227,17 @@ def train(
     fitted.history.model_copy(update={"tuning": tuning}).write(history)
     for state in states:
         state.remove()
+
+
+def _can_choose(valid: WindowCounts) -> bool:
+    """Return whether valid can choose between settings; warn where it can't.
+
+    With buyers alone, or without one, its log loss is lowest for the model that says so of everybody.
+    """
+    if 0 < valid.buyers < valid.rows:
+        return True
+    LOGGER.warning("Warning: valid lacks buyers or others, so `tune` has nothing to choose by: no search.")
+    return False
 
 
 @contextmanager
