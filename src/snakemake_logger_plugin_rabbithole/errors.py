@@ -48,6 +48,11 @@ BAD_ENTRY = re.compile(r"Invalid config definition: (?P<reason>.*?)\.?$", re.MUL
 WRITE_PROTECTED = re.compile(r"Write-protected output files .*affected files:\s*(?P<file>\S+)", re.S)
 """What Snakemake says of results that may not be written, in a dry run too."""
 
+FROM_THE_FUTURE = re.compile(
+    r"older modification time \(.*\) than input (?P<file>.*) \((?P<time>[-\d]+ [\d:]+)"
+)
+"""What Snakemake says of a file that was written after the present time of the clock."""
+
 NO_RULE = re.compile(r"No rule to produce (?P<target>\S+)")
 """What Snakemake says of a target that it does not know."""
 
@@ -199,6 +204,11 @@ def plain(text: str, arguments: list[str], folder: Path = Path()) -> str:
         return (
             f"Snakemake can't write {record['path']} ({record['reason']}). It keeps records where it runs, "
             "even in a dry run: copy the folder to a place of your own."
+        )
+    if future := FROM_THE_FUTURE.search(text):
+        return (
+            f"{future['file']} was written at {future['time']}, which is yet to come: a clock went back, or "
+            "is wrong. Give all such files one time: find results -newermt now -exec touch -d now {} +"
         )
     if unknown := NO_RULE.search(text):
         return (

@@ -99,6 +99,11 @@ def test_snakemakes_exceptions_lose_their_class_and_their_trace() -> None:
         "    affected files:\n        a/b\n        a/c"
     )
     assert plain(protected, []).startswith("a/b is write-protected, and would be written again. Make")
+    future = (
+        "WorkflowError:\nOutput a/b has older modification time (2026-11-30 17:47:58.583430) than input a/c "
+        "(2027-06-01 00:00:00). This could indicate a clock skew problem in your network. System time: 2026"
+    )
+    assert plain(future, []).startswith("a/c was written at 2027-06-01 00:00:00, which is yet to come: ")
     assert plain(cache, []).startswith("Snakemake can't write its cache (/home/x): set XDG_CACHE_HOME")
 
 

@@ -22,6 +22,15 @@ def test_a_fingerprint_depends_on_the_content_and_not_on_the_modification_time(t
     assert fingerprint([log], cache) != before
 
 
+def test_a_log_from_the_future_is_refused(tmp_path: Path) -> None:
+    """Snakemake would throw away what a step made of it."""
+    log = tmp_path / "log.csv"
+    log.write_text("a")
+    os.utime(log, (2e9 * 2, 2e9 * 2))
+    with pytest.raises(UserError, match=r"the time of .*log\.csv, 2096-.* is yet to come"):
+        fingerprint([log], tmp_path / "cache.json")
+
+
 def test_a_log_that_is_replaced_by_another_of_the_same_size_and_time_is_seen(tmp_path: Path) -> None:
     log, other, cache = tmp_path / "log.csv", tmp_path / "other.csv", tmp_path / "cache.json"
     log.write_text("a")

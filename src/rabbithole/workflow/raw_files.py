@@ -6,8 +6,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from time import time
 from typing import NoReturn
 
 from rabbithole.artifacts.runs import FileFingerprint, Fingerprints
@@ -22,6 +24,10 @@ from rabbithole.specs.data import Source
 
 BRACKETS = re.compile(r"\{[^{}]*\}|<[^<>]*>")
 """What Snakemake takes for a wildcard or a path variable in a path."""
+
+
+AHEAD_SECONDS = 60
+"""How far the time of a file may be ahead of this machine's clock: that of a server may differ a little."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +47,20 @@ def fingerprint(paths: list[Path], memory: Path) -> str:
     """Return one digest of the content of files. Only files that changed since the last call are read.
 
     memory: a `Fingerprints` file, which is made if it is missing or damaged, but not in a dry run. Raises
-    OSError for a file that cannot be read.
+    OSError for a file that cannot be read, and UserError for one from the future.
     """
     kept = _kept(memory)
     known = kept.files
     current = {}
     for path in paths:
         facts, key = path.stat(), str(path.resolve())
+        if facts.st_mtime > time() + AHEAD_SECONDS:
+            # It would refuse what a step made of the log, after all the work.
+            written = datetime.fromtimestamp(facts.st_mtime)
+            raise UserError(
+                f"the time of {path}, {written:%Y-%m-%d %H:%M}, is yet to come. Snakemake refuses that: "
+                "give it the present time (touch), or copy it."
+            )
         same = {
             "size": facts.st_size,
             "modified": facts.st_mtime_ns,
