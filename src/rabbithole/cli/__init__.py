@@ -36,6 +36,7 @@ def main() -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
+        _refuse_unreadable(sys.argv[1:])
         app()
     except UserError as error:
         sys.exit(error_text(error))
@@ -49,6 +50,17 @@ def main() -> None:
         sys.exit(error_text(mistake))
     finally:
         remove_progress()
+
+
+def _refuse_unreadable(arguments: list[str]) -> None:
+    """Raise `UserError` for an argument that is no UTF-8: Arrow opens no such file, after all the work."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                f"{argument} is no UTF-8, or not in this locale: rename the file, or set LC_ALL=C.UTF-8."
+            ) from None
 
 
 def _replace_closed_files() -> None:

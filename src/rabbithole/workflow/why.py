@@ -66,7 +66,7 @@ def why(arguments: list[str], *, list_jobs: bool = False) -> Iterator[str]:
     if _option(arguments, "--snakefile", "-s") is None:
         folder, snakefile = find_snakefile(folder)
         command += ["--snakefile", str(snakefile), "--directory", str(folder)]
-    run = subprocess.run([*command, *arguments], capture_output=True, text=True)
+    run = subprocess.run([*command, *arguments], capture_output=True, text=True, errors="replace")
     if run.returncode:
         lines = (run.stdout + run.stderr).splitlines()
         output = "\n".join(line for line in lines if not line.startswith(PROFILE))
