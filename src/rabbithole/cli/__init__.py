@@ -26,8 +26,9 @@ app.registered_commands.sort(key=lambda command: PANELS.index(str(command.rich_h
 
 def main() -> None:
     """Run a command. A mistake of the user's ends in a message, not in a stack trace."""
-    die_with_parent()
+    # First of all: any file that is opened gets the number of a closed one.
     _replace_closed_files()
+    die_with_parent()
     # Figures are written to files, without a date. Matplotlib refuses to be imported where the first names
     # nothing that it knows, and NumPy's f2py where the second is no number.
     for name in ("MPLBACKEND", "SOURCE_DATE_EPOCH"):
