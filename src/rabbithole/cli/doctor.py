@@ -23,7 +23,7 @@ from rabbithole.io.scratch import unused_tmpdir
 from rabbithole.machine import core_count, memory_bytes
 
 GIB = 2**30
-LEAST_MEMORY, LEAST_DISK = 4 * GIB, 5 * GIB
+LEAST_MEMORY, LEAST_ADDRESSES, LEAST_DISK = 4 * GIB, 10 * GIB, 5 * GIB
 OLDEST_PYTHON = (3, 11)
 NEWEST_PYTHON = (3, 13)
 UNWRITABLE_CACHE = (
@@ -106,6 +106,10 @@ def _cores() -> Finding:
 
 def _memory() -> Finding:
     total = memory_bytes()
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_ADDRESSES:
+        state = f"{total / GIB:.1f} GiB, but a process may address {limit / GIB:.1f} GiB (ulimit -v)"
+        return Finding("Memory", state, "Java reserves more than it uses: `ulimit -v unlimited`.")
     advice = None if total >= LEAST_MEMORY else "The default run needs 4 GiB: use fewer cores, or less data."
     return Finding("Memory", f"{total / GIB:.1f} GiB", advice)
 
