@@ -7,6 +7,7 @@ own checkout, which may be another one. Snakemake keeps its own account of each 
 
 import contextlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -47,7 +48,7 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         """Choose how to show the run, and take over what Ctrl-C prints."""
         settings = self.common_settings
-        stream = sys.stdout if settings.stdout else sys.stderr
+        self.stream = stream = sys.stdout if settings.stdout else sys.stderr
         self.quiet = frozenset(settings.quiet or ())
         self.snakemake: logging.Handler | None = None
         self.developer = settings.verbose or settings.printshellcmds or settings.debug_dag
@@ -115,9 +116,19 @@ class LogHandler(LogHandlerBase):
                 self.snakemake.handle(record)
             else:
                 self._show(record)
+        except (BrokenPipeError, SystemExit):
+            # The reader has left, as in `snakemake -n | head`. Rich exits then, which would end this thread.
+            self._drop_output()
         except Exception:
             # Logging's way: prints the stack trace, and the run goes on.
             self.handleError(record)
+
+    def _drop_output(self) -> None:
+        """Write to nowhere from now on."""
+        with contextlib.suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stream.fileno())
+            os.close(nowhere)
 
     def close(self) -> None:
         """Say how the run ended."""

@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -259,3 +260,19 @@ def test_times_are_shown_as_people_say_them() -> None:
         "about 1 h",
         "about 2 h 10 min",
     ]
+
+
+@pytest.mark.parametrize("dryrun", [True, False])
+def test_a_reader_that_has_left_ends_in_no_trace(dryrun: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `snakemake -n | head`: what comes then is written to nowhere."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", buffering=1) as stream, Path(os.devnull).open() as nowhere:
+        monkeypatch.setattr(sys, "stderr", stream)
+        # Rich looks at this one.
+        monkeypatch.setattr(sys, "stdout", stream)
+        handler = LogHandler(OutputSettings(dryrun=dryrun), None)
+        for _ in range(3):
+            handler.emit(logging.LogRecord("snakemake", logging.WARNING, "", 0, "text", (), None))
+        assert os.path.sameopenfile(stream.fileno(), nowhere.fileno())
+        monkeypatch.undo()
