@@ -217,7 +217,7 @@ def spark_configuration(options: SparkOptions, scratch: Path) -> dict[str, str]:
     collector = "Serial" if options.threads <= SERIAL_THREADS else "Parallel"
     java = f"-Dlog4j2.configurationFile={logging.as_uri()} -XX:+Use{collector}GC -XX:TieredStopAtLevel=1"
     # Java does not know TMPDIR. What a killed JVM leaves in this folder is removed with it.
-    java += f' -Djava.io.tmpdir="{scratch}" -XX:-UsePerfData'
+    java += f' -Djava.io.tmpdir="{scratch}" -XX:ErrorFile="{scratch}/crash.log" -XX:-UsePerfData'
     if CLASS_ARCHIVE.exists():
         java += f' -XX:SharedArchiveFile="{CLASS_ARCHIVE}" -Xlog:disable'
     conf = {
