@@ -11,7 +11,7 @@ import pytest
 
 import rabbithole
 from rabbithole.errors import UserError
-from rabbithole.spark.environment import local_environment, scratch_folder
+from rabbithole.spark.environment import local_environment, spark_folder
 from rabbithole.workflow.job_options import shell_prefix
 
 FOREIGN = {
@@ -63,7 +63,7 @@ def test_a_temporary_folder_whose_name_spark_cannot_take_is_refused(
 ) -> None:
     monkeypatch.setattr("tempfile.gettempdir", lambda: folder)
     with pytest.raises(UserError, match=words):
-        scratch_folder()
+        spark_folder()
 
 
 def test_a_module_in_the_working_folder_does_not_replace_ours(tmp_path: Path) -> None:

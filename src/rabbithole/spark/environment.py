@@ -75,7 +75,7 @@ def raise_open_files() -> None:
         )
 
 
-def scratch_folder() -> tuple[Path, int]:
+def spark_folder() -> tuple[Path, int]:
     """Return a new temporary folder that Spark can use, and its lock (see `locked_folder`).
 
     Raises `UserError` where Spark can't use TMPDIR.

@@ -19,7 +19,7 @@ from rabbithole.spark.environment import (
     java_home,
     local_environment,
     raise_open_files,
-    scratch_folder,
+    spark_folder,
 )
 from rabbithole.spark.kept_jvm import Jvm, keep_jvm, take_jvm
 from rabbithole.spark.private import (
@@ -90,7 +90,7 @@ def spark_session(options: SparkOptions, name: str) -> Iterator[SparkSession]:
         return
     raise_open_files()
     taken = take_jvm(options) if options.local else None
-    folder, lock = scratch_folder() if taken is None else (taken.folder, taken.lock)
+    folder, lock = spark_folder() if taken is None else (taken.folder, taken.lock)
     log = _Log(folder / "jvm.log")
     ended_well = False
     report_label("starting Spark")
